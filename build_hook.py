@@ -1,0 +1,19 @@
+"""Puts weights_manifest/ and the files of its bundled rows into the wheel as package data."""
+
+import json
+from pathlib import Path
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+
+class BundledWeights(BuildHookInterface):
+    def initialize(self, version, build_data):
+        root = Path(self.root)
+        if version == "editable":  # a checkout reads both folders where they lie
+            return
+        include = build_data["force_include"]
+        for path in sorted((root / "weights_manifest").glob("*.json")):
+            include[str(path)] = f"kerasrecipes/_weights_manifest/{path.name}"
+            row = json.loads(path.read_text())
+            if row.get("bundled"):
+                include[str(root / "weights" / row["file"])] = f"kerasrecipes/_weights/{row['file']}"

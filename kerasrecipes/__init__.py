@@ -1,0 +1,52 @@
+"""kerasrecipes: the classic convolutional and recurrent recipes for speech and images, with weights, in Keras 3.
+
+>>> import kerasrecipes as kr
+>>> kr.load("deepspeech2_small").transcribe("talk.flac").text
+
+Everything is imported at its first use: `import kerasrecipes` loads neither Keras nor a backend.
+"""
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_WHERE = {
+    "load": "loading",
+    "predict": "loading",
+    "list_recipes": "registry",
+    "get_recipe": "registry",
+    "Recipe": "registry",
+    "SpeechRecognizer": "tasks.speech",
+    "Alphabet": "decoding.alphabet",
+    "Transcript": "results",
+    "Word": "results",
+    "read_audio": "audio",
+    "data": None,
+    "layers": None,
+    "losses": None,
+    "metrics": None,
+    "recipes": None,
+    **dict.fromkeys(
+        (
+            "KerasRecipesError", "RecipeNotFound", "WeightsUnavailable", "WeightsCorrupt", "AudioError", "ImageError",
+            "DataError", "BackendUnavailable",
+        ),
+        "errors",
+    ),
+}  # fmt: skip
+
+__all__ = sorted(_WHERE)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'kerasrecipes' has no attribute {name!r}")
+    where = _WHERE[name]
+    if where is None:
+        return importlib.import_module(f"kerasrecipes.{name}")
+    return getattr(importlib.import_module(f"kerasrecipes.{where}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

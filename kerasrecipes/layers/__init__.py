@@ -1,0 +1,31 @@
+"""Layers that several recipes share, each imported (and Keras with it) at its first use.
+
+All of them keep one invariant: a sequence is `(values, length)`, and behind an item's length its values are zero. So
+an utterance gives the same numbers alone and in any padded batch.
+"""
+
+import importlib
+from typing import Any
+
+_WHERE = {
+    "PowerNormalization": "features",
+    "LogSpectrogram": "features",
+    "UtteranceNormalization": "features",
+    "SpecAugment": "augment",
+    "SequenceConv1D": "convolution",
+    "SequenceConv2D": "convolution",
+    "SequenceBatchNormalization": "normalization",
+    "Recurrent": "recurrent",
+    "RowConvolution": "row_convolution",
+    "ClippedReLU": "activations",
+    "Mask": "sequence",
+    "TimeGeometry": "sequence",
+}
+
+__all__ = sorted(_WHERE)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"kerasrecipes.layers has no layer {name!r}; there are: {', '.join(__all__)}")
+    return getattr(importlib.import_module(f"kerasrecipes.layers.{_WHERE[name]}"), name)

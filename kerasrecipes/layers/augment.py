@@ -1,0 +1,54 @@
+"""SpecAugment (arXiv 1904.08779): bands and spans of the spectrogram set to its mean, in training only."""
+
+import keras
+from keras import ops, random
+
+from kerasrecipes.layers.sequence import SequenceLayer
+
+
+@keras.saving.register_keras_serializable("kerasrecipes")
+class SpecAugment(SequenceLayer):
+    """Zero random bands of bins and random spans of frames while training; the identity otherwise.
+
+    Args:
+        bin_masks, bin_width: how many bands, and the widest one in bins (width uniform in 0 ... bin_width).
+        frame_masks, frame_width: how many spans, and the longest in frames; never over `frame_share` of the utterance.
+        frame_share: largest share of an utterance that one span covers.
+        seed: of the masks.
+
+    Call: `x` (batch, frames, bins) of zero mean, `length` (batch,).
+    """
+
+    def __init__(self, bin_masks=2, bin_width=27, frame_masks=2, frame_width=40, frame_share=0.15, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        self.settings = {
+            "bin_masks": bin_masks, "bin_width": bin_width,
+            "frame_masks": frame_masks, "frame_width": frame_width, "frame_share": frame_share,
+        }  # fmt: skip
+        self.seed = seed
+        self.generator = random.SeedGenerator(seed)
+
+    def _kept(self, steps, batch, masks, widest, limit):
+        """(batch, steps) True where no mask lies; `widest` and `limit` are (batch, 1) floats."""
+        position = ops.arange(steps, dtype="float32")[None, :]
+        kept = ops.ones((batch, steps), dtype="bool")
+        for _ in range(masks):
+            width = random.uniform((batch, 1), seed=self.generator) * widest
+            start = random.uniform((batch, 1), seed=self.generator) * (limit - width)
+            kept = ops.logical_and(kept, ops.logical_or(position < start, position >= start + width))
+        return kept
+
+    def compute(self, x, length, training=None):
+        if not training:
+            return x
+        s = self.settings
+        batch, frames, bins = ops.shape(x)[0], ops.shape(x)[1], x.shape[2]
+        frames_valid = ops.cast(length, "float32")[:, None]
+        ones = ops.ones_like(frames_valid)
+        by_bin = self._kept(bins, batch, s["bin_masks"], ones * s["bin_width"], ones * bins)
+        widest = ops.minimum(ones * s["frame_width"], frames_valid * s["frame_share"])
+        by_frame = self._kept(frames, batch, s["frame_masks"], widest, frames_valid)
+        return x * ops.cast(by_bin[:, None, :], x.dtype) * ops.cast(by_frame[:, :, None], x.dtype)
+
+    def get_config(self):
+        return {**super().get_config(), **self.settings, "seed": self.seed}

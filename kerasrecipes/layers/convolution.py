@@ -1,0 +1,83 @@
+"""Convolutions over time that do not see what lies behind an utterance's end.
+
+Padding is explicit and the convolution "valid": with `padding="same"` and a stride the result depends on the parity of
+the padded length.
+"""
+
+import keras
+from keras import ops
+
+from kerasrecipes.layers.sequence import SequenceLayer, TimeGeometry
+
+
+@keras.saving.register_keras_serializable("kerasrecipes")
+class SequenceConv1D(SequenceLayer):
+    """1-D convolution over time, zero-padded by (kernel - 1) // 2 on the left and kernel // 2 on the right.
+
+    Args:
+        filters: output features.
+        kernel: steps of the filter.
+        stride: input steps per output step.
+        bias: False where batch normalisation follows.
+
+    Call: `x` (batch, steps, features), `length` (batch,); returns (batch, ceil(steps / stride), filters).
+    """
+
+    def __init__(self, filters: int, kernel: int, stride: int = 1, bias: bool = True, **kwargs):
+        super().__init__(**kwargs)
+        self.settings = {"filters": filters, "kernel": kernel, "stride": stride, "bias": bias}
+        self.geometry = TimeGeometry(kernel, stride, (kernel - 1) // 2, kernel // 2)
+        self.convolution = keras.layers.Conv1D(
+            filters, kernel, stride, "valid", use_bias=bias, dtype=self.dtype_policy, name="convolution"
+        )
+
+    def build(self, x_shape, length_shape=None):
+        self.convolution.build(x_shape)
+
+    def compute(self, x, length, training=None):
+        padding = (self.geometry.left, self.geometry.right)
+        return self.convolution(ops.pad(x, ((0, 0), padding, (0, 0))))
+
+    def trailing_shape(self, shape):
+        return (self.settings["filters"],)
+
+    def get_config(self):
+        return {**super().get_config(), **self.settings}
+
+
+@keras.saving.register_keras_serializable("kerasrecipes")
+class SequenceConv2D(SequenceLayer):
+    """2-D convolution over time and frequency, zero-padded by (k - 1) // 2 and k // 2 on both axes.
+
+    Args:
+        filters: output maps.
+        kernel: (frames, bins) of the filter. The paper's table writes (bins, frames).
+        stride: (frames, bins).
+        bias: False where batch normalisation follows.
+
+    Call: `x` (batch, frames, bins, maps), `length` (batch,);
+    returns (batch, ceil(frames / stride[0]), ceil(bins / stride[1]), filters).
+    """
+
+    def __init__(self, filters: int, kernel: tuple, stride: tuple = (1, 1), bias: bool = True, **kwargs):
+        super().__init__(**kwargs)
+        kernel, stride = tuple(kernel), tuple(stride)
+        self.settings = {"filters": filters, "kernel": kernel, "stride": stride, "bias": bias}
+        self.geometry = TimeGeometry(kernel[0], stride[0], (kernel[0] - 1) // 2, kernel[0] // 2)
+        self.bins = ((kernel[1] - 1) // 2, kernel[1] // 2)
+        self.convolution = keras.layers.Conv2D(
+            filters, kernel, stride, "valid", use_bias=bias, dtype=self.dtype_policy, name="convolution"
+        )
+
+    def build(self, x_shape, length_shape=None):
+        self.convolution.build(x_shape)
+
+    def compute(self, x, length, training=None):
+        padding = (self.geometry.left, self.geometry.right)
+        return self.convolution(ops.pad(x, ((0, 0), padding, self.bins, (0, 0))))
+
+    def trailing_shape(self, shape):
+        return (-(-shape[2] // self.settings["stride"][1]), self.settings["filters"])
+
+    def get_config(self):
+        return {**super().get_config(), **self.settings}

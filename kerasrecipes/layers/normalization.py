@@ -1,0 +1,59 @@
+"""Batch normalisation whose statistics cover valid frames only (Deep Speech 2, section 3.2: "sequence-wise")."""
+
+import keras
+from keras import ops
+
+from kerasrecipes.layers.sequence import SequenceLayer
+
+
+@keras.saving.register_keras_serializable("kerasrecipes")
+class SequenceBatchNormalization(SequenceLayer):
+    """Normalise each feature by its mean and variance over all items of the batch and all their valid time steps.
+
+    For every hidden unit "we compute the mean and variance statistics over all items in the minibatch over the length
+    of the sequence" (arXiv 1512.02595, section 3.2). Widely used ports include the padding; this layer does not.
+
+    Args:
+        momentum: of the running averages that inference uses.
+        epsilon: added to the variance.
+
+    Call: `x` (batch, steps, ..., features), `length` (batch,); statistics per entry of the last axis.
+    """
+
+    def __init__(self, momentum: float = 0.99, epsilon: float = 1e-3, **kwargs):
+        super().__init__(**kwargs)
+        self.momentum, self.epsilon = momentum, epsilon
+
+    def build(self, x_shape, length_shape=None):
+        size = (x_shape[-1],)
+        self.gamma = self.add_weight(size, "ones", name="gamma", dtype="float32")
+        self.beta = self.add_weight(size, "zeros", name="beta", dtype="float32")
+        self.moving_mean = self.add_weight(size, "zeros", name="moving_mean", dtype="float32", trainable=False)
+        self.moving_variance = self.add_weight(size, "ones", name="moving_variance", dtype="float32", trainable=False)
+
+    def moments(self, x, length):
+        """Mean and variance (features,) over valid steps in float32, from two sums over `x`, which is zero elsewhere."""
+        x = ops.cast(x, "float32")
+        axes = tuple(range(len(x.shape) - 1))
+        inner = 1
+        for size in x.shape[2:-1]:
+            inner *= size
+        count = ops.maximum(ops.cast(ops.sum(ops.minimum(length, ops.shape(x)[1])), "float32") * inner, 1.0)
+        mean = ops.sum(x, axis=axes) / count
+        return mean, ops.maximum(ops.sum(ops.square(x), axis=axes) / count - ops.square(mean), 0.0)
+
+    def compute(self, x, length, training=None):
+        if training and self.trainable:
+            mean, variance = self.moments(x, length)
+            keep = self.momentum
+            self.moving_mean.assign(self.moving_mean * keep + ops.stop_gradient(mean) * (1 - keep))
+            self.moving_variance.assign(self.moving_variance * keep + ops.stop_gradient(variance) * (1 - keep))
+        else:
+            mean, variance = self.moving_mean, self.moving_variance
+        scale = self.gamma / ops.sqrt(variance + self.epsilon)
+        return ops.cast(x * ops.cast(scale, x.dtype) + ops.cast(self.beta - mean * scale, x.dtype), self.compute_dtype)
+
+    def get_config(self):
+        return {**super().get_config(), "momentum": self.momentum, "epsilon": self.epsilon}
+
+

@@ -1,0 +1,35 @@
+"""Deep Speech 2's lookahead for nets that run forward only."""
+
+import keras
+from keras import ops
+
+from kerasrecipes.layers.sequence import SequenceLayer, TimeGeometry
+
+
+@keras.saving.register_keras_serializable("kerasrecipes")
+class RowConvolution(SequenceLayer):
+    """`r[t, i] = sum over j = 0 ... lookahead of W[j, i] * h[t + j, i]` (arXiv 1512.02595, section 3.6).
+
+    Each feature sees its own current and `lookahead` future steps; no bias, no mixing; zeros stand behind the end.
+    Weights: (lookahead + 1) * features.
+
+    Args:
+        lookahead: future steps, the paper's tau.
+
+    Call: `x` (batch, steps, features), `length` (batch,).
+    """
+
+    def __init__(self, lookahead: int, **kwargs):
+        super().__init__(**kwargs)
+        self.lookahead = lookahead
+        self.geometry = TimeGeometry(lookahead + 1, 1, 0, lookahead)
+
+    def build(self, x_shape, length_shape=None):
+        self.kernel = self.add_weight((self.lookahead + 1, x_shape[-1]), "glorot_uniform", name="kernel")
+
+    def compute(self, x, length, training=None):
+        padded = ops.pad(x, ((0, 0), (0, self.lookahead), (0, 0)))
+        return ops.depthwise_conv(padded, self.kernel[:, :, None], strides=1, padding="valid")
+
+    def get_config(self):
+        return {**super().get_config(), "lookahead": self.lookahead}

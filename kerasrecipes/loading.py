@@ -1,0 +1,124 @@
+"""`load`: a name, a file or a hub reference becomes a model with verified weights. `predict`: the verb of its task."""
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+from kerasrecipes import manifest, registry, store
+from kerasrecipes._lazy import keras
+from kerasrecipes.errors import KerasRecipesError, WeightsCorrupt
+
+# task -> (class of its models, the verb that takes raw input)
+TASKS = {"speech-recognition": ("kerasrecipes.tasks.speech:SpeechRecognizer", "transcribe")}
+
+
+def load(name: str | Path, *, alphabet: Any = None, weights: Any = "default", compile: bool = True, **config: Any) -> Any:
+    """A model that is ready for raw input and for fine-tuning.
+
+    Args:
+        name: a recipe ("deepspeech2_small"), a `.keras` file that `model.save` wrote, or "hf://org/name@revision".
+        alphabet: other output symbols: the trunk keeps its weights, the head starts anew.
+        weights: "default" for the recipe's released file, a path to a `.weights.h5`, or None for random numbers.
+        compile: with the recipe's own loss, metrics and optimiser.
+        config: changes to the recipe's configuration, for instance `dropout=0.1`.
+
+    Raises:
+        RecipeNotFound: no such recipe; the three closest are named.
+        WeightsUnavailable: the released file is not at hand and cannot be fetched.
+        WeightsCorrupt: a file does not match its manifest row or the architecture.
+
+    Example:
+        >>> kerasrecipes.load("deepspeech2_small").transcribe("talk.flac").text
+    """
+    text = str(name)
+    if text.endswith(".keras"):
+        return load_saved(Path(text), compile)
+    recipe, row, path = resolve(text, weights)
+    trained = row.model.get("alphabet") if row else None
+    model = build(recipe, trained if alphabet is None else alphabet, config)
+    if path:
+        renewed = bool(alphabet) and bool(trained) and not same_symbols(alphabet, trained)
+        assign(model, path, renew=("logits",) if renewed else ())
+    if compile:
+        model.compile()
+    return model
+
+
+def resolve(name: str, weights: Any) -> tuple[Any, Any, Path | None]:
+    """The recipe, its manifest row (None if it has none) and the verified weights file (None for random numbers)."""
+    if name.startswith("hf://"):
+        row, path = store.fetch_ref(name)
+        return registry.get_recipe(row.recipe), row, path
+    recipe = registry.get_recipe(name)
+    row = manifest.rows().get(name)
+    if weights == "default":
+        return recipe, row, store.locate(row or manifest.get(name))
+    if weights is None:
+        return recipe, row, None
+    path = Path(weights)
+    if not path.is_file():
+        raise KerasRecipesError(f"There is no weights file {path}; pass weights=None to start from random numbers")
+    return recipe, row, path
+
+
+def build(recipe: Any, alphabet: Any, config: dict) -> Any:
+    """The task's model with random weights."""
+    module, name = TASKS[recipe.task][0].split(":")
+    return getattr(importlib.import_module(module), name)(recipe.name, alphabet=alphabet, config=config)
+
+
+def same_symbols(first: Any, second: Any) -> bool:
+    from kerasrecipes.decoding.alphabet import Alphabet
+
+    return Alphabet.of(first) == Alphabet.of(second)
+
+
+def assign(model: Any, path: Path, renew: tuple[str, ...] = ()) -> None:
+    """Set the model's weights from a `.weights.h5`; the layers named in `renew` keep their random numbers.
+
+    Raises:
+        WeightsCorrupt: the file is no weights file or belongs to another architecture.
+    """
+    fresh = {name: [w.numpy() if hasattr(w, "numpy") else w for w in model.get_layer(name).get_weights()] for name in renew}
+    try:
+        if renew:
+            model.load_weights(path, skip_mismatch=True)
+        else:
+            model.load_weights(path)
+    except (ValueError, OSError, KeyError) as error:
+        raise WeightsCorrupt(
+            f"{path} does not fit {model.name}: {str(error).splitlines()[0]} "
+            "Load it into the recipe and configuration it was saved from (kerasrecipes show NAME), or fetch it again."
+        ) from error
+    for name, values in fresh.items():
+        model.get_layer(name).set_weights(values)
+
+
+def load_saved(path: Path, compile: bool) -> Any:
+    """A model that `model.save` wrote; only this package's own layers are built, nothing in the file is executed."""
+    if not path.is_file():
+        raise KerasRecipesError(f"There is no file {path}")
+    for module, _ in (entry[0].split(":") for entry in TASKS.values()):
+        importlib.import_module(module)
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (ValueError, OSError, KeyError) as error:
+        raise WeightsCorrupt(f"{path} is not a model this version can open: {str(error).splitlines()[0]}") from error
+    if compile:
+        model.compile()
+    return model
+
+
+def predict(model: Any, source: Any, **options: Any) -> Any:
+    """Run the verb of a recipe's task on one input or a list.
+
+    Args:
+        model: a recipe's name or a loaded model.
+        source: what the task's verb takes: for speech a path, bytes, an array with `sample_rate=`, or a list.
+        options: of that verb.
+
+    Returns:
+        The task's result, a list of them for a list.
+    """
+    model = load(model) if isinstance(model, str | Path) else model
+    return getattr(model, TASKS[model.recipe.task][1])(source, **options)

@@ -1,0 +1,31 @@
+"""Connectionist temporal classification with true lengths (Graves et al., ICML 2006)."""
+
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+
+def ctc_loss(labels: Any, logits: Any, lengths: Any) -> Any:
+    """Negative log probability of each transcript, in nats, summed over all its alignments.
+
+    `keras.losses.CTC` scores every item over the whole padded time axis; this one ends with the utterance.
+
+    Args:
+        labels: (batch, labels) integers, behind each transcript padded with 0, the blank.
+        logits: (batch, frames, symbols) unnormalised scores; symbol 0 is the blank. Computed in float32.
+        lengths: (batch,) valid frames.
+
+    Returns:
+        (batch,) float32. A transcript that does not fit its frames (see `frames_needed`) has no finite loss: filter
+        before training, as the data sets of this package do.
+    """
+    labels = ops.cast(labels, "int32")
+    label_lengths = ops.sum(ops.cast(labels != 0, "int32"), axis=1)
+    return ops.ctc_loss(labels, ops.cast(logits, "float32"), label_lengths, ops.cast(lengths, "int32"), mask_index=0)
+
+
+def frames_needed(labels: np.ndarray) -> int:
+    """Fewest frames that can carry the label sequence (1-D integers): its length plus a blank per adjacent repeat."""
+    labels = np.asarray(labels)
+    return int(len(labels) + np.sum(labels[1:] == labels[:-1]))

@@ -1,0 +1,172 @@
+"""Speech recognition: a network over waveforms, its alphabet, CTC, and the verb `transcribe`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasrecipes.decoding.alphabet import Alphabet
+from kerasrecipes.layers.sequence import SequenceLayer, TimeGeometry, chain
+from kerasrecipes.losses.ctc import ctc_loss
+from kerasrecipes.losses.error_rate import greedy_edit_distance
+from kerasrecipes.registry import get_recipe
+
+
+@keras.saving.register_keras_serializable("kerasrecipes")
+class SpeechRecognizer(keras.Model):
+    """A recogniser: {"audio": (batch, samples), "length": (batch,)} -> scores (batch, frames, symbols), symbol 0 the blank.
+
+    `transcribe` takes files and arrays; `fit` takes a `kerasrecipes.data` set and scores it with CTC over true lengths;
+    `save` writes a `.keras` file that opens in a fresh process after `import kerasrecipes`.
+
+    Args:
+        recipe: name of a registered recipe.
+        alphabet: what the symbols mean: an `Alphabet`, a string of characters, or None for English (28 and the blank).
+        config: changes to the recipe's configuration.
+
+    Example:
+        >>> model = kerasrecipes.load("deepspeech2_small")
+        >>> print(model.transcribe("talk.flac"))
+    """
+
+    def __init__(self, recipe: str, alphabet: Any = None, config: dict | None = None, **kwargs: Any):
+        self_recipe = get_recipe(recipe)
+        alphabet = Alphabet.of(alphabet)
+        config = {**(config or {}), "vocabulary": alphabet.size}
+        network = self_recipe.build(**config)
+        super().__init__(inputs=network.input, outputs=network.output, **{"name": recipe, **kwargs})
+        self.recipe, self.alphabet, self.changes = self_recipe, alphabet, config
+        self.sample_rate = {**self_recipe.config, **config}["sample_rate"]
+        self.geometry = time_geometry(network)
+        self.error_rate = keras.metrics.Mean(name="cer")
+        self._forward = None
+
+    # ------------------------------------------------------------------ geometry
+
+    @property
+    def stride(self) -> int:
+        """Samples between two frames of scores."""
+        return self.geometry.stride
+
+    @property
+    def receptive_field(self) -> int | None:
+        """Samples that one frame of scores depends on; None where it is the whole utterance."""
+        return self.geometry.span
+
+    def output_length(self, samples: Any) -> Any:
+        """Frames of scores for so many samples (an int, an array or a tensor)."""
+        for geometry in self.geometries:
+            samples = geometry.output_length(samples)
+        return samples
+
+    @property
+    def geometries(self) -> list[TimeGeometry]:
+        return [layer.geometry for layer in sequence_layers(self)]
+
+    # ------------------------------------------------------------------ training
+
+    def compile(self, optimizer: Any = None, loss: Any = None, metrics: Any = None, **kwargs: Any) -> None:
+        """As Keras's; without arguments AdamW (1e-3, gradients clipped to norm 5), CTC and the greedy character error rate."""
+        if optimizer is None:
+            optimizer = keras.optimizers.AdamW(1e-3, weight_decay=1e-4, global_clipnorm=5.0)
+        self.own_loss, self.own_metrics = loss is None, metrics is None
+        kwargs.setdefault("jit_compile", False)
+        super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """CTC in nats per character: the sum over the batch divided by its number of labels."""
+        if not self.own_loss:
+            return super().compute_loss(x, y, y_pred, sample_weight, training)
+        losses = ctc_loss(y, y_pred, self.output_length(x["length"]))
+        if sample_weight is not None:
+            losses = losses * keras.ops.cast(sample_weight, "float32")
+        return keras.ops.sum(losses) / keras.ops.maximum(label_count(y), 1.0)
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """Adds `cer`, edits of the greedy transcript per character of the batch, to what Keras reports."""
+        if not self.own_metrics:
+            return super().compute_metrics(x, y, y_pred, sample_weight)
+        edits = keras.ops.sum(greedy_edit_distance(y, y_pred, self.output_length(x["length"])))
+        labels = keras.ops.maximum(label_count(y), 1.0)
+        self.error_rate.update_state(edits / labels, sample_weight=labels)
+        return self.get_metrics_result()
+
+    def fit(self, x=None, y=None, *args: Any, batch_seconds: float = 60.0, **kwargs: Any):
+        """Keras's `fit`; also takes utterances (`kerasrecipes.data.librispeech(...)`) or a list of files and one of texts.
+
+        Args:
+            x: utterances, a list of files, or anything Keras takes.
+            y: texts, where x is a list of files.
+            batch_seconds: audio per batch (seconds) where x is not batched yet.
+        """
+        kwargs["validation_data"] = self._batches(kwargs.get("validation_data"), None, batch_seconds, "sorted")
+        return super().fit(self._batches(x, y, batch_seconds, "random"), self._leftover(x, y), *args, **kwargs)
+
+    def evaluate(self, x=None, y=None, *args: Any, batch_seconds: float = 60.0, **kwargs: Any):
+        """Keras's `evaluate`, on what `fit` takes."""
+        return super().evaluate(self._batches(x, y, batch_seconds, "sorted"), self._leftover(x, y), *args, **kwargs)
+
+    def _batches(self, x: Any, y: Any, batch_seconds: float, order: str) -> Any:
+        from kerasrecipes import data
+
+        if isinstance(x, Sequence) and y is not None and x and isinstance(x[0], str | bytes | __import__("os").PathLike):
+            x = data.from_pairs(x, y)
+        if not isinstance(x, data.Utterances):
+            return x
+        return data.SpeechDataset(x, self.alphabet, self.output_length, batch_seconds=batch_seconds, order=order)
+
+    def _leftover(self, x: Any, y: Any) -> Any:
+        return None if isinstance(x, Sequence) else y
+
+    # ------------------------------------------------------------------ transcribing
+
+    def scores(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
+        """The network on one padded batch, compiled: {"audio": (batch, samples), "length": (batch,)} -> (batch, frames, symbols)."""
+        from kerasrecipes.tasks.forward import compiled
+
+        if self._forward is None:
+            self._forward = compiled(self)
+        return self._forward(inputs)
+
+    def transcribe(self, audio: Any, sample_rate: int | None = None, **options: Any):
+        """Audio to text.
+
+        Args:
+            audio: a path, bytes, a file object, or an array with `sample_rate`; or a list or folder of them.
+            sample_rate: Hz of arrays.
+            options: see `kerasrecipes.tasks.transcribing.transcribe`.
+
+        Returns:
+            A `Transcript`; for a list or folder a list in order, where a bad file's place holds its `AudioError`.
+
+        Raises:
+            AudioError: a single input cannot be read. TypeError: an array without `sample_rate`.
+        """
+        from kerasrecipes.tasks.transcribing import transcribe
+
+        return transcribe(self, audio, sample_rate, **options)
+
+    def get_config(self) -> dict:
+        return {
+            "recipe": self.recipe.name, "alphabet": self.alphabet.get_config(), "config": self.changes, "name": self.name,
+        }  # fmt: skip
+
+    @classmethod
+    def from_config(cls, config: dict, custom_objects: Any = None) -> "SpeechRecognizer":
+        return cls(**config)
+
+
+def sequence_layers(network: keras.Model) -> list[SequenceLayer]:
+    """The layers that act on time, in the order of the data."""
+    return [layer for layer in network.layers if isinstance(layer, SequenceLayer)]
+
+
+def time_geometry(network: keras.Model) -> TimeGeometry:
+    """Stride and receptive field of the whole network, in samples."""
+    return chain([layer.geometry for layer in sequence_layers(network)])
+
+
+def label_count(labels: Any) -> Any:
+    """Labels of a padded batch (0 is the blank), as a float."""
+    return keras.ops.cast(keras.ops.sum(keras.ops.cast(labels != 0, "int32")), "float32")

@@ -1,0 +1,45 @@
+"""Everything a run is, in one file that is either whole or not there."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+
+def variables(model: keras.Model) -> list[tuple[str, Any]]:
+    """Every variable of model and optimiser, random states included, under a name that a rebuilt model gives it too."""
+    own = [(f"model/{i}/{v.path}", v) for i, v in enumerate(model.variables)]
+    return own + [(f"optimizer/{i}", v) for i, v in enumerate(model.optimizer.variables)]
+
+
+def save(path: Path, model: keras.Model, state: dict[str, Any]) -> None:
+    """Write all variables and the JSON-able `state`; the old file stays until the new one is complete."""
+    arrays = {name: keras.ops.convert_to_numpy(v.value) for name, v in variables(model)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    with open(partial, "wb") as file:
+        np.savez(file, state=np.array(json.dumps(state)), **{n.replace("/", "|"): a for n, a in arrays.items()})
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def restore(path: Path, model: keras.Model) -> dict[str, Any]:
+    """Set all variables from the file and return its state.
+
+    Variables are matched by position and shape: the automatic numbers in layer names depend on what else was built.
+    """
+    with np.load(path) as file:
+        stored = {n.split("|")[0] + "/" + n.split("|")[1]: n for n in file.files if n != "state"}
+        wanted = variables(model)
+        if len(stored) != len(wanted):
+            raise ValueError(f"{path} holds {len(stored)} variables, this model and optimiser have {len(wanted)}")
+        for name, variable in wanted:
+            value = file[stored["/".join(name.split("/")[:2])]]
+            if value.shape != tuple(variable.shape):
+                raise ValueError(f"{path}: {name} has shape {value.shape}, the model wants {tuple(variable.shape)}")
+            variable.assign(value)
+        return json.loads(str(file["state"]))

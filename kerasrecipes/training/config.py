@@ -1,0 +1,91 @@
+"""A training configuration: one YAML file per pretrained recipe, every value of which a run records."""
+
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kerasrecipes.errors import DataError
+
+CONFIGS = Path(__file__).parent / "configs"
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What a run needs to be repeated.
+
+    Args:
+        recipe: its name; `config` holds changes to its configuration while training (dropout, spec_augment).
+        data: data sets as on the command line, "librispeech:PATH" or "manifest:PATH?split=train"; {data} stands for
+            the folder in `KERASRECIPES_DATA`.
+        validation: likewise, scored every `validate_minutes`; validation_speakers: only these.
+        seed: of weights, order and augmentation.
+        steps: optimiser steps in all; the learning rate rises to `peak` in `warmup` steps and falls linearly to zero
+            in the last `decay` steps.
+        batch_seconds: audio in a batch. order: "sortagrad", "random" or "sorted".
+        speeds: playing speeds, one drawn per utterance and pass. augment: keyword arguments of `data.Augment`.
+        weight_decay, clipnorm, average: of AdamW; `average` is the momentum of the averaged weights that are released.
+        precision: a Keras dtype policy.
+        start: a weights file to begin from, or None.
+        checkpoint_minutes, validate_minutes: how often.
+    """
+
+    recipe: str
+    data: tuple[str, ...] = ()
+    validation: tuple[str, ...] = ()
+    validation_speakers: tuple[str, ...] = ()
+    config: dict[str, Any] = field(default_factory=dict)
+    alphabet: str | None = None
+    seed: int = 1
+    steps: int = 20000
+    warmup: int = 300
+    decay: int = 4000
+    peak: float = 1.5e-3
+    batch_seconds: float = 160.0
+    order: str = "sortagrad"
+    speeds: tuple[float, ...] = (1.0,)
+    augment: dict[str, Any] | None = None
+    weight_decay: float = 1e-4
+    clipnorm: float = 5.0
+    average: float = 0.999
+    precision: str = "float32"
+    start: str | None = None
+    checkpoint_minutes: float = 5.0
+    validate_minutes: float = 20.0
+
+    def learning_rate(self, step: int) -> float:
+        """Rate of the optimiser's step `step`, counted from 0."""
+        rise = min(1.0, (step + 1) / max(self.warmup, 1))
+        fall = min(1.0, (self.steps - step) / max(self.decay, 1))
+        return self.peak * rise * max(fall, 0.0)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def from_dict(values: dict[str, Any], where: str = "training configuration") -> TrainConfig:
+    """Check the names and make lists tuples.
+
+    Raises:
+        DataError: an unknown or missing key, by name.
+    """
+    known = {f.name for f in fields(TrainConfig)}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise DataError(f"{where}: unknown keys {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+    if "recipe" not in values:
+        raise DataError(f"{where}: the key 'recipe' is missing")
+    return TrainConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+def read(path: str | Path) -> TrainConfig:
+    """A configuration from a YAML file."""
+    return from_dict(yaml.safe_load(Path(path).read_text()), str(path))
+
+
+def of_recipe(name: str, **changes: Any) -> TrainConfig:
+    """The recipe's own configuration if it has one, else the defaults, with `changes` on top (None = unchanged)."""
+    path = CONFIGS / f"{name}.yaml"
+    config = read(path) if path.exists() else TrainConfig(recipe=name)
+    return replace(config, **{k: v for k, v in changes.items() if v is not None})

@@ -1,0 +1,191 @@
+"""Train a speech recogniser: resumable to the step, stopping on a loss that is not finite, recording what it did."""
+
+import csv
+import json
+import math
+import os
+import platform
+import random
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from kerasrecipes import data
+from kerasrecipes.errors import DataError, KerasRecipesError
+from kerasrecipes.tasks.speech import SpeechRecognizer
+from kerasrecipes.training import checkpoint
+from kerasrecipes.training.config import TrainConfig
+from kerasrecipes.training.evaluation import error_rates
+
+
+class Run:
+    """One training run in a folder: `checkpoint.npz`, `log.csv`, `validation.csv`, `run.json`.
+
+    Args:
+        config: what to train.
+        folder: where the run lives.
+        resume: go on from the folder's checkpoint; without one, begin.
+
+    Raises:
+        DataError: the folder already holds a run and `resume` is False.
+    """
+
+    def __init__(self, config: TrainConfig, folder: str | Path, resume: bool = False):
+        self.config, self.folder = config, Path(folder)
+        self.file = self.folder / "checkpoint.npz"
+        if self.file.exists() and not resume:
+            raise DataError(f"{self.folder} already holds a run: pass --resume to go on with it, or another --out")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        random.seed(config.seed)
+        keras.utils.set_random_seed(config.seed)
+        keras.config.set_dtype_policy(config.precision)
+        self.model = SpeechRecognizer(config.recipe, config.alphabet, config.config)
+        optimizer = keras.optimizers.AdamW(
+            config.peak, weight_decay=config.weight_decay, global_clipnorm=config.clipnorm,
+            use_ema=config.average > 0, ema_momentum=config.average or 0.99,
+        )  # fmt: skip
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        optimizer.build(self.model.trainable_variables)
+        self.model.compile(optimizer=optimizer, metrics=[])
+        if config.start:
+            self.model.load_weights(config.start)
+            for average, variable in zip(optimizer._model_variables_moving_average or [], self.model.trainable_variables, strict=True):
+                average.assign(variable)
+        self.state: dict[str, Any] = {"step": 0, "epoch": 0, "batch": 0, "audio_hours": 0.0, "wall_hours": 0.0}
+        if self.file.exists():
+            self.state |= checkpoint.restore(self.file, self.model)
+        self.dataset = data.SpeechDataset(
+            data.load_specs(config.data), self.model.alphabet, self.model.output_length,
+            batch_seconds=config.batch_seconds, order=config.order, seed=config.seed, speeds=config.speeds,
+            augment=data.Augment(**config.augment) if config.augment else None, cache_dir=self.folder.parent / "audio_cache",
+        )  # fmt: skip
+        self.validation = data.load_specs(config.validation, speakers=config.validation_speakers) if config.validation else None
+
+    # ------------------------------------------------------------------ the loop
+
+    def train(self, minutes: float | None = None) -> dict[str, Any]:
+        """Take steps until `config.steps`, or for so many minutes; returns the state. Interrupting loses nothing."""
+        config, state, begin = self.config, self.state, time.monotonic()
+        last_save = last_validation = lap = begin
+        recent: list[float] = []
+        columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+        with Progress(*columns) as progress:
+            bar = progress.add_task("compiling", total=config.steps, completed=state["step"])
+            try:
+                while state["step"] < config.steps and (minutes is None or time.monotonic() - begin < 60 * minutes):
+                    loss, seconds = self.step()
+                    recent.append(loss)
+                    now = time.monotonic()
+                    state["wall_hours"] += (now - lap) / 3600
+                    lap, speed = now, seconds / (now - lap)
+                    if state["step"] % 20 == 0:
+                        self.log("log.csv", loss=float(np.mean(recent)), rate=config.learning_rate(state["step"]), speed=round(speed, 1))
+                        recent.clear()
+                    progress.update(
+                        bar, completed=state["step"],
+                        description=f"pass {state['epoch']}  loss {loss:.3f}  {speed:.0f} x real time",
+                    )  # fmt: skip
+                    if now - last_save > 60 * config.checkpoint_minutes:
+                        self.save()
+                        last_save = now
+                    if self.validation and now - last_validation > 60 * config.validate_minutes:
+                        self.validate()
+                        last_validation = lap = time.monotonic()
+            finally:
+                if math.isfinite(recent[-1] if recent else 0.0):
+                    self.save()
+        if self.validation:
+            self.validate()
+        return state
+
+    def step(self) -> tuple[float, float]:
+        """One batch; returns its loss in nats per character and its seconds of audio."""
+        state = self.state
+        if state["batch"] >= len(self.dataset):
+            state["epoch"], state["batch"] = state["epoch"] + 1, 0
+        self.dataset.set_epoch(state["epoch"])
+        inputs, labels = self.dataset[state["batch"]]
+        self.model.optimizer.learning_rate.assign(self.config.learning_rate(state["step"]))
+        loss = float(self.model.train_on_batch(inputs, labels, return_dict=True)["loss"])
+        if not math.isfinite(loss):
+            names = ", ".join(u.id for u in self.dataset.batch_utterances(state["batch"]))
+            raise KerasRecipesError(
+                f"The loss is {loss} at step {state['step']}; the last checkpoint is kept. The batch holds: {names}. "
+                "Look at these clips (kerasrecipes data describe), lower `peak`, or train in float32."
+            )
+        seconds = float(np.sum(inputs["length"])) / self.model.sample_rate
+        state["step"] += 1
+        state["batch"] += 1
+        state["audio_hours"] += seconds / 3600
+        return loss, seconds
+
+    # ------------------------------------------------------------------ records
+
+    def save(self) -> None:
+        """Write the checkpoint and `run.json`."""
+        checkpoint.save(self.file, self.model, self.state)
+        record = {
+            "config": self.config.to_dict(), "state": self.state, "hardware": hardware(), "commit": commit(),
+            "backend": keras.config.backend(), "keras": keras.__version__,
+            "data": [{"name": n, "hours": round(h, 2)} for n, h in self.dataset.hours_by_source().items()],
+        }  # fmt: skip
+        partial = self.folder / "run.json.partial"
+        partial.write_text(json.dumps(record, indent=1, default=list) + "\n")
+        os.replace(partial, self.folder / "run.json")
+
+    def log(self, name: str, **values: Any) -> None:
+        """Append a row to a CSV file of the run."""
+        path = self.folder / name
+        row = {**{k: round(v, 4) if isinstance(v, float) else v for k, v in {**self.state, **values}.items()}}
+        new = not path.exists()
+        with open(path, "a", newline="") as file:
+            writer = csv.DictWriter(file, list(row))
+            if new:
+                writer.writeheader()
+            writer.writerow(row)
+
+    def validate(self) -> dict[str, float]:
+        """Error rates of the averaged weights on the validation set, logged."""
+        with averaged(self.model):
+            rates = error_rates(self.model, self.validation)
+        values = {name: rate.rate for name, rate in rates.items()}
+        self.log("validation.csv", **values)
+        return values
+
+
+class averaged:
+    """In this context the model holds the optimiser's running average of its weights; afterwards its own again."""
+
+    def __init__(self, model: keras.Model):
+        self.model = model
+        self.averages = model.optimizer._model_variables_moving_average if model.optimizer.use_ema else []
+
+    def __enter__(self) -> keras.Model:
+        self.own = [keras.ops.copy(v.value) for v in self.model.trainable_variables]
+        for variable, average in zip(self.model.trainable_variables, self.averages, strict=False):
+            variable.assign(average)
+        return self.model
+
+    def __exit__(self, *error: Any) -> None:
+        for variable, value in zip(self.model.trainable_variables, self.own, strict=True):
+            variable.assign(value)
+
+
+def hardware() -> str:
+    """One line on the processor and its cores."""
+    try:
+        model = next(line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name"))
+    except (OSError, StopIteration):
+        model = platform.processor() or platform.machine()
+    return f"{os.cpu_count()} cores, {model}"
+
+
+def commit() -> str | None:
+    """The checkout's commit, None outside a checkout."""
+    result = subprocess.run(["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True)
+    return result.stdout.strip() or None
