@@ -26,10 +26,10 @@ class SequenceBatchNormalization(SequenceLayer):
 
     def build(self, x_shape, length_shape=None):
         size = (x_shape[-1],)
-        self.gamma = self.add_weight(size, "ones", name="gamma", dtype="float32")
-        self.beta = self.add_weight(size, "zeros", name="beta", dtype="float32")
-        self.moving_mean = self.add_weight(size, "zeros", name="moving_mean", dtype="float32", trainable=False)
-        self.moving_variance = self.add_weight(size, "ones", name="moving_variance", dtype="float32", trainable=False)
+        self.gamma = self.add_weight(size, "ones", name="gamma", autocast=False)
+        self.beta = self.add_weight(size, "zeros", name="beta", autocast=False)
+        self.moving_mean = self.add_weight(size, "zeros", name="moving_mean", trainable=False, autocast=False)
+        self.moving_variance = self.add_weight(size, "ones", name="moving_variance", trainable=False, autocast=False)
 
     def moments(self, x, length):
         """Mean and variance (features,) over valid steps in float32, from two sums over `x`, which is zero elsewhere."""

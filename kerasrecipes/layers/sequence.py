@@ -42,6 +42,13 @@ def chain(geometries: list[TimeGeometry]) -> TimeGeometry:
     return TimeGeometry(span, stride, left, right)
 
 
+def output_length(geometries: list[TimeGeometry], length: Any) -> Any:
+    """Output steps of layers applied one after the other."""
+    for geometry in geometries:
+        length = geometry.output_length(length)
+    return length
+
+
 def mask(x: Any, length: Any) -> Any:
     """True for the valid steps of `x` (batch, steps, ...): a boolean tensor (batch, steps)."""
     return ops.arange(ops.shape(x)[1])[None, :] < ops.cast(length, "int32")[:, None]

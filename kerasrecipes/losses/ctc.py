@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 from keras import ops
 
 
@@ -17,15 +16,9 @@ def ctc_loss(labels: Any, logits: Any, lengths: Any) -> Any:
         lengths: (batch,) valid frames.
 
     Returns:
-        (batch,) float32. A transcript that does not fit its frames (see `frames_needed`) has no finite loss: filter
+        (batch,) float32. A transcript that does not fit its frames (see `losses.feasible`) has no finite loss: filter
         before training, as the data sets of this package do.
     """
     labels = ops.cast(labels, "int32")
     label_lengths = ops.sum(ops.cast(labels != 0, "int32"), axis=1)
     return ops.ctc_loss(labels, ops.cast(logits, "float32"), label_lengths, ops.cast(lengths, "int32"), mask_index=0)
-
-
-def frames_needed(labels: np.ndarray) -> int:
-    """Fewest frames that can carry the label sequence (1-D integers): its length plus a blank per adjacent repeat."""
-    labels = np.asarray(labels)
-    return int(len(labels) + np.sum(labels[1:] == labels[:-1]))

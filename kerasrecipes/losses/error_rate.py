@@ -26,15 +26,13 @@ def greedy_edit_distance(labels: Any, logits: Any, lengths: Any) -> Any:
     column = ops.cast(ops.arange(ops.shape(labels)[1] + 1), "float32")[None, :]
     start = ops.repeat(column, ops.shape(labels)[0], axis=0)
 
-    def step(row, frame):
-        symbol, emit = frame
+    def step(t, row):
+        symbol, emit = ops.take(symbols, t, axis=1), ops.take(emits, t, axis=1)
         replaced = row[:, :-1] + ops.cast(labels != symbol[:, None], "float32")
         candidate = ops.concatenate([row[:, :1] + 1, ops.minimum(row[:, 1:] + 1, replaced)], axis=1)
-        new = column + running_minimum(candidate - column)
-        row = ops.where(emit[:, None], new, row)
-        return row, row[:, :1]
+        return ops.where(emit[:, None], column + running_minimum(candidate - column), row)
 
-    row, _ = ops.scan(step, start, (ops.transpose(symbols), ops.transpose(emits)))
+    row = ops.fori_loop(0, ops.shape(symbols)[1], step, start)
     last = ops.sum(ops.cast(labels != 0, "int32"), axis=1)
     return ops.take_along_axis(row, last[:, None], axis=1)[:, 0]
 

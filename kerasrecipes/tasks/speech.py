@@ -1,13 +1,13 @@
 """Speech recognition: a network over waveforms, its alphabet, CTC, and the verb `transcribe`."""
 
-from collections.abc import Sequence
+import os
 from typing import Any
 
 import keras
 import numpy as np
 
 from kerasrecipes.decoding.alphabet import Alphabet
-from kerasrecipes.layers.sequence import SequenceLayer, TimeGeometry, chain
+from kerasrecipes.layers.sequence import SequenceLayer, chain, output_length
 from kerasrecipes.losses.ctc import ctc_loss
 from kerasrecipes.losses.error_rate import greedy_edit_distance
 from kerasrecipes.registry import get_recipe
@@ -38,7 +38,8 @@ class SpeechRecognizer(keras.Model):
         super().__init__(inputs=network.input, outputs=network.output, **{"name": recipe, **kwargs})
         self.recipe, self.alphabet, self.changes = self_recipe, alphabet, config
         self.sample_rate = {**self_recipe.config, **config}["sample_rate"]
-        self.geometry = time_geometry(network)
+        self.geometries = [layer.geometry for layer in sequence_layers(network)]
+        self.geometry = chain(self.geometries)
         self.error_rate = keras.metrics.Mean(name="cer")
         self._forward = None
 
@@ -56,13 +57,7 @@ class SpeechRecognizer(keras.Model):
 
     def output_length(self, samples: Any) -> Any:
         """Frames of scores for so many samples (an int, an array or a tensor)."""
-        for geometry in self.geometries:
-            samples = geometry.output_length(samples)
-        return samples
-
-    @property
-    def geometries(self) -> list[TimeGeometry]:
-        return [layer.geometry for layer in sequence_layers(self)]
+        return output_length(self.geometries, samples)
 
     # ------------------------------------------------------------------ training
 
@@ -110,14 +105,14 @@ class SpeechRecognizer(keras.Model):
     def _batches(self, x: Any, y: Any, batch_seconds: float, order: str) -> Any:
         from kerasrecipes import data
 
-        if isinstance(x, Sequence) and y is not None and x and isinstance(x[0], str | bytes | __import__("os").PathLike):
+        if isinstance(x, list | tuple) and y is not None and x and isinstance(x[0], str | os.PathLike):
             x = data.from_pairs(x, y)
         if not isinstance(x, data.Utterances):
             return x
         return data.SpeechDataset(x, self.alphabet, self.output_length, batch_seconds=batch_seconds, order=order)
 
     def _leftover(self, x: Any, y: Any) -> Any:
-        return None if isinstance(x, Sequence) else y
+        return None if isinstance(x, list | tuple) else y
 
     # ------------------------------------------------------------------ transcribing
 
@@ -160,11 +155,6 @@ class SpeechRecognizer(keras.Model):
 def sequence_layers(network: keras.Model) -> list[SequenceLayer]:
     """The layers that act on time, in the order of the data."""
     return [layer for layer in network.layers if isinstance(layer, SequenceLayer)]
-
-
-def time_geometry(network: keras.Model) -> TimeGeometry:
-    """Stride and receptive field of the whole network, in samples."""
-    return chain([layer.geometry for layer in sequence_layers(network)])
 
 
 def label_count(labels: Any) -> Any:

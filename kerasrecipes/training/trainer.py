@@ -21,6 +21,7 @@ from kerasrecipes.tasks.speech import SpeechRecognizer
 from kerasrecipes.training import checkpoint
 from kerasrecipes.training.config import TrainConfig
 from kerasrecipes.training.evaluation import error_rates
+from kerasrecipes.training.optimizer import GuardedAdamW
 
 
 class Run:
@@ -45,11 +46,7 @@ class Run:
         keras.utils.set_random_seed(config.seed)
         keras.config.set_dtype_policy(config.precision)
         self.model = SpeechRecognizer(config.recipe, config.alphabet, config.config)
-        optimizer = keras.optimizers.AdamW(
-            config.peak, weight_decay=config.weight_decay, global_clipnorm=config.clipnorm,
-            use_ema=config.average > 0, ema_momentum=config.average or 0.99,
-        )  # fmt: skip
-        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        optimizer = optimizer_of(config)
         optimizer.build(self.model.trainable_variables)
         self.model.compile(optimizer=optimizer, metrics=[])
         if config.start:
@@ -96,9 +93,10 @@ class Run:
                     if self.validation and now - last_validation > 60 * config.validate_minutes:
                         self.validate()
                         last_validation = lap = time.monotonic()
-            finally:
-                if math.isfinite(recent[-1] if recent else 0.0):
-                    self.save()
+            except KeyboardInterrupt:
+                self.save()
+                raise
+        self.save()
         if self.validation:
             self.validate()
         return state
@@ -106,11 +104,14 @@ class Run:
     def step(self) -> tuple[float, float]:
         """One batch; returns its loss in nats per character and its seconds of audio."""
         state = self.state
+        if self.dataset.epoch != state["epoch"]:
+            self.dataset.set_epoch(state["epoch"])
         if state["batch"] >= len(self.dataset):
             state["epoch"], state["batch"] = state["epoch"] + 1, 0
-        self.dataset.set_epoch(state["epoch"])
+            self.dataset.set_epoch(state["epoch"])
         inputs, labels = self.dataset[state["batch"]]
         self.model.optimizer.learning_rate.assign(self.config.learning_rate(state["step"]))
+        skipped = int(self.model.optimizer.skipped)
         loss = float(self.model.train_on_batch(inputs, labels, return_dict=True)["loss"])
         if not math.isfinite(loss):
             names = ", ".join(u.id for u in self.dataset.batch_utterances(state["batch"]))
@@ -118,6 +119,9 @@ class Run:
                 f"The loss is {loss} at step {state['step']}; the last checkpoint is kept. The batch holds: {names}. "
                 "Look at these clips (kerasrecipes data describe), lower `peak`, or train in float32."
             )
+        if int(self.model.optimizer.skipped) > skipped:
+            names = ", ".join(u.id for u in self.dataset.batch_utterances(state["batch"]))
+            self.log("skipped.csv", loss=loss, utterances=names)
         seconds = float(np.sum(inputs["length"])) / self.model.sample_rate
         state["step"] += 1
         state["batch"] += 1
@@ -156,6 +160,16 @@ class Run:
         values = {name: rate.rate for name, rate in rates.items()}
         self.log("validation.csv", **values)
         return values
+
+
+def optimizer_of(config: TrainConfig) -> GuardedAdamW:
+    """The run's optimiser; biases and normalisation are not decayed."""
+    optimizer = GuardedAdamW(
+        config.peak, weight_decay=config.weight_decay, limit=config.clipnorm,
+        use_ema=config.average > 0, ema_momentum=config.average or 0.99,
+    )  # fmt: skip
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
 
 
 class averaged:

@@ -1,0 +1,158 @@
+"""Sound from anywhere to what every recogniser takes: one channel, 16 kHz, float32 between -1 and 1."""
+
+import glob
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import soundfile
+import soxr
+
+from kerasrecipes.errors import AudioError
+
+SAMPLE_RATE = 16000
+MIN_SECONDS = 0.05  # a spectrogram frame and a few: nothing shorter holds speech
+LOUDEST = 4.0  # float samples above this are integers in disguise
+SUFFIXES = frozenset(
+    ".wav .flac .ogg .oga .opus .mp3 .aif .aiff .aifc .au .snd .caf .w64 .rf64 .wavex .sph .nist .voc .mp2 .mp1".split()
+)
+
+
+def read_audio(source: Any, *, sample_rate: int | None = None, target: int = SAMPLE_RATE) -> np.ndarray:
+    """Read, mix down, resample and check one sound.
+
+    Args:
+        source: path of any format libsndfile reads (wav, flac, ogg, opus, mp3, ...), bytes or a binary file object
+            holding such a file, or an array (samples,) or (samples, channels) with `sample_rate`.
+        sample_rate: Hz of an array; files say it themselves.
+        target: Hz of the result.
+
+    Returns:
+        (samples,) float32.
+
+    Raises:
+        AudioError: no sound can be made of it; the message says what to do.
+        TypeError: an array without `sample_rate`.
+
+    Example:
+        >>> read_audio(np.zeros(8000, "int16"), sample_rate=8000).shape
+        (16000,)
+    """
+    name = describe(source)
+    if isinstance(source, str | os.PathLike | bytes | bytearray) or hasattr(source, "read"):
+        samples, rate = decode(source, name)
+    else:
+        if sample_rate is None:
+            raise TypeError(f"{name} has no sample rate: pass sample_rate= in Hz, for instance transcribe(x, sample_rate=16000)")
+        samples, rate = from_array(np.asarray(source), name), sample_rate
+    if rate <= 0:
+        raise AudioError(f"{name}: a sample rate of {rate} Hz is none")
+    if not np.isfinite(samples).all():
+        count = int(np.size(samples) - np.isfinite(samples).sum())
+        raise AudioError(f"{name} holds {count} samples that are NaN or infinite: repair it, or numpy.nan_to_num it first")
+    mono = samples.mean(axis=1) if samples.ndim == 2 else samples
+    if len(mono) < MIN_SECONDS * rate:
+        raise AudioError(f"{name} lasts {len(mono) / rate:.3f} s: too short for speech (at least {MIN_SECONDS} s)")
+    if rate != target:
+        mono = soxr.resample(mono, rate, target)
+    return np.ascontiguousarray(mono, "float32")
+
+
+def describe(source: Any) -> str:
+    """What messages call a source."""
+    if isinstance(source, str | os.PathLike):
+        return os.fspath(source)
+    if isinstance(source, bytes | bytearray):
+        return f"sound of {len(source)} bytes"
+    if hasattr(source, "read"):
+        return str(getattr(source, "name", "file object"))
+    return f"array of shape {np.shape(source)}"
+
+
+def decode(source: str | os.PathLike | bytes | bytearray | BinaryIO, name: str) -> tuple[np.ndarray, int]:
+    """Samples (samples, channels) float32 and their rate from an encoded file."""
+    if isinstance(source, str | os.PathLike):
+        path = Path(source)
+        if path.is_dir():
+            raise AudioError(f"{name} is a folder: pass it to transcribe as it is, or one of its files")
+        if not path.exists():
+            raise AudioError(f"There is no file {name}: check the path")
+        if path.stat().st_size == 0:
+            raise AudioError(f"{name} is empty (0 bytes): record or download it again")
+    file: Any = io.BytesIO(source) if isinstance(source, bytes | bytearray) else source
+    try:
+        with soundfile.SoundFile(file) as sound:
+            expected = sound.frames
+            samples = sound.read(dtype="float32", always_2d=True)
+            rate = sound.samplerate
+    except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
+        detail = str(error).rsplit(": ", 1)[-1]
+        raise AudioError(
+            f"{name} cannot be read as audio ({detail}): it is damaged or no sound file; convert it to wav, flac, ogg or mp3"
+        ) from error
+    if 0 < expected < 2**62 and len(samples) < expected:
+        raise AudioError(
+            f"{name} is cut off: its header promises {expected / rate:.2f} s, {len(samples) / rate:.2f} s can be read; copy it again"
+        )
+    return samples, rate
+
+
+def from_array(samples: np.ndarray, name: str) -> np.ndarray:
+    """An array as float32 between -1 and 1; integers are scaled by their type's range."""
+    if samples.ndim not in (1, 2):
+        raise AudioError(f"{name}: audio is (samples,) or (samples, channels)")
+    if samples.ndim == 2 and samples.shape[0] < samples.shape[1]:
+        raise AudioError(f"{name} has more channels than samples: transpose it to (samples, channels)")
+    if samples.dtype.kind == "u" and samples.dtype.itemsize == 1:
+        return (samples.astype("float32") - 128) / 128
+    if samples.dtype.kind == "i":
+        return (samples / -float(np.iinfo(samples.dtype).min)).astype("float32")
+    if samples.dtype.kind != "f":
+        raise AudioError(f"{name} of type {samples.dtype}: pass float samples between -1 and 1, or signed integers")
+    loudest = float(np.max(np.abs(samples), initial=0.0, where=np.isfinite(samples)))
+    if loudest > LOUDEST:
+        raise AudioError(
+            f"{name} has float samples up to {loudest:g}, outside -1 to 1: were they 16-bit integers? "
+            "Pass the integers as they are, or divide by 32768"
+        )
+    return samples.astype("float32")
+
+
+def expand(source: Any) -> list[Any]:
+    """The inputs in a folder, a pattern with wildcards, or a list of such; anything else stays as it is.
+
+    Raises:
+        AudioError: a folder holds no audio, or a pattern matches nothing.
+    """
+    if isinstance(source, Sequence) and not isinstance(source, str | bytes | bytearray):
+        return [item for entry in source for item in (expand(entry) if isinstance(entry, str | Path) else [entry])]
+    if not isinstance(source, str | os.PathLike):
+        return [source]
+    path = Path(source)
+    if path.is_dir():
+        found = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+        if not found:
+            raise AudioError(f"The folder {path} holds no audio ({', '.join(sorted(SUFFIXES)[:6])}, ...)")
+        return [str(p) for p in found]
+    if glob.has_magic(str(source)) and not path.exists():
+        names = sorted(glob.glob(str(source), recursive=True))
+        if not names:
+            raise AudioError(f"No file matches {source}")
+        return names
+    return [source]
+
+
+def duration(path: str | os.PathLike) -> float:
+    """Seconds of a file, from its header.
+
+    Raises:
+        AudioError: it cannot be read.
+    """
+    try:
+        info = soundfile.info(os.fspath(path))
+    except (soundfile.LibsndfileError, RuntimeError) as error:
+        raise AudioError(f"{os.fspath(path)} cannot be read as audio: {error}") from error
+    return info.frames / info.samplerate

@@ -1,0 +1,125 @@
+"""Batches of utterances of similar length, in an order that depends on nothing but seed, pass and place."""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from rich.console import Console
+
+from kerasrecipes.audio import SAMPLE_RATE
+from kerasrecipes.data.cache import AudioCache
+from kerasrecipes.data.utterances import Utterance, Utterances
+from kerasrecipes.decoding.alphabet import Alphabet
+from kerasrecipes.errors import DataError
+from kerasrecipes.losses.feasible import frames_needed
+
+
+class SpeechDataset(keras.utils.PyDataset):
+    """Batches `({"audio": (batch, samples) float32, "length": (batch,) int32}, labels (batch, labels) int32)`.
+
+    Audio and labels are padded with zeros; label 0 is the blank. A batch depends only on seed, pass and its number, so
+    a run resumed in the middle of a pass sees what it would have seen.
+
+    Args:
+        utterances: the clips. alphabet: that spells their texts.
+        output_length: from samples (array) to the network's frames; a transcript that does not fit its frames is left
+            out and reported by name.
+        batch_seconds: padded audio in a batch. batch_size: a fixed number of utterances instead.
+        order: "sortagrad" (first pass by increasing length, then random: Deep Speech 2, section 3.3), "random" or "sorted".
+        seed: of order, speeds and augmentation.
+        speeds: one is drawn for each utterance and pass.
+        augment: a `data.Augment`, or None.
+        cache_dir: of the decoded audio; default: a folder for temporary files.
+
+    Raises:
+        DataError: nothing is left to train on, or a text has characters outside the alphabet.
+    """
+
+    def __init__(
+        self, utterances: Utterances, alphabet: Alphabet, output_length: Callable[[Any], Any], *,
+        batch_seconds: float = 60.0, batch_size: int | None = None, order: str = "random", seed: int = 0,
+        speeds: Sequence[float] = (1.0,), augment: Any = None, cache_dir: str | Path | None = None, quiet: bool = False,
+    ):  # fmt: skip
+        super().__init__()
+        if order not in ("sortagrad", "random", "sorted"):
+            raise DataError(f"order is 'sortagrad', 'random' or 'sorted', not {order!r}")
+        self.order, self.seed, self.augment = order, seed, augment
+        self.batch_samples, self.batch_size = batch_seconds * SAMPLE_RATE, batch_size
+        labels = [alphabet.encode(u.text) for u in utterances]
+        self.cache = AudioCache(
+            [u.path for u in utterances], speeds, cache_dir or Path(tempfile.gettempdir()) / "kerasrecipes_audio"
+        )
+        self.lengths = self.cache.lengths()
+        frames = np.asarray(output_length(self.lengths))
+        needed = np.array([max(frames_needed(row), 1) for row in labels])
+        fits = (frames >= needed[:, None]).all(axis=1) & np.array([len(row) > 0 for row in labels])
+        self.infeasible = [u.id for u, ok in zip(utterances, fits, strict=True) if not ok]
+        if not fits.any():
+            raise DataError("No utterance can be trained on: each is too short for its transcript, or has none")
+        if self.infeasible and not quiet:
+            shown = ", ".join(self.infeasible[:5]) + (", ..." if len(self.infeasible) > 5 else "")
+            Console(stderr=True).print(
+                f"{len(self.infeasible)} of {len(utterances)} transcripts are longer than their audio allows, left out: {shown}"
+            )
+        self.utterances, self.labels = utterances, labels
+        self.usable = np.flatnonzero(fits)
+        self.set_epoch(0)
+
+    def hours_by_source(self) -> dict[str, float]:
+        """Hours of each set in the mix that are trained on, at normal speed."""
+        hours: dict[str, float] = {}
+        for i in self.usable:
+            source = self.utterances[int(i)].source
+            normal = self.lengths[i, 0] * self.cache.speeds[0]
+            hours[source] = hours.get(source, 0.0) + normal / SAMPLE_RATE / 3600
+        return hours
+
+    def set_epoch(self, epoch: int) -> None:
+        """Lay out the batches of a pass, counted from 0."""
+        self.epoch = epoch
+        rng = np.random.default_rng([self.seed, epoch])
+        count = len(self.lengths)
+        self.speed = rng.integers(0, len(self.cache.speeds), count)
+        samples = self.lengths[np.arange(count), self.speed]
+        by_length = self.order == "sorted" or (self.order == "sortagrad" and epoch == 0)
+        jitter = 1.0 if by_length else rng.uniform(0.95, 1.05, count)  # so that batches are mixed anew in every pass
+        order = np.argsort(samples * jitter, kind="stable")
+        self.batches: list[list[int]] = [[]]
+        longest = 0
+        for i in order[np.isin(order, self.usable)]:
+            longest, group = max(longest, int(samples[i])), self.batches[-1]
+            full = len(group) >= self.batch_size if self.batch_size else (len(group) + 1) * longest > self.batch_samples
+            if group and full:
+                self.batches.append([])
+                longest = int(samples[i])
+            self.batches[-1].append(int(i))
+        if not by_length:
+            rng.shuffle(self.batches)
+
+    def on_epoch_end(self) -> None:
+        """Keras calls this after a pass."""
+        self.set_epoch(self.epoch + 1)
+
+    def batch_utterances(self, index: int) -> list[Utterance]:
+        """The utterances of a batch."""
+        return [self.utterances[i] for i in self.batches[index]]
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        members = self.batches[index]
+        waves = [self.cache.wave(i, int(self.speed[i])) for i in members]
+        if self.augment:
+            waves = [self.augment(w, np.random.default_rng([self.seed, self.epoch, i])) for w, i in zip(waves, members, strict=True)]
+        lengths = np.array([len(w) for w in waves], "int32")
+        audio = np.zeros((len(waves), int(lengths.max())), "float32")
+        labels = np.zeros((len(waves), max(len(self.labels[i]) for i in members)), "int32")
+        for row, wave in zip(audio, waves, strict=True):
+            row[: len(wave)] = wave
+        for row, i in zip(labels, members, strict=True):
+            row[: len(self.labels[i])] = self.labels[i]
+        return {"audio": audio, "length": lengths}, labels

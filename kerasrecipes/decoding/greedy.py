@@ -1,0 +1,73 @@
+"""Greedy CTC decoding: the best symbol of each frame, repeats merged, blanks dropped, with times and confidences."""
+
+import numpy as np
+
+from kerasrecipes.decoding.alphabet import Alphabet
+from kerasrecipes.results import Character, Transcript, Word
+
+
+def greedy(
+    logits: np.ndarray, alphabet: Alphabet, *, frame_seconds: float = 0.0, offset: float = 0.0, duration: float | None = None
+) -> Transcript:  # fmt: skip
+    """Decode one utterance.
+
+    Args:
+        logits: (frames, symbols) scores or log probabilities; symbol 0 is the blank.
+        alphabet: of the symbols.
+        frame_seconds: between frames. offset: of the first frame's start, in seconds.
+        duration: of the recording, in seconds; ends no later. Default: that of the frames.
+
+    Returns:
+        A Transcript. A character lasts from the first to the last frame of its run, a word from its first character to
+        its last. Confidences are the model's posteriors, not calibrated.
+
+    Example:
+        >>> greedy(np.eye(4)[[1, 1, 0, 1, 3]] * 9, Alphabet("abc")).text
+        'aac'
+    """
+    frames = len(logits)
+    duration = offset + frames * frame_seconds if duration is None else duration
+    if frames == 0:
+        return Transcript("", duration=duration)
+    best = np.argmax(logits, axis=1)
+    top = logits[np.arange(frames), best].astype("float64")
+    posterior = 1 / np.exp(logits - top[:, None]).sum(axis=1)
+    begins = np.flatnonzero(np.concatenate([[True], best[1:] != best[:-1]]))
+    ends = np.append(begins[1:], frames)
+    surest = np.maximum.reduceat(posterior, begins)
+    seconds = lambda frame: min(offset + float(frame) * frame_seconds, duration)  # noqa: E731
+    characters = tuple(
+        Character(alphabet.symbols[best[b] - 1], seconds(b), seconds(e), float(p))
+        for b, e, p in zip(begins, ends, surest, strict=True)
+        if best[b]
+    )
+    words = tuple(_words(characters, alphabet.separator))
+    return Transcript(
+        text=alphabet.separator.join(w.text for w in words) if alphabet.separator else " ".join(w.text for w in words),
+        words=words,
+        confidence=_mean([c.confidence for c in characters]),
+        duration=duration,
+        characters=characters,
+    )
+
+
+def _words(characters: tuple[Character, ...], separator: str) -> list[Word]:
+    """Characters between spaces; with a separator every symbol is a word of its own."""
+    words: list[Word] = []
+    group: list[Character] = []
+    for character in [*characters, None]:
+        if character is not None and not separator and character.text != " ":
+            group.append(character)
+            continue
+        if separator and character is not None:
+            group = [character]
+        if group:
+            text = "".join(c.text for c in group)
+            words.append(Word(text, group[0].start, group[-1].end, _mean([c.confidence for c in group])))
+            group = []
+    return words
+
+
+def _mean(confidences: list[float]) -> float:
+    """Geometric mean; 1 for none."""
+    return float(np.exp(np.mean(np.log(confidences)))) if confidences else 1.0

@@ -1,0 +1,105 @@
+"""What works on this machine, and why not."""
+
+import importlib.metadata
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator
+
+from kerasrecipes import manifest, store
+from kerasrecipes._lazy import BACKENDS, choose_backend
+from kerasrecipes.errors import KerasRecipesError
+
+
+def examine() -> list[tuple[str, bool, str]]:
+    """(what, whether it works, details), one row per part."""
+    return [row for check in (python, backend, devices, sound, tfio, cache, hub, weights) for row in check()]
+
+
+def installed(package: str) -> str | None:
+    """The package's version, None where it is missing."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def python() -> Iterator[tuple[str, bool, str]]:
+    from kerasrecipes import __version__
+
+    yield "python", sys.version_info >= (3, 11), f"{sys.version.split()[0]}, kerasrecipes {__version__}"
+
+
+def backend() -> Iterator[tuple[str, bool, str]]:
+    found = [f"{n} {installed(n) or installed(f'{n}-cpu')}" for n in BACKENDS if importlib.util.find_spec(n)]
+    try:
+        yield "backend", True, f"{choose_backend()} is used; installed: {', '.join(found)}; keras {installed('keras')}"
+    except KerasRecipesError as error:
+        yield "backend", False, str(error)
+
+
+def devices() -> Iterator[tuple[str, bool, str]]:
+    try:
+        from kerasrecipes._lazy import keras
+
+        yield "devices", True, f"{', '.join(keras.distribution.list_devices()) or 'cpu'}; {os.cpu_count()} cores"
+    except Exception as error:
+        yield "devices", False, f"the backend does not start: {error}"
+
+
+def sound() -> Iterator[tuple[str, bool, str]]:
+    try:
+        import soundfile
+
+        formats = sorted({"WAV", "FLAC", "OGG", "MP3"} & set(soundfile.available_formats()))
+        missing = "" if "MP3" in formats else "; libsndfile is older than 1.1 and cannot read MP3"
+        yield "audio", True, f"libsndfile {soundfile.__libsndfile_version__} reads {', '.join(formats)}{missing}"
+    except (ImportError, OSError) as error:
+        yield "audio", False, f"soundfile does not load: {error}; pip install soundfile"
+
+
+def tfio() -> Iterator[tuple[str, bool, str]]:
+    if not importlib.util.find_spec("tensorflow_io"):
+        yield "tfio", False, "tensorflow-io is not installed; soundfile reads all audio (optional: kerasrecipes[tfio])"
+        return
+    from kerasrecipes.data.tfdata import tfio_usable
+
+    ok = tfio_usable()
+    why = "decodes in the graph" if ok else "its binary does not fit this TensorFlow; soundfile is used"
+    yield "tfio", ok, f"tensorflow-io {installed('tensorflow-io')} {why}"
+
+
+def cache() -> Iterator[tuple[str, bool, str]]:
+    from huggingface_hub import constants
+
+    folder = os.environ.get("HF_HUB_CACHE", constants.HF_HUB_CACHE)
+    exists = next(p for p in (folder, *parents(folder)) if os.path.isdir(p))
+    ok = os.access(exists, os.W_OK)
+    yield "cache", ok, f"{folder} {'can' if ok else 'cannot'} be written" + ("" if ok else ": set HF_HUB_CACHE")
+
+
+def parents(path: str) -> Iterator[str]:
+    while path != os.path.dirname(path):
+        path = os.path.dirname(path)
+        yield path
+
+
+def hub() -> Iterator[tuple[str, bool, str]]:
+    if store.is_offline():
+        yield "hub", False, "switched off by KERASRECIPES_OFFLINE or HF_HUB_OFFLINE; bundled and cached weights work"
+        return
+    import httpx
+    from huggingface_hub import constants
+
+    endpoint = os.environ.get("HF_ENDPOINT", constants.ENDPOINT)
+    try:
+        httpx.head(endpoint, timeout=3)
+        yield "hub", True, "answers"
+    except (httpx.HTTPError, OSError) as error:
+        yield "hub", False, f"cannot be reached ({type(error).__name__}); bundled and cached weights work"
+
+
+def weights() -> Iterator[tuple[str, bool, str]]:
+    rows = manifest.rows()
+    at_hand = [n for n, row in rows.items() if (manifest.weights_folder() / row.file).is_file()]
+    yield "weights", bool(rows), f"{len(rows)} released, {len(at_hand)} at hand: {', '.join(at_hand) or 'none'}"

@@ -1,0 +1,13 @@
+"""Which transcripts CTC can align at all."""
+
+import numpy as np
+
+
+def frames_needed(labels: np.ndarray) -> int:
+    """Fewest frames that can carry the label sequence (1-D integers): its length plus a blank per adjacent repeat.
+
+    With fewer frames every alignment has probability zero: TensorFlow then returns a finite number, JAX one near 1e5,
+    torch infinity, so such utterances are never trained on.
+    """
+    labels = np.asarray(labels)
+    return int(len(labels) + np.sum(labels[1:] == labels[:-1]))

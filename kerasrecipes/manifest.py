@@ -1,0 +1,146 @@
+"""The record of released weights: one JSON row per recipe in `weights_manifest/`, checked against its schema."""
+
+import functools
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kerasrecipes.errors import KerasRecipesError, WeightsUnavailable
+
+PACKAGE = Path(__file__).parent
+CHECKOUT = PACKAGE.parent
+
+
+def folder() -> Path:
+    """Where the rows lie: in a checkout beside the package, in an installed wheel inside it."""
+    checkout = CHECKOUT / "weights_manifest"
+    return checkout if checkout.is_dir() else PACKAGE / "_weights_manifest"
+
+
+def weights_folder() -> Path:
+    """Where weight files lie that came with the code."""
+    checkout = CHECKOUT / "weights"
+    return checkout if checkout.is_dir() else PACKAGE / "_weights"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A row: which file belongs to a recipe, what it was trained on, and what it scored.
+
+    Args:
+        recipe, tag: whose weights, and which release of them.
+        file, size, sha256: name, bytes and hash of the `.weights.h5`.
+        bundled: whether the file comes with the package.
+        licence: of the weights.
+        data: [{name, hours, licence, synthetic}]. training: config, seed, steps, hours, hardware, commit.
+        metrics: [{dataset, split, metric, value, low, high, decoder, command, date}].
+        keras: version that wrote the file.
+        hub: {"repo", "revision"} or None. model: what the network needs beside its recipe: {"alphabet": ...}.
+    """
+
+    recipe: str
+    tag: str
+    file: str
+    size: int
+    sha256: str
+    bundled: bool
+    licence: str
+    data: tuple[Mapping[str, Any], ...]
+    training: Mapping[str, Any]
+    metrics: tuple[Mapping[str, Any], ...]
+    keras: str
+    hub: Mapping[str, str] | None = None
+    model: Mapping[str, Any] = field(default_factory=dict)
+
+
+@functools.cache
+def schema() -> dict[str, Any]:
+    """The JSON schema of a row."""
+    return json.loads((folder() / "schema.json").read_text())
+
+
+def problems(value: Any, rule: Mapping[str, Any], where: str = "row") -> list[str]:
+    """What about `value` breaks the schema `rule`; understands the keywords that schema.json uses."""
+    kinds: dict[str, Any] = {
+        "object": dict, "array": list, "string": str, "boolean": bool, "number": (int, float), "integer": int, "null": type(None),
+    }  # fmt: skip
+    wanted = rule.get("type", [])
+    wanted = [wanted] if isinstance(wanted, str) else wanted
+    fits = any(isinstance(value, kinds[k]) and not (isinstance(value, bool) and k in ("number", "integer")) for k in wanted)
+    if wanted and not fits:
+        return [f"{where} must be {' or '.join(wanted)}, is {value!r}"]
+    found = []
+    if isinstance(value, dict):
+        found += [f"{where} lacks {key!r}" for key in rule.get("required", []) if key not in value]
+        known = rule.get("properties", {})
+        for key, item in value.items():
+            if key in known:
+                found += problems(item, known[key], f"{where}.{key}")
+            elif rule.get("additionalProperties") is False:
+                found.append(f"{where} has the unknown key {key!r}")
+    if isinstance(value, list):
+        for i, item in enumerate(value):
+            found += problems(item, rule.get("items", {}), f"{where}[{i}]")
+    if isinstance(value, str) and "pattern" in rule:
+        if not re.search(rule["pattern"], value):
+            found.append(f"{where} must match {rule['pattern']}, is {value!r}")
+    if isinstance(value, int | float) and value < rule.get("minimum", value):
+        found.append(f"{where} must be at least {rule['minimum']}, is {value}")
+    return found
+
+
+def from_dict(values: dict[str, Any], where: str = "row") -> Weights:
+    """A checked row.
+
+    Raises:
+        KerasRecipesError: it breaks the schema; every breach is named.
+    """
+    found = problems(values, schema(), where)
+    if found:
+        raise KerasRecipesError(f"{where} is no valid manifest row: {'; '.join(found)}")
+    return Weights(**{k: tuple(v) if k in ("data", "metrics") else v for k, v in values.items()})
+
+
+def read(path: Path) -> Weights:
+    """The row in a file."""
+    try:
+        return from_dict(json.loads(path.read_text()), path.name)
+    except json.JSONDecodeError as error:
+        raise KerasRecipesError(f"{path} is not JSON: {error}") from error
+
+
+@functools.cache
+def rows() -> dict[str, Weights]:
+    """All rows by recipe."""
+    found = map(read, sorted(p for p in folder().glob("*.json") if p.name != "schema.json"))
+    return {row.recipe: row for row in found}
+
+
+def get(recipe: str) -> Weights:
+    """The row of a recipe.
+
+    Raises:
+        WeightsUnavailable: nothing is released for it; the message names the training command.
+    """
+    if recipe not in rows():
+        raise WeightsUnavailable(
+            f"{recipe} has no released weights. Train it: kerasrecipes train {recipe} --data librispeech:PATH; "
+            "or start from random numbers: load(..., weights=None)"
+        )
+    return rows()[recipe]
+
+
+def write(row: Weights, path: Path | None = None) -> Path:
+    """Write a row under its recipe's name; the old one stays until the new one is whole."""
+    values = json.loads(json.dumps(asdict(row), default=list))
+    from_dict(values, row.recipe)
+    path = path or folder() / f"{row.recipe}.json"
+    partial = path.with_suffix(".json.partial")
+    partial.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n")
+    os.replace(partial, path)
+    rows.cache_clear()
+    return path

@@ -1,0 +1,109 @@
+"""The catalogue: recipes are data, found in the files of `kerasrecipes.recipes`, built only when asked for."""
+
+import difflib
+import fnmatch
+import functools
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kerasrecipes.errors import KerasRecipesError, RecipeNotFound
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A paper's network under a name.
+
+    Args:
+        name: what `load` takes.
+        paper: "arXiv:1512.02595" or a DOI. title: of the paper.
+        task: "speech-recognition", "image-classification", "segmentation", "waveform-generation" or "language-model".
+        builder: "module:function" that returns a functional `keras.Model` from keyword arguments.
+        config: every keyword of the builder.
+        summary: one sentence. tags: words to look for.
+        test_config: changes that make a tiny net for tests over the whole registry.
+    """
+
+    name: str
+    paper: str
+    task: str
+    builder: str
+    config: Mapping[str, Any]
+    summary: str
+    tags: tuple[str, ...] = ()
+    test_config: Mapping[str, Any] = field(default_factory=dict)
+    title: str = ""
+
+    def build(self, **changes: Any) -> Any:
+        """The network with random weights: `config` with `changes` on top.
+
+        Raises:
+            KerasRecipesError: a keyword the builder does not know, or one it has and `config` lacks.
+        """
+        module, name = self.builder.split(":")
+        function = getattr(importlib.import_module(module), name)
+        keywords = {**self.config, **changes}
+        known = set(inspect.signature(function).parameters)
+        unknown, missing = sorted(set(keywords) - known), sorted(known - set(keywords))
+        if unknown or missing:
+            told = [f"unknown {', '.join(unknown)}" if unknown else "", f"missing {', '.join(missing)}" if missing else ""]
+            raise KerasRecipesError(
+                f"{self.name}: {' and '.join(filter(None, told))}; {name} takes {', '.join(sorted(known))}"
+            )
+        return function(**keywords)
+
+
+@functools.cache
+def catalogue() -> dict[str, Recipe]:
+    """All recipes by name, from the `RECIPES` of every module in `kerasrecipes.recipes`."""
+    package = importlib.import_module("kerasrecipes.recipes")
+    found: dict[str, Recipe] = {}
+    for module in pkgutil.iter_modules(package.__path__):
+        for recipe in getattr(importlib.import_module(f"{package.__name__}.{module.name}"), "RECIPES", ()):
+            if recipe.name in found:
+                raise KerasRecipesError(f"two recipes are called {recipe.name}")
+            found[recipe.name] = recipe
+    return dict(sorted(found.items()))
+
+
+def list_recipes(
+    pattern: str = "*", *, task: str | None = None, pretrained: bool | None = None, licence: str | None = None
+) -> list[str]:
+    """Sorted names of the recipes that fit.
+
+    Args:
+        pattern: with the wildcards * and ?.
+        task: only of this task. pretrained: only with (True) or without (False) released weights.
+        licence: only weights whose licence matches this pattern.
+
+    Example:
+        >>> list_recipes("deepspeech2_s*", pretrained=True)
+        ['deepspeech2_small']
+    """
+    from kerasrecipes import manifest
+
+    names = [n for n, r in catalogue().items() if fnmatch.fnmatch(n, pattern) and task in (None, r.task)]
+    if pretrained is None and licence is None:
+        return names
+    rows = manifest.rows()
+    if pretrained is not None:
+        names = [n for n in names if (n in rows) == pretrained]
+    if licence is not None:
+        names = [n for n in names if n in rows and fnmatch.fnmatch(rows[n].licence.lower(), licence.lower())]
+    return names
+
+
+def get_recipe(name: str) -> Recipe:
+    """The recipe of that name.
+
+    Raises:
+        RecipeNotFound: there is none; the three closest names are given.
+    """
+    recipes = catalogue()
+    if name not in recipes:
+        close = difflib.get_close_matches(name, recipes, n=3, cutoff=0.0)
+        raise RecipeNotFound(f"There is no recipe {name!r}. Did you mean {', '.join(close)}? All: kerasrecipes list")
+    return recipes[name]

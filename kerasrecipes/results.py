@@ -1,0 +1,91 @@
+"""What a recogniser answers: frozen, printable, and ready for JSON and subtitles."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+CUE_SECONDS = 6.0  # a subtitle holds at most so many seconds ...
+CUE_CHARACTERS = 64  # ... and so many characters; a pause also begins a new one
+CUE_PAUSE = 0.8
+
+
+@dataclass(frozen=True)
+class Span:
+    """A piece of text with its place in the recording, in seconds, and a confidence between 0 and 1."""
+
+    text: str
+    start: float
+    end: float
+    confidence: float
+
+
+class Word(Span):
+    """A word; its confidence is the geometric mean of its characters'."""
+
+
+class Character(Span):
+    """A character; its confidence is the model's probability at the frame where it is surest."""
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """The text of a recording.
+
+    Args:
+        text: all words. words: with times. confidence: geometric mean over characters, 0 to 1; 1 for no text.
+        duration: of the recording, in seconds.
+        alternatives: other readings, best first, where a beam search gave them. characters: with times.
+        calibrated: whether confidences are probabilities of being right; a greedy CTC transcript's are not: they are
+            the model's own posteriors, which are usually too sure.
+    """
+
+    text: str
+    words: tuple[Word, ...] = ()
+    confidence: float = 1.0
+    duration: float = 0.0
+    alternatives: tuple["Transcript", ...] = ()
+    characters: tuple[Character, ...] = ()
+    calibrated: bool = False
+
+    def __str__(self) -> str:
+        return self.text
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists and numbers, times rounded to milliseconds; characters are left out."""
+        values = {k: v for k, v in asdict(self).items() if k != "characters"}
+        values["words"] = [{k: round(v, 3) if isinstance(v, float) else v for k, v in asdict(w).items()} for w in self.words]
+        values["alternatives"] = [a.to_dict() for a in self.alternatives]
+        return values | {"confidence": round(self.confidence, 4), "duration": round(self.duration, 3)}
+
+    def to_json(self, **options: Any) -> str:
+        """`to_dict` as JSON; options are `json.dumps`'s."""
+        return json.dumps(self.to_dict(), **{"ensure_ascii": False, **options})
+
+    def cues(self) -> list[tuple[float, float, str]]:
+        """Subtitles (start, end, text): a new one after a pause of 0.8 s, 6 seconds or 64 characters."""
+        groups: list[list[Word]] = []
+        for word in self.words:
+            if groups:
+                group = groups[-1]
+                long = word.end - group[0].start > CUE_SECONDS or word.start - group[-1].end > CUE_PAUSE
+                if not long and sum(len(w.text) + 1 for w in group) + len(word.text) <= CUE_CHARACTERS:
+                    group.append(word)
+                    continue
+            groups.append([word])
+        return [(g[0].start, g[-1].end, " ".join(w.text for w in g)) for g in groups]
+
+    def to_srt(self) -> str:
+        """SubRip subtitles."""
+        blocks = (f"{i}\n{_clock(a, ',')} --> {_clock(b, ',')}\n{t}\n" for i, (a, b, t) in enumerate(self.cues(), 1))
+        return "\n".join(blocks)
+
+    def to_vtt(self) -> str:
+        """WebVTT subtitles."""
+        return "\n".join(["WEBVTT\n", *(f"{_clock(a, '.')} --> {_clock(b, '.')}\n{t}\n" for a, b, t in self.cues())])
+
+
+def _clock(seconds: float, point: str) -> str:
+    milliseconds = round(seconds * 1000)
+    hours, rest = divmod(milliseconds, 3_600_000)
+    minutes, rest = divmod(rest, 60_000)
+    return f"{hours:02}:{minutes:02}:{rest // 1000:02}{point}{rest % 1000:03}"

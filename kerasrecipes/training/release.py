@@ -1,0 +1,106 @@
+"""From a run to a weight file and its manifest row, and from a measurement to that row."""
+
+import datetime
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+
+from kerasrecipes import manifest, store
+from kerasrecipes.metrics import ErrorRate
+from kerasrecipes.tasks.speech import SpeechRecognizer
+from kerasrecipes.training import checkpoint
+from kerasrecipes.training.config import from_dict
+from kerasrecipes.training.trainer import averaged, optimizer_of
+
+LICENCES = {
+    "train-mini": "CC BY 4.0 (LibriSpeech, V. Panayotov et al., LibriVox readers)",
+    "common-voice": "CC0 1.0 (Mozilla Common Voice)",
+    "arctic-kathleen": "CC0 1.0",
+    "ljspeech": "public domain (LJ Speech)",
+}
+
+
+def save_half(model: keras.Model, path: Path) -> None:
+    """Write a `.weights.h5` that stores float32 as float16; plain `model.load_weights` opens it."""
+    full, half = path.with_name(f".{path.stem}.full.weights.h5"), path.with_name(f".{path.stem}.partial")
+    try:
+        model.save_weights(full)
+        with h5py.File(full) as source, h5py.File(half, "w") as target:
+            target.attrs.update(source.attrs)
+
+            def copy(name: str, item: Any) -> None:
+                if isinstance(item, h5py.Dataset):
+                    values = item[()]
+                    values = values.astype("float16") if values.dtype == "float32" else values
+                    new = target.create_dataset(name, data=values, **({"compression": 9, "shuffle": True} if values.ndim else {}))
+                else:
+                    new = target.require_group(name)
+                new.attrs.update(item.attrs)
+
+            source.visititems(copy)
+        os.replace(half, path)
+    finally:
+        full.unlink(missing_ok=True)
+        half.unlink(missing_ok=True)
+
+
+def release(name: str, run: Path, tag: str) -> Path:
+    """Write `weights/NAME.weights.h5` from a run's averaged weights, and its manifest row without metrics yet.
+
+    Args:
+        name: of the recipe. run: the run's folder. tag: of the release.
+
+    Returns:
+        The row's path.
+    """
+    record = json.loads((run / "run.json").read_text())
+    config = from_dict(record["config"])
+    trained = SpeechRecognizer(name, config.alphabet, config.config)
+    trained.compile(optimizer=optimizer_of(config), metrics=[])
+    trained.optimizer.build(trained.trainable_variables)
+    state = checkpoint.restore(run / "checkpoint.npz", trained)
+    model = SpeechRecognizer(name, config.alphabet)  # without the run's dropout and masks
+    folder = manifest.weights_folder()
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name}.weights.h5"
+    with averaged(trained):
+        model.set_weights(trained.get_weights())
+    save_half(model, path)
+    keep = {k: v for k, v in record["config"].items() if k not in ("data", "validation", "start")}
+    row = manifest.Weights(
+        recipe=name, tag=tag, file=path.name, size=path.stat().st_size, sha256=store.sha256(path), bundled=True,
+        licence="; ".join(sorted({LICENCES.get(d["name"], "see data") for d in record["data"]})),
+        data=tuple({**d, "licence": LICENCES.get(d["name"], "see source"), "synthetic": False} for d in record["data"]),
+        training={
+            "config": keep, "seed": config.seed, "steps": state["step"], "passes": state["epoch"],
+            "audio_hours": round(state["audio_hours"], 1), "wall_hours": round(state["wall_hours"], 2),
+            "hardware": record["hardware"], "commit": record["commit"], "backend": record["backend"],
+        },
+        metrics=(), keras=keras.__version__, model={"alphabet": model.alphabet.get_config()},
+    )  # fmt: skip
+    return manifest.write(row)
+
+
+def record_metrics(name: str, dataset: str, rates: dict[str, ErrorRate], command: str) -> None:
+    """Put measured error rates into the manifest row in place of earlier ones of that data set."""
+    row = manifest.get(name)
+    kept = [m for m in row.metrics if m["dataset"] != dataset]
+    date = datetime.date.today().isoformat()
+    new = [
+        {
+            "dataset": dataset, "split": dataset.split(":")[0], "metric": metric, "value": round(rate.rate, 4),
+            "low": _number(rate.low), "high": _number(rate.high), "decoder": "greedy", "command": command, "date": date,
+        }
+        for metric, rate in rates.items()
+    ]  # fmt: skip
+    manifest.write(replace(row, metrics=(*kept, *new)))
+
+
+def _number(value: float) -> float | None:
+    return None if value != value else round(value, 4)
+

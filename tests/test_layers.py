@@ -1,0 +1,171 @@
+"""Layers on sequences: an utterance alone equals itself in a padded batch, and each layer equals its formula."""
+
+import keras
+import numpy as np
+import pytest
+
+from kerasrecipes import layers
+from kerasrecipes.layers.sequence import TimeGeometry, chain
+
+rng = np.random.default_rng(0)
+LENGTHS = np.array([37, 20, 11], "int32")
+
+
+def batch(*features):
+    return rng.normal(size=(3, 37, *features)).astype("float32")  # what lies behind a length is noise on purpose
+
+
+CASES = {
+    "mask": (lambda: layers.Mask(), (5,)),
+    "utterance_norm": (lambda: layers.UtteranceNormalization(), (5,)),
+    "conv1d": (lambda: layers.SequenceConv1D(4, 5, 2), (5,)),
+    "conv1d_even": (lambda: layers.SequenceConv1D(4, 4, 3), (5,)),
+    "conv2d": (lambda: layers.SequenceConv2D(3, (11, 5), (2, 2)), (9, 2)),
+    "batch_norm": (lambda: layers.SequenceBatchNormalization(), (5,)),
+    "row": (lambda: layers.RowConvolution(4), (5,)),
+    "rnn": (lambda: layers.Recurrent(4), (5,)),
+    "gru": (lambda: layers.Recurrent(4, "gru", None, batch_norm=False, shared_input=False), (5,)),
+    "gru_forward": (lambda: layers.Recurrent(4, "gru", None, direction="forward", batch_norm=False), (5,)),
+    "concat": (lambda: layers.Recurrent(4, "gru", merge="concat"), (5,)),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_alone_is_in_a_batch(case):
+    make, features = CASES[case]
+    layer, x = make(), batch(*features)
+    if case not in ("mask", "utterance_norm"):  # only the first layers of a net meet unmasked input
+        x = np.where((np.arange(37) < LENGTHS[:, None]).reshape(3, 37, *[1] * len(features)), x, 0)
+    if case == "utterance_norm":
+        x = np.where((np.arange(37) < LENGTHS[:, None])[..., None], x, 0)
+    together, n = (keras.ops.convert_to_numpy(v) for v in layer(x, LENGTHS))
+    assert together.shape == tuple(layer.compute_output_spec(keras.KerasTensor(x.shape), keras.KerasTensor((3,)))[0].shape)
+    for i, length in enumerate(LENGTHS):
+        alone, m = (keras.ops.convert_to_numpy(v) for v in layer(x[i : i + 1, :length], LENGTHS[i : i + 1]))
+        assert m[0] == n[i] == layer.geometry.output_length(int(length)) == alone.shape[1]
+        np.testing.assert_allclose(together[i, : n[i]], alone[0], atol=2e-6)
+        assert not together[i, n[i] :].any()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_config_rebuilds_the_layer(case):
+    layer = CASES[case][0]()
+    assert type(layer).from_config(layer.get_config()).get_config() == layer.get_config()
+
+
+def test_mask_lets_nothing_through():
+    x = batch(5)
+    x[1, 20:] = np.nan
+    y, _ = layers.Mask()(x, LENGTHS)
+    assert np.isfinite(keras.ops.convert_to_numpy(y)).all()
+
+
+def test_batch_norm_statistics_are_those_of_the_valid_frames_laid_end_to_end():
+    x = batch(4) * 3 + 2
+    valid = np.concatenate([x[i, :n] for i, n in enumerate(LENGTHS)])
+    x = np.where((np.arange(37) < LENGTHS[:, None])[..., None], x, 0)
+    layer = layers.SequenceBatchNormalization(momentum=0.0, epsilon=0.0)
+    y, _ = layer(x, LENGTHS, training=True)
+    y = keras.ops.convert_to_numpy(y)
+    np.testing.assert_allclose(layer.moving_mean, valid.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(layer.moving_variance, valid.var(0), rtol=1e-4)
+    out = np.concatenate([y[i, :n] for i, n in enumerate(LENGTHS)])
+    np.testing.assert_allclose(out.mean(0), 0, atol=1e-5)
+    np.testing.assert_allclose(out.var(0), 1, rtol=1e-4)
+
+
+def test_row_convolution_is_its_formula_and_looks_ahead_only():
+    x, tau = batch(3)[:1], 4
+    layer = layers.RowConvolution(tau)
+    layer.build(x.shape)
+    kernel = rng.normal(size=(tau + 1, 3)).astype("float32")
+    layer.kernel.assign(kernel)
+    padded = np.pad(x, ((0, 0), (0, tau), (0, 0)))
+    expected = np.stack([(kernel * padded[0, t : t + tau + 1]).sum(0) for t in range(37)])
+    run = lambda v: keras.ops.convert_to_numpy(layer(v, LENGTHS[:1])[0])[0]  # noqa: E731
+    np.testing.assert_allclose(run(x), expected, atol=1e-5)
+    changed = x.copy()
+    changed[0, 20] += 1
+    moved = np.flatnonzero(np.abs(run(changed) - run(x)).sum(1) > 1e-6)
+    assert moved.min() == 20 - tau and moved.max() == 20
+    layer.kernel.assign(np.eye(tau + 1, 1) * np.ones(3))
+    np.testing.assert_allclose(run(x), x[0])  # the identity kernel is the identity
+    assert layer.count_params() == 3 * (tau + 1)
+    # in pieces with tau future steps it equals the whole
+    pieces = [keras.ops.convert_to_numpy(layer(x[:, t : t + 10 + tau], np.array([10 + tau]))[0])[0, :10] for t in range(0, 20, 10)]
+    np.testing.assert_allclose(np.concatenate(pieces), run(x)[:20], atol=1e-6)
+
+
+def numpy_recurrence(layer, x):
+    """Step by step in float64: one utterance (steps, features), one direction."""
+    kernel, bias = (np.asarray(v[0], "float64") for v in (layer.kernels, layer.biases))
+    cell = layer.loops[0].cell
+    u, c = np.asarray(cell.recurrent_kernel, "float64"), np.asarray(cell.recurrent_bias, "float64")
+    units, act = layer.units, np.tanh if layer.limit is None else (lambda v: np.clip(v, 0, layer.limit))
+    h, out = np.zeros(units), []
+    for row in x:
+        a, b = row @ kernel + bias, h @ u + c
+        if layer.cell == "rnn":
+            h = act(a + b)
+        else:
+            z, r = (1 / (1 + np.exp(-(a + b)[i * units : (i + 1) * units])) for i in (0, 1))
+            h = z * h + (1 - z) * act(a[2 * units :] + r * b[2 * units :])
+        out.append(h)
+    return np.stack(out)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru"])
+@pytest.mark.parametrize("limit", [None, 0.4])
+def test_recurrence_is_its_formula(cell, limit):
+    x = batch(5)[:1]
+    layer = layers.Recurrent(4, cell, limit, direction="forward", batch_norm=False)
+    y, _ = layer(x, LENGTHS[:1])
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(y)[0], numpy_recurrence(layer, x[0].astype("float64")), atol=2e-5)
+
+
+def test_both_directions_are_the_sum_of_one_and_the_reversed_one():
+    x = batch(5)[:1]
+    both = layers.Recurrent(4, "gru", None, batch_norm=False)
+    y, _ = both(x, LENGTHS[:1])
+    one = layers.Recurrent(4, "gru", None, direction="forward", batch_norm=False)
+    total = 0
+    for i, direction in enumerate((1, -1)):
+        one(x, LENGTHS[:1])
+        one.kernels[0].assign(both.kernels[0])
+        one.biases[0].assign(both.biases[0])
+        one.loops[0].cell.recurrent_kernel.assign(both.loops[i].cell.recurrent_kernel)
+        one.loops[0].cell.recurrent_bias.assign(both.loops[i].cell.recurrent_bias)
+        total = total + keras.ops.convert_to_numpy(one(x[:, ::direction], LENGTHS[:1])[0])[:, ::direction]
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(y), total, atol=1e-5)
+
+
+def test_our_gru_is_keras_gru():
+    x = batch(5)
+    theirs = keras.layers.GRU(4, return_sequences=True)
+    expected = keras.ops.convert_to_numpy(theirs(x))
+    ours = layers.Recurrent(4, "gru", None, direction="forward", batch_norm=False)
+    ours(x, np.array([37] * 3))
+    kernel, recurrent, bias = (keras.ops.convert_to_numpy(w) for w in theirs.get_weights())
+    ours.kernels[0].assign(kernel)
+    ours.biases[0].assign(bias[0])
+    ours.loops[0].cell.recurrent_kernel.assign(recurrent)
+    ours.loops[0].cell.recurrent_bias.assign(bias[1])
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(ours(x, np.array([37] * 3))[0]), expected, atol=1e-5)
+
+
+def test_spec_augment_only_trains_and_covers_what_it_says():
+    x = np.ones((8, 100, 40), "float32")
+    n = np.full(8, 100, "int32")
+    layer = layers.SpecAugment(bin_masks=1, bin_width=10, frame_masks=1, frame_width=30, frame_share=0.2, seed=1)
+    np.testing.assert_array_equal(layer(x, n, training=False)[0], x)
+    y = keras.ops.convert_to_numpy(layer(x, n, training=True)[0])
+    assert 0 < (y == 0).mean() < 0.5
+    assert ((y == 0).all(axis=2).sum(axis=1) <= 21).all()  # frames wholly masked: at most 20 % of them
+    assert ((y == 0).all(axis=1).sum(axis=1) <= 11).all()
+
+
+def test_geometry_of_a_chain():
+    g = chain([TimeGeometry(320, 160), TimeGeometry(11, 2, 5, 5), TimeGeometry(7, 2, 3, 3)])
+    assert (g.stride, g.span) == (640, 320 + 10 * 160 + 6 * 320)
+    assert chain([g, TimeGeometry(None)]).span is None
+    assert TimeGeometry(11, 2, 5, 5).output_length(100) == 50 and TimeGeometry(11, 2, 5, 5).output_length(101) == 51
