@@ -88,14 +88,15 @@ def hub() -> Iterator[tuple[str, bool, str]]:
     if store.is_offline():
         yield "hub", False, "switched off by KERASRECIPES_OFFLINE or HF_HUB_OFFLINE; bundled and cached weights work"
         return
-    import httpx
+    import urllib.request
+
     from huggingface_hub import constants
 
     endpoint = os.environ.get("HF_ENDPOINT", constants.ENDPOINT)
     try:
-        httpx.head(endpoint, timeout=3)
+        urllib.request.urlopen(urllib.request.Request(endpoint, method="HEAD"), timeout=3).close()
         yield "hub", True, "answers"
-    except (httpx.HTTPError, OSError) as error:
+    except OSError as error:
         yield "hub", False, f"cannot be reached ({type(error).__name__}); bundled and cached weights work"
 
 

@@ -11,6 +11,8 @@ from kerasrecipes.errors import KerasRecipesError, WeightsCorrupt
 # task -> (class of its models, the verb that takes raw input)
 TASKS = {"speech-recognition": ("kerasrecipes.tasks.speech:SpeechRecognizer", "transcribe")}
 
+HEAD = "logits"  # every recipe's layer of scores
+
 
 def load(name: str | Path, *, alphabet: Any = None, weights: Any = "default", compile: bool = True, **config: Any) -> Any:
     """A model that is ready for raw input and for fine-tuning.
@@ -35,10 +37,11 @@ def load(name: str | Path, *, alphabet: Any = None, weights: Any = "default", co
         return load_saved(Path(text), compile)
     recipe, row, path = resolve(text, weights)
     trained = row.model.get("alphabet") if row else None
-    model = build(recipe, trained if alphabet is None else alphabet, config)
+    model = build(recipe, trained, config)
     if path:
-        renewed = bool(alphabet) and bool(trained) and not same_symbols(alphabet, trained)
-        assign(model, path, renew=("logits",) if renewed else ())
+        assign(model, path)
+    if alphabet is not None and not same_symbols(alphabet, trained):
+        model = renew_head(model, build(recipe, alphabet, config))
     if compile:
         model.compile()
     return model
@@ -73,25 +76,27 @@ def same_symbols(first: Any, second: Any) -> bool:
     return Alphabet.of(first) == Alphabet.of(second)
 
 
-def assign(model: Any, path: Path, renew: tuple[str, ...] = ()) -> None:
-    """Set the model's weights from a `.weights.h5`; the layers named in `renew` keep their random numbers.
+def renew_head(model: Any, other: Any) -> Any:
+    """`other` with the weights of `model`, except in the layer of scores."""
+    for source, target in zip(model.layers, other.layers, strict=True):
+        if source.name != HEAD:
+            target.set_weights(source.get_weights())
+    return other
+
+
+def assign(model: Any, path: Path) -> None:
+    """Set the model's weights from a `.weights.h5`.
 
     Raises:
         WeightsCorrupt: the file is no weights file or belongs to another architecture.
     """
-    fresh = {name: [w.numpy() if hasattr(w, "numpy") else w for w in model.get_layer(name).get_weights()] for name in renew}
     try:
-        if renew:
-            model.load_weights(path, skip_mismatch=True)
-        else:
-            model.load_weights(path)
+        model.load_weights(path)
     except (ValueError, OSError, KeyError) as error:
         raise WeightsCorrupt(
             f"{path} does not fit {model.name}: {str(error).splitlines()[0]} "
             "Load it into the recipe and configuration it was saved from (kerasrecipes show NAME), or fetch it again."
         ) from error
-    for name, values in fresh.items():
-        model.get_layer(name).set_weights(values)
 
 
 def load_saved(path: Path, compile: bool) -> Any:

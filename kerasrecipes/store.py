@@ -89,19 +89,16 @@ def _retrying(download, attempts: int = 4, wait: float = 0.5):
     """Call again after a server error or a broken connection, waiting longer each time."""
     import time
 
-    import httpx
     from huggingface_hub import errors as hub
 
     for attempt in range(attempts):
         try:
             return download()
-        except (hub.HfHubHTTPError, httpx.TransportError, OSError) as error:
+        except (hub.HTTPError, OSError) as error:  # HTTPError: of the client library that the hub package uses
             response = getattr(error, "response", None)
-            passing = response.status_code >= 500 if response is not None else not isinstance(error, PermissionError)
-            if isinstance(error, hub.LocalEntryNotFoundError) or not passing or attempt == attempts - 1:
-                if isinstance(error, httpx.TransportError):
-                    raise OSError(str(error)) from error
-                raise
+            final = isinstance(error, PermissionError | NotADirectoryError | hub.LocalEntryNotFoundError)
+            if final or (response is not None and response.status_code < 500) or attempt == attempts - 1:
+                raise error if isinstance(error, OSError) else OSError(str(error)) from error
             time.sleep(wait * 2**attempt)
 
 

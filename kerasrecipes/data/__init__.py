@@ -15,7 +15,7 @@ _WHERE = {
     "Augment": "augment",
     "to_tf_dataset": "tfdata",
     "tfio_usable": "tfdata",
-    "describe": "describe",
+    "describe": "description",
 }
 
 __all__ = sorted(_WHERE)

@@ -100,7 +100,7 @@ class Recurrent(SequenceLayer):
         self.directions = {"bidirectional": 2, "forward": 1}[direction]
         self.transforms = 1 if shared_input else self.directions
         self.batch_norm, self.width = batch_norm, GATES[cell] * units
-        self.geometry = TimeGeometry(None if self.directions == 2 else 1)
+        self.geometry = TimeGeometry(None)  # backward: the whole utterance; forward: all that came before
         self.norms = [
             SequenceBatchNormalization(momentum, dtype=self.dtype_policy, name=f"norm_{i}")
             for i in range(self.transforms if batch_norm else 0)

@@ -158,10 +158,10 @@ RECIPES = (
         "deepspeech2_icml",
         PAPER | {
             "conv": CONVOLUTIONS["2x2d"], "recurrent_layers": 3, "recurrent_units": 2560, "cell": "gru",
-            "direction": "forward", "lookahead": 80, "fc_units": (2560,),
+            "direction": "forward", "lookahead": 80, "fc_units": (),
         },
         "The ICML paper's final net: 2 x 2-D convolution, 3 forward GRU of 2560, row convolution with lookahead 80.",
-        ("paper", "streaming"), TINY_2D | {"lookahead": 3},
+        ("paper", "streaming"), TINY_2D | {"lookahead": 3, "fc_units": ()},
     ),
     *(
         _recipe(

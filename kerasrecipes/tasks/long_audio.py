@@ -3,7 +3,7 @@
 Statistics over the whole utterance (power, each bin's mean) come from a first pass, so that every piece is normalised
 as the whole would be. Pieces begin on multiples of the total stride and carry context on both sides, which is cut off
 after scoring: where the receptive field is finite and the context covers it, the result equals the whole's; a
-bidirectional net sees `CONTEXT_SECONDS` of each side instead of everything.
+recurrent net sees `CONTEXT_SECONDS` of each side instead of everything.
 """
 
 from typing import Any

@@ -1,0 +1,50 @@
+# Every target builds what it needs: python3 >= 3.11 and a package registry are enough.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+
+.PHONY: demo test test-all lint docs bench test-tfio clean
+
+$(BIN)/kerasrecipes: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --disable-pip-version-check -e ".[tensorflow]"
+	touch $@
+
+demo: $(BIN)/kerasrecipes
+	$(BIN)/kerasrecipes transcribe kerasrecipes/assets/demo.mp3 --format words
+
+# torch is pinned: an open range fetches builds of several gigabytes for graphics cards
+$(VENV)/.test: $(BIN)/kerasrecipes
+	$(BIN)/pip install -q --disable-pip-version-check -e ".[tensorflow,jax,plots,test]" "torch==2.13.0"
+	touch $@
+
+$(VENV)/.docs: $(BIN)/kerasrecipes
+	$(BIN)/pip install -q --disable-pip-version-check -e ".[tensorflow,docs]"
+	touch $@
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check kerasrecipes tests docs benchmarks examples build_hook.py
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/python -m pytest -m "not slow" --cov=kerasrecipes --cov-report=term:skip-covered
+
+test-all: lint
+	$(BIN)/python -m pytest --cov=kerasrecipes --cov-report=term:skip-covered
+
+docs: $(VENV)/.docs
+	$(BIN)/python docs/generate.py
+	$(BIN)/mkdocs build --strict
+
+bench: $(VENV)/.test
+	$(BIN)/python benchmarks/transcribe.py
+
+# tensorflow-io's last release needs TensorFlow 2.16: an environment of its own
+test-tfio:
+	$(PYTHON) -m venv .venv-tfio
+	.venv-tfio/bin/pip install -q --disable-pip-version-check -e ".[tfio]" pytest
+	.venv-tfio/bin/python -m pytest tests/tfio
+
+clean:
+	rm -rf .venv .venv-tfio site dist

@@ -1,0 +1,203 @@
+"""Data sets: layouts, orders that can be repeated, augmentation that does what it says."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from kerasrecipes import data
+from kerasrecipes.data.augment import Augment, add_noise, band_limit, coloured, through_codec
+from kerasrecipes.data.specs import read_list
+from kerasrecipes.decoding import Alphabet
+from kerasrecipes.errors import DataError
+
+rng = np.random.default_rng(0)
+
+
+@pytest.fixture
+def root(tmp_path, clips):
+    return shutil.copytree(clips, tmp_path / "dev-mini")
+
+
+def test_librispeech_layout(clips):
+    found = data.librispeech(clips)
+    assert len(found) == 4 and {u.speaker for u in found} == {"84", "652", "1919"}
+    for u in found:
+        assert u.id.split("-")[0] == u.speaker and u.id in u.path and u.text.isupper() and u.source == "dev-mini"
+    assert len(data.librispeech(clips.parent, "dev-mini")) == 4
+    assert {u.speaker for u in data.librispeech(clips, speakers=["84"])} == {"84"}
+    assert 0.002 < found.hours < 0.01
+    with pytest.raises(DataError, match="no speaker 7"):
+        data.librispeech(clips, speakers=["7"])
+
+
+def test_librispeech_faults_are_named(root):
+    table = root / "84" / "121123" / "84-121123.trans.txt"
+    clip = root / "84" / "121123" / "84-121123-0001.mp3"
+    clip.rename(clip.with_name("x.mp3"))
+    with pytest.raises(DataError, match="lists 84-121123-0001"):
+        data.librispeech(root)
+    clip.with_name("x.mp3").rename(clip)
+    table.write_text("84-121123-0001 \n")
+    with pytest.raises(DataError, match="empty.*84-121123-0001"):
+        data.librispeech(root)
+    table.unlink()
+    with pytest.raises(DataError, match=r"lacks its transcripts 84-121123\.trans\.txt"):
+        data.librispeech(root)
+    with pytest.raises(DataError, match="not laid out as LibriSpeech"):
+        data.librispeech(root / "84")
+
+
+FORMS = {
+    "table.tsv": "path\ttranscript\tspeaker\tsplit\na.mp3\tHello \"you\tme\ttrain\nb.mp3\tbye\tyou\tdev\n",
+    "table.csv": "file,text,split\na.mp3,\"Hello, you\",train\nb.mp3,bye,dev\n",
+    "table.jsonl": "\n".join(json.dumps({"audio_filepath": f, "text": t, "split": s}) for f, t, s in
+                             [("a.mp3", "hello", "train"), ("b.mp3", "bye", "dev")]),
+    "validated.tsv": "client_id\tpath\tsentence\tsplit\nx\tclips_a.mp3\tHello\ttrain\ny\tclips_b.mp3\tBye\tdev\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_tables(form, tmp_path, clips):
+    source = next(clips.rglob("*.mp3"))
+    (tmp_path / "clips").mkdir()
+    for name in ("a.mp3", "b.mp3", "clips/clips_a.mp3", "clips/clips_b.mp3"):
+        shutil.copy(source, tmp_path / name)
+    (tmp_path / form).write_text(FORMS[form])
+    assert len(data.manifest(tmp_path / form)) == 2
+    part = data.manifest(tmp_path / form, split="dev")
+    assert [u.text.lower() for u in part] == ["bye"] and part.hours > 0
+    spec = f"manifest:{tmp_path / form}"
+    assert len(data.load_specs([f"{spec}?split=train", spec])) == 3
+    assert len(data.load_specs([f"{spec}?exclude={_list(tmp_path, 'a', 'clips_a')}"])) == 1
+
+
+def _list(folder, *names):
+    (folder / "list.txt").write_text("# comment\n" + "\n".join(names))
+    return folder / "list.txt"
+
+
+def test_lj_speech_table(tmp_path, clips):
+    (tmp_path / "wavs").mkdir()
+    shutil.copy(next(clips.rglob("*.mp3")), tmp_path / "wavs" / "LJ001-0001.wav")
+    (tmp_path / "metadata.csv").write_text("LJ001-0001|In 1455|in fourteen fifty-five\n")
+    assert [u.text for u in data.manifest(tmp_path / "metadata.csv")] == ["in fourteen fifty-five"]
+
+
+def test_table_faults(tmp_path):
+    def fails(content, message, **options):
+        (tmp_path / "t.tsv").write_text(content)
+        with pytest.raises(DataError, match=message):
+            data.manifest(tmp_path / "t.tsv", **options)
+
+    fails("path\twords\na.wav\tx\n", "no text column among path, words")
+    fails("path\ttext\na.wav\tx\n", "1 of 1 listed clips are not there")
+    fails("path\ttext\n", "no rows")
+    fails("path\ttext\na.wav\tx\n", "no split column", split="dev")
+    with pytest.raises(DataError, match="There is no table"):
+        data.manifest(tmp_path / "none.tsv")
+    for spec in ("librespeech:x", "manifest:", "manifest:x?spilt=dev"):
+        with pytest.raises(DataError, match="names no data set"):
+            data.load_specs([spec])
+
+
+def test_held_out_prompts():
+    held = read_list("arctic_heldout")
+    assert len(held) == len(set(held)) == 40 and all(p.startswith("arctic_") for p in held)
+
+
+def many(clips, count=24):
+    paths = [u.path for u in data.librispeech(clips)]
+    return data.Utterances(data.Utterance(f"u{i}", paths[i % 4], "hi there") for i in range(count))
+
+
+def dataset(clips, tmp_path, **options):
+    options = {"batch_seconds": 16, "order": "sortagrad", "speeds": (0.9, 1.0, 1.1)} | options
+    return data.SpeechDataset(many(clips), Alphabet(), lambda n: n // 640, cache_dir=tmp_path, **options)
+
+
+def test_sortagrad_then_shuffled_every_clip_once(clips, tmp_path):
+    d = dataset(clips, tmp_path)
+    longest = [int(d[i][0]["length"].max()) for i in range(len(d))]
+    assert longest == sorted(longest) and len(set(longest)) > 1
+    first = [b[:] for b in d.batches]
+    d.on_epoch_end()
+    assert d.batches != first
+    longest = [int(d[i][0]["length"].max()) for i in range(len(d))]
+    assert longest != sorted(longest)
+    for batches in (first, d.batches):
+        assert sorted(i for b in batches for i in b) == list(range(24))
+    for i in range(len(d)):
+        assert d[i][0]["audio"].size <= 16 * 16000 or len(d[i][1]) == 1
+
+
+def test_same_seed_same_batches_in_the_middle_of_a_pass(clips, tmp_path):
+    noise = Augment(noise=0.5, gain=3)
+    a, b = (dataset(clips, tmp_path, augment=noise, seed=3) for _ in range(2))
+    a.on_epoch_end()
+    a.on_epoch_end()
+    b.set_epoch(2)
+    for (x, y), (u, v) in ((a[i], b[i]) for i in range(len(a))):
+        np.testing.assert_array_equal(x["audio"], u["audio"])
+        np.testing.assert_array_equal(y, v)
+    other = dataset(clips, tmp_path, augment=noise, seed=4)
+    other.set_epoch(2)
+    assert other.batches != b.batches
+
+
+def test_cache_decodes_once_and_names_bad_clips(clips, tmp_path, monkeypatch):
+    first = dataset(clips, tmp_path)
+    monkeypatch.setattr("kerasrecipes.data.cache.decode", None)
+    np.testing.assert_array_equal(dataset(clips, tmp_path).lengths, first.lengths)
+    ratio = first.lengths[:, [0, 2]] / first.lengths[:, 1:2]
+    np.testing.assert_allclose(ratio, [[1 / 0.9, 1 / 1.1]] * 24, rtol=1e-3)
+    monkeypatch.undo()
+    (tmp_path / "bad.wav").write_text("no sound")
+    with pytest.raises(DataError, match=r"1 of 1 clips cannot be read.*bad\.wav"):
+        data.AudioCache([str(tmp_path / "bad.wav")], folder=tmp_path)
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_noise_has_its_level_and_colour():
+    speech = rng.normal(size=64000) * 0.1
+    for snr in (0.0, 10.0, 25.0):
+        noise = add_noise(speech, coloured(64000, 1.0, rng), snr) - speech
+        assert 10 * np.log10(np.mean(speech**2) / np.mean(noise**2)) == pytest.approx(snr, abs=0.01)
+    pink = np.abs(np.fft.rfft(coloured(1 << 16, 1.0, rng))) ** 2
+    assert pink[100:200].mean() / pink[10000:20000].mean() == pytest.approx(100, rel=0.4)
+
+
+def test_band_limit_and_codec():
+    x = rng.normal(size=16000) * 0.1
+    spectrum = np.abs(np.fft.rfft(band_limit(x, 3000)))
+    assert spectrum[3600:].max() < 1e-9 * spectrum[:2900].max()
+    for kind in ("OGG", "MP3"):
+        y = through_codec(x, kind)
+        assert len(y) == len(x) and np.isfinite(y).all() and 0 < np.std(y) < 0.2 and not np.allclose(x, y)
+    everything = Augment(noise=1, gain=6, band=1, codec=1)
+    a, b = (everything(x.astype("float32"), np.random.default_rng(1)) for _ in range(2))
+    np.testing.assert_array_equal(a, b)
+    assert a.dtype == np.float32 and len(a) == len(x)
+
+
+def test_describe(clips, tmp_path):
+    found = data.describe(data.librispeech(clips), data.librispeech(clips, speakers=["84"]), tmp_path)
+    text = str(found)
+    assert "speakers" in text and "3 (" in text and "words not in other" in text
+    assert (tmp_path / "lengths.png").stat().st_size > 1000
+    odd = data.Utterances(data.Utterance("odd", u.path, "a", "1", 5.0) for u in data.librispeech(clips)[:1])
+    assert data.describe(odd).suspicious[0][0] == "odd"
+
+
+def test_tf_data_pipeline_gives_the_same_batches(clips):
+    utterances = data.librispeech(clips)
+    batches = list(data.to_tf_dataset(utterances, Alphabet(), batch_size=2))
+    (x, y), _ = batches
+    assert x["audio"].shape[0] == 2 and y.shape[0] == 2
+    from kerasrecipes.audio import read_audio
+
+    wave = read_audio(utterances[0].path)
+    assert int(x["length"][0]) == len(wave)
+    np.testing.assert_array_equal(x["audio"][0, : len(wave)], wave)
+    assert Alphabet().decode(y[0].numpy()) == utterances[0].text.lower()
