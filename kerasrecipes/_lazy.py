@@ -33,7 +33,9 @@ def choose_backend() -> str:
         if importlib.util.find_spec(name):
             os.environ["KERAS_BACKEND"] = name
             return name
-    raise BackendUnavailable('No Keras backend is installed: pip install "kerasrecipes[tensorflow]" (or [jax], [torch])')
+    raise BackendUnavailable(
+        'No Keras backend is installed: pip install "kerasrecipes[tensorflow]" (or [jax], [torch])'
+    )
 
 
 keras: Any = LazyModule("keras")

@@ -17,7 +17,28 @@ SAMPLE_RATE = 16000
 MIN_SECONDS = 0.05  # a spectrogram frame and a few: nothing shorter holds speech
 LOUDEST = 4.0  # float samples above this are integers in disguise
 SUFFIXES = frozenset(
-    ".wav .flac .ogg .oga .opus .mp3 .aif .aiff .aifc .au .snd .caf .w64 .rf64 .wavex .sph .nist .voc .mp2 .mp1".split()
+    [
+        ".wav",
+        ".flac",
+        ".ogg",
+        ".oga",
+        ".opus",
+        ".mp3",
+        ".aif",
+        ".aiff",
+        ".aifc",
+        ".au",
+        ".snd",
+        ".caf",
+        ".w64",
+        ".rf64",
+        ".wavex",
+        ".sph",
+        ".nist",
+        ".voc",
+        ".mp2",
+        ".mp1",
+    ]
 )
 
 
@@ -46,13 +67,17 @@ def read_audio(source: Any, *, sample_rate: int | None = None, target: int = SAM
         samples, rate = decode(source, name)
     else:
         if sample_rate is None:
-            raise TypeError(f"{name} has no sample rate: pass sample_rate= in Hz, for instance transcribe(x, sample_rate=16000)")
+            raise TypeError(
+                f"{name} has no sample rate: pass sample_rate= in Hz, for instance transcribe(x, sample_rate=16000)"
+            )
         samples, rate = from_array(np.asarray(source), name), sample_rate
     if rate <= 0:
         raise AudioError(f"{name}: a sample rate of {rate} Hz is none")
     if not np.isfinite(samples).all():
         count = int(np.size(samples) - np.isfinite(samples).sum())
-        raise AudioError(f"{name} holds {count} samples that are NaN or infinite: repair it, or numpy.nan_to_num it first")
+        raise AudioError(
+            f"{name} holds {count} samples that are NaN or infinite: repair it, or numpy.nan_to_num it first"
+        )
     mono = samples.mean(axis=1) if samples.ndim == 2 else samples
     if len(mono) < MIN_SECONDS * rate:
         raise AudioError(f"{name} lasts {len(mono) / rate:.3f} s: too short for speech (at least {MIN_SECONDS} s)")

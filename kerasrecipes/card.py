@@ -15,7 +15,9 @@ def facts(name: str) -> dict[str, str]:
     field = model.receptive_field
     return {
         "parameters": f"{model.count_params():,}",
-        "receptive field": "the whole utterance" if field is None else f"{field:,} samples ({1000 * field / rate:.0f} ms)",
+        "receptive field": "the whole utterance"
+        if field is None
+        else f"{field:,} samples ({1000 * field / rate:.0f} ms)",
         "scores": f"every {model.stride:,} samples ({1000 * model.stride / rate:.0f} ms), {model.alphabet.size} symbols",
     }
 
@@ -60,7 +62,10 @@ def card(name: str) -> str:
     text = [name, "", *(f"{key:16} {value}" for key, value in lines.items())]
     if row:
         text += ["", "measured (95 % intervals over speakers):"]
-        text += [f"  {value:24} {metric:14} {dataset}\n      {command}" for dataset, metric, value, command in metric_rows(row)]
+        text += [
+            f"  {value:24} {metric:14} {dataset}\n      {command}"
+            for dataset, metric, value, command in metric_rows(row)
+        ]
     text += ["", "commands:", *(f"  {c}" for c in commands(name, bool(row)))]
     return "\n".join(text)
 

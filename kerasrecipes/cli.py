@@ -15,7 +15,9 @@ DEFAULT = "deepspeech2_small"
 
 def parser() -> argparse.ArgumentParser:
     """The verbs and their options."""
-    top = argparse.ArgumentParser("kerasrecipes", description="Classic speech and image recipes in Keras 3, with weights.")
+    top = argparse.ArgumentParser(
+        "kerasrecipes", description="Classic speech and image recipes in Keras 3, with weights."
+    )
     top.add_argument("--version", action="version", version=version())
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
 
@@ -162,11 +164,14 @@ def run_transcribe(o: argparse.Namespace) -> int:
 
 def render(result: Any, form: str) -> str:
     """A transcript in one of the formats."""
+    from kerasrecipes.results import Transcript
+
     if form == "words":
         rows = [f"{w.start:8.2f} {w.end:8.2f}  {w.confidence:.2f}  {w.text}" for w in result.words]
         head = f"{result.text}\nconfidence {result.confidence:.2f} (the model's own, not calibrated)\n   start      end  conf  word"
         return "\n".join([head, *rows])
-    return {"text": str, "json": lambda r: r.to_json(), "srt": lambda r: r.to_srt(), "vtt": lambda r: r.to_vtt()}[form](result)
+    writers = {"json": Transcript.to_json, "srt": Transcript.to_srt, "vtt": Transcript.to_vtt}
+    return writers[form](result) if form in writers else str(result)
 
 
 def run_evaluate(o: argparse.Namespace) -> None:
@@ -187,7 +192,9 @@ def run_evaluate(o: argparse.Namespace) -> None:
         from kerasrecipes.training.release import record_metrics
 
         words = ["kerasrecipes evaluate", o.name, *(f"--data {public(d)}" for d in o.data)]
-        record_metrics(o.name, o.write, rates, " ".join([*words, f"--speakers {o.speakers}" if o.speakers else ""]).strip())
+        record_metrics(
+            o.name, o.write, rates, " ".join([*words, f"--speakers {o.speakers}" if o.speakers else ""]).strip()
+        )
 
 
 def public(spec: str) -> str:

@@ -14,7 +14,9 @@ TASKS = {"speech-recognition": ("kerasrecipes.tasks.speech:SpeechRecognizer", "t
 HEAD = "logits"  # every recipe's layer of scores
 
 
-def load(name: str | Path, *, alphabet: Any = None, weights: Any = "default", compile: bool = True, **config: Any) -> Any:
+def load(
+    name: str | Path, *, alphabet: Any = None, weights: Any = "default", compile: bool = True, **config: Any
+) -> Any:
     """A model that is ready for raw input and for fine-tuning.
 
     Args:
@@ -50,8 +52,8 @@ def load(name: str | Path, *, alphabet: Any = None, weights: Any = "default", co
 def resolve(name: str, weights: Any) -> tuple[Any, Any, Path | None]:
     """The recipe, its manifest row (None if it has none) and the verified weights file (None for random numbers)."""
     if name.startswith("hf://"):
-        row, path = store.fetch_ref(name)
-        return registry.get_recipe(row.recipe), row, path
+        fetched, path = store.fetch_ref(name)
+        return registry.get_recipe(fetched.recipe), fetched, path
     recipe = registry.get_recipe(name)
     row = manifest.rows().get(name)
     if weights == "default":

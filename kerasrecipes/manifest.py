@@ -70,7 +70,9 @@ def problems(value: Any, rule: Mapping[str, Any], where: str = "row") -> list[st
     }  # fmt: skip
     wanted = rule.get("type", [])
     wanted = [wanted] if isinstance(wanted, str) else wanted
-    fits = any(isinstance(value, kinds[k]) and not (isinstance(value, bool) and k in ("number", "integer")) for k in wanted)
+    fits = any(
+        isinstance(value, kinds[k]) and not (isinstance(value, bool) and k in ("number", "integer")) for k in wanted
+    )
     if wanted and not fits:
         return [f"{where} must be {' or '.join(wanted)}, is {value!r}"]
     found = []
@@ -85,9 +87,8 @@ def problems(value: Any, rule: Mapping[str, Any], where: str = "row") -> list[st
     if isinstance(value, list):
         for i, item in enumerate(value):
             found += problems(item, rule.get("items", {}), f"{where}[{i}]")
-    if isinstance(value, str) and "pattern" in rule:
-        if not re.search(rule["pattern"], value):
-            found.append(f"{where} must match {rule['pattern']}, is {value!r}")
+    if isinstance(value, str) and "pattern" in rule and not re.search(rule["pattern"], value):
+        found.append(f"{where} must match {rule['pattern']}, is {value!r}")
     if isinstance(value, int | float) and value < rule.get("minimum", value):
         found.append(f"{where} must be at least {rule['minimum']}, is {value}")
     return found
@@ -102,7 +103,8 @@ def from_dict(values: dict[str, Any], where: str = "row") -> Weights:
     found = problems(values, schema(), where)
     if found:
         raise KerasRecipesError(f"{where} is no valid manifest row: {'; '.join(found)}")
-    return Weights(**{k: tuple(v) if k in ("data", "metrics") else v for k, v in values.items()})
+    checked: dict[str, Any] = {k: tuple(v) if k in ("data", "metrics") else v for k, v in values.items()}
+    return Weights(**checked)
 
 
 def read(path: Path) -> Weights:

@@ -87,7 +87,9 @@ def error_rate(
     return ErrorRate((s + d + i) / int(totals.sum()), s, d, i, int(totals.sum()), low, high)
 
 
-def word_errors(references: Sequence[str], hypotheses: Sequence[str], speakers: Sequence[str] | None = None) -> ErrorRate:
+def word_errors(
+    references: Sequence[str], hypotheses: Sequence[str], speakers: Sequence[str] | None = None
+) -> ErrorRate:
     """Word error rate of texts; words are separated by white space.
 
     Example:

@@ -34,10 +34,12 @@ def publish(name: str, repo: str, *, dry_run: bool = True) -> str:
     try:
         api.create_repo(repo, exist_ok=True)
         row_json = (manifest.folder() / f"{name}.json").read_bytes()
-        files = {row.file: str(path), "manifest.json": row_json, "README.md": card.encode()}
+        files: dict[str, str | bytes] = {row.file: str(path), "manifest.json": row_json, "README.md": card.encode()}
         operations = [CommitOperationAdd(path_in_repo=k, path_or_fileobj=v) for k, v in files.items()]
         done = api.create_commit(repo, operations, commit_message=f"{name} {row.tag}")
     except (hub.HfHubHTTPError, OSError) as error:
-        raise KerasRecipesError(f"The hub refused {repo}: {error}; log in with `hf auth login` and check the name") from error
+        raise KerasRecipesError(
+            f"The hub refused {repo}: {error}; log in with `hf auth login` and check the name"
+        ) from error
     manifest.write(replace(row, hub={"repo": repo, "revision": done.oid}))
     return f"uploaded {plan} at {done.oid}; the manifest row is filled"

@@ -49,7 +49,10 @@ class Recipe:
         known = set(inspect.signature(function).parameters)
         unknown, missing = sorted(set(keywords) - known), sorted(known - set(keywords))
         if unknown or missing:
-            told = [f"unknown {', '.join(unknown)}" if unknown else "", f"missing {', '.join(missing)}" if missing else ""]
+            told = [
+                f"unknown {', '.join(unknown)}" if unknown else "",
+                f"missing {', '.join(missing)}" if missing else "",
+            ]
             raise KerasRecipesError(
                 f"{self.name}: {' and '.join(filter(None, told))}; {name} takes {', '.join(sorted(known))}"
             )

@@ -53,7 +53,9 @@ class Transcript:
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers, times rounded to milliseconds; characters are left out."""
         values = {k: v for k, v in asdict(self).items() if k != "characters"}
-        values["words"] = [{k: round(v, 3) if isinstance(v, float) else v for k, v in asdict(w).items()} for w in self.words]
+        values["words"] = [
+            {k: round(v, 3) if isinstance(v, float) else v for k, v in asdict(w).items()} for w in self.words
+        ]
         values["alternatives"] = [a.to_dict() for a in self.alternatives]
         return values | {"confidence": round(self.confidence, 4), "duration": round(self.duration, 3)}
 

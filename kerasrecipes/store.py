@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from kerasrecipes import manifest
 from kerasrecipes.errors import WeightsCorrupt, WeightsUnavailable
@@ -43,7 +44,9 @@ def is_offline(offline: bool | None = None) -> bool:
     """Whether the network is off limits."""
     if offline is not None:
         return offline
-    return any(os.environ.get(k, "0").lower() in ("1", "true", "yes", "on") for k in ("KERASRECIPES_OFFLINE", "HF_HUB_OFFLINE"))
+    return any(
+        os.environ.get(k, "0").lower() in ("1", "true", "yes", "on") for k in ("KERASRECIPES_OFFLINE", "HF_HUB_OFFLINE")
+    )
 
 
 def hub_file(repo: str, revision: str, name: str, offline: bool) -> Path:
@@ -56,7 +59,7 @@ def hub_file(repo: str, revision: str, name: str, offline: bool) -> Path:
 
     endpoint = os.environ.get("HF_ENDPOINT", constants.ENDPOINT)
     cache = os.environ.get("HF_HUB_CACHE", constants.HF_HUB_CACHE)
-    common = {
+    common: dict[str, Any] = {
         "repo_id": repo, "filename": name, "revision": revision, "endpoint": endpoint, "cache_dir": cache,
         "library_name": "kerasrecipes", "library_version": _version(),
     }  # fmt: skip
@@ -73,12 +76,18 @@ def hub_file(repo: str, revision: str, name: str, offline: bool) -> Path:
         return Path(_retrying(lambda: hf_hub_download(**common)))
     except (hub.RepositoryNotFoundError, hub.RevisionNotFoundError, hub.EntryNotFoundError) as error:
         if isinstance(error, hub.LocalEntryNotFoundError):  # the hub's word for "no connection"
-            raise WeightsUnavailable(f"{repo} cannot be reached to download {name}: check the network, then load again") from error
+            raise WeightsUnavailable(
+                f"{repo} cannot be reached to download {name}: check the network, then load again"
+            ) from error
         raise WeightsUnavailable(f"The hub has no {name} in {repo} at {revision[:12]}: update kerasrecipes") from error
     except hub.HfHubHTTPError as error:
-        raise WeightsUnavailable(f"The hub answered with an error for {name} of {repo}: {error}; try again later") from error
+        raise WeightsUnavailable(
+            f"The hub answered with an error for {name} of {repo}: {error}; try again later"
+        ) from error
     except PermissionError as error:
-        raise WeightsUnavailable(f"The cache {cache} cannot be written ({error}): set HF_HUB_CACHE to a folder that can") from error
+        raise WeightsUnavailable(
+            f"The cache {cache} cannot be written ({error}): set HF_HUB_CACHE to a folder that can"
+        ) from error
     except OSError as error:
         raise WeightsUnavailable(
             f"Downloading {name} of {repo} broke off ({error}): load again, it goes on where it stopped"
@@ -142,7 +151,9 @@ def fetch_ref(reference: str) -> tuple[Weights, Path]:
     """
     match = REFERENCE.match(reference)
     if not match:
-        raise WeightsUnavailable(f"{reference!r} is no hub reference: write hf://org/name@REVISION with 40 hexadecimal digits")
+        raise WeightsUnavailable(
+            f"{reference!r} is no hub reference: write hf://org/name@REVISION with 40 hexadecimal digits"
+        )
     repo, revision = match["repo"], match["revision"]
     offline = is_offline()
     row = manifest.read(hub_file(repo, revision, "manifest.json", offline))

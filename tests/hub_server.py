@@ -69,7 +69,12 @@ class Hub:
             return self.answer(handler, 503, b"busy", send=body)
         content = self.files[name]
         digest = hashlib.sha256(content).hexdigest()
-        headers = {"X-Repo-Commit": REVISION, "ETag": f'"{digest}"', "Content-Length": str(len(content)), "Accept-Ranges": "bytes"}
+        headers = {
+            "X-Repo-Commit": REVISION,
+            "ETag": f'"{digest}"',
+            "Content-Length": str(len(content)),
+            "Accept-Ranges": "bytes",
+        }
         if self.wrong:
             content = bytes(len(content))
         if not body:

@@ -39,7 +39,9 @@ def test_alone_is_in_a_batch(case):
     if case == "utterance_norm":
         x = np.where((np.arange(37) < LENGTHS[:, None])[..., None], x, 0)
     together, n = (keras.ops.convert_to_numpy(v) for v in layer(x, LENGTHS))
-    assert together.shape == tuple(layer.compute_output_spec(keras.KerasTensor(x.shape), keras.KerasTensor((3,)))[0].shape)
+    assert together.shape == tuple(
+        layer.compute_output_spec(keras.KerasTensor(x.shape), keras.KerasTensor((3,)))[0].shape
+    )
     for i, length in enumerate(LENGTHS):
         alone, m = (keras.ops.convert_to_numpy(v) for v in layer(x[i : i + 1, :length], LENGTHS[i : i + 1]))
         assert m[0] == n[i] == layer.geometry.output_length(int(length)) == alone.shape[1]
@@ -92,7 +94,10 @@ def test_row_convolution_is_its_formula_and_looks_ahead_only():
     np.testing.assert_allclose(run(x), x[0])  # the identity kernel is the identity
     assert layer.count_params() == 3 * (tau + 1)
     # in pieces with tau future steps it equals the whole
-    pieces = [keras.ops.convert_to_numpy(layer(x[:, t : t + 10 + tau], np.array([10 + tau]))[0])[0, :10] for t in range(0, 20, 10)]
+    pieces = [
+        keras.ops.convert_to_numpy(layer(x[:, t : t + 10 + tau], np.array([10 + tau]))[0])[0, :10]
+        for t in range(0, 20, 10)
+    ]
     np.testing.assert_allclose(np.concatenate(pieces), run(x)[:20], atol=1e-6)
 
 
@@ -120,7 +125,9 @@ def test_recurrence_is_its_formula(cell, limit):
     x = batch(5)[:1]
     layer = layers.Recurrent(4, cell, limit, direction="forward", batch_norm=False)
     y, _ = layer(x, LENGTHS[:1])
-    np.testing.assert_allclose(keras.ops.convert_to_numpy(y)[0], numpy_recurrence(layer, x[0].astype("float64")), atol=2e-5)
+    np.testing.assert_allclose(
+        keras.ops.convert_to_numpy(y)[0], numpy_recurrence(layer, x[0].astype("float64")), atol=2e-5
+    )
 
 
 def test_both_directions_are_the_sum_of_one_and_the_reversed_one():

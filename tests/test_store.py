@@ -177,7 +177,9 @@ print(store.locate(manifest.read(__import__("pathlib").Path(sys.argv[1]))), flus
 def fetch(place, hub):
     path = manifest.write(row(), place / "row.json")
     env = {**os.environ, "HF_ENDPOINT": hub.endpoint, "HF_HUB_CACHE": str(place / "cache")}
-    return subprocess.Popen([sys.executable, "-c", FETCH, str(path)], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return subprocess.Popen(
+        [sys.executable, "-c", FETCH, str(path)], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
 
 
 def test_two_processes_at_once(place, hub):
@@ -232,6 +234,8 @@ def test_publish_then_load_by_reference(place, hub, monkeypatch):
 
 
 def test_verify_tells_each_row(place, monkeypatch):
-    monkeypatch.setattr(manifest, "rows", lambda: {"a": row(recipe="a", hub=None), "b": replace(row(hub=None), file="b.h5")})
+    monkeypatch.setattr(
+        manifest, "rows", lambda: {"a": row(recipe="a", hub=None), "b": replace(row(hub=None), file="b.h5")}
+    )
     (place / "weights" / row().file).write_bytes(CONTENT)
     assert [(n, ok) for n, ok, _ in store.verify()] == [("a", True), ("b", False)]

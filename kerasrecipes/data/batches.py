@@ -114,7 +114,10 @@ class SpeechDataset(keras.utils.PyDataset):
         members = self.batches[index]
         waves = [self.cache.wave(i, int(self.speed[i])) for i in members]
         if self.augment:
-            waves = [self.augment(w, np.random.default_rng([self.seed, self.epoch, i])) for w, i in zip(waves, members, strict=True)]
+            waves = [
+                self.augment(w, np.random.default_rng([self.seed, self.epoch, i]))
+                for w, i in zip(waves, members, strict=True)
+            ]
         lengths = np.array([len(w) for w in waves], "int32")
         audio = np.zeros((len(waves), int(lengths.max())), "float32")
         labels = np.zeros((len(waves), max(len(self.labels[i]) for i in members)), "int32")

@@ -69,7 +69,9 @@ class AudioCache:
             # threads: decoding and resampling are C code that lets go of Python's lock
             with open(partial_file, "wb") as file, ThreadPoolExecutor(os.cpu_count()) as pool:
                 decoded = in_order(pool, partial(decode, speeds=self.speeds), paths)
-                progress = track(decoded, "decoding audio", len(paths), console=Console(stderr=True), disable=len(paths) < 50)
+                progress = track(
+                    decoded, "decoding audio", len(paths), console=Console(stderr=True), disable=len(paths) < 50
+                )
                 for path, waves in zip(paths, progress, strict=True):
                     if isinstance(waves, str):
                         bad.append(f"{path}: {waves}")

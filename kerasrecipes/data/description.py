@@ -42,7 +42,9 @@ def sexes(utterances: Utterances) -> dict[str, str]:
     return found
 
 
-def describe(utterances: Utterances, against: Utterances | None = None, pictures: str | Path | None = None) -> Description:
+def describe(
+    utterances: Utterances, against: Utterances | None = None, pictures: str | Path | None = None
+) -> Description:
     """Hours, speakers, sexes, lengths, speaking rates, words, and clips worth a look.
 
     Args:

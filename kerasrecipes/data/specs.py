@@ -1,7 +1,7 @@
 """Data sets as words of a command line: `librispeech:PATH`, `manifest:TABLE?split=train&exclude=arctic_heldout`."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from urllib.parse import parse_qsl
 
@@ -9,7 +9,7 @@ from kerasrecipes.data.utterances import Utterances, librispeech, manifest
 from kerasrecipes.errors import DataError
 
 
-def load_specs(specs: Iterable[str], speakers: Iterable[str] = ()) -> Utterances:
+def load_specs(specs: Iterable[str], speakers: Collection[str] = ()) -> Utterances:
     """Mix the sets that the words name.
 
     Args:
@@ -28,17 +28,19 @@ def load_specs(specs: Iterable[str], speakers: Iterable[str] = ()) -> Utterances
         options = dict(parse_qsl(query))
         exclude, split = options.pop("exclude", None), options.pop("split", None)
         if kind not in ("librispeech", "manifest") or not path or options:
-            raise DataError(f"{spec!r} names no data set: write librispeech:FOLDER or manifest:TABLE?split=train&exclude=LIST")
+            raise DataError(
+                f"{spec!r} names no data set: write librispeech:FOLDER or manifest:TABLE?split=train&exclude=LIST"
+            )
         if "{data}" in path:
             if "KERASRECIPES_DATA" not in os.environ:
                 raise DataError(f"{spec!r}: set KERASRECIPES_DATA to the folder of the data sets, or pass --data")
             path = path.replace("{data}", os.environ["KERASRECIPES_DATA"])
         part = librispeech(path, split, speakers) if kind == "librispeech" else manifest(path, split=split)
-        if kind == "manifest" and (wanted := set(speakers)):
-            part = part.filter(lambda u, wanted=wanted: u.speaker in wanted)
+        if kind == "manifest" and speakers:
+            part = Utterances(u for u in part if u.speaker in set(speakers))
         if exclude:
             prefixes = read_list(exclude)
-            part = part.filter(lambda u, prefixes=prefixes: not Path(u.path).stem.startswith(prefixes))
+            part = Utterances(u for u in part if not Path(u.path).stem.startswith(prefixes))
         found += part
     return found
 

@@ -48,7 +48,9 @@ def decode_in_graph(content: Any, suffix: str, rate: int) -> Any:
     return mono
 
 
-def to_tf_dataset(utterances: Utterances, alphabet: Alphabet, *, batch_size: int = 8, shuffle: int = 0, seed: int = 0) -> Any:
+def to_tf_dataset(
+    utterances: Utterances, alphabet: Alphabet, *, batch_size: int = 8, shuffle: int = 0, seed: int = 0
+) -> Any:
     """A `tf.data.Dataset` of `({"audio", "length"}, labels)` batches, padded with zeros, for `model.fit` on any backend.
 
     Args:

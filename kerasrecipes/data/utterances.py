@@ -92,7 +92,9 @@ def checked(utterances: Iterable[Utterance]) -> Utterances:
         raise DataError(f"{len(missing)} of {len(found)} listed clips are not there, the first: {missing[0].path}")
     empty = [u for u in found if not u.text.strip()]
     if empty:
-        raise DataError(f"{len(empty)} transcripts are empty, the first of {empty[0].id}: say what is spoken or leave it out")
+        raise DataError(
+            f"{len(empty)} transcripts are empty, the first of {empty[0].id}: say what is spoken or leave it out"
+        )
     return found
 
 
@@ -152,7 +154,9 @@ def manifest(table: str | Path, *, split: str | None = None, columns: dict[str, 
     rows = _rows(table)
     if not rows:
         raise DataError(f"{table} has no rows")
-    names = {kind: next((c for c in choices if c in rows[0]), None) for kind, choices in COLUMNS.items()} | (columns or {})
+    names = {kind: next((c for c in choices if c in rows[0]), None) for kind, choices in COLUMNS.items()} | (
+        columns or {}
+    )
     for kind in ("path", "text"):
         if names[kind] not in rows[0]:
             raise DataError(
@@ -164,9 +168,13 @@ def manifest(table: str | Path, *, split: str | None = None, columns: dict[str, 
         raise DataError(f"{table} has no split column, but split={split!r} was asked for")
     found = [
         Utterance(
-            take(row, "path"), str(_clip(table, take(row, "path"))), take(row, "text"), take(row, "speaker"),
-            float(take(row, "seconds") or 0), table.parent.name,
-        )  # fmt: skip
+            take(row, "path"),
+            str(_clip(table, take(row, "path"))),
+            take(row, "text"),
+            take(row, "speaker"),
+            float(take(row, "seconds") or 0),
+            table.parent.name,
+        )
         for row in rows
         if split is None or take(row, "split") == split
     ]

@@ -75,7 +75,9 @@ class LogSpectrogram(SequenceLayer):
         return (self.window // 2 + 1,)
 
     def compute(self, x, length, training=None):
-        spectrum = ops.conv(x[..., None], ops.convert_to_tensor(self.kernels, dtype=x.dtype), strides=self.hop, padding="valid")
+        spectrum = ops.conv(
+            x[..., None], ops.convert_to_tensor(self.kernels, dtype=x.dtype), strides=self.hop, padding="valid"
+        )
         real, imaginary = ops.split(spectrum, 2, axis=-1)
         return ops.log(ops.square(real) + ops.square(imaginary) + self.floor)
 
@@ -108,5 +110,3 @@ class UtteranceNormalization(SequenceLayer):
 
     def get_config(self):
         return {**super().get_config(), "epsilon": self.epsilon}
-
-

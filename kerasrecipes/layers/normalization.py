@@ -55,5 +55,3 @@ class SequenceBatchNormalization(SequenceLayer):
 
     def get_config(self):
         return {**super().get_config(), "momentum": self.momentum, "epsilon": self.epsilon}
-
-

@@ -115,7 +115,8 @@ class Recurrent(SequenceLayer):
 
     def build(self, x_shape, length_shape=None):
         self.kernels = [
-            self.add_weight((x_shape[-1], self.width), "glorot_uniform", name=f"kernel_{i}") for i in range(self.transforms)
+            self.add_weight((x_shape[-1], self.width), "glorot_uniform", name=f"kernel_{i}")
+            for i in range(self.transforms)
         ]
         self.biases = [
             self.add_weight((self.width,), "zeros", name=f"bias_{i}")

@@ -48,5 +48,8 @@ def running_minimum(x: Any) -> Any:
     import tensorflow as tf
 
     return tf.math.reduce_min(
-        tf.where(tf.linalg.band_part(tf.ones_like(x[0, :, None] * x[0, None, :]), -1, 0) > 0, x[:, None, :], x.dtype.max), axis=2
+        tf.where(
+            tf.linalg.band_part(tf.ones_like(x[0, :, None] * x[0, None, :]), -1, 0) > 0, x[:, None, :], x.dtype.max
+        ),
+        axis=2,
     )

@@ -69,7 +69,9 @@ def deepspeech2(
 
     for channels, size, stride in conv:
         if isinstance(size, int):
-            x, n = layers.SequenceConv1D(channels, size, stride, bias=batch_norm == "none")(x, n)  # (batch, frames/s, c)
+            x, n = layers.SequenceConv1D(channels, size, stride, bias=batch_norm == "none")(
+                x, n
+            )  # (batch, frames/s, c)
         else:
             if len(x.shape) == 3:
                 x = keras.ops.expand_dims(x, -1)

@@ -41,7 +41,7 @@ class SpeechRecognizer(keras.Model):
         self.geometries = [layer.geometry for layer in sequence_layers(network)]
         self.geometry = chain(self.geometries)
         self.error_rate = keras.metrics.Mean(name="cer")
-        self._forward = None
+        self._forward: Any = None
 
     # ------------------------------------------------------------------ geometry
 

@@ -40,7 +40,7 @@ def transcribe(
         if len(waves) == 1 and len(waves[0]) > long_seconds * model.sample_rate:
             found = [finish(model, waves[0], long_seconds)]
         else:
-            found = [decode(model, s, len(w)) for s, w in zip(scores(model, waves), waves, strict=True)]
+            found = [decode(model, s, w) for s, w in zip(scores(model, waves), waves, strict=True)]
         for (index, _), result in zip(batch, found, strict=True):
             results[index] = result
         done += len(batch)
@@ -104,12 +104,13 @@ def finish(model: Any, wave: np.ndarray, long_seconds: float) -> Transcript:
     if len(wave) > long_seconds * model.sample_rate:
         from kerasrecipes.tasks.long_audio import long_scores
 
-        return decode(model, long_scores(model, wave), len(wave))
-    return decode(model, scores(model, [wave])[0], len(wave))
+        return decode(model, long_scores(model, wave), wave)
+    return decode(model, scores(model, [wave])[0], wave)
 
 
-def decode(model: Any, logits: np.ndarray, samples: int) -> Transcript:
-    """Scores (frames, symbols) to a transcript; digital silence, all of whose frames score alike, has no text."""
-    return greedy(
-        logits, model.alphabet, frame_seconds=model.stride / model.sample_rate, duration=samples / model.sample_rate
-    )
+def decode(model: Any, logits: np.ndarray, wave: np.ndarray) -> Transcript:
+    """Scores (frames, symbols) to a transcript; digital silence has no text, whatever a network makes of it."""
+    duration = len(wave) / model.sample_rate
+    if not wave.any():
+        return Transcript("", duration=duration)
+    return greedy(logits, model.alphabet, frame_seconds=model.stride / model.sample_rate, duration=duration)

@@ -76,7 +76,8 @@ def from_dict(values: dict[str, Any], where: str = "training configuration") -> 
         raise DataError(f"{where}: unknown keys {', '.join(unknown)}; known are {', '.join(sorted(known))}")
     if "recipe" not in values:
         raise DataError(f"{where}: the key 'recipe' is missing")
-    return TrainConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    fixed: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    return TrainConfig(**fixed)
 
 
 def read(path: str | Path) -> TrainConfig:

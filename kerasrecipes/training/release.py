@@ -37,7 +37,9 @@ def save_half(model: keras.Model, path: Path) -> None:
                 if isinstance(item, h5py.Dataset):
                     values = item[()]
                     values = values.astype("float16") if values.dtype == "float32" else values
-                    new = target.create_dataset(name, data=values, **({"compression": 9, "shuffle": True} if values.ndim else {}))
+                    new = target.create_dataset(
+                        name, data=values, **({"compression": 9, "shuffle": True} if values.ndim else {})
+                    )
                 else:
                     new = target.require_group(name)
                 new.attrs.update(item.attrs)
@@ -103,4 +105,3 @@ def record_metrics(name: str, dataset: str, rates: dict[str, ErrorRate], command
 
 def _number(value: float) -> float | None:
     return None if value != value else round(value, 4)
-

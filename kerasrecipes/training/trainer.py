@@ -51,7 +51,9 @@ class Run:
         self.model.compile(optimizer=optimizer, metrics=[])
         if config.start:
             self.model.load_weights(config.start)
-            for average, variable in zip(optimizer._model_variables_moving_average or [], self.model.trainable_variables, strict=True):
+            for average, variable in zip(
+                optimizer._model_variables_moving_average or [], self.model.trainable_variables, strict=True
+            ):
                 average.assign(variable)
         self.state: dict[str, Any] = {"step": 0, "epoch": 0, "batch": 0, "audio_hours": 0.0, "wall_hours": 0.0}
         if self.file.exists():
@@ -61,7 +63,9 @@ class Run:
             batch_seconds=config.batch_seconds, order=config.order, seed=config.seed, speeds=config.speeds,
             augment=data.Augment(**config.augment) if config.augment else None, cache_dir=self.folder.parent / "audio_cache",
         )  # fmt: skip
-        self.validation = data.load_specs(config.validation, speakers=config.validation_speakers) if config.validation else None
+        self.validation = (
+            data.load_specs(config.validation, speakers=config.validation_speakers) if config.validation else None
+        )
 
     # ------------------------------------------------------------------ the loop
 
@@ -81,7 +85,12 @@ class Run:
                     state["wall_hours"] += (now - lap) / 3600
                     lap, speed = now, seconds / (now - lap)
                     if state["step"] % 20 == 0:
-                        self.log("log.csv", loss=float(np.mean(recent)), rate=config.learning_rate(state["step"]), speed=round(speed, 1))
+                        self.log(
+                            "log.csv",
+                            loss=float(np.mean(recent)),
+                            rate=config.learning_rate(state["step"]),
+                            speed=round(speed, 1),
+                        )
                         recent.clear()
                     progress.update(
                         bar, completed=state["step"],

@@ -1,0 +1,69 @@
+"""Speed and memory of transcribing, as ratios measured in one run.
+
+python benchmarks/transcribe.py [--seconds 4] [--calls 1000]
+"""
+
+import argparse
+import gc
+import resource
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import psutil
+
+import kerasrecipes as kr
+
+CLIP = Path(kr.__file__).parent / "assets" / "demo.mp3"
+
+
+def median_seconds(function, runs: int) -> float:
+    function()
+    times = []
+    for _ in range(runs):
+        begin = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - begin)
+    return float(np.median(times))
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--runs", type=int, default=10)
+    options.add_argument("--calls", type=int, default=1000)
+    o = options.parse_args()
+    model = kr.load("deepspeech2_small")
+    wave = kr.read_audio(CLIP)
+    seconds = len(wave) / 16000
+    inputs = {"audio": wave[None], "length": np.array([len(wave)], "int32")}
+    whole = median_seconds(lambda: model.transcribe(CLIP), o.runs)
+    ways = {
+        "compiled (transcribe's own)": median_seconds(lambda: model.scores(inputs), o.runs),
+        "predict": median_seconds(lambda: model.predict(inputs, verbose=0), max(o.runs // 3, 2)),
+        "eager call": median_seconds(lambda: model(inputs, training=False), max(o.runs // 3, 2)),
+    }
+    print(f"{keras.config.backend()}, {seconds:.1f} s of speech")
+    print(f"file to text: {whole / seconds:.4f} of real time")
+    fastest = ways["compiled (transcribe's own)"]
+    for name, value in ways.items():
+        print(f"{name:28} {value / fastest:6.1f}")
+    many = [CLIP] * 40
+    batch = median_seconds(lambda: model.transcribe(many), 2)
+    print(f"40 files in one call: {batch / seconds / 40:.4f} of real time")
+
+    process = psutil.Process()
+    lengths = np.random.default_rng(0).integers(16000, len(wave), o.calls)
+    for i, n in enumerate(lengths):
+        model.transcribe(wave[:n], sample_rate=16000)
+        if i == o.calls // 10:
+            gc.collect()
+            start = process.memory_info().rss
+    gc.collect()
+    grown = (process.memory_info().rss - start) / 1e6
+    print(f"memory over the last {o.calls - o.calls // 10} of {o.calls} calls: {grown:+.1f} MB")
+    print(f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""Write docs/recipes/*.md from the registry and the manifest: run before `mkdocs build`; nothing is typed by hand."""
+
+import re
+from pathlib import Path
+
+from kerasrecipes import card, manifest, registry
+
+OUT = Path(__file__).parent / "recipes"
+
+
+def link(paper: str) -> str:
+    """A paper's identifier as a link."""
+    number = re.sub("^arXiv:", "", paper)
+    return f"[{paper}](https://arxiv.org/abs/{number})" if number != paper else paper
+
+
+def page(name: str) -> str:
+    """One recipe's page."""
+    recipe, row = registry.get_recipe(name), manifest.rows().get(name)
+    lines = [
+        f"# {name}",
+        "",
+        recipe.summary,
+        "",
+        f"*{recipe.title}*, {link(recipe.paper)}",
+        "",
+        "| | |",
+        "| --- | --- |",
+    ]
+    rows = {"task": recipe.task, **(card.facts(name) if row else {})}
+    if row:
+        rows |= {
+            "weights": f"{row.size / 1e6:.1f} MB, {'bundled' if row.bundled else 'hosted'}, tag {row.tag}",
+            "licence": row.licence, "data": card.data_line(row), "training": card.training_line(row),
+        }  # fmt: skip
+    lines += [f"| {k} | {v} |" for k, v in rows.items()]
+    if row and row.metrics:
+        lines += [
+            "",
+            "## Measured",
+            "",
+            "| data | metric | value (95 % interval over speakers) |",
+            "| --- | --- | --- |",
+        ]
+        lines += [f"| {dataset} | {metric} | {value} |" for dataset, metric, value, _ in card.metric_rows(row)]
+        lines += ["", "```sh", *sorted({command for *_, command in card.metric_rows(row)}), "```"]
+    lines += ["", "## Use", "", "```sh", *card.commands(name, bool(row)), "```"]
+    lines += ["", "## Configuration", "", "| keyword | value |", "| --- | --- |"]
+    lines += [f"| `{k}` | `{v}` |" for k, v in recipe.config.items()]
+    lines += ["", f"::: {recipe.builder.replace(':', '.')}", ""]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    OUT.mkdir(exist_ok=True)
+    names = registry.list_recipes()
+    index = ["# Recipes", "", "| recipe | task | weights | |", "| --- | --- | --- | --- |"]
+    for name in names:
+        (OUT / f"{name}.md").write_text(page(name))
+        recipe, row = registry.get_recipe(name), manifest.rows().get(name)
+        released = f"{row.size / 1e6:.1f} MB" if row else ""
+        index.append(f"| [{name}]({name}.md) | {recipe.task} | {released} | {recipe.summary} |")
+    (OUT / "index.md").write_text("\n".join(index) + "\n")
+    print(f"{len(names)} pages in {OUT}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,186 @@
+"""The shipped recogniser as a user meets it: files in, transcripts out; fine-tuning; the command line."""
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import soundfile
+
+import kerasrecipes as kr
+from kerasrecipes import cli, manifest
+from kerasrecipes.errors import AudioError, WeightsCorrupt
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def model():
+    return kr.load("deepspeech2_small")
+
+
+@pytest.fixture(scope="module")
+def files(clips):
+    return [u.path for u in kr.data.librispeech(clips)]
+
+
+def test_it_recognises_more_than_it_misses(model, clips):
+    utterances = kr.data.librispeech(clips)
+    found = [model.transcribe(u.path) for u in utterances]
+    references = [model.alphabet.normalise(u.text) for u in utterances]
+    rate = kr.metrics.character_errors(references, [t.text for t in found]).rate
+    shuffled = kr.metrics.character_errors(references[1:] + references[:1], [t.text for t in found]).rate
+    assert rate < 0.6 and rate < shuffled - 0.15
+    for t in found:
+        assert t.text == " ".join(w.text for w in t.words) and 0 < t.confidence <= 1 and not t.calibrated
+        times = [v for w in t.words for v in (w.start, w.end)]
+        assert times == sorted(times) and times[-1] <= t.duration
+
+
+def test_one_a_list_a_folder_bytes_and_an_array_agree(model, files, clips):
+    single = [model.transcribe(f).text for f in files]
+    assert [t.text for t in model.transcribe(files)] == single
+    assert [t.text for t in model.transcribe(files, batch_seconds=5)] == single
+    assert sorted(t.text for t in model.transcribe(str(clips))) == sorted(single)
+    assert model.transcribe(Path(files[0]).read_bytes()).text == single[0]
+    wave = kr.read_audio(files[0])
+    assert model.transcribe(wave, sample_rate=16000).text == single[0]
+    assert kr.predict("deepspeech2_small", files[0]).text == single[0]
+    with pytest.raises(TypeError, match="sample_rate"):
+        model.transcribe(wave)
+
+
+def test_a_bad_file_keeps_its_place(model, files, tmp_path):
+    bad = tmp_path / "text.wav"
+    bad.write_text("no sound")
+    first, broken, missing, last = model.transcribe([files[0], bad, tmp_path / "none.wav", files[1]])
+    assert first.text == model.transcribe(files[0]).text and last.text == model.transcribe(files[1]).text
+    assert isinstance(broken, AudioError) and isinstance(missing, AudioError)
+    with pytest.raises(AudioError, match="There is no file"):
+        model.transcribe(tmp_path / "none.wav")
+
+
+def test_silence_has_no_text(model):
+    t = model.transcribe(np.zeros(32000, "int16"), sample_rate=16000)
+    assert t.text == "" and t.words == () and t.duration == 2.0
+
+
+def test_long_recordings_give_nearly_the_same_text(model, files):
+    wave = np.concatenate([kr.read_audio(f) for f in files] * 4)
+    whole = model.transcribe(wave, sample_rate=16000, long_seconds=1e9)
+    pieces = model.transcribe(wave, sample_rate=16000, long_seconds=20)
+    assert kr.metrics.character_errors([whole.text], [pieces.text]).rate < 0.02
+    assert pieces.words[-1].end <= pieces.duration == whole.duration
+
+
+def test_fine_tuning_lowers_the_loss_and_saves(clips, tmp_path):
+    keras.utils.set_random_seed(0)
+    model = kr.load("deepspeech2_small")
+    utterances = kr.data.librispeech(clips)
+    before = model.evaluate(utterances, return_dict=True, verbose=0)
+    history = model.fit(utterances, epochs=3, verbose=0, validation_data=utterances)
+    assert history.history["val_loss"][-1] < before["loss"] and "cer" in before
+    model.save(tmp_path / "mine.keras")
+    again = kr.load(tmp_path / "mine.keras")
+    assert again.transcribe(utterances[0].path) == model.transcribe(utterances[0].path)
+    paths, texts = [u.path for u in utterances], [u.text for u in utterances]
+    same = model.evaluate(paths, texts, return_dict=True, verbose=0)
+    assert same["loss"] == pytest.approx(history.history["val_loss"][-1], rel=1e-4)
+    model.fit(kr.data.to_tf_dataset(utterances, model.alphabet, batch_size=2), verbose=0)
+
+
+def test_plain_load_weights_opens_the_file():
+    row = manifest.get("deepspeech2_small")
+    network = kr.get_recipe("deepspeech2_small").build()
+    network.load_weights(manifest.weights_folder() / row.file)
+    assert row.size < 12e6
+
+
+def test_row_with_a_wrong_hash(monkeypatch):
+    from dataclasses import replace
+
+    row = replace(manifest.get("deepspeech2_small"), sha256="0" * 64)
+    monkeypatch.setattr(manifest, "rows", lambda: {row.recipe: row})
+    with pytest.raises(WeightsCorrupt, match="has the hash"):
+        kr.load("deepspeech2_small")
+
+
+# ---------------------------------------------------------------------- the command line
+
+
+def run(capsys, *arguments):
+    status = cli.main([str(a) for a in arguments])
+    out = capsys.readouterr()
+    return status, out.out, out.err
+
+
+def test_list_show_verify_doctor(capsys):
+    assert run(capsys, "list", "deepspeech*", "--pretrained")[1].split() == ["deepspeech2_small"]
+    status, text, _ = run(capsys, "show", "deepspeech2_small")
+    row = manifest.get("deepspeech2_small")
+    assert status == 0 and "arXiv:1512.02595" in text and "5,982,621" in text and row.licence in text
+    for m in row.metrics:
+        assert f"{100 * m['value']:.1f} %" in text and m["command"] in text
+    assert run(capsys, "verify")[0] == 0
+    status, text, _ = run(capsys, "doctor")
+    assert status == 0 and "tensorflow" in text and "libsndfile" in text
+
+
+def test_transcribe_formats(capsys, files, tmp_path):
+    text = run(capsys, "transcribe", files[0])[1].strip()
+    assert json.loads(run(capsys, "transcribe", files[0], "--format", "json")[1])["text"] == text
+    assert "-->" in run(capsys, "transcribe", files[0], "--format", "srt")[1]
+    assert run(capsys, "transcribe", files[0], "--format", "vtt")[1].startswith("WEBVTT")
+    assert text in run(capsys, "predict", "deepspeech2_small", files[0], "--format", "words")[1]
+    status, _, error = run(capsys, "transcribe", files[0], tmp_path / "none.wav", "--out", tmp_path / "out")
+    assert status == 1 and "There is no file" in error
+    assert (tmp_path / "out" / f"{Path(files[0]).stem}.txt").read_text().strip() == text
+
+
+def test_evaluate_prints_what_the_metrics_say(capsys, clips, model):
+    out = json.loads(run(capsys, "evaluate", "deepspeech2_small", "--data", f"librispeech:{clips}", "--json")[1])
+    utterances = kr.data.librispeech(clips)
+    texts = [t.text for t in model.transcribe([u.path for u in utterances])]
+    expected = kr.metrics.word_errors([u.text.lower() for u in utterances], texts).rate
+    assert out["wer"]["rate"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["show", "deepspech2"], "Did you mean"),
+        (["evaluate", "deepspeech2_small", "--data", "x"], "names no data set"),
+        (["train", "deepspeech2"], "--data librispeech:FOLDER"),
+        (["transcribe", "none.wav"], "There is no file"),
+    ],
+)
+def test_errors_are_one_line(capsys, arguments, message):
+    status, _, error = run(capsys, *arguments)
+    assert status == 1 and message in error and "Traceback" not in error
+
+
+def test_data_describe(capsys, clips):
+    assert "speaking rate" in run(capsys, "data", "describe", f"librispeech:{clips}")[1]
+
+
+@pytest.mark.slow
+def test_wheel_transcribes_in_an_empty_environment(tmp_path):
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path, ROOT], check=True, capture_output=True
+    )
+    wheel = next(tmp_path.glob("*.whl"))
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "kerasrecipes/_weights/deepspeech2_small.weights.h5" in names and wheel.stat().st_size < 60e6
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    subprocess.run([python, "-m", "pip", "install", "-q", f"{wheel}[tensorflow]"], check=True)
+    clip = tmp_path / "clip.wav"
+    wave = kr.read_audio(ROOT / "kerasrecipes" / "assets" / "demo.mp3")
+    soundfile.write(clip, wave, 16000, subtype="FLOAT")
+    program = [str(python.parent / "kerasrecipes"), "transcribe", str(clip)]
+    out = subprocess.run(program, check=True, capture_output=True, text=True, cwd=tmp_path)
+    assert out.stdout.strip() == kr.load("deepspeech2_small").transcribe(clip).text

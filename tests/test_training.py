@@ -1,0 +1,128 @@
+"""The trainer: a resumed run is the run, bad numbers stop it, a release is what was trained."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+import kerasrecipes as kr
+from kerasrecipes.errors import DataError, KerasRecipesError
+from kerasrecipes.training import config as configs
+from kerasrecipes.training.optimizer import GuardedAdamW
+from kerasrecipes.training.trainer import Run, averaged
+
+
+def settings(clips, **changes):
+    tiny = dict(kr.get_recipe("deepspeech2_small").test_config)
+    values = {"recipe": "deepspeech2_small", "config": tiny | {"dropout": 0.2}, "data": (f"librispeech:{clips}",), "steps": 8,
+              "warmup": 2, "decay": 3, "batch_seconds": 5.0, "speeds": (0.9, 1.1), "augment": {"noise": 0.5}, "average": 0.5}  # fmt: skip
+    return configs.from_dict(values | changes)
+
+
+def weights(run):
+    return [np.array(w) for w in run.model.get_weights()]
+
+
+def test_resuming_is_exact(clips, tmp_path):
+    whole = Run(settings(clips), tmp_path / "whole")
+    whole.train()
+    assert whole.state["step"] == 8 and whole.state["epoch"] >= 1
+    part = Run(settings(clips), tmp_path / "part")
+    for _ in range(5):
+        part.step()
+    part.save()
+    again = Run(settings(clips), tmp_path / "part", resume=True)
+    assert again.state["step"] == 5
+    again.train()
+    for a, b in zip(weights(whole), weights(again), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+    with pytest.raises(DataError, match="already holds a run: pass --resume"):
+        Run(settings(clips), tmp_path / "part")
+    record = json.loads((tmp_path / "part" / "run.json").read_text())
+    assert (
+        record["state"]["step"] == 8 and record["config"]["peak"] == 1.5e-3 and record["data"][0]["name"] == "dev-mini"
+    )
+
+
+def test_a_loss_that_is_not_finite_stops_and_names_the_batch(clips, tmp_path, monkeypatch):
+    run = Run(settings(clips), tmp_path)
+    run.step()
+    run.save()
+    monkeypatch.setattr(run.model, "train_on_batch", lambda x, y, **k: {"loss": float("nan")})
+    with pytest.raises(KerasRecipesError, match=r"loss is nan at step 1.*-\d{4}"):
+        run.train()
+    assert Run(settings(clips), tmp_path, resume=True).state["step"] == 1
+
+
+def test_guarded_optimizer_clips_and_skips():
+    w = keras.Variable(np.ones(4, "float32"))
+    optimizer = GuardedAdamW(0.1, weight_decay=0.0, limit=1.0)
+    optimizer.build([w])
+    optimizer.apply([keras.ops.convert_to_tensor(np.array([np.nan, 1, 1, 1], "float32"))], [w])
+    np.testing.assert_array_equal(w, np.ones(4))
+    assert int(optimizer.skipped) == 1
+    plain, guarded = keras.optimizers.SGD(1.0), None
+    del plain, guarded
+    optimizer.apply([keras.ops.convert_to_tensor(np.array([3, 4, 0, 0], "float32") * 1e3)], [w])
+    # the first moment after one zero and one clipped gradient: 0.1 * gradient / norm
+    np.testing.assert_allclose(optimizer._momentums[0], 0.1 * np.array([0.6, 0.8, 0, 0]), rtol=1e-4)
+
+
+def test_learning_rate_rises_holds_and_falls():
+    c = configs.TrainConfig("x", steps=100, warmup=10, decay=20, peak=1.0)
+    rates = [c.learning_rate(s) for s in range(101)]
+    assert rates[0] == 0.1 and rates[9] == rates[50] == rates[80] == 1.0 and rates[90] == 0.5 and rates[100] == 0.0
+
+
+def test_averaged_weights_come_and_go(clips, tmp_path):
+    run = Run(settings(clips), tmp_path)
+    for _ in range(3):
+        run.step()
+    own = weights(run)
+    with averaged(run.model):
+        inside = weights(run)
+    assert any(not np.allclose(a, b) for a, b in zip(own, inside, strict=True))
+    for a, b in zip(own, weights(run), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_configuration_faults_are_named(tmp_path):
+    with pytest.raises(DataError, match="unknown keys batchsize"):
+        configs.from_dict({"recipe": "x", "batchsize": 3})
+    with pytest.raises(DataError, match="'recipe' is missing"):
+        configs.from_dict({})
+    for path in configs.CONFIGS.glob("*.yaml"):
+        assert configs.read(path).recipe == path.stem
+
+
+def test_release_is_the_averaged_run(clips, tmp_path, monkeypatch):
+    from kerasrecipes import manifest
+    from kerasrecipes.training import release
+
+    for name in ("rows", "weights"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "rows" / "schema.json").write_text((manifest.folder() / "schema.json").read_text())
+    monkeypatch.setattr(manifest, "folder", lambda: tmp_path / "rows")
+    monkeypatch.setattr(manifest, "weights_folder", lambda: tmp_path / "weights")
+    manifest.rows.cache_clear()
+    monkeypatch.setattr(release, "SpeechRecognizer", tiny_recognizer)
+    run = Run(settings(clips, steps=3), tmp_path / "run")
+    run.train()
+    release.release("deepspeech2_small", tmp_path / "run", "t")
+    row = manifest.get("deepspeech2_small")
+    assert row.training["steps"] == 3 and row.data[0]["name"] == "dev-mini" and row.metrics == ()
+    model = kr.load("deepspeech2_small", **kr.get_recipe("deepspeech2_small").test_config)
+    with averaged(run.model):
+        for a, b in zip(weights(run), model.get_weights(), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)  # stored as float16
+    rates = {"wer": kr.metrics.word_errors(["a b"], ["a c"])}
+    release.record_metrics("deepspeech2_small", "set", rates, "command")
+    release.record_metrics("deepspeech2_small", "set", rates, "command")
+    (m,) = manifest.get("deepspeech2_small").metrics
+    assert m["value"] == 0.5 and m["low"] is None and m["command"] == "command"
+    manifest.rows.cache_clear()
+
+
+def tiny_recognizer(name, alphabet=None, config=None):
+    return kr.SpeechRecognizer(name, alphabet, {**kr.get_recipe(name).test_config, **(config or {})})
