@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+from pathlib import Path
 from typing import Any
 
 from kerasrecipes.audio import SAMPLE_RATE, read_audio
@@ -28,11 +29,11 @@ def tfio_usable() -> bool:
         return False
 
 
-def decode_in_graph(content: Any, suffix: str, rate: int) -> Any:
-    """The mono samples (samples,) float32 at 16 kHz of an encoded file (a string tensor), by tensorflow-io.
+def decode_in_graph(content: Any, suffix: str) -> Any:
+    """The mono samples (samples,) float32 of an encoded file (a string tensor) at its own rate, by tensorflow-io.
 
     Args:
-        content: the file. suffix: ".flac", ".ogg" or ".mp3". rate: of the file, in Hz.
+        content: the file. suffix: ".flac", ".ogg" or ".mp3".
     """
     import tensorflow as tf
     import tensorflow_io as tfio
@@ -42,10 +43,14 @@ def decode_in_graph(content: Any, suffix: str, rate: int) -> Any:
         samples = tf.cast(tfio.audio.decode_flac(content, dtype=tf.int16), tf.float32) / 32768.0
     else:
         samples = getattr(tfio.audio, FORMATS[suffix])(content)
-    mono = tf.reduce_mean(samples, axis=1)
-    if rate != SAMPLE_RATE:
-        mono = tfio.audio.resample(mono[:, None], rate, SAMPLE_RATE)[:, 0]
-    return mono
+    return tf.reduce_mean(samples, axis=1)
+
+
+def all_at_rate(utterances: Utterances) -> bool:
+    """Whether every clip already has the sample rate of the recognisers."""
+    import soundfile
+
+    return all(soundfile.info(u.path).samplerate == SAMPLE_RATE for u in utterances)
 
 
 def to_tf_dataset(
@@ -59,13 +64,19 @@ def to_tf_dataset(
     """
     import tensorflow as tf
 
+    # one graph decodes one format; tensorflow-io's resampler differs from soxr, so other rates are read by libsndfile
+    suffixes = {Path(u.path).suffix.lower() for u in utterances}
+    in_graph = len(suffixes) == 1 and suffixes <= set(FORMATS) and tfio_usable() and all_at_rate(utterances)
     labels = tf.ragged.constant([alphabet.encode(u.text).tolist() for u in utterances], tf.int32)
     dataset = tf.data.Dataset.from_tensor_slices(([u.path for u in utterances], labels))
     if shuffle:
         dataset = dataset.shuffle(shuffle, seed)
 
     def load(path: Any, label: Any) -> Any:
-        audio = tf.numpy_function(lambda p: read_audio(p.decode()), [path], tf.float32)
+        if in_graph:
+            audio = decode_in_graph(tf.io.read_file(path), next(iter(suffixes)))
+        else:
+            audio = tf.numpy_function(lambda p: read_audio(p.decode()), [path], tf.float32)
         audio.set_shape([None])
         return {"audio": audio, "length": tf.size(audio)}, tf.cast(label, tf.int32)
 

@@ -1,0 +1,38 @@
+"""tensorflow-io's decoders against libsndfile: run by `make test-tfio` in an environment with TensorFlow 2.16."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from kerasrecipes.audio import read_audio
+from kerasrecipes.data.tfdata import decode_in_graph, tfio_usable
+
+if not tfio_usable():
+    pytest.skip("tensorflow-io does not work with this TensorFlow; make test-tfio builds one", allow_module_level=True)
+
+RNG = np.random.default_rng(0)
+WAVE = np.cumsum(RNG.normal(size=32000)) * 1e-3
+STEP = 1 / 32768
+
+
+@pytest.mark.parametrize("suffix", [".flac", ".ogg", ".mp3"])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_both_readers_agree_to_one_16_bit_step(tmp_path, suffix, channels):
+    path = tmp_path / f"clip{suffix}"
+    soundfile.write(path, np.repeat(np.clip(WAVE, -0.9, 0.9)[:, None], channels, axis=1), 16000)
+    graph, file = decode_in_graph(path.read_bytes(), suffix).numpy(), read_audio(path)
+    count = min(len(graph), len(file))
+    assert count > 30000 and abs(len(graph) - len(file)) < 2400
+    np.testing.assert_allclose(graph[:count], file[:count], atol=STEP)
+
+
+def test_pipeline_decodes_in_the_graph(tmp_path):
+    from kerasrecipes import data
+    from kerasrecipes.decoding import Alphabet
+
+    path = tmp_path / "clip.flac"
+    soundfile.write(path, WAVE, 16000)
+    utterances = data.Utterances([data.Utterance("clip", str(path), "hello")])
+    dataset = data.to_tf_dataset(utterances, Alphabet())
+    ((x, _),) = list(dataset)
+    np.testing.assert_allclose(x["audio"][0], read_audio(path), atol=STEP)
