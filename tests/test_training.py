@@ -9,6 +9,7 @@ import pytest
 import kerasrecipes as kr
 from kerasrecipes.errors import DataError, KerasRecipesError
 from kerasrecipes.training import config as configs
+from kerasrecipes.training.curve import draw_curve
 from kerasrecipes.training.optimizer import GuardedAdamW
 from kerasrecipes.training.trainer import Run, averaged
 
@@ -39,6 +40,7 @@ def test_resuming_is_exact(clips, tmp_path):
         np.testing.assert_allclose(a, b, atol=1e-6)
     with pytest.raises(DataError, match="already holds a run: pass --resume"):
         Run(settings(clips), tmp_path / "part")
+    assert draw_curve(tmp_path / "part").stat().st_size > 5000
     record = json.loads((tmp_path / "part" / "run.json").read_text())
     assert (
         record["state"]["step"] == 8 and record["config"]["peak"] == 1.5e-3 and record["data"][0]["name"] == "dev-mini"

@@ -106,8 +106,8 @@ def draw(seconds: np.ndarray, rate: np.ndarray, folder: Path) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     for name, values, label in (("lengths", seconds, "seconds"), ("rates", rate, "characters per second")):
-        figure, axes = pyplot.subplots(figsize=(5, 2.6), layout="constrained")
+        figure, axes = pyplot.subplots(figsize=(4, 2.2), layout="constrained")
         axes.hist(values, bins=40, color="#3f51b5")
         axes.set(xlabel=label, ylabel="clips")
-        figure.savefig(folder / f"{name}.png", dpi=120)
+        figure.savefig(folder / f"{name}.png", dpi=80)
         pyplot.close(figure)

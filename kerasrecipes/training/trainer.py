@@ -20,12 +20,13 @@ from kerasrecipes.errors import DataError, KerasRecipesError
 from kerasrecipes.tasks.speech import SpeechRecognizer
 from kerasrecipes.training import checkpoint
 from kerasrecipes.training.config import TrainConfig
+from kerasrecipes.training.curve import draw_curve
 from kerasrecipes.training.evaluation import error_rates
 from kerasrecipes.training.optimizer import GuardedAdamW
 
 
 class Run:
-    """One training run in a folder: `checkpoint.npz`, `log.csv`, `validation.csv`, `run.json`.
+    """One training run in a folder: `checkpoint.npz`, `log.csv`, `validation.csv`, `curve.png`, `run.json`.
 
     Args:
         config: what to train.
@@ -168,6 +169,7 @@ class Run:
             rates = error_rates(self.model, self.validation)
         values = {name: rate.rate for name, rate in rates.items()}
         self.log("validation.csv", **values)
+        draw_curve(self.folder)
         return values
 
 

@@ -1,0 +1,39 @@
+"""The picture of a run: loss and validation error rates over hours of audio."""
+
+import csv
+from pathlib import Path
+
+
+def draw_curve(folder: Path) -> Path | None:
+    """Write `curve.png` from a run's `log.csv` and `validation.csv`; None where matplotlib or the log is missing."""
+    try:
+        import matplotlib
+    except ImportError:
+        return None
+    if not (folder / "log.csv").is_file():
+        return None
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    def columns(name: str) -> dict[str, list[float]]:
+        with open(folder / name, newline="") as file:
+            rows = list(csv.DictReader(file))
+        return {key: [float(row[key]) for row in rows] for key in rows[0]} if rows else {}
+
+    log = columns("log.csv")
+    figure, axes = pyplot.subplots(figsize=(6, 3.4), layout="constrained")
+    axes.plot(log["audio_hours"], log["loss"], color="#3f51b5", label="training loss")
+    axes.set(xlabel="hours of audio trained on", ylabel="nats per character")
+    if (folder / "validation.csv").is_file():
+        scores = columns("validation.csv")
+        right = axes.twinx()
+        for name, style in (("wer", "s-"), ("cer", "o-")):
+            values = [100 * v for v in scores.get(name, [])]
+            right.plot(scores["audio_hours"], values, style, color="#c62828", markersize=4, label=f"validation {name}")
+        right.set(ylabel="errors, %", ylim=(0, 105))
+        right.legend(loc="lower left", frameon=False)
+    axes.legend(loc="upper right", frameon=False)
+    path = folder / "curve.png"
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+    return path
