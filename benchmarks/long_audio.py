@@ -4,8 +4,10 @@ python benchmarks/long_audio.py --data librispeech:PATH [--speakers 251] [--hour
 """
 
 import argparse
+import json
 import resource
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +15,7 @@ import kerasrecipes as kr
 from kerasrecipes.decoding import greedy
 from kerasrecipes.tasks.long_audio import long_scores
 from kerasrecipes.tasks.transcribing import scores
+from kerasrecipes.training.trainer import hardware
 
 
 def main() -> None:
@@ -21,7 +24,9 @@ def main() -> None:
     options.add_argument("--speakers", default="")
     options.add_argument("--minutes", type=float, default=5.0, help="length of the recording that is compared")
     options.add_argument("--hour", action="store_true", help="also transcribe an hour and print its peak memory")
+    options.add_argument("--write", type=Path, help="also write the figures as JSON")
     o = options.parse_args()
+    figures = {}
     model = kr.load("deepspeech2_small")
     utterances = kr.data.load_specs([o.data], [s for s in o.speakers.split(",") if s])
     wave = np.concatenate([kr.read_audio(u.path) for u in utterances])
@@ -31,8 +36,8 @@ def main() -> None:
     for context in (1.0, 3.0, 6.0, 12.0):
         pieces = text(long_scores(model, part, 30.0, context))
         changed = kr.metrics.character_errors([whole], [pieces])
-        print(
-            f"context {context:4.0f} s: {100 * changed.rate:.3f} % of {changed.total} characters differ from the whole's"
+        figures[f"{context:.0f} s of context on both sides"] = (
+            f"{100 * changed.rate:.3f} % of {changed.total} characters differ from scoring the whole"
         )
     if o.hour:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -40,7 +45,16 @@ def main() -> None:
         begin = time.time()
         model.transcribe(hour, sample_rate=16000)
         after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(f"one hour: {time.time() - begin:.0f} s, peak {after:.0f} MiB ({before:.0f} MiB before)")
+        figures["one hour"] = (
+            f"{time.time() - begin:.0f} s, {after - before:.0f} MiB above the model's peak of {before:.0f} MiB"
+        )
+    for name, value in figures.items():
+        print(f"{name:36} {value}")
+    if o.write:
+        setting = f"{o.minutes:.0f} minutes of speech, pieces of 30 s, {hardware()}"
+        o.write.write_text(
+            json.dumps({"title": "Long recordings", "setting": setting, "figures": figures}, indent=1) + "\n"
+        )
 
 
 if __name__ == "__main__":

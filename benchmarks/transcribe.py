@@ -5,7 +5,7 @@ python benchmarks/transcribe.py [--seconds 4] [--calls 1000]
 
 import argparse
 import gc
-import resource
+import json
 import time
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import numpy as np
 import psutil
 
 import kerasrecipes as kr
+from kerasrecipes.training.trainer import hardware
 
 CLIP = Path(kr.__file__).parent / "assets" / "demo.mp3"
 
@@ -32,6 +33,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--runs", type=int, default=10)
     options.add_argument("--calls", type=int, default=1000)
+    options.add_argument("--write", type=Path, help="also write the figures as JSON")
     o = options.parse_args()
     model = kr.load("deepspeech2_small")
     wave = kr.read_audio(CLIP)
@@ -43,15 +45,14 @@ def main() -> None:
         "predict": median_seconds(lambda: model.predict(inputs, verbose=0), max(o.runs // 3, 2)),
         "eager call": median_seconds(lambda: model(inputs, training=False), max(o.runs // 3, 2)),
     }
-    print(f"{keras.config.backend()}, {seconds:.1f} s of speech")
-    print(f"file to text: {whole / seconds:.4f} of real time")
-    fastest = ways["compiled (transcribe's own)"]
-    for name, value in ways.items():
-        print(f"{name:28} {value / fastest:6.1f}")
     many = [CLIP] * 40
     batch = median_seconds(lambda: model.transcribe(many), 2)
-    print(f"40 files in one call: {batch / seconds / 40:.4f} of real time")
-
+    fastest = ways["compiled (transcribe's own)"]
+    figures = {
+        f"file to text, one clip of {seconds:.1f} s": f"{whole / seconds:.4f} of real time",
+        "file to text, 40 clips in one call": f"{batch / seconds / 40:.4f} of real time",
+        **{f"scores, {name}": f"{value / fastest:.1f} times the compiled call" for name, value in ways.items()},
+    }
     process = psutil.Process()
     lengths = np.random.default_rng(0).integers(16000, len(wave), o.calls)
     for i, n in enumerate(lengths):
@@ -61,8 +62,14 @@ def main() -> None:
             start = process.memory_info().rss
     gc.collect()
     grown = (process.memory_info().rss - start) / 1e6
-    print(f"memory over the last {o.calls - o.calls // 10} of {o.calls} calls: {grown:+.1f} MB")
-    print(f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+    figures[f"memory over the last {o.calls - o.calls // 10} of {o.calls} calls"] = f"{grown:+.1f} MB"
+    for name, value in figures.items():
+        print(f"{name:44} {value}")
+    if o.write:
+        setting = f"{keras.config.backend()}, {hardware()}"
+        o.write.write_text(
+            json.dumps({"title": "Transcribing", "setting": setting, "figures": figures}, indent=1) + "\n"
+        )
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Write docs/recipes/*.md from the registry and the manifest: run before `mkdocs build`; nothing is typed by hand."""
 
+import json
 import re
 from pathlib import Path
 
@@ -51,6 +52,16 @@ def page(name: str) -> str:
     return "\n".join(lines)
 
 
+def benchmarks() -> str:
+    """The page of measured speeds, from the files that the benchmark scripts wrote."""
+    lines = ["# Measured speed", "", "Ratios count; absolute times are those of one machine.", ""]
+    for path in sorted((OUT.parent.parent / "benchmarks" / "results").glob("*.json")):
+        found = json.loads(path.read_text())
+        lines += [f"## {found['title']}", "", f"{found['setting']}", "", "| | |", "| --- | --- |"]
+        lines += [f"| {name} | {value} |" for name, value in found["figures"].items()] + [""]
+    return "\n".join(lines)
+
+
 def main() -> None:
     OUT.mkdir(exist_ok=True)
     names = registry.list_recipes()
@@ -60,6 +71,7 @@ def main() -> None:
         recipe, row = registry.get_recipe(name), manifest.rows().get(name)
         released = f"{row.size / 1e6:.1f} MB" if row else ""
         index.append(f"| [{name}]({name}.md) | {recipe.task} | {released} | {recipe.summary} |")
+    (OUT / "benchmarks.md").write_text(benchmarks())
     (OUT / "index.md").write_text("\n".join(index) + "\n")
     print(f"{len(names)} pages in {OUT}")
 

@@ -7,6 +7,7 @@ test set. The texts are the digits' English names, so that the pretrained alphab
 """
 
 import argparse
+import json
 import time
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import keras
 import numpy as np
 
 import kerasrecipes as kr
+from kerasrecipes.training.trainer import hardware
 
 NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 
@@ -55,6 +57,7 @@ def main() -> None:
     options.add_argument("--epochs", type=int, default=4)
     options.add_argument("--rate", type=float, default=5e-4)
     options.add_argument("--scratch", action="store_true", help="begin from random numbers")
+    options.add_argument("--write", type=Path, help="add the figure to this JSON file")
     o = options.parse_args()
     keras.utils.set_random_seed(0)
     train, test = digits(o.data)
@@ -69,10 +72,18 @@ def main() -> None:
     begin = time.time()
     model.fit(train, epochs=o.epochs, batch_seconds=24, verbose=2)
     minutes = (time.time() - begin) / 60
-    print(
-        f"{'random numbers' if o.scratch else 'pretrained':14}  {len(train)} digits, {o.epochs} passes, {minutes:.1f} min:"
-        f"  {100 * before:.1f} % before, {100 * accuracy(model, test):.1f} % of {len(test)} test digits right"
-    )
+    right = accuracy(model, test)
+    name = f"{'random numbers' if o.scratch else 'pretrained'}, {len(train)} digits ({100 * o.share:.0f} %)"
+    value = f"{100 * right:.1f} % of {len(test)} test digits right ({100 * before:.1f} % before) after {minutes:.1f} minutes"
+    print(f"{name}: {value}")
+    if o.write:
+        title = {
+            "title": "Fine-tuning on spoken digits",
+            "setting": f"{o.epochs} passes over FSDD, {hardware()}",
+            "figures": {},
+        }
+        known = json.loads(o.write.read_text()) if o.write.exists() else title
+        o.write.write_text(json.dumps({**known, "figures": {**known["figures"], name: value}}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
