@@ -1,25 +1,37 @@
 """A recipe's card, for the terminal, the hub and the documentation: all numbers come from the recipe and its manifest row."""
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from kerasrecipes import manifest, registry
+from kerasrecipes._lazy import keras
 
 
 def facts(name: str) -> dict[str, str]:
     """Rows of the card that need the network built: parameters, receptive field, stride."""
-    from kerasrecipes import loading
-
-    model = loading.load(name, weights=None, compile=False)
+    model = skeleton(name)
     rate = model.sample_rate
     field = model.receptive_field
+    reach = "the whole utterance" if field is None else f"{field:,} samples ({1000 * field / rate:.0f} ms)"
     return {
         "parameters": f"{model.count_params():,}",
-        "receptive field": "the whole utterance"
-        if field is None
-        else f"{field:,} samples ({1000 * field / rate:.0f} ms)",
+        "receptive field": reach,
         "scores": f"every {model.stride:,} samples ({1000 * model.stride / rate:.0f} ms), {model.alphabet.size} symbols",
     }
+
+
+def skeleton(name: str) -> Any:
+    """The recipe's model with shapes and no numbers: 109 M random ones take half a minute, only to be counted."""
+    from kerasrecipes import loading
+
+    def build() -> Any:
+        with keras.StatelessScope(initialize_variables=False):
+            return loading.load(name, weights=None, compile=False)
+
+    # Keras keeps a list, one per thread, of variables that it fills at the next chance: let this one end with its thread
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(build).result()
 
 
 def metric_rows(row: manifest.Weights) -> list[tuple[str, str, str, str]]:
@@ -42,7 +54,19 @@ def data_line(row: manifest.Weights) -> str:
 def training_line(row: manifest.Weights) -> str:
     """How long the training took."""
     t: Mapping[str, Any] = row.training
-    return f"{t['steps']:,} steps, {t['audio_hours']:.0f} h of audio in {t['wall_hours']:.1f} h on {t['hardware']}"
+    said = [f"{t['steps']:,} steps"]
+    if "audio_hours" in t:
+        said.append(f"{t['audio_hours']:.0f} h of audio")
+    if "wall_hours" in t:
+        said.append(f"{t['wall_hours']:.1f} h of time")
+    return f"{', '.join(said)} on {t['hardware']}"
+
+
+def weights_line(row: manifest.Weights) -> str:
+    """Which file, and where it is."""
+    places = ["bundled"] if row.bundled else []
+    places += [f"hf://{row.hub['repo']}@{row.hub['revision']}"] if row.hub else []
+    return f"{row.file}, {row.size / 1e6:.1f} MB, {', '.join(places) or 'in a checkout only'}, tag {row.tag}"
 
 
 def card(name: str) -> str:
@@ -52,7 +76,7 @@ def card(name: str) -> str:
     lines = {"paper": f"{recipe.title} ({recipe.paper})", "task": recipe.task, "summary": recipe.summary, **facts(name)}
     if row:
         lines |= {
-            "weights": f"{row.file}, {row.size / 1e6:.1f} MB, {'bundled' if row.bundled else 'hosted'}, tag {row.tag}",
+            "weights": weights_line(row),
             "licence": row.licence,
             "data": data_line(row),
             "training": training_line(row),
@@ -60,12 +84,10 @@ def card(name: str) -> str:
     else:
         lines["weights"] = "none released"
     text = [name, "", *(f"{key:16} {value}" for key, value in lines.items())]
-    if row:
+    if row and row.metrics:
         text += ["", "measured (95 % intervals over speakers):"]
-        text += [
-            f"  {value:24} {metric:14} {dataset}\n      {command}"
-            for dataset, metric, value, command in metric_rows(row)
-        ]
+        for dataset, metric, value, command in metric_rows(row):
+            text.append(f"  {value:24} {metric:14} {dataset}\n      {command}")
     text += ["", "commands:", *(f"  {c}" for c in commands(name, bool(row)))]
     return "\n".join(text)
 
@@ -77,16 +99,27 @@ def commands(name: str, pretrained: bool) -> list[str]:
 
 
 def card_markdown(name: str) -> str:
-    """The card as a page for the hub."""
+    """The card as a page for the hub.
+
+    Raises:
+        RecipeNotFound, WeightsUnavailable: there is no such recipe, or nothing to publish.
+    """
     recipe, row = registry.get_recipe(name), manifest.get(name)
-    table = ["| data | metric | value (95 % interval) |", "| --- | --- | --- |"]
-    table += [f"| {dataset} | {metric} | {value} |" for dataset, metric, value, _ in metric_rows(row)]
-    return "\n".join(
-        [
-            "---", "library_name: keras", "tags:", *(f"- {tag}" for tag in (recipe.task, *recipe.tags)), "---", "",
-            f"# {name}", "", recipe.summary, "", f"{recipe.title} ({recipe.paper}).", "",
-            *(f"- {k}: {v}" for k, v in facts(name).items()), f"- licence: {row.licence}", f"- data: {data_line(row)}",
-            f"- training: {training_line(row)}", "", *table, "", "```python", "import kerasrecipes as kr", "",
-            f'model = kr.load("{name}")', 'print(model.transcribe("talk.flac"))', "```", "",
-        ]
-    )  # fmt: skip
+    front = ["---", "library_name: keras", "tags:", *(f"- {tag}" for tag in (recipe.task, *recipe.tags)), "---", ""]
+    lines = {
+        **facts(name),
+        "weights": f"{row.file}, {row.size / 1e6:.1f} MB, tag {row.tag}, sha256 `{row.sha256}`",
+        "licence": row.licence,
+        "data": data_line(row),
+        "training": training_line(row),
+    }
+    about = [f"# {name}", "", recipe.summary, "", f"{recipe.title} ({recipe.paper}).", ""]
+    about += [f"- {key}: {value}" for key, value in lines.items()]
+    measured = []
+    if row.metrics:
+        measured = ["", "## Measured", "", "| data | metric | value (95 % interval) |", "| --- | --- | --- |"]
+        measured += [f"| {dataset} | {metric} | {value} |" for dataset, metric, value, _ in metric_rows(row)]
+        measured += ["", "```sh", *sorted({command for *_, command in metric_rows(row)}), "```"]
+    use = ["", "## Use", "", "```python", "import kerasrecipes as kr", "", f'model = kr.load("{name}")']
+    use += ['print(model.transcribe("talk.flac"))', "```", "", "```sh", *commands(name, True), "```", ""]
+    return "\n".join([*front, *about, *measured, *use])

@@ -20,7 +20,7 @@ WAIT = 0.5  # seconds before the second one, doubled for each further one
 TIMEOUT = 10.0  # seconds without an answer
 CHUNK = 1 << 16  # bytes: at most this much is fetched twice after an interruption
 BUSY = (408, 429, 500, 502, 503, 504)
-UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOSPC, errno.EDQUOT)
+UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOSPC, errno.EDQUOT)
 
 
 def is_offline(offline: bool | None = None) -> bool:
@@ -161,13 +161,20 @@ def _explained(repo: str, revision: str, name: str) -> Iterator[None]:
             "or log in with `hf auth login` if the repository is private"
         ) from error
     except errors.HfHubHTTPError as error:
-        raise WeightsUnavailable(f"The hub answered for {name} of {repo}: {error}; try again later") from error
+        raise WeightsUnavailable(
+            f"The hub answered for {name} of {repo}: {first_line(error)}; try again later"
+        ) from error
     except (errors.HTTPError, OSError) as error:
         if isinstance(error, OSError) and error.errno in UNWRITABLE:
             raise WeightsUnavailable(
                 f"The cache {cache_folder()} cannot be written ({error}): set HF_HUB_CACHE to a folder that can"
             ) from error
         raise WeightsUnavailable(
-            f"The hub cannot be reached to download {name} of {repo} ({error or type(error).__name__}): "
+            f"The hub cannot be reached to download {name} of {repo} ({first_line(error)}): "
             "check the network and load again; a download that broke off goes on where it stopped"
         ) from error
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, without the advice that the client libraries add to it."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -2,7 +2,6 @@
 
 import functools
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -60,7 +59,7 @@ class Weights:
 @functools.cache
 def schema() -> dict[str, Any]:
     """The JSON schema of a row."""
-    return json.loads((folder() / "schema.json").read_text())
+    return json.loads((folder() / "schema.json").read_text("utf-8"))
 
 
 def problems(value: Any, rule: Mapping[str, Any], where: str = "row") -> list[str]:
@@ -110,16 +109,30 @@ def from_dict(values: dict[str, Any], where: str = "row") -> Weights:
 def read(path: Path) -> Weights:
     """The row in a file."""
     try:
-        return from_dict(json.loads(path.read_text()), path.name)
-    except json.JSONDecodeError as error:
+        return from_dict(json.loads(path.read_text("utf-8")), path.name)
+    except ValueError as error:  # no JSON, or no text at all
         raise KerasRecipesError(f"{path} is not JSON: {error}") from error
+
+
+def paths() -> list[Path]:
+    """The files of all rows."""
+    return sorted(p for p in folder().glob("*.json") if p.name != "schema.json")
 
 
 @functools.cache
 def rows() -> dict[str, Weights]:
-    """All rows by recipe."""
-    found = map(read, sorted(p for p in folder().glob("*.json") if p.name != "schema.json"))
-    return {row.recipe: row for row in found}
+    """All rows by recipe.
+
+    Raises:
+        KerasRecipesError: one breaks the schema, or does not bear its recipe's name.
+    """
+    found = {}
+    for path in paths():
+        row = read(path)
+        if row.recipe != path.stem:
+            raise KerasRecipesError(f"{path} is the row of {row.recipe}: rename it to {row.recipe}.json")
+        found[row.recipe] = row
+    return found
 
 
 def get(recipe: str) -> Weights:
@@ -136,13 +149,23 @@ def get(recipe: str) -> Weights:
     return rows()[recipe]
 
 
-def write(row: Weights, path: Path | None = None) -> Path:
-    """Write a row under its recipe's name; the old one stays until the new one is whole."""
+def to_json(row: Weights) -> str:
+    """The row as the file that `read` takes.
+
+    Raises:
+        KerasRecipesError: it breaks the schema.
+    """
     values = json.loads(json.dumps(asdict(row), default=list))
     from_dict(values, row.recipe)
+    return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
+
+
+def write(row: Weights, path: Path | None = None) -> Path:
+    """Write a row under its recipe's name; the old one stays until the new one is whole."""
+    text = to_json(row)
     path = path or folder() / f"{row.recipe}.json"
     partial = path.with_suffix(".json.partial")
-    partial.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n")
-    os.replace(partial, path)
+    partial.write_text(text, "utf-8")
+    partial.replace(path)
     rows.cache_clear()
     return path

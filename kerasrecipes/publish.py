@@ -1,11 +1,13 @@
 """Upload a recipe's weights, row and card to the hub, and pin the revision in the manifest."""
 
 import os
+import re
 from dataclasses import replace
 
 from kerasrecipes import manifest, store
 from kerasrecipes.card import card_markdown
 from kerasrecipes.errors import KerasRecipesError
+from kerasrecipes.hub import first_line
 
 
 def publish(name: str, repo: str, *, dry_run: bool = True) -> str:
@@ -13,33 +15,49 @@ def publish(name: str, repo: str, *, dry_run: bool = True) -> str:
 
     Args:
         name: of the recipe. repo: "org/name" on the hub; made if it is not there.
-        dry_run: only say what would be uploaded.
+        dry_run: check everything and only say what would be uploaded.
 
     Returns:
         What was done, or would be.
 
     Raises:
-        KerasRecipesError: the file does not match its row, or the hub refuses.
+        KerasRecipesError: the file does not match its row, `repo` is no such name, or the hub refuses.
     """
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo):
+        raise KerasRecipesError(f"{repo!r} is no place on the hub: write ORG/NAME")
     row = manifest.get(name)
     path = store.locate(row, offline=True)
     card = card_markdown(name)
-    plan = f"{path.name} ({row.size / 1e6:.1f} MB), manifest.json and README.md ({len(card)} characters) to {repo}"
+    plan = f"{path.name} ({row.size / 1e6:.1f} MB), {store.ROW} and README.md ({len(card)} characters) to {repo}"
     if dry_run:
         return f"would upload {plan}; add --yes to do it"
+    # what is uploaded cannot know its own revision: whoever loads it has it in the reference
+    uploaded = manifest.to_json(replace(row, hub=None)).encode()
+    revision = _commit(
+        repo, {row.file: str(path), store.ROW: uploaded, "README.md": card.encode()}, f"{name} {row.tag}"
+    )
+    place = {"repo": repo, "revision": revision}
+    try:
+        manifest.write(replace(row, hub=place))
+    except OSError as error:
+        raise KerasRecipesError(
+            f"Uploaded, but the row of {name} cannot be written ({error}): put in {place}"
+        ) from error
+    return f"uploaded {plan} at {revision}; the manifest row is filled"
+
+
+def _commit(repo: str, files: dict[str, str | bytes], message: str) -> str:
+    """Put files into a repository in one commit and return its 40-hex revision."""
     from huggingface_hub import CommitOperationAdd, HfApi
     from huggingface_hub import errors as hub
 
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"), library_name="kerasrecipes")
     try:
         api.create_repo(repo, exist_ok=True)
-        row_json = (manifest.folder() / f"{name}.json").read_bytes()
-        files: dict[str, str | bytes] = {row.file: str(path), "manifest.json": row_json, "README.md": card.encode()}
         operations = [CommitOperationAdd(path_in_repo=k, path_or_fileobj=v) for k, v in files.items()]
-        done = api.create_commit(repo, operations, commit_message=f"{name} {row.tag}")
-    except (hub.HfHubHTTPError, OSError) as error:
+        return api.create_commit(repo, operations, commit_message=message).oid
+    # the hub package raises the last two for an upload that breaks off and for an answer it cannot read
+    except (hub.HTTPError, OSError, RuntimeError, ValueError) as error:
         raise KerasRecipesError(
-            f"The hub refused {repo}: {error}; log in with `hf auth login` and check the name"
+            f"Uploading to {repo} failed: {first_line(error)}; log in with `hf auth login`, check the name and the network, try again"
         ) from error
-    manifest.write(replace(row, hub={"repo": repo, "revision": done.oid}))
-    return f"uploaded {plan} at {done.oid}; the manifest row is filled"

@@ -12,6 +12,8 @@ from typing import Any
 
 from kerasrecipes.errors import KerasRecipesError, RecipeNotFound
 
+TASKS = ("speech-recognition", "image-classification", "segmentation", "waveform-generation", "language-model")
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -20,7 +22,7 @@ class Recipe:
     Args:
         name: what `load` takes.
         paper: "arXiv:1512.02595" or a DOI. title: of the paper.
-        task: "speech-recognition", "image-classification", "segmentation", "waveform-generation" or "language-model".
+        task: one of `TASKS`.
         builder: "module:function" that returns a functional `keras.Model` from keyword arguments.
         config: every keyword of the builder.
         summary: one sentence. tags: words to look for.
@@ -80,7 +82,10 @@ def list_recipes(
     Args:
         pattern: with the wildcards * and ?.
         task: only of this task. pretrained: only with (True) or without (False) released weights.
-        licence: only weights whose licence matches this pattern.
+        licence: only weights whose licence matches this pattern, in upper or lower case.
+
+    Raises:
+        KerasRecipesError: there is no such task; all are named.
 
     Example:
         >>> list_recipes("deepspeech2_s*", pretrained=True)
@@ -88,6 +93,8 @@ def list_recipes(
     """
     from kerasrecipes import manifest
 
+    if task not in (None, *TASKS):
+        raise KerasRecipesError(f"There is no task {task!r}; there are {', '.join(TASKS)}")
     names = [n for n, r in catalogue().items() if fnmatch.fnmatch(n, pattern) and task in (None, r.task)]
     if pretrained is None and licence is None:
         return names
@@ -107,6 +114,6 @@ def get_recipe(name: str) -> Recipe:
     """
     recipes = catalogue()
     if name not in recipes:
-        close = difflib.get_close_matches(name, recipes, n=3, cutoff=0.0)
+        close = difflib.get_close_matches(name.lower(), recipes, n=3, cutoff=0.0)
         raise RecipeNotFound(f"There is no recipe {name!r}. Did you mean {', '.join(close)}? All: kerasrecipes list")
     return recipes[name]

@@ -1,24 +1,24 @@
 """From a manifest row to a verified file: what came with the code, then the cache, then the hub."""
 
 import hashlib
-import os
 import re
 from pathlib import Path
-from typing import Any
 
-from kerasrecipes import manifest
-from kerasrecipes.errors import WeightsCorrupt, WeightsUnavailable
+from kerasrecipes import hub, manifest
+from kerasrecipes.errors import KerasRecipesError, WeightsCorrupt, WeightsUnavailable
+from kerasrecipes.hub import is_offline
 from kerasrecipes.manifest import Weights
 
 REFERENCE = re.compile(r"^hf://(?P<repo>[^/@\s]+/[^/@\s]+)@(?P<revision>[0-9a-f]{40})$")
+ROW = "manifest.json"  # name of the row's file in a hub repository
 CHUNK = 1 << 20
 
 
 def locate(row: Weights, *, offline: bool | None = None) -> Path:
     """The verified weights file of a row.
 
-    Looks in the package or checkout, then in the hub's cache, then downloads at the row's pinned revision, resuming
-    what an interrupted download left. The hash is checked before anything parses the file.
+    Looks in the package or checkout, then in the hub's cache, then downloads at the row's pinned revision, going on
+    where an interrupted download stopped. The hash is checked before anything parses the file.
 
     Args:
         row: from the manifest.
@@ -26,6 +26,10 @@ def locate(row: Weights, *, offline: bool | None = None) -> Path:
 
     Raises:
         WeightsUnavailable: the file is nowhere to be had. WeightsCorrupt: it is there and is not what the row says.
+
+    Example:
+        >>> locate(manifest.get("deepspeech2_small")).name
+        'deepspeech2_small.weights.h5'
     """
     local = manifest.weights_folder() / row.file
     if local.is_file():
@@ -33,88 +37,24 @@ def locate(row: Weights, *, offline: bool | None = None) -> Path:
     if row.hub is None:
         raise WeightsUnavailable(
             f"The weights of {row.recipe} ({row.file}) are not published yet and not in {manifest.weights_folder()}. "
-            f"Train them: kerasrecipes train {row.recipe} --resume"
+            f"Train them: kerasrecipes train {row.recipe} --data librispeech:PATH --resume"
         )
-    repo, revision = row.hub["repo"], row.hub["revision"]
-    path = hub_file(repo, revision, row.file, is_offline(offline))
-    return check(path, row, f"it lies in the cache: delete {path} and load again")
+    return from_hub(row, row.hub["repo"], row.hub["revision"], is_offline(offline))
 
 
-def is_offline(offline: bool | None = None) -> bool:
-    """Whether the network is off limits."""
-    if offline is not None:
-        return offline
-    return any(
-        os.environ.get(k, "0").lower() in ("1", "true", "yes", "on") for k in ("KERASRECIPES_OFFLINE", "HF_HUB_OFFLINE")
-    )
-
-
-def hub_file(repo: str, revision: str, name: str, offline: bool) -> Path:
-    """A file of a hub repository at a 40-hex revision: from the cache without any request, else downloaded.
-
-    huggingface-hub writes to a partial file under a lock and renames it when it is complete.
-    """
-    from huggingface_hub import constants, hf_hub_download
-    from huggingface_hub import errors as hub
-
-    endpoint = os.environ.get("HF_ENDPOINT", constants.ENDPOINT)
-    cache = os.environ.get("HF_HUB_CACHE", constants.HF_HUB_CACHE)
-    common: dict[str, Any] = {
-        "repo_id": repo, "filename": name, "revision": revision, "endpoint": endpoint, "cache_dir": cache,
-        "library_name": "kerasrecipes", "library_version": _version(),
-    }  # fmt: skip
-    try:
-        return Path(hf_hub_download(**common, local_files_only=True))
-    except (hub.LocalEntryNotFoundError, hub.EntryNotFoundError):
-        pass
-    if offline:
-        raise WeightsUnavailable(
-            f"{name} of {repo} is not in the cache {cache} and the network is switched off: "
-            "unset KERASRECIPES_OFFLINE and HF_HUB_OFFLINE once to download it"
-        )
-    try:
-        return Path(_retrying(lambda: hf_hub_download(**common)))
-    except (hub.RepositoryNotFoundError, hub.RevisionNotFoundError, hub.EntryNotFoundError) as error:
-        if isinstance(error, hub.LocalEntryNotFoundError):  # the hub's word for "no connection"
-            raise WeightsUnavailable(
-                f"{repo} cannot be reached to download {name}: check the network, then load again"
-            ) from error
-        raise WeightsUnavailable(f"The hub has no {name} in {repo} at {revision[:12]}: update kerasrecipes") from error
-    except hub.HfHubHTTPError as error:
-        raise WeightsUnavailable(
-            f"The hub answered with an error for {name} of {repo}: {error}; try again later"
-        ) from error
-    except PermissionError as error:
-        raise WeightsUnavailable(
-            f"The cache {cache} cannot be written ({error}): set HF_HUB_CACHE to a folder that can"
-        ) from error
-    except OSError as error:
-        raise WeightsUnavailable(
-            f"Downloading {name} of {repo} broke off ({error}): load again, it goes on where it stopped"
-        ) from error
-
-
-def _retrying(download, attempts: int = 4, wait: float = 0.5):
-    """Call again after a server error or a broken connection, waiting longer each time."""
-    import time
-
-    from huggingface_hub import errors as hub
-
-    for attempt in range(attempts):
+def from_hub(row: Weights, repo: str, revision: str, offline: bool) -> Path:
+    """The verified weights file from the cache; downloaded if it is not there or, with a network, if it is spoilt."""
+    if path := hub.cached(repo, revision, row.file):
         try:
-            return download()
-        except (hub.HTTPError, OSError) as error:  # HTTPError: of the client library that the hub package uses
-            response = getattr(error, "response", None)
-            final = isinstance(error, PermissionError | NotADirectoryError | hub.LocalEntryNotFoundError)
-            if final or (response is not None and response.status_code < 500) or attempt == attempts - 1:
-                raise error if isinstance(error, OSError) else OSError(str(error)) from error
-            time.sleep(wait * 2**attempt)
+            return check(path, row, "it lies in the cache: switch the network on and load again to replace it")
+        except WeightsCorrupt:
+            if offline:
+                raise
 
+    def correct(path: Path) -> None:
+        check(path, row, f"{repo} sent something else and it was thrown away: load again; if it stays so, report it")
 
-def _version() -> str:
-    from kerasrecipes import __version__
-
-    return __version__
+    return hub.fetch(repo, revision, row.file, correct, key=row.sha256, offline=offline)
 
 
 def sha256(path: Path) -> str:
@@ -140,11 +80,12 @@ def check(path: Path, row: Weights, remedy: str) -> Path:
     return path
 
 
-def fetch_ref(reference: str) -> tuple[Weights, Path]:
+def fetch_ref(reference: str, *, offline: bool | None = None) -> tuple[Weights, Path]:
     """The row and verified file of a hub repository that `publish` filled.
 
     Args:
         reference: "hf://org/name@revision" with a 40-hex revision, so that what is loaded can never change.
+        offline: as for `locate`.
 
     Raises:
         WeightsUnavailable: the reference is not of that form, or as `locate`.
@@ -154,20 +95,20 @@ def fetch_ref(reference: str) -> tuple[Weights, Path]:
         raise WeightsUnavailable(
             f"{reference!r} is no hub reference: write hf://org/name@REVISION with 40 hexadecimal digits"
         )
-    repo, revision = match["repo"], match["revision"]
-    offline = is_offline()
-    row = manifest.read(hub_file(repo, revision, "manifest.json", offline))
-    path = hub_file(repo, revision, row.file, offline)
-    return row, check(path, row, f"it lies in the cache: delete {path} and load again")
+    repo, revision, offline = match["repo"], match["revision"], is_offline(offline)
+    path = hub.cached(repo, revision, ROW) or hub.fetch(repo, revision, ROW, manifest.read, offline=offline)
+    row = manifest.read(path)
+    return row, from_hub(row, repo, revision, offline)
 
 
 def verify() -> list[tuple[str, bool, str]]:
-    """(recipe, whether all is well, what was found) for every manifest row."""
+    """(recipe, whether all is well, what was found) for every manifest row; one bad row does not hide the others."""
     found = []
-    for name, row in manifest.rows().items():
+    for source in manifest.paths():
         try:
+            row = manifest.read(source)
             path = locate(row)
-            found.append((name, True, f"{row.size} bytes, sha256 {row.sha256[:12]}..., {path}"))
-        except (WeightsUnavailable, WeightsCorrupt) as error:
-            found.append((name, False, str(error)))
+            found.append((source.stem, True, f"{row.size} bytes, sha256 {row.sha256[:12]}..., {path}"))
+        except KerasRecipesError as error:
+            found.append((source.stem, False, str(error)))
     return found

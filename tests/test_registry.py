@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+import time
 
 import keras
 import pytest
 
 import kerasrecipes as kr
+from kerasrecipes.card import skeleton
 from kerasrecipes.errors import KerasRecipesError, RecipeNotFound, WeightsUnavailable
 from kerasrecipes.registry import catalogue
 
@@ -25,10 +27,65 @@ def test_names_are_sorted_and_filtered():
     assert kr.list_recipes(licence="*cc by*") == ["deepspeech2_small"]
 
 
-def test_unknown_recipe_names_three_close_ones():
-    with pytest.raises(RecipeNotFound, match="deepspeech2_small") as error:
-        kr.get_recipe("deepspech2_smal")
-    assert str(error.value).count("deepspeech2") >= 3
+def test_unknown_task_names_those_there_are():
+    with pytest.raises(KerasRecipesError, match="no task 'speech'; there are speech-recognition, "):
+        kr.list_recipes(task="speech")
+
+
+@pytest.mark.parametrize("name", ["deepspech2_smal", "DeepSpeech2_Small", "deepspeech2_small.keras", "", "xyz"])
+def test_unknown_recipe_names_three_close_ones(name):
+    with pytest.raises(RecipeNotFound, match=r"Did you mean") as error:
+        kr.get_recipe(name)
+    named = str(error.value).partition("Did you mean ")[2].partition("?")[0].split(", ")
+    assert len(set(named)) == 3 and set(named) <= set(ALL)
+    assert len(name) < 4 or named[0] == "deepspeech2_small"
+
+
+# ---------------------------------------------------------------- a catalogue of our own
+
+
+def scale(*, factor, offset):
+    """A builder that needs no Keras."""
+    return factor, offset
+
+
+def recipe(**changes):
+    values = {"name": "scale", "paper": "arXiv:0", "task": "segmentation", "builder": f"{__name__}:scale",
+              "config": {"factor": 2, "offset": 1}, "summary": "s"}  # fmt: skip
+    return kr.Recipe(**(values | changes))
+
+
+def test_build_merges_and_refuses_what_does_not_fit_the_builder():
+    assert recipe().build() == (2, 1) and recipe().build(offset=5) == (2, 5)
+    with pytest.raises(KerasRecipesError, match="scale: missing offset; scale takes factor, offset"):
+        recipe(config={"factor": 2}).build()
+    with pytest.raises(KerasRecipesError, match="scale: unknown colour and missing factor; "):
+        recipe(config={"offset": 2}).build(colour="red")
+
+
+def test_a_new_file_in_recipes_is_found_and_a_second_of_its_name_refused(tmp_path, monkeypatch):
+    import kerasrecipes.recipes as package
+
+    source = (
+        "from kerasrecipes.registry import Recipe\nRECIPES = (Recipe('{}', 'p', 'segmentation', 'm:f', {{}}, 's'),)\n"
+    )
+    (tmp_path / "mine.py").write_text(source.format("my_net"))
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
+    catalogue.cache_clear()
+    try:
+        assert kr.list_recipes(task="segmentation") == ["my_net"] and kr.list_recipes("my*", pretrained=True) == []
+        (tmp_path / "other.py").write_text(source.format("my_net"))
+        catalogue.cache_clear()
+        with pytest.raises(KerasRecipesError, match="two recipes are called my_net"):
+            kr.list_recipes()
+    finally:
+        monkeypatch.undo()
+        catalogue.cache_clear()
+        for name in ("mine", "other"):
+            sys.modules.pop(f"kerasrecipes.recipes.{name}", None)
+
+
+# ---------------------------------------------------------------- start-up
 
 
 def test_recipe_without_weights_names_the_training_command():
@@ -42,6 +99,16 @@ def test_import_and_list_load_no_keras():
         "assert not {'keras', 'tensorflow', 'torch', 'jax', 'huggingface_hub'} & set(sys.modules), sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_list_answers_at_once():
+    command = [sys.executable, "-m", "kerasrecipes", "list", "deepspeech*", "--pretrained"]
+    seconds = []
+    for _ in range(3):
+        begin = time.perf_counter()
+        out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        seconds.append(time.perf_counter() - begin)
+    assert "deepspeech2_small" in out.split() and min(seconds) < 0.3  # the best of three: others use the machine too
 
 
 def test_no_backend_says_what_to_install(monkeypatch):
@@ -62,19 +129,16 @@ def test_every_keyword_of_the_builder_is_in_the_config(name):
 
 
 # papers/deepspeech2: [name, parameters that the published formulas give, in millions]
-COUNTS = [("deepspeech2_70m", 67.7, {}), ("deepspeech2_2x2d", 36.4, {}), ("deepspeech2_icml", 108.9, {})]
+COUNTS = [("deepspeech2_70m", 67.7), ("deepspeech2_2x2d", 36.4), ("deepspeech2_icml", 108.9)]
 
 
-@pytest.mark.parametrize(("name", "millions", "changes"), COUNTS)
-def test_paper_sizes(name, millions, changes):
-    with keras.StatelessScope():  # variables keep their shapes and are never filled
-        network = kr.get_recipe(name).build(**changes)
-    assert network.count_params() / 1e6 == pytest.approx(millions, rel=0.01)
+@pytest.mark.parametrize(("name", "millions"), COUNTS)
+def test_paper_sizes(name, millions):
+    assert skeleton(name).count_params() / 1e6 == pytest.approx(millions, rel=0.01)
 
 
 def test_bins_fall_as_in_the_paper():
-    with keras.StatelessScope():
-        network = kr.get_recipe("deepspeech2").build()
+    network = skeleton("deepspeech2")
     bins = [layer.output[0].shape[2] for layer in network.layers if type(layer).__name__ == "SequenceConv2D"]
     assert bins == [81, 41, 21]
     assert next(layer for layer in network.layers if isinstance(layer, keras.layers.Reshape)).output.shape[-1] == 2016
