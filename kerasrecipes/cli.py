@@ -204,8 +204,12 @@ def public(spec: str) -> str:
 
 
 def run_train(o: argparse.Namespace) -> None:
+    import signal
+
     from kerasrecipes.training import config
     from kerasrecipes.training.trainer import Run
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` saves a checkpoint as Ctrl-C does
 
     start = o.start
     if start == "released":

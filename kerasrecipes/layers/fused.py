@@ -17,7 +17,13 @@ class Scan(torch.autograd.Function):
         """kernel: (directions, units, gates * units); bias: (directions, gates * units); dtype: of the products U h."""
         steps, directions, batch, _ = x.shape
         units = kernel.shape[1]
-        low, offset = kernel.to(dtype), bias[:, None].to(dtype)
+        low = kernel.to(dtype)
+        # biases join the input once; only the candidate's is multiplied by r and stays in the loop
+        inside = bias[:, None, -units:] if gates == 3 else None
+        x = (
+            x
+            + (torch.cat([bias[:, : 2 * units], bias.new_zeros(directions, units)], 1) if gates == 3 else bias)[:, None]
+        )
         h = x.new_zeros(directions, batch, units)
         states = x.new_empty(steps + 1, directions, batch, units)
         states[0] = h
@@ -27,13 +33,13 @@ class Scan(torch.autograd.Function):
             candidate, product = torch.empty_like(states[1:]), torch.empty_like(states[1:])
             saved = [zr, candidate, product]
         for t in range(steps):
-            recurrent = torch.baddbmm(offset, h.to(dtype), low).to(x.dtype)
+            recurrent = torch.bmm(h.to(dtype), low).to(x.dtype)
             if gates == 1:
                 h = torch.add(x[t], recurrent, out=states[t + 1])
                 h = h.tanh_() if limit is None else h.clamp_(0, limit)
                 continue
             gate = torch.add(x[t, ..., : 2 * units], recurrent[..., : 2 * units], out=zr[t]).sigmoid_()
-            u = product[t].copy_(recurrent[..., 2 * units :])
+            u = torch.add(recurrent[..., 2 * units :], inside, out=product[t])
             c = torch.addcmul(x[t, ..., 2 * units :], gate[..., units:], u, out=candidate[t])
             c = c.tanh_() if limit is None else c.clamp_(0, limit)
             h = torch.lerp(c, h, gate[..., :units], out=states[t + 1])  # z h + (1 - z) c

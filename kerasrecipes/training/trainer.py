@@ -24,6 +24,8 @@ from kerasrecipes.training.curve import draw_curve
 from kerasrecipes.training.evaluation import error_rates
 from kerasrecipes.training.optimizer import GuardedAdamW
 
+LOG_STEPS = 20
+
 
 class Run:
     """One training run in a folder: `checkpoint.npz`, `log.csv`, `validation.csv`, `curve.png`, `run.json`.
@@ -85,7 +87,7 @@ class Run:
                     now = time.monotonic()
                     state["wall_hours"] += (now - lap) / 3600
                     lap, speed = now, seconds / (now - lap)
-                    if state["step"] % 20 == 0:
+                    if state["step"] % LOG_STEPS == 0 or state["step"] == config.steps:
                         self.log(
                             "log.csv",
                             loss=float(np.mean(recent)),
