@@ -18,6 +18,10 @@ def variables(model: keras.Model) -> list[tuple[str, Any]]:
 def save(path: Path, model: keras.Model, state: dict[str, Any]) -> None:
     """Write all variables and the JSON-able `state`; the old file stays until the new one is complete."""
     arrays = {name: keras.ops.convert_to_numpy(v.value) for name, v in variables(model)}
+    if keras.config.backend() == "torch":  # its dropout draws from a generator of its own
+        import torch
+
+        arrays["torch/0"] = torch.get_rng_state().numpy()
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     with open(partial, "wb") as file:
@@ -33,7 +37,7 @@ def restore(path: Path, model: keras.Model) -> dict[str, Any]:
     Variables are matched by position and shape: the automatic numbers in layer names depend on what else was built.
     """
     with np.load(path) as file:
-        stored = {n.split("|")[0] + "/" + n.split("|")[1]: n for n in file.files if n != "state"}
+        stored = {"/".join(n.split("|")[:2]): n for n in file.files if n not in ("state", "torch|0")}
         wanted = variables(model)
         if len(stored) != len(wanted):
             raise ValueError(f"{path} holds {len(stored)} variables, this model and optimiser have {len(wanted)}")
@@ -42,4 +46,8 @@ def restore(path: Path, model: keras.Model) -> dict[str, Any]:
             if value.shape != tuple(variable.shape):
                 raise ValueError(f"{path}: {name} has shape {value.shape}, the model wants {tuple(variable.shape)}")
             variable.assign(value)
+        if "torch|0" in file.files and keras.config.backend() == "torch":
+            import torch
+
+            torch.set_rng_state(torch.from_numpy(file["torch|0"]))
         return json.loads(str(file["state"]))

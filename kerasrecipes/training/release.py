@@ -20,7 +20,7 @@ from kerasrecipes.training.trainer import averaged, optimizer_of
 LICENCES = {
     "train-mini": "CC BY 4.0 (LibriSpeech, V. Panayotov et al., LibriVox readers)",
     "common-voice": "CC0 1.0 (Mozilla Common Voice)",
-    "arctic-kathleen": "CC0 1.0",
+    "arctic-kathleen": "CC0 1.0 (CMU Arctic prompts, Kathleen)",
     "ljspeech": "public domain (LJ Speech)",
 }
 
