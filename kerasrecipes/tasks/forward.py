@@ -10,7 +10,7 @@ def compiled(model: keras.Model) -> Callable[[dict[str, np.ndarray]], np.ndarray
     """`f(inputs) -> outputs` in inference mode.
 
     `predict` sets up a data pipeline per call and an eager call runs a recurrence step by step from Python; this does
-    neither. TensorFlow compiles once for every shape; JAX once per shape, so callers round lengths up to a few sizes;
+    neither. TensorFlow compiles once for every shape; JAX once per shape (see `bucketed`);
     torch runs its fused kernels.
     """
     backend = keras.config.backend()
@@ -39,3 +39,14 @@ def compiled(model: keras.Model) -> Callable[[dict[str, np.ndarray]], np.ndarray
 
         return run_torch
     return lambda x: keras.ops.convert_to_numpy(model(x, training=False))
+
+
+def bucketed(x: np.ndarray) -> np.ndarray:
+    """`x` (batch, ...) with the batch padded to a power of two by repeating its first row (a row without any valid step
+    upsets some recurrent kernels), and the second axis, if any, padded with zeros to one of four sizes per octave."""
+    rows = (1 << (len(x) - 1).bit_length()) - len(x)
+    x = np.concatenate([x, np.repeat(x[:1], rows, axis=0)])
+    if x.ndim == 1:
+        return x
+    octave = 1 << max(x.shape[1].bit_length() - 3, 0)
+    return np.pad(x, [(0, 0), (0, -x.shape[1] % octave)] + [(0, 0)] * (x.ndim - 2))

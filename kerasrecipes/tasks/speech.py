@@ -118,11 +118,14 @@ class SpeechRecognizer(keras.Model):
 
     def scores(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
         """The network on one padded batch, compiled: {"audio": (batch, samples), "length": (batch,)} -> (batch, frames, symbols)."""
-        from kerasrecipes.tasks.forward import compiled
+        from kerasrecipes.tasks.forward import bucketed, compiled
 
         if self._forward is None:
             self._forward = compiled(self)
-        return self._forward(inputs)
+        batch, samples = inputs["audio"].shape
+        if keras.config.backend() == "jax":  # which compiles anew for every shape
+            inputs = {name: bucketed(values) for name, values in inputs.items()}
+        return self._forward(inputs)[:batch, : self.output_length(samples)]
 
     def transcribe(self, audio: Any, sample_rate: int | None = None, **options: Any):
         """Audio to text.
