@@ -24,34 +24,31 @@ class ErrorRate:
     high: float
 
     def __str__(self) -> str:
+        if np.isnan(self.low):
+            return f"{100 * self.rate:.1f} % (one speaker: no interval)"
         return f"{100 * self.rate:.1f} % ({100 * self.low:.1f} to {100 * self.high:.1f})"
 
 
 def edits(reference: Sequence[Hashable], hypothesis: Sequence[Hashable]) -> tuple[int, int, int]:
-    """Fewest (substitutions, deletions, insertions) from reference to hypothesis; substitutions are preferred in ties.
+    """Fewest (substitutions, deletions, insertions) from reference to hypothesis; in ties, the most substitutions.
 
-    Each table row is one numpy operation: along a row only insertions run, so a running minimum does it.
+    Costs are written in one integer, `edits * base + (deletions + insertions)`; with `deletions - insertions`, which
+    the lengths fix, the last cost alone tells all three. So one row of the table is kept, and an hour's characters fit
+    into memory. Along a row only insertions run, so that a running minimum does it.
     """
     numbers: dict[Hashable, int] = {}
     a, b = (np.array([numbers.setdefault(s, len(numbers)) for s in t], "int64") for t in (reference, hypothesis))
-    column = np.arange(len(b) + 1)
-    table = np.empty((len(a) + 1, len(b) + 1), "int64")
-    table[0] = column
-    for i, symbol in enumerate(a, 1):
-        row = table[i - 1] + 1
-        row[1:] = np.minimum(row[1:], table[i - 1, :-1] + (b != symbol))
-        table[i] = np.minimum.accumulate(row - column) + column
-    substitutions = deletions = insertions = 0
-    i, j = len(a), len(b)
-    while i or j:
-        if i and j and table[i, j] == table[i - 1, j - 1] + (a[i - 1] != b[j - 1]):
-            substitutions += int(a[i - 1] != b[j - 1])
-            i, j = i - 1, j - 1
-        elif i and table[i, j] == table[i - 1, j] + 1:
-            deletions, i = deletions + 1, i - 1
-        else:
-            insertions, j = insertions + 1, j - 1
-    return substitutions, deletions, insertions
+    base = len(a) + len(b) + 1
+    gap = base + 1  # what a deletion or an insertion costs
+    column = gap * np.arange(len(b) + 1)
+    row = column
+    for symbol in a:
+        new = row + gap
+        np.minimum(new[1:], row[:-1] + base * (b != symbol), out=new[1:])
+        row = np.minimum.accumulate(new - column) + column
+    total, gaps = divmod(int(row[-1]), base)
+    deletions = (gaps + len(a) - len(b)) // 2
+    return total - gaps, deletions, gaps - deletions
 
 
 def error_rate(
@@ -62,26 +59,30 @@ def error_rate(
 
     Args:
         references, hypotheses: token sequences, one pair per utterance.
-        speakers: of each utterance, the unit of the bootstrap; None: each utterance is its own unit.
+        speakers: of each utterance, the unit of the bootstrap; an utterance without one ("", or None for all) is a
+            unit of its own.
         seed: of the resampling.
 
     Raises:
-        ValueError: unequal numbers of references and hypotheses, or no reference token at all.
+        ValueError: unequal numbers of references, hypotheses and speakers, or no reference token at all.
     """
     if len(references) != len(hypotheses):
         raise ValueError(f"{len(references)} references, but {len(hypotheses)} hypotheses")
+    if speakers is not None and len(speakers) != len(references):
+        raise ValueError(f"{len(references)} references, but {len(speakers)} speakers")
     counts = np.array([edits(r, h) for r, h in zip(references, hypotheses, strict=True)]).reshape(-1, 3)
     totals = np.array([len(r) for r in references])
     if totals.sum() == 0:
         raise ValueError("the references hold no token: there is no error rate")
-    units = list(range(len(totals))) if speakers is None else list(speakers)
-    _, unit = np.unique(np.array(units), return_inverse=True)
+    units = [str(s) or f"\0{i:09}" for i, s in enumerate(speakers or [""] * len(totals))]
+    _, unit = np.unique(units, return_inverse=True)  # sorted: the interval does not depend on the order of utterances
     wrong = np.bincount(unit, weights=counts.sum(axis=1))
     total = np.bincount(unit, weights=totals)
     low = high = float("nan")
     if len(total) > 1:
-        draws = np.random.default_rng(seed).integers(0, len(total), (RESAMPLES, len(total)))
-        rates = wrong[draws].sum(axis=1) / np.maximum(total[draws].sum(axis=1), 1)
+        rng = np.random.default_rng(seed)
+        draws = (rng.integers(0, len(total), len(total)) for _ in range(RESAMPLES))
+        rates = [wrong[drawn].sum() / max(total[drawn].sum(), 1) for drawn in draws]
         low, high = (float(v) for v in np.percentile(rates, [2.5, 97.5]))
     s, d, i = (int(v) for v in counts.sum(axis=0))
     return ErrorRate((s + d + i) / int(totals.sum()), s, d, i, int(totals.sum()), low, high)

@@ -185,6 +185,7 @@ def test_edits_are_the_best_of_all_alignments():
     for _ in range(60):
         a, b = (rng.integers(0, 3, rng.integers(0, 6)).tolist() for _ in range(2))
         assert metrics.edits(a, b) == min(alignments(a, b), key=lambda e: (sum(e), -e[0]))
+    assert metrics.edits("aba", "bcab") == (2, 0, 1)  # 0 + 1 + 2 is as short
 
 
 def test_edits_are_a_metric():

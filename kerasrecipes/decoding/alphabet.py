@@ -1,7 +1,7 @@
 """The symbols a recogniser writes with; number 0 is the CTC blank."""
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,8 @@ class Alphabet:
         separator: what stands between symbols in a text: "" for characters, " " for phones.
 
     Raises:
-        DataError: a symbol twice, or none.
+        DataError: a symbol twice, or none; symbols that a text could not be cut into again: longer than a character
+            without a separator, or holding the separator.
 
     Example:
         >>> Alphabet("abc").encode("cab").tolist()
@@ -33,6 +34,11 @@ class Alphabet:
         self.separator = ("" if isinstance(symbols, str) else " ") if separator is None else separator
         if not self.symbols or len(set(self.symbols)) != len(self.symbols):
             raise DataError(f"An alphabet needs distinct symbols, got {''.join(self.symbols)!r}")
+        if any((self.separator in s or s.split() != [s]) if self.separator else len(s) != 1 for s in self.symbols):
+            raise DataError(
+                f"{self.symbols} with the separator {self.separator!r} cannot be told apart in a text: give single "
+                "characters as one string, longer symbols as a list with a separator that is in none of them"
+            )
         self._number = {symbol: i + 1 for i, symbol in enumerate(self.symbols)}
 
     @classmethod
@@ -57,15 +63,16 @@ class Alphabet:
         """
         if self.separator:
             return self.separator.join(text.split())
-        text = text.translate(APOSTROPHES)
+        cased: Callable[[str], str] = str
         if all(s == s.lower() for s in self.symbols):
-            text = text.lower()
+            cased = str.lower
         elif all(s == s.upper() for s in self.symbols):
-            text = text.upper()
+            cased = str.upper
         known = set(self.symbols)
         letters: list[str] = []
-        for character in text:
-            plain = character if character in known else unicodedata.normalize("NFKD", character)
+        # composed first: an alphabet that has an accented letter keeps it, however the text spells it
+        for character in cased(unicodedata.normalize("NFC", text.translate(APOSTROPHES))):
+            plain = character if character in known else cased(unicodedata.normalize("NFKD", character))
             letters.extend(c for c in plain if c in known or not unicodedata.combining(c))
         kept = "".join(c if c in known or c.isalnum() else " " for c in letters)
         return " ".join(kept.split())
@@ -88,8 +95,8 @@ class Alphabet:
             ) from None
 
     def decode(self, numbers: Iterable[int]) -> str:
-        """The text of symbol numbers; blanks (0) are left out, repeats are kept."""
-        return self.separator.join(self.symbols[int(i) - 1] for i in numbers if int(i))
+        """The text of symbol numbers; blanks (0) and padding (below 0) are left out, repeats are kept."""
+        return self.separator.join(self.symbols[int(i) - 1] for i in numbers if int(i) > 0)
 
     def get_config(self) -> dict[str, Any]:
         """A JSON-able description that `Alphabet.of` takes."""

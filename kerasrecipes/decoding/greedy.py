@@ -3,6 +3,7 @@
 import numpy as np
 
 from kerasrecipes.decoding.alphabet import Alphabet
+from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.results import Character, Transcript, Word
 
 
@@ -21,16 +22,27 @@ def greedy(
         A Transcript. A character lasts from the first to the last frame of its run, a word from its first character to
         its last. Confidences are the model's posteriors, not calibrated.
 
+    Raises:
+        ValueError: the scores are not (frames, alphabet.size).
+        KerasRecipesError: a frame without a finite best score: the network is broken, and no text would say so.
+
     Example:
         >>> greedy(np.eye(4)[[1, 1, 0, 1, 3]] * 9, Alphabet("abc")).text
         'aac'
     """
+    if np.ndim(logits) != 2 or np.shape(logits)[1] != alphabet.size:
+        raise ValueError(f"scores of shape {np.shape(logits)}; {alphabet} needs (frames, {alphabet.size})")
     frames = len(logits)
     duration = offset + frames * frame_seconds if duration is None else duration
     if frames == 0:
         return Transcript("", duration=duration)
     best = np.argmax(logits, axis=1)
     top = logits[np.arange(frames), best].astype("float64")
+    if not np.isfinite(top).all():
+        raise KerasRecipesError(
+            f"{np.sum(~np.isfinite(top))} of {frames} frames have no finite score: check the model's weights (and its "
+            "precision) before trusting any transcript of it"
+        )
     posterior = 1 / np.exp(logits - top[:, None]).sum(axis=1)
     begins = np.flatnonzero(np.concatenate([[True], best[1:] != best[:-1]]))
     ends = np.append(begins[1:], frames)
