@@ -183,7 +183,8 @@ def run_evaluate(o: argparse.Namespace) -> None:
     model = loading.load(o.name, **({"weights": o.weights} if o.weights else {}), compile=False)
     rates = evaluation.error_rates(model, utterances)
     if o.json:
-        print(json.dumps({name: vars(rate) for name, rate in rates.items()}))
+        values = {n: {k: None if v != v else v for k, v in vars(r).items()} for n, r in rates.items()}  # NaN is no JSON
+        print(json.dumps(values))
     else:
         print(f"{o.name} on {utterances}, greedy")
         for name, rate in rates.items():
