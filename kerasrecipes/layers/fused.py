@@ -10,54 +10,61 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 
 class Scan(torch.autograd.Function):
-    """`h[t] = cell(x[t], h[t-1])` over time-major x (steps, directions, batch, gates * units), from zero."""
+    """`h[t] = cell(x[t], h[t-1])` from zero, in one direction or both.
+
+    Inside, everything lies as (directions, steps, batch, features) float32, the second direction turned round within
+    each item's length, so that one step of all directions is one batched product.
+    """
 
     @staticmethod
-    def forward(ctx, x, kernel, bias, gates, limit, dtype):
-        """kernel: (directions, units, gates * units); bias: (directions, gates * units); dtype: of the products U h."""
-        steps, directions, batch, _ = x.shape
-        units = kernel.shape[1]
+    def forward(ctx, settings, turned, kernel, bias, *inputs):
+        """kernel: (directions, units, gates * units); bias: (directions, gates * units); inputs: (batch, steps, gates *
+        units) for each direction, or one for both; turned: row numbers of `reversal`; settings: (gates, limit)."""
+        gates, limit = settings
+        dtype, (batch, steps, width) = inputs[0].dtype, inputs[0].shape
+        directions, units = len(kernel), kernel.shape[1]
         low = kernel.to(dtype)
         # biases join the input once; only the candidate's is multiplied by r and stays in the loop
-        inside = bias[:, None, -units:] if gates == 3 else None
-        x = (
-            x
-            + (torch.cat([bias[:, : 2 * units], bias.new_zeros(directions, units)], 1) if gates == 3 else bias)[:, None]
-        )
-        h = x.new_zeros(directions, batch, units)
-        states = x.new_empty(steps + 1, directions, batch, units)
-        states[0] = h
-        saved = []
+        outside, inside = bias, None
         if gates == 3:
-            zr = x.new_empty(steps, directions, batch, 2 * units)
-            candidate, product = torch.empty_like(states[1:]), torch.empty_like(states[1:])
+            outside, inside = bias.clone(), bias[:, None, -units:]
+            outside[:, -units:] = 0
+        x = kernel.new_empty(directions, steps, batch, width)
+        for i in range(directions):
+            torch.add(into_time(inputs[min(i, len(inputs) - 1)], turned, i), outside[i], out=x[i])
+        states = x.new_empty(directions, steps + 1, batch, units)
+        states[:, 0] = 0
+        h, saved = states[:, 0], []
+        if gates == 3:
+            zr = x.new_empty(directions, steps, batch, 2 * units)
+            candidate, product = x.new_empty(2, directions, steps, batch, units)
             saved = [zr, candidate, product]
         for t in range(steps):
             recurrent = torch.bmm(h.to(dtype), low).to(x.dtype)
             if gates == 1:
-                h = torch.add(x[t], recurrent, out=states[t + 1])
+                h = torch.add(x[:, t], recurrent, out=states[:, t + 1])
                 h = h.tanh_() if limit is None else h.clamp_(0, limit)
                 continue
-            gate = torch.add(x[t, ..., : 2 * units], recurrent[..., : 2 * units], out=zr[t]).sigmoid_()
-            u = torch.add(recurrent[..., 2 * units :], inside, out=product[t])
-            c = torch.addcmul(x[t, ..., 2 * units :], gate[..., units:], u, out=candidate[t])
+            gate = torch.add(x[:, t, :, : 2 * units], recurrent[..., : 2 * units], out=zr[:, t]).sigmoid_()
+            u = torch.add(recurrent[..., 2 * units :], inside, out=product[:, t])
+            c = torch.addcmul(x[:, t, :, 2 * units :], gate[..., units:], u, out=candidate[:, t])
             c = c.tanh_() if limit is None else c.clamp_(0, limit)
-            h = torch.lerp(c, h, gate[..., :units], out=states[t + 1])  # z h + (1 - z) c
+            h = torch.lerp(c, h, gate[..., :units], out=states[:, t + 1])  # z h + (1 - z) c
         ctx.save_for_backward(kernel, states, *saved)
-        ctx.gates, ctx.limit, ctx.dtype = gates, limit, dtype
-        return states[1:].clone()
+        ctx.settings, ctx.turned, ctx.inputs, ctx.dtype = settings, turned, len(inputs), dtype
+        return tuple(from_time(states[i, 1:], turned, i).to(dtype) for i in range(directions))
 
     @staticmethod
-    def backward(ctx, grad):
+    def backward(ctx, *grads):
         kernel, states, *saved = ctx.saved_tensors
-        steps, directions, batch, units = grad.shape
-        gates, dtype, before = ctx.gates, ctx.dtype, states[:-1]
+        (gates, limit), dtype, before = ctx.settings, ctx.dtype, states[:, :-1]
+        directions, steps, batch, units = before.shape
 
         def slope(y):  # of the activation, from its value
-            return 1 - y * y if ctx.limit is None else ((y > 0) & (y < ctx.limit)).to(y.dtype)
+            return 1 - y * y if limit is None else ((y > 0) & (y < limit)).to(y.dtype)
 
         if gates == 1:
-            local = slope(states[1:])[..., None, :]
+            local = slope(states[:, 1:])[..., None, :]
         else:
             zr, c, u = saved
             z, r = zr[..., :units], zr[..., units:]
@@ -65,46 +72,45 @@ class Scan(torch.autograd.Function):
             # d(products U h) of z, r and the candidate per unit of dh
             local = torch.stack([(before - c) * z * (1 - z), through * u * r * (1 - r), through * r], dim=-2)
         transposed = kernel.transpose(1, 2).to(dtype).contiguous()
-        d_products = torch.empty(steps, directions, batch, gates * units, dtype=dtype, device=grad.device)
-        d_states = torch.empty_like(grad)
-        carried = torch.zeros_like(grad[0])
+        d_products = kernel.new_empty(directions, steps, batch, gates * units, dtype=dtype)
+        d_states = torch.empty_like(before)
+        for i, grad in enumerate(grads):
+            d_states[i].copy_(into_time(grad, ctx.turned, i))
+        carried = torch.zeros_like(d_states[:, 0])
         for t in range(steps - 1, -1, -1):
-            dh = torch.add(grad[t], carried, out=d_states[t])
-            product = d_products[t].copy_((dh[..., None, :] * local[t]).flatten(-2))
-            carried = torch.bmm(product, transposed).to(grad.dtype)
+            dh = d_states[:, t].add_(carried)
+            product = d_products[:, t].copy_((dh[..., None, :] * local[:, t]).flatten(-2))
+            carried = torch.bmm(product, transposed).to(dh.dtype)
             if gates == 3:
-                carried.addcmul_(dh, z[t])
-
-        def flat(y):  # (steps, directions, batch, n) -> (directions, steps * batch, n)
-            return y.transpose(0, 1).reshape(directions, steps * batch, -1)
-
-        d_kernel = torch.bmm(flat(before).to(dtype).transpose(1, 2), flat(d_products)).to(kernel.dtype)
-        dx = d_products.to(grad.dtype)
-        d_bias = dx.sum((0, 2))
+                carried.addcmul_(dh, z[:, t])
+        rows = d_products.flatten(1, 2)
+        d_kernel = torch.bmm(before.to(dtype).flatten(1, 2).transpose(1, 2), rows).to(kernel.dtype)
+        d_bias = torch.bmm(rows.new_ones(directions, 1, rows.shape[1]), rows)[:, 0].to(kernel.dtype)  # faster than sum
         if gates == 3:
-            dx[..., 2 * units :] = d_states * through  # the candidate's input is not multiplied by r
-        return dx, d_kernel, d_bias, None, None, None
-
-
-class Reverse(torch.autograd.Function):
-    """Each item of (batch, steps, features) backwards within its length; its own inverse, so its own gradient."""
-
-    @staticmethod
-    def forward(ctx, x, order):
-        ctx.order = order
-        return x.reshape(-1, x.shape[-1])[order].view_as(x)
-
-    @staticmethod
-    def backward(ctx, grad):
-        return grad.reshape(-1, grad.shape[-1])[ctx.order].view_as(grad), None
+            d_products[..., 2 * units :] = d_states * through  # the candidate's input is not multiplied by r
+        dx = [from_time(d_products[i], ctx.turned, i) for i in range(directions)]
+        return None, None, d_kernel, d_bias, *(dx if ctx.inputs == directions else [sum(dx)])
 
 
 def reversal(length, steps):
-    """Row numbers (batch * steps,) that turn each item round within its length."""
+    """(batch, steps): the step that each step becomes when an item is turned round within its length."""
     t = torch.arange(steps, device=length.device)[None]
     n = length.long()[:, None]
-    order = torch.where(t < n, n - 1 - t, t)
-    return (order + torch.arange(len(length), device=length.device)[:, None] * steps).reshape(-1)
+    return torch.where(t < n, n - 1 - t, t)
+
+
+def into_time(x, turned, direction):
+    """(batch, steps, features) -> (steps, batch, features), turned round for the second direction."""
+    if direction == 0:
+        return x.transpose(0, 1)
+    return x[torch.arange(len(x), device=x.device), turned.t()]
+
+
+def from_time(x, turned, direction):
+    """(steps, batch, features) -> (batch, steps, features); the inverse of `into_time`."""
+    if direction == 0:
+        return x.transpose(0, 1).contiguous()
+    return x[turned, torch.arange(x.shape[1], device=x.device)[:, None]]
 
 
 def scan(inputs, length, loops):
@@ -118,16 +124,11 @@ def scan(inputs, length, loops):
         One (batch, steps, units) tensor per direction, in the order of time; not masked.
     """
     step = loops[0]
-    order = reversal(length, inputs[0].shape[1]) if len(loops) == 2 else None
-    directed = [inputs[0]] + ([Reverse.apply(inputs[-1], order)] if len(loops) == 2 else [])
-    x = torch.stack([y.transpose(0, 1) for y in directed], dim=1).float()
+    turned = reversal(length, inputs[0].shape[1]) if len(loops) == 2 else None
     kernel = torch.stack([loop.recurrent_kernel.value for loop in loops]).float()
     bias = [loop.recurrent_bias.value for loop in loops] if step.bias else None
     bias = torch.stack(bias).float() if bias else kernel.new_zeros(len(loops), kernel.shape[2])
-    gates = kernel.shape[2] // step.units
-    h = Scan.apply(x, kernel, bias, gates, step.limit, inputs[0].dtype)
-    out = [y.transpose(0, 1).to(inputs[0].dtype) for y in h.unbind(1)]
-    return [out[0]] + [Reverse.apply(y, order) for y in out[1:]]
+    return Scan.apply((kernel.shape[2] // step.units, step.limit), turned, kernel, bias, *inputs)
 
 
 def packed_gru(x, length, kernels, biases, loops):
