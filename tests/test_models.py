@@ -69,15 +69,34 @@ def test_in_pieces(name, models):
     np.testing.assert_allclose(pieces, whole, atol=2e-5)
 
 
+@pytest.mark.parametrize("name", [n for n in SPEECH if kr.get_recipe(n).config.get("direction") == "forward"])
+def test_any_way_of_cutting_gives_the_whole(name, models):
+    from kerasrecipes.tasks.long_audio import Pieces
+    from kerasrecipes.tasks.pieces import Carried
+
+    rng = np.random.default_rng(4)
+    features = rng.normal(size=(301, 161)).astype("float32")
+    graph = Pieces(models[name]).carried
+    runs = []
+    for piece, cuts in ((400, []), (1, [150]), (7, sorted(rng.integers(0, 301, 40))), (64, [0, 301])):
+        sequence = Carried(graph, piece)
+        runs.append(np.concatenate([*map(sequence.feed, np.split(features, cuts)), sequence.finish()]))
+    norm = next(layer for layer in models[name].layers if type(layer).__name__ == "UtteranceNormalization")
+    above = keras.Model(norm.output, models[name].output)
+    whole = keras.ops.convert_to_numpy(above([features[None], np.array([301], "int32")]))[0]
+    for run in runs:
+        np.testing.assert_allclose(run, whole, atol=1e-5)
+
+
 def test_forward_net_ignores_what_lies_beyond_its_lookahead(models):
     """A score depends on input frames up to the convolutions' reach and the row convolution's lookahead (section 3.6)."""
-    from kerasrecipes.tasks.long_audio import Pieces
-
-    pieces = Pieces(models["deepspeech2_icml"])
+    model = models["deepspeech2_icml"]
+    norm = next(layer for layer in model.layers if type(layer).__name__ == "UtteranceNormalization")
+    above = keras.Model(norm.output, model.output)
     x = np.random.default_rng(1).normal(size=(1, 120, 161)).astype("float32")
     y = x.copy()
     y[0, 80] += 3
-    a, b = (pieces.upper({"features": v, "frames": np.array([120], "int32")})[0] for v in (x, y))
+    a, b = (keras.ops.convert_to_numpy(above([v, np.array([120], "int32")]))[0] for v in (x, y))
     moved = np.flatnonzero(np.abs(a - b).max(1) > 1e-7)
     reach = 5 + 2 * 5 + 2 * 3  # two time filters of 11 at strides 1 and 2, lookahead 3 at stride 2
     assert moved.min() >= (80 - reach) // 2 and moved.max() > 40  # and all that comes later may change
@@ -115,6 +134,9 @@ logits = x.pop("logits")
 for name, config in json.load(open(folder + "/configs.json")).items():
     model = kr.load(name, weights=f"{folder}/{name}.weights.h5", compile=False, **config)
     out[name] = model.scores(x)
+    if config.get("lookahead"):
+        from kerasrecipes.tasks.long_audio import long_scores
+        out["pieces"] = long_scores(model, x["audio"][0], 0.2)
 labels = np.array([[1, 2, 2, 5], [3, 0, 0, 0], [4, 4, 0, 0]], "int32")
 out["ctc"] = keras.ops.convert_to_numpy(ctc_loss(labels, logits, np.array([9, 6, 3])))
 np.savez(folder + "/rebuilt.npz", **out)
@@ -137,6 +159,7 @@ def test_backends_agree(backend, models, together, tmp_path):
     found = np.load(tmp_path / "rebuilt.npz")
     for name in some:
         np.testing.assert_allclose(found[name], together[name], atol=1e-4)
+    np.testing.assert_allclose(found["pieces"], together["deepspeech2_icml"][0], atol=1e-4)
     labels = np.array([[1, 2, 2, 5], [3, 0, 0, 0], [4, 4, 0, 0]], "int32")
     expected = keras.ops.convert_to_numpy(ctc_loss(labels, logits, np.array([9, 6, 3])))
     np.testing.assert_allclose(found["ctc"], expected, rtol=1e-4)

@@ -38,9 +38,12 @@ class SpecAugment(SequenceLayer):
             kept = ops.logical_and(kept, ops.logical_or(position < start, position >= start + width))
         return kept
 
+    def apply(self, x):
+        return x
+
     def compute(self, x, length, training=None):
         if not training:
-            return x
+            return self.apply(x)
         s = self.settings
         batch, frames, bins = ops.shape(x)[0], ops.shape(x)[1], x.shape[2]
         frames_valid = ops.cast(length, "float32")[:, None]

@@ -34,9 +34,8 @@ class SequenceConv1D(SequenceLayer):
     def build(self, x_shape, length_shape=None):
         self.convolution.build(x_shape)
 
-    def compute(self, x, length, training=None):
-        padding = (self.geometry.left, self.geometry.right)
-        return self.convolution(ops.pad(x, ((0, 0), padding, (0, 0))))
+    def apply(self, x):
+        return self.convolution(x)
 
     def trailing_shape(self, shape):
         return (self.settings["filters"],)
@@ -72,9 +71,8 @@ class SequenceConv2D(SequenceLayer):
     def build(self, x_shape, length_shape=None):
         self.convolution.build(x_shape)
 
-    def compute(self, x, length, training=None):
-        padding = (self.geometry.left, self.geometry.right)
-        return self.convolution(ops.pad(x, ((0, 0), padding, self.bins, (0, 0))))
+    def apply(self, x):
+        return self.convolution(ops.pad(x, ((0, 0), (0, 0), self.bins, (0, 0))))
 
     def trailing_shape(self, shape):
         return (-(-shape[2] // self.settings["stride"][1]), self.settings["filters"])

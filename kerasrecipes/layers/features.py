@@ -74,7 +74,7 @@ class LogSpectrogram(SequenceLayer):
     def trailing_shape(self, shape):
         return (self.window // 2 + 1,)
 
-    def compute(self, x, length, training=None):
+    def apply(self, x):
         spectrum = ops.conv(
             x[..., None], ops.convert_to_tensor(self.kernels, dtype=x.dtype), strides=self.hop, padding="valid"
         )

@@ -43,13 +43,18 @@ class SequenceBatchNormalization(SequenceLayer):
         return mean, ops.maximum(ops.sum(ops.square(x), axis=axes) / count - ops.square(mean), 0.0)
 
     def compute(self, x, length, training=None):
-        if training and self.trainable:
-            mean, variance = self.moments(x, length)
-            keep = self.momentum
-            self.moving_mean.assign(self.moving_mean * keep + ops.stop_gradient(mean) * (1 - keep))
-            self.moving_variance.assign(self.moving_variance * keep + ops.stop_gradient(variance) * (1 - keep))
-        else:
-            mean, variance = self.moving_mean, self.moving_variance
+        if not (training and self.trainable):
+            return self.apply(x)
+        mean, variance = self.moments(x, length)
+        keep = self.momentum
+        self.moving_mean.assign(self.moving_mean * keep + ops.stop_gradient(mean) * (1 - keep))
+        self.moving_variance.assign(self.moving_variance * keep + ops.stop_gradient(variance) * (1 - keep))
+        return self.normalise(x, mean, variance)
+
+    def apply(self, x):
+        return self.normalise(x, self.moving_mean, self.moving_variance)
+
+    def normalise(self, x, mean, variance):
         scale = self.gamma / ops.sqrt(variance + self.epsilon)
         return ops.cast(x * ops.cast(scale, x.dtype) + ops.cast(self.beta - mean * scale, x.dtype), self.compute_dtype)
 

@@ -10,7 +10,7 @@ import keras
 from keras import ops
 
 from kerasrecipes.layers.normalization import SequenceBatchNormalization
-from kerasrecipes.layers.sequence import SequenceLayer, TimeGeometry, mask, zero_behind
+from kerasrecipes.layers.sequence import SequenceLayer, TimeGeometry, mask, zero_behind, zero_outside
 
 GATES = {"rnn": 1, "gru": 3}
 
@@ -108,7 +108,7 @@ class Recurrent(SequenceLayer):
         self.loops = [
             keras.layers.RNN(
                 RecurrentStep(units, cell, limit, bias=not batch_norm, dtype=self.dtype_policy, name="step"),
-                return_sequences=True, go_backwards=i == 1, dtype=self.dtype_policy, name=("forward", "backward")[i],
+                return_sequences=True, return_state=True, go_backwards=i == 1, dtype=self.dtype_policy, name=("forward", "backward")[i],
             )
             for i in range(self.directions)
         ]  # fmt: skip
@@ -143,10 +143,23 @@ class Recurrent(SequenceLayer):
         if fused:
             return self.combine(*fused.scan(inputs, length, steps))
         valid = mask(x, length)
-        outputs = [self.loops[0](inputs[0], mask=valid, training=training)]
+        outputs = [self.loops[0](inputs[0], mask=valid, training=training)[0]]
         if self.directions == 2:
-            outputs.append(ops.flip(self.loops[1](inputs[-1], mask=valid, training=training), axis=1))
+            outputs.append(ops.flip(self.loops[1](inputs[-1], mask=valid, training=training)[0], axis=1))
         return self.combine(*outputs)
+
+    def state_shapes(self, shape, start):
+        if self.directions == 2:
+            raise NotImplementedError("A bidirectional layer sees the whole utterance: it cannot run in pieces")
+        return [(self.units,)]
+
+    def advance(self, x, position, length, states):
+        index = position[:, None] + ops.arange(ops.shape(x)[1])[None, :]
+        x = ops.matmul(x, self.kernels[0])
+        x = self.norms[0].apply(x) if self.batch_norm else x + self.biases[0]
+        valid = ops.logical_and(index >= 0, index < length[:, None])  # elsewhere the state stands still
+        y, state = self.loops[0](x, mask=valid, initial_state=states, training=False)
+        return zero_outside(y, position, length), position, length, [state]
 
     def combine(self, forward, backward=None):
         if backward is None:

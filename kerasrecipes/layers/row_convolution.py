@@ -27,9 +27,8 @@ class RowConvolution(SequenceLayer):
     def build(self, x_shape, length_shape=None):
         self.kernel = self.add_weight((self.lookahead + 1, x_shape[-1]), "glorot_uniform", name="kernel")
 
-    def compute(self, x, length, training=None):
-        padded = ops.pad(x, ((0, 0), (0, self.lookahead), (0, 0)))
-        return ops.depthwise_conv(padded, self.kernel[:, :, None], strides=1, padding="valid")
+    def apply(self, x):
+        return ops.depthwise_conv(x, self.kernel[:, :, None], strides=1, padding="valid")
 
     def get_config(self):
         return {**super().get_config(), "lookahead": self.lookahead}

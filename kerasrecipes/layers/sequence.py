@@ -30,6 +30,19 @@ class TimeGeometry:
             return max(steps, 0)
         return np.maximum(steps, 0) if isinstance(steps, np.ndarray | np.integer) else ops.maximum(steps, 0)
 
+    def memory(self, start: int = 0) -> int:
+        """Past steps that running in pieces keeps, so that pieces of whole strides give whole strides of output.
+
+        Args:
+            start: index of the first piece's first step; negative behind layers that lag.
+        """
+        span = self.span or 1
+        least = span - self.stride
+        kept = least + (self.left + start - least) % self.stride
+        if kept < 0:
+            raise NotImplementedError(f"{self} skips steps: it cannot run in pieces that begin at step {start}")
+        return kept
+
 
 def chain(geometries: list[TimeGeometry]) -> TimeGeometry:
     """The geometry of layers applied one after the other (first listed = nearest the input)."""
@@ -54,6 +67,15 @@ def mask(x: Any, length: Any) -> Any:
     return ops.arange(ops.shape(x)[1])[None, :] < ops.cast(length, "int32")[:, None]
 
 
+def zero_outside(x: Any, position: Any, length: Any) -> Any:
+    """`x` (batch, steps, ...), whose first step has the index `position` (batch,), with all but 0 ... length-1 set to zero."""
+    index = position[:, None] + ops.arange(ops.shape(x)[1])[None, :]
+    valid = ops.logical_and(index >= 0, index < length[:, None])
+    for _ in range(len(x.shape) - 2):
+        valid = ops.expand_dims(valid, -1)
+    return ops.where(valid, x, ops.zeros((), dtype=x.dtype))
+
+
 def zero_behind(x: Any, length: Any) -> Any:
     """`x` (batch, steps, ...) with every step behind its item's length set to zero."""
     valid = mask(x, length)
@@ -63,13 +85,49 @@ def zero_behind(x: Any, length: Any) -> Any:
 
 
 class SequenceLayer(keras.layers.Layer):
-    """A layer on `(x, length)` that returns `(y, new length)`; subclasses set `geometry` and `compute`."""
+    """A layer on `(x, length)` that returns `(y, new length)`; subclasses set `geometry` and `apply`.
+
+    `advance` gives the same values piece by piece. Layers that see the whole utterance say so in `whole_utterance`.
+    """
 
     geometry = TimeGeometry()
+    whole_utterance = False
+
+    def apply(self, x: Any) -> Any:
+        """The layer on steps that already carry their padding."""
+        raise NotImplementedError
 
     def compute(self, x: Any, length: Any, training: bool | None = None) -> Any:
-        """The values, not yet masked."""
-        raise NotImplementedError
+        """The values of whole utterances, not yet masked: `apply` on padded steps unless overridden."""
+        g = self.geometry
+        if g.left or g.right:
+            x = ops.pad(x, [(0, 0), (g.left, g.right)] + [(0, 0)] * (len(x.shape) - 2))
+        return self.apply(x)
+
+    def state_shapes(self, shape: tuple, start: int) -> list[tuple]:
+        """What `advance` carries for inputs of `shape` (batch, steps, ...) that begin at step `start`; zeros at first."""
+        if self.whole_utterance or self.geometry.span is None:
+            raise NotImplementedError(f"{type(self).__name__} sees the whole utterance: it cannot run in pieces")
+        kept = self.geometry.memory(start)
+        return [(kept, *shape[2:])] if kept else []
+
+    def advance(self, x: Any, position: Any, length: Any, states: list) -> tuple[Any, Any, Any, list]:
+        """The next piece in inference: `x` (batch, whole strides, ...), whose first step has the index `position` (batch,).
+
+        Args:
+            length: (batch,) steps of the utterances; a large number while it is not known.
+            states: as `state_shapes` has them.
+
+        Returns:
+            The outputs, their position, the outputs' length, the new states. Steps outside the utterance are zero.
+        """
+        kept, g = states[0].shape[1] if states else 0, self.geometry
+        if kept:
+            x = ops.concatenate([states[0], x], axis=1)
+            states = [x[:, -kept:]]
+        position = (position - kept + g.left) // g.stride
+        length = g.output_length(length)
+        return zero_outside(self.apply(x), position, length), position, length, states
 
     def trailing_shape(self, shape: tuple) -> tuple:
         """Sizes behind (batch, steps) that come out where `shape` goes in; unchanged unless overridden."""
@@ -92,5 +150,5 @@ class Mask(SequenceLayer):
     Args of the call: `x` (batch, steps, ...), `length` (batch,) integer.
     """
 
-    def compute(self, x, length, training=None):
+    def apply(self, x):
         return x

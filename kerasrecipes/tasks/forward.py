@@ -1,13 +1,14 @@
 """The model as a compiled function from numpy arrays to numpy arrays, once per backend."""
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
 
 
-def compiled(model: keras.Model) -> Callable[[dict[str, np.ndarray]], np.ndarray]:
-    """`f(inputs) -> outputs` in inference mode.
+def compiled(model: keras.Model) -> Callable[[dict[str, np.ndarray]], Any]:
+    """`f(inputs) -> outputs` in inference mode; outputs are an array, or a dict of arrays where the model has several.
 
     `predict` sets up a data pipeline per call and an eager call runs a recurrence step by step from Python; this does
     neither. TensorFlow compiles once for every shape; JAX once per shape (see `bucketed`);
@@ -19,7 +20,7 @@ def compiled(model: keras.Model) -> Callable[[dict[str, np.ndarray]], np.ndarray
 
         signature = {t.name: tf.TensorSpec(t.shape, t.dtype) for t in model.inputs}
         call = tf.function(lambda x: model(x, training=False), input_signature=[signature], autograph=False)
-        return lambda x: call({k: tf.constant(v) for k, v in x.items()}).numpy()
+        return lambda x: arrays(call({k: tf.constant(v) for k, v in x.items()}))
     if backend == "jax":
         import jax
 
@@ -27,7 +28,7 @@ def compiled(model: keras.Model) -> Callable[[dict[str, np.ndarray]], np.ndarray
 
         def run(x):
             state = [v.value for v in model.trainable_variables], [v.value for v in model.non_trainable_variables]
-            return np.asarray(jitted(state, x))
+            return arrays(jitted(state, x))
 
         return run
     if backend == "torch":
@@ -35,10 +36,15 @@ def compiled(model: keras.Model) -> Callable[[dict[str, np.ndarray]], np.ndarray
 
         def run_torch(x):
             with torch.inference_mode():
-                return keras.ops.convert_to_numpy(model(x, training=False))
+                return arrays(model(x, training=False))
 
         return run_torch
-    return lambda x: keras.ops.convert_to_numpy(model(x, training=False))
+    return lambda x: arrays(model(x, training=False))
+
+
+def arrays(outputs: Any) -> Any:
+    """Tensors, alone or in a dict, as numpy arrays."""
+    return keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
 
 
 def bucketed(x: np.ndarray) -> np.ndarray:

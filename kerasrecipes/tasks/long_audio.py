@@ -1,9 +1,9 @@
 """Long recordings in pieces: the pieces' scores are stitched, never their texts.
 
 Statistics over the whole utterance (power, each bin's mean) come from a first pass, so that every piece is normalised
-as the whole would be. Pieces begin on multiples of the total stride and carry context on both sides, which is cut off
-after scoring: where the receptive field is finite and the context covers it, the result equals the whole's; a
-recurrent net sees `CONTEXT_SECONDS` of each side instead of everything.
+as the whole would be. A net with a finite receptive field or forward recurrences carries its state from piece to piece:
+the result equals the whole's. A bidirectional net sees `CONTEXT_SECONDS` of each side, cut off after scoring, instead of
+everything; its pieces begin on multiples of the total stride.
 """
 
 from typing import Any
@@ -14,10 +14,11 @@ import numpy as np
 from kerasrecipes.layers.features import LogSpectrogram, PowerNormalization, UtteranceNormalization
 from kerasrecipes.layers.sequence import chain, output_length
 from kerasrecipes.tasks.forward import compiled
+from kerasrecipes.tasks.pieces import Carried, PieceGraph
 from kerasrecipes.tasks.speech import sequence_layers
 
 PIECE_SECONDS = 30.0
-CONTEXT_SECONDS = 6.0  # of a net without a finite receptive field
+CONTEXT_SECONDS = 6.0  # of a bidirectional net
 
 
 class Pieces:
@@ -35,11 +36,16 @@ class Pieces:
             raise NotImplementedError(f"{model.name} has another front end than {', '.join(k.__name__ for k in kinds)}")
         audio, length = (model.input[k] for k in ("audio", "length"))
         self.features = compiled(keras.Model({"audio": audio, "length": length}, self.spectrogram(audio, length)[0]))
-        values, frames = self.norm.output
-        bins = keras.Input(values.shape[1:], name="features")
-        count = keras.Input((), dtype="int32", name="frames")
-        upper = keras.Model([values, frames], model.output)
-        self.upper = compiled(keras.Model({"features": bins, "frames": count}, upper([bins, count])))
+        try:
+            above = [o for o in model.operations if not isinstance(o, keras.layers.InputLayer)][3:]
+            self.carried: PieceGraph | None = PieceGraph(above, self.norm.output[0].shape[2:])
+        except NotImplementedError:  # bidirectional
+            self.carried = None
+            values, frames = self.norm.output
+            bins = keras.Input(values.shape[1:], name="features")
+            count = keras.Input((), dtype="int32", name="frames")
+            upper = keras.Model([values, frames], model.output)
+            self.upper = compiled(keras.Model({"features": bins, "frames": count}, upper([bins, count])))
         self.geometries = [layer.geometry for layer in chained[3:]]
         self.frame_rate = model.sample_rate / self.spectrogram.hop
 
@@ -64,19 +70,19 @@ class Pieces:
 
     def scores(self, wave: np.ndarray, piece_seconds: float, context_seconds: float) -> np.ndarray:
         """Scores (frames, symbols) of a recording of any length."""
-        g = chain(self.geometries)
         features = self.spectra(wave)
+        if self.carried:
+            sequence = Carried(self.carried, round(piece_seconds * self.frame_rate))
+            return np.concatenate([sequence.feed(features), sequence.finish()])
+        g = chain(self.geometries)
         frames = output_length(self.geometries, len(features))
         piece = max(round(piece_seconds * self.frame_rate / g.stride), 1)
-        if g.span is None:
-            left = right = round(context_seconds * self.frame_rate / g.stride)
-        else:
-            left, right = -(-g.left // g.stride), -(-g.right // g.stride)
+        context = round(context_seconds * self.frame_rate / g.stride)
         found = []
         for begin in range(0, frames, piece):
-            first, last = max(begin - left, 0), min(begin + piece + right, frames)
+            first, last = max(begin - context, 0), min(begin + piece + context, frames)
             rows = features[first * g.stride : last * g.stride if last < frames else None]
-            padded = np.zeros((1, (piece + left + right) * g.stride, features.shape[1]), "float32")
+            padded = np.zeros((1, (piece + 2 * context) * g.stride, features.shape[1]), "float32")
             padded[0, : len(rows)] = rows[: padded.shape[1]]
             out = self.upper({"features": padded, "frames": np.array([len(rows)], "int32")})[0]
             found.append(out[begin - first : min(begin + piece, frames) - first])
@@ -89,7 +95,7 @@ def long_scores(
     """Scores (frames, symbols) of `wave` (samples,), piece by piece; memory does not grow with the model's activations.
 
     Args:
-        piece_seconds: of each piece. context_seconds: on both sides, for a net that sees the whole utterance.
+        piece_seconds: of each piece. context_seconds: on both sides, for a bidirectional net.
     """
     if getattr(model, "_pieces", None) is None:
         model._pieces = Pieces(model)

@@ -1,0 +1,131 @@
+"""A network over pieces of a sequence, with the same scores as over the whole.
+
+Finite layers keep the last steps they still need, forward recurrences their state. Every layer knows the index of its
+first step, which is negative while those before it lag: steps before the beginning and behind the end are zero, as the
+padding of the whole would be, and leave a recurrence's state alone.
+"""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasrecipes.layers.sequence import SequenceLayer, chain, output_length
+from kerasrecipes.tasks.forward import compiled
+
+ENDLESS = 1 << 30  # steps of an utterance whose end has not come
+
+
+class Advance(keras.layers.Layer):
+    """A chain of layers on one piece: (x, position, length, states) -> (y, position, states).
+
+    Args:
+        chained: the layers and operations from input to output; those that are no `SequenceLayer` act on single steps.
+    """
+
+    def __init__(self, chained: list, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.chained = chained
+
+    def call(self, x: Any, position: Any, length: Any, states: list) -> tuple[Any, Any, list]:
+        kept, new = list(states), []
+        for layer, count in zip(self.chained, self.counts, strict=True):
+            if isinstance(layer, SequenceLayer):
+                own, kept = kept[:count], kept[count:]
+                x, position, length, own = layer.advance(x, position, length, own)
+                new += own
+            else:
+                x = layer(x)
+        return x, position, new
+
+    def plan(self, shape: tuple) -> list[tuple]:
+        """Shapes of all states for pieces of `shape` (batch, steps, ...)."""
+        shapes: list[tuple] = []
+        self.counts, start = [], 0
+        for layer in self.chained:
+            own: list[tuple] = []
+            if isinstance(layer, SequenceLayer):
+                own = layer.state_shapes(shape, start)
+                g = layer.geometry
+                start = (start - (g.memory(start) if g.span else 0) + g.left) // g.stride
+                shape = (shape[0], None, *layer.trailing_shape(shape))
+            else:
+                shape = layer.compute_output_spec(keras.KerasTensor(shape)).shape
+            shapes += own
+            self.counts.append(len(own))
+        return shapes
+
+
+class PieceGraph:
+    """A chain of layers, compiled to take one piece after the other.
+
+    Args:
+        chained: operations of a functional model from the first to the last, without its inputs.
+        shape: of one step of its input, () for samples.
+
+    Raises:
+        NotImplementedError: a layer sees the whole utterance.
+    """
+
+    def __init__(self, chained: list, shape: tuple):
+        advance = Advance(chained)
+        shapes = advance.plan((None, None, *shape))
+        inputs = {
+            "x": keras.Input((None, *shape), name="x"),
+            "position": keras.Input((), dtype="int32", name="position"),
+            "length": keras.Input((), dtype="int32", name="length"),
+        }
+        inputs |= {f"state_{i}": keras.Input(s, name=f"state_{i}") for i, s in enumerate(shapes)}
+        states = [inputs[f"state_{i}"] for i in range(len(shapes))]
+        y, position, new = advance(inputs["x"], inputs["position"], inputs["length"], states)
+        outputs = {"y": y, "position": position} | {f"state_{i}": s for i, s in enumerate(new)}
+        self.model = keras.Model(inputs, outputs)
+        self.run = compiled(self.model)
+        self.shapes, self.shape = shapes, tuple(shape)
+        self.geometries = [layer.geometry for layer in chained if isinstance(layer, SequenceLayer)]
+        self.stride = chain(self.geometries).stride
+
+
+class Carried:
+    """One sequence, piece by piece: the scores so far are those of the whole, whatever the cuts.
+
+    Args:
+        graph: the network.
+        piece: input steps per run; rounded up to a multiple of the total stride.
+    """
+
+    def __init__(self, graph: PieceGraph, piece: int):
+        self.graph, self.piece = graph, -(-piece // graph.stride) * graph.stride
+        self.states = {f"state_{i}": np.zeros((1, *s), "float32") for i, s in enumerate(graph.shapes)}
+        self.waiting = np.zeros((0, *graph.shape), "float32")
+        self.position = self.delivered = 0
+
+    def feed(self, x: np.ndarray) -> np.ndarray:
+        """Take steps (n, ...) and return the scores (frames, symbols) that they complete, maybe none."""
+        waiting = np.concatenate([self.waiting, x])
+        whole = len(waiting) - len(waiting) % self.piece
+        self.waiting = waiting[whole:]
+        return self._joined([self._run(waiting[i : i + self.piece], ENDLESS) for i in range(0, whole, self.piece)])
+
+    def finish(self) -> np.ndarray:
+        """The scores that were still missing at the end of the sequence."""
+        length, found = self.position + len(self.waiting), []
+        while self.delivered < output_length(self.graph.geometries, length):
+            found.append(self._run(self.waiting, length))
+            self.waiting = self.waiting[self.piece :]
+        return self._joined(found)
+
+    def _run(self, x: np.ndarray, length: int) -> np.ndarray:
+        piece = np.zeros((1, self.piece, *self.graph.shape), "float32")
+        piece[0, : len(x)] = x
+        inputs = {"x": piece, "position": np.array([self.position], "int32"), "length": np.array([length], "int32")}
+        out = self.graph.run(inputs | self.states)
+        self.states = {name: out[name] for name in self.states}
+        self.position += self.piece
+        first, frames = int(out["position"][0]), output_length(self.graph.geometries, length)
+        y = out["y"][0][max(-first, 0) : max(frames - first, 0)]
+        self.delivered += len(y)
+        return y
+
+    def _joined(self, found: list[np.ndarray]) -> np.ndarray:
+        return np.concatenate([np.zeros((0, self.graph.model.output["y"].shape[-1]), "float32"), *found])
