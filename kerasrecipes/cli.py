@@ -11,6 +11,7 @@ from typing import Any
 from kerasrecipes.errors import KerasRecipesError
 
 DEFAULT = "deepspeech2_small"
+STREAMING = "deepspeech2_streaming_small"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -44,6 +45,11 @@ def parser() -> argparse.ArgumentParser:
         p.add_argument("files", nargs="+", help="audio files, folders, patterns")
         p.add_argument("--format", choices=("text", "json", "srt", "vtt", "words"), default="text")
         p.add_argument("--out", type=Path, help="write one file per input into this folder instead of printing")
+
+    p = verb("listen", run_listen, "text while somebody speaks: the microphone, or a file at the pace of its playing")
+    p.add_argument("file", nargs="?", help="an audio file instead of the microphone")
+    p.add_argument("--recipe", default=STREAMING, help="a forward-only recipe or a .keras file")
+    p.add_argument("--pace", type=float, default=1.0, help="of a file; 0 does not wait")
 
     p = verb("evaluate", run_evaluate, "error rates on a data set, with 95 %% intervals over speakers")
     p.add_argument("name")
@@ -172,6 +178,14 @@ def render(result: Any, form: str) -> str:
         return "\n".join([head, *rows])
     writers = {"json": Transcript.to_json, "srt": Transcript.to_srt, "vtt": Transcript.to_vtt}
     return writers[form](result) if form in writers else str(result)
+
+
+def run_listen(o: argparse.Namespace) -> None:
+    from kerasrecipes import listening, loading
+
+    model = loading.load(o.recipe, compile=False)
+    print(f"{model.name}: text {1000 * model.stream().latency:.0f} ms after the sound, Ctrl-C ends", file=sys.stderr)
+    listening.listen(model, listening.played(o.file, o.pace) if o.file else listening.microphone())
 
 
 def run_evaluate(o: argparse.Namespace) -> None:

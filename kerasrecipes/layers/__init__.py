@@ -11,6 +11,7 @@ _WHERE = {
     "PowerNormalization": "features",
     "LogSpectrogram": "features",
     "UtteranceNormalization": "features",
+    "RunningNormalization": "running",
     "SpecAugment": "augment",
     "SequenceConv1D": "convolution",
     "SequenceConv2D": "convolution",

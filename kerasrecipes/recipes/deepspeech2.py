@@ -19,6 +19,8 @@ def deepspeech2(
     sample_rate: int = 16000,
     window: int = 320,
     hop: int = 160,
+    floor: float = 1e-2,
+    normalization: str = "utterance",
     conv: tuple = ((32, (41, 11), (2, 2)), (32, (21, 11), (2, 1)), (96, (21, 11), (2, 1))),
     recurrent_layers: int = 7,
     recurrent_units: int = 1760,
@@ -40,6 +42,9 @@ def deepspeech2(
         vocabulary: output symbols with the blank (paper, English: 29).
         sample_rate: of the audio, in Hz.
         window, hop: of the spectrogram, in samples (20 ms, 10 ms).
+        floor: added to each bin's power before the logarithm.
+        normalization: "utterance": unit power, each bin's mean over the utterance; "running": over the past only, with
+            the training set's statistics before there is a past, for recognition while somebody speaks.
         conv: rows of the paper's table 4, (channels, filter, stride); 2-D sizes are (frequency, time), 1-D ones time.
         recurrent_layers, recurrent_units: how many, and the units of each direction.
         cell: "rnn" or "gru" (section 3.5). cell_activation: "clipped_relu" or "tanh".
@@ -61,9 +66,10 @@ def deepspeech2(
     audio = keras.Input((None,), dtype="float32", name="audio")
     length = keras.Input((), dtype="int32", name="length")
 
-    x, n = layers.PowerNormalization(dtype=FLOAT32)(audio, length)
-    x, n = layers.LogSpectrogram(window, hop, dtype=FLOAT32)(x, n)  # (batch, frames, 161)
-    x, n = layers.UtteranceNormalization(dtype=FLOAT32)(x, n)
+    whole = normalization == "utterance"
+    x, n = (layers.PowerNormalization if whole else layers.Mask)(dtype=FLOAT32)(audio, length)
+    x, n = layers.LogSpectrogram(window, hop, floor, dtype=FLOAT32)(x, n)  # (batch, frames, 161)
+    x, n = (layers.UtteranceNormalization if whole else layers.RunningNormalization)(dtype=FLOAT32)(x, n)
     if spec_augment:
         x, n = layers.SpecAugment(**spec_augment, dtype=FLOAT32)(x, n)
 
@@ -114,7 +120,8 @@ def deepspeech2(
 
 
 PAPER = {
-    "vocabulary": 29, "sample_rate": 16000, "window": 320, "hop": 160,
+    "vocabulary": 29, "sample_rate": 16000, "window": 320, "hop": 160, "floor": 1e-2,
+    "normalization": "utterance",
     "conv": ((32, (41, 11), (2, 2)), (32, (21, 11), (2, 1)), (96, (21, 11), (2, 1))),
     "recurrent_layers": 7, "recurrent_units": 1760, "cell": "rnn", "cell_activation": "clipped_relu",
     "direction": "bidirectional", "merge": "sum", "shared_input": True, "batch_norm": "input_transform",
@@ -124,6 +131,11 @@ PAPER = {
 SMALL = PAPER | {
     "conv": ((352, 11, 2), (352, 7, 2)), "recurrent_layers": 3, "recurrent_units": 352, "cell": "gru",
     "cell_activation": "tanh", "shared_input": False, "batch_norm": "layer_input", "fc_units": (),
+}  # fmt: skip
+
+# the ICML paper's streaming net in small; silence is 2e-5 where speech has a power of about 2e-3
+STREAMING = SMALL | {
+    "floor": 2e-5, "normalization": "running", "direction": "forward", "recurrent_units": 512, "lookahead": 12,
 }  # fmt: skip
 
 TINY = {"recurrent_layers": 2, "recurrent_units": 8}
@@ -177,5 +189,10 @@ RECIPES = (
         "deepspeech2_small", SMALL,
         "2 x 1-D convolution and 3 bidirectional GRU of 352 for 17 hours of speech; 40 ms between scores.",
         ("pretrained",), TINY | {"conv": ((8, 11, 2), (8, 7, 2))},
+    ),
+    _recipe(
+        "deepspeech2_streaming_small", STREAMING,
+        "2 x 1-D convolution, 3 forward GRU of 512 and a lookahead of 12 steps: text while somebody speaks.",
+        ("pretrained", "streaming"), TINY | {"conv": ((8, 11, 2), (8, 7, 2)), "lookahead": 3},
     ),
 )  # fmt: skip

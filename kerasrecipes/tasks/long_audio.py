@@ -16,6 +16,7 @@ from kerasrecipes.layers.sequence import chain, output_length
 from kerasrecipes.tasks.forward import compiled
 from kerasrecipes.tasks.pieces import Carried, PieceGraph
 from kerasrecipes.tasks.speech import sequence_layers
+from kerasrecipes.tasks.stream import sample_graph
 
 PIECE_SECONDS = 30.0
 CONTEXT_SECONDS = 6.0  # of a bidirectional net
@@ -37,8 +38,7 @@ class Pieces:
         audio, length = (model.input[k] for k in ("audio", "length"))
         self.features = compiled(keras.Model({"audio": audio, "length": length}, self.spectrogram(audio, length)[0]))
         try:
-            above = [o for o in model.operations if not isinstance(o, keras.layers.InputLayer)][3:]
-            self.carried: PieceGraph | None = PieceGraph(above, self.norm.output[0].shape[2:])
+            self.carried: PieceGraph | None = PieceGraph(model.chained[3:], self.norm.output[0].shape[2:])
         except NotImplementedError:  # bidirectional
             self.carried = None
             values, frames = self.norm.output
@@ -97,6 +97,9 @@ def long_scores(
     Args:
         piece_seconds: of each piece. context_seconds: on both sides, for a bidirectional net.
     """
+    if not any(layer.whole_utterance for layer in sequence_layers(model)):
+        sequence = Carried(sample_graph(model), round(piece_seconds * model.sample_rate))
+        return np.concatenate([sequence.feed(wave), sequence.finish()])
     if getattr(model, "_pieces", None) is None:
         model._pieces = Pieces(model)
     return model._pieces.scores(wave, piece_seconds, context_seconds)

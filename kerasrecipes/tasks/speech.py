@@ -38,6 +38,7 @@ class SpeechRecognizer(keras.Model):
         super().__init__(inputs=network.input, outputs=network.output, **{"name": recipe, **kwargs})
         self.recipe, self.alphabet, self.changes = self_recipe, alphabet, config
         self.sample_rate = {**self_recipe.config, **config}["sample_rate"]
+        self.chained = [o for o in network.operations if not isinstance(o, keras.layers.InputLayer)]
         self.geometries = [layer.geometry for layer in sequence_layers(network)]
         self.geometry = chain(self.geometries)
         self.error_rate = keras.metrics.Mean(name="cer")
@@ -144,6 +145,12 @@ class SpeechRecognizer(keras.Model):
         from kerasrecipes.tasks.transcribing import transcribe
 
         return transcribe(self, audio, sample_rate, **options)
+
+    def stream(self, sample_rate: int = 16000, **options: Any):
+        """Begin a `kerasrecipes.tasks.stream.Stream`: text while the audio still comes; for forward-only recipes."""
+        from kerasrecipes.tasks.stream import Stream
+
+        return Stream(self, sample_rate, **options)
 
     def get_config(self) -> dict:
         return {
