@@ -7,15 +7,19 @@ from typing import Any
 from kerasrecipes import manifest, registry
 from kerasrecipes._lazy import keras
 
+# how the size of a set is counted -> how a set's and the sum's are written
+UNITS = {"hours": ("{:.2f} h", "{:.1f} h"), "characters": ("{:,} characters", "{:,} characters")}
+
 
 def facts(name: str) -> dict[str, str]:
     """Rows of the card that need the network built: parameters, receptive field, stride."""
     model = skeleton(name)
-    rate = model.sample_rate
-    field = model.receptive_field
+    found = {"parameters": f"{model.count_params():,}"}
+    if registry.get_recipe(name).task == "language-model":
+        return found | {"symbols": f"{model.alphabet.size} with the boundary"}
+    rate, field = model.sample_rate, model.receptive_field
     reach = "the whole utterance" if field is None else f"{field:,} samples ({1000 * field / rate:.0f} ms)"
-    return {
-        "parameters": f"{model.count_params():,}",
+    return found | {
         "receptive field": reach,
         "scores": f"every {model.stride:,} samples ({1000 * model.stride / rate:.0f} ms), {model.alphabet.size} symbols",
     }
@@ -38,17 +42,20 @@ def metric_rows(row: manifest.Weights) -> list[tuple[str, str, str, str]]:
     """(data set, metric, value with interval, command) of each measurement."""
     rows = []
     for m in row.metrics:
-        value = f"{100 * m['value']:.1f} %"
+        scale, unit, digits = (1, "", 3) if m["metric"] == "bpc" else (100, " %", 1)
+        value = f"{scale * m['value']:.{digits}f}{unit}"
         if m.get("low") is not None:
-            value += f" ({100 * m['low']:.1f} to {100 * m['high']:.1f})"
+            value += f" ({scale * m['low']:.{digits}f} to {scale * m['high']:.{digits}f})"
         rows.append((m["dataset"], f"{m['metric']}, {m['decoder']}", value, m["command"]))
     return rows
 
 
 def data_line(row: manifest.Weights) -> str:
     """What the weights were trained on."""
-    sets = [f"{d['name']} {d['hours']:.2f} h{' (synthetic)' if d['synthetic'] else ''}" for d in row.data]
-    return f"{', '.join(sets)}; {sum(d['hours'] for d in row.data):.1f} h in all"
+    unit = next(u for u in UNITS if u in row.data[0])
+    size, total = UNITS[unit]
+    sets = [f"{d['name']} {size.format(d[unit])}{' (synthetic)' if d['synthetic'] else ''}" for d in row.data]
+    return f"{', '.join(sets)}; {total.format(sum(d[unit] for d in row.data))} in all"
 
 
 def training_line(row: manifest.Weights) -> str:
@@ -57,6 +64,8 @@ def training_line(row: manifest.Weights) -> str:
     said = [f"{t['steps']:,} steps"]
     if "audio_hours" in t:
         said.append(f"{t['audio_hours']:.0f} h of audio")
+    if "million_characters" in t:
+        said.append(f"{t['million_characters']:.0f} million characters")
     if "wall_hours" in t:
         said.append(f"{t['wall_hours']:.1f} h of time")
     return f"{', '.join(said)} on {t['hardware']}"
@@ -94,8 +103,12 @@ def card(name: str) -> str:
 
 def commands(name: str, pretrained: bool) -> list[str]:
     """What to type."""
-    use = [f"kerasrecipes transcribe talk.flac --recipe {name}"] if pretrained else []
-    return [*use, f"kerasrecipes train {name} --data librispeech:PATH/train-clean-100 --resume"]
+    use, data = {
+        "speech-recognition": (f"transcribe talk.flac --recipe {name}", "librispeech:PATH/train-clean-100"),
+        "language-model": (f'predict {name} "once upon a time" --seed 1', "text:PATH/lines.txt"),
+    }[registry.get_recipe(name).task]
+    train = f"kerasrecipes train {name} --data {data} --resume"
+    return [f"kerasrecipes {use}", train] if pretrained else [train]
 
 
 def card_markdown(name: str) -> str:
@@ -121,5 +134,6 @@ def card_markdown(name: str) -> str:
         measured += [f"| {dataset} | {metric} | {value} |" for dataset, metric, value, _ in metric_rows(row)]
         measured += ["", "```sh", *sorted({command for *_, command in metric_rows(row)}), "```"]
     use = ["", "## Use", "", "```python", "import kerasrecipes as kr", "", f'model = kr.load("{name}")']
-    use += ['print(model.transcribe("talk.flac"))', "```", "", "```sh", *commands(name, True), "```", ""]
+    verb = {"speech-recognition": 'transcribe("talk.flac")', "language-model": 'generate("once upon a time", seed=1)'}
+    use += [f"print(model.{verb[recipe.task]})", "```", "", "```sh", *commands(name, True), "```", ""]
     return "\n".join([*front, *about, *measured, *use])

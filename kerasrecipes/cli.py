@@ -40,9 +40,12 @@ def parser() -> argparse.ArgumentParser:
         p = verb(name, run_transcribe, help)
         if name == "predict":
             p.add_argument("recipe")
+            p.add_argument("--length", type=int, help="most characters that a language model writes")
+            p.add_argument("--temperature", type=float, help="of a language model's choices")
+            p.add_argument("--seed", type=int, help="of a language model's choices")
         else:
             p.add_argument("--recipe", default=DEFAULT, help="a recipe, a .keras file or hf://org/name@revision")
-        p.add_argument("files", nargs="+", help="audio files, folders, patterns")
+        p.add_argument("files", nargs="+", help="audio files, folders, patterns; prompts of a language model")
         p.add_argument("--format", choices=("text", "json", "srt", "vtt", "words"), default="text")
         p.add_argument("--out", type=Path, help="write one file per input into this folder instead of printing")
 
@@ -143,8 +146,10 @@ def run_show(o: argparse.Namespace) -> None:
 def run_transcribe(o: argparse.Namespace) -> int:
     from kerasrecipes import audio, loading
 
+    model = loading.load(o.recipe, compile=False)
+    if model.recipe.task == "language-model":
+        return run_generate(o, model)
     files = audio.expand(o.files)
-    model = loading.load(o.recipe)
     show = len(files) > 1 and sys.stderr.isatty()
     options = {"progress": lambda done, total: print(f"\r{done}/{total}", end="", file=sys.stderr)} if show else {}
     results = loading.predict(model, files, **options)
@@ -168,6 +173,13 @@ def run_transcribe(o: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
+def run_generate(o: argparse.Namespace, model: Any) -> int:
+    options = {k: v for k in ("length", "temperature", "seed") if (v := getattr(o, k)) is not None}
+    for result in model.generate(o.files, **options):
+        print(json.dumps(result.to_dict(), ensure_ascii=False) if o.format == "json" else result)
+    return 0
+
+
 def render(result: Any, form: str) -> str:
     """A transcript in one of the formats."""
     from kerasrecipes.results import Transcript
@@ -189,26 +201,35 @@ def run_listen(o: argparse.Namespace) -> None:
 
 
 def run_evaluate(o: argparse.Namespace) -> None:
-    from kerasrecipes import data, loading
+    from kerasrecipes import loading
     from kerasrecipes.training import evaluation
 
     speakers = [s for s in o.speakers.split(",") if s]
-    utterances = data.load_specs(o.data, speakers)
     model = loading.load(o.name, **({"weights": o.weights} if o.weights else {}), compile=False)
-    rates = evaluation.error_rates(model, utterances)
+    rates = evaluation.evaluate(model, o.data, speakers)
+    decoder = "greedy" if model.recipe.task == "speech-recognition" else "none"
     if o.json:
         values = {n: {k: None if v != v else v for k, v in vars(r).items()} for n, r in rates.items()}  # NaN is no JSON
         print(json.dumps(values))
     else:
-        print(f"{o.name} on {utterances}, greedy")
+        print(f"{o.name} on {', '.join(o.data)}, decoder: {decoder}")
         for name, rate in rates.items():
-            print(f"{name}  {rate}   {rate.substitutions} + {rate.deletions} + {rate.insertions} of {rate.total}")
+            edits = (
+                f"{rate.substitutions} + {rate.deletions} + {rate.insertions} of "
+                if hasattr(rate, "substitutions")
+                else "over "
+            )
+            print(f"{name}  {rate}   {edits}{rate.total:.0f}")
     if o.write:
         from kerasrecipes.training.release import record_metrics
 
         words = ["kerasrecipes evaluate", o.name, *(f"--data {public(d)}" for d in o.data)]
         record_metrics(
-            o.name, o.write, rates, " ".join([*words, f"--speakers {o.speakers}" if o.speakers else ""]).strip()
+            o.name,
+            o.write,
+            rates,
+            " ".join([*words, f"--speakers {o.speakers}" if o.speakers else ""]).strip(),
+            decoder,
         )
 
 

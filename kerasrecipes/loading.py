@@ -9,7 +9,10 @@ from kerasrecipes._lazy import keras
 from kerasrecipes.errors import KerasRecipesError, WeightsCorrupt
 
 # task -> (class of its models, the verb that takes raw input)
-TASKS = {"speech-recognition": ("kerasrecipes.tasks.speech:SpeechRecognizer", "transcribe")}
+TASKS = {
+    "speech-recognition": ("kerasrecipes.tasks.speech:SpeechRecognizer", "transcribe"),
+    "language-model": ("kerasrecipes.tasks.language:LanguageModel", "generate"),
+}
 
 HEAD = "logits"  # every recipe's layer of scores
 
@@ -39,11 +42,11 @@ def load(
         return load_saved(Path(text), compile)
     recipe, row, path = resolve(text, weights)
     trained = row.model.get("alphabet") if row else None
-    model = build(recipe, trained, config)
+    model = build(recipe, trained if path or alphabet is None else alphabet, config)
     if path:
         assign(model, path)
-    if alphabet is not None and not same_symbols(alphabet, trained):
-        model = renew_head(model, build(recipe, alphabet, config))
+        if alphabet is not None and not same_symbols(alphabet, trained):
+            model = renew_head(model, build(recipe, alphabet, config))
     if compile:
         model.compile()
     return model
@@ -79,9 +82,10 @@ def same_symbols(first: Any, second: Any) -> bool:
 
 
 def renew_head(model: Any, other: Any) -> Any:
-    """`other` with the weights of `model`, except in the layer of scores."""
+    """`other` with the weights of `model`, except where symbols are written (scores) or read (a language model's input)."""
     for source, target in zip(model.layers, other.layers, strict=True):
-        if source.name != HEAD:
+        reads = any(v.shape != w.shape for v, w in zip(source.weights, target.weights, strict=True))
+        if source.name != HEAD and not reads and not isinstance(source, keras.layers.Embedding):
             target.set_weights(source.get_weights())
     return other
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -75,17 +76,43 @@ def error_rate(
     if totals.sum() == 0:
         raise ValueError("the references hold no token: there is no error rate")
     units = [str(s) or f"\0{i:09}" for i, s in enumerate(speakers or [""] * len(totals))]
-    _, unit = np.unique(units, return_inverse=True)  # sorted: the interval does not depend on the order of utterances
-    wrong = np.bincount(unit, weights=counts.sum(axis=1))
-    total = np.bincount(unit, weights=totals)
-    low = high = float("nan")
-    if len(total) > 1:
-        rng = np.random.default_rng(seed)
-        draws = (rng.integers(0, len(total), len(total)) for _ in range(RESAMPLES))
-        rates = [wrong[drawn].sum() / max(total[drawn].sum(), 1) for drawn in draws]
-        low, high = (float(v) for v in np.percentile(rates, [2.5, 97.5]))
+    low, high = interval(counts.sum(axis=1), totals, units, seed)
     s, d, i = (int(v) for v in counts.sum(axis=0))
     return ErrorRate((s + d + i) / int(totals.sum()), s, d, i, int(totals.sum()), low, high)
+
+
+def interval(
+    values: Any, totals: Any, units: Sequence[Hashable], seed: int = 0
+) -> tuple[float, float]:  # fmt: skip
+    """95 % percentile interval of `sum(values) / sum(totals)` over units drawn with replacement; nan for one unit."""
+    _, unit = np.unique(
+        [str(u) for u in units], return_inverse=True
+    )  # sorted: the interval does not depend on the order of utterances
+    summed, total = np.bincount(unit, weights=values), np.bincount(unit, weights=totals)
+    if len(total) < 2:
+        return float("nan"), float("nan")
+    rng = np.random.default_rng(seed)
+    draws = (rng.integers(0, len(total), len(total)) for _ in range(RESAMPLES))
+    low, high = np.percentile([summed[d].sum() / max(total[d].sum(), 1) for d in draws], [2.5, 97.5])
+    return float(low), float(high)
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A sum over a set divided by its size, and its 95 % interval over units drawn with replacement."""
+
+    rate: float
+    total: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.rate:.3f}" + ("" if np.isnan(self.low) else f" ({self.low:.3f} to {self.high:.3f})")
+
+
+def ratio(values: Any, totals: Any, units: Sequence[Hashable]) -> Ratio:
+    """`sum(values) / sum(totals)` with its interval over `units`."""
+    return Ratio(float(np.sum(values) / np.sum(totals)), float(np.sum(totals)), *interval(values, totals, units))
 
 
 def word_errors(

@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+import soundfile
 
 from kerasrecipes import data
 from kerasrecipes.data.augment import Augment, add_noise, band_limit, coloured, through_codec
@@ -201,3 +202,26 @@ def test_tf_data_pipeline_gives_the_same_batches(clips):
     assert int(x["length"][0]) == len(wave)
     np.testing.assert_array_equal(x["audio"][0, : len(wave)], wave)
     assert Alphabet().decode(y[0].numpy()) == utterances[0].text.lower()
+
+
+def test_fit_takes_batches_whose_first_two_share_a_size(clips, tmp_path):
+    """Keras would fix the size that they share for all others."""
+    import kerasrecipes as kr
+
+    rng = np.random.default_rng(0)
+    texts = ["ab", "ba", "abab", "b"]
+    paths = []
+    for i in range(4):
+        paths.append(tmp_path / f"{i}.wav")
+        soundfile.write(paths[-1], rng.normal(size=8000 + 800 * (i // 2)).astype("float32") * 0.1, 16000)
+    model = kr.load("deepspeech2_small", weights=None, alphabet="ab", **kr.get_recipe("deepspeech2_small").test_config)
+    dataset = data.SpeechDataset(
+        data.from_pairs(paths, texts),
+        model.alphabet,
+        model.output_length,
+        batch_size=1,
+        order="sorted",
+        cache_dir=tmp_path,
+    )
+    model.fit(dataset, epochs=2, verbose=0)
+    model.fit(data.from_pairs(paths, texts), validation_data=dataset, batch_seconds=0.6, verbose=0)

@@ -36,7 +36,7 @@ BREACHES = {
     "bool is no number": (lambda v: v.update(size=True), "size must be integer"),
     "unknown": (lambda v: v.update(colour="red"), "unknown key 'colour'"),
     "branch": (lambda v: v.update(hub={"repo": "a/b", "revision": "main"}), "revision must match"),
-    "inside a list": (lambda v: v["data"][0].pop("hours"), r"data\[0\] lacks 'hours'"),
+    "inside a list": (lambda v: v["data"][0].pop("licence"), r"data\[0\] lacks 'licence'"),
     "negative": (lambda v: v.update(size=0), "at least 1"),
     "outside its folder": (lambda v: v.update(file="../x.weights.h5"), "file must match"),
     "the folder above": (lambda v: v.update(file=".."), "file must match"),

@@ -171,7 +171,7 @@ from kerasrecipes.layers import Recurrent, fused
 rng = np.random.default_rng(0)
 x = torch.tensor(rng.normal(size=(3, 17, 5)).astype("float32"), requires_grad=True)
 n = torch.tensor([17, 8, 1])
-for cell in ("gru", "rnn"):
+for cell in ("gru", "rnn", "lstm"):
     for limit in (None, 0.5):
         for direction in ("bidirectional", "forward"):
             for norm in (False, True):
@@ -188,8 +188,8 @@ for cell in ("gru", "rnn"):
                     results.append([y.detach(), x.grad.clone(), *[g.clone() for g in grads if g is not None]])
                 for a, b in zip(*results, strict=True):
                     assert torch.allclose(a, b, atol=1e-5), (cell, limit, direction, norm, (a - b).abs().max())
-                if cell == "gru" and limit is None and not norm:
-                    packed = fused.packed_gru(x, n, layer.kernels, layer.biases, [p.cell for p in layer.loops])
+                if cell != "rnn" and limit is None and not norm:
+                    packed = fused.packed(x, n, layer.kernels, layer.biases, [p.cell for p in layer.loops])
                     valid = (torch.arange(17)[None] < n[:, None])[..., None]
                     assert torch.allclose(torch.cat(packed, -1) * valid, results[0][0], atol=1e-5)
 """

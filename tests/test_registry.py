@@ -10,7 +10,7 @@ import pytest
 import kerasrecipes as kr
 from kerasrecipes.card import skeleton
 from kerasrecipes.errors import KerasRecipesError, RecipeNotFound, WeightsUnavailable
-from kerasrecipes.registry import catalogue
+from kerasrecipes.registry import TASKS, catalogue
 
 ALL = sorted(catalogue())
 
@@ -18,13 +18,16 @@ ALL = sorted(catalogue())
 def test_names_are_sorted_and_filtered():
     names = kr.list_recipes()
     assert names == sorted(names) and "deepspeech2" in names
-    assert kr.list_recipes("deepspeech2_s*") == ["deepspeech2_small"]
-    assert kr.list_recipes("*", task="speech-recognition") == names
+    assert kr.list_recipes("deepspeech2_s*") == ["deepspeech2_small", "deepspeech2_streaming_small"]
+    by_task = [kr.list_recipes(task=task) for task in sorted(TASKS)]
+    assert sorted(n for group in by_task for n in group) == names and "deepspeech2" in kr.list_recipes(
+        task="speech-recognition"
+    )
     assert kr.list_recipes("*", task="segmentation") == []
     with_weights = kr.list_recipes(pretrained=True)
     assert "deepspeech2_small" in with_weights and "deepspeech2" not in with_weights
     assert set(with_weights) | set(kr.list_recipes(pretrained=False)) == set(names)
-    assert kr.list_recipes(licence="*cc by*") == ["deepspeech2_small"]
+    assert "deepspeech2_small" in kr.list_recipes(licence="*cc by*") and kr.list_recipes(licence="*gpl*") == []
 
 
 def test_unknown_task_names_those_there_are():

@@ -108,7 +108,7 @@ def test_release_is_the_averaged_run(clips, tmp_path, monkeypatch):
     monkeypatch.setattr(manifest, "folder", lambda: tmp_path / "rows")
     monkeypatch.setattr(manifest, "weights_folder", lambda: tmp_path / "weights")
     manifest.rows.cache_clear()
-    monkeypatch.setattr(release, "SpeechRecognizer", tiny_recognizer)
+    monkeypatch.setattr(release, "model_of", tiny_recognizer)
     run = Run(settings(clips, steps=3), tmp_path / "run")
     run.train()
     release.release("deepspeech2_small", tmp_path / "run", "t")
@@ -126,5 +126,7 @@ def test_release_is_the_averaged_run(clips, tmp_path, monkeypatch):
     manifest.rows.cache_clear()
 
 
-def tiny_recognizer(name, alphabet=None, config=None):
-    return kr.SpeechRecognizer(name, alphabet, {**kr.get_recipe(name).test_config, **(config or {})})
+def tiny_recognizer(config):
+    return kr.SpeechRecognizer(
+        config.recipe, config.alphabet, {**kr.get_recipe(config.recipe).test_config, **config.config}
+    )

@@ -11,6 +11,8 @@ _WHERE = {
     "manifest": "utterances",
     "load_specs": "specs",
     "SpeechDataset": "batches",
+    "TextDataset": "text",
+    "load_texts": "text",
     "AudioCache": "cache",
     "Augment": "augment",
     "to_tf_dataset": "tfdata",

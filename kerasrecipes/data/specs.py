@@ -23,18 +23,13 @@ def load_specs(specs: Iterable[str], speakers: Collection[str] = ()) -> Utteranc
     """
     found = Utterances([])
     for spec in specs:
-        kind, _, rest = spec.partition(":")
-        path, _, query = rest.partition("?")
-        options = dict(parse_qsl(query))
+        kind, path, options = split_spec(spec)
         exclude, split = options.pop("exclude", None), options.pop("split", None)
         if kind not in ("librispeech", "manifest") or not path or options:
             raise DataError(
                 f"{spec!r} names no data set: write librispeech:FOLDER or manifest:TABLE?split=train&exclude=LIST"
             )
-        if "{data}" in path:
-            if "KERASRECIPES_DATA" not in os.environ:
-                raise DataError(f"{spec!r}: set KERASRECIPES_DATA to the folder of the data sets, or pass --data")
-            path = path.replace("{data}", os.environ["KERASRECIPES_DATA"])
+        path = place(path, spec)
         part = librispeech(path, split, speakers) if kind == "librispeech" else manifest(path, split=split)
         if kind == "manifest" and speakers:
             part = Utterances(u for u in part if u.speaker in set(speakers))
@@ -43,6 +38,22 @@ def load_specs(specs: Iterable[str], speakers: Collection[str] = ()) -> Utteranc
             part = Utterances(u for u in part if not Path(u.path).stem.startswith(prefixes))
         found += part
     return found
+
+
+def split_spec(spec: str) -> tuple[str, str, dict[str, str]]:
+    """A word as (kind, path, options)."""
+    kind, _, rest = spec.partition(":")
+    path, _, query = rest.partition("?")
+    return kind, path, dict(parse_qsl(query))
+
+
+def place(path: str, spec: str) -> str:
+    """`path` with the folder of data sets in place of `{data}`."""
+    if "{data}" not in path:
+        return path
+    if "KERASRECIPES_DATA" not in os.environ:
+        raise DataError(f"{spec!r}: set KERASRECIPES_DATA to the folder of the data sets, or pass --data")
+    return path.replace("{data}", os.environ["KERASRECIPES_DATA"])
 
 
 def read_list(name: str) -> tuple[str, ...]:

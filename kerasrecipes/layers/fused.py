@@ -2,7 +2,7 @@
 
 On a CPU, automatic differentiation of a recurrence adds one outer product to dU at every step. `Scan` differentiates by
 hand instead: the local derivatives of all steps are computed at once, the backward loop holds four small operations,
-and dU is one matrix product at its end. On a GPU a GRU runs in torch's own (cuDNN) kernel.
+and dU is one matrix product at its end. A GRU on a GPU (cuDNN) and an LSTM run in torch's own kernels.
 """
 
 import torch
@@ -131,21 +131,28 @@ def scan(inputs, length, loops):
     return Scan.apply((kernel.shape[2] // step.units, step.limit), turned, kernel, bias, *inputs)
 
 
-def packed_gru(x, length, kernels, biases, loops):
-    """All directions of a GRU by torch's own kernel over packed sequences; arguments and result as in `Recurrent`.
+def packed(x, length, kernels, biases, loops):
+    """All directions of a GRU or LSTM by torch's own kernel over packed sequences; arguments and result as in `Recurrent`.
 
-    Keras's gates stand in the order z, r, candidate; torch's in r, z, candidate. Both reset after the product.
+    A GRU's gates stand in Keras's order z, r, candidate and in torch's r, z, candidate; both reset after the product.
+    An LSTM's stand in the same order.
     """
     units, count, weights = loops[0].units, len(loops), []
     for i, loop in enumerate(loops):
         source = i if len(kernels) > 1 else 0
-        for weight in (kernels[source], loop.recurrent_kernel, biases[source], loop.recurrent_bias):
-            z, r, candidate = weight.value.to(x.dtype).split(units, dim=-1)
-            weights.append(torch.cat([r, z, candidate], dim=-1).t().contiguous())
+        inner = loop.recurrent_bias.value if loop.bias else torch.zeros_like(biases[source].value)
+        for weight in (kernels[source].value, loop.recurrent_kernel.value, biases[source].value, inner):
+            gates = weight.to(x.dtype).split(units, dim=-1)
+            order = (1, 0, 2) if loop.cell == "gru" else range(4)
+            weights.append(torch.cat([gates[k] for k in order], dim=-1).t().contiguous())
     # an item without any valid step still needs one for the packing; what it gives is set to zero by the caller
-    packed = pack_padded_sequence(x, length.cpu().clamp(min=1).long(), batch_first=True, enforce_sorted=False)
+    sequence = pack_padded_sequence(x, length.cpu().clamp(min=1).long(), batch_first=True, enforce_sorted=False)
     start = x.new_zeros(count, x.shape[0], units)
-    data, _ = torch._VF.gru(packed.data, packed.batch_sizes, start, weights, True, 1, 0.0, False, count == 2)
-    out = PackedSequence(data, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
+    options = (weights, True, 1, 0.0, False, count == 2)
+    if loops[0].cell == "gru":
+        data, _ = torch._VF.gru(sequence.data, sequence.batch_sizes, start, *options)
+    else:
+        data, _, _ = torch._VF.lstm(sequence.data, sequence.batch_sizes, (start, start), *options)
+    out = PackedSequence(data, sequence.batch_sizes, sequence.sorted_indices, sequence.unsorted_indices)
     padded, _ = pad_packed_sequence(out, batch_first=True, total_length=x.shape[1])
     return padded.split(units, dim=-1)

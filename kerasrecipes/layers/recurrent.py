@@ -1,4 +1,4 @@
-"""Deep Speech 2's recurrent layers: simple RNN or GRU, both directions summed, input transform outside the time loop.
+"""Recurrent layers: simple RNN, GRU or LSTM, forward or in both directions, input transform outside the time loop.
 
 `W x` of all steps is one matrix product before the loop, so that it can be batch-normalised as the paper has it and so
 that the loop only holds `U h`.
@@ -7,12 +7,13 @@ that the loop only holds `U h`.
 import os
 
 import keras
+import numpy as np
 from keras import ops
 
 from kerasrecipes.layers.normalization import SequenceBatchNormalization
 from kerasrecipes.layers.sequence import SequenceLayer, TimeGeometry, mask, zero_behind, zero_outside
 
-GATES = {"rnn": 1, "gru": 3}
+GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 
 
 def fused_kernels():
@@ -24,25 +25,32 @@ def fused_kernels():
     return fused
 
 
+def forget_open(shape, dtype=None):
+    """An LSTM's first biases: 1 for the forget gates, so that its memory lasts from the start, else 0."""
+    return ops.cast(np.repeat([0.0, 1.0, 0.0, 0.0], shape[0] // 4), dtype or "float32")
+
+
 @keras.saving.register_keras_serializable("kerasrecipes")
 class RecurrentStep(keras.layers.Layer):
     """One time step on an already transformed input: a cell for `keras.layers.RNN`.
 
     rnn: `f(x + U h + b)`. gru (gates in Keras's order z, r, candidate; reset after the product, as `reset_after=True`):
     `z = sigmoid(x_z + U_z h + b_z)`, `r` likewise, `c = f(x_c + r * (U_c h + b_c))`, `h' = z h + (1 - z) c`.
+    lstm (gates i, f, candidate, o): `c' = f c + i f(x_c + U_c h)`, `h' = o f(c')`.
 
     Args:
         units: size of the state.
-        cell: "rnn" or "gru".
+        cell: "rnn", "gru" or "lstm".
         limit: None for tanh, else the clipped rectifier `min(max(., 0), limit)`.
-        bias: whether `U h` has one.
+        bias: whether `U h` has one; only a GRU's candidate needs it, the rest is in the input transform.
     """
 
     def __init__(self, units: int, cell: str, limit: float | None, bias: bool, **kwargs):
         super().__init__(**kwargs)
         self.settings = {"units": units, "cell": cell, "limit": limit, "bias": bias}
         self.units, self.cell, self.limit, self.bias = units, cell, limit, bias
-        self.state_size = self.output_size = units
+        self.state_size = [units, units] if cell == "lstm" else units
+        self.output_size = units
 
     def build(self, input_shape=None):
         width = GATES[self.cell] * self.units
@@ -59,6 +67,11 @@ class RecurrentStep(keras.layers.Layer):
             recurrent = recurrent + self.recurrent_bias
         if self.cell == "rnn":
             h = self.activation(x + recurrent)
+        elif self.cell == "lstm":
+            i, f, candidate, o = ops.split(x + recurrent, 4, axis=-1)
+            c = ops.sigmoid(f) * states[1] + ops.sigmoid(i) * self.activation(candidate)
+            h = ops.sigmoid(o) * self.activation(c)
+            return h, [h, c]
         else:
             split = 2 * self.units
             gates = ops.sigmoid(x[:, :split] + recurrent[:, :split])
@@ -76,7 +89,7 @@ class Recurrent(SequenceLayer):
 
     Args:
         units: hidden units of each direction.
-        cell: "rnn" (the paper's simple recurrent layer) or "gru".
+        cell: "rnn" (the paper's simple recurrent layer), "gru" or "lstm".
         limit: clip of the rectifier (paper: 20); None for tanh, which the fused kernels need.
         direction: "bidirectional" or "forward".
         merge: "sum" of the two directions (the paper) or "concat".
@@ -107,7 +120,7 @@ class Recurrent(SequenceLayer):
         ]
         self.loops = [
             keras.layers.RNN(
-                RecurrentStep(units, cell, limit, bias=not batch_norm, dtype=self.dtype_policy, name="step"),
+                RecurrentStep(units, cell, limit, bias=cell == "gru" and not batch_norm, dtype=self.dtype_policy, name="step"),
                 return_sequences=True, return_state=True, go_backwards=i == 1, dtype=self.dtype_policy, name=("forward", "backward")[i],
             )
             for i in range(self.directions)
@@ -119,7 +132,7 @@ class Recurrent(SequenceLayer):
             for i in range(self.transforms)
         ]
         self.biases = [
-            self.add_weight((self.width,), "zeros", name=f"bias_{i}")
+            self.add_weight((self.width,), forget_open if self.cell == "lstm" else "zeros", name=f"bias_{i}")
             for i in range(0 if self.batch_norm else self.transforms)
         ]
         for norm in self.norms:
@@ -130,8 +143,9 @@ class Recurrent(SequenceLayer):
     def compute(self, x, length, training=None):
         fused = fused_kernels()
         steps = [loop.cell for loop in self.loops]
-        if fused and x.is_cuda and self.cell == "gru" and self.limit is None and not self.batch_norm:
-            return self.combine(*fused.packed_gru(x, length, self.kernels, self.biases, steps))
+        packed = self.cell == "lstm" or (fused and x.is_cuda and self.cell == "gru")  # else `fused.scan` is faster
+        if fused and packed and self.limit is None and not self.batch_norm:
+            return self.combine(*fused.packed(x, length, self.kernels, self.biases, steps))
         inputs = []
         for i, kernel in enumerate(self.kernels):
             projected = ops.matmul(x, kernel)
@@ -140,7 +154,7 @@ class Recurrent(SequenceLayer):
             else:
                 projected = projected + self.biases[i]
             inputs.append(projected)
-        if fused:
+        if fused and self.cell != "lstm":
             return self.combine(*fused.scan(inputs, length, steps))
         valid = mask(x, length)
         outputs = [self.loops[0](inputs[0], mask=valid, training=training)[0]]
@@ -151,15 +165,15 @@ class Recurrent(SequenceLayer):
     def state_shapes(self, shape, start):
         if self.directions == 2:
             raise NotImplementedError("A bidirectional layer sees the whole utterance: it cannot run in pieces")
-        return [(self.units,)]
+        return [(self.units,)] * (2 if self.cell == "lstm" else 1)
 
     def advance(self, x, position, length, states):
         index = position[:, None] + ops.arange(ops.shape(x)[1])[None, :]
         x = ops.matmul(x, self.kernels[0])
         x = self.norms[0].apply(x) if self.batch_norm else x + self.biases[0]
         valid = ops.logical_and(index >= 0, index < length[:, None])  # elsewhere the state stands still
-        y, state = self.loops[0](x, mask=valid, initial_state=states, training=False)
-        return zero_outside(y, position, length), position, length, [state]
+        y, *states = self.loops[0](x, mask=valid, initial_state=states, training=False)
+        return zero_outside(y, position, length), position, length, states
 
     def combine(self, forward, backward=None):
         if backward is None:

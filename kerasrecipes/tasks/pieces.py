@@ -38,7 +38,7 @@ class Advance(keras.layers.Layer):
                 x = layer(x)
         return x, position, new
 
-    def plan(self, shape: tuple) -> list[tuple]:
+    def plan(self, shape: tuple, dtype: str) -> list[tuple]:
         """Shapes of all states for pieces of `shape` (batch, steps, ...)."""
         shapes: list[tuple] = []
         self.counts, start = [], 0
@@ -50,7 +50,8 @@ class Advance(keras.layers.Layer):
                 start = (start - (g.memory(start) if g.span else 0) + g.left) // g.stride
                 shape = (shape[0], None, *layer.trailing_shape(shape))
             else:
-                shape = layer.compute_output_spec(keras.KerasTensor(shape)).shape
+                shape = layer.compute_output_spec(keras.KerasTensor(shape, dtype)).shape
+            dtype = "float32"
             shapes += own
             self.counts.append(len(own))
         return shapes
@@ -61,17 +62,17 @@ class PieceGraph:
 
     Args:
         chained: operations of a functional model from the first to the last, without its inputs.
-        shape: of one step of its input, () for samples.
+        shape: of one step of its input, () for samples and symbols. dtype: of the input.
 
     Raises:
         NotImplementedError: a layer sees the whole utterance.
     """
 
-    def __init__(self, chained: list, shape: tuple):
+    def __init__(self, chained: list, shape: tuple, dtype: str = "float32"):
         advance = Advance(chained)
-        shapes = advance.plan((None, None, *shape))
+        shapes = advance.plan((None, None, *shape), dtype)
         inputs = {
-            "x": keras.Input((None, *shape), name="x"),
+            "x": keras.Input((None, *shape), dtype=dtype, name="x"),
             "position": keras.Input((), dtype="int32", name="position"),
             "length": keras.Input((), dtype="int32", name="length"),
         }
@@ -81,7 +82,7 @@ class PieceGraph:
         outputs = {"y": y, "position": position} | {f"state_{i}": s for i, s in enumerate(new)}
         self.model = keras.Model(inputs, outputs)
         self.run = compiled(self.model)
-        self.shapes, self.shape = shapes, tuple(shape)
+        self.shapes, self.shape, self.dtype = shapes, tuple(shape), dtype
         self.geometries = [layer.geometry for layer in chained if isinstance(layer, SequenceLayer)]
         self.stride = chain(self.geometries).stride
 
@@ -97,7 +98,7 @@ class Carried:
     def __init__(self, graph: PieceGraph, piece: int):
         self.graph, self.piece = graph, -(-piece // graph.stride) * graph.stride
         self.states = {f"state_{i}": np.zeros((1, *s), "float32") for i, s in enumerate(graph.shapes)}
-        self.waiting = np.zeros((0, *graph.shape), "float32")
+        self.waiting = np.zeros((0, *graph.shape), graph.dtype)
         self.position = self.delivered = 0
 
     def feed(self, x: np.ndarray) -> np.ndarray:
@@ -116,8 +117,8 @@ class Carried:
         return self._joined(found)
 
     def _run(self, x: np.ndarray, length: int) -> np.ndarray:
-        piece = np.zeros((1, self.piece, *self.graph.shape), "float32")
-        piece[0, : len(x)] = x
+        piece = np.zeros((1, self.piece, *self.graph.shape), self.graph.dtype)
+        piece[0, : len(x)] = x[: self.piece]
         inputs = {"x": piece, "position": np.array([self.position], "int32"), "length": np.array([length], "int32")}
         out = self.graph.run(inputs | self.states)
         self.states = {name: out[name] for name in self.states}

@@ -97,7 +97,10 @@ class SpeechRecognizer(keras.Model):
             batch_seconds: audio per batch (seconds) where x is not batched yet.
         """
         kwargs["validation_data"] = self._batches(kwargs.get("validation_data"), None, batch_seconds, "sorted")
-        return super().fit(self._batches(x, y, batch_seconds, "random"), self._leftover(x, y), *args, **kwargs)
+        batches = self._batches(x, y, batch_seconds, "random")
+        if batches is not x:
+            kwargs["shuffle"] = False  # the set lays out its own order
+        return super().fit(batches, self._leftover(x, y), *args, **kwargs)
 
     def evaluate(self, x=None, y=None, *args: Any, batch_seconds: float = 60.0, **kwargs: Any):
         """Keras's `evaluate`, on what `fit` takes."""
@@ -105,12 +108,13 @@ class SpeechRecognizer(keras.Model):
 
     def _batches(self, x: Any, y: Any, batch_seconds: float, order: str) -> Any:
         from kerasrecipes import data
+        from kerasrecipes.data.feeding import feed
 
         if isinstance(x, list | tuple) and y is not None and x and isinstance(x[0], str | os.PathLike):
             x = data.from_pairs(x, y)
-        if not isinstance(x, data.Utterances):
-            return x
-        return data.SpeechDataset(x, self.alphabet, self.output_length, batch_seconds=batch_seconds, order=order)
+        if isinstance(x, data.Utterances):
+            x = data.SpeechDataset(x, self.alphabet, self.output_length, batch_seconds=batch_seconds, order=order)
+        return feed(x) if isinstance(x, data.SpeechDataset) else x
 
     def _leftover(self, x: Any, y: Any) -> Any:
         return None if isinstance(x, list | tuple) else y

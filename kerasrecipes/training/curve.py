@@ -1,7 +1,9 @@
-"""The picture of a run: loss and validation error rates over hours of audio."""
+"""The picture of a run: loss and validation scores over what was trained on."""
 
 import csv
 from pathlib import Path
+
+AMOUNTS = {"audio_hours": "hours of audio trained on", "million_characters": "million characters trained on"}
 
 
 def draw_curve(folder: Path) -> Path | None:
@@ -22,15 +24,17 @@ def draw_curve(folder: Path) -> Path | None:
 
     log = columns("log.csv")
     figure, axes = pyplot.subplots(figsize=(6, 3.4), layout="constrained")
-    axes.plot(log["audio_hours"], log["loss"], color="#3f51b5", label="training loss")
-    axes.set(xlabel="hours of audio trained on", ylabel="nats per character")
+    amount = next(name for name in AMOUNTS if name in log)
+    axes.plot(log[amount], log["loss"], color="#3f51b5", label="training loss")
+    axes.set(xlabel=AMOUNTS[amount], ylabel="nats per character")
     if (folder / "validation.csv").is_file():
         scores = columns("validation.csv")
         right = axes.twinx()
-        for name, style in (("wer", "s-"), ("cer", "o-")):
-            values = [100 * v for v in scores.get(name, [])]
-            right.plot(scores["audio_hours"], values, style, color="#c62828", markersize=4, label=f"validation {name}")
-        right.set(ylabel="errors, %", ylim=(0, 105))
+        for name, style in (("wer", "s-"), ("cer", "o-"), ("bpc", "o-")):
+            if name in scores:
+                values = [v if name == "bpc" else 100 * v for v in scores[name]]
+                right.plot(scores[amount], values, style, color="#c62828", markersize=4, label=f"validation {name}")
+        right.set(**{"ylabel": "bits per character"} if "bpc" in scores else {"ylabel": "errors, %", "ylim": (0, 105)})
         right.legend(loc="lower left", frameon=False)
     axes.legend(loc="upper right", frameon=False)
     path = folder / "curve.png"

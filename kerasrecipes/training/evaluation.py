@@ -1,6 +1,9 @@
-"""Error rates of a recogniser on a set of utterances."""
+"""What a model scores on a set: error rates of a recogniser, bits per character of a language model."""
 
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from kerasrecipes import metrics
 from kerasrecipes.errors import KerasRecipesError
@@ -31,3 +34,32 @@ def error_rates(model: Any, utterances: Any, **options: Any) -> dict[str, Any]:
         "wer": metrics.word_errors(references, hypotheses, speakers),
         "cer": metrics.character_errors(references, hypotheses, speakers),
     }
+
+
+def bits_per_character(model: Any, texts: Sequence[str], groups: Sequence[Any] | None = None) -> dict[str, Any]:
+    """Bits per character of a language model; each text's end counts as a character.
+
+    Args:
+        model: has `log_probabilities` and `alphabet`. texts: the set.
+        groups: of each text, its speaker for instance; intervals are over them; default: every text is its own.
+
+    Returns:
+        {"bpc": Rate}.
+    """
+    normal = [model.alphabet.normalise(t) for t in texts]
+    if not normal:
+        raise KerasRecipesError("There is no text to measure")
+    bits = -model.log_probabilities(normal) / np.log(2)
+    return {"bpc": metrics.ratio(bits, [len(t) + 1 for t in normal], groups or range(len(normal)))}
+
+
+def evaluate(model: Any, specs: Sequence[str], speakers: Sequence[str] = (), **options: Any) -> dict[str, Any]:
+    """The scores that belong to the model's task on the sets that the words name."""
+    from kerasrecipes import data
+
+    if model.recipe.task == "language-model":
+        if any(spec.startswith("text:") for spec in specs):
+            return bits_per_character(model, data.load_texts(specs, speakers))
+        utterances = data.load_specs(specs, speakers)
+        return bits_per_character(model, [u.text for u in utterances], [u.speaker for u in utterances])
+    return error_rates(model, data.load_specs(specs, speakers), **options)

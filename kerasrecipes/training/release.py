@@ -11,10 +11,9 @@ import h5py
 import keras
 
 from kerasrecipes import manifest, store
-from kerasrecipes.metrics import ErrorRate
-from kerasrecipes.tasks.speech import SpeechRecognizer
 from kerasrecipes.training import checkpoint
 from kerasrecipes.training.config import from_dict
+from kerasrecipes.training.kinds import kind_of, model_of
 from kerasrecipes.training.trainer import averaged, optimizer_of
 
 LICENCES = {
@@ -22,6 +21,8 @@ LICENCES = {
     "common-voice": "CC0 1.0 (Mozilla Common Voice)",
     "arctic-kathleen": "CC0 1.0 (CMU Arctic prompts, Kathleen)",
     "ljspeech": "public domain (LJ Speech)",
+    "books.txt.xz": "public domain",
+    "librispeech_train_clean_100_transcripts.tsv": "CC BY 4.0 (LibriSpeech, V. Panayotov et al., LibriVox readers)",
 }
 
 
@@ -62,11 +63,11 @@ def release(name: str, run: Path, tag: str) -> Path:
     """
     record = json.loads((run / "run.json").read_text())
     config = from_dict(record["config"])
-    trained = SpeechRecognizer(name, config.alphabet, config.config)
+    trained = model_of(config)
     trained.compile(optimizer=optimizer_of(config), metrics=[])
     trained.optimizer.build(trained.trainable_variables)
     state = checkpoint.restore(run / "checkpoint.npz", trained)
-    model = SpeechRecognizer(name, config.alphabet)  # without the run's dropout and masks
+    model = model_of(replace(config, config={}))  # without the run's dropout and masks
     folder = manifest.weights_folder()
     folder.mkdir(exist_ok=True)
     path = folder / f"{name}.weights.h5"
@@ -80,7 +81,7 @@ def release(name: str, run: Path, tag: str) -> Path:
         data=tuple({**d, "licence": LICENCES.get(d["name"], "see source"), "synthetic": False} for d in record["data"]),
         training={
             "config": keep, "seed": config.seed, "steps": state["step"], "passes": state["epoch"],
-            "audio_hours": round(state["audio_hours"], 1), "wall_hours": round(state["wall_hours"], 2),
+            kind_of(name).amount: round(state[kind_of(name).amount], 1), "wall_hours": round(state["wall_hours"], 2),
             "hardware": record["hardware"], "commit": record["commit"], "backend": record["backend"],
         },
         metrics=(), keras=keras.__version__, model={"alphabet": model.alphabet.get_config()},
@@ -88,7 +89,7 @@ def release(name: str, run: Path, tag: str) -> Path:
     return manifest.write(row)
 
 
-def record_metrics(name: str, dataset: str, rates: dict[str, ErrorRate], command: str) -> None:
+def record_metrics(name: str, dataset: str, rates: dict[str, Any], command: str, decoder: str = "greedy") -> None:
     """Put measured error rates into the manifest row in place of earlier ones of that data set."""
     row = manifest.get(name)
     kept = [m for m in row.metrics if m["dataset"] != dataset]
@@ -96,7 +97,7 @@ def record_metrics(name: str, dataset: str, rates: dict[str, ErrorRate], command
     new = [
         {
             "dataset": dataset, "split": dataset.split(":")[0], "metric": metric, "value": round(rate.rate, 4),
-            "low": _number(rate.low), "high": _number(rate.high), "decoder": "greedy", "command": command, "date": date,
+            "low": _number(rate.low), "high": _number(rate.high), "decoder": decoder, "command": command, "date": date,
         }
         for metric, rate in rates.items()
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Train a speech recogniser: resumable to the step, stopping on a loss that is not finite, recording what it did."""
+"""Train a recipe: resumable to the step, stopping on a loss that is not finite, recording what it did."""
 
 import csv
 import json
@@ -15,13 +15,11 @@ import keras
 import numpy as np
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from kerasrecipes import data
 from kerasrecipes.errors import DataError, KerasRecipesError
-from kerasrecipes.tasks.speech import SpeechRecognizer
 from kerasrecipes.training import checkpoint
 from kerasrecipes.training.config import TrainConfig
 from kerasrecipes.training.curve import draw_curve
-from kerasrecipes.training.evaluation import error_rates
+from kerasrecipes.training.kinds import kind_of, model_of
 from kerasrecipes.training.optimizer import GuardedAdamW
 
 LOG_STEPS = 20
@@ -48,7 +46,8 @@ class Run:
         random.seed(config.seed)
         keras.utils.set_random_seed(config.seed)
         keras.config.set_dtype_policy(config.precision)
-        self.model = SpeechRecognizer(config.recipe, config.alphabet, config.config)
+        kind = kind_of(config.recipe)
+        self.model = model_of(config)
         optimizer = optimizer_of(config)
         optimizer.build(self.model.trainable_variables)
         self.model.compile(optimizer=optimizer, metrics=[])
@@ -58,17 +57,11 @@ class Run:
                 optimizer._model_variables_moving_average or [], self.model.trainable_variables, strict=True
             ):
                 average.assign(variable)
-        self.state: dict[str, Any] = {"step": 0, "epoch": 0, "batch": 0, "audio_hours": 0.0, "wall_hours": 0.0}
+        self.state: dict[str, Any] = {"step": 0, "epoch": 0, "batch": 0, kind.amount: 0.0, "wall_hours": 0.0}
         if self.file.exists():
             self.state |= checkpoint.restore(self.file, self.model)
-        self.dataset = data.SpeechDataset(
-            data.load_specs(config.data), self.model.alphabet, self.model.output_length,
-            batch_seconds=config.batch_seconds, order=config.order, seed=config.seed, speeds=config.speeds,
-            augment=data.Augment(**config.augment) if config.augment else None, cache_dir=self.folder.parent / "audio_cache",
-        )  # fmt: skip
-        self.validation = (
-            data.load_specs(config.validation, speakers=config.validation_speakers) if config.validation else None
-        )
+        self.kind = kind(config, self.model, self.folder.parent / "audio_cache")
+        self.dataset = self.kind.dataset
 
     # ------------------------------------------------------------------ the loop
 
@@ -82,11 +75,12 @@ class Run:
             bar = progress.add_task("compiling", total=config.steps, completed=state["step"])
             try:
                 while state["step"] < config.steps and (minutes is None or time.monotonic() - begin < 60 * minutes):
-                    loss, seconds = self.step()
+                    loss, amount = self.step()
                     recent.append(loss)
                     now = time.monotonic()
                     state["wall_hours"] += (now - lap) / 3600
-                    lap, speed = now, seconds / (now - lap)
+                    speed, told = self.kind.speed(amount, now - lap)
+                    lap = now
                     if state["step"] % LOG_STEPS == 0 or state["step"] == config.steps:
                         self.log(
                             "log.csv",
@@ -97,24 +91,24 @@ class Run:
                         recent.clear()
                     progress.update(
                         bar, completed=state["step"],
-                        description=f"pass {state['epoch']}  loss {loss:.3f}  {speed:.0f} x real time",
+                        description=f"pass {state['epoch']}  loss {loss:.3f}  {told}",
                     )  # fmt: skip
                     if now - last_save > 60 * config.checkpoint_minutes:
                         self.save()
                         last_save = now
-                    if self.validation and now - last_validation > 60 * config.validate_minutes:
+                    if self.kind.validation and now - last_validation > 60 * config.validate_minutes:
                         self.validate()
                         last_validation = lap = time.monotonic()
             except KeyboardInterrupt:
                 self.save()
                 raise
         self.save()
-        if self.validation:
+        if self.kind.validation:
             self.validate()
         return state
 
     def step(self) -> tuple[float, float]:
-        """One batch; returns its loss in nats per character and its seconds of audio."""
+        """One batch; returns its loss (nats per character) and the amount of data it held."""
         state = self.state
         if self.dataset.epoch != state["epoch"]:
             self.dataset.set_epoch(state["epoch"])
@@ -126,19 +120,18 @@ class Run:
         skipped = int(self.model.optimizer.skipped)
         loss = float(self.model.train_on_batch(inputs, labels, return_dict=True)["loss"])
         if not math.isfinite(loss):
-            names = ", ".join(u.id for u in self.dataset.batch_utterances(state["batch"]))
+            names = self.kind.names(state["batch"])
             raise KerasRecipesError(
                 f"The loss is {loss} at step {state['step']}; the last checkpoint is kept. The batch holds: {names}. "
                 "Look at these clips (kerasrecipes data describe), lower `peak`, or train in float32."
             )
         if int(self.model.optimizer.skipped) > skipped:
-            names = ", ".join(u.id for u in self.dataset.batch_utterances(state["batch"]))
-            self.log("skipped.csv", loss=loss, utterances=names)
-        seconds = float(np.sum(inputs["length"])) / self.model.sample_rate
+            self.log("skipped.csv", loss=loss, utterances=self.kind.names(state["batch"]))
+        amount = self.kind.seen(inputs)
         state["step"] += 1
         state["batch"] += 1
-        state["audio_hours"] += seconds / 3600
-        return loss, seconds
+        state[self.kind.amount] += amount
+        return loss, amount
 
     # ------------------------------------------------------------------ records
 
@@ -148,7 +141,7 @@ class Run:
         record = {
             "config": self.config.to_dict(), "state": self.state, "hardware": hardware(), "commit": commit(),
             "backend": keras.config.backend(), "keras": keras.__version__,
-            "data": [{"name": n, "hours": round(h, 2)} for n, h in self.dataset.hours_by_source().items()],
+            "data": self.kind.sources(),
         }  # fmt: skip
         partial = self.folder / "run.json.partial"
         partial.write_text(json.dumps(record, indent=1, default=list) + "\n")
@@ -166,10 +159,9 @@ class Run:
             writer.writerow(row)
 
     def validate(self) -> dict[str, float]:
-        """Error rates of the averaged weights on the validation set, logged."""
+        """Scores of the averaged weights on the validation set, logged."""
         with averaged(self.model):
-            rates = error_rates(self.model, self.validation)
-        values = {name: rate.rate for name, rate in rates.items()}
+            values = self.kind.score()
         self.log("validation.csv", **values)
         draw_curve(self.folder)
         return values

@@ -1,0 +1,109 @@
+"""What training a recipe of each task needs: its batches, how to count what was seen, and what is measured on the way."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasrecipes import data
+from kerasrecipes.errors import KerasRecipesError
+from kerasrecipes.loading import build
+from kerasrecipes.registry import get_recipe
+from kerasrecipes.training.config import TrainConfig
+from kerasrecipes.training.evaluation import bits_per_character, error_rates
+
+
+class Speech:
+    """Recognisers: batches of audio; word and character error rates."""
+
+    amount = "audio_hours"
+
+    def __init__(self, config: TrainConfig, model: Any, cache: Path):
+        self.model = model
+        self.dataset = data.SpeechDataset(
+            data.load_specs(config.data), model.alphabet, model.output_length,
+            batch_seconds=config.batch_seconds, order=config.order, seed=config.seed, speeds=config.speeds,
+            augment=data.Augment(**config.augment) if config.augment else None, cache_dir=cache,
+        )  # fmt: skip
+        self.validation = (
+            data.load_specs(config.validation, speakers=config.validation_speakers) if config.validation else None
+        )
+
+    def seen(self, inputs: dict[str, np.ndarray]) -> float:
+        """Hours of audio in a batch."""
+        return float(np.sum(inputs["length"])) / self.model.sample_rate / 3600
+
+    def speed(self, amount: float, seconds: float) -> tuple[float, str]:
+        """Amount per second as a number and in words."""
+        times = 3600 * amount / seconds
+        return times, f"{times:.0f} x real time"
+
+    def names(self, batch: int) -> str:
+        """What a batch holds, for error messages."""
+        return ", ".join(u.id for u in self.dataset.batch_utterances(batch))
+
+    def sources(self) -> list[dict[str, Any]]:
+        """The sets and their sizes."""
+        return [{"name": n, "hours": round(h, 2)} for n, h in self.dataset.hours_by_source().items()]
+
+    def score(self) -> dict[str, float]:
+        """Of the model on the validation set."""
+        return {name: rate.rate for name, rate in error_rates(self.model, self.validation).items()}
+
+
+class Text:
+    """Language models: batches of lines; bits per character."""
+
+    amount = "million_characters"
+
+    def __init__(self, config: TrainConfig, model: Any, cache: Path):
+        self.model: Any = model
+        self.config, self.validation = config, data.load_texts(config.validation, config.validation_speakers)
+        self.dataset = data.TextDataset(
+            data.load_texts(config.data), model.alphabet, batch_symbols=config.batch_symbols,
+            order="sorted" if config.order == "sorted" else "random", seed=config.seed,
+        )  # fmt: skip
+
+    def seen(self, inputs: dict[str, np.ndarray]) -> float:
+        return float(np.sum(inputs["length"])) / 1e6
+
+    def speed(self, amount: float, seconds: float) -> tuple[float, str]:
+        return 1e6 * amount / seconds, f"{1e6 * amount / seconds:.0f} characters a second"
+
+    def names(self, batch: int) -> str:
+        return f"{len(self.dataset.batches[batch])} texts of batch {batch}"
+
+    def sources(self) -> list[dict[str, Any]]:
+        return [
+            {"name": Path(spec.partition(":")[2].partition("?")[0]).name, "characters": _count([spec])}
+            for spec in self.config.data
+        ]
+
+    def score(self) -> dict[str, float]:
+        return {name: value.rate for name, value in bits_per_character(self.model, self.validation).items()}
+
+
+def _count(specs: list[str]) -> int:
+    return sum(len(text) + 1 for text in data.load_texts(specs))
+
+
+KINDS = {"speech-recognition": Speech, "language-model": Text}
+
+
+def kind_of(recipe: str) -> Any:
+    """The kind of a recipe's task.
+
+    Raises:
+        KerasRecipesError: the task has none.
+    """
+    task = get_recipe(recipe).task
+    if task not in KINDS:
+        raise KerasRecipesError(
+            f"{recipe} cannot be trained by `kerasrecipes train`: its task is {task}; use model.fit"
+        )
+    return KINDS[task]
+
+
+def model_of(config: TrainConfig) -> Any:
+    """The model that a configuration trains, with random weights."""
+    return build(get_recipe(config.recipe), config.alphabet, config.config)
