@@ -71,6 +71,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--minutes", type=float, help="stop after so long")
     p.add_argument("--steps", type=int, help="optimiser steps in all")
     p.add_argument("--decay", type=int, help="steps at the end in which the learning rate falls to zero")
+    p.add_argument("--config", type=Path, help="a YAML file in place of the recipe's own configuration")
     p.add_argument("--peak", type=float, help="highest learning rate")
     p.add_argument("--precision", help="a Keras dtype policy, for instance mixed_bfloat16")
     p.add_argument("--start", help="weights to begin from: a .weights.h5 file, or 'released'")
@@ -253,7 +254,7 @@ def run_train(o: argparse.Namespace) -> None:
 
         start = str(store.locate(manifest.get(o.name)))
     settings = config.of_recipe(
-        o.name, data=tuple(o.data) if o.data else None, validation=tuple(o.validation) if o.validation else None,
+        o.name, o.config, data=tuple(o.data) if o.data else None, validation=tuple(o.validation) if o.validation else None,
         steps=o.steps, decay=o.decay, peak=o.peak, precision=o.precision, start=start, seed=o.seed,
     )  # fmt: skip
     if not settings.data:

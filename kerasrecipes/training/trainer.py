@@ -8,6 +8,7 @@ import platform
 import random
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from kerasrecipes.errors import DataError, KerasRecipesError
+from kerasrecipes.loading import assign
 from kerasrecipes.training import checkpoint
 from kerasrecipes.training.config import TrainConfig
 from kerasrecipes.training.curve import draw_curve
@@ -23,6 +25,7 @@ from kerasrecipes.training.kinds import kind_of, model_of
 from kerasrecipes.training.optimizer import GuardedAdamW
 
 LOG_STEPS = 20
+TRAINING_ONLY = ("dropout", "spec_augment")  # changes of a configuration that add no weights
 
 
 class Run:
@@ -52,7 +55,9 @@ class Run:
         optimizer.build(self.model.trainable_variables)
         self.model.compile(optimizer=optimizer, metrics=[])
         if config.start:
-            self.model.load_weights(config.start)
+            plain = model_of(replace(config, config={k: v for k, v in config.config.items() if k not in TRAINING_ONLY}))
+            assign(plain, Path(config.start))
+            self.model.set_weights(plain.get_weights())
             for average, variable in zip(
                 optimizer._model_variables_moving_average or [], self.model.trainable_variables, strict=True
             ):
