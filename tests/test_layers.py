@@ -176,3 +176,25 @@ def test_geometry_of_a_chain():
     assert (g.stride, g.span) == (640, 320 + 10 * 160 + 6 * 320)
     assert chain([g, TimeGeometry(None)]).span is None
     assert TimeGeometry(11, 2, 5, 5).output_length(100) == 50 and TimeGeometry(11, 2, 5, 5).output_length(101) == 51
+
+
+def test_band_limit_does_what_a_filter_does_to_the_spectrum():
+    from kerasrecipes.data.augment import band_limit
+
+    layer = layers.BandLimit(share=1.0, lowest=0.5, value=float(np.log(1e-2)), seed=2)
+    wave = np.random.default_rng(0).normal(size=(40, 4000)).astype("float32")
+    n = np.full(40, 4000, "int32")
+    spectrum = layers.LogSpectrogram()
+    x, frames = spectrum(wave, n)
+    y = keras.ops.convert_to_numpy(layer(x, frames, training=True)[0])
+    np.testing.assert_array_equal(layer(x, frames, training=False)[0], x)
+    lost = (y == np.float32(np.log(1e-2))).all(1)
+    edges = np.where(lost.any(1), lost.argmax(1), 161)  # the first bin that is lost
+    assert len(set(edges)) > 20 and edges.min() >= 80 and lost[:, 160].mean() > 0.9
+    for i in (0, 1, 2):
+        assert lost[i, edges[i] :].all() and (y[i, :, : edges[i]] == np.array(x)[i, :, : edges[i]]).all()
+        filtered = band_limit(wave[i], edges[i] * 50 - 550).astype("float32")
+        real = keras.ops.convert_to_numpy(spectrum(filtered[None], n[:1])[0])[0]
+        assert np.abs(real[1:-1, edges[i] + 1 :] - y[i, 1:-1, edges[i] + 1 :]).max() < 0.5
+    cut = layers.BandLimit(share=0.3, seed=1)(np.repeat(x, 10, 0), np.repeat(frames, 10), training=True)[0]
+    assert 0.2 < (np.array(cut)[:, 0, 160] == np.float32(-4.6)).mean() < 0.4

@@ -15,6 +15,7 @@ _WHERE = {
     "LinearFilterBank": "filterbank",
     "TrainingSetNormalization": "filterbank",
     "SpecAugment": "augment",
+    "BandLimit": "augment",
     "SequenceConv1D": "convolution",
     "SequenceConv2D": "convolution",
     "SequenceBatchNormalization": "normalization",

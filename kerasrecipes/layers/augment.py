@@ -1,4 +1,4 @@
-"""SpecAugment (arXiv 1904.08779): bands and spans of the spectrogram set to its mean, in training only."""
+"""Spectrograms made worse on purpose, in training only: SpecAugment (arXiv 1904.08779) and lost high frequencies."""
 
 import keras
 from keras import ops, random
@@ -52,6 +52,43 @@ class SpecAugment(SequenceLayer):
         widest = ops.minimum(ones * s["frame_width"], frames_valid * s["frame_share"])
         by_frame = self._kept(frames, batch, s["frame_masks"], widest, frames_valid)
         return x * ops.cast(by_bin[:, None, :], x.dtype) * ops.cast(by_frame[:, :, None], x.dtype)
+
+    def get_config(self):
+        return {**super().get_config(), **self.settings, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable("kerasrecipes")
+class BandLimit(SequenceLayer):
+    """Cut the top of some utterances' log spectra while training, as lossy codecs and telephones do; else the identity.
+
+    Stands before the normalisation, whose statistics then are those of a limited recording.
+
+    Args:
+        share: of the utterances that are cut.
+        lowest: share of the bins that is kept at least; the edge is uniform between it and 1.
+        value: what stands above the edge: the logarithm of the spectrogram's floor.
+        seed: of shares and edges.
+
+    Call: `x` (batch, frames, bins), `length` (batch,).
+    """
+
+    def __init__(self, share: float = 0.5, lowest: float = 0.4, value: float = -4.6, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        self.settings = {"share": share, "lowest": lowest, "value": value}
+        self.seed = seed
+        self.generator = random.SeedGenerator(seed)
+
+    def apply(self, x):
+        return x
+
+    def compute(self, x, length, training=None):
+        if not training:
+            return self.apply(x)
+        s, batch, bins = self.settings, ops.shape(x)[0], x.shape[2]
+        edge = random.uniform((batch, 1), s["lowest"], 1.0, seed=self.generator) * bins
+        cut = random.uniform((batch, 1), seed=self.generator) < s["share"]
+        lost = ops.logical_and(cut, ops.arange(bins, dtype="float32")[None] >= edge)  # (batch, bins)
+        return ops.where(lost[:, None], ops.cast(s["value"], x.dtype), x)
 
     def get_config(self):
         return {**super().get_config(), **self.settings, "seed": self.seed}

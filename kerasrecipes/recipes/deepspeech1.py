@@ -6,6 +6,8 @@
 Every non-linearity, the recurrent one too, is min(max(x, 0), 20). There are no gates, on purpose (section 2).
 """
 
+import math
+
 from kerasrecipes import layers
 from kerasrecipes._lazy import keras
 from kerasrecipes.registry import Recipe
@@ -31,6 +33,7 @@ def deepspeech1(
     batch_norm: bool = False,
     dropout: float = 0.05,
     spec_augment: dict | None = None,
+    band_limit: dict | None = None,
 ):
     """Build Deep Speech; the defaults are the net of 5 x 2048 with the features of section 5.2.
 
@@ -46,7 +49,8 @@ def deepspeech1(
         clip: limit of the rectifiers; recurrent_clip: of the recurrence.
         batch_norm: normalise what enters each layer behind the first (the paper, of 2014, does not).
         dropout: share of features dropped after each layer that is not recurrent (section 2.1: 5-10 %).
-        spec_augment: arguments of `layers.SpecAugment`, None for none (the paper has none).
+        spec_augment: arguments of `layers.SpecAugment`, band_limit: of `layers.BandLimit`, None for none (the paper has
+            none).
 
     Returns:
         A functional `keras.Model`: {"audio": (batch, samples) float32, "length": (batch,) int32} -> scores
@@ -63,9 +67,10 @@ def deepspeech1(
 
     whole = normalization == "utterance"
     x, n = (layers.PowerNormalization if whole else layers.Mask)(dtype=FLOAT32)(audio, n)
-    x, n = layers.LinearFilterBank(filters, window, hop, 1e-2 if whole else 2e-5, energy, dtype=FLOAT32)(
-        x, n
-    )  # (batch, frames, 160)
+    floor = 1e-2 if whole else 2e-5  # of speech with unit power, or with a power of about 2e-3
+    x, n = layers.LinearFilterBank(filters, window, hop, floor, energy, dtype=FLOAT32)(x, n)  # (batch, frames, 160)
+    if band_limit:
+        x, n = layers.BandLimit(value=math.log(floor), **band_limit, dtype=FLOAT32)(x, n)
     x, n = (layers.UtteranceNormalization if whole else layers.TrainingSetNormalization)(dtype=FLOAT32)(x, n)
     if spec_augment:
         x, n = layers.SpecAugment(**spec_augment, dtype=FLOAT32)(x, n)
@@ -90,7 +95,7 @@ def deepspeech1(
 PAPER = {
     "vocabulary": 29, "sample_rate": 16000, "window": 320, "hop": 160, "filters": 160, "energy": False,
     "normalization": "training_set", "context": 9, "stride": 2, "units": 2048, "shared_input": True, "clip": 20.0,
-    "recurrent_clip": 20.0, "batch_norm": False, "dropout": 0.05, "spec_augment": None,
+    "recurrent_clip": 20.0, "batch_norm": False, "dropout": 0.05, "spec_augment": None, "band_limit": None,
 }  # fmt: skip
 
 TINY = {"units": 8, "filters": 20, "context": 2}

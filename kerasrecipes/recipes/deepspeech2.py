@@ -6,6 +6,8 @@
 Every non-linearity is min(max(x, 0), 20). Batch normalisation takes its statistics over all valid frames of a batch.
 """
 
+import math
+
 from kerasrecipes import layers
 from kerasrecipes._lazy import keras
 from kerasrecipes.registry import Recipe
@@ -35,6 +37,7 @@ def deepspeech2(
     clip: float = 20.0,
     dropout: float = 0.0,
     spec_augment: dict | None = None,
+    band_limit: dict | None = None,
 ):
     """Build a Deep Speech 2 net; the defaults are the arXiv paper's best: 3 x 2-D convolution, 7 bidirectional RNN, 1 FC.
 
@@ -56,7 +59,8 @@ def deepspeech2(
         fc_units: hidden fully connected layers.
         clip: limit of the rectifiers.
         dropout: share of features dropped before each recurrent and fully connected layer (the paper has none).
-        spec_augment: arguments of `layers.SpecAugment`, None for none (the paper has none).
+        spec_augment: arguments of `layers.SpecAugment`, band_limit: of `layers.BandLimit`, None for none (the paper has
+            none).
 
     Returns:
         A functional `keras.Model`: {"audio": (batch, samples) float32, "length": (batch,) int32} -> scores
@@ -69,6 +73,8 @@ def deepspeech2(
     whole = normalization == "utterance"
     x, n = (layers.PowerNormalization if whole else layers.Mask)(dtype=FLOAT32)(audio, length)
     x, n = layers.LogSpectrogram(window, hop, floor, dtype=FLOAT32)(x, n)  # (batch, frames, 161)
+    if band_limit:
+        x, n = layers.BandLimit(value=math.log(floor), **band_limit, dtype=FLOAT32)(x, n)
     x, n = (layers.UtteranceNormalization if whole else layers.RunningNormalization)(dtype=FLOAT32)(x, n)
     if spec_augment:
         x, n = layers.SpecAugment(**spec_augment, dtype=FLOAT32)(x, n)
@@ -125,7 +131,7 @@ PAPER = {
     "conv": ((32, (41, 11), (2, 2)), (32, (21, 11), (2, 1)), (96, (21, 11), (2, 1))),
     "recurrent_layers": 7, "recurrent_units": 1760, "cell": "rnn", "cell_activation": "clipped_relu",
     "direction": "bidirectional", "merge": "sum", "shared_input": True, "batch_norm": "input_transform",
-    "lookahead": 0, "fc_units": (1760,), "clip": 20.0, "dropout": 0.0, "spec_augment": None,
+    "lookahead": 0, "fc_units": (1760,), "clip": 20.0, "dropout": 0.0, "spec_augment": None, "band_limit": None,
 }  # fmt: skip
 
 SMALL = PAPER | {

@@ -25,7 +25,7 @@ from kerasrecipes.training.kinds import kind_of, model_of
 from kerasrecipes.training.optimizer import GuardedAdamW
 
 LOG_STEPS = 20
-TRAINING_ONLY = ("dropout", "spec_augment")  # changes of a configuration that add no weights
+TRAINING_ONLY = ("dropout", "spec_augment", "band_limit")  # changes of a configuration that add no weights
 
 
 class Run:
