@@ -17,7 +17,7 @@ import pytest
 import kerasrecipes as kr
 from kerasrecipes.decoding import Alphabet, viterbi
 from kerasrecipes.decoding.viterbi import best_path, posteriors
-from kerasrecipes.errors import DataError, KerasRecipesError
+from kerasrecipes.errors import DataError, KerasRecipesError, WeightsCorrupt
 from kerasrecipes.losses import error_rate
 from kerasrecipes.losses.asg import asg_loss
 from kerasrecipes.losses.feasible import frames_needed
@@ -224,7 +224,8 @@ def test_transcripts_have_times_and_confidences():
     found = viterbi(np.eye(5)[path] * 20, np.zeros((5, 5)), a, frame_seconds=0.1, offset=1.0)
     assert found.text == "aab bbb" and found.confidence > 0.99 and found.duration == pytest.approx(2.1)
     assert [(round(w.start, 3), round(w.end, 3)) for w in found.words] == [(1.1, 1.5), (1.7, 2.0)]
-    assert [(round(c.start, 3), round(c.end, 3)) for c in found.characters[-4:-1]] == [(1.7, 1.8), (1.8, 1.9), (1.9, 2.0)]
+    found_times = [(round(c.start, 3), round(c.end, 3)) for c in found.characters if c.start >= 1.7]
+    assert found_times == [(1.7, 1.8), (1.8, 1.9), (1.9, 2.0), (2.0, 2.1)]  # b, its two repetitions, space
     # a doubtful letter has its share of all paths; forbidden transitions are kept out
     scores = np.zeros((1, 5))
     assert viterbi(scores, np.zeros((5, 5)), a).characters[0].confidence == pytest.approx(0.2)
@@ -276,11 +277,8 @@ def test_a_recogniser_trains_saves_and_transcribes(recipe, clips, tmp_path):
     model.save_weights(tmp_path / "m.weights.h5")
     for again in (kr.load(tmp_path / "m.keras"), kr.load(recipe, weights=tmp_path / "m.weights.h5")):
         np.testing.assert_array_equal(array(again.get_layer("transitions").transitions), array(layer.transitions))
-        assert again.alphabet == model.alphabet and again.transcribe(wave, sample_rate=16000).text == expected_text(model, wave)
-
-
-def expected_text(model, wave):
-    return model.transcribe(wave, sample_rate=16000).text
+        assert again.alphabet == model.alphabet
+        assert again.transcribe(wave, sample_rate=16000) == model.transcribe(wave, sample_rate=16000)
 
 
 def test_other_symbols_renew_scores_and_transitions(recipe, tmp_path):
@@ -308,13 +306,27 @@ def test_a_recipe_without_the_layer_is_told(recipe, monkeypatch):
         kr.load(recipe, weights=None)
 
 
-def test_the_trainer_takes_it(recipe, clips, tmp_path):
-    settings = {"recipe": recipe, "data": (f"librispeech:{clips}",), "steps": 6, "warmup": 1, "decay": 1, "batch_seconds": 5.0}
+def test_the_trainer_takes_it_and_begins_from_a_ctc_trunk(recipe, clips, tmp_path):
+    trunk = kr.load(recipe, weights=None, criterion="ctc")
+    assert trunk.alphabet == Alphabet() and trunk.output_shape[-1] == 29
+    trunk.save_weights(tmp_path / "ctc.weights.h5")
+    settings = {
+        "recipe": recipe, "data": (f"librispeech:{clips}",), "steps": 4, "warmup": 1, "decay": 1, "batch_seconds": 5.0,
+        "start": str(tmp_path / "ctc.weights.h5"), "start_config": {"criterion": "ctc"},
+    }  # fmt: skip
     run = Run(configs.from_dict(settings), tmp_path / "run")
-    first, _ = run.step()
-    state = run.train()
-    assert state["step"] == 6 and np.isfinite(first)
+    for old, new in zip(trunk.layers[:-2], run.model.layers[:-2], strict=True):
+        for a, b in zip(old.get_weights(), new.get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert run.train()["step"] == 4
     assert array(run.model.get_layer("transitions").transitions).any()
+    with pytest.raises(WeightsCorrupt, match="does not fit"):
+        Run(configs.from_dict(settings | {"start_config": None}), tmp_path / "other")
+
+
+def test_a_stream_is_refused_and_says_why(recipe):
+    with pytest.raises(KerasRecipesError, match="without a blank"):
+        kr.load(recipe, weights=None).stream()
 
 
 ELSEWHERE = """
@@ -365,7 +377,8 @@ def test_backends_agree_and_train(backend, some, clips, tmp_path):
     subprocess.run([sys.executable, "-c", ELSEWHERE, str(tmp_path), here, str(clips)], check=True, env=env, timeout=400)
     found = np.load(tmp_path / "found.npz")
     np.testing.assert_allclose(found["loss"], loss(labels, scores, lengths, transitions), rtol=1e-5)
-    for name, expected in zip(("by_scores", "by_transitions"), gradients(labels, scores, lengths, transitions, weights), strict=True):
+    slopes = gradients(labels, scores, lengths, transitions, weights)
+    for name, expected in zip(("by_scores", "by_transitions"), slopes, strict=True):
         np.testing.assert_allclose(found[name], expected, atol=1e-4)
     expected = array(error_rate.best_path(scores, transitions, lengths))
     for i, n in enumerate(lengths):

@@ -108,7 +108,8 @@ def _with_gradients(labels: Any, lengths: Any, scores: Any, transitions: Any) ->
     total = ops.sum(shares, axis=-1, keepdims=True)
     duration = inside * ops.softmax(alpha + beta - emission, axis=-1)  # frames of each label, expected
     spelt = ops.one_hot(labels - 1, letters)  # (batch, labels, letters); nothing for padding
-    by_scores = ops.transpose(inside * shares / total, (1, 0, 2)) - ops.matmul(ops.transpose(duration, (1, 0, 2)), spelt)
+    wanted = ops.matmul(ops.transpose(duration, (1, 0, 2)), spelt)
+    by_scores = ops.transpose(inside * shares / total, (1, 0, 2)) - wanted
     steps = ops.matmul(
         ops.transpose(forward[:-1], (1, 2, 0)), ops.transpose((inside * backward / total)[1:], (1, 0, 2))
     )

@@ -7,7 +7,7 @@ import numpy as np
 
 from kerasrecipes import data
 from kerasrecipes.errors import KerasRecipesError
-from kerasrecipes.loading import build
+from kerasrecipes.loading import assign, build, renew_head
 from kerasrecipes.registry import get_recipe
 from kerasrecipes.training.config import TrainConfig
 from kerasrecipes.training.evaluation import bits_per_character, error_rates
@@ -107,3 +107,18 @@ def kind_of(recipe: str) -> Any:
 def model_of(config: TrainConfig) -> Any:
     """The model that a configuration trains, with random weights."""
     return build(get_recipe(config.recipe), config.alphabet, config.config)
+
+
+def begin_from(config: TrainConfig, model: Any) -> None:
+    """Set the model's weights from `config.start`.
+
+    Raises:
+        WeightsCorrupt: the file belongs to another architecture.
+    """
+    path = Path(str(config.start))
+    if config.start_config is None:
+        assign(model, path)
+        return
+    earlier = build(get_recipe(config.recipe), config.alphabet, {**config.config, **config.start_config})
+    assign(earlier, path)
+    renew_head(earlier, model)

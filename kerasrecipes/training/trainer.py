@@ -19,7 +19,7 @@ from kerasrecipes.errors import DataError, KerasRecipesError
 from kerasrecipes.training import checkpoint
 from kerasrecipes.training.config import TrainConfig
 from kerasrecipes.training.curve import draw_curve
-from kerasrecipes.training.kinds import kind_of, model_of
+from kerasrecipes.training.kinds import begin_from, kind_of, model_of
 from kerasrecipes.training.optimizer import GuardedAdamW
 
 LOG_STEPS = 20
@@ -52,7 +52,7 @@ class Run:
         optimizer.build(self.model.trainable_variables)
         self.model.compile(optimizer=optimizer, metrics=[])
         if config.start:
-            self.model.load_weights(config.start)
+            begin_from(config, self.model)
             for average, variable in zip(
                 optimizer._model_variables_moving_average or [], self.model.trainable_variables, strict=True
             ):
