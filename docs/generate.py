@@ -45,11 +45,31 @@ def page(name: str) -> str:
         ]
         lines += [f"| {dataset} | {metric} | {value} |" for dataset, metric, value, _ in card.metric_rows(row)]
         lines += ["", "```sh", *sorted({command for *_, command in card.metric_rows(row)}), "```"]
+    if row and row.training.get("stages"):
+        lines += ["", "## Training, step by step", "", *stages(row)]
     lines += ["", "## Use", "", "```sh", *card.commands(name, bool(row)), "```"]
     lines += ["", "## Configuration", "", "| keyword | value |", "| --- | --- |"]
     lines += [f"| `{k}` | `{v}` |" for k, v in recipe.config.items()]
     lines += ["", f"::: {recipe.builder.replace(':', '.')}", ""]
     return "\n".join(lines)
+
+
+def stages(row: manifest.Weights) -> list[str]:
+    """A table of what was measured on the way, on the validation set that checkpoints are chosen on."""
+    lines = ["| run | changes | seen in it | validation |", "| --- | --- | --- | --- |"]
+    before: dict = {}
+    for number, stage in enumerate(row.training["stages"], 1):
+        amount = next(k for k in ("audio_hours", "million_characters") if k in stage)
+        config = stage["config"]
+        changes = ", ".join(f"{k}: {v}" for k, v in config.items() if before and before.get(k) != v) or "first"
+        before = config
+        for point in stage["validation"]:
+            scores = ", ".join(
+                f"{k} {v:.3f}" if k == "bpc" else f"{k} {100 * v:.1f} %" for k, v in point.items() if k != amount
+            )
+            lines.append(f"| {number} | {changes} | {point[amount]:.0f} {amount.replace('_', ' ')} | {scores} |")
+            changes = ""
+    return lines
 
 
 def benchmarks() -> str:

@@ -54,7 +54,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--data", type=Path, required=True)
     options.add_argument("--share", type=float, default=1.0, help="of the training digits")
-    options.add_argument("--epochs", type=int, default=4)
+    options.add_argument("--epochs", type=int, default=10)
     options.add_argument("--rate", type=float, default=5e-4)
     options.add_argument("--scratch", action="store_true", help="begin from random numbers")
     options.add_argument("--write", type=Path, help="add the figure to this JSON file")

@@ -71,6 +71,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--minutes", type=float, help="stop after so long")
     p.add_argument("--steps", type=int, help="optimiser steps in all")
     p.add_argument("--decay", type=int, help="steps at the end in which the learning rate falls to zero")
+    p.add_argument("--config", type=Path, help="a YAML file in place of the recipe's own configuration")
     p.add_argument("--peak", type=float, help="highest learning rate")
     p.add_argument("--precision", help="a Keras dtype policy, for instance mixed_bfloat16")
     p.add_argument("--start", help="weights to begin from: a .weights.h5 file, or 'released'")
@@ -79,6 +80,9 @@ def parser() -> argparse.ArgumentParser:
     p = verb("release", run_release, "turn a run into the recipe's weight file and manifest row")
     p.add_argument("name")
     p.add_argument("--run", dest="folder", type=Path, required=True, help="the run's folder")
+    p.add_argument(
+        "--after", type=Path, nargs="*", default=[], help="folders of the runs it started from, first to last"
+    )
     p.add_argument("--tag", required=True, help="name of the release, for instance 2026-11")
 
     verb("verify", run_verify, "check every manifest row against its file")
@@ -89,9 +93,14 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--repo", required=True, metavar="ORG/NAME")
     p.add_argument("--yes", action="store_true", help="really upload; without it, only say what would be done")
 
-    p = verb("data", run_data, "get to know a data set: hours, speakers, lengths, words, clips that look wrong")
-    p.add_argument("action", choices=("describe",))
-    p.add_argument("data", nargs="+", metavar="DATA", help="librispeech:FOLDER or manifest:TABLE?split=train")
+    p = verb("data", run_data, "get to know a data set, or have one spoken by a synthesiser")
+    p.add_argument("action", choices=("describe", "synthesise"))
+    p.add_argument("data", nargs="+", metavar="DATA", help="librispeech:FOLDER, manifest:TABLE?split=train; text:FILE")
+    p.add_argument("--out", type=Path, help="synthesise: the folder of the new set")
+    p.add_argument(
+        "--hours", type=float, default=1.0, help="synthesise: of speech in all; an earlier set is gone on with"
+    )
+    p.add_argument("--seed", type=int, default=0)
     p.add_argument("--against", action="append", default=[], help="count words that this set does not have")
     p.add_argument("--pictures", type=Path, help="draw them into this folder")
     return top
@@ -253,7 +262,7 @@ def run_train(o: argparse.Namespace) -> None:
 
         start = str(store.locate(manifest.get(o.name)))
     settings = config.of_recipe(
-        o.name, data=tuple(o.data) if o.data else None, validation=tuple(o.validation) if o.validation else None,
+        o.name, o.config, data=tuple(o.data) if o.data else None, validation=tuple(o.validation) if o.validation else None,
         steps=o.steps, decay=o.decay, peak=o.peak, precision=o.precision, start=start, seed=o.seed,
     )  # fmt: skip
     if not settings.data:
@@ -266,7 +275,7 @@ def run_train(o: argparse.Namespace) -> None:
 def run_release(o: argparse.Namespace) -> None:
     from kerasrecipes.training.release import release
 
-    print(release(o.name, o.folder, o.tag))
+    print(release(o.name, o.folder, o.tag, o.after))
 
 
 def run_verify(o: argparse.Namespace) -> int:
@@ -294,6 +303,14 @@ def run_publish(o: argparse.Namespace) -> None:
 
 
 def run_data(o: argparse.Namespace) -> None:
+    if o.action == "synthesise":
+        from kerasrecipes import data
+
+        if not o.out:
+            raise KerasRecipesError("Say where the set shall lie: --out FOLDER")
+        show = (lambda done: print(f"\r{done:.2f} h", end="", file=sys.stderr)) if sys.stderr.isatty() else None
+        print(data.synthesise(data.load_texts(o.data), o.out, o.hours, seed=o.seed, progress=show))
+        return
     from kerasrecipes import data
 
     against = data.load_specs(o.against) if o.against else None

@@ -23,6 +23,7 @@ from kerasrecipes.losses.asg import asg_loss
 from kerasrecipes.losses.feasible import frames_needed
 from kerasrecipes.metrics import edits
 from kerasrecipes.registry import catalogue
+from kerasrecipes.tasks.long_audio import long_scores
 from kerasrecipes.training import config as configs
 from kerasrecipes.training.trainer import Run
 
@@ -265,6 +266,8 @@ def test_a_recogniser_trains_saves_and_transcribes(recipe, clips, tmp_path):
     scores = model.scores({"audio": wave[None], "length": n})[0]
     expected = viterbi(scores, array(layer.transitions), model.alphabet).text
     assert expected and model.transcribe(wave, sample_rate=16000).text == expected
+    pieces = long_scores(model, wave, 1.0)
+    np.testing.assert_allclose(pieces, scores, atol=1e-4)
     # the metric is that of these texts' labels
     model.compile()
     labels = model.alphabet.encode(utterances[0].text)

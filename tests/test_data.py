@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -225,3 +226,34 @@ def test_fit_takes_batches_whose_first_two_share_a_size(clips, tmp_path):
     )
     model.fit(dataset, epochs=2, verbose=0)
     model.fit(data.from_pairs(paths, texts), validation_data=dataset, batch_seconds=0.6, verbose=0)
+
+
+FLITE = """#!/usr/bin/env python3
+import sys
+import numpy as np, soundfile
+text, out = sys.argv[sys.argv.index("-t") + 1], sys.argv[sys.argv.index("-o") + 1]
+if "bad" in text:
+    sys.exit("no such word")
+soundfile.write(out, 0.1 * np.sin(np.arange(3200 * len(text.split())) / 9), 16000)
+"""
+
+
+def test_synthetic_speech_is_a_set_that_goes_on(tmp_path):
+    program = tmp_path / "flite"
+    program.write_text(FLITE.replace("/usr/bin/env python3", sys.executable))
+    program.chmod(0o755)
+    texts = ["ONE TWO THREE FOUR FIVE SIX", "no", "seven eight nine ten"]
+    options = {"program": str(program), "words": (3, 4), "workers": 1}
+    table = data.synthesise(texts, tmp_path / "set", 4 / 3600, **options)
+    first = data.manifest(table)
+    assert sum(float(line.split("\t")[1]) for line in table.read_text().splitlines()[1:]) >= 4
+    assert {u.speaker for u in first} == {"flite-rms", "flite-slt", "flite-awb", "flite-kal16"}
+    for u in first:
+        assert 3 <= len(u.text.split()) <= 4 and any(u.text in t.lower() for t in texts)
+    data.synthesise(texts, tmp_path / "set", 6 / 3600, **options)
+    both = data.manifest(table)
+    assert len(both) > len(first) and [u.text for u in both][: len(first)] == [u.text for u in first]
+    with pytest.raises(DataError, match="no such word"):
+        data.synthesise(["bad bad bad"], tmp_path / "bad", 0.1, **options)
+    with pytest.raises(DataError, match="apt install flite"):
+        data.synthesise(texts, tmp_path / "x", 1, program="no-such-program")

@@ -18,6 +18,7 @@ _WHERE = {
     "to_tf_dataset": "tfdata",
     "tfio_usable": "tfdata",
     "describe": "description",
+    "synthesise": "synthesis",
 }
 
 __all__ = sorted(_WHERE)

@@ -12,6 +12,8 @@ _WHERE = {
     "LogSpectrogram": "features",
     "UtteranceNormalization": "features",
     "RunningNormalization": "running",
+    "LinearFilterBank": "filterbank",
+    "TrainingSetNormalization": "filterbank",
     "SpecAugment": "augment",
     "SequenceConv1D": "convolution",
     "SequenceConv2D": "convolution",

@@ -42,6 +42,9 @@ class PowerNormalization(SequenceLayer):
         x = zero_behind(x, length)
         return x / ops.sqrt(valid_mean(ops.square(x), length) + self.epsilon)
 
+    def over_whole(self, x):
+        return (x / np.sqrt(np.mean(np.square(x, dtype="float64")) + self.epsilon)).astype("float32")
+
     def get_config(self):
         return {**super().get_config(), "epsilon": self.epsilon}
 
@@ -74,12 +77,16 @@ class LogSpectrogram(SequenceLayer):
     def trailing_shape(self, shape):
         return (self.window // 2 + 1,)
 
-    def apply(self, x):
+    def power(self, x):
+        """|DFT|^2 of each windowed frame: (batch, frames, window // 2 + 1)."""
         spectrum = ops.conv(
             x[..., None], ops.convert_to_tensor(self.kernels, dtype=x.dtype), strides=self.hop, padding="valid"
         )
         real, imaginary = ops.split(spectrum, 2, axis=-1)
-        return ops.log(ops.square(real) + ops.square(imaginary) + self.floor)
+        return ops.square(real) + ops.square(imaginary)
+
+    def apply(self, x):
+        return ops.log(self.power(x) + self.floor)
 
     def get_config(self):
         return {**super().get_config(), "window": self.window, "hop": self.hop, "floor": self.floor}
@@ -107,6 +114,11 @@ class UtteranceNormalization(SequenceLayer):
     def compute(self, x, length, training=None):
         centred = zero_behind(x - valid_mean(x, length), length)
         return centred / ops.sqrt(valid_mean(ops.square(centred), length, (1, 2)) + self.epsilon)
+
+    def over_whole(self, x):
+        x = x - x.mean(axis=0, dtype="float64").astype("float32")
+        x /= np.sqrt(np.mean(np.square(x), dtype="float64") + self.epsilon)
+        return x
 
     def get_config(self):
         return {**super().get_config(), "epsilon": self.epsilon}

@@ -87,7 +87,8 @@ def zero_behind(x: Any, length: Any) -> Any:
 class SequenceLayer(keras.layers.Layer):
     """A layer on `(x, length)` that returns `(y, new length)`; subclasses set `geometry` and `apply`.
 
-    `advance` gives the same values piece by piece. Layers that see the whole utterance say so in `whole_utterance`.
+    `advance` gives the same values piece by piece. Layers that see the whole utterance say so in `whole_utterance` and
+    have `over_whole`: one utterance, (steps, ...) float32, in numpy and in little memory.
     """
 
     geometry = TimeGeometry()

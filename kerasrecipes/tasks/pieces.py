@@ -54,7 +54,12 @@ class Advance(keras.layers.Layer):
             dtype = "float32"
             shapes += own
             self.counts.append(len(own))
+        self.trailing = shape[2:]
         return shapes
+
+    def compute_output_spec(self, x: Any, position: Any, length: Any, states: list) -> tuple[Any, Any, list]:
+        y = keras.KerasTensor((None, None, *self.trailing), dtype="float32")
+        return y, keras.KerasTensor((None,), dtype="int32"), [keras.KerasTensor(s.shape, dtype=s.dtype) for s in states]
 
 
 class PieceGraph:

@@ -88,8 +88,10 @@ def read(path: str | Path) -> TrainConfig:
     return from_dict(yaml.safe_load(Path(path).read_text()), str(path))
 
 
-def of_recipe(name: str, **changes: Any) -> TrainConfig:
-    """The recipe's own configuration if it has one, else the defaults, with `changes` on top (None = unchanged)."""
-    path = CONFIGS / f"{name}.yaml"
+def of_recipe(name: str, file: str | Path | None = None, **changes: Any) -> TrainConfig:
+    """The configuration in `file`, or the recipe's own, or the defaults, with `changes` on top (None = unchanged)."""
+    path = Path(file) if file else CONFIGS / f"{name}.yaml"
+    if file and not path.is_file():
+        raise DataError(f"There is no training configuration {path}")
     config = read(path) if path.exists() else TrainConfig(recipe=name)
     return replace(config, **{k: v for k, v in changes.items() if v is not None})

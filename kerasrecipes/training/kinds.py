@@ -1,5 +1,6 @@
 """What training a recipe of each task needs: its batches, how to count what was seen, and what is measured on the way."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,8 @@ def _count(specs: list[str]) -> int:
     return sum(len(text) + 1 for text in data.load_texts(specs))
 
 
+TRAINING_ONLY = ("dropout", "spec_augment")  # changes of a configuration that add no weights
+
 KINDS = {"speech-recognition": Speech, "language-model": Text}
 
 
@@ -110,15 +113,14 @@ def model_of(config: TrainConfig) -> Any:
 
 
 def begin_from(config: TrainConfig, model: Any) -> None:
-    """Set the model's weights from `config.start`.
+    """Set the model's weights from `config.start`, a file of the recipe as it is used, without the run's own changes.
 
     Raises:
         WeightsCorrupt: the file belongs to another architecture.
     """
-    path = Path(str(config.start))
-    if config.start_config is None:
-        assign(model, path)
-        return
-    earlier = build(get_recipe(config.recipe), config.alphabet, {**config.config, **config.start_config})
-    assign(earlier, path)
-    renew_head(earlier, model)
+    plain = {k: v for k, v in config.config.items() if k not in TRAINING_ONLY}
+    saved = model_of(replace(config, config={**plain, **(config.start_config or {})}))
+    assign(saved, Path(str(config.start)))
+    if config.start_config:
+        saved = renew_head(saved, model_of(replace(config, config=plain)))
+    model.set_weights(saved.get_weights())

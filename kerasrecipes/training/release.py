@@ -1,8 +1,10 @@
 """From a run to a weight file and its manifest row, and from a measurement to that row."""
 
+import csv
 import datetime
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ LICENCES = {
     "common-voice": "CC0 1.0 (Mozilla Common Voice)",
     "arctic-kathleen": "CC0 1.0 (CMU Arctic prompts, Kathleen)",
     "ljspeech": "public domain (LJ Speech)",
+    "synthetic-flite": "as its text; voices of flite (CMU, free for any use)",
     "books.txt.xz": "public domain",
     "librispeech_train_clean_100_transcripts.tsv": "CC BY 4.0 (LibriSpeech, V. Panayotov et al., LibriVox readers)",
 }
@@ -52,11 +55,12 @@ def save_half(model: keras.Model, path: Path) -> None:
         half.unlink(missing_ok=True)
 
 
-def release(name: str, run: Path, tag: str) -> Path:
+def release(name: str, run: Path, tag: str, after: Sequence[Path] = ()) -> Path:
     """Write `weights/NAME.weights.h5` from a run's averaged weights, and its manifest row without metrics yet.
 
     Args:
         name: of the recipe. run: the run's folder. tag: of the release.
+        after: folders of the runs that led to the weights it started from, first to last.
 
     Returns:
         The row's path.
@@ -66,7 +70,7 @@ def release(name: str, run: Path, tag: str) -> Path:
     trained = model_of(config)
     trained.compile(optimizer=optimizer_of(config), metrics=[])
     trained.optimizer.build(trained.trainable_variables)
-    state = checkpoint.restore(run / "checkpoint.npz", trained)
+    checkpoint.restore(run / "checkpoint.npz", trained)
     model = model_of(replace(config, config={}))  # without the run's dropout and masks
     folder = manifest.weights_folder()
     folder.mkdir(exist_ok=True)
@@ -74,19 +78,36 @@ def release(name: str, run: Path, tag: str) -> Path:
     with averaged(trained):
         model.set_weights(trained.get_weights())
     save_half(model, path)
-    keep = {k: v for k, v in record["config"].items() if k not in ("data", "validation", "start")}
+    amount = kind_of(name).amount
+    stages = [stage(folder, amount) for folder in (*after, run)]
+    totals = {k: round(sum(s[k] for s in stages), 2) for k in ("steps", "passes", amount, "wall_hours")}
     row = manifest.Weights(
         recipe=name, tag=tag, file=path.name, size=path.stat().st_size, sha256=store.sha256(path), bundled=True,
         licence="; ".join(sorted({LICENCES.get(d["name"], "see data") for d in record["data"]})),
-        data=tuple({**d, "licence": LICENCES.get(d["name"], "see source"), "synthetic": False} for d in record["data"]),
+        data=tuple({**d, "licence": LICENCES.get(d["name"], "see source"), "synthetic": "synthetic" in d["name"]} for d in record["data"]),
         training={
-            "config": keep, "seed": config.seed, "steps": state["step"], "passes": state["epoch"],
-            kind_of(name).amount: round(state[kind_of(name).amount], 1), "wall_hours": round(state["wall_hours"], 2),
-            "hardware": record["hardware"], "commit": record["commit"], "backend": record["backend"],
+            **totals, "seed": config.seed, "hardware": record["hardware"], "commit": record["commit"],
+            "backend": record["backend"], "config": stages[-1]["config"], "stages": stages,
         },
         metrics=(), keras=keras.__version__, model={"alphabet": model.alphabet.get_config()},
     )  # fmt: skip
     return manifest.write(row)
+
+
+def stage(run: Path, amount: str) -> dict[str, Any]:
+    """What a run did: its configuration, how much it saw, and its scores on the way."""
+    record = json.loads((run / "run.json").read_text())
+    state, scores = record["state"], []
+    if (run / "validation.csv").is_file():
+        with open(run / "validation.csv", newline="") as file:
+            scores = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+    hidden = ("step", "epoch", "batch", "wall_hours")
+    return {
+        "config": {k: v for k, v in record["config"].items() if k not in ("data", "validation", "start")},
+        "steps": state["step"], "passes": state["epoch"], amount: round(state[amount], 1),
+        "wall_hours": round(state["wall_hours"], 2),
+        "validation": [{k: round(v, 4) for k, v in row.items() if k not in hidden} for row in scores],
+    }  # fmt: skip
 
 
 def record_metrics(name: str, dataset: str, rates: dict[str, Any], command: str, decoder: str = "greedy") -> None:
