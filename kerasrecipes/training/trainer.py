@@ -168,12 +168,12 @@ class Run:
 
 
 def optimizer_of(config: TrainConfig) -> GuardedAdamW:
-    """The run's optimiser; biases and normalisation are not decayed."""
+    """The run's optimiser; biases, normalisation and transitions are not decayed."""
     optimizer = GuardedAdamW(
         config.peak, weight_decay=config.weight_decay, limit=config.clipnorm,
         use_ema=config.average > 0, ema_momentum=config.average or 0.99,
     )  # fmt: skip
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "transitions"])
     return optimizer
 
 
