@@ -39,6 +39,7 @@ docs: $(VENV)/.docs
 
 bench: $(VENV)/.test
 	$(BIN)/python benchmarks/transcribe.py
+	$(BIN)/python benchmarks/criteria.py
 
 # tensorflow-io's last release needs TensorFlow 2.16: an environment of its own
 test-tfio:

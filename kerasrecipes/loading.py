@@ -14,7 +14,7 @@ TASKS = {
     "language-model": ("kerasrecipes.tasks.language:LanguageModel", "generate"),
 }
 
-HEAD = "logits"  # every recipe's layer of scores
+HEAD = ("logits", "transitions")  # every recipe's layer of scores; ASG's transitions between the symbols
 
 
 def load(
@@ -45,7 +45,7 @@ def load(
     model = build(recipe, trained if path or alphabet is None else alphabet, config)
     if path:
         assign(model, path)
-        if alphabet is not None and not same_symbols(alphabet, trained):
+        if alphabet is not None and not same_symbols(alphabet, model.alphabet):
             model = renew_head(model, build(recipe, alphabet, config))
     if compile:
         model.compile()
@@ -75,17 +75,25 @@ def build(recipe: Any, alphabet: Any, config: dict) -> Any:
     return getattr(importlib.import_module(module), name)(recipe.name, alphabet=alphabet, config=config)
 
 
-def same_symbols(first: Any, second: Any) -> bool:
+def same_symbols(given: Any, trained: Any) -> bool:
+    """Whether a model with the alphabet `trained` already has what `load(alphabet=given)` asks for.
+
+    Blank or repetition symbols are the criterion's affair: only another number of repetition symbols is another head.
+    """
     from kerasrecipes.decoding.alphabet import Alphabet
 
-    return Alphabet.of(first) == Alphabet.of(second)
+    given, trained = Alphabet.of(given), Alphabet.of(trained)
+    return (given.symbols, given.separator) == (trained.symbols, trained.separator) and (
+        given.repetitions is None or trained.repetitions in (None, given.repetitions)
+    )
 
 
 def renew_head(model: Any, other: Any) -> Any:
     """`other` with the weights of `model`, except where symbols are written (scores) or read (a language model's input)."""
     for source, target in zip(model.layers, other.layers, strict=True):
-        reads = any(v.shape != w.shape for v, w in zip(source.weights, target.weights, strict=True))
-        if source.name != HEAD and not reads and not isinstance(source, keras.layers.Embedding):
+        if source.name in HEAD or target.name in HEAD or isinstance(source, keras.layers.Embedding):
+            continue
+        if all(v.shape == w.shape for v, w in zip(source.weights, target.weights, strict=True)):
             target.set_weights(source.get_weights())
     return other
 

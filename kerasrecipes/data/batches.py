@@ -20,7 +20,7 @@ from kerasrecipes.losses.feasible import frames_needed
 class SpeechDataset(keras.utils.PyDataset):
     """Batches `({"audio": (batch, samples) float32, "length": (batch,) int32}, labels (batch, labels) int32)`.
 
-    Audio and labels are padded with zeros; label 0 is the blank. A batch depends only on seed, pass and its number, so
+    Audio and labels are padded with zeros; label 0 is the blank, or nothing. A batch depends only on seed, pass and its number, so
     a run resumed in the middle of a pass sees what it would have seen.
 
     Args:

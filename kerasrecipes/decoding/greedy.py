@@ -30,36 +30,56 @@ def greedy(
         >>> greedy(np.eye(4)[[1, 1, 0, 1, 3]] * 9, Alphabet("abc")).text
         'aac'
     """
-    if np.ndim(logits) != 2 or np.shape(logits)[1] != alphabet.size:
-        raise ValueError(f"scores of shape {np.shape(logits)}; {alphabet} needs (frames, {alphabet.size})")
-    frames = len(logits)
+    frames = check(logits, alphabet)
     duration = offset + frames * frame_seconds if duration is None else duration
     if frames == 0:
         return Transcript("", duration=duration)
     best = np.argmax(logits, axis=1)
     top = logits[np.arange(frames), best].astype("float64")
-    if not np.isfinite(top).all():
+    posterior = 1 / np.exp(logits - top[:, None]).sum(axis=1)
+    return transcript(best, posterior, alphabet, frame_seconds, offset, duration)
+
+
+def check(scores: np.ndarray, alphabet: Alphabet) -> int:
+    """The number of frames of scores that a text can be read from; raises what `greedy` does."""
+    if np.ndim(scores) != 2 or np.shape(scores)[1] != alphabet.size:
+        raise ValueError(f"scores of shape {np.shape(scores)}; {alphabet} needs (frames, {alphabet.size})")
+    broken = np.sum(~np.isfinite(np.max(scores, axis=1))) if len(scores) else 0
+    if broken:
         raise KerasRecipesError(
-            f"{np.sum(~np.isfinite(top))} of {frames} frames have no finite score: check the model's weights (and its "
+            f"{broken} of {len(scores)} frames have no finite score: check the model's weights (and its "
             "precision) before trusting any transcript of it"
         )
-    posterior = 1 / np.exp(logits - top[:, None]).sum(axis=1)
-    begins = np.flatnonzero(np.concatenate([[True], best[1:] != best[:-1]]))
-    ends = np.append(begins[1:], frames)
+    return len(scores)
+
+
+def transcript(
+    path: np.ndarray, posterior: np.ndarray, alphabet: Alphabet, frame_seconds: float, offset: float, duration: float
+) -> Transcript:
+    """What a path through the frames says.
+
+    Args:
+        path: (frames,) columns of the scores, at least one frame. posterior: (frames,) the model's trust in each.
+        alphabet, frame_seconds, offset, duration: as in `greedy`.
+    """
+    begins = np.flatnonzero(np.concatenate([[True], path[1:] != path[:-1]]))
+    ends = np.append(begins[1:], len(path))
     surest = np.maximum.reduceat(posterior, begins)
     seconds = lambda frame: min(offset + float(frame) * frame_seconds, duration)  # noqa: E731
-    characters = tuple(
-        Character(alphabet.symbols[best[b] - 1], seconds(b), seconds(e), float(p))
-        for b, e, p in zip(begins, ends, surest, strict=True)
-        if best[b]
-    )
-    words = tuple(_words(characters, alphabet.separator))
+    characters = []
+    for b, e, p, letters in zip(begins, ends, surest, alphabet.spell(path[begins] + alphabet.first), strict=True):
+        share = (e - b) / max(len(letters), 1)  # the letters of one repetition symbol divide its frames
+        characters += [
+            Character(letter, seconds(b + i * share), seconds(b + (i + 1) * share), float(p))
+            for i, letter in enumerate(letters)
+        ]
+    words = tuple(_words(tuple(characters), alphabet.separator))
     return Transcript(
         text=alphabet.separator.join(w.text for w in words) if alphabet.separator else " ".join(w.text for w in words),
         words=words,
         confidence=_mean([c.confidence for c in characters]),
         duration=duration,
-        characters=characters,
+        characters=tuple(characters),
     )
 
 

@@ -23,6 +23,7 @@ _WHERE = {
     "RowConvolution": "row_convolution",
     "ClippedReLU": "activations",
     "Mask": "sequence",
+    "Transitions": "transitions",
     "TimeGeometry": "sequence",
 }
 

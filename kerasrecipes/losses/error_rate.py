@@ -5,12 +5,11 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasrecipes.losses.recursion import scan
+
 
 def greedy_edit_distance(labels: Any, logits: Any, lengths: Any) -> Any:
-    """Edits between each transcript and the best path's collapsed labels.
-
-    One row of the edit-distance table per frame: a frame that is blank or repeats its predecessor leaves the row as it
-    is. Within a row, `new[j] = min over k <= j of (candidate[k] + j - k)` is a running minimum.
+    """Edits between each transcript and the collapsed labels of the best symbols (CTC).
 
     Args:
         labels: (batch, labels), padded behind with 0. logits: (batch, frames, symbols). lengths: (batch,) frames.
@@ -18,8 +17,22 @@ def greedy_edit_distance(labels: Any, logits: Any, lengths: Any) -> Any:
     Returns:
         (batch,) float32 numbers of edits.
     """
-    labels = ops.cast(labels, "int32")
-    symbols = ops.cast(ops.argmax(logits, axis=-1), "int32")
+    return path_edit_distance(labels, ops.argmax(logits, axis=-1), lengths)
+
+
+def path_edit_distance(labels: Any, symbols: Any, lengths: Any) -> Any:
+    """Edits between each transcript and its path with repeats merged and zeros dropped.
+
+    One row of the edit-distance table per frame: a frame that is blank or repeats its predecessor leaves the row as it
+    is. Within a row, `new[j] = min over k <= j of (candidate[k] + j - k)` is a running minimum.
+
+    Args:
+        labels: (batch, labels), padded behind with 0. symbols: (batch, frames) numbers. lengths: (batch,) frames.
+
+    Returns:
+        (batch,) float32 numbers of edits.
+    """
+    labels, symbols = ops.cast(labels, "int32"), ops.cast(symbols, "int32")
     before = ops.pad(symbols[:, :-1], ((0, 0), (1, 0)))
     inside = ops.arange(ops.shape(symbols)[1])[None, :] < ops.cast(lengths, "int32")[:, None]
     emits = ops.logical_and(ops.logical_and(symbols != 0, symbols != before), inside)
@@ -35,6 +48,40 @@ def greedy_edit_distance(labels: Any, logits: Any, lengths: Any) -> Any:
     row = ops.fori_loop(0, ops.shape(symbols)[1], step, start)
     last = ops.sum(ops.cast(labels != 0, "int32"), axis=1)
     return ops.take_along_axis(row, last[:, None], axis=1)[:, 0]
+
+
+def best_path(scores: Any, transitions: Any, lengths: Any) -> Any:
+    """Columns of the path whose scores and transitions sum to the most (Viterbi), for the graph; see `decoding.viterbi`.
+
+    Args:
+        scores: (batch, frames, letters). transitions: (letters, letters) from row to column. lengths: (batch,) frames.
+
+    Returns:
+        (batch, frames) int32; behind an item's length without meaning.
+    """
+    scores = ops.transpose(ops.stop_gradient(ops.cast(scores, "float32")), (1, 0, 2))  # (frames, batch, letters)
+    transitions = ops.stop_gradient(ops.cast(transitions, "float32"))
+    inside = ops.cast(
+        ops.arange(ops.shape(scores)[0])[:, None] < ops.cast(lengths, "int32")[None, :], "float32"
+    )[..., None]  # fmt: skip
+    into = ops.transpose(transitions)[None]  # (1, later letter, earlier letter)
+
+    def forward(carried, x):
+        best = carried[0]
+        # behind the end a path stands still at no cost
+        return [x[1] * (x[0] + ops.max(best[:, None] + into, axis=-1)) + (1 - x[1]) * best]
+
+    (best,) = scan(forward, [scores[0]], [scores, inside])
+    last = ops.one_hot(ops.argmax(best[-1], axis=-1), ops.shape(scores)[2])
+
+    def back(carried, x):  # x: the sums of the frame, and whether the frame behind it is inside
+        ways = x[0] + ops.matmul(carried[0], into[0])
+        found = ops.one_hot(ops.argmax(ways, axis=-1), ops.shape(ways)[1])
+        return [x[1] * found + (1 - x[1]) * carried[0]]
+
+    behind = ops.concatenate([inside[1:], ops.zeros_like(inside[:1])], axis=0)
+    (path,) = scan(back, [last], [ops.flip(best, axis=0), ops.flip(behind, axis=0)])
+    return ops.transpose(ops.cast(ops.argmax(ops.flip(path, axis=0), axis=-1), "int32"))
 
 
 def running_minimum(x: Any) -> Any:

@@ -1,10 +1,12 @@
-"""Which transcripts CTC can align at all."""
+"""Which transcripts CTC and ASG can align at all."""
 
 import numpy as np
 
 
 def frames_needed(labels: np.ndarray) -> int:
     """Fewest frames that can carry the label sequence (1-D integers): its length plus a blank per adjacent repeat.
+
+    ASG's labels have no adjacent repeats (see `Alphabet`): as many frames as labels.
 
     With fewer frames every alignment has probability zero: TensorFlow then returns a finite number, JAX one near 1e5,
     torch infinity, so such utterances are never trained on.

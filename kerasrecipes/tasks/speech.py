@@ -1,4 +1,4 @@
-"""Speech recognition: a network over waveforms, its alphabet, CTC, and the verb `transcribe`."""
+"""Speech recognition: a network over waveforms, its alphabet and criterion, and the verb `transcribe`."""
 
 import os
 from typing import Any
@@ -6,23 +6,23 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasrecipes.decoding.alphabet import Alphabet
 from kerasrecipes.layers.sequence import SequenceLayer, chain, output_length
-from kerasrecipes.losses.ctc import ctc_loss
-from kerasrecipes.losses.error_rate import greedy_edit_distance
 from kerasrecipes.registry import get_recipe
+from kerasrecipes.tasks.criteria import criterion_of, fitting
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
 class SpeechRecognizer(keras.Model):
-    """A recogniser: {"audio": (batch, samples), "length": (batch,)} -> scores (batch, frames, symbols), symbol 0 the blank.
+    """A recogniser: {"audio": (batch, samples), "length": (batch,)} -> scores (batch, frames, symbols).
 
-    `transcribe` takes files and arrays; `fit` takes a `kerasrecipes.data` set and scores it with CTC over true lengths;
-    `save` writes a `.keras` file that opens in a fresh process after `import kerasrecipes`.
+    `transcribe` takes files and arrays; `fit` takes a `kerasrecipes.data` set and scores it with the recipe's criterion,
+    CTC (symbol 0 is the blank) or ASG (no blank, repetition symbols last), over true lengths; `save` writes a `.keras`
+    file that opens in a fresh process after `import kerasrecipes`.
 
     Args:
         recipe: name of a registered recipe.
-        alphabet: what the symbols mean: an `Alphabet`, a string of characters, or None for English (28 and the blank).
+        alphabet: what the symbols mean: an `Alphabet`, a string of characters, or None for English (28 symbols); with a
+            blank or repetition symbols as the criterion needs it.
         config: changes to the recipe's configuration.
 
     Example:
@@ -32,11 +32,13 @@ class SpeechRecognizer(keras.Model):
 
     def __init__(self, recipe: str, alphabet: Any = None, config: dict | None = None, **kwargs: Any):
         self_recipe = get_recipe(recipe)
-        alphabet = Alphabet.of(alphabet)
+        criterion = criterion_of({**self_recipe.config, **(config or {})})
+        alphabet = fitting(alphabet, criterion.repetitions)
         config = {**(config or {}), "vocabulary": alphabet.size}
         network = self_recipe.build(**config)
         super().__init__(inputs=network.input, outputs=network.output, **{"name": recipe, **kwargs})
         self.recipe, self.alphabet, self.changes = self_recipe, alphabet, config
+        self.criterion = criterion(network)
         self.sample_rate = {**self_recipe.config, **config}["sample_rate"]
         self.chained = [o for o in network.operations if not isinstance(o, keras.layers.InputLayer)]
         self.geometries = [layer.geometry for layer in sequence_layers(network)]
@@ -63,7 +65,8 @@ class SpeechRecognizer(keras.Model):
     # ------------------------------------------------------------------ training
 
     def compile(self, optimizer: Any = None, loss: Any = None, metrics: Any = None, **kwargs: Any) -> None:
-        """As Keras's; without arguments AdamW (1e-3, gradients clipped to norm 5), CTC and the greedy character error rate."""
+        """As Keras's; without arguments AdamW (1e-3, gradients clipped to norm 5), the recipe's criterion and the
+        character error rate of best paths."""
         if optimizer is None:
             optimizer = keras.optimizers.AdamW(1e-3, weight_decay=1e-4, global_clipnorm=5.0)
         self.own_loss, self.own_metrics = loss is None, metrics is None
@@ -71,21 +74,22 @@ class SpeechRecognizer(keras.Model):
         super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """CTC in nats per character: the sum over the batch divided by its number of labels."""
+        """The criterion in nats per label: the sum over the batch divided by its number of labels."""
+        frames, labels = self.output_length(x["length"]), keras.ops.maximum(label_count(y), 1.0)
+        if self.own_metrics:  # here, for on JAX `compute_metrics` sees no weights, and ASG's best path needs them
+            edits = keras.ops.sum(self.criterion.edits(y, y_pred, frames))
+            self.error_rate.update_state(edits / labels, sample_weight=labels)
         if not self.own_loss:
             return super().compute_loss(x, y, y_pred, sample_weight, training)
-        losses = ctc_loss(y, y_pred, self.output_length(x["length"]))
+        losses = self.criterion.losses(y, y_pred, frames)
         if sample_weight is not None:
             losses = losses * keras.ops.cast(sample_weight, "float32")
-        return keras.ops.sum(losses) / keras.ops.maximum(label_count(y), 1.0)
+        return keras.ops.sum(losses) / labels
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        """Adds `cer`, edits of the greedy transcript per character of the batch, to what Keras reports."""
+        """Adds `cer`, edits of the best path's transcript per label of the batch, to what Keras reports."""
         if not self.own_metrics:
             return super().compute_metrics(x, y, y_pred, sample_weight)
-        edits = keras.ops.sum(greedy_edit_distance(y, y_pred, self.output_length(x["length"])))
-        labels = keras.ops.maximum(label_count(y), 1.0)
-        self.error_rate.update_state(edits / labels, sample_weight=labels)
         return self.get_metrics_result()
 
     def fit(self, x=None, y=None, *args: Any, batch_seconds: float = 60.0, **kwargs: Any):
@@ -172,5 +176,5 @@ def sequence_layers(network: keras.Model) -> list[SequenceLayer]:
 
 
 def label_count(labels: Any) -> Any:
-    """Labels of a padded batch (0 is the blank), as a float."""
+    """Labels of a padded batch (0 is padding), as a float."""
     return keras.ops.cast(keras.ops.sum(keras.ops.cast(labels != 0, "int32")), "float32")

@@ -41,7 +41,7 @@ class Stream:
         chunk_seconds: audio that is scored at once; what is less waits.
 
     Raises:
-        KerasRecipesError: the model sees whole utterances.
+        KerasRecipesError: the model sees whole utterances, as a best path with transitions (ASG) also does.
 
     Example:
         >>> stream = kerasrecipes.load("deepspeech2_streaming_small").stream(sample_rate=16000)
@@ -50,6 +50,11 @@ class Stream:
     """
 
     def __init__(self, model: Any, sample_rate: int = 16000, chunk_seconds: float = CHUNK_SECONDS):
+        if model.alphabet.repetitions is not None:
+            raise KerasRecipesError(
+                f"{model.name} cannot stream: without a blank the best path of all frames is known at the end only. "
+                "Take a CTC recipe tagged 'streaming' (kerasrecipes list)"
+            )
         try:
             graph = sample_graph(model)
         except NotImplementedError as error:

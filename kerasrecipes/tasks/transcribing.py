@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from kerasrecipes import audio as sound
-from kerasrecipes.decoding.greedy import greedy
 from kerasrecipes.errors import AudioError
 from kerasrecipes.results import Transcript
 
@@ -23,7 +22,7 @@ def transcribe(
     """`model.transcribe` (see there).
 
     Args:
-        model: has `scores`, `alphabet`, `stride`, `receptive_field`, `sample_rate`.
+        model: has `scores`, `alphabet`, `criterion`, `stride`, `receptive_field`, `sample_rate`.
         source: one input, or a list or folder of them.
         sample_rate: Hz of arrays.
         batch_seconds: padded audio scored at once.
@@ -113,4 +112,5 @@ def decode(model: Any, logits: np.ndarray, wave: np.ndarray) -> Transcript:
     duration = len(wave) / model.sample_rate
     if not wave.any():
         return Transcript("", duration=duration)
-    return greedy(logits, model.alphabet, frame_seconds=model.stride / model.sample_rate, duration=duration)
+    seconds = model.stride / model.sample_rate
+    return model.criterion.decode(logits, model.alphabet, frame_seconds=seconds, duration=duration)

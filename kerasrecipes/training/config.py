@@ -27,7 +27,8 @@ class TrainConfig:
         speeds: playing speeds, one drawn per utterance and pass. augment: keyword arguments of `data.Augment`.
         weight_decay, clipnorm, average: of AdamW; `average` is the momentum of the averaged weights that are released.
         precision: a Keras dtype policy.
-        start: a weights file to begin from, or None.
+        start: a weights file to begin from, or None. start_config: changes to `config` for the network in that file,
+            where its scores are others ({criterion: ctc} before ASG): all but the layers of scores is taken over.
         checkpoint_minutes, validate_minutes: how often.
     """
 
@@ -52,6 +53,7 @@ class TrainConfig:
     average: float = 0.999
     precision: str = "float32"
     start: str | None = None
+    start_config: dict[str, Any] | None = None
     checkpoint_minutes: float = 5.0
     validate_minutes: float = 20.0
 

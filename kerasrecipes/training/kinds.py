@@ -1,5 +1,6 @@
 """What training a recipe of each task needs: its batches, how to count what was seen, and what is measured on the way."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from kerasrecipes import data
 from kerasrecipes.errors import KerasRecipesError
-from kerasrecipes.loading import build
+from kerasrecipes.loading import assign, build, renew_head
 from kerasrecipes.registry import get_recipe
 from kerasrecipes.training.config import TrainConfig
 from kerasrecipes.training.evaluation import bits_per_character, error_rates
@@ -87,6 +88,8 @@ def _count(specs: list[str]) -> int:
     return sum(len(text) + 1 for text in data.load_texts(specs))
 
 
+TRAINING_ONLY = ("dropout", "spec_augment", "band_limit")  # changes of a configuration that add no weights
+
 KINDS = {"speech-recognition": Speech, "language-model": Text}
 
 
@@ -107,3 +110,17 @@ def kind_of(recipe: str) -> Any:
 def model_of(config: TrainConfig) -> Any:
     """The model that a configuration trains, with random weights."""
     return build(get_recipe(config.recipe), config.alphabet, config.config)
+
+
+def begin_from(config: TrainConfig, model: Any) -> None:
+    """Set the model's weights from `config.start`, a file of the recipe as it is used, without the run's own changes.
+
+    Raises:
+        WeightsCorrupt: the file belongs to another architecture.
+    """
+    plain = {k: v for k, v in config.config.items() if k not in TRAINING_ONLY}
+    saved = model_of(replace(config, config={**plain, **(config.start_config or {})}))
+    assign(saved, Path(str(config.start)))
+    if config.start_config:
+        saved = renew_head(saved, model_of(replace(config, config=plain)))
+    model.set_weights(saved.get_weights())

@@ -8,7 +8,6 @@ import platform
 import random
 import subprocess
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +16,13 @@ import numpy as np
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from kerasrecipes.errors import DataError, KerasRecipesError
-from kerasrecipes.loading import assign
 from kerasrecipes.training import checkpoint
 from kerasrecipes.training.config import TrainConfig
 from kerasrecipes.training.curve import draw_curve
-from kerasrecipes.training.kinds import kind_of, model_of
+from kerasrecipes.training.kinds import begin_from, kind_of, model_of
 from kerasrecipes.training.optimizer import GuardedAdamW
 
 LOG_STEPS = 20
-TRAINING_ONLY = ("dropout", "spec_augment", "band_limit")  # changes of a configuration that add no weights
 
 
 class Run:
@@ -55,9 +52,7 @@ class Run:
         optimizer.build(self.model.trainable_variables)
         self.model.compile(optimizer=optimizer, metrics=[])
         if config.start:
-            plain = model_of(replace(config, config={k: v for k, v in config.config.items() if k not in TRAINING_ONLY}))
-            assign(plain, Path(config.start))
-            self.model.set_weights(plain.get_weights())
+            begin_from(config, self.model)
             for average, variable in zip(
                 optimizer._model_variables_moving_average or [], self.model.trainable_variables, strict=True
             ):
@@ -173,12 +168,12 @@ class Run:
 
 
 def optimizer_of(config: TrainConfig) -> GuardedAdamW:
-    """The run's optimiser; biases and normalisation are not decayed."""
+    """The run's optimiser; biases, normalisation and transitions are not decayed."""
     optimizer = GuardedAdamW(
         config.peak, weight_decay=config.weight_decay, limit=config.clipnorm,
         use_ema=config.average > 0, ema_momentum=config.average or 0.99,
     )  # fmt: skip
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "transitions"])
     return optimizer
 
 
