@@ -105,7 +105,8 @@ def numpy_recurrence(layer, x):
     """Step by step in float64: one utterance (steps, features), one direction."""
     kernel, bias = (np.asarray(v[0], "float64") for v in (layer.kernels, layer.biases))
     cell = layer.loops[0].cell
-    u, c = np.asarray(cell.recurrent_kernel, "float64"), np.asarray(cell.recurrent_bias, "float64")
+    u = np.asarray(cell.recurrent_kernel, "float64")
+    c = np.asarray(cell.recurrent_bias, "float64") if cell.bias else 0.0
     units, act = layer.units, np.tanh if layer.limit is None else (lambda v: np.clip(v, 0, layer.limit))
     h, out = np.zeros(units), []
     for row in x:
@@ -128,6 +129,22 @@ def test_recurrence_is_its_formula(cell, limit):
     np.testing.assert_allclose(
         keras.ops.convert_to_numpy(y)[0], numpy_recurrence(layer, x[0].astype("float64")), atol=2e-5
     )
+
+
+def test_our_lstm_is_keras_lstm():
+    x = batch(5)
+    theirs = keras.layers.LSTM(4, return_sequences=True)
+    theirs(x)
+    ours = layers.Recurrent(4, "lstm", None, direction="forward", batch_norm=False)
+    ours(x, np.array([37] * 3))
+    np.testing.assert_array_equal(ours.biases[0], theirs.get_weights()[2])  # ones for the forget gates
+    kernel, recurrent, bias = (np.random.default_rng(3).normal(size=w.shape) * 0.5 for w in theirs.get_weights())
+    theirs.set_weights([kernel, recurrent, bias])
+    ours.kernels[0].assign(kernel)
+    ours.biases[0].assign(bias)
+    ours.loops[0].cell.recurrent_kernel.assign(recurrent)
+    expected = keras.ops.convert_to_numpy(theirs(x))
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(ours(x, np.array([37] * 3))[0]), expected, atol=1e-5)
 
 
 def test_both_directions_are_the_sum_of_one_and_the_reversed_one():

@@ -34,7 +34,7 @@ def test_it_recognises_more_than_it_misses(model, clips):
     references = [model.alphabet.normalise(u.text) for u in utterances]
     rate = kr.metrics.character_errors(references, [t.text for t in found]).rate
     shuffled = kr.metrics.character_errors(references[1:] + references[:1], [t.text for t in found]).rate
-    assert rate < 0.6 and rate < shuffled - 0.15
+    assert rate < 0.45 and rate < shuffled - 0.3
     for t in found:
         assert t.text == " ".join(w.text for w in t.words) and 0 < t.confidence <= 1 and not t.calibrated
         times = [v for w in t.words for v in (w.start, w.end)]
