@@ -31,7 +31,7 @@ def synthesise(
 
     Args:
         texts: to draw from; longer ones are cut to a random run of words.
-        folder: gets `clips/*.ogg` (Opus, 16 kHz) and `manifest.tsv`, which `manifest:FOLDER/manifest.tsv` reads.
+        folder: gets `clips/*.flac` (16 kHz) and `manifest.tsv`, which `manifest:FOLDER/manifest.tsv` reads.
         hours: of speech in all. voices: of flite. seed: of texts, voices, pitch (+-15 %) and pace (+-20 %).
         words: fewest and most in a clip. program: flite's name or path. workers: at once; default: cores.
         progress: called with the hours so far.
@@ -61,7 +61,7 @@ def synthesise(
         start = int(rng.integers(len(text) - count + 1))
         said = " ".join(text[start : start + count]).lower()
         voice = voices[number % len(voices)]
-        path, raw = folder / "clips" / f"{number:06}.ogg", folder / "clips" / f"{number:06}.wav"
+        path, raw = folder / "clips" / f"{number:06}.flac", folder / "clips" / f"{number:06}.wav"
         settings = {
             "duration_stretch": rng.uniform(0.8, 1.2),
             "int_f0_target_mean": PITCH.get(voice, 120) * rng.uniform(0.85, 1.15),
@@ -75,7 +75,7 @@ def synthesise(
         wave = read_audio(raw)
         raw.unlink()
         partial = path.with_suffix(".partial")
-        soundfile.write(partial, wave, SAMPLE_RATE, format="OGG", subtype="OPUS")
+        soundfile.write(partial, wave, SAMPLE_RATE, format="FLAC")
         os.replace(partial, path)
         values = (f"clips/{path.name}", f"{len(wave) / SAMPLE_RATE:.3f}", f"flite-{voice}", "train", said)
         return dict(zip(COLUMNS, values, strict=True))
