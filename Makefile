@@ -24,7 +24,7 @@ $(VENV)/.docs: $(BIN)/kerasrecipes
 	touch $@
 
 lint: $(VENV)/.test
-	$(BIN)/ruff check kerasrecipes tests docs benchmarks examples build_hook.py
+	$(BIN)/ruff check kerasrecipes tests docs benchmarks examples tools build_hook.py
 	$(BIN)/mypy
 
 test: lint

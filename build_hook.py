@@ -12,8 +12,9 @@ class BundledWeights(BuildHookInterface):
         if version == "editable":  # a checkout reads both folders where they lie
             return
         include = build_data["force_include"]
-        for path in sorted((root / "weights_manifest").glob("*.json")):
-            include[str(path)] = f"kerasrecipes/_weights_manifest/{path.name}"
+        for path in sorted((root / "weights_manifest").rglob("*.json")):
+            name = path.relative_to(root / "weights_manifest").as_posix()
+            include[str(path)] = f"kerasrecipes/_weights_manifest/{name}"
             row = json.loads(path.read_text())
             if row.get("bundled"):
                 include[str(root / "weights" / row["file"])] = f"kerasrecipes/_weights/{row['file']}"

@@ -1,4 +1,5 @@
-"""The record of released weights: one JSON row per recipe in `weights_manifest/`, checked against its schema."""
+"""The record of released files: one JSON row per recipe in `weights_manifest/`, one per word language model in its
+folder `language_models/`; all checked against one schema."""
 
 import functools
 import json
@@ -37,8 +38,9 @@ class Weights:
         licence: of the weights.
         data: [{name, hours, licence, synthetic}]. training: config, seed, steps, hours, hardware, commit.
         metrics: [{dataset, split, metric, value, low, high, decoder, command, date}].
-        keras: version that wrote the file.
+        keras: version that wrote the file; None for a language model of words, which is no network.
         hub: {"repo", "revision"} or None. model: what the network needs beside its recipe: {"alphabet": ...}.
+        decoder: settings of the beam search that were best on a tuning set: {"lm_weight": ..., "word_score": ...}.
     """
 
     recipe: str
@@ -51,9 +53,10 @@ class Weights:
     data: tuple[Mapping[str, Any], ...]
     training: Mapping[str, Any]
     metrics: tuple[Mapping[str, Any], ...]
-    keras: str
+    keras: str | None
     hub: Mapping[str, str] | None = None
     model: Mapping[str, Any] = field(default_factory=dict)
+    decoder: Mapping[str, Any] = field(default_factory=dict)
 
 
 @functools.cache
@@ -115,19 +118,30 @@ def read(path: Path) -> Weights:
 
 
 def paths() -> list[Path]:
-    """The files of all rows."""
-    return sorted(p for p in folder().glob("*.json") if p.name != "schema.json")
+    """The files of all rows: of recipes, then of language models."""
+    recipes = (p for p in folder().glob("*.json") if p.name != "schema.json")
+    return [*sorted(recipes), *sorted(folder().glob("language_models/*.json"))]
 
 
 @functools.cache
 def rows() -> dict[str, Weights]:
-    """All rows by recipe.
+    """The rows of recipes, by name.
 
     Raises:
         KerasRecipesError: one breaks the schema, or does not bear its recipe's name.
     """
+    return _rows(folder())
+
+
+@functools.cache
+def language_models() -> dict[str, Weights]:
+    """The rows of language models of words (n-grams, read by KenLM), by name; raises what `rows` does."""
+    return _rows(folder() / "language_models")
+
+
+def _rows(place: Path) -> dict[str, Weights]:
     found = {}
-    for path in paths():
+    for path in (p for p in paths() if p.parent == place):
         row = read(path)
         if row.recipe != path.stem:
             raise KerasRecipesError(f"{path} is the row of {row.recipe}: rename it to {row.recipe}.json")
@@ -163,9 +177,11 @@ def to_json(row: Weights) -> str:
 def write(row: Weights, path: Path | None = None) -> Path:
     """Write a row under its recipe's name; the old one stays until the new one is whole."""
     text = to_json(row)
-    path = path or folder() / f"{row.recipe}.json"
+    path = path or folder() / ("" if row.keras else "language_models") / f"{row.recipe}.json"
+    path.parent.mkdir(exist_ok=True)
     partial = path.with_suffix(".json.partial")
     partial.write_text(text, "utf-8")
     partial.replace(path)
     rows.cache_clear()
+    language_models.cache_clear()
     return path

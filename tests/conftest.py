@@ -19,6 +19,14 @@ def clips() -> Path:
 
 
 @pytest.fixture(scope="session")
+def pretrained():
+    """The bundled recogniser; not to be trained or changed."""
+    import kerasrecipes as kr
+
+    return kr.load("deepspeech2_small")
+
+
+@pytest.fixture(scope="session")
 def big_data() -> Path:
     """The folder of full data sets; tests that want it are skipped where it is missing."""
     if not (DATA / "LibriSpeech").is_dir():
@@ -42,8 +50,10 @@ def place(tmp_path, monkeypatch):
     for name in ("KERASRECIPES_OFFLINE", "HF_HUB_OFFLINE", "HF_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     manifest.rows.cache_clear()
+    manifest.language_models.cache_clear()
     yield tmp_path
     manifest.rows.cache_clear()
+    manifest.language_models.cache_clear()
 
 
 @pytest.fixture

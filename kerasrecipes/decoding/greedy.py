@@ -40,6 +40,12 @@ def greedy(
     return transcript(best, posterior, alphabet, frame_seconds, offset, duration)
 
 
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """(frames, symbols) log probabilities of scores, float64."""
+    shifted = logits - np.max(logits, axis=1, keepdims=True).astype("float64") if len(logits) else np.asarray(logits)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+
 def check(scores: np.ndarray, alphabet: Alphabet) -> int:
     """The number of frames of scores that a text can be read from; raises what `greedy` does."""
     if np.ndim(scores) != 2 or np.shape(scores)[1] != alphabet.size:

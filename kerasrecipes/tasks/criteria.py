@@ -40,6 +40,9 @@ class CTC:
         """The best path's text; `times` as in `decoding.greedy`."""
         return greedy(scores, alphabet, **times)
 
+    def transitions(self) -> None:
+        """None: there are none."""
+
 
 class ASG:
     """No blank; letters' scores and the learned transitions of the network's `Transitions` layer.
@@ -67,7 +70,11 @@ class ASG:
 
     def decode(self, scores: np.ndarray, alphabet: Alphabet, **times: Any) -> Transcript:
         """The best path's text; `times` as in `decoding.greedy`."""
-        return viterbi(scores, keras.ops.convert_to_numpy(self.layer.transitions), alphabet, **times)
+        return viterbi(scores, self.transitions(), alphabet, **times)
+
+    def transitions(self) -> np.ndarray:
+        """(letters, letters) from row to column."""
+        return keras.ops.convert_to_numpy(self.layer.transitions)
 
 
 CRITERIA: dict[str, type[CTC] | type[ASG]] = {"ctc": CTC, "asg": ASG}

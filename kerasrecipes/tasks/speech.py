@@ -142,7 +142,9 @@ class SpeechRecognizer(keras.Model):
         Args:
             audio: a path, bytes, a file object, or an array with `sample_rate`; or a list or folder of them.
             sample_rate: Hz of arrays.
-            options: see `kerasrecipes.tasks.transcribing.transcribe`.
+            options: `decoder="greedy"` or `"beam"`, `language_model`, `hotwords` and more: the arguments of
+                `kerasrecipes.decoding.Decoding`; `batch_seconds`, `long_seconds`, `progress`: of
+                `kerasrecipes.tasks.transcribing.transcribe`.
 
         Returns:
             A `Transcript`; for a list or folder a list in order, where a bad file's place holds its `AudioError`.
@@ -153,6 +155,12 @@ class SpeechRecognizer(keras.Model):
         from kerasrecipes.tasks.transcribing import transcribe
 
         return transcribe(self, audio, sample_rate, **options)
+
+    def align(self, audio: Any, text: str, sample_rate: int | None = None, **options: Any):
+        """Times of a known text's words, as `kerasrecipes.tasks.aligning.align` describes: an `Alignment`."""
+        from kerasrecipes.tasks.aligning import align
+
+        return align(self, audio, text, sample_rate, **options)
 
     def stream(self, sample_rate: int = 16000, **options: Any):
         """Begin a `kerasrecipes.tasks.stream.Stream`: text while the audio still comes; for forward-only recipes."""

@@ -1,12 +1,13 @@
 """From files to transcripts: read, batch by length, score, decode; long recordings in pieces that give the same scores."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kerasrecipes import audio as sound
+from kerasrecipes.decoding.decoder import Decoding, decoder_of
 from kerasrecipes.errors import AudioError
 from kerasrecipes.results import Transcript
 
@@ -17,7 +18,7 @@ BATCH_SECONDS = 60.0
 
 def transcribe(
     model: Any, source: Any, sample_rate: int | None = None, *, batch_seconds: float = BATCH_SECONDS,
-    long_seconds: float = LONG_SECONDS, progress: Any = None,
+    long_seconds: float = LONG_SECONDS, progress: Any = None, **decoding: Any,
 ) -> Any:  # fmt: skip
     """`model.transcribe` (see there).
 
@@ -28,24 +29,33 @@ def transcribe(
         batch_seconds: padded audio scored at once.
         long_seconds: recordings above this are scored in pieces (see `kerasrecipes.tasks.long_audio`).
         progress: called with (items done, items in all) after every batch.
+        decoding: `decoder`, `language_model` and more: the arguments of `kerasrecipes.decoding.Decoding`.
     """
+    read = reader(model, Decoding(**decoding))
     if not is_many(source):
-        return finish(model, sound.read_audio(source, sample_rate=sample_rate), long_seconds)
+        wave = sound.read_audio(source, sample_rate=sample_rate)
+        return read(scores_of(model, wave, long_seconds), wave)
     items = sound.expand(source)
     results: list[Transcript | AudioError | None] = [None] * len(items)
-    done = 0
+    for done, (index, found, wave) in enumerate(
+        scored(model, items, results, sample_rate, batch_seconds=batch_seconds, long_seconds=long_seconds), 1
+    ):
+        results[index] = read(found, wave)
+        if progress:
+            progress(done + sum(isinstance(r, AudioError) for r in results), len(items))
+    return results
+
+
+def scored(
+    model: Any, items: Sequence[Any], results: list, sample_rate: int | None = None, *,
+    batch_seconds: float = BATCH_SECONDS, long_seconds: float = LONG_SECONDS,
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:  # fmt: skip
+    """(place, scores, wave) of every input that can be read, similar lengths together; errors go to their place in `results`."""
     for batch in batches(items, sample_rate, batch_seconds, results, model.sample_rate):
         waves = [wave for _, wave in batch]
-        if len(waves) == 1 and len(waves[0]) > long_seconds * model.sample_rate:
-            found = [finish(model, waves[0], long_seconds)]
-        else:
-            found = [decode(model, s, w) for s, w in zip(scores(model, waves), waves, strict=True)]
-        for (index, _), result in zip(batch, found, strict=True):
-            results[index] = result
-        done += len(batch)
-        if progress:
-            progress(done, len(items))
-    return results
+        found = scores(model, waves) if len(waves) > 1 else [scores_of(model, waves[0], long_seconds)]
+        for (index, wave), frames in zip(batch, found, strict=True):
+            yield index, frames, wave
 
 
 def is_many(source: Any) -> bool:
@@ -98,19 +108,24 @@ def scores(model: Any, waves: Sequence[np.ndarray]) -> list[np.ndarray]:
     return [s[: model.output_length(int(n))] for s, n in zip(out, lengths, strict=True)]
 
 
-def finish(model: Any, wave: np.ndarray, long_seconds: float) -> Transcript:
-    """The transcript of one wave, in one piece or many."""
+def scores_of(model: Any, wave: np.ndarray, long_seconds: float = LONG_SECONDS) -> np.ndarray:
+    """Scores (frames, symbols) of one wave, in one piece or many."""
     if len(wave) > long_seconds * model.sample_rate:
         from kerasrecipes.tasks.long_audio import long_scores
 
-        return decode(model, long_scores(model, wave), wave)
-    return decode(model, scores(model, [wave])[0], wave)
+        return long_scores(model, wave)
+    return scores(model, [wave])[0]
 
 
-def decode(model: Any, logits: np.ndarray, wave: np.ndarray) -> Transcript:
-    """Scores (frames, symbols) to a transcript; digital silence has no text, whatever a network makes of it."""
-    duration = len(wave) / model.sample_rate
-    if not wave.any():
-        return Transcript("", duration=duration)
+def reader(model: Any, settings: Decoding) -> Callable[[np.ndarray, np.ndarray], Transcript]:
+    """`read(scores, wave) -> Transcript`; digital silence has no text, whatever a network makes of it."""
+    decode = decoder_of(model, settings)
     seconds = model.stride / model.sample_rate
-    return model.criterion.decode(logits, model.alphabet, frame_seconds=seconds, duration=duration)
+
+    def read(found: np.ndarray, wave: np.ndarray) -> Transcript:
+        duration = len(wave) / model.sample_rate
+        if not wave.any():
+            return Transcript("", duration=duration)
+        return decode(found, frame_seconds=seconds, duration=duration)
+
+    return read

@@ -111,9 +111,9 @@ def stage(run: Path, amount: str) -> dict[str, Any]:
 
 
 def record_metrics(name: str, dataset: str, rates: dict[str, Any], command: str, decoder: str = "greedy") -> None:
-    """Put measured error rates into the manifest row in place of earlier ones of that data set."""
+    """Put measured error rates into the manifest row in place of earlier ones of that data set and decoder."""
     row = manifest.get(name)
-    kept = [m for m in row.metrics if m["dataset"] != dataset]
+    kept = [m for m in row.metrics if (m["dataset"], m["decoder"]) != (dataset, decoder)]
     date = datetime.date.today().isoformat()
     new = [
         {

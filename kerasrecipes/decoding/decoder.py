@@ -1,0 +1,155 @@
+"""One interface to all ways from scores to text: `transcribe(..., decoder="beam", language_model=...)` of every recogniser."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+
+from kerasrecipes import manifest
+from kerasrecipes.decoding.alphabet import Alphabet
+from kerasrecipes.decoding.beam import prefix_beam_search
+from kerasrecipes.decoding.greedy import check, log_softmax, transcript
+from kerasrecipes.decoding.lattice import best_states, ctc_lattice
+from kerasrecipes.errors import KerasRecipesError
+from kerasrecipes.results import Transcript
+
+DECODERS = ("greedy", "beam")
+HOTWORD = 5.0  # nats that a hotword gets where none are said: what one letter that is hard to hear costs
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How scores become text.
+
+    Args:
+        decoder: "greedy", the best path; "beam", the best text, with a language model or without. Default: "beam" where
+            `language_model` is given, else "greedy".
+        language_model: of words: a bundled one's name ("librispeech_small") or the path of an ARPA or KenLM file.
+        beam_size: texts followed at once.
+        lm_weight: of the language model's log probability beside the recogniser's; word_score: nats for every word.
+            Default: the best on a tuning set, from the recipe's manifest row.
+        n_best: readings to return: the best, and `n_best - 1` in its `alternatives`.
+        hotwords: words that are expected: a list, or a mapping to nats (default 5) that each gets more. With a language
+            model only. Words that it does not know are added.
+        token_beam: symbols tried at every frame. threshold: nats below the best within which a text is followed. Both with a
+            language model.
+
+    Raises:
+        KerasRecipesError: a combination that makes no sense; says which.
+    """
+
+    decoder: str | None = None
+    language_model: str | None = None
+    beam_size: int = 50
+    lm_weight: float | None = None
+    word_score: float | None = None
+    n_best: int = 1
+    hotwords: Mapping[str, float] | Sequence[str] = ()
+    token_beam: int = 12
+    threshold: float = 20.0
+
+    def __post_init__(self):
+        object.__setattr__(self, "decoder", self.decoder or ("beam" if self.language_model else "greedy"))
+        if not isinstance(self.hotwords, Mapping):
+            if isinstance(self.hotwords, str):
+                raise KerasRecipesError(f"hotwords is a list of words, or a mapping to nats: [{self.hotwords!r}]")
+            object.__setattr__(self, "hotwords", dict.fromkeys(self.hotwords, HOTWORD))
+        if self.decoder not in DECODERS:
+            raise KerasRecipesError(f"There is no decoder {self.decoder!r}; there are {', '.join(DECODERS)}")
+        for name in ("beam_size", "n_best", "token_beam"):
+            if getattr(self, name) < 1:
+                raise KerasRecipesError(f"{name} must be at least 1, is {getattr(self, name)}")
+        if self.n_best > self.beam_size:
+            raise KerasRecipesError(f"n_best {self.n_best} needs a beam_size of at least that, is {self.beam_size}")
+        if self.decoder == "greedy" and (self.language_model or self.n_best > 1 or self.hotwords):
+            raise KerasRecipesError('language_model, n_best and hotwords need decoder="beam"')
+        if not self.language_model:
+            for name in ("lm_weight", "word_score", "hotwords"):
+                if getattr(self, name):
+                    raise KerasRecipesError(f'{name} needs a language_model, for instance "librispeech_small"')
+
+    @property
+    def name(self) -> str:
+        """For tables: "greedy", "beam 50", "beam 50 + librispeech_small"."""
+        if self.decoder == "greedy":
+            return "greedy"
+        return f"beam {self.beam_size}" + (f" + {self.language_model}" if self.language_model else "")
+
+    def filled(self, recipe: str) -> "Decoding":
+        """With the weights that a recipe's manifest row names where none are given."""
+        row = manifest.rows().get(recipe)
+        tuned = {"lm_weight": 0.5, "word_score": 0.5} | dict(row.decoder if row else {})
+        names = [n for n in ("lm_weight", "word_score") if getattr(self, n) is None]
+        return replace(self, **{n: tuned[n] for n in names}) if self.language_model else self
+
+    @property
+    def key(self) -> tuple:
+        """Equal for settings that need one decoder."""
+        return tuple(sorted((k, repr(v)) for k, v in asdict(self).items() if k != "n_best"))
+
+
+def decoding_of(options: dict[str, Any]) -> Decoding:
+    """The settings among a verb's options, which are taken out of them."""
+    return Decoding(**{f.name: options.pop(f.name) for f in fields(Decoding) if f.name in options})
+
+
+def decoder_of(model: Any, settings: Decoding) -> Callable[..., Transcript]:
+    """`decode(scores, frame_seconds=..., offset=..., duration=...) -> Transcript` for a recogniser's scores.
+
+    Raises:
+        KerasRecipesError, DataError: as `Decoding` and `LexiconDecoder` do, and for a beam without a language model where
+            the criterion has transitions.
+    """
+    if settings.decoder == "greedy":
+        return lambda scores, **times: model.criterion.decode(scores, model.alphabet, **times)
+    transitions = model.criterion.transitions()
+    if settings.language_model:
+        from kerasrecipes.decoding.language_model import find
+        from kerasrecipes.decoding.lexicon import LexiconDecoder
+
+        settings = settings.filled(model.recipe.name)
+        held = model.__dict__.setdefault("_decoders", {})
+        if settings.key not in held:
+            held.clear()  # a lexicon takes a hundred megabytes: only the last one is kept
+            held[settings.key] = LexiconDecoder(
+                find(settings.language_model), model.alphabet, transitions, beam_size=settings.beam_size,
+                token_beam=settings.token_beam, threshold=settings.threshold, lm_weight=settings.lm_weight,
+                word_score=settings.word_score, hotwords=dict(settings.hotwords),
+            )  # fmt: skip
+        lexicon = held[settings.key]
+        return lambda scores, **times: lexicon(scores, settings.n_best, **times)
+    if transitions is not None:
+        raise KerasRecipesError(
+            f"{model.name} has transitions instead of a blank: its best path is exact (greedy); a beam search needs a "
+            'language_model, for instance "librispeech_small"'
+        )
+    return lambda scores, **times: beam(scores, model.alphabet, settings.beam_size, settings.n_best, **times)
+
+
+def beam(
+    logits: np.ndarray, alphabet: Alphabet, beam_size: int = 50, n_best: int = 1, *, frame_seconds: float = 0.0,
+    offset: float = 0.0, duration: float | None = None,
+) -> Transcript:  # fmt: skip
+    """The likeliest text without a language model; times are those of its best alignment.
+
+    Args:
+        logits, alphabet, frame_seconds, offset, duration: as in `decoding.greedy`.
+        beam_size, n_best: of `prefix_beam_search`.
+
+    Returns:
+        The best, with the others in `alternatives`.
+    """
+    frames = check(logits, alphabet)
+    duration = offset + frames * frame_seconds if duration is None else duration
+    if frames == 0:
+        return Transcript("", duration=duration)
+    log_p = log_softmax(logits)
+    readings = []
+    for hypothesis in prefix_beam_search(log_p, beam_size, n_best):
+        lattice = ctc_lattice(np.array(hypothesis.numbers, "int64"))
+        path = lattice.columns[best_states(log_p, lattice)]
+        trust = np.exp(log_p[np.arange(frames), path])
+        readings.append(transcript(path, trust, alphabet, frame_seconds, offset, duration))
+    first, *others = readings
+    return replace(first, alternatives=tuple(others))

@@ -1,0 +1,186 @@
+"""Beam search over the words of a language model: flashlight's lexicon decoder with KenLM scores.
+
+What is sought (Deep Speech, arXiv 1412.5567, section 2.2): log p(text | audio) + lm_weight log p(text) + word_score words.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasrecipes.decoding import language_model
+from kerasrecipes.decoding.alphabet import Alphabet
+from kerasrecipes.decoding.greedy import check, log_softmax, transcript
+from kerasrecipes.errors import DataError, KerasRecipesError
+from kerasrecipes.results import Transcript
+
+NATS = float(np.log(10))  # KenLM counts in powers of ten
+CERTAIN = -30.0  # log probability of what the closing frame forbids
+
+
+class LexiconDecoder:
+    """Built once per model and settings, which takes about a second; then called per utterance.
+
+    Args:
+        path: of the language model. alphabet: of the scores' symbols, with a space.
+        transitions: (symbols, symbols) from row to column for ASG; None for CTC.
+        beam_size: hypotheses kept after every frame. token_beam: symbols tried at every frame.
+        threshold: nats below the best within which a hypothesis is followed.
+        lm_weight: of the language model's log probability, in nats per nat. word_score: nats for every word.
+        hotwords: word -> nats that it gets more; words that the model does not know are added with its <unk>'s probability.
+
+    Raises:
+        KerasRecipesError: flashlight-text or kenlm is missing; the alphabet has no space.
+        DataError: a hotword has characters outside the alphabet; no word of the model fits into the alphabet.
+    """
+
+    def __init__(
+        self, path: Path, alphabet: Alphabet, transitions: np.ndarray | None = None, *, beam_size: int = 50,
+        token_beam: int = 12, threshold: float = 20.0, lm_weight: float = 0.8, word_score: float = 0.5,
+        hotwords: dict[str, float] | None = None,
+    ):  # fmt: skip
+        if " " not in alphabet.symbols:
+            raise KerasRecipesError(f"A language model of words needs an alphabet with a space; {alphabet} has none")
+        parts = flashlight()
+        self.alphabet, self.lm_weight = alphabet, lm_weight
+        self.space = int(alphabet.encode(" ", normalise=False, surround=False)[0]) - alphabet.first
+        boosts = {w: b for phrase, b in (hotwords or {}).items() for w in spell_hotword(phrase, alphabet)}
+        vocabulary, spellings = lexicon(path, alphabet, tuple(sorted(boosts)))
+        dictionary = parts.dictionary(vocabulary)
+        model = parts.KenLM(str(path), dictionary)
+        if boosts:
+            numbers = {dictionary.get_index(w): b / NATS / max(lm_weight, 1e-6) for w, b in boosts.items()}
+            model = parts.boosted(model, numbers)
+        trie = parts.Trie(alphabet.size, self.space)
+        start = model.start(False)
+        for number, spelling in enumerate(spellings):
+            trie.insert(spelling, number, model.score(start, number)[1])
+        trie.smear(parts.SmearingMode.MAX)
+        ctc = transitions is None
+        options = parts.LexiconDecoderOptions(
+            beam_size=beam_size, beam_size_token=min(token_beam, alphabet.size), beam_threshold=threshold,
+            lm_weight=lm_weight * NATS, word_score=word_score, unk_score=-np.inf, sil_score=0.0, log_add=False,
+            criterion_type=parts.CriterionType.CTC if ctc else parts.CriterionType.ASG,
+        )  # fmt: skip
+        # flashlight reads transitions as to * symbols + from
+        moves = [] if ctc else np.asarray(transitions, "float32").T.ravel().tolist()
+        blank = 0 if ctc else -1
+        self._decoder = parts.LexiconDecoder(options, trie, model, self.space, blank, -1, moves, False)
+        self._held = (trie, model, dictionary)  # the decoder holds no reference of its own
+        self._ctc = ctc
+
+    def __call__(self, logits: np.ndarray, n_best: int = 1, **times: Any) -> Transcript:
+        """The best reading of one utterance, with `n_best - 1` more in `alternatives`.
+
+        Args:
+            logits: (frames, symbols). times: `frame_seconds`, `offset`, `duration` as in `decoding.greedy`.
+        """
+        frames = check(logits, self.alphabet)
+        if frames == 0:
+            return Transcript("", duration=times.get("duration") or 0.0)
+        probable = log_softmax(logits)
+        # words end at a space: one more frame, all space, closes the last word without a cost that others escape
+        closing = np.full((1, self.alphabet.size), CERTAIN)
+        closing[0, self.space] = 0.0
+        emissions = np.ascontiguousarray(np.concatenate([probable if self._ctc else logits, closing]), "float32")
+        found = self._decoder.decode(emissions.ctypes.data, len(emissions), self.alphabet.size)
+        readings: dict[str, Transcript] = {}
+        for result in found:
+            path = np.array(result.tokens[1 : frames + 1])
+            path[path < 0] = 0
+            trust = np.exp(probable[np.arange(frames), path])
+            reading = spoken(path, trust, self.alphabet, **times)
+            readings.setdefault(reading.text, reading)
+            if len(readings) == n_best:
+                break
+        first, *others = list(readings.values()) or [Transcript("", duration=times.get("duration") or 0.0)]
+        return Transcript(**{**vars(first), "alternatives": tuple(others)})
+
+
+def spoken(
+    path: np.ndarray, trust: np.ndarray, alphabet: Alphabet, *, frame_seconds: float = 0.0, offset: float = 0.0,
+    duration: float | None = None,
+) -> Transcript:  # fmt: skip
+    """The transcript of a path through all frames; arguments as in `decoding.greedy`."""
+    duration = offset + len(path) * frame_seconds if duration is None else duration
+    return transcript(path, trust, alphabet, frame_seconds, offset, duration)
+
+
+def spell_hotword(phrase: str, alphabet: Alphabet) -> list[str]:
+    """The words of a phrase in the alphabet's writing.
+
+    Raises:
+        DataError: there is none, or it has characters outside the alphabet.
+    """
+    found = alphabet.normalise(phrase).split()
+    if not found:
+        raise DataError(f"The hotword {phrase!r} has no letter of {alphabet}")
+    for word in found:
+        alphabet.encode(word, normalise=False, surround=False)
+    return found
+
+
+@lru_cache(4)
+def lexicon(path: Path, alphabet: Alphabet, more: Sequence[str] = ()) -> tuple[list[str], list[list[int]]]:
+    """Words of a language model that the alphabet can write, and each one's columns of the scores, a space last.
+
+    Raises:
+        DataError: there is none: the model is in another writing, upper case for instance.
+    """
+    vocabulary, spellings = [], []
+    letters = set(alphabet.symbols)
+    for word in dict.fromkeys((*language_model.words(path), *more)):
+        if letters.issuperset(word):
+            vocabulary.append(word)
+            spelling = alphabet.encode(f"{word} ", normalise=False, surround=False) - alphabet.first
+            spellings.append(spelling.tolist())
+    if not vocabulary:
+        raise DataError(f"No word of {path} can be written with {alphabet}: is the model in another case?")
+    return vocabulary, spellings
+
+
+@lru_cache(1)
+def flashlight() -> Any:
+    """The parts of flashlight-text that are used here, in one place.
+
+    Raises:
+        KerasRecipesError: it is not installed.
+    """
+    from types import SimpleNamespace
+
+    try:
+        import flashlight.lib.text.decoder as decoder
+        from flashlight.lib.text.decoder.kenlm import KenLM
+        from flashlight.lib.text.dictionary import Dictionary
+    except ImportError:
+        raise KerasRecipesError(f"A beam search with a language model: {language_model.NEEDED}") from None
+
+    class Boosted(decoder.LM):
+        """A language model that gives some words a bonus."""
+
+        def __init__(self, inner: Any, bonus: dict[int, float]):
+            super().__init__()
+            self.inner, self.bonus = inner, bonus
+
+        def start(self, start_with_nothing: bool) -> Any:
+            return self.inner.start(start_with_nothing)
+
+        def score(self, state: Any, number: int) -> tuple[Any, float]:
+            after, score = self.inner.score(state, number)
+            return after, score + self.bonus.get(number, 0.0)
+
+        def finish(self, state: Any) -> tuple[Any, float]:
+            return self.inner.finish(state)
+
+    def dictionary(vocabulary: Sequence[str]) -> Any:
+        made = Dictionary()
+        for word in vocabulary:
+            made.add_entry(word)
+        return made
+
+    names = ("CriterionType", "LexiconDecoder", "LexiconDecoderOptions", "SmearingMode", "Trie")
+    return SimpleNamespace(
+        **{n: getattr(decoder, n) for n in names}, KenLM=KenLM, boosted=Boosted, dictionary=dictionary
+    )

@@ -1,0 +1,202 @@
+"""Beam search against enumeration, with a language model and without; settings that make no sense."""
+
+import itertools
+import sys
+
+import numpy as np
+import pytest
+
+import kerasrecipes as kr
+from kerasrecipes.decoding import Alphabet, beam, greedy, language_model, prefix_beam_search
+from kerasrecipes.decoding.beam import EXACT, Pruning
+from kerasrecipes.decoding.decoder import Decoding
+from kerasrecipes.decoding.greedy import log_softmax
+from kerasrecipes.decoding.lexicon import NATS, LexiconDecoder
+from kerasrecipes.errors import DataError, KerasRecipesError
+
+ARPA = """\\data\\
+ngram 1=6
+ngram 2=4
+
+\\1-grams:
+-1.2\t<unk>\t0
+0\t<s>\t-0.3
+-0.9\t</s>\t0
+-0.5\ta\t-0.2
+-0.8\tab\t-0.1
+-0.7\tba\t-0.25
+
+\\2-grams:
+-0.2\t<s> a
+-0.4\ta ba
+-0.3\tba ab
+-0.6\tab </s>
+
+\\end\\
+"""
+LETTERS = Alphabet(" ab")
+
+
+@pytest.fixture(scope="module")
+def arpa(tmp_path_factory):
+    path = tmp_path_factory.mktemp("lm") / "tiny.arpa"
+    path.write_text(ARPA)
+    return path
+
+
+def random_scores(frames, symbols, seed, scale=2.0):
+    return scale * np.random.default_rng(seed).normal(size=(frames, symbols)).astype("float32")
+
+
+def ctc_text(path):
+    return tuple(s for s, _ in itertools.groupby(path) if s)
+
+
+def asg_text(path):
+    return tuple(s for s, _ in itertools.groupby(path))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_an_endless_beam_sums_all_alignments(seed):
+    log_p = log_softmax(random_scores(5, 3, seed))
+    sums = {}
+    for path in itertools.product(range(3), repeat=5):
+        score = log_p[np.arange(5), path].sum()
+        sums[ctc_text(path)] = np.logaddexp(sums.get(ctc_text(path), -np.inf), score)
+    found = prefix_beam_search(log_p, 10**6, 10**6, EXACT)
+    assert {h.numbers: h.score for h in found} == pytest.approx(sums, abs=1e-9)
+    assert [h.score for h in found] == pytest.approx(sorted(sums.values(), reverse=True))
+
+
+def test_the_likeliest_text_is_not_the_best_path():
+    # the blank is the best symbol of both frames, yet most of the probability lies on "a"
+    log_p = np.log([[0.55, 0.45], [0.55, 0.45]])
+    alphabet = Alphabet("a")
+    assert greedy(log_p, alphabet).text == "" and beam(log_p, alphabet).text == "a"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_pruning_keeps_the_best_text(seed):
+    logits = random_scores(60, 8, seed, 1.0)
+    rng = np.random.default_rng(seed)
+    logits[np.arange(60), np.where(rng.uniform(size=60) < 0.6, 0, rng.integers(1, 8, 60))] += 7  # as a trained net's
+    exact = prefix_beam_search(logits, 2000, 1, EXACT)[0]
+    quick = prefix_beam_search(logits, 20, 1, Pruning(0.99, 1e-4, 15.0))[0]
+    assert quick.numbers == exact.numbers
+    assert quick.score <= exact.score + 1e-9
+
+
+def test_a_beam_of_one_still_gives_a_text_and_times():
+    found = beam(random_scores(20, 4, 3), Alphabet("abc"), 1, frame_seconds=0.04)
+    assert found.text and all(0 <= w.start < w.end <= 0.8 + 1e-9 for w in found.words)
+
+
+@pytest.mark.parametrize("criterion", ["ctc", "asg"])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_lexicon_beam_finds_what_enumeration_finds(arpa, criterion, seed):
+    import kenlm
+
+    frames, weight, word_score = 6, 0.7, 0.4
+    alphabet = LETTERS if criterion == "ctc" else Alphabet(" ab", repetitions=1)
+    logits = random_scores(frames, alphabet.size, seed, 1.5)
+    transitions = None if criterion == "ctc" else random_scores(4, 4, seed + 100, 0.5)
+    decoder = LexiconDecoder(
+        arpa, alphabet, transitions, beam_size=10**4, token_beam=10, threshold=1e9, lm_weight=weight, word_score=word_score
+    )  # fmt: skip
+    model, best = kenlm.Model(str(arpa)), (-np.inf, None)
+    scores = log_softmax(logits) if criterion == "ctc" else logits
+    for path in itertools.product(range(alphabet.size), repeat=frames):
+        if criterion == "ctc":
+            text = alphabet.decode(ctc_text(path))
+        else:
+            numbers = np.array(asg_text(path)) + 1
+            text = alphabet.decode(numbers)
+            core = numbers[int(numbers[0] == 1) :]
+            core = core[: len(core) - int(len(core) > 0 and core[-1] == 1)]
+            if alphabet.encode(text, surround=False).tolist() != core.tolist():
+                continue  # a repetition symbol without a letter before it
+        words = text.split()
+        if not set(words) <= {"a", "ab", "ba"} or "  " in text:
+            continue
+        score = scores[np.arange(frames), path].sum() + word_score * len(words)
+        if criterion == "asg":
+            score += transitions[path[:-1], path[1:]].sum() + transitions[path[-1], 0]  # to the closing space
+        score += weight * NATS * sum(s for s, *_ in model.full_scores(" ".join(words)))
+        if score > best[0] + 1e-6:
+            best = (score, words)
+    assert [w.text for w in decoder(logits).words] == best[1]
+
+
+def test_hotwords_win_and_may_be_new(arpa):
+    logits = np.full((9, 4), -3.0, "float32")
+    for frame, symbol in enumerate([2, 0, 3, 0, 3, 1, 2, 0, 0]):  # "abb a", and "abb" is no word
+        logits[frame, symbol] = 3.0
+    plain = LexiconDecoder(arpa, LETTERS)(logits)
+    assert "abb" not in plain.text
+    boosted = LexiconDecoder(arpa, LETTERS, hotwords={"Abb": 8.0})(logits)
+    assert boosted.text == "abb a"
+    with pytest.raises(DataError, match="outside the alphabet"):
+        LexiconDecoder(arpa, LETTERS, hotwords={"abc": 8.0})
+
+
+def test_n_best_are_different_texts_best_first(arpa):
+    found = LexiconDecoder(arpa, LETTERS, beam_size=100)(random_scores(12, 4, 5), 4, frame_seconds=0.1)
+    texts = [found.text, *(a.text for a in found.alternatives)]
+    assert len(set(texts)) == len(texts) == 4
+    assert all(0 <= w.start < w.end <= 1.2 + 1e-9 for reading in (found, *found.alternatives) for w in reading.words)
+
+
+def test_words_and_perplexity_are_those_of_the_file(arpa, tmp_path):
+    import gzip
+
+    assert language_model.words(arpa) == ["a", "ab", "ba"]
+    packed = tmp_path / "tiny.arpa.gz"
+    packed.write_bytes(gzip.compress(ARPA.encode()))
+    assert language_model.words(packed) == ["a", "ab", "ba"]
+    found = language_model.perplexity(arpa, ["a ba"])  # -0.2 - 0.4 - (0.25 + 0.9), by hand
+    assert found.all == pytest.approx(10 ** ((0.2 + 0.4 + 1.15) / 3), rel=1e-4) and found.unknown == 0
+    assert language_model.perplexity(arpa, ["a cab"]).unknown == 0.5
+
+
+def test_bundled_models_know_their_words():
+    for name, row in kr.manifest.language_models().items():
+        words = language_model.words(language_model.find(name))
+        assert len(words) == row.model["words"] and {"the", "don't"} <= set(words)
+
+
+def test_files_that_are_no_language_models(tmp_path):
+    with pytest.raises(DataError, match="There is no language model "):
+        language_model.find(tmp_path / "none.arpa")
+    (tmp_path / "x.arpa").write_text("hello")
+    with pytest.raises(DataError, match="neither an ARPA file"):
+        language_model.find(tmp_path / "x.arpa")
+    (tmp_path / "upper.arpa").write_text(ARPA.replace("\ta", "\tA").replace("\tba", "\tBA").replace("Ab", "AB"))
+    with pytest.raises(DataError, match="another case"):
+        LexiconDecoder(tmp_path / "upper.arpa", LETTERS)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"decoder": "beam", "beam_size": 0}, "beam_size must be at least 1"),
+        ({"decoder": "best"}, "no decoder 'best'"),
+        ({"decoder": "greedy", "language_model": "x"}, 'need decoder="beam"'),
+        ({"decoder": "beam", "hotwords": ["kea"]}, "hotwords needs a language_model"),
+        ({"decoder": "beam", "lm_weight": 1.0}, "lm_weight needs a language_model"),
+        ({"language_model": "x", "hotwords": "kea"}, "list of words"),
+        ({"decoder": "beam", "n_best": 60}, "n_best 60"),
+    ],
+)
+def test_settings_that_make_no_sense(options, message):
+    with pytest.raises(KerasRecipesError, match=message):
+        Decoding(**options)
+
+
+def test_without_the_extra_it_says_what_to_install(arpa, monkeypatch):
+    from kerasrecipes.decoding import lexicon
+
+    lexicon.flashlight.cache_clear()
+    monkeypatch.setitem(sys.modules, "flashlight.lib.text.decoder", None)
+    with pytest.raises(KerasRecipesError, match=r"pip install \"kerasrecipes\[lm\]\""):
+        LexiconDecoder(arpa, LETTERS)
+    lexicon.flashlight.cache_clear()

@@ -1,0 +1,93 @@
+"""Build the bundled word language model and its manifest row, with KenLM's own programs.
+
+    python tools/build_language_model.py --kenlm KENLM/build/bin --data PATH
+
+PyPI's kenlm ships no programs: unpack its source distribution, then (with Boost and zlib of the system)
+`cmake -B build -DCMAKE_BUILD_TYPE=Release && make -C build lmplz build_binary`. Users need only the file.
+
+The text is that of train-clean-100 and of public-domain books; what the tests score is in neither: sentences of the
+held-out Arctic prompts are left out here, works that LibriSpeech's development and test sets read from in the books' list.
+"""
+
+import argparse
+import datetime
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from kerasrecipes import manifest, store
+from kerasrecipes.data import load_specs, load_texts
+from kerasrecipes.decoding import Alphabet, language_model
+from kerasrecipes.training.release import LICENCES
+
+NAME, ORDER, PRUNE, BITS = "librispeech_small", 4, "0 0 1 1", 8  # trigrams and four-grams seen once are left out
+SOURCES = ("librispeech_train_clean_100_transcripts.tsv", "books.txt.xz")
+SPEAKERS = {"dev-mini-tune": (84, 174, 422, 1272, 1462), "dev-mini-report": (251, 652, 777, 1673, 1919)}
+
+
+def build(texts: list[str], programs: Path, target: Path, folder: Path, prune: str) -> Path:
+    """A quantised KenLM binary from lines of text."""
+    lines, arpa = folder / "lines.txt", folder / "model.arpa"
+    lines.write_text("\n".join(texts) + "\n")
+    estimate = [programs / "lmplz", "-o", str(ORDER), "--prune", *prune.split(), "-S", "2G", "-T", folder]
+    subprocess.run([*estimate, "--text", lines, "--arpa", arpa], check=True, stderr=subprocess.DEVNULL)
+    partial = target.with_suffix(".partial")
+    pack = [programs / "build_binary", "-q", str(BITS), "-b", str(BITS), "-a", "22", "trie", arpa, partial]
+    subprocess.run(pack, check=True, stderr=subprocess.DEVNULL)
+    partial.replace(target)
+    return target
+
+
+def measured(path: Path, label: str, data: Path, alphabet: Alphabet) -> list[dict]:
+    """Perplexity and share of unknown words on both halves of dev-mini."""
+    rows = []
+    for split, speakers in SPEAKERS.items():
+        utterances = load_specs([f"librispeech:{data}/LibriSpeech/dev-mini"], [str(s) for s in speakers])
+        found = language_model.perplexity(path, [alphabet.normalise(u.text) for u in utterances])
+        for metric in ("all", "known", "unknown"):
+            name = {"all": "perplexity", "known": "perplexity of known words", "unknown": "out of vocabulary"}[metric]
+            rows.append(
+                {
+                    "dataset": f"{split}, {found.words} words, {label}", "split": split, "metric": name, "value": round(getattr(found, metric), 4),
+                    "decoder": "none", "command": "python tools/build_language_model.py --kenlm PROGRAMS --data PATH",
+                    "date": datetime.date.today().isoformat(),
+                }
+            )  # fmt: skip
+    return rows
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument("--kenlm", type=Path, required=True, help="folder with lmplz and build_binary")
+    p.add_argument("--data", type=Path, required=True, help="folder with text/ and LibriSpeech/dev-mini")
+    o = p.parse_args()
+    alphabet, sets, data = Alphabet(), [], []
+    for source in SOURCES:
+        lines = load_texts([f"text:{o.data}/text/{source}?exclude=arctic_heldout_texts"])
+        sets.append([alphabet.normalise(line) for line in lines])
+        size = {"characters": sum(map(len, sets[-1])), "words": sum(len(line.split()) for line in sets[-1])}
+        data.append({"name": source, **size, "licence": LICENCES[source], "synthetic": False})
+    target = manifest.weights_folder() / f"{NAME}.kenlm"
+    with tempfile.TemporaryDirectory() as folder:
+        alone = build(sets[0], o.kenlm, Path(folder) / "alone.kenlm", Path(folder), "0 0 1 1")
+        metrics = measured(alone, "transcripts alone", o.data, alphabet)
+        build([line for lines in sets for line in lines], o.kenlm, target, Path(folder), PRUNE)
+    metrics += measured(target, "transcripts and books", o.data, alphabet)
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
+    row = manifest.Weights(
+        recipe=NAME, tag=datetime.date.today().isoformat(), file=target.name, size=target.stat().st_size,
+        sha256=store.sha256(target), bundled=True, licence="; ".join(d["licence"] for d in data), data=tuple(data),
+        training={
+            "config": {"order": ORDER, "prune": PRUNE, "quantised_bits": BITS, "estimator": "modified Kneser-Ney (lmplz)"},
+            "seed": 0, "steps": 1, "hardware": "any: the counts are exact", "commit": commit,
+        },
+        metrics=tuple(metrics), keras=None, model={"words": len(language_model.words(target)), "order": ORDER},
+    )  # fmt: skip
+    print(manifest.write(row), file=sys.stderr)
+    for m in metrics:
+        print(f"{m['dataset']:60} {m['metric']:28} {m['value']}")
+
+
+if __name__ == "__main__":
+    main()
