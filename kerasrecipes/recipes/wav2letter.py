@@ -132,22 +132,23 @@ PAPER = {
     "dropout": 0.0, "spec_augment": None, "band_limit": None, "criterion": "asg",
 }  # fmt: skip
 
+SMALL_CONVOLUTIONS = (*7 * ((256, 7, 1),), (512, 13, 1), (512, 1, 1))  # behind the first
+
 # the paper's shape with what 17 hours need: batch normalisation, fewer outputs, 30 ms between scores; of audio with
 # unit power half of all bins lie above 0.1 to 0.5 and the loudest twentieth above 5 to 10: 0.03 ends in the noise
 SMALL = PAPER | {
     "vocabulary": 29, "front_end": "mel", "filters": 64, "floor": 0.03, "normalization": "utterance",
-    "conv": ((256, 13, 3), *7 * ((256, 7, 1),), (512, 13, 1), (512, 1, 1)),
+    "conv": ((256, 13, 3), *SMALL_CONVOLUTIONS),
     "activation": "relu", "clip": 20.0, "batch_norm": "sequence", "criterion": "ctc",
 }  # fmt: skip
 
 # three steps from samples to 30 ms: rectified filters of 6 ms, their envelopes every 5 ms, and the small net's first
 RAW_SMALL = SMALL | {
-    "front_end": "raw", "waveform": ((128, 100, 20), (128, 12, 4)),
-    "conv": ((256, 12, 6), *SMALL["conv"][1:]),
+    "front_end": "raw", "waveform": ((128, 100, 40), (128, 8, 2)), "conv": ((256, 12, 6), *SMALL_CONVOLUTIONS),
 }  # fmt: skip
 
 TINY = {"conv": ((8, 12, 2), (8, 7, 1), (12, 8, 1), (12, 1, 1)), "waveform": ((6, 250, 160),)}
-TINY_SMALL = {"conv": ((8, 13, 3), (8, 7, 1), (12, 5, 1)), "waveform": ((6, 100, 20), (8, 12, 4))}
+TINY_SMALL = {"conv": ((8, 13, 3), (8, 7, 1), (12, 5, 1)), "waveform": ((6, 100, 40), (8, 8, 2))}
 
 
 def _recipe(name, config, summary, tags, test_config=TINY):
