@@ -39,16 +39,16 @@ class MagnitudeSpectrum(SequenceLayer):
         angle = 2 * np.pi * (np.outer(np.arange(window), np.arange(size // 2 + 1)) % size) / size
         hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / (window - 1))
         kernels = np.concatenate([np.cos(angle), -np.sin(angle)], axis=1) * hann[:, None]
-        before = int(pre_emphasis != 0)
-        if before:  # the wave's filter is linear too: one sample before the frame, zero before the first
-            kernels = np.pad(kernels, ((1, 0), (0, 0))) - pre_emphasis * np.pad(kernels, ((0, 1), (0, 0)))
+        self.kernels = kernels[:, None, :].astype("float32")  # (window, 1, 2 * bins)
+        before = int(pre_emphasis != 0)  # samples in front of a frame, zero before the first
         self.geometry = TimeGeometry(window + before, hop, before)
-        self.kernels = kernels[:, None, :].astype("float32")  # (window + 1, 1, 2 * bins)
 
     def trailing_shape(self, shape):
         return (self.settings["size"] // 2 + 1,)
 
     def apply(self, x):
+        if self.settings["pre_emphasis"]:  # before the DFT, whose rounding errors grow with the loud low frequencies
+            x = x[:, 1:] - self.settings["pre_emphasis"] * x[:, :-1]
         kernels = ops.convert_to_tensor(self.kernels, dtype=x.dtype)
         spectrum = ops.conv(x[..., None], kernels, strides=self.settings["hop"], padding="valid")
         real, imaginary = ops.split(spectrum, 2, axis=-1)
