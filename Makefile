@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test test-all lint docs bench test-tfio clean
+.PHONY: demo test test-all lint docs bench test-tfio test-oracles clean
 
 $(BIN)/kerasrecipes: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -47,5 +47,12 @@ test-tfio:
 	.venv-tfio/bin/pip install -q --disable-pip-version-check -e ".[tfio]" pytest
 	.venv-tfio/bin/python -m pytest tests/tfio
 
+# other implementations of the same papers, in an environment of their own; writes what `make test` compares with
+# (torchaudio's models are plain Python on top of torch: its last release serves)
+test-oracles:
+	$(PYTHON) -m venv .venv-oracles
+	.venv-oracles/bin/pip install -q --disable-pip-version-check -e . "torch==2.13.0" "torchaudio==2.11.0" pytest
+	KERAS_BACKEND=torch .venv-oracles/bin/python -m pytest tests/oracles
+
 clean:
-	rm -rf .venv .venv-tfio site dist
+	rm -rf .venv .venv-tfio .venv-oracles site dist

@@ -18,7 +18,11 @@ def batch(*features):
 CASES = {
     "mask": (lambda: layers.Mask(), (5,)),
     "utterance_norm": (lambda: layers.UtteranceNormalization(), (5,)),
+    "standardization": (lambda: layers.SequenceStandardization(), (5,)),
+    "deltas": (lambda: layers.Deltas(9), (5,)),
+    "cepstra": (lambda: layers.Cepstra(5, 6, window=8, hop=3, size=64), ()),
     "conv1d": (lambda: layers.SequenceConv1D(4, 5, 2), (5,)),
+    "conv1d_padded": (lambda: layers.SequenceConv1D(4, 8, 2, padding=5), (5,)),
     "conv1d_even": (lambda: layers.SequenceConv1D(4, 4, 3), (5,)),
     "conv2d": (lambda: layers.SequenceConv2D(3, (11, 5), (2, 2)), (9, 2)),
     "batch_norm": (lambda: layers.SequenceBatchNormalization(), (5,)),

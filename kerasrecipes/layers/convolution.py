@@ -19,14 +19,19 @@ class SequenceConv1D(SequenceLayer):
         kernel: steps of the filter.
         stride: input steps per output step.
         bias: False where batch normalisation follows.
+        padding: zero steps on each side instead of these.
 
-    Call: `x` (batch, steps, features), `length` (batch,); returns (batch, ceil(steps / stride), filters).
+    Call: `x` (batch, steps, features), `length` (batch,); returns (batch, ceil(steps / stride), filters), with `padding`
+    (steps + 2 * padding - kernel) // stride + 1 steps.
     """
 
-    def __init__(self, filters: int, kernel: int, stride: int = 1, bias: bool = True, **kwargs):
+    def __init__(
+        self, filters: int, kernel: int, stride: int = 1, bias: bool = True, padding: int | None = None, **kwargs
+    ):
         super().__init__(**kwargs)
-        self.settings = {"filters": filters, "kernel": kernel, "stride": stride, "bias": bias}
-        self.geometry = TimeGeometry(kernel, stride, (kernel - 1) // 2, kernel // 2)
+        self.settings = {"filters": filters, "kernel": kernel, "stride": stride, "bias": bias, "padding": padding}
+        left, right = ((kernel - 1) // 2, kernel // 2) if padding is None else (padding, padding)
+        self.geometry = TimeGeometry(kernel, stride, left, right)
         self.convolution = keras.layers.Conv1D(
             filters, kernel, stride, "valid", use_bias=bias, dtype=self.dtype_policy, name="convolution"
         )

@@ -122,3 +122,35 @@ class UtteranceNormalization(SequenceLayer):
 
     def get_config(self):
         return {**super().get_config(), "epsilon": self.epsilon}
+
+
+@keras.saving.register_keras_serializable("kerasrecipes")
+class SequenceStandardization(SequenceLayer):
+    """Subtract the mean of all valid values of an utterance and divide by their standard deviation.
+
+    One mean and one deviation for all features: "normalized (mean 0, std 1) per input sequence", as the authors of
+    Wav2Letter coded it (arXiv 1609.03193, section 3).
+
+    Args:
+        epsilon: added to the variance.
+
+    Call: `x` (batch, samples) or (batch, frames, features), `length` (batch,).
+    """
+
+    whole_utterance = True
+
+    def __init__(self, epsilon: float = 1e-8, **kwargs):
+        super().__init__(**kwargs)
+        self.epsilon = epsilon
+
+    def compute(self, x, length, training=None):
+        axes = tuple(range(1, len(x.shape)))
+        centred = zero_behind(x - valid_mean(zero_behind(x, length), length, axes), length)
+        return centred / ops.sqrt(valid_mean(ops.square(centred), length, axes) + self.epsilon)
+
+    def over_whole(self, x):
+        x = x - np.mean(x, dtype="float64").astype("float32")
+        return x / np.sqrt(np.mean(np.square(x), dtype="float64") + self.epsilon).astype("float32")
+
+    def get_config(self):
+        return {**super().get_config(), "epsilon": self.epsilon}

@@ -1,0 +1,50 @@
+"""Our nets against torchaudio's, and the golden arrays for everyday tests: run by `make test-oracles`."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from test_wav2letter import log_softmax, torchaudio_net
+from torchaudio_weights import GOLDEN, INPUTS, LABELS, drawn
+
+torch = pytest.importorskip("torch")
+SPEC = importlib.util.find_spec("torchaudio")
+if SPEC is None:
+    pytest.skip("torchaudio is not installed; make test-oracles does that", allow_module_level=True)
+
+
+def torchaudio_model(name: str, **keywords):
+    """A net of `torchaudio.models` from its file alone: the package itself loads CUDA libraries at import."""
+    path = Path(SPEC.origin).parent / "models" / f"{name.lower()}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return getattr(module, name)(**keywords)
+
+
+@pytest.mark.parametrize("kind", INPUTS)
+def test_wav2letter(kind):
+    net = torchaudio_model("Wav2Letter", num_classes=LABELS, input_type=kind, num_features=INPUTS[kind][0])
+    weights, x = drawn(kind)
+    parameters = list(net.parameters())
+    assert sum(p.numel() for p in parameters) == sum(k.size + b.size for k, b in weights)
+    with torch.no_grad():
+        for parameter, values in zip(parameters, [v for pair in weights for v in pair], strict=True):
+            parameter.copy_(torch.from_numpy(values))
+        expected = {
+            n: net(torch.from_numpy(x[None, :, :n])).numpy()[0].T for n in (x.shape[1], x.shape[1] * 3 // 4 - 1)
+        }
+    ours = torchaudio_net(kind)
+    for steps, values in expected.items():  # whole, and cut at an odd length
+        found = ours([x.T[None, :steps] if kind != "waveform" else x[:, :steps], np.array([steps], "int32")])
+        found = keras.ops.convert_to_numpy(found)[0]
+        assert found.shape == values.shape
+        np.testing.assert_allclose(log_softmax(found), values, rtol=1e-5, atol=1e-5)
+    whole, file = expected[x.shape[1]], GOLDEN / f"torchaudio_wav2letter_{kind}.npz"
+    if not file.exists() or not np.allclose(np.load(file)["log_probabilities"], whole, atol=1e-6):
+        np.savez_compressed(file, log_probabilities=whole)
