@@ -11,7 +11,7 @@ from kerasrecipes.decoding import Alphabet, beam, greedy, language_model, prefix
 from kerasrecipes.decoding.beam import EXACT, Pruning
 from kerasrecipes.decoding.decoder import Decoding
 from kerasrecipes.decoding.greedy import log_softmax
-from kerasrecipes.decoding.lexicon import NATS, LexiconDecoder
+from kerasrecipes.decoding.lexicon import NATS, Lexicon, LexiconDecoder, hotwords
 from kerasrecipes.errors import DataError, KerasRecipesError
 
 ARPA = """\\data\\
@@ -101,7 +101,7 @@ def test_the_lexicon_beam_finds_what_enumeration_finds(arpa, criterion, seed):
     logits = random_scores(frames, alphabet.size, seed, 1.5)
     transitions = None if criterion == "ctc" else random_scores(4, 4, seed + 100, 0.5)
     decoder = LexiconDecoder(
-        arpa, alphabet, transitions, beam_size=10**4, token_beam=10, threshold=1e9, lm_weight=weight, word_score=word_score
+        Lexicon(arpa, alphabet), transitions, beam_size=10**4, token_beam=10, threshold=1e9, lm_weight=weight, word_score=word_score
     )  # fmt: skip
     model, best = kenlm.Model(str(arpa)), (-np.inf, None)
     scores = log_softmax(logits) if criterion == "ctc" else logits
@@ -131,16 +131,16 @@ def test_hotwords_win_and_may_be_new(arpa):
     logits = np.full((9, 4), -3.0, "float32")
     for frame, symbol in enumerate([2, 0, 3, 0, 3, 1, 2, 0, 0]):  # "abb a", and "abb" is no word
         logits[frame, symbol] = 3.0
-    plain = LexiconDecoder(arpa, LETTERS)(logits)
+    plain = LexiconDecoder(Lexicon(arpa, LETTERS))(logits)
     assert "abb" not in plain.text
-    boosted = LexiconDecoder(arpa, LETTERS, hotwords={"Abb": 8.0})(logits)
+    boosted = LexiconDecoder(Lexicon(arpa, LETTERS, hotwords({"Abb": 8.0}, LETTERS, 0.5)), lm_weight=0.5)(logits)
     assert boosted.text == "abb a"
     with pytest.raises(DataError, match="outside the alphabet"):
-        LexiconDecoder(arpa, LETTERS, hotwords={"abc": 8.0})
+        hotwords({"abc": 8.0}, LETTERS, 0.5)
 
 
 def test_n_best_are_different_texts_best_first(arpa):
-    found = LexiconDecoder(arpa, LETTERS, beam_size=100)(random_scores(12, 4, 5), 4, frame_seconds=0.1)
+    found = LexiconDecoder(Lexicon(arpa, LETTERS), beam_size=100)(random_scores(12, 4, 5), 4, frame_seconds=0.1)
     texts = [found.text, *(a.text for a in found.alternatives)]
     assert len(set(texts)) == len(texts) == 4
     assert all(0 <= w.start < w.end <= 1.2 + 1e-9 for reading in (found, *found.alternatives) for w in reading.words)
@@ -172,7 +172,7 @@ def test_files_that_are_no_language_models(tmp_path):
         language_model.find(tmp_path / "x.arpa")
     (tmp_path / "upper.arpa").write_text(ARPA.replace("\ta", "\tA").replace("\tba", "\tBA").replace("Ab", "AB"))
     with pytest.raises(DataError, match="another case"):
-        LexiconDecoder(tmp_path / "upper.arpa", LETTERS)
+        Lexicon(tmp_path / "upper.arpa", LETTERS)
 
 
 @pytest.mark.parametrize(
@@ -198,5 +198,5 @@ def test_without_the_extra_it_says_what_to_install(arpa, monkeypatch):
     lexicon.flashlight.cache_clear()
     monkeypatch.setitem(sys.modules, "flashlight.lib.text.decoder", None)
     with pytest.raises(KerasRecipesError, match=r"pip install \"kerasrecipes\[lm\]\""):
-        LexiconDecoder(arpa, LETTERS)
+        Lexicon(arpa, LETTERS)
     lexicon.flashlight.cache_clear()

@@ -49,7 +49,8 @@ def measured(path: Path, label: str, data: Path, alphabet: Alphabet) -> list[dic
             name = {"all": "perplexity", "known": "perplexity of known words", "unknown": "out of vocabulary"}[metric]
             rows.append(
                 {
-                    "dataset": f"{split}, {found.words} words, {label}", "split": split, "metric": name, "value": round(getattr(found, metric), 4),
+                    "dataset": f"{split}, {found.words} words, {label}", "split": split, "metric": name,
+                    "value": round(getattr(found, metric), 4),
                     "decoder": "none", "command": "python tools/build_language_model.py --kenlm PROGRAMS --data PATH",
                     "date": datetime.date.today().isoformat(),
                 }

@@ -1,7 +1,7 @@
 """One interface to all ways from scores to text: `transcribe(..., decoder="beam", language_model=...)` of every recogniser."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -83,16 +83,6 @@ class Decoding:
         names = [n for n in ("lm_weight", "word_score") if getattr(self, n) is None]
         return replace(self, **{n: tuned[n] for n in names}) if self.language_model else self
 
-    @property
-    def key(self) -> tuple:
-        """Equal for settings that need one decoder."""
-        return tuple(sorted((k, repr(v)) for k, v in asdict(self).items() if k != "n_best"))
-
-
-def decoding_of(options: dict[str, Any]) -> Decoding:
-    """The settings among a verb's options, which are taken out of them."""
-    return Decoding(**{f.name: options.pop(f.name) for f in fields(Decoding) if f.name in options})
-
 
 def decoder_of(model: Any, settings: Decoding) -> Callable[..., Transcript]:
     """`decode(scores, frame_seconds=..., offset=..., duration=...) -> Transcript` for a recogniser's scores.
@@ -105,26 +95,32 @@ def decoder_of(model: Any, settings: Decoding) -> Callable[..., Transcript]:
         return lambda scores, **times: model.criterion.decode(scores, model.alphabet, **times)
     transitions = model.criterion.transitions()
     if settings.language_model:
-        from kerasrecipes.decoding.language_model import find
-        from kerasrecipes.decoding.lexicon import LexiconDecoder
-
         settings = settings.filled(model.recipe.name)
-        held = model.__dict__.setdefault("_decoders", {})
-        if settings.key not in held:
-            held.clear()  # a lexicon takes a hundred megabytes: only the last one is kept
-            held[settings.key] = LexiconDecoder(
-                find(settings.language_model), model.alphabet, transitions, beam_size=settings.beam_size,
-                token_beam=settings.token_beam, threshold=settings.threshold, lm_weight=settings.lm_weight,
-                word_score=settings.word_score, hotwords=dict(settings.hotwords),
-            )  # fmt: skip
-        lexicon = held[settings.key]
-        return lambda scores, **times: lexicon(scores, settings.n_best, **times)
+        decoder = lexicon_decoder(model, settings, transitions)
+        return lambda scores, **times: decoder(scores, settings.n_best, **times)
     if transitions is not None:
         raise KerasRecipesError(
             f"{model.name} has transitions instead of a blank: its best path is exact (greedy); a beam search needs a "
             'language_model, for instance "librispeech_small"'
         )
     return lambda scores, **times: beam(scores, model.alphabet, settings.beam_size, settings.n_best, **times)
+
+
+def lexicon_decoder(model: Any, settings: Decoding, transitions: np.ndarray | None) -> Any:
+    """The `LexiconDecoder` of settings; the model keeps the last lexicon, a hundred megabytes."""
+    from kerasrecipes.decoding import language_model, lexicon
+
+    weights = {"lm_weight": settings.lm_weight or 0.0, "word_score": settings.word_score or 0.0}
+    hot = settings.hotwords if isinstance(settings.hotwords, Mapping) else {}  # always: made so when they were given
+    bonus = lexicon.hotwords(hot, model.alphabet, weights["lm_weight"])
+    path = language_model.find(settings.language_model or "")
+    key = (path, path.stat().st_mtime_ns, tuple(sorted(bonus.items())))
+    if getattr(model, "_lexicon", (None,))[0] != key:
+        model._lexicon = (key, lexicon.Lexicon(path, model.alphabet, bonus))
+    return lexicon.LexiconDecoder(
+        model._lexicon[1], transitions, beam_size=settings.beam_size, token_beam=settings.token_beam,
+        threshold=settings.threshold, **weights,
+    )  # fmt: skip
 
 
 def beam(

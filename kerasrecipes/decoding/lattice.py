@@ -6,7 +6,7 @@ different letters) to the next but one. Going back through the frames needs to k
 gone through again, where only the states within reach of the way's end matter.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -104,8 +104,10 @@ def best_states(scores: np.ndarray, lattice: Lattice, progress: Any = None) -> n
 
 def cut(lattice: Lattice, low: int, high: int) -> Lattice:
     """The states from `low` to before `high`."""
-    part = [getattr(lattice, n)[low:high] for n in ("columns", "skip", "stay", "step")]
-    return Lattice(*part, lattice.starts, lattice.ends)
+    part = slice(low, high)
+    return replace(
+        lattice, columns=lattice.columns[part], skip=lattice.skip[part], stay=lattice.stay[part], step=lattice.step[part]
+    )  # fmt: skip
 
 
 def advance(way: np.ndarray, frame: np.ndarray, lattice: Lattice, low: int, high: int) -> tuple[np.ndarray, np.ndarray]:

@@ -3,7 +3,7 @@
 What is sought (Deep Speech, arXiv 1412.5567, section 2.2): log p(text | audio) + lm_weight log p(text) + word_score words.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,56 +20,65 @@ NATS = float(np.log(10))  # KenLM counts in powers of ten
 CERTAIN = -30.0  # log probability of what the closing frame forbids
 
 
-class LexiconDecoder:
-    """Built once per model and settings, which takes about a second; then called per utterance.
+class Lexicon:
+    """The words that may be said, as a tree of letters, and their scores. It takes a second or two to build.
 
     Args:
-        path: of the language model. alphabet: of the scores' symbols, with a space.
-        transitions: (symbols, symbols) from row to column for ASG; None for CTC.
-        beam_size: hypotheses kept after every frame. token_beam: symbols tried at every frame.
-        threshold: nats below the best within which a hypothesis is followed.
-        lm_weight: of the language model's log probability, in nats per nat. word_score: nats for every word.
-        hotwords: word -> nats that it gets more; words that the model does not know are added with its <unk>'s probability.
+        path: of the language model. alphabet: of the recogniser's symbols, with a space.
+        bonus: word -> what its score gets more, in powers of ten. Words that the model does not know are added, with
+            its <unk>'s probability.
 
     Raises:
         KerasRecipesError: flashlight-text or kenlm is missing; the alphabet has no space.
-        DataError: a hotword has characters outside the alphabet; no word of the model fits into the alphabet.
+        DataError: no word of the model can be written with the alphabet, or a word of `bonus` cannot.
+    """
+
+    def __init__(self, path: Path, alphabet: Alphabet, bonus: dict[str, float] | None = None):
+        if " " not in alphabet.symbols:
+            raise KerasRecipesError(f"A language model of words needs an alphabet with a space; {alphabet} has none")
+        parts, bonus = flashlight(), bonus or {}
+        self.alphabet = alphabet
+        self.space = int(alphabet.encode(" ", normalise=False, surround=False)[0]) - alphabet.first
+        vocabulary, spellings = spelled(path, alphabet, tuple(sorted(bonus)))
+        self.dictionary = parts.dictionary(vocabulary)
+        self.model = parts.KenLM(str(path), self.dictionary)
+        if bonus:
+            self.model = parts.boosted(self.model, {self.dictionary.get_index(w): b for w, b in bonus.items()})
+        self.trie = parts.Trie(alphabet.size, self.space)
+        start = self.model.start(False)
+        for number, spelling in enumerate(spellings):
+            self.trie.insert(spelling, number, self.model.score(start, number)[1])
+        self.trie.smear(parts.SmearingMode.MAX)
+
+
+class LexiconDecoder:
+    """The search with one set of weights.
+
+    Args:
+        lexicon: the words. transitions: (symbols, symbols) from row to column for ASG; None for CTC.
+        beam_size: hypotheses kept after every frame. token_beam: symbols tried at every frame.
+        threshold: nats below the best within which a hypothesis is followed.
+        lm_weight: of the language model's log probability, in nats per nat. word_score: nats for every word.
     """
 
     def __init__(
-        self, path: Path, alphabet: Alphabet, transitions: np.ndarray | None = None, *, beam_size: int = 50,
-        token_beam: int = 12, threshold: float = 20.0, lm_weight: float = 0.8, word_score: float = 0.5,
-        hotwords: dict[str, float] | None = None,
+        self, lexicon: Lexicon, transitions: np.ndarray | None = None, *, beam_size: int = 50, token_beam: int = 12,
+        threshold: float = 20.0, lm_weight: float = 0.5, word_score: float = 0.5,
     ):  # fmt: skip
-        if " " not in alphabet.symbols:
-            raise KerasRecipesError(f"A language model of words needs an alphabet with a space; {alphabet} has none")
-        parts = flashlight()
-        self.alphabet, self.lm_weight = alphabet, lm_weight
-        self.space = int(alphabet.encode(" ", normalise=False, surround=False)[0]) - alphabet.first
-        boosts = {w: b for phrase, b in (hotwords or {}).items() for w in spell_hotword(phrase, alphabet)}
-        vocabulary, spellings = lexicon(path, alphabet, tuple(sorted(boosts)))
-        dictionary = parts.dictionary(vocabulary)
-        model = parts.KenLM(str(path), dictionary)
-        if boosts:
-            numbers = {dictionary.get_index(w): b / NATS / max(lm_weight, 1e-6) for w, b in boosts.items()}
-            model = parts.boosted(model, numbers)
-        trie = parts.Trie(alphabet.size, self.space)
-        start = model.start(False)
-        for number, spelling in enumerate(spellings):
-            trie.insert(spelling, number, model.score(start, number)[1])
-        trie.smear(parts.SmearingMode.MAX)
-        ctc = transitions is None
+        parts, size = flashlight(), lexicon.alphabet.size
+        self.lexicon, self.alphabet, self.space = lexicon, lexicon.alphabet, lexicon.space
+        self._ctc = transitions is None
         options = parts.LexiconDecoderOptions(
-            beam_size=beam_size, beam_size_token=min(token_beam, alphabet.size), beam_threshold=threshold,
+            beam_size=beam_size, beam_size_token=min(token_beam, size), beam_threshold=threshold,
             lm_weight=lm_weight * NATS, word_score=word_score, unk_score=-np.inf, sil_score=0.0, log_add=False,
-            criterion_type=parts.CriterionType.CTC if ctc else parts.CriterionType.ASG,
+            criterion_type=parts.CriterionType.CTC if self._ctc else parts.CriterionType.ASG,
         )  # fmt: skip
         # flashlight reads transitions as to * symbols + from
-        moves = [] if ctc else np.asarray(transitions, "float32").T.ravel().tolist()
-        blank = 0 if ctc else -1
-        self._decoder = parts.LexiconDecoder(options, trie, model, self.space, blank, -1, moves, False)
-        self._held = (trie, model, dictionary)  # the decoder holds no reference of its own
-        self._ctc = ctc
+        moves = [] if transitions is None else np.asarray(transitions, "float32").T.ravel().tolist()
+        blank = 0 if self._ctc else -1
+        self._decoder = parts.LexiconDecoder(
+            options, lexicon.trie, lexicon.model, self.space, blank, -1, moves, False
+        )  # fmt: skip
 
     def __call__(self, logits: np.ndarray, n_best: int = 1, **times: Any) -> Transcript:
         """The best reading of one utterance, with `n_best - 1` more in `alternatives`.
@@ -108,7 +117,18 @@ def spoken(
     return transcript(path, trust, alphabet, frame_seconds, offset, duration)
 
 
-def spell_hotword(phrase: str, alphabet: Alphabet) -> list[str]:
+def hotwords(phrases: Mapping[str, float], alphabet: Alphabet, lm_weight: float) -> dict[str, float]:
+    """The bonus that `Lexicon` takes for phrases that shall get so many nats a word.
+
+    Raises:
+        DataError: as `words_of`; KerasRecipesError: the language model has no weight, and a bonus in it none either.
+    """
+    if phrases and lm_weight <= 0:
+        raise KerasRecipesError(f"hotwords need an lm_weight above 0, it is {lm_weight}")
+    return {w: nats / NATS / lm_weight for phrase, nats in phrases.items() for w in words_of(phrase, alphabet)}
+
+
+def words_of(phrase: str, alphabet: Alphabet) -> list[str]:
     """The words of a phrase in the alphabet's writing.
 
     Raises:
@@ -123,7 +143,7 @@ def spell_hotword(phrase: str, alphabet: Alphabet) -> list[str]:
 
 
 @lru_cache(4)
-def lexicon(path: Path, alphabet: Alphabet, more: Sequence[str] = ()) -> tuple[list[str], list[list[int]]]:
+def spelled(path: Path, alphabet: Alphabet, more: Sequence[str] = ()) -> tuple[list[str], list[list[int]]]:
     """Words of a language model that the alphabet can write, and each one's columns of the scores, a space last.
 
     Raises:

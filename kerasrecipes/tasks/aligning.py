@@ -117,4 +117,4 @@ def places_of(numbers: np.ndarray, written: list[str], alphabet: Any) -> list[li
         else:
             groups[-1].append(place)
     words = iter([g for g in groups if g])
-    return [sum((next(words) for _ in part.split()), []) for part in written]
+    return [[place for _ in part.split() for place in next(words)] for part in written]
