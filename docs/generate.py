@@ -72,6 +72,25 @@ def stages(row: manifest.Weights) -> list[str]:
     return lines
 
 
+def language_models() -> str:
+    """The page of word n-grams, from their rows."""
+    lines = ["# Language models of words", "", "For [beam search](../guides/decoding.md); read by KenLM.", ""]
+    for name, row in manifest.language_models().items():
+        config = row.training["config"]
+        said = [
+            f"{config['order']}-grams, {row.model['words']:,} words, {row.size / 1e6:.1f} MB",
+            f"estimated by {config['estimator']}, pruned {config['prune']}, {config['quantised_bits']} bits a number",
+            "text: " + ", ".join(f"{d['name']}, {d['words']:,} words" for d in row.data),
+            f"licence: {row.licence}",
+        ]
+        lines += [f"## {name}", "", *(f"- {s}" for s in said), "", "| measured on | what | value |", "| --- | --- | --- |"]
+        for m in row.metrics:
+            value = f"{100 * m['value']:.1f} %" if m["metric"] == "out of vocabulary" else f"{m['value']:.0f}"
+            lines.append(f"| {m['dataset']} | {m['metric']} | {value} |")
+        lines += ["", "```sh", row.metrics[0]["command"], "```", ""]
+    return "\n".join(lines)
+
+
 def benchmarks() -> str:
     """The page of measured speeds, from the files that the benchmark scripts wrote."""
     lines = ["# Measured speed", "", "Ratios count; absolute times are those of one machine.", ""]
@@ -92,6 +111,7 @@ def main() -> None:
         released = f"{row.size / 1e6:.1f} MB" if row else ""
         index.append(f"| [{name}]({name}.md) | {recipe.task} | {released} | {recipe.summary} |")
     (OUT / "benchmarks.md").write_text(benchmarks())
+    (OUT / "language_models.md").write_text(language_models())
     (OUT / "index.md").write_text("\n".join(index) + "\n")
     print(f"{len(names)} pages in {OUT}")
 

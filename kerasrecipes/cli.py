@@ -101,6 +101,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--after", type=Path, nargs="*", default=[], help="folders of the runs it started from, first to last"
     )
+    p.add_argument("--bundled", action="store_true", help="the file shall come with the package")
     p.add_argument("--tag", required=True, help="name of the release, for instance 2026-11")
 
     verb("verify", verbs.run_verify, "check every manifest row against its file")

@@ -195,7 +195,7 @@ def run_train(o: argparse.Namespace) -> None:
 def run_release(o: argparse.Namespace) -> None:
     from kerasrecipes.training.release import release
 
-    print(release(o.name, o.folder, o.tag, o.after))
+    print(release(o.name, o.folder, o.tag, o.after, o.bundled))
 
 
 def run_verify(o: argparse.Namespace) -> int:

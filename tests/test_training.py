@@ -123,6 +123,12 @@ def test_release_is_the_averaged_run(clips, tmp_path, monkeypatch):
     release.record_metrics("deepspeech2_small", "set", rates, "command")
     (m,) = manifest.get("deepspeech2_small").metrics
     assert m["value"] == 0.5 and m["low"] is None and m["command"] == "command"
+    release.record_metrics("deepspeech2_small", "set", rates, "command", "beam 50")
+    assert [m["decoder"] for m in manifest.get("deepspeech2_small").metrics] == ["greedy", "beam 50"]
+    assert not row.bundled  # what comes with the package is said once, and stays
+    release.release("deepspeech2_small", tmp_path / "run", "t", bundled=True)
+    release.release("deepspeech2_small", tmp_path / "run", "u")
+    assert manifest.get("deepspeech2_small").bundled and manifest.get("deepspeech2_small").tag == "u"
     manifest.rows.cache_clear()
 
 

@@ -55,12 +55,13 @@ def save_half(model: keras.Model, path: Path) -> None:
         half.unlink(missing_ok=True)
 
 
-def release(name: str, run: Path, tag: str, after: Sequence[Path] = ()) -> Path:
+def release(name: str, run: Path, tag: str, after: Sequence[Path] = (), bundled: bool = False) -> Path:
     """Write `weights/NAME.weights.h5` from a run's averaged weights, and its manifest row without metrics yet.
 
     Args:
         name: of the recipe. run: the run's folder. tag: of the release.
         after: folders of the runs that led to the weights it started from, first to last.
+        bundled: whether the file comes with the package; one that did still does.
 
     Returns:
         The row's path.
@@ -78,11 +79,12 @@ def release(name: str, run: Path, tag: str, after: Sequence[Path] = ()) -> Path:
     with averaged(trained):
         model.set_weights(trained.get_weights())
     save_half(model, path)
+    before = manifest.rows().get(name)
     amount = kind_of(name).amount
     stages = [stage(folder, amount) for folder in (*after, run)]
     totals = {k: round(sum(s[k] for s in stages), 2) for k in ("steps", "passes", amount, "wall_hours")}
     row = manifest.Weights(
-        recipe=name, tag=tag, file=path.name, size=path.stat().st_size, sha256=store.sha256(path), bundled=True,
+        recipe=name, tag=tag, file=path.name, size=path.stat().st_size, sha256=store.sha256(path), bundled=bundled or (before is not None and before.bundled),
         licence="; ".join(sorted({LICENCES.get(d["name"], "see data") for d in record["data"]})),
         data=tuple({**d, "licence": LICENCES.get(d["name"], "see source"), "synthetic": "synthetic" in d["name"]} for d in record["data"]),
         training={
@@ -90,6 +92,7 @@ def release(name: str, run: Path, tag: str, after: Sequence[Path] = ()) -> Path:
             "backend": record["backend"], "config": stages[-1]["config"], "stages": stages,
         },
         metrics=(), keras=keras.__version__, model={"alphabet": model.alphabet.get_config()},
+        decoder=before.decoder if before else {},
     )  # fmt: skip
     return manifest.write(row)
 
