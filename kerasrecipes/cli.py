@@ -138,6 +138,9 @@ def _decoding(p: argparse.ArgumentParser) -> None:
     p.add_argument("--beam-size", type=int, help="texts followed at once")
     p.add_argument("--lm-weight", type=float, help="of the language model beside the recogniser")
     p.add_argument("--word-score", type=float, help="nats for every word")
+    p.add_argument(
+        "--jitter", type=float, metavar="SECONDS", help="average over the audio shifted by so much both ways"
+    )
     p.add_argument("--n-best", type=int, help="readings to find; --format json shows all")
     p.add_argument(
         "--hotword", action="append", dest="hotwords", metavar="WORD[=NATS]", help="a word that is expected; repeatable"

@@ -66,7 +66,7 @@ def run_generate(o: argparse.Namespace, model: Any) -> int:
 
 def decoding(o: argparse.Namespace) -> dict[str, Any]:
     """What the options say about decoding, as arguments of `transcribe`."""
-    names = ("decoder", "language_model", "beam_size", "lm_weight", "word_score", "n_best")
+    names = ("decoder", "language_model", "beam_size", "lm_weight", "word_score", "n_best", "jitter")
     found = {name: value for name in names if (value := getattr(o, name)) is not None}
     if o.hotwords:
         pairs = [word.rpartition("=") if "=" in word else (word, "", HOTWORD) for word in o.hotwords]
@@ -123,7 +123,6 @@ def run_listen(o: argparse.Namespace) -> None:
 
 def run_evaluate(o: argparse.Namespace) -> None:
     from kerasrecipes import loading
-    from kerasrecipes.decoding import Decoding
     from kerasrecipes.training import evaluation
 
     speakers = [s for s in o.speakers.split(",") if s]
@@ -131,7 +130,7 @@ def run_evaluate(o: argparse.Namespace) -> None:
     recogniser = model.recipe.task == "speech-recognition"
     options = decoding(o) if recogniser else {}
     rates = evaluation.evaluate(model, o.data, speakers, **options)
-    decoder = Decoding(**options).name if recogniser else "none"
+    decoder = decoder_name(options) if recogniser else "none"
     if o.json:
         values = {n: {k: None if v != v else v for k, v in vars(r).items()} for n, r in rates.items()}  # NaN is no JSON
         print(json.dumps(values))
@@ -155,6 +154,15 @@ def run_evaluate(o: argparse.Namespace) -> None:
             " ".join([*words, *([f"--speakers {o.speakers}"] if o.speakers else []), *typed(options)]),
             decoder,
         )
+
+
+def decoder_name(options: dict[str, Any]) -> str:
+    """For tables: what the options say, "beam 50 + librispeech_small, jitter 0.005 s"."""
+    from kerasrecipes.decoding import Decoding
+
+    jitter = options.get("jitter")
+    name = Decoding(**{k: v for k, v in options.items() if k != "jitter"}).name
+    return f"{name}, jitter {jitter:g} s" if jitter else name
 
 
 def typed(options: dict[str, Any]) -> list[str]:

@@ -257,3 +257,22 @@ def test_synthetic_speech_is_a_set_that_goes_on(tmp_path):
         data.synthesise(["bad bad bad"], tmp_path / "bad", 0.1, **options)
     with pytest.raises(DataError, match="apt install flite"):
         data.synthesise(texts, tmp_path / "x", 1, program="no-such-program")
+
+
+def test_noise_from_recordings_keeps_its_level_and_its_colour(tmp_path):
+    import soundfile
+
+    from kerasrecipes.errors import DataError
+
+    hum = np.sin(2 * np.pi * 500 * np.arange(4000) / 16000)  # shorter than the speech: it is gone on with
+    soundfile.write(tmp_path / "hum.wav", 0.3 * hum, 16000)
+    x = (rng.normal(size=32000) * 0.1).astype("float32")
+    noisy = Augment(noise=1, snr=(10, 10), recordings=str(tmp_path))(x, np.random.default_rng(2)) - x
+    assert 10 * np.log10(np.mean(x**2) / np.mean(noisy**2)) == pytest.approx(10, abs=0.1)
+    assert np.argmax(np.abs(np.fft.rfft(noisy))) == 1000  # 500 Hz in bins of half a hertz
+    many = Augment(noise=1, snr=(10, 10), tracks=(4, 4))(x, np.random.default_rng(2)) - x
+    assert 10 * np.log10(np.mean(x**2) / np.mean(many**2)) == pytest.approx(10, abs=0.1)
+    (tmp_path / "none").mkdir()
+    soundfile.write(tmp_path / "none" / "quiet.wav", np.zeros(4000), 16000)
+    with pytest.raises(DataError, match="silence only"):
+        Augment(noise=1, recordings=str(tmp_path / "none"))(x, np.random.default_rng(2))

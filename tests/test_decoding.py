@@ -200,3 +200,22 @@ def test_without_the_extra_it_says_what_to_install(arpa, monkeypatch):
     with pytest.raises(KerasRecipesError, match=r"pip install \"kerasrecipes\[lm\]\""):
         Lexicon(arpa, LETTERS)
     lexicon.flashlight.cache_clear()
+
+
+def test_jitter_averages_probabilities_of_the_shifted_audio(pretrained):
+    from kerasrecipes.audio import read_audio
+    from kerasrecipes.tasks.transcribing import scores_of
+
+    wave = read_audio("kerasrecipes/assets/demo.mp3")[:32000]
+    left, right = np.append(wave[80:], np.zeros(80)), np.append(np.zeros(80), wave[:-80])
+    ways = [np.exp(log_softmax(scores_of(pretrained, w.astype("float32")))) for w in (wave, left, right)]
+    found = np.exp(scores_of(pretrained, wave, jitter=0.005))
+    np.testing.assert_allclose(found, np.mean(ways, axis=0), atol=1e-4)
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
+    one, many = (
+        pretrained.transcribe(wave, 16000, jitter=0.005),
+        pretrained.transcribe([wave, wave], 16000, jitter=0.005),
+    )
+    assert [t.text for t in many] == [one.text] * 2
+    with pytest.raises(KerasRecipesError, match="positive shift"):
+        pretrained.transcribe(wave, 16000, jitter=-1.0)

@@ -1,5 +1,6 @@
 """Sound made worse on purpose, seeded: noise, loudness, telephone bands, lossy codecs."""
 
+import functools
 import io
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ import numpy as np
 import soundfile
 
 from kerasrecipes.audio import SAMPLE_RATE
+from kerasrecipes.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -14,7 +16,10 @@ class Augment:
     """`augment(wave, rng) -> wave` of the same length; each change with its own probability.
 
     Args:
-        noise: share of utterances that get noise (Deep Speech 2: 0.4), white or pink at a uniform `snr` in decibels.
+        noise: share of utterances that get noise (Deep Speech 2: 0.4), white, pink or brown, at a uniform `snr` in decibels.
+        tracks: fewest and most noises superposed (Deep Speech, arXiv 1412.5567, section 4.1: many short ones, for a single
+            one would have to be as long as the speech not to be learned by heart).
+        recordings: folder of noises, from which tracks are cut at random; None for made noise.
         gain: decibels, uniform in -gain ... gain.
         band: share that loses everything above a random edge of 3 to 7 kHz.
         codec: share that goes through Ogg Vorbis or MP3 at low quality.
@@ -22,6 +27,8 @@ class Augment:
 
     noise: float = 0.0
     snr: tuple[float, float] = (5.0, 30.0)
+    tracks: tuple[int, int] = (1, 1)
+    recordings: str | None = None
     gain: float = 0.0
     band: float = 0.0
     codec: float = 0.0
@@ -33,14 +40,43 @@ class Augment:
         if draws[1] < self.band:
             wave = band_limit(wave, rng.uniform(3000, 7000))
         if draws[2] < self.noise:
-            wave = add_noise(wave, coloured(len(wave), float(rng.choice([0.0, 1.0])), rng), rng.uniform(*self.snr))
+            count = int(rng.integers(self.tracks[0], self.tracks[1] + 1))
+            wave = add_noise(
+                wave, np.sum([self.track(len(wave), rng) for _ in range(count)], axis=0), rng.uniform(*self.snr)
+            )
         if self.gain:
             wave = wave * 10 ** (rng.uniform(-self.gain, self.gain) / 20)
         return wave.astype("float32")
 
+    def track(self, samples: int, rng: np.random.Generator) -> np.ndarray:
+        """One noise of unit power: a piece of a recording, or made."""
+        if self.recordings is None:
+            return coloured(samples, float(rng.choice([0.0, 1.0, 2.0])), rng)
+        files = noises(self.recordings)
+        noise = files[int(rng.integers(len(files)))]
+        noise = np.tile(noise, -(-(samples + 1) // len(noise)))
+        start = int(rng.integers(len(noise) - samples))
+        piece = noise[start : start + samples]
+        return piece / (np.sqrt(np.mean(piece**2)) + 1e-9)
+
+
+@functools.lru_cache(1)
+def noises(folder: str) -> list[np.ndarray]:
+    """The audio files of a folder, at the package's rate.
+
+    Raises:
+        AudioError: it holds no audio. DataError: there is only silence in it.
+    """
+    from kerasrecipes import audio
+
+    found = [wave for path in audio.expand(folder) if (wave := audio.read_audio(path)).any()]
+    if not found:
+        raise DataError(f"{folder} holds silence only, no noise")
+    return found
+
 
 def coloured(samples: int, slope: float, rng: np.random.Generator) -> np.ndarray:
-    """Noise of unit power whose spectral power falls as 1 / frequency ** slope: 0 white, 1 pink."""
+    """Noise of unit power whose spectral power falls as 1 / frequency ** slope: 0 white, 1 pink, 2 brown."""
     spectrum = np.fft.rfft(rng.normal(size=samples))
     frequency = np.maximum(np.arange(len(spectrum)), 1.0)
     noise = np.fft.irfft(spectrum / frequency ** (slope / 2), samples)

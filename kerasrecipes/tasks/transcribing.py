@@ -8,7 +8,8 @@ import numpy as np
 
 from kerasrecipes import audio as sound
 from kerasrecipes.decoding.decoder import Decoding, decoder_of
-from kerasrecipes.errors import AudioError
+from kerasrecipes.decoding.greedy import log_softmax
+from kerasrecipes.errors import AudioError, KerasRecipesError
 from kerasrecipes.results import Transcript
 
 ROUND_SECONDS = 0.5  # padded lengths are multiples of this, so that a compiler that works per shape sees few
@@ -18,7 +19,7 @@ BATCH_SECONDS = 60.0
 
 def transcribe(
     model: Any, source: Any, sample_rate: int | None = None, *, batch_seconds: float = BATCH_SECONDS,
-    long_seconds: float = LONG_SECONDS, progress: Any = None, **decoding: Any,
+    long_seconds: float = LONG_SECONDS, progress: Any = None, jitter: float = 0.0, **decoding: Any,
 ) -> Any:  # fmt: skip
     """`model.transcribe` (see there).
 
@@ -29,17 +30,21 @@ def transcribe(
         batch_seconds: padded audio scored at once.
         long_seconds: recordings above this are scored in pieces (see `kerasrecipes.tasks.long_audio`).
         progress: called with (items done, items in all) after every batch.
+        jitter: seconds; above 0 the audio is also scored shifted by so much to the left and to the right, and the three
+            probabilities are averaged (Deep Speech, arXiv 1412.5567, section 2.1: 5 ms). Takes three times as long.
         decoding: `decoder`, `language_model` and more: the arguments of `kerasrecipes.decoding.Decoding`.
     """
     read = reader(model, Decoding(**decoding))
     if not is_many(source):
         wave = sound.read_audio(source, sample_rate=sample_rate)
-        return read(scores_of(model, wave, long_seconds), wave)
+        return read(scores_of(model, wave, long_seconds, jitter), wave)
     items = sound.expand(source)
     results: list[Transcript | AudioError | None] = [None] * len(items)
     for done, (index, found, wave) in enumerate(
-        scored(model, items, results, sample_rate, batch_seconds=batch_seconds, long_seconds=long_seconds), 1
-    ):
+        scored(
+            model, items, results, sample_rate, batch_seconds=batch_seconds, long_seconds=long_seconds, jitter=jitter
+        ), 1,
+    ):  # fmt: skip
         results[index] = read(found, wave)
         if progress:
             progress(done + sum(isinstance(r, AudioError) for r in results), len(items))
@@ -48,12 +53,15 @@ def transcribe(
 
 def scored(
     model: Any, items: Sequence[Any], results: list, sample_rate: int | None = None, *,
-    batch_seconds: float = BATCH_SECONDS, long_seconds: float = LONG_SECONDS,
+    batch_seconds: float = BATCH_SECONDS, long_seconds: float = LONG_SECONDS, jitter: float = 0.0,
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:  # fmt: skip
     """(place, scores, wave) of every input that can be read, similar lengths together; errors go to their place in `results`."""
     for batch in batches(items, sample_rate, batch_seconds, results, model.sample_rate):
         waves = [wave for _, wave in batch]
-        found = scores(model, waves) if len(waves) > 1 else [scores_of(model, waves[0], long_seconds)]
+        if len(waves) > 1:
+            found = jittered(model, waves, lambda shifted: scores(model, shifted), jitter)
+        else:
+            found = [scores_of(model, waves[0], long_seconds, jitter)]
         for (index, wave), frames in zip(batch, found, strict=True):
             yield index, frames, wave
 
@@ -108,13 +116,35 @@ def scores(model: Any, waves: Sequence[np.ndarray]) -> list[np.ndarray]:
     return [s[: model.output_length(int(n))] for s, n in zip(out, lengths, strict=True)]
 
 
-def scores_of(model: Any, wave: np.ndarray, long_seconds: float = LONG_SECONDS) -> np.ndarray:
+def scores_of(model: Any, wave: np.ndarray, long_seconds: float = LONG_SECONDS, jitter: float = 0.0) -> np.ndarray:
     """Scores (frames, symbols) of one wave, in one piece or many."""
-    if len(wave) > long_seconds * model.sample_rate:
+
+    def score(waves: Sequence[np.ndarray]) -> list[np.ndarray]:
+        if len(waves[0]) <= long_seconds * model.sample_rate:
+            return scores(model, waves)
         from kerasrecipes.tasks.long_audio import long_scores
 
-        return long_scores(model, wave)
-    return scores(model, [wave])[0]
+        return [long_scores(model, waves[0])]
+
+    return jittered(model, [wave], score, jitter)[0]
+
+
+def jittered(
+    model: Any, waves: Sequence[np.ndarray], score: Callable[[Sequence[np.ndarray]], list[np.ndarray]], seconds: float
+) -> list[np.ndarray]:
+    """`score(waves)`; with `seconds` the logarithm of the probabilities averaged over the waves as they are and shifted both ways.
+
+    Raises:
+        KerasRecipesError: `seconds` is negative, or the model's scores are no probabilities of single frames (ASG).
+    """
+    if not seconds:
+        return score(waves)
+    if seconds < 0 or model.criterion.transitions() is not None:
+        raise KerasRecipesError(f"jitter={seconds}: a positive shift in seconds, for a recogniser trained with CTC")
+    n = round(seconds * model.sample_rate)
+    ways = [list(waves), [np.pad(w, (n, 0))[: len(w)] for w in waves], [np.pad(w, (0, n))[n:] for w in waves]]
+    chances = [[np.exp(log_softmax(s)) for s in score(way)] for way in ways]
+    return [np.log(np.mean(same, axis=0) + 1e-30).astype("float32") for same in zip(*chances, strict=True)]
 
 
 def reader(model: Any, settings: Decoding) -> Callable[[np.ndarray, np.ndarray], Transcript]:

@@ -84,7 +84,8 @@ def release(name: str, run: Path, tag: str, after: Sequence[Path] = (), bundled:
     stages = [stage(folder, amount) for folder in (*after, run)]
     totals = {k: round(sum(s[k] for s in stages), 2) for k in ("steps", "passes", amount, "wall_hours")}
     row = manifest.Weights(
-        recipe=name, tag=tag, file=path.name, size=path.stat().st_size, sha256=store.sha256(path), bundled=bundled or (before is not None and before.bundled),
+        recipe=name, tag=tag, file=path.name, size=path.stat().st_size, sha256=store.sha256(path),
+        bundled=bundled or (before is not None and before.bundled),
         licence="; ".join(sorted({LICENCES.get(d["name"], "see data") for d in record["data"]})),
         data=tuple({**d, "licence": LICENCES.get(d["name"], "see source"), "synthetic": "synthetic" in d["name"]} for d in record["data"]),
         training={
