@@ -37,6 +37,7 @@ class Transcript:
         alternatives: other readings, best first, where a beam search gave them. characters: with times.
         calibrated: whether confidences are probabilities of being right; a greedy CTC transcript's are not: they are
             the model's own posteriors, which are usually too sure.
+        score: what a beam search ranked it by, in nats; only to be compared with that of its alternatives.
     """
 
     text: str
@@ -46,6 +47,7 @@ class Transcript:
     alternatives: tuple["Transcript", ...] = ()
     characters: tuple[Character, ...] = ()
     calibrated: bool = False
+    score: float | None = None
 
     def __str__(self) -> str:
         return self.text

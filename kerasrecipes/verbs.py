@@ -66,7 +66,17 @@ def run_generate(o: argparse.Namespace, model: Any) -> int:
 
 def decoding(o: argparse.Namespace) -> dict[str, Any]:
     """What the options say about decoding, as arguments of `transcribe`."""
-    names = ("decoder", "language_model", "beam_size", "lm_weight", "word_score", "n_best", "jitter")
+    names = (
+        "decoder",
+        "language_model",
+        "beam_size",
+        "lm_weight",
+        "word_score",
+        "n_best",
+        "rescore",
+        "rescore_weight",
+        "jitter",
+    )
     found = {name: value for name in names if (value := getattr(o, name)) is not None}
     if o.hotwords:
         pairs = [word.rpartition("=") if "=" in word else (word, "", HOTWORD) for word in o.hotwords]

@@ -219,3 +219,25 @@ def test_jitter_averages_probabilities_of_the_shifted_audio(pretrained):
     assert [t.text for t in many] == [one.text] * 2
     with pytest.raises(KerasRecipesError, match="positive shift"):
         pretrained.transcribe(wave, 16000, jitter=-1.0)
+
+
+def test_rescoring_ranks_by_the_sum_of_both_scores(pretrained):
+    from kerasrecipes.audio import read_audio
+
+    class Judge:  # likes short texts
+        name, alphabet = "judge", Alphabet()
+
+        def log_probabilities(self, texts):
+            return np.array([-float(len(t)) for t in texts])
+
+    wave = read_audio("kerasrecipes/assets/demo.mp3")
+    plain = pretrained.transcribe(wave, 16000, decoder="beam", n_best=20)
+    readings = [plain, *plain.alternatives]
+    wanted = sorted(readings, key=lambda r: -(r.score - 0.7 * len(r.text)))[:3]
+    found = pretrained.transcribe(wave, 16000, decoder="beam", n_best=3, rescore=Judge(), rescore_weight=0.7)
+    assert [r.text for r in (found, *found.alternatives)] == [r.text for r in wanted]
+    assert found.score == pytest.approx(wanted[0].score - 0.7 * len(wanted[0].text))
+    same = pretrained.transcribe(wave, 16000, decoder="beam", rescore=Judge(), rescore_weight=0.0)
+    assert same.text == plain.text and not same.alternatives
+    with pytest.raises(KerasRecipesError, match="only a language model"):
+        pretrained.transcribe(wave, 16000, decoder="beam", rescore=pretrained)

@@ -15,6 +15,7 @@ from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.results import Transcript
 
 DECODERS = ("greedy", "beam")
+RESCORED = 20  # readings that a second language model ranks again
 HOTWORD = 5.0  # nats that a hotword gets where none are said: what one letter that is hard to hear costs
 
 
@@ -32,6 +33,8 @@ class Decoding:
         n_best: readings to return: the best, and `n_best - 1` in its `alternatives`.
         hotwords: words that are expected: a list, or a mapping to nats (default 5) that each gets more. With a language
             model only. Words that it does not know are added.
+        rescore: a character language model, by name or loaded ("char_rnn_small"): the best `RESCORED` readings are ranked
+            again with `rescore_weight` times its log probability added.
         token_beam: symbols tried at every frame. threshold: nats below the best within which a text is followed. Both with a
             language model.
 
@@ -46,6 +49,8 @@ class Decoding:
     word_score: float | None = None
     n_best: int = 1
     hotwords: Mapping[str, float] | Sequence[str] = ()
+    rescore: Any = None
+    rescore_weight: float = 0.5
     token_beam: int = 12
     threshold: float = 20.0
 
@@ -62,8 +67,8 @@ class Decoding:
                 raise KerasRecipesError(f"{name} must be at least 1, is {getattr(self, name)}")
         if self.n_best > self.beam_size:
             raise KerasRecipesError(f"n_best {self.n_best} needs a beam_size of at least that, is {self.beam_size}")
-        if self.decoder == "greedy" and (self.language_model or self.n_best > 1 or self.hotwords):
-            raise KerasRecipesError('language_model, n_best and hotwords need decoder="beam"')
+        if self.decoder == "greedy" and (self.language_model or self.n_best > 1 or self.hotwords or self.rescore):
+            raise KerasRecipesError('language_model, n_best, hotwords and rescore need decoder="beam"')
         if not self.language_model:
             for name in ("lm_weight", "word_score", "hotwords"):
                 if getattr(self, name):
@@ -74,7 +79,8 @@ class Decoding:
         """For tables: "greedy", "beam 50", "beam 50 + librispeech_small"."""
         if self.decoder == "greedy":
             return "greedy"
-        return f"beam {self.beam_size}" + (f" + {self.language_model}" if self.language_model else "")
+        helpers = [str(getattr(h, "name", h)) for h in (self.language_model, self.rescore) if h]
+        return " + ".join([f"beam {self.beam_size}", *helpers])
 
     def filled(self, recipe: str) -> "Decoding":
         """With the weights that a recipe's manifest row names where none are given."""
@@ -93,6 +99,15 @@ def decoder_of(model: Any, settings: Decoding) -> Callable[..., Transcript]:
     """
     if settings.decoder == "greedy":
         return lambda scores, **times: model.criterion.decode(scores, model.alphabet, **times)
+    if settings.rescore:
+        from kerasrecipes.decoding.rescoring import rescored
+
+        judge = language_model_of(model, settings.rescore)
+        many = replace(settings, rescore=None, n_best=min(max(settings.n_best, RESCORED), settings.beam_size))
+        decode = decoder_of(model, many)
+        return lambda scores, **times: rescored(
+            decode(scores, **times), judge, settings.rescore_weight, settings.n_best
+        )  # fmt: skip
     transitions = model.criterion.transitions()
     if settings.language_model:
         settings = settings.filled(model.recipe.name)
@@ -104,6 +119,25 @@ def decoder_of(model: Any, settings: Decoding) -> Callable[..., Transcript]:
             'language_model, for instance "librispeech_small"'
         )
     return lambda scores, **times: beam(scores, model.alphabet, settings.beam_size, settings.n_best, **times)
+
+
+def language_model_of(model: Any, name: Any) -> Any:
+    """The network that a name means, loaded once per recogniser; or the network itself.
+
+    Raises:
+        KerasRecipesError: it is of another task.
+    """
+    if isinstance(name, str):
+        from kerasrecipes import loading
+
+        if getattr(model, "_judge", (None,))[0] != name:
+            model._judge = (name, loading.load(name, compile=False))
+        name = model._judge[1]
+    if not hasattr(name, "log_probabilities"):
+        raise KerasRecipesError(
+            f"rescore={name.name}: only a language model can rank texts (kerasrecipes list 'char*')"
+        )
+    return name
 
 
 def lexicon_decoder(model: Any, settings: Decoding, transitions: np.ndarray | None) -> Any:
@@ -146,6 +180,7 @@ def beam(
         lattice = ctc_lattice(np.array(hypothesis.numbers, "int64"))
         path = lattice.columns[best_states(log_p, lattice)]
         trust = np.exp(log_p[np.arange(frames), path])
-        readings.append(transcript(path, trust, alphabet, frame_seconds, offset, duration))
+        said = transcript(path, trust, alphabet, frame_seconds, offset, duration)
+        readings.append(replace(said, score=hypothesis.score))
     first, *others = readings
     return replace(first, alternatives=tuple(others))

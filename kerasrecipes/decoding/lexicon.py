@@ -4,6 +4,7 @@ What is sought (Deep Speech, arXiv 1412.5567, section 2.2): log p(text | audio) 
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -101,11 +102,11 @@ class LexiconDecoder:
             path[path < 0] = 0
             trust = np.exp(probable[np.arange(frames), path])
             reading = spoken(path, trust, self.alphabet, **times)
-            readings.setdefault(reading.text, reading)
+            readings.setdefault(reading.text, replace(reading, score=float(result.score)))
             if len(readings) == n_best:
                 break
         first, *others = list(readings.values()) or [Transcript("", duration=times.get("duration") or 0.0)]
-        return Transcript(**{**vars(first), "alternatives": tuple(others)})
+        return replace(first, alternatives=tuple(others))
 
 
 def spoken(
