@@ -2,11 +2,14 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from kerasrecipes import card, manifest, registry
+from kerasrecipes.errors import KerasRecipesError
 
 OUT = Path(__file__).parent / "recipes"
+README = OUT.parent.parent / "README.md"
 
 
 def link(paper: str) -> str:
@@ -72,6 +75,42 @@ def stages(row: manifest.Weights) -> list[str]:
     return lines
 
 
+def table() -> str:
+    """All released recognisers with their measured numbers; it stands in the README."""
+    head = ["recipe", "parameters", "file", "sees", "trained on", "word errors, greedy", "with language model", "latency"]
+    lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
+    for name, row in manifest.rows().items():
+        if registry.get_recipe(name).task != "speech-recognition":
+            continue
+        model = card.skeleton(name)
+        field = model.receptive_field
+        trained = f"{sum(d['hours'] for d in row.data):.0f} h of data, {row.training['audio_hours']:.0f} h seen in {row.training['wall_hours']:.1f} h"
+        try:
+            latency = f"{1000 * model.stream().latency:.0f} ms"
+        except KerasRecipesError:
+            latency = "whole utterance"
+        cells = [
+            f"`{name}`", f"{model.count_params() / 1e6:.1f} M", f"{row.size / 1e6:.1f} MB",
+            "all" if field is None else f"{field / model.sample_rate:.2f} s", trained,
+            word_errors(row, lambda d: d == "greedy"), word_errors(row, lambda d: "+" in d), latency,
+        ]  # fmt: skip
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def word_errors(row: manifest.Weights, wanted: Callable[[str], bool]) -> str:
+    """On dev-mini-report by a decoder of that kind, with its interval."""
+    found = [m for m in row.metrics if m["dataset"].startswith("dev-mini-report") and m["metric"] == "wer" and wanted(m["decoder"])]
+    return f"{100 * found[0]['value']:.1f} % ({100 * found[0]['low']:.1f} to {100 * found[0]['high']:.1f})" if found else "-"
+
+
+def with_table(readme: str) -> str:
+    """The README with the table as it is now between its marks."""
+    begin, end = "<!-- table: written by docs/generate.py -->", "<!-- end of table -->"
+    before, rest = readme.split(begin)
+    return f"{before}{begin}\n{table()}\n{end}{rest.split(end)[1]}"
+
+
 def language_models() -> str:
     """The page of word n-grams, from their rows."""
     lines = ["# Language models of words", "", "For [beam search](../guides/decoding.md); read by KenLM.", ""]
@@ -111,6 +150,7 @@ def main() -> None:
         released = f"{row.size / 1e6:.1f} MB" if row else ""
         index.append(f"| [{name}]({name}.md) | {recipe.task} | {released} | {recipe.summary} |")
     (OUT / "benchmarks.md").write_text(benchmarks())
+    README.write_text(with_table(README.read_text("utf-8")), "utf-8")
     (OUT / "language_models.md").write_text(language_models())
     (OUT / "index.md").write_text("\n".join(index) + "\n")
     print(f"{len(names)} pages in {OUT}")

@@ -170,6 +170,9 @@ def test_files_that_are_no_language_models(tmp_path):
     (tmp_path / "x.arpa").write_text("hello")
     with pytest.raises(DataError, match="neither an ARPA file"):
         language_model.find(tmp_path / "x.arpa")
+    (tmp_path / "unigrams.arpa").write_text(ARPA.split("\\2-grams")[0].replace("ngram 2=4\n", "") + "\\end\\\n")
+    with pytest.raises(DataError, match="KenLM cannot read .* at least a bigram"):
+        Lexicon(tmp_path / "unigrams.arpa", LETTERS)
     (tmp_path / "upper.arpa").write_text(ARPA.replace("\ta", "\tA").replace("\tba", "\tBA").replace("Ab", "AB"))
     with pytest.raises(DataError, match="another case"):
         Lexicon(tmp_path / "upper.arpa", LETTERS)
@@ -241,3 +244,35 @@ def test_rescoring_ranks_by_the_sum_of_both_scores(pretrained):
     assert same.text == plain.text and not same.alternatives
     with pytest.raises(KerasRecipesError, match="only a language model"):
         pretrained.transcribe(wave, 16000, decoder="beam", rescore=pretrained)
+
+
+def test_tuning_walks_to_no_worse_settings_and_records_them(pretrained, clips, arpa, tmp_path, monkeypatch):
+    from kerasrecipes import manifest
+    from kerasrecipes.training import tuning
+
+    tried = []
+    utterances = kr.data.librispeech(clips)
+    text = "\n".join(sorted({w for u in utterances for w in pretrained.alphabet.normalise(u.text).split()}))
+    lines = [f"-3\t{word}\t0" for word in text.split("\n")]
+    path = tmp_path / "words.arpa"
+    path.write_text(
+        f"\\data\\\nngram 1={len(lines) + 3}\nngram 2=1\n\n\\1-grams:\n-9\t<unk>\t0\n0\t<s>\t0\n-1\t</s>\t0\n"
+        + "\n".join(lines) + "\n\n\\2-grams:\n-0.1\t<s> the\n\n\\end\\\n"
+    )  # fmt: skip
+    best = tuning.tune(pretrained, utterances, str(path), beam_size=20, progress=tried.append)
+    assert len(tried) == len({(t.lm_weight, t.word_score) for t in tried}) >= 5
+    assert tuning.order(best) == min(map(tuning.order, tried))
+    again = pretrained.transcribe(
+        [u.path for u in utterances], language_model=str(path), beam_size=20, lm_weight=best.lm_weight, word_score=best.word_score
+    )  # fmt: skip
+    references = [pretrained.alphabet.normalise(u.text) for u in utterances]
+    assert kr.metrics.word_errors(references, [t.text for t in again]).rate == pytest.approx(best.wer)
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "rows" / "schema.json").write_text((manifest.folder() / "schema.json").read_text())
+    manifest.write(manifest.get("deepspeech2_small"), tmp_path / "rows" / "deepspeech2_small.json")
+    monkeypatch.setattr(manifest, "folder", lambda: tmp_path / "rows")
+    tuning.record("deepspeech2_small", best)
+    filled = Decoding(language_model="x").filled("deepspeech2_small")
+    monkeypatch.undo()
+    manifest.rows.cache_clear()
+    assert (filled.lm_weight, filled.word_score) == (best.lm_weight, best.word_score)

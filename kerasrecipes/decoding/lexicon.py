@@ -31,7 +31,7 @@ class Lexicon:
 
     Raises:
         KerasRecipesError: flashlight-text or kenlm is missing; the alphabet has no space.
-        DataError: no word of the model can be written with the alphabet, or a word of `bonus` cannot.
+        DataError: KenLM cannot read the file; no word of the model can be written with the alphabet, or a word of `bonus` cannot.
     """
 
     def __init__(self, path: Path, alphabet: Alphabet, bonus: dict[str, float] | None = None):
@@ -42,7 +42,10 @@ class Lexicon:
         self.space = int(alphabet.encode(" ", normalise=False, surround=False)[0]) - alphabet.first
         vocabulary, spellings = spelled(path, alphabet, tuple(sorted(bonus)))
         self.dictionary = parts.dictionary(vocabulary)
-        self.model = parts.KenLM(str(path), self.dictionary)
+        try:
+            self.model = parts.KenLM(str(path), self.dictionary)
+        except RuntimeError as error:
+            raise DataError(f"KenLM cannot read {path}: {str(error).splitlines()[-1].strip()}") from None
         if bonus:
             self.model = parts.boosted(self.model, {self.dictionary.get_index(w): b for w, b in bonus.items()})
         self.trie = parts.Trie(alphabet.size, self.space)

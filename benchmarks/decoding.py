@@ -1,0 +1,67 @@
+"""What decoders take, as shares of real time and of greedy decoding's, and what they gain; and alignment of an hour.
+
+python benchmarks/decoding.py --data librispeech:PATH [--speakers 84,174] [--recipe deepspeech2_small]
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+
+import kerasrecipes as kr
+from kerasrecipes.decoding.decoder import Decoding, decoder_of
+from kerasrecipes.decoding.lattice import best_states, ctc_lattice
+from kerasrecipes.tasks.transcribing import scored
+from kerasrecipes.training.trainer import hardware
+
+LM = "librispeech_small"
+SETTINGS = (
+    {}, {"decoder": "beam"}, {"decoder": "beam", "beam_size": 10}, {"language_model": LM, "beam_size": 10},
+    {"language_model": LM}, {"language_model": LM, "beam_size": 200}, {"language_model": LM, "hotwords": ["kerosene"]},
+)  # fmt: skip
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--data", required=True)
+    options.add_argument("--speakers", default="")
+    options.add_argument("--recipe", default="deepspeech2_small")
+    options.add_argument("--write", type=Path, help="also write the figures as JSON")
+    o = options.parse_args()
+    model = kr.load(o.recipe, compile=False)
+    utterances = kr.data.load_specs([o.data], [s for s in o.speakers.split(",") if s])
+    frames, seconds = {}, 0.0
+    for i, found, wave in scored(model, [u.path for u in utterances], [None] * len(utterances)):
+        frames[i] = found
+        seconds += len(wave) / model.sample_rate
+    references = [model.alphabet.normalise(u.text) for u in utterances]
+    figures: dict[str, str] = {}
+    greedy = 0.0
+    for settings in SETTINGS:
+        chosen = Decoding(**settings)
+        decode = decoder_of(model, chosen)
+        begin = time.perf_counter()
+        said = [decode(frames[i], frame_seconds=model.stride / model.sample_rate).text for i in range(len(utterances))]
+        took = time.perf_counter() - begin
+        greedy = greedy or took
+        errors = kr.metrics.word_errors(references, said).rate
+        name = chosen.name + (", one hotword" if chosen.hotwords else "")
+        figures[name] = (
+            f"{took / seconds:.4f} of real time, {took / greedy:.1f} times greedy; {100 * errors:.1f} % words"
+        )
+    hour = np.resize(np.concatenate([frames[i] for i in range(len(utterances))]), (90000, model.alphabet.size))
+    letters = np.random.default_rng(0).integers(1, model.alphabet.size, 45000)  # about what is said in an hour
+    begin = time.perf_counter()
+    best_states(hour, ctc_lattice(letters))
+    figures["aligning 90,000 frames with 45,000 letters"] = f"{time.perf_counter() - begin:.0f} s"
+    for name, value in figures.items():
+        print(f"{name:44} {value}")
+    if o.write:
+        setting = f"{o.recipe}, {seconds / 60:.0f} minutes of speech, one core of {hardware()}"
+        o.write.write_text(json.dumps({"title": "Decoders", "setting": setting, "figures": figures}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
