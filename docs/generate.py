@@ -77,14 +77,24 @@ def stages(row: manifest.Weights) -> list[str]:
 
 def table() -> str:
     """All released recognisers with their measured numbers; it stands in the README."""
-    head = ["recipe", "parameters", "file", "sees", "trained on", "word errors, greedy", "with language model", "latency"]
+    head = [
+        "recipe",
+        "parameters",
+        "file",
+        "sees",
+        "trained on",
+        "word errors, greedy",
+        "with language model",
+        "latency",
+    ]
     lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
     for name, row in manifest.rows().items():
         if registry.get_recipe(name).task != "speech-recognition":
             continue
         model = card.skeleton(name)
         field = model.receptive_field
-        trained = f"{sum(d['hours'] for d in row.data):.0f} h of data, {row.training['audio_hours']:.0f} h seen in {row.training['wall_hours']:.1f} h"
+        seen, wall = row.training["audio_hours"], row.training["wall_hours"]
+        trained = f"{sum(d['hours'] for d in row.data):.0f} h of data, {seen:.0f} h seen in {wall:.1f} h"
         try:
             latency = f"{1000 * model.stream().latency:.0f} ms"
         except KerasRecipesError:
@@ -100,8 +110,16 @@ def table() -> str:
 
 def word_errors(row: manifest.Weights, wanted: Callable[[str], bool]) -> str:
     """On dev-mini-report by a decoder of that kind, with its interval."""
-    found = [m for m in row.metrics if m["dataset"].startswith("dev-mini-report") and m["metric"] == "wer" and wanted(m["decoder"])]
-    return f"{100 * found[0]['value']:.1f} % ({100 * found[0]['low']:.1f} to {100 * found[0]['high']:.1f})" if found else "-"
+    found = [
+        m
+        for m in row.metrics
+        if m["dataset"].startswith("dev-mini-report") and m["metric"] == "wer" and wanted(m["decoder"])
+    ]
+    return (
+        f"{100 * found[0]['value']:.1f} % ({100 * found[0]['low']:.1f} to {100 * found[0]['high']:.1f})"
+        if found
+        else "-"
+    )
 
 
 def with_table(readme: str) -> str:
@@ -122,7 +140,14 @@ def language_models() -> str:
             "text: " + ", ".join(f"{d['name']}, {d['words']:,} words" for d in row.data),
             f"licence: {row.licence}",
         ]
-        lines += [f"## {name}", "", *(f"- {s}" for s in said), "", "| measured on | what | value |", "| --- | --- | --- |"]
+        lines += [
+            f"## {name}",
+            "",
+            *(f"- {s}" for s in said),
+            "",
+            "| measured on | what | value |",
+            "| --- | --- | --- |",
+        ]
         for m in row.metrics:
             value = f"{100 * m['value']:.1f} %" if m["metric"] == "out of vocabulary" else f"{m['value']:.0f}"
             lines.append(f"| {m['dataset']} | {m['metric']} | {value} |")

@@ -13,7 +13,7 @@ from kerasrecipes.errors import KerasRecipesError
 
 def examine() -> list[tuple[str, bool, str]]:
     """(what, whether it works, details), one row per part."""
-    return [row for check in (python, backend, devices, sound, tfio, cache, hub, weights) for row in check()]
+    return [row for check in (python, backend, devices, sound, tfio, beam, cache, hub, weights) for row in check()]
 
 
 def installed(package: str) -> str | None:
@@ -67,6 +67,19 @@ def tfio() -> Iterator[tuple[str, bool, str]]:
     ok = tfio_usable()
     why = "decodes in the graph" if ok else "its binary does not fit this TensorFlow; soundfile is used"
     yield "tfio", ok, f"tensorflow-io {installed('tensorflow-io')} {why}"
+
+
+def beam() -> Iterator[tuple[str, bool, str]]:
+    missing = [p for p in ("flashlight-text", "kenlm") if not installed(p)]
+    if missing:
+        yield "beam", False, f"{', '.join(missing)} missing; no language models (optional: kerasrecipes[lm])"
+    else:
+        models = ", ".join(manifest.language_models()) or "none"
+        yield (
+            "beam",
+            True,
+            f"flashlight-text {installed('flashlight-text')}, kenlm {installed('kenlm')}; models: {models}",
+        )
 
 
 def cache() -> Iterator[tuple[str, bool, str]]:
