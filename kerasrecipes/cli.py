@@ -141,6 +141,8 @@ def _decoding(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--jitter", type=float, metavar="SECONDS", help="average over the audio shifted by so much both ways"
     )
+    p.add_argument("--rescore", metavar="NAME", help="a character language model that ranks the best readings again")
+    p.add_argument("--rescore-weight", type=float, help="of its log probability")
     p.add_argument("--n-best", type=int, help="readings to find; --format json shows all")
     p.add_argument(
         "--hotword", action="append", dest="hotwords", metavar="WORD[=NATS]", help="a word that is expected; repeatable"

@@ -149,6 +149,22 @@ def test_evaluate_prints_what_the_metrics_say(capsys, clips, model):
     assert out["wer"]["rate"] == pytest.approx(expected)
 
 
+def test_decoding_on_the_command_line_is_that_of_python(capsys, clips, files, model, tmp_path):
+    said = model.transcribe(
+        files[0], language_model="librispeech_small", beam_size=20, hotwords={"quilter": 9.0}, n_best=2
+    )  # fmt: skip
+    options = ("--language-model", "librispeech_small", "--beam-size", "20", "--hotword", "quilter=9", "--n-best", "2")
+    found = json.loads(run(capsys, "transcribe", files[0], *options, "--format", "json")[1])
+    assert found["text"] == said.text and [a["text"] for a in found["alternatives"]] == [
+        a.text for a in said.alternatives
+    ]
+    text = run(capsys, "evaluate", "deepspeech2_small", "--data", f"librispeech:{clips}", *options[:4])[1]
+    assert "decoder: beam 20 + librispeech_small" in text
+    (tmp_path / "said.txt").write_text("Sandwich, " + said.text)
+    status, text, error = run(capsys, "align", files[0], tmp_path / "said.txt", "--format", "srt")
+    assert status == 0 and "Sandwich," in text and "does not fit: 'Sandwich,'" in error
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -156,6 +172,8 @@ def test_evaluate_prints_what_the_metrics_say(capsys, clips, model):
         (["evaluate", "deepspeech2_small", "--data", "x"], "names no data set"),
         (["train", "deepspeech2"], "--data librispeech:FOLDER"),
         (["transcribe", "none.wav"], "There is no file"),
+        (["transcribe", "none.wav", "--hotword", "kea=much"], "WORD=NATS"),
+        (["align", "none.wav", "none.txt"], "There is no text file"),
     ],
 )
 def test_errors_are_one_line(capsys, arguments, message):
