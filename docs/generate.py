@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kerasrecipes import card, manifest, registry
 from kerasrecipes.errors import KerasRecipesError
+from kerasrecipes.training import studies
 
 OUT = Path(__file__).parent / "recipes"
 README = OUT.parent.parent / "README.md"
@@ -155,6 +156,22 @@ def language_models() -> str:
     return "\n".join(lines)
 
 
+def study_pages() -> str:
+    """The page of what the studies gave."""
+    lines = [
+        "# Studies",
+        "",
+        "Each is one command, `kerasrecipes study NAME`; see [the guide](../guides/studies.md).",
+        "",
+    ]
+    paths = sorted((OUT.parent.parent / "benchmarks" / "results" / "studies").glob("*.json"))
+    for path in paths:
+        found = json.loads(path.read_text())
+        lines += [f"## {found['title']}", "", found["question"], "", f"{found['source']}. {found['setting']}.", ""]
+        lines += [*studies.table(found["outcomes"]), "", found["notes"], ""]
+    return "\n".join(lines if paths else [*lines, "None has been run yet."])
+
+
 def benchmarks() -> str:
     """The page of measured speeds, from the files that the benchmark scripts wrote."""
     lines = ["# Measured speed", "", "Ratios count; absolute times are those of one machine.", ""]
@@ -176,6 +193,7 @@ def main() -> None:
         index.append(f"| [{name}]({name}.md) | {recipe.task} | {released} | {recipe.summary} |")
     (OUT / "benchmarks.md").write_text(benchmarks())
     README.write_text(with_table(README.read_text("utf-8")), "utf-8")
+    (OUT / "studies.md").write_text(study_pages())
     (OUT / "language_models.md").write_text(language_models())
     (OUT / "index.md").write_text("\n".join(index) + "\n")
     print(f"{len(names)} pages in {OUT}")

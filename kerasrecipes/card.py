@@ -1,6 +1,6 @@
 """A recipe's card, for the terminal, the hub and the documentation: all numbers come from the recipe and its manifest row."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -26,12 +26,18 @@ def facts(name: str) -> dict[str, str]:
 
 
 def skeleton(name: str) -> Any:
-    """The recipe's model with shapes and no numbers: 109 M random ones take half a minute, only to be counted."""
+    """The recipe's model with shapes and no numbers."""
     from kerasrecipes import loading
+
+    return hollow(lambda: loading.load(name, weights=None, compile=False))
+
+
+def hollow(make: Callable[[], Any]) -> Any:
+    """The model that `make` builds, without its numbers: 109 M random ones take half a minute, only to be counted."""
 
     def build() -> Any:
         with keras.StatelessScope(initialize_variables=False):
-            return loading.load(name, weights=None, compile=False)
+            return make()
 
     # Keras keeps a list, one per thread, of variables that it fills at the next chance: let this one end with its thread
     with ThreadPoolExecutor(1) as thread:

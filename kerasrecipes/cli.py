@@ -69,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--speakers", default="", help="only these, separated by commas")
     p.add_argument("--weights", help="another weights file than the released one")
     p.add_argument("--json", action="store_true")
+    p.add_argument("--noise", type=float, metavar="DECIBELS", help="add pink noise so far below the speech")
     p.add_argument("--write", metavar="DATASET", help="record the result in the manifest under this name")
     _decoding(p)
 
@@ -94,6 +95,15 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--precision", help="a Keras dtype policy, for instance mixed_bfloat16")
     p.add_argument("--start", help="weights to begin from: a .weights.h5 file, or 'released'")
     p.add_argument("--seed", type=int)
+
+    p = verb("study", verbs.run_study, "answer a paper's question by small trainings that differ in one choice")
+    p.add_argument("name", nargs="?", help="without one, the names of all studies; or a YAML file")
+    p.add_argument("--arm", action="append", default=[], help="only this one; repeatable")
+    p.add_argument(
+        "--out", type=Path, default=Path("runs/studies"), help="the trainings' folder; what is there is gone on with"
+    )
+    p.add_argument("--minutes", type=float, help="of each training, at most")
+    p.add_argument("--write", type=Path, metavar="FOLDER", help="also write NAME.json for the documentation")
 
     p = verb("release", verbs.run_release, "turn a run into the recipe's weight file and manifest row")
     p.add_argument("name")

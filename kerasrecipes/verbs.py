@@ -139,6 +139,8 @@ def run_evaluate(o: argparse.Namespace) -> None:
     model = loading.load(o.name, **({"weights": o.weights} if o.weights else {}), compile=False)
     recogniser = model.recipe.task == "speech-recognition"
     options = decoding(o) if recogniser else {}
+    if recogniser and o.noise is not None:
+        options["noise"] = o.noise
     rates = evaluation.evaluate(model, o.data, speakers, **options)
     decoder = decoder_name(options) if recogniser else "none"
     if o.json:
@@ -171,7 +173,7 @@ def decoder_name(options: dict[str, Any]) -> str:
     from kerasrecipes.decoding import Decoding
 
     jitter = options.get("jitter")
-    name = Decoding(**{k: v for k, v in options.items() if k != "jitter"}).name
+    name = Decoding(**{k: v for k, v in options.items() if k not in ("jitter", "noise")}).name
     return f"{name}, jitter {jitter:g} s" if jitter else name
 
 
@@ -208,6 +210,23 @@ def run_train(o: argparse.Namespace) -> None:
     folder = o.out or Path("runs") / o.name
     state = Run(settings, folder, o.resume).train(o.minutes)
     print(f"{state['step']} steps, {state['audio_hours']:.1f} h of audio in {state['wall_hours']:.2f} h; {folder}")
+
+
+def run_study(o: argparse.Namespace) -> None:
+    from kerasrecipes.training import studies
+
+    if not o.name:
+        for name in studies.names():
+            print(f"{name:14} {studies.read(name).question}")
+        return
+    study = studies.read(o.name)
+    show = lambda done: print(f"{done.arm}, seed {done.seed}: done", file=sys.stderr)  # noqa: E731
+    outcomes = studies.run(study, o.out / study.name, arms=tuple(o.arm), minutes=o.minutes, progress=show)
+    if not outcomes:
+        raise KerasRecipesError(f"No training of {study.name} is done yet: go on with the same command")
+    print("\n".join(studies.table([vars(outcome) for outcome in outcomes])))
+    if o.write:
+        print(studies.record(study, outcomes, o.write / f"{study.name}.json"))
 
 
 def run_release(o: argparse.Namespace) -> None:

@@ -1,11 +1,13 @@
 """Data sets as words of a command line: `librispeech:PATH`, `manifest:TABLE?split=train&exclude=arctic_heldout`."""
 
+import hashlib
 import os
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from urllib.parse import parse_qsl
 
-from kerasrecipes.data.utterances import Utterances, librispeech, manifest
+from kerasrecipes import audio
+from kerasrecipes.data.utterances import Utterance, Utterances, librispeech, manifest
 from kerasrecipes.errors import DataError
 
 
@@ -13,8 +15,9 @@ def load_specs(specs: Iterable[str], speakers: Collection[str] = ()) -> Utteranc
     """Mix the sets that the words name.
 
     Args:
-        specs: `librispeech:FOLDER` or `manifest:TABLE`, each with optional `?split=NAME&exclude=LIST`. LIST is a file
-            of clip-name prefixes, or the name of a list that comes with the package. `{data}` in a path stands for the
+        specs: `librispeech:FOLDER` or `manifest:TABLE`, each with optional `?split=NAME&exclude=LIST&hours=NUMBER`. LIST
+            is a file of clip-name prefixes, or the name of a list that comes with the package; `hours` takes a part, always
+            the same one, drawn from all of the set. `{data}` in a path stands for the
             folder in the environment variable `KERASRECIPES_DATA`.
         speakers: only these, in every set.
 
@@ -24,7 +27,7 @@ def load_specs(specs: Iterable[str], speakers: Collection[str] = ()) -> Utteranc
     found = Utterances([])
     for spec in specs:
         kind, path, options = split_spec(spec)
-        exclude, split = options.pop("exclude", None), options.pop("split", None)
+        exclude, split, hours = (options.pop(name, None) for name in ("exclude", "split", "hours"))
         if kind not in ("librispeech", "manifest") or not path or options:
             raise DataError(
                 f"{spec!r} names no data set: write librispeech:FOLDER or manifest:TABLE?split=train&exclude=LIST"
@@ -36,8 +39,31 @@ def load_specs(specs: Iterable[str], speakers: Collection[str] = ()) -> Utteranc
         if exclude:
             prefixes = read_list(exclude)
             part = Utterances(u for u in part if not Path(u.path).stem.startswith(prefixes))
-        found += part
+        found += subset(part, hours, spec) if hours else part
     return found
+
+
+def subset(utterances: Utterances, hours: str, spec: str) -> Utterances:
+    """So much of a set, the same whatever its order: clips in the order of their names' hashes.
+
+    Raises:
+        DataError: `hours` is no positive number, or the set is smaller.
+    """
+    try:
+        left = 3600 * float(hours)
+    except ValueError:
+        left = 0.0
+    if not left > 0:
+        raise DataError(f"{spec!r}: hours={hours} is no positive number")
+    taken: list[Utterance] = []
+    for u in sorted(utterances, key=lambda u: hashlib.sha1(u.id.encode()).digest()):
+        if left <= 0:
+            return Utterances(taken)
+        taken.append(u)
+        left -= u.seconds or audio.duration(u.path)
+    if left > 0:
+        raise DataError(f"{spec!r}: the set holds less than {hours} hours")
+    return Utterances(taken)
 
 
 def split_spec(spec: str) -> tuple[str, str, dict[str, str]]:

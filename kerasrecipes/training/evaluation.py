@@ -6,15 +6,18 @@ from typing import Any
 import numpy as np
 
 from kerasrecipes import metrics
+from kerasrecipes.audio import SAMPLE_RATE, read_audio
+from kerasrecipes.data.augment import add_noise, coloured
 from kerasrecipes.errors import KerasRecipesError
 
 
-def error_rates(model: Any, utterances: Any, **options: Any) -> dict[str, Any]:
+def error_rates(model: Any, utterances: Any, noise: float | None = None, **options: Any) -> dict[str, Any]:
     """Word and character error rates of `model.transcribe`, with intervals over speakers.
 
     Args:
         model: a recogniser or an engine with `transcribe` and `alphabet`.
         utterances: the set; texts are normalised to the model's alphabet.
+        noise: decibels of the speech above pink noise that is added, the same in every call; None adds none.
         options: of `transcribe`.
 
     Returns:
@@ -23,7 +26,11 @@ def error_rates(model: Any, utterances: Any, **options: Any) -> dict[str, Any]:
     Raises:
         KerasRecipesError: a clip cannot be read; a score over the rest would be of another set.
     """
-    results = model.transcribe([u.path for u in utterances], **options)
+    if noise is None:
+        results = model.transcribe([u.path for u in utterances], **options)
+    else:
+        waves = [noisy(u.path, noise, number) for number, u in enumerate(utterances)]
+        results = model.transcribe(waves, SAMPLE_RATE, **options)
     bad = [f"{u.id}: {r}" for u, r in zip(utterances, results, strict=True) if isinstance(r, Exception)]
     if bad:
         raise KerasRecipesError(f"{len(bad)} of {len(results)} clips cannot be read, the first: {bad[0]}")
@@ -34,6 +41,12 @@ def error_rates(model: Any, utterances: Any, **options: Any) -> dict[str, Any]:
         "wer": metrics.word_errors(references, hypotheses, speakers),
         "cer": metrics.character_errors(references, hypotheses, speakers),
     }
+
+
+def noisy(path: str, decibels: float, seed: int) -> Any:
+    """A clip with pink noise at the package's rate."""
+    wave = read_audio(path)
+    return add_noise(wave, coloured(len(wave), 1.0, np.random.default_rng(seed)), decibels).astype("float32")
 
 
 def bits_per_character(model: Any, texts: Sequence[str], groups: Sequence[Any] | None = None) -> dict[str, Any]:

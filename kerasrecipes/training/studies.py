@@ -1,0 +1,204 @@
+"""A paper's question, answered again: small trainings that differ in one choice, with equal parameters, passes and data.
+
+`kerasrecipes study NAME` trains every arm with every seed, goes on where it was interrupted, and measures word and character
+errors, clean and with noise, on dev-mini-tune. Its YAML names the question, the common settings and the arms' changes.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import yaml
+
+from kerasrecipes import data
+from kerasrecipes.card import hollow
+from kerasrecipes.errors import DataError
+from kerasrecipes.training.config import TrainConfig, from_dict
+from kerasrecipes.training.evaluation import error_rates
+from kerasrecipes.training.kinds import model_of
+from kerasrecipes.training.trainer import Run, averaged, commit, hardware
+
+STUDIES = Path(__file__).parent / "study_configs"
+NOISE = (20.0, 10.0, 0.0)  # decibels between speech and pink noise, beside none
+
+
+@dataclass(frozen=True)
+class Study:
+    """A question and the trainings that answer it.
+
+    Args:
+        name, title, question, source: what is asked, and where the paper asks it.
+        base: settings that all arms share. arms: name -> what differs; its `config` is merged into that of `base`.
+        seeds: of each arm. parameters: how far the arms' numbers of parameters may be apart, as a share.
+    """
+
+    name: str
+    title: str
+    question: str
+    source: str
+    base: dict[str, Any]
+    arms: dict[str, dict[str, Any]]
+    seeds: tuple[int, ...] = (1,)
+    parameters: float = 0.05
+    notes: str = ""
+
+    def config(self, arm: str, seed: int) -> TrainConfig:
+        """The training of one arm."""
+        changes = dict(self.arms[arm])
+        merged = {**self.base.get("config", {}), **changes.pop("config", {})}
+        return from_dict({**self.base, **changes, "config": merged, "seed": seed}, f"study {self.name}, {arm}")
+
+
+@dataclass
+class Outcome:
+    """What one training of a study gave."""
+
+    arm: str
+    seed: int
+    parameters: int
+    audio_hours: float
+    wall_hours: float
+    rates: dict[str, dict[str, Any]] = field(default_factory=dict)  # "clean", "20 dB" -> {"wer": {...}, "cer": {...}}
+
+
+def names() -> list[str]:
+    """Of all studies."""
+    return sorted(p.stem for p in STUDIES.glob("*.yaml"))
+
+
+def read(name: str) -> Study:
+    """The study of that name, or in a YAML file of that path.
+
+    Raises:
+        DataError: there is none.
+    """
+    path = Path(name) if name.endswith(".yaml") else STUDIES / f"{name}.yaml"
+    if not path.is_file():
+        raise DataError(f"There is no study {name}; there are {', '.join(names())}")
+    values = yaml.safe_load(path.read_text("utf-8"))
+    study = Study(path.stem, **{**values, "seeds": tuple(values.get("seeds", (1,)))})
+    for arm in study.arms:
+        study.config(arm, 1)
+    return study
+
+
+def run(
+    study: Study, folder: Path, *, arms: tuple[str, ...] = (), minutes: float | None = None,
+    progress: Callable[[Outcome], Any] | None = None,
+) -> list[Outcome]:  # fmt: skip
+    """Train and measure what is not there yet.
+
+    Args:
+        study: what to do. folder: of the trainings, `ARM-SEED` each; one that has `outcome.json` is done.
+        arms: only these. minutes: of each training, at most; the rest waits for the next call.
+        progress: called with every outcome.
+
+    Returns:
+        Outcomes of the trainings that are done.
+
+    Raises:
+        DataError: an unknown arm.
+    """
+    if unknown := set(arms) - set(study.arms):
+        raise DataError(
+            f"The study {study.name} has no arm {', '.join(sorted(unknown))}; it has {', '.join(study.arms)}"
+        )
+    done = []
+    for seed in study.seeds:
+        for arm in arms or study.arms:
+            place = folder / f"{arm.replace(' ', '_')}-{seed}"
+            found = outcome_in(place) or train(study, arm, seed, place, minutes)
+            if found:
+                done.append(found)
+                if progress:
+                    progress(found)
+    return done
+
+
+def train(study: Study, arm: str, seed: int, place: Path, minutes: float | None) -> Outcome | None:
+    """One training, from where it stands; None when its time ran out."""
+    keras.utils.clear_session()
+    training = Run(study.config(arm, seed), place, resume=True)
+    state = training.train(minutes)
+    if state["step"] < training.config.steps:
+        return None
+    utterances = training.kind.validation
+    with averaged(training.model):
+        rates = {"clean": error_rates(training.model, utterances)}
+        for decibels in NOISE:
+            rates[f"{decibels:g} dB"] = error_rates(training.model, utterances, noise=decibels)
+    found = Outcome(
+        arm, seed, training.model.count_params(), state["audio_hours"], state["wall_hours"],
+        {noise: {n: number(r) for n, r in both.items()} for noise, both in rates.items()},
+    )  # fmt: skip
+    partial = place / "outcome.json.partial"
+    partial.write_text(json.dumps(vars(found), indent=1) + "\n")
+    os.replace(partial, place / "outcome.json")
+    return found
+
+
+def number(rate: Any) -> dict[str, float | None]:
+    """A rate and its interval, as JSON has it."""
+    return {
+        k: None if getattr(rate, k) != getattr(rate, k) else round(getattr(rate, k), 4) for k in ("rate", "low", "high")
+    }
+
+
+def outcome_in(place: Path) -> Outcome | None:
+    """What a training that is done gave."""
+    path = place / "outcome.json"
+    return Outcome(**json.loads(path.read_text())) if path.is_file() else None
+
+
+def parameters(study: Study) -> dict[str, int]:
+    """Of each arm's network."""
+    return {arm: hollow(partial(model_of, study.config(arm, 1))).count_params() for arm in study.arms}
+
+
+def record(study: Study, outcomes: list[Outcome], path: Path) -> Path:
+    """Write what a study gave for the documentation."""
+    values = {
+        "name": study.name, "title": study.title, "question": study.question, "source": study.source,
+        "notes": study.notes, "setting": f"{budget(study)}; {hardware()}", "commit": commit(),
+        "outcomes": [vars(o) for o in outcomes],
+    }  # fmt: skip
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(values, indent=1) + "\n")
+    partial.replace(path)
+    return path
+
+
+def budget(study: Study) -> str:
+    """What every arm gets, in words."""
+    base = from_dict({**study.base, "config": {}})
+    return f"{data.load_specs(base.data).hours:.1f} h of speech, {base.steps} steps of {base.batch_seconds:.0f} s"
+
+
+def table(outcomes: list[dict[str, Any]]) -> list[str]:
+    """Rows of Markdown: each arm's mean over its seeds, and from the lowest to the highest where there are several."""
+    conditions = list(outcomes[0]["rates"])
+    head = ["arm", "parameters", "hours of training", *(f"words, {c}" for c in conditions), "characters, clean"]
+    lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
+    for arm in dict.fromkeys(o["arm"] for o in outcomes):
+        same = [o for o in outcomes if o["arm"] == arm]
+        cells = [arm, f"{same[0]['parameters'] / 1e6:.2f} M", f"{np.mean([o['wall_hours'] for o in same]):.2f}"]
+        for condition, metric in [*((c, "wer") for c in conditions), ("clean", "cer")]:
+            cells.append(spread([o["rates"][condition][metric] for o in same]))
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def spread(rates: list[dict[str, float]]) -> str:
+    """One seed: the rate and its interval over speakers; several: their mean and range."""
+    values = [100 * r["rate"] for r in rates]
+    if len(values) > 1:
+        return f"{np.mean(values):.1f} % ({min(values):.1f} to {max(values):.1f}, {len(values)} seeds)"
+    low, high = rates[0]["low"], rates[0]["high"]
+    return f"{values[0]:.1f} %" + (f" ({100 * low:.1f} to {100 * high:.1f})" if low is not None else "")

@@ -1,0 +1,76 @@
+"""Studies: equal budgets, one difference, trainings that go on where they stopped."""
+
+import json
+
+import pytest
+
+from kerasrecipes import cli, data
+from kerasrecipes.errors import DataError
+from kerasrecipes.training import studies
+
+
+@pytest.mark.parametrize("name", studies.names())
+def test_arms_differ_in_what_is_asked_only(name):
+    study = studies.read(name)
+    counts = studies.parameters(study)
+    assert max(counts.values()) <= (1 + study.parameters) * min(counts.values()), counts
+    configs = [study.config(arm, 1) for arm in study.arms]
+    for shared in ("data", "validation", "steps", "batch_seconds", "speeds", "peak"):
+        assert len({repr(getattr(c, shared)) for c in configs}) == 1, shared
+    assert len({repr((c.config, c.order)) for c in configs}) == len(configs) >= 2
+    speakers = {s for c in configs for s in c.validation_speakers}
+    assert speakers == {"84", "174", "422", "1272", "1462"}  # never those that released weights are reported on
+
+
+@pytest.fixture
+def tiny(clips, tmp_path):
+    tiny = {"conv": [[8, 11, 2], [8, 7, 2]], "recurrent_layers": 1, "recurrent_units": 8}
+    base = {
+        "recipe": "deepspeech2_small", "data": [f"librispeech:{clips}"], "validation": [f"librispeech:{clips}"],
+        "steps": 2, "warmup": 1, "decay": 1, "batch_seconds": 30, "config": tiny,
+    }  # fmt: skip
+    arms = {"gru": {"config": {"cell": "gru"}}, "plain rnn": {"config": {"cell": "rnn"}}}
+    path = tmp_path / "cells.yaml"
+    path.write_text(
+        json.dumps({"title": "t", "question": "q", "source": "s", "base": base, "arms": arms, "seeds": [1, 2]})
+    )
+    return path
+
+
+def test_a_study_goes_on_where_it_stopped(tiny, tmp_path):
+    study = studies.read(str(tiny))
+    place = tmp_path / "runs"
+    assert studies.run(study, place, arms=("gru",), minutes=0.0) == []
+    assert (place / "gru-1" / "checkpoint.npz").exists() and not (place / "gru-1" / "outcome.json").exists()
+    seen = []
+    found = studies.run(study, place, progress=seen.append)
+    assert (
+        [(o.arm, o.seed) for o in found]
+        == [("gru", 1), ("plain rnn", 1), ("gru", 2), ("plain rnn", 2)]
+        == [(o.arm, o.seed) for o in seen]
+    )
+    before = (place / "gru-1" / "outcome.json").stat().st_mtime_ns
+    assert studies.run(study, place) == found and (place / "gru-1" / "outcome.json").stat().st_mtime_ns == before
+    assert set(found[0].rates) == {"clean", "20 dB", "10 dB", "0 dB"}
+    path = studies.record(study, found, tmp_path / "out" / "cells.json")
+    table = studies.table(json.loads(path.read_text())["outcomes"])
+    assert len(table) == 4 and "2 seeds" in table[2] and table[3].startswith("| plain rnn")
+
+
+def test_what_is_unknown_is_named(tiny, tmp_path, capsys):
+    with pytest.raises(DataError, match="no study none; there are .*combination"):
+        studies.read("none")
+    with pytest.raises(DataError, match="no arm lstm; it has gru, plain rnn"):
+        studies.run(studies.read(str(tiny)), tmp_path, arms=("lstm",))
+    assert cli.main(["study"]) == 0 and "combination" in capsys.readouterr().out
+
+
+def test_a_part_of_a_set_is_always_the_same(clips):
+    whole = data.load_specs([f"librispeech:{clips}"])
+    part = data.load_specs([f"librispeech:{clips}?hours=0.003"])
+    assert 0.003 <= part.hours < whole.hours and [u.id for u in part] == [
+        u.id for u in data.load_specs([f"librispeech:{clips}?hours=0.003"])
+    ]
+    for wrong in ("-1", "many", "1000"):
+        with pytest.raises(DataError, match="hours"):
+            data.load_specs([f"librispeech:{clips}?hours={wrong}"])
