@@ -73,7 +73,8 @@ def main() -> None:
     model.fit(train, epochs=o.epochs, batch_seconds=24, verbose=2)
     minutes = (time.time() - begin) / 60
     right = accuracy(model, test)
-    name = f"{'random numbers' if o.scratch else 'pretrained'}, {len(train)} digits ({100 * o.share:.0f} %)"
+    begun = "random numbers" if o.scratch else f"weights of {kr.manifest.get('deepspeech2_small').tag}"
+    name = f"{begun}, {len(train)} digits ({100 * o.share:.0f} %)"
     value = f"{100 * right:.1f} % of {len(test)} test digits right ({100 * before:.1f} % before) after {minutes:.1f} minutes"
     print(f"{name}: {value}")
     if o.write:

@@ -203,10 +203,15 @@ def test_two_processes_at_once_download_once(place, loopback):
     assert len({out for out, _ in told}) == 1 and loopback.downloads() == [0]
 
 
+def heed_interrupts():
+    """A test run in a shell's background ignores SIGINT, and so would what it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_interrupted_download_leaves_nothing_and_goes_on(place, loopback, how):
     loopback.slow = 0.5
-    process = start(place, loopback)
+    process = start(place, loopback, preexec_fn=heed_interrupts)
     deadline = time.monotonic() + 30
     while not any(p.stat().st_size for p in (place / "cache").rglob("*.incomplete")):
         assert time.monotonic() < deadline and process.poll() is None, process.communicate()
