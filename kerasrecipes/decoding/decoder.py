@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -102,7 +103,7 @@ def decoder_of(model: Any, settings: Decoding) -> Callable[..., Transcript]:
     if settings.rescore:
         from kerasrecipes.decoding.rescoring import rescored
 
-        judge = language_model_of(model, settings.rescore)
+        judge = judge_of(settings.rescore)
         many = replace(settings, rescore=None, n_best=min(max(settings.n_best, RESCORED), settings.beam_size))
         decode = decoder_of(model, many)
         return lambda scores, **times: rescored(
@@ -121,23 +122,26 @@ def decoder_of(model: Any, settings: Decoding) -> Callable[..., Transcript]:
     return lambda scores, **times: beam(scores, model.alphabet, settings.beam_size, settings.n_best, **times)
 
 
-def language_model_of(model: Any, name: Any) -> Any:
-    """The network that a name means, loaded once per recogniser; or the network itself.
+def judge_of(named: Any) -> Any:
+    """The language model that a name means, or the loaded one itself.
 
     Raises:
         KerasRecipesError: it is of another task.
     """
-    if isinstance(name, str):
-        from kerasrecipes import loading
-
-        if getattr(model, "_judge", (None,))[0] != name:
-            model._judge = (name, loading.load(name, compile=False))
-        name = model._judge[1]
-    if not hasattr(name, "log_probabilities"):
+    judge = loaded(named) if isinstance(named, str) else named
+    if not hasattr(judge, "log_probabilities"):
         raise KerasRecipesError(
-            f"rescore={name.name}: only a language model can rank texts (kerasrecipes list 'char*')"
+            f"rescore={judge.name}: only a language model can rank texts (kerasrecipes list 'char*')"
         )
-    return name
+    return judge
+
+
+@lru_cache(1)
+def loaded(name: str) -> Any:
+    """The recipe with its weights; kept here, for an attribute of the recogniser would become part of its network."""
+    from kerasrecipes import loading
+
+    return loading.load(name, compile=False)
 
 
 def lexicon_decoder(model: Any, settings: Decoding, transitions: np.ndarray | None) -> Any:
