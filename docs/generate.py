@@ -103,10 +103,16 @@ def table() -> str:
         cells = [
             f"`{name}`", f"{model.count_params() / 1e6:.1f} M", f"{row.size / 1e6:.1f} MB",
             "all" if field is None else f"{field / model.sample_rate:.2f} s", trained,
-            word_errors(row, lambda d: d == "greedy"), word_errors(row, lambda d: "+" in d), latency,
+            word_errors(row, lambda d: d == "greedy"), word_errors(row, lambda d: "+" in d),
+            next((f"{m['value']:.4f} of real time" for m in reported(row, "rtf") if m["decoder"] == "greedy"), "-"), latency,
         ]  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def reported(row: manifest.Weights, metric: str) -> list:
+    """Measurements of a metric on dev-mini-report."""
+    return [m for m in row.metrics if m["dataset"].startswith("dev-mini-report") and m["metric"] == metric]
 
 
 def word_errors(row: manifest.Weights, wanted: Callable[[str], bool]) -> str:

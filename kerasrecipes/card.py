@@ -10,6 +10,8 @@ from kerasrecipes._lazy import keras
 # how the size of a set is counted -> how a set's and the sum's are written
 UNITS = {"hours": ("{:.2f} h", "{:.1f} h"), "characters": ("{:,} characters", "{:,} characters")}
 
+FORMS = {"bpc": (1, "", 3), "rtf": (1, "", 4)}  # metric -> (scale, unit, digits); rates are written in per cent
+
 
 def facts(name: str) -> dict[str, str]:
     """Rows of the card that need the network built: parameters, receptive field, stride."""
@@ -48,7 +50,7 @@ def metric_rows(row: manifest.Weights) -> list[tuple[str, str, str, str]]:
     """(data set, metric, value with interval, command) of each measurement."""
     rows = []
     for m in row.metrics:
-        scale, unit, digits = (1, "", 3) if m["metric"] == "bpc" else (100, " %", 1)
+        scale, unit, digits = FORMS.get(m["metric"], (100, " %", 1))
         value = f"{scale * m['value']:.{digits}f}{unit}"
         if m.get("low") is not None:
             value += f" ({scale * m['low']:.{digits}f} to {scale * m['high']:.{digits}f})"

@@ -147,6 +147,7 @@ def test_evaluate_prints_what_the_metrics_say(capsys, clips, model):
     texts = [t.text for t in model.transcribe([u.path for u in utterances])]
     expected = kr.metrics.word_errors([u.text.lower() for u in utterances], texts).rate
     assert out["wer"]["rate"] == pytest.approx(expected)
+    assert out["rtf"]["rate"] > 0 and out["rtf"]["total"] == pytest.approx(3600 * utterances.hours)
 
 
 def test_decoding_on_the_command_line_is_that_of_python(capsys, clips, files, model, tmp_path):

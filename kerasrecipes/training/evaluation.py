@@ -1,5 +1,6 @@
 """What a model scores on a set: error rates of a recogniser, bits per character of a language model."""
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -67,7 +68,11 @@ def bits_per_character(model: Any, texts: Sequence[str], groups: Sequence[Any] |
 
 
 def evaluate(model: Any, specs: Sequence[str], speakers: Sequence[str] = (), **options: Any) -> dict[str, Any]:
-    """The scores that belong to the model's task on the sets that the words name."""
+    """The scores that belong to the model's task on the sets that the words name.
+
+    A recogniser's also hold "rtf", the real-time factor: seconds from files to texts per second of audio, after a first
+    clip for the compiler. It is the machine's as much as the model's.
+    """
     from kerasrecipes import data
 
     if model.recipe.task == "language-model":
@@ -75,4 +80,9 @@ def evaluate(model: Any, specs: Sequence[str], speakers: Sequence[str] = (), **o
             return bits_per_character(model, data.load_texts(specs, speakers))
         utterances = data.load_specs(specs, speakers)
         return bits_per_character(model, [u.text for u in utterances], [u.speaker for u in utterances])
-    return error_rates(model, data.load_specs(specs, speakers), **options)
+    utterances = data.load_specs(specs, speakers)
+    model.transcribe([u.path for u in utterances[:1]], **{k: v for k, v in options.items() if k != "noise"})
+    begin = time.perf_counter()
+    rates = error_rates(model, utterances, **options)
+    took, seconds = time.perf_counter() - begin, 3600 * utterances.hours
+    return rates | {"rtf": metrics.Ratio(took / seconds, seconds, float("nan"), float("nan"))}

@@ -121,7 +121,7 @@ def record_metrics(name: str, dataset: str, rates: dict[str, Any], command: str,
     date = datetime.date.today().isoformat()
     new = [
         {
-            "dataset": dataset, "split": dataset.split(":")[0], "metric": metric, "value": round(rate.rate, 4),
+            "dataset": dataset, "split": dataset.split(":")[0], "metric": metric, "value": round(rate.rate, 5),
             "low": _number(rate.low), "high": _number(rate.high), "decoder": decoder, "command": command, "date": date,
         }
         for metric, rate in rates.items()
