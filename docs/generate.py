@@ -86,6 +86,7 @@ def table() -> str:
         "trained on",
         "word errors, greedy",
         "with language model",
+        "time, greedy",
         "latency",
     ]
     lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
