@@ -1,8 +1,11 @@
 """Deep Speech 1 against the paper's arithmetic and a plain numpy version of its equations."""
 
+import math
+
 import keras
 import numpy as np
 import pytest
+from torchaudio_weights import DEEPSPEECH, GOLDEN, LABELS, deepspeech_drawn
 
 import kerasrecipes as kr
 from kerasrecipes.layers import LinearFilterBank, TrainingSetNormalization
@@ -133,3 +136,30 @@ def test_training_set_normalization_measures_every_batch():
     mean, square = (weights * means).sum(0), (weights * squares).sum(0)
     found = keras.ops.convert_to_numpy(layer(batches[0], np.array([50, 50], "int32"))[0])
     np.testing.assert_allclose(found, (batches[0] - mean) / np.sqrt(square - mean**2 + 1e-3), atol=1e-4)
+
+
+def torchaudio_net():
+    """Ours with an input transform for each direction and an unclipped recurrence: torchaudio's net, from its features on."""
+    features, hidden, labels = DEEPSPEECH.values()
+    variant = {"context": 0, "stride": 1, "shared_input": False, "recurrent_clip": math.inf}
+    network = kr.get_recipe("deepspeech1").build(vocabulary=labels, units=hidden, filters=features, **variant)
+    p = deepspeech_drawn()[0]
+    dense = [[p[i].T, p[i + 1]] for i in (0, 2, 4)]
+    dense[0][0] = dense[0][0][None]  # the first layer is a convolution over one frame
+    forward, backward = p[6:10], p[10:14]
+    biases = [forward[2] + forward[3], backward[2] + backward[3]]
+    step = [forward[0].T, backward[0].T, *biases, forward[1].T, backward[1].T]
+    values = [*dense, step, [p[14].T, p[15]], [p[16].T, p[17]]]
+    for layer, arrays in zip([v for v in network.layers if v.trainable_weights], values, strict=True):
+        layer.set_weights(arrays)
+    norm = next(v for v in network.layers if isinstance(v, TrainingSetNormalization))
+    return keras.Model(norm.output, network.output)
+
+
+def test_weights_of_torchaudio_give_its_scores():
+    x = deepspeech_drawn()[1]
+    found = keras.ops.convert_to_numpy(torchaudio_net()([x[None], np.array([len(x)], "int32")]))[0]
+    expected = np.load(GOLDEN / "torchaudio_deepspeech.npz")["log_probabilities"]
+    assert found.shape == expected.shape == (40, LABELS) and expected.std() > 0.1
+    found = found - found.max(-1, keepdims=True)
+    np.testing.assert_allclose(found - np.log(np.exp(found).sum(-1, keepdims=True)), expected, rtol=1e-5, atol=1e-5)

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 import kerasrecipes as kr
-from kerasrecipes import cli, manifest
+from kerasrecipes import card, cli, manifest
 from kerasrecipes.errors import AudioError, WeightsCorrupt
 
 ROOT = Path(__file__).parent.parent
@@ -123,8 +123,9 @@ def test_list_show_verify_doctor(capsys):
     status, text, _ = run(capsys, "show", "deepspeech2_small")
     row = manifest.get("deepspeech2_small")
     assert status == 0 and "arXiv:1512.02595" in text and "5,982,621" in text and row.licence in text
-    for m in row.metrics:
-        assert f"{100 * m['value']:.1f} %" in text and m["command"] in text
+    for m, (_, metric, value, command) in zip(row.metrics, card.metric_rows(row), strict=True):
+        assert m["metric"] in metric and value in text and m["command"] == command and command in text
+    assert f"{100 * row.metrics[0]['value']:.1f} %" in text
     assert run(capsys, "verify")[0] == 0
     status, text, _ = run(capsys, "doctor")
     assert status == 0 and "tensorflow" in text and "libsndfile" in text

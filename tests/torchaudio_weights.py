@@ -29,3 +29,19 @@ def drawn(kind: str) -> tuple[list[tuple[np.ndarray, np.ndarray]], np.ndarray]:
         scale = np.sqrt(2 / (shape[1] * shape[2]))  # keeps the signal's size through rectifiers
         weights.append(((normal(shape) * scale).astype("float32"), (normal(shape[0]) * 0.1).astype("float32")))
     return weights, normal(INPUTS[kind]).astype("float32")
+
+
+# torchaudio's user stacks the frames: here 19 of 3 bands
+DEEPSPEECH = {"n_feature": 57, "n_hidden": 48, "n_class": LABELS}
+
+
+def deepspeech_drawn() -> tuple[list[np.ndarray], np.ndarray]:
+    """Parameters of `torchaudio.models.DeepSpeech` in torch's order and layout, and one input (steps, features); float32."""
+    features, hidden, labels = DEEPSPEECH.values()
+    dense = [(hidden, features), (hidden,), (hidden, hidden), (hidden,), (hidden, hidden), (hidden,)]
+    direction = [(hidden, hidden), (hidden, hidden), (hidden,), (hidden,)]  # inputs, states, two biases
+    normal = np.random.RandomState(7).standard_normal
+    drawn = []
+    for shape in [*dense, *direction, *direction, (hidden, hidden), (hidden,), (labels, hidden), (labels,)]:
+        drawn.append((normal(shape) * (np.sqrt(1.5 / shape[-1]) if len(shape) == 2 else 0.1)).astype("float32"))
+    return drawn, (8 * normal((40, features))).astype("float32")

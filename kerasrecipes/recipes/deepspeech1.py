@@ -46,7 +46,8 @@ def deepspeech1(
         stride: frames between two steps (section 3.3: 2, for a recurrence of half the steps).
         units: of every hidden layer (2048, 2304 or 2560 in the paper).
         shared_input: both directions read one W4 h3 + b4 (section 2, equations 2 and 3).
-        clip: limit of the rectifiers; recurrent_clip: of the recurrence.
+        clip: limit of the rectifiers; recurrent_clip: of the recurrence. torchaudio's net has none there
+            (`recurrent_clip=math.inf, shared_input=False`; its weights then give its scores).
         batch_norm: normalise what enters each layer behind the first (the paper, of 2014, does not).
         dropout: share of features dropped after each layer that is not recurrent (section 2.1: 5-10 %).
         spec_augment: arguments of `layers.SpecAugment`, band_limit: of `layers.BandLimit`, None for none (the paper has

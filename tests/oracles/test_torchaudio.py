@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+import test_deepspeech1
 from test_wav2letter import log_softmax, torchaudio_net
-from torchaudio_weights import GOLDEN, INPUTS, LABELS, drawn
+from torchaudio_weights import DEEPSPEECH, GOLDEN, INPUTS, LABELS, deepspeech_drawn, drawn
 
 torch = pytest.importorskip("torch")
 SPEC = importlib.util.find_spec("torchaudio")
@@ -45,6 +46,25 @@ def test_wav2letter(kind):
         found = keras.ops.convert_to_numpy(found)[0]
         assert found.shape == values.shape
         np.testing.assert_allclose(log_softmax(found), values, rtol=1e-5, atol=1e-5)
-    whole, file = expected[x.shape[1]], GOLDEN / f"torchaudio_wav2letter_{kind}.npz"
-    if not file.exists() or not np.allclose(np.load(file)["log_probabilities"], whole, atol=1e-6):
-        np.savez_compressed(file, log_probabilities=whole)
+    keep(f"torchaudio_wav2letter_{kind}", expected[x.shape[1]])
+
+
+def keep(name, values):
+    """Write the golden array when there is none yet, or torchaudio gives another one."""
+    file = GOLDEN / f"{name}.npz"
+    if not file.exists() or not np.allclose(np.load(file)["log_probabilities"], values, atol=1e-6):
+        np.savez_compressed(file, log_probabilities=values)
+
+
+def test_deepspeech():
+    net = torchaudio_model("DeepSpeech", **DEEPSPEECH)
+    values, x = deepspeech_drawn()
+    with torch.no_grad():
+        for parameter, value in zip(net.parameters(), values, strict=True):
+            parameter.copy_(torch.from_numpy(value))
+        expected = net(torch.from_numpy(x[None, None])).numpy()[0]
+        first = torch.nn.functional.linear(torch.from_numpy(x), net.fc1.fc.weight, net.fc1.fc.bias)
+        assert (first > 20).any()  # the rectifiers' clip is reached
+    found = keras.ops.convert_to_numpy(test_deepspeech1.torchaudio_net()([x[None], np.array([len(x)], "int32")]))[0]
+    np.testing.assert_allclose(log_softmax(found), expected, rtol=1e-5, atol=1e-5)
+    keep("torchaudio_deepspeech", expected)
