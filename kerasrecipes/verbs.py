@@ -208,8 +208,10 @@ def run_train(o: argparse.Namespace) -> None:
     if not settings.data:
         raise KerasRecipesError(f"Say what to train {o.name} on: --data librispeech:FOLDER or --data manifest:TABLE")
     folder = o.out or Path("runs") / o.name
-    state = Run(settings, folder, o.resume).train(o.minutes)
-    print(f"{state['step']} steps, {state['audio_hours']:.1f} h of audio in {state['wall_hours']:.2f} h; {folder}")
+    run = Run(settings, folder, o.resume)
+    state = run.train(o.minutes)
+    seen = f"{state[run.kind.amount]:.1f} {run.kind.unit}"
+    print(f"{state['step']} steps, {seen} in {state['wall_hours']:.2f} h; {folder}")
 
 
 def run_study(o: argparse.Namespace) -> None:

@@ -15,7 +15,7 @@ def test_arms_differ_in_what_is_asked_only(name):
     counts = studies.parameters(study)
     assert max(counts.values()) <= (1 + study.parameters) * min(counts.values()), counts
     configs = [study.config(arm, 1) for arm in study.arms]
-    for shared in ("data", "validation", "steps", "batch_seconds", "speeds", "peak"):
+    for shared in ("data", "validation", "steps", "batch_seconds", "batch_symbols", "speeds", "peak"):
         assert len({repr(getattr(c, shared)) for c in configs}) == 1, shared
     assert len({repr((c.config, c.order)) for c in configs}) == len(configs) >= 2
     speakers = {s for c in configs for s in c.validation_speakers}
@@ -55,6 +55,23 @@ def test_a_study_goes_on_where_it_stopped(tiny, tmp_path):
     path = studies.record(study, found, tmp_path / "out" / "cells.json")
     table = studies.table(json.loads(path.read_text())["outcomes"])
     assert len(table) == 4 and "2 seeds" in table[2] and table[3].startswith("| plain rnn")
+
+
+def test_language_models_are_studied_too(tmp_path, capsys):
+    texts = tmp_path / "lines.txt"
+    texts.write_text("once upon a time\nthere was a bird\n" * 8)
+    base = {
+        "recipe": "char_rnn_small", "data": [f"text:{texts}"], "validation": [f"text:{texts}"], "steps": 2, "warmup": 1,
+        "decay": 1, "batch_symbols": 200, "config": {"embedding": 4, "recurrent_layers": 1, "recurrent_units": 8},
+    }  # fmt: skip
+    arms = {"GRU": {"config": {"cell": "gru"}}, "LSTM": {"config": {"cell": "lstm"}}}
+    path = tmp_path / "mine.yaml"
+    path.write_text(json.dumps({"title": "t", "question": "q", "source": "s", "base": base, "arms": arms}))
+    assert cli.main(["study", str(path), "--out", str(tmp_path / "runs"), "--write", str(tmp_path)]) == 0
+    table = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    assert "bits per character, held out" in table[0] and "words" not in table[0] and len(table) == 4
+    written = json.loads((tmp_path / "mine.json").read_text())
+    assert "2 steps of 200" in written["setting"] and 2 < written["outcomes"][0]["rates"]["held out"]["bpc"]["rate"] < 8
 
 
 def test_what_is_unknown_is_named(tiny, tmp_path, capsys):

@@ -13,11 +13,13 @@ from kerasrecipes.registry import get_recipe
 from kerasrecipes.training.config import TrainConfig
 from kerasrecipes.training.evaluation import bits_per_character, error_rates
 
+NOISE = (20.0, 10.0, 0.0)  # decibels between speech and pink noise, beside none, in studies
+
 
 class Speech:
     """Recognisers: batches of audio; word and character error rates."""
 
-    amount = "audio_hours"
+    amount, unit = "audio_hours", "h of audio"
 
     def __init__(self, config: TrainConfig, model: Any, cache: Path):
         self.model = model
@@ -51,11 +53,16 @@ class Speech:
         """Of the model on the validation set."""
         return {name: rate.rate for name, rate in error_rates(self.model, self.validation).items()}
 
+    def outcome(self) -> dict[str, dict[str, Any]]:
+        """What a study says of the model: error rates on the validation set, clean and in pink noise."""
+        found = {"clean": error_rates(self.model, self.validation)}
+        return found | {f"{db:g} dB": error_rates(self.model, self.validation, noise=db) for db in NOISE}
+
 
 class Text:
     """Language models: batches of lines; bits per character."""
 
-    amount = "million_characters"
+    amount, unit = "million_characters", "million characters"
 
     def __init__(self, config: TrainConfig, model: Any, cache: Path):
         self.model: Any = model
@@ -82,6 +89,9 @@ class Text:
 
     def score(self) -> dict[str, float]:
         return {name: value.rate for name, value in bits_per_character(self.model, self.validation).items()}
+
+    def outcome(self) -> dict[str, dict[str, Any]]:
+        return {"held out": bits_per_character(self.model, self.validation)}
 
 
 def _count(specs: list[str]) -> int:

@@ -1,7 +1,8 @@
 """A paper's question, answered again: small trainings that differ in one choice, with equal parameters, passes and data.
 
-`kerasrecipes study NAME` trains every arm with every seed, goes on where it was interrupted, and measures word and character
-errors, clean and with noise, on dev-mini-tune. Its YAML names the question, the common settings and the arms' changes.
+`kerasrecipes study NAME` trains every arm with every seed, goes on where it was interrupted, and measures on dev-mini-tune word
+and character errors, clean and with noise, or a language model's bits per character. Its YAML names the question, the common
+settings and the arms' changes.
 """
 
 import json
@@ -17,15 +18,14 @@ import numpy as np
 import yaml
 
 from kerasrecipes import data
-from kerasrecipes.card import hollow
+from kerasrecipes.card import FORMS, hollow
 from kerasrecipes.errors import DataError
 from kerasrecipes.training.config import TrainConfig, from_dict
-from kerasrecipes.training.evaluation import error_rates
-from kerasrecipes.training.kinds import model_of
+from kerasrecipes.training.kinds import kind_of, model_of
 from kerasrecipes.training.trainer import Run, averaged, commit, hardware
 
 STUDIES = Path(__file__).parent / "study_configs"
-NOISE = (20.0, 10.0, 0.0)  # decibels between speech and pink noise, beside none
+WORDS = {"wer": "words", "cer": "characters", "bpc": "bits per character"}  # metric -> head of its column
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Outcome:
     arm: str
     seed: int
     parameters: int
-    audio_hours: float
+    seen: float  # hours of audio or millions of characters
     wall_hours: float
     rates: dict[str, dict[str, Any]] = field(default_factory=dict)  # "clean", "20 dB" -> {"wer": {...}, "cer": {...}}
 
@@ -128,13 +128,10 @@ def train(study: Study, arm: str, seed: int, place: Path, minutes: float | None)
     state = training.train(minutes)
     if state["step"] < training.config.steps:
         return None
-    utterances = training.kind.validation
     with averaged(training.model):
-        rates = {"clean": error_rates(training.model, utterances)}
-        for decibels in NOISE:
-            rates[f"{decibels:g} dB"] = error_rates(training.model, utterances, noise=decibels)
+        rates = training.kind.outcome()
     found = Outcome(
-        arm, seed, training.model.count_params(), state["audio_hours"], state["wall_hours"],
+        arm, seed, training.model.count_params(), state[training.kind.amount], state["wall_hours"],
         {noise: {n: number(r) for n, r in both.items()} for noise, both in rates.items()},
     )  # fmt: skip
     partial = place / "outcome.json.partial"
@@ -178,27 +175,34 @@ def record(study: Study, outcomes: list[Outcome], path: Path) -> Path:
 def budget(study: Study) -> str:
     """What every arm gets, in words."""
     base = from_dict({**study.base, "config": {}})
-    return f"{data.load_specs(base.data).hours:.1f} h of speech, {base.steps} steps of {base.batch_seconds:.0f} s"
+    if kind_of(base.recipe).amount == "audio_hours":
+        return f"{data.load_specs(base.data).hours:.1f} h of speech, {base.steps} steps of {base.batch_seconds:.0f} s"
+    size = sum(len(text) + 1 for text in data.load_texts(base.data))
+    return f"{size / 1e6:.1f} million characters, {base.steps} steps of {base.batch_symbols:,}"
 
 
 def table(outcomes: list[dict[str, Any]]) -> list[str]:
     """Rows of Markdown: each arm's mean over its seeds, and from the lowest to the highest where there are several."""
-    conditions = list(outcomes[0]["rates"])
-    head = ["arm", "parameters", "hours of training", *(f"words, {c}" for c in conditions), "characters, clean"]
+    rates = outcomes[0]["rates"]
+    first = next(iter(rates))  # condition of which all metrics are shown; of the others the first
+    columns = [(c, next(iter(rates[c]))) for c in rates] + [(first, metric) for metric in list(rates[first])[1:]]
+    head = ["arm", "parameters", "hours of training", *(f"{WORDS[metric]}, {c}" for c, metric in columns)]
     lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
     for arm in dict.fromkeys(o["arm"] for o in outcomes):
         same = [o for o in outcomes if o["arm"] == arm]
         cells = [arm, f"{same[0]['parameters'] / 1e6:.2f} M", f"{np.mean([o['wall_hours'] for o in same]):.2f}"]
-        for condition, metric in [*((c, "wer") for c in conditions), ("clean", "cer")]:
-            cells.append(spread([o["rates"][condition][metric] for o in same]))
+        cells += [spread([o["rates"][c][metric] for o in same], metric) for c, metric in columns]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 
-def spread(rates: list[dict[str, float]]) -> str:
+def spread(rates: list[dict[str, float]], metric: str) -> str:
     """One seed: the rate and its interval over speakers; several: their mean and range."""
-    values = [100 * r["rate"] for r in rates]
+    scale, unit, digits = FORMS.get(metric, (100, " %", 1))
+    values = [scale * r["rate"] for r in rates]
     if len(values) > 1:
-        return f"{np.mean(values):.1f} % ({min(values):.1f} to {max(values):.1f}, {len(values)} seeds)"
+        span = f"{min(values):.{digits}f} to {max(values):.{digits}f}"
+        return f"{np.mean(values):.{digits}f}{unit} ({span}, {len(values)} seeds)"
     low, high = rates[0]["low"], rates[0]["high"]
-    return f"{values[0]:.1f} %" + (f" ({100 * low:.1f} to {100 * high:.1f})" if low is not None else "")
+    span = f" ({scale * low:.{digits}f} to {scale * high:.{digits}f})" if low is not None else ""
+    return f"{values[0]:.{digits}f}{unit}{span}"
