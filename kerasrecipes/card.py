@@ -8,7 +8,11 @@ from kerasrecipes import manifest, registry
 from kerasrecipes._lazy import keras
 
 # how the size of a set is counted -> how a set's and the sum's are written
-UNITS = {"hours": ("{:.2f} h", "{:.1f} h"), "characters": ("{:,} characters", "{:,} characters")}
+UNITS = {
+    "hours": ("{:.2f} h", "{:.1f} h"),
+    "characters": ("{:,} characters", "{:,} characters"),
+    "pictures": ("{:,} pictures", "{:,} pictures"),
+}
 
 FORMS = {"bpc": (1, "", 3), "rtf": (1, "", 4)}  # metric -> (scale, unit, digits); rates are written in per cent
 
@@ -69,11 +73,15 @@ def data_line(row: manifest.Weights) -> str:
 def training_line(row: manifest.Weights) -> str:
     """How long the training took."""
     t: Mapping[str, Any] = row.training
+    if "converted_from" in t:
+        return f"converted from {t['converted_from']}"
     said = [f"{t['steps']:,} steps"]
     if "audio_hours" in t:
         said.append(f"{t['audio_hours']:.0f} h of audio")
     if "million_characters" in t:
         said.append(f"{t['million_characters']:.0f} million characters")
+    if "million_pictures" in t:
+        said.append(f"{t['million_pictures']:.1f} million pictures")
     if "wall_hours" in t:
         said.append(f"{t['wall_hours']:.1f} h of time")
     return f"{', '.join(said)} on {t['hardware']}"

@@ -12,19 +12,26 @@ from kerasrecipes.errors import KerasRecipesError, WeightsCorrupt
 TASKS = {
     "speech-recognition": ("kerasrecipes.tasks.speech:SpeechRecognizer", "transcribe"),
     "language-model": ("kerasrecipes.tasks.language:LanguageModel", "generate"),
+    "image-classification": ("kerasrecipes.tasks.images:ImageClassifier", "classify"),
+    "segmentation": ("kerasrecipes.tasks.segmentation:Segmenter", "segment"),
 }
+
+# how `load` is told what the scores stand for: `alphabet=`, for pictures `classes=`
+SYMBOLS = {"image-classification": "classes", "segmentation": "classes"}
 
 HEAD = ("logits", "transitions")  # every recipe's layer of scores; ASG's transitions between the symbols
 
 
 def load(
-    name: str | Path, *, alphabet: Any = None, weights: Any = "default", compile: bool = True, **config: Any
-) -> Any:
+    name: str | Path, *, alphabet: Any = None, classes: Any = None, weights: Any = "default", compile: bool = True,
+    **config: Any,
+) -> Any:  # fmt: skip
     """A model that is ready for raw input and for fine-tuning.
 
     Args:
         name: a recipe ("deepspeech2_small"), a `.keras` file that `model.save` wrote, or "hf://org/name@revision".
         alphabet: other output symbols: the trunk keeps its weights, the head starts anew.
+        classes: likewise for pictures: names of classes, or their number.
         weights: "default" for the recipe's released file, a path to a `.weights.h5`, or None for random numbers.
         compile: with the recipe's own loss, metrics and optimiser.
         config: changes to the recipe's configuration, for instance `dropout=0.1`.
@@ -33,6 +40,7 @@ def load(
         RecipeNotFound: no such recipe; the three closest are named.
         WeightsUnavailable: the released file is not at hand and cannot be fetched.
         WeightsCorrupt: a file does not match its manifest row or the architecture.
+        KerasRecipesError: `alphabet` for pictures, or `classes` for speech and text.
 
     Example:
         >>> kerasrecipes.load("deepspeech2_small").transcribe("talk.flac").text
@@ -41,12 +49,17 @@ def load(
     if text.endswith(".keras"):
         return load_saved(Path(text), compile)
     recipe, row, path = resolve(text, weights)
-    trained = row.model.get("alphabet") if row else None
-    model = build(recipe, trained if path or alphabet is None else alphabet, config)
+    keyword = SYMBOLS.get(recipe.task, "alphabet")
+    given = {"alphabet": alphabet, "classes": classes}
+    symbols = given.pop(keyword)
+    if any(v is not None for v in given.values()):
+        raise KerasRecipesError(f"{recipe.name} takes {keyword}=, not {next(iter(given))}=: its task is {recipe.task}")
+    trained = row.model.get(keyword) if row else None
+    model = build(recipe, trained if path or symbols is None else symbols, config)
     if path:
         assign(model, path)
-        if alphabet is not None and not same_symbols(alphabet, model.alphabet):
-            model = renew_head(model, build(recipe, alphabet, config))
+        if symbols is not None and not same_symbols(symbols, getattr(model, keyword)):
+            model = renew_head(model, build(recipe, symbols, config))
     if compile:
         model.compile()
     return model
@@ -69,19 +82,24 @@ def resolve(name: str, weights: Any) -> tuple[Any, Any, Path | None]:
     return recipe, row, path
 
 
-def build(recipe: Any, alphabet: Any, config: dict) -> Any:
-    """The task's model with random weights."""
+def build(recipe: Any, symbols: Any, config: dict) -> Any:
+    """The task's model with random weights; `symbols` are its alphabet or its classes."""
     module, name = TASKS[recipe.task][0].split(":")
-    return getattr(importlib.import_module(module), name)(recipe.name, alphabet=alphabet, config=config)
+    keyword = SYMBOLS.get(recipe.task, "alphabet")
+    return getattr(importlib.import_module(module), name)(recipe.name, config=config, **{keyword: symbols})
 
 
 def same_symbols(given: Any, trained: Any) -> bool:
-    """Whether a model with the alphabet `trained` already has what `load(alphabet=given)` asks for.
+    """Whether a model with the alphabet or classes `trained` already has what `load(alphabet=given)` asks for.
 
     Blank or repetition symbols are the criterion's affair: only another number of repetition symbols is another head.
     """
     from kerasrecipes.decoding.alphabet import Alphabet
 
+    if isinstance(trained, tuple):  # names of classes
+        return (len(trained) if isinstance(given, int) else trained) == (
+            given if isinstance(given, int) else tuple(given)
+        )
     given, trained = Alphabet.of(given), Alphabet.of(trained)
     return (given.symbols, given.separator) == (trained.symbols, trained.separator) and (
         given.repetitions is None or trained.repetitions in (None, given.repetitions)

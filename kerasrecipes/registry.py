@@ -8,6 +8,7 @@ import inspect
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from kerasrecipes.errors import KerasRecipesError, RecipeNotFound
@@ -27,6 +28,9 @@ class Recipe:
         config: every keyword of the builder.
         summary: one sentence. tags: words to look for.
         test_config: changes that make a tiny net for tests over the whole registry.
+        picture: of image recipes, how a picture becomes the input: values of `kerasrecipes.image.Preparation`.
+        classes: of image recipes, the names, or the name of a list that comes with the package.
+        optimizer: Keras's configuration of the paper's own, for `compile()`; none for the task's default.
     """
 
     name: str
@@ -38,6 +42,16 @@ class Recipe:
     tags: tuple[str, ...] = ()
     test_config: Mapping[str, Any] = field(default_factory=dict)
     title: str = ""
+    picture: Mapping[str, Any] = field(default_factory=dict)
+    classes: tuple[str, ...] | str = ()
+    optimizer: Mapping[str, Any] = field(default_factory=dict)
+
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes in the order of the scores; without names, their numbers."""
+        if isinstance(self.classes, str):
+            path = Path(__file__).parent / "assets" / f"{self.classes}_classes.txt"
+            return tuple(path.read_text("utf-8").splitlines())
+        return self.classes or tuple(str(i) for i in range(self.config.get("classes", 0)))
 
     def build(self, **changes: Any) -> Any:
         """The network with random weights: `config` with `changes` on top.

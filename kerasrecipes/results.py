@@ -1,4 +1,4 @@
-"""What a recogniser answers: frozen, printable, and ready for JSON and subtitles."""
+"""What models answer: frozen, printable, and ready for JSON; transcripts for subtitles too."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -93,3 +93,39 @@ def _clock(seconds: float, point: str) -> str:
     hours, rest = divmod(milliseconds, 3_600_000)
     minutes, rest = divmod(rest, 60_000)
     return f"{hours:02}:{minutes:02}:{rest // 1000:02}{point}{rest % 1000:03}"
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A class and its probability, 0 to 1 (the model's own, not calibrated)."""
+
+    name: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Classification:
+    """What is on a picture: the classes' names and their probabilities in the same order."""
+
+    classes: tuple[str, ...]
+    probabilities: tuple[float, ...]
+
+    def top(self, count: int = 5) -> tuple[Guess, ...]:
+        """The likeliest classes, best first."""
+        order = sorted(range(len(self.classes)), key=lambda i: -self.probabilities[i])
+        return tuple(Guess(self.classes[i], self.probabilities[i]) for i in order[:count])
+
+    @property
+    def name(self) -> str:
+        """Of the likeliest class."""
+        return self.top(1)[0].name
+
+    def __str__(self) -> str:
+        return self.name
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON: the likeliest class and the five best."""
+        return {
+            "name": self.name,
+            "top": [{"name": g.name, "probability": round(g.probability, 5)} for g in self.top(5)],
+        }

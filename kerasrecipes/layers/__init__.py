@@ -1,6 +1,6 @@
 """Layers that several recipes share, each imported (and Keras with it) at its first use.
 
-All of them keep one invariant: a sequence is `(values, length)`, and behind an item's length its values are zero. So
+Those for sequences keep one invariant: a sequence is `(values, length)`, and behind an item's length its values are zero. So
 an utterance gives the same numbers alone and in any padded batch.
 """
 
@@ -30,6 +30,9 @@ _WHERE = {
     "Mask": "sequence",
     "Transitions": "transitions",
     "TimeGeometry": "sequence",
+    "ChannelMeans": "pictures",
+    "LocalResponseNormalization": "pictures",
+    "MaximumRMS": "pictures",
 }
 
 __all__ = sorted(_WHERE)

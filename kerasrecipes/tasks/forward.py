@@ -7,8 +7,8 @@ import keras
 import numpy as np
 
 
-def compiled(model: keras.Model) -> Callable[[dict[str, np.ndarray]], Any]:
-    """`f(inputs) -> outputs` in inference mode; outputs are an array, or a dict of arrays where the model has several.
+def compiled(model: keras.Model) -> Callable[[Any], Any]:
+    """`f(inputs) -> outputs` in inference mode; both are an array, or a dict of arrays where the model has several.
 
     `predict` sets up a data pipeline per call and an eager call runs a recurrence step by step from Python; this does
     neither. TensorFlow compiles once for every shape; JAX once per shape (see `bucketed`);
@@ -18,9 +18,9 @@ def compiled(model: keras.Model) -> Callable[[dict[str, np.ndarray]], Any]:
     if backend == "tensorflow":
         import tensorflow as tf
 
-        signature = {t.name: tf.TensorSpec(t.shape, t.dtype) for t in model.inputs}
+        signature = keras.tree.map_structure(lambda t: tf.TensorSpec(t.shape, t.dtype), model.input)
         call = tf.function(lambda x: model(x, training=False), input_signature=[signature], autograph=False)
-        return lambda x: arrays(call({k: tf.constant(v) for k, v in x.items()}))
+        return lambda x: arrays(call(keras.tree.map_structure(tf.constant, x)))
     if backend == "jax":
         import jax
 

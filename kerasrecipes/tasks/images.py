@@ -1,0 +1,211 @@
+"""Image classification: a network over pictures, its classes, and the verb `classify`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasrecipes import image
+from kerasrecipes.errors import DataError, ImageError, KerasRecipesError
+from kerasrecipes.registry import get_recipe
+from kerasrecipes.results import Classification
+
+BATCH = 32  # views in one pass of `classify`
+
+
+class PictureModel(keras.Model):
+    """What classifiers and segmenters share: a recipe's network over (batch, height, width, channels), 0 to 255, and class names."""
+
+    def __init__(self, recipe: str, classes: Any = None, config: dict | None = None, **kwargs: Any):
+        own = get_recipe(recipe)
+        names = class_names(classes, own)
+        config = {**(config or {}), "classes": len(names)}
+        network = own.build(**config)
+        super().__init__(inputs=network.input, outputs=network.output, **{"name": recipe, **kwargs})
+        self.recipe, self.classes, self.changes = own, names, config
+        self._forward: Any = None
+
+    def compile(self, optimizer: Any = None, loss: Any = None, metrics: Any = None, **kwargs: Any) -> None:
+        """As Keras's; without arguments the recipe's optimiser, cross entropy over the scores, and accuracy."""
+        if optimizer is None:
+            optimizer = keras.optimizers.get(dict(self.recipe.optimizer) or {"class_name": "AdamW", "config": {}})
+        loss = loss or self.own_loss()
+        metrics = ["accuracy"] if metrics is None else metrics
+        kwargs.setdefault("jit_compile", False)
+        super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
+
+    def own_loss(self) -> Any:
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    def scores(self, pictures: np.ndarray) -> np.ndarray:
+        """The network on a batch (batch, height, width, channels), 0 to 255, compiled; no softmax."""
+        from kerasrecipes.tasks.forward import bucketed, compiled
+
+        if self._forward is None:
+            self._forward = compiled(self)
+        inputs = np.asarray(pictures, "float32")
+        if keras.config.backend() == "jax":
+            inputs = np.concatenate(
+                [inputs, np.repeat(inputs[:1], len(bucketed(np.arange(len(inputs)))) - len(inputs), axis=0)]
+            )
+        return self._forward(inputs)[: len(pictures)]
+
+    def get_config(self) -> dict:
+        return {"recipe": self.recipe.name, "classes": list(self.classes), "config": self.changes, "name": self.name}
+
+    @classmethod
+    def from_config(cls, config: dict, custom_objects: Any = None) -> Any:
+        return cls(**config)
+
+
+@keras.saving.register_keras_serializable("kerasrecipes")
+class ImageClassifier(PictureModel):
+    """A classifier: pictures (batch, height, width, channels), 0 to 255 -> scores (batch, classes), no softmax.
+
+    `classify` takes files and arrays of any size; `fit` takes arrays of pictures and labels, a folder with one folder per
+    class, or anything Keras takes; `save` writes a `.keras` file that opens in a fresh process.
+
+    Args:
+        recipe: name of a registered recipe.
+        classes: names of the classes, or their number; None for the recipe's own.
+        config: changes to the recipe's configuration.
+
+    Example:
+        >>> model = kerasrecipes.load("squeezenet")
+        >>> print(model.classify("cat.jpg").top(5))
+    """
+
+    @property
+    def preparation(self) -> image.Preparation:
+        """How pictures become inputs: the recipe's rule at the network's size."""
+        height, width, channels = self.input_shape[1:]
+        rule = dict(self.recipe.picture)
+        canvas = rule.pop("canvas", None) or (height, width)
+        return image.Preparation(canvas=tuple(canvas), size=(height, width), channels=channels, **rule)
+
+    def classify(self, pictures: Any, views: int = 1, seed: int = 0, batch: int = BATCH) -> Any:
+        """What is on a picture.
+
+        Args:
+            pictures: what `kerasrecipes.image.read_image` takes; or a list or folder of such.
+            views: average the probabilities over so many cut-outs (shifted, mirrored: as the recipe's paper does); 1 is the
+                centre alone. seed: of random views. batch: views in one pass of the network.
+
+        Returns:
+            A `Classification`; for a list or folder a list in order, where a bad picture's place holds its `ImageError`.
+
+        Raises:
+            ImageError: a single picture cannot be read. KerasRecipesError: `views` is not positive.
+        """
+        if views < 1:
+            raise KerasRecipesError(f"views is {views}: at least 1")
+        several = image.is_list(pictures)
+        found: list[Any] = []
+        sources = image.expand(pictures)
+        step = max(batch // views, 1)
+        for begin in range(0, len(sources), step):
+            read = image.tried(sources[begin : begin + step])
+            good = [p for p in read if not isinstance(p, ImageError)]
+            results = iter(self._classified(good, views, seed) if good else [])
+            found += [p if isinstance(p, ImageError) else next(results) for p in read]
+        if several:
+            return found
+        if isinstance(found[0], ImageError):
+            raise found[0]
+        return found[0]
+
+    def _classified(self, pictures: Sequence[np.ndarray], views: int, seed: int) -> list[Classification]:
+        canvases = [self.preparation.on_canvas(p) for p in pictures]
+        return [Classification(self.classes, tuple(p.tolist())) for p in self.probabilities(canvases, views, seed)]
+
+    def probabilities(self, canvases: Any, views: int = 1, seed: int = 0) -> np.ndarray:
+        """Class probabilities (pictures, classes) of pictures on the recipe's canvas (pictures, height, width, channels),
+        averaged over views; the views of a picture do not depend on the others."""
+        rule = self.preparation
+        if views == 1:
+            cuts = np.stack([rule.one(c) for c in canvases])[:, None]
+        else:
+            cuts = np.stack(
+                [rule.several(np.asarray(c, "float32"), views, np.random.default_rng(seed)) for c in canvases]
+            )
+        scores = self.scores(cuts.reshape(-1, *cuts.shape[2:])).astype("float64")
+        found = np.exp(scores - scores.max(-1, keepdims=True))
+        found /= found.sum(-1, keepdims=True)
+        return found.reshape(len(cuts), -1, found.shape[-1]).mean(1)
+
+    def fit(self, x: Any = None, y: Any = None, *args: Any, augment: bool = False, batch_size: int = 32, **kwargs: Any):
+        """Keras's `fit`; also takes a folder with one folder of pictures per class, and lists of pictures with labels.
+
+        Args:
+            x: pictures (batch, height, width, channels) on the recipe's canvas, 0 to 255; a list of what `classify` takes; a
+                folder; or anything Keras takes. y: labels: numbers or names of classes.
+            augment: train on the recipe's random views.
+        """
+        from kerasrecipes.data.pictures import PictureDataset, pictures_of
+
+        kwargs["validation_data"] = self._held_out(kwargs.get("validation_data"))
+        found = pictures_of(x, y, self)
+        if found is None:
+            return super().fit(x, y, *args, batch_size=batch_size, **kwargs)
+        batches = PictureDataset(*found, self.preparation, batch_size=batch_size, augment=augment)
+        return super().fit(batches, None, *args, **{**kwargs, "shuffle": False})
+
+    def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any):
+        """Keras's `evaluate`, on what `fit` takes."""
+        found = self._held_out((x, y))
+        return (
+            super().evaluate(*found, *args, **kwargs)
+            if isinstance(found, tuple)
+            else super().evaluate(found, *args, **kwargs)
+        )
+
+    def _held_out(self, data: Any) -> Any:
+        from kerasrecipes.data.pictures import pictures_of
+
+        if data is None:
+            return None
+        x, y = data if isinstance(data, tuple) else (data, None)
+        found = pictures_of(x, y, self)
+        if found is None:
+            return data if y is not None or not isinstance(data, tuple) else x
+        return np.stack([self.preparation.one(c) for c in found[0]]), found[1]
+
+
+def class_names(classes: Any, recipe: Any) -> tuple[str, ...]:
+    """Names of classes from names, their number, or the recipe.
+
+    Raises:
+        KerasRecipesError: fewer than two, or a name twice.
+    """
+    if classes is None:
+        classes = recipe.class_names()
+    if isinstance(classes, int):
+        classes = [str(i) for i in range(classes)]
+    names = tuple(str(c) for c in classes)
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise KerasRecipesError(f"{recipe.name}: classes must be two names or more, each once, not {list(names)[:5]}")
+    return names
+
+
+def label_numbers(labels: Any, classes: Sequence[str]) -> np.ndarray:
+    """Labels (numbers or names) as int32.
+
+    Raises:
+        DataError: one is none of the classes.
+    """
+    labels = list(labels) if not isinstance(labels, np.ndarray) else labels.ravel()
+    index = {name: i for i, name in enumerate(classes)}
+    if len(labels) and isinstance(labels[0], str):
+        unknown = sorted(set(labels) - set(classes))
+        if unknown:
+            raise DataError(
+                f"Labels that are no class of this model: {', '.join(unknown[:5])}; it has {', '.join(classes[:12])}"
+            )
+        return np.array([index[v] for v in labels], "int32")
+    numbers = np.asarray(labels).astype("int64")
+    if len(numbers) and (numbers.min() < 0 or numbers.max() >= len(classes)):
+        raise DataError(
+            f"Labels from {numbers.min()} to {numbers.max()}, but the model has {len(classes)} classes: load(..., classes=...)"
+        )
+    return numbers.astype("int32")

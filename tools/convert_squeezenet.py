@@ -1,0 +1,58 @@
+"""Convert the ImageNet weights of SqueezeNet v1.0 into the recipe's weight file and manifest row.
+
+    python tools/convert_squeezenet.py squeezenet_v1.0.npz
+
+The file holds 26 convolutions as `NAME.weight_oihw` (filters, inputs, height, width) and `NAME.bias`, trained in Caffe on
+blue, green, red pictures of 227 x 227 minus the means 104, 117, 123.
+"""
+
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+
+import kerasrecipes as kr
+from kerasrecipes import manifest, store
+from kerasrecipes.training.release import save_half
+from kerasrecipes.training.trainer import commit
+
+LICENCE = "BSD 2-clause (DeepScale; SqueezeNet, F. Iandola et al.)"
+KINDS = {"squeeze": "conv1x1_1", "expand1": "conv1x1_2", "expand3": "conv3x3_2"}
+
+
+def source_name(layer: str) -> str:
+    """The file's name of a layer: fire2_squeeze -> fire2.conv1x1_1."""
+    if layer.startswith("fire"):
+        fire, kind = layer.split("_")
+        return f"{fire}.{KINDS[kind]}"
+    return {"logits": "conv_final"}.get(layer, layer)
+
+
+def main(path: str) -> None:
+    values = np.load(path)
+    model = kr.load("squeezenet", weights=None, compile=False)
+    taken = set()
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Conv2D):
+            name = source_name(layer.name)
+            layer.set_weights([values[f"{name}.weight_oihw"].transpose(2, 3, 1, 0), values[f"{name}.bias"]])
+            taken |= {f"{name}.weight_oihw", f"{name}.bias"}
+    if left := set(values.files) - taken:
+        raise SystemExit(f"not used: {', '.join(sorted(left))}")
+    file = manifest.weights_folder() / "squeezenet.weights.h5"
+    save_half(model, file)
+    row = manifest.Weights(
+        recipe="squeezenet", tag="1.0", file=file.name, size=file.stat().st_size, sha256=store.sha256(file), bundled=True,
+        licence=LICENCE, data=({"name": "ImageNet-1k (ILSVRC 2012)", "licence": "for research", "synthetic": False},),
+        training={
+            "converted_from": f"{Path(path).name}, the authors' Deep Compression release decoded to float",
+            "config": {}, "commit": commit(),
+        },
+        metrics=(), keras=keras.__version__, model={"classes": list(model.classes)},
+    )  # fmt: skip
+    print(manifest.write(row))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
