@@ -14,15 +14,26 @@ UNITS = {
     "pictures": ("{:,} pictures", "{:,} pictures"),
 }
 
-FORMS = {"bpc": (1, "", 3), "rtf": (1, "", 4)}  # metric -> (scale, unit, digits); rates are written in per cent
+FORMS = {
+    "bpc": (1, "", 3),
+    "rtf": (1, "", 4),
+    "error": (100, " %", 2),
+}  # metric -> (scale, unit, digits); rates are written in per cent
 
 
 def facts(name: str) -> dict[str, str]:
     """Rows of the card that need the network built: parameters, receptive field, stride."""
     model = skeleton(name)
     found = {"parameters": f"{model.count_params():,}"}
-    if registry.get_recipe(name).task == "language-model":
+    task = registry.get_recipe(name).task
+    if task == "language-model":
         return found | {"symbols": f"{model.alphabet.size} with the boundary"}
+    if task == "image-classification":
+        height, width, channels = model.input_shape[1:]
+        return found | {"input": f"{height} x {width}, {channels} channels", "classes": str(len(model.classes))}
+    if task == "segmentation":
+        cells = f"every {model.stride} pixels, margin {model.margin}"
+        return found | {"scores": cells, "classes": ", ".join(model.classes)}
     rate, field = model.sample_rate, model.receptive_field
     reach = "the whole utterance" if field is None else f"{field:,} samples ({1000 * field / rate:.0f} ms)"
     return found | {
@@ -64,7 +75,9 @@ def metric_rows(row: manifest.Weights) -> list[tuple[str, str, str, str]]:
 
 def data_line(row: manifest.Weights) -> str:
     """What the weights were trained on."""
-    unit = next(u for u in UNITS if u in row.data[0])
+    unit = next((u for u in UNITS if u in row.data[0]), None)
+    if unit is None:
+        return ", ".join(d["name"] for d in row.data)
     size, total = UNITS[unit]
     sets = [f"{d['name']} {size.format(d[unit])}{' (synthetic)' if d['synthetic'] else ''}" for d in row.data]
     return f"{', '.join(sets)}; {total.format(sum(d[unit] for d in row.data))} in all"
@@ -122,6 +135,8 @@ def commands(name: str, pretrained: bool) -> list[str]:
     use, data = {
         "speech-recognition": (f"transcribe talk.flac --recipe {name}", "librispeech:PATH/train-clean-100"),
         "language-model": (f'predict {name} "once upon a time" --seed 1', "text:PATH/lines.txt"),
+        "image-classification": (f"classify picture.jpg --recipe {name}", "folder:PATH/pictures"),
+        "segmentation": (f"segment picture.jpg --recipe {name} --out masks", "masks:PATH"),
     }[registry.get_recipe(name).task]
     train = f"kerasrecipes train {name} --data {data} --resume"
     return [f"kerasrecipes {use}", train] if pretrained else [train]

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kerasrecipes import verbs
+from kerasrecipes import picture_verbs, verbs
 from kerasrecipes.errors import KerasRecipesError
 
 DEFAULT = "deepspeech2_small"
+PICTURES = "squeezenet"
 STREAMING = "deepspeech2_streaming_small"
 
 
@@ -45,10 +46,23 @@ def parser() -> argparse.ArgumentParser:
             p.add_argument("--seed", type=int, help="of a language model's choices")
         else:
             p.add_argument("--recipe", default=DEFAULT, help="a recipe, a .keras file or hf://org/name@revision")
-        p.add_argument("files", nargs="+", help="audio files, folders, patterns; prompts of a language model")
+        p.add_argument("files", nargs="+", help="audio files, pictures, folders, patterns; prompts of a language model")
         p.add_argument("--format", choices=("text", "json", "srt", "vtt", "words"), default="text")
         p.add_argument("--out", type=Path, help="write one file per input into this folder instead of printing")
         _decoding(p)
+
+    p = verb("classify", picture_verbs.run_classify, "what is on pictures")
+    p.add_argument("--recipe", default=PICTURES, help="a recipe, a .keras file or hf://org/name@revision")
+    p.add_argument("files", nargs="+", help="pictures, folders")
+    p.add_argument("--top", type=int, default=5, help="classes to name")
+    p.add_argument("--views", type=int, default=1, help="average over so many cut-outs")
+    p.add_argument("--format", choices=("text", "json"), default="text")
+
+    p = verb("segment", picture_verbs.run_segment, "a class for every pixel of pictures")
+    p.add_argument("--recipe", required=True, help="a recipe, a .keras file or hf://org/name@revision")
+    p.add_argument("files", nargs="+", help="pictures, folders")
+    p.add_argument("--out", type=Path, help="write NAME.png (class numbers) and NAME_overlay.png into this folder")
+    p.add_argument("--format", choices=("text", "json"), default="text")
 
     p = verb("align", verbs.run_align, "times of a known text's words in a recording, and the words that do not fit")
     p.add_argument("audio")
@@ -70,6 +84,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--weights", help="another weights file than the released one")
     p.add_argument("--json", action="store_true")
     p.add_argument("--noise", type=float, metavar="DECIBELS", help="add pink noise so far below the speech")
+    p.add_argument("--views", type=int, help="classifiers: average over so many cut-outs")
     p.add_argument("--write", metavar="DATASET", help="record the result in the manifest under this name")
     _decoding(p)
 

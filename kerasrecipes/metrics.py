@@ -1,4 +1,4 @@
-"""Word, character and phone error rates of a whole set, with bootstrap intervals over speakers."""
+"""Error rates of a whole set with bootstrap intervals: words, characters and phones over speakers, classes over pictures."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -113,6 +113,40 @@ class Ratio:
 def ratio(values: Any, totals: Any, units: Sequence[Hashable]) -> Ratio:
     """`sum(values) / sum(totals)` with its interval over `units`."""
     return Ratio(float(np.sum(values) / np.sum(totals)), float(np.sum(totals)), *interval(values, totals, units))
+
+
+def wrong_share(labels: Any, chosen: Any) -> Ratio:
+    """Share of pictures whose chosen class is not their label, with its interval over pictures."""
+    wrong = np.asarray(labels) != np.asarray(chosen)
+    return ratio(wrong, np.ones(len(wrong)), range(len(wrong)))
+
+
+def confusion(labels: Any, chosen: Any, classes: int) -> np.ndarray:
+    """(classes, classes) counts of pixels, label by choice; labels outside the classes do not count."""
+    labels, chosen = np.asarray(labels, "int64").ravel(), np.asarray(chosen, "int64").ravel()
+    valid = (labels >= 0) & (labels < classes)
+    return np.bincount(labels[valid] * classes + chosen[valid], minlength=classes**2).reshape(classes, classes)
+
+
+def mean_iou(confusions: Any, seed: int = 0) -> Ratio:
+    """Mean over classes of intersection / union, pixels summed over the set, and its interval over pictures.
+
+    Args:
+        confusions: (pictures, classes, classes), of each picture. Classes that are neither labelled nor chosen are left out.
+    """
+    counts = np.asarray(confusions, "float64")
+
+    def of(total: np.ndarray) -> float:
+        both = np.diag(total)
+        union = total.sum(0) + total.sum(1) - both
+        return float((both[union > 0] / union[union > 0]).mean())
+
+    low = high = float("nan")
+    if len(counts) > 1:
+        rng, flat = np.random.default_rng(seed), counts.reshape(len(counts), -1)
+        drawn = rng.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), size=RESAMPLES) @ flat
+        low, high = (float(v) for v in np.percentile([of(d.reshape(counts.shape[1:])) for d in drawn], [2.5, 97.5]))
+    return Ratio(of(counts.sum(0)), float(counts.sum()), low, high)
 
 
 def word_errors(

@@ -5,6 +5,7 @@ import fnmatch
 import functools
 import importlib
 import inspect
+import json
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -49,9 +50,18 @@ class Recipe:
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes in the order of the scores; without names, their numbers."""
         if isinstance(self.classes, str):
+            if self.task == "segmentation":
+                return tuple(self.palette())
             path = Path(__file__).parent / "assets" / f"{self.classes}_classes.txt"
             return tuple(path.read_text("utf-8").splitlines())
         return self.classes or tuple(str(i) for i in range(self.config.get("classes", 0)))
+
+    def palette(self) -> dict[str, tuple[int, int, int]]:
+        """Of segmentation recipes: class -> red, green, blue, as their data sets paint them."""
+        path = Path(__file__).parent / "assets" / "palettes.json"
+        return {
+            name: tuple(colour) for name, colour in json.loads(path.read_text("utf-8")).get(self.classes, {}).items()
+        }
 
     def build(self, **changes: Any) -> Any:
         """The network with random weights: `config` with `changes` on top.

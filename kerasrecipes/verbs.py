@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from kerasrecipes import picture_verbs
 from kerasrecipes.errors import KerasRecipesError
 
 HOTWORD = "5"  # nats, as in `decoding.Decoding`
@@ -31,6 +32,8 @@ def run_transcribe(o: argparse.Namespace) -> int:
     model = loading.load(o.recipe, compile=False)
     if model.recipe.task == "language-model":
         return run_generate(o, model)
+    if model.recipe.task in picture_verbs.SHOWN:
+        return picture_verbs.show(model, o)
     files = audio.expand(o.files)
     show = len(files) > 1 and sys.stderr.isatty()
     options = decoding(o)
@@ -141,8 +144,10 @@ def run_evaluate(o: argparse.Namespace) -> None:
     options = decoding(o) if recogniser else {}
     if recogniser and o.noise is not None:
         options["noise"] = o.noise
+    if o.views:
+        options["views"] = o.views
     rates = evaluation.evaluate(model, o.data, speakers, **options)
-    decoder = decoder_name(options) if recogniser else "none"
+    decoder = decoder_name(options) if recogniser else f"{o.views} views" if o.views else "none"
     if o.json:
         values = {n: {k: None if v != v else v for k, v in vars(r).items()} for n, r in rates.items()}  # NaN is no JSON
         print(json.dumps(values))

@@ -26,7 +26,8 @@ def load_pictures(
     Args:
         specs: `mnist:FILE` (an `.npz` with x_train, y_train, x_test, y_test, or a folder with the four official idx files),
             `cifar10:FOLDER` (sheets of tiles, or the official binary batches), `folder:FOLDER` (one folder of pictures per
-            class), each with `?split=train` (default) or `?split=test`; `?part=held` or `?part=kept` take every tenth picture or the others.
+            class), each with `?split=train` (default) or `?split=test`; `&part=held` takes every tenth picture, as
+            ConvNetJS does to validate, `&part=kept` the others.
         classes: names, for folders. rule: of the recipe.
 
     Returns:
@@ -48,7 +49,7 @@ def load_pictures(
         ):
             raise DataError(f"{spec!r} names no set of pictures: write {KINDS}")
         x, y = READERS[kind](Path(place(path, spec)), split, classes)
-        if part:  # ConvNetJS: sample n is never trained on where n % 10 == 0
+        if part:
             chosen = (np.arange(len(x)) % 10 == 0) == (part == "held")
             x, y = (
                 (x[chosen], y[chosen])

@@ -33,6 +33,7 @@ _WHERE = {
     "ChannelMeans": "pictures",
     "LocalResponseNormalization": "pictures",
     "MaximumRMS": "pictures",
+    "ContextIdentity": "dilation",
 }
 
 __all__ = sorted(_WHERE)

@@ -93,11 +93,11 @@ def from_json(source: str | Path | dict) -> Any:
         kind = layer.get("layer_type")
         if kind == "conv":
             made, x = convolution(layer, x, number)
-            filled.append((made, filters_of(layer)))
+            filled.append((made, layer))
         elif kind == "fc":
             dense = keras.layers.Dense(layer["out_depth"], name=f"fc_{number}")
             x = dense(keras.layers.Flatten()(x))  # ConvNetJS counts ((y * width) + x) * depth + d, as Flatten does
-            filled.append((dense, filters_of(layer)))
+            filled.append((dense, layer))
         elif kind == "pool":
             x = pooled(layer, x)
         elif kind in STEP:
@@ -110,9 +110,9 @@ def from_json(source: str | Path | dict) -> Any:
             known = ", ".join(("input", "conv", "fc", "pool", *STEP, "dropout", "softmax"))
             raise DataError(f"Layer {number} of the snapshot is of the layer_type {kind!r}; this reader knows {known}")
     model = keras.Model(picture, x, name="convnetjs_snapshot")
-    for made, weights in filled:
+    for made, layer in filled:
         try:
-            made.set_weights(weights)
+            made.set_weights(filters_of(layer))
         except ValueError as error:
             raise DataError(f"The snapshot's layer {made.name} does not fit its sizes: {error}") from error
     return model

@@ -108,7 +108,7 @@ CROPS = {
     "views": "corners",
 }  # four corners and the centre, mirrored too (section 3)
 TINY = {
-    "size": 32, "conv": ((4, 7, 2, 1), (6, 5, 2, 0), (4, 3, 1, 1)), "pool": (1, 3), "norm": (1,), "dense": (8,),
+    "size": 48, "conv": ((4, 7, 2, 1), (6, 5, 2, 0), (4, 3, 1, 1)), "pool": (1, 3), "norm": (1,), "dense": (8,),
 }  # fmt: skip
 
 RECIPES = (

@@ -23,8 +23,10 @@ class TrainConfig:
         seed: of weights, order and augmentation.
         steps: optimiser steps in all; the learning rate rises to `peak` in `warmup` steps and falls linearly to zero
             in the last `decay` steps.
-        batch_seconds: audio in a batch; batch_symbols: characters in a batch of a language model. order: "sortagrad", "random" or "sorted".
-        speeds: playing speeds, one drawn per utterance and pass. augment: keyword arguments of `data.Augment`.
+        batch_seconds: audio in a batch; batch_symbols: characters in a batch of a language model;
+            batch_pictures: pictures. order: "sortagrad", "random" or "sorted".
+        speeds: playing speeds, one drawn per utterance and pass. augment: keyword arguments of `data.Augment`; for
+            pictures anything that is not empty: random views.
         weight_decay, clipnorm, average: of AdamW; `average` is the momentum of the averaged weights that are released.
         precision: a Keras dtype policy.
         start: a weights file to begin from, or None. start_config: changes to `config` for the network in that file,
@@ -45,6 +47,7 @@ class TrainConfig:
     peak: float = 1.5e-3
     batch_seconds: float = 160.0
     batch_symbols: int = 8192
+    batch_pictures: int = 128
     order: str = "sortagrad"
     speeds: tuple[float, ...] = (1.0,)
     augment: dict[str, Any] | None = None

@@ -3,7 +3,18 @@
 import csv
 from pathlib import Path
 
-AMOUNTS = {"audio_hours": "hours of audio trained on", "million_characters": "million characters trained on"}
+AMOUNTS = {
+    "audio_hours": "hours of audio trained on",
+    "million_characters": "million characters trained on",
+    "million_pictures": "million pictures trained on",
+}
+
+# score -> (factor, unit)
+SCALES = {
+    "wer": (100, "errors, %"), "cer": (100, "errors, %"), "per": (100, "errors, %"), "error": (100, "wrong classes, %"),
+    "miou": (100, "mean intersection over union, %"), "bpc": (1, "bits per character"),
+}  # fmt: skip
+STYLES = {name: "s-" if name == "wer" else "o-" for name in SCALES}
 
 
 def draw_curve(folder: Path) -> Path | None:
@@ -26,15 +37,17 @@ def draw_curve(folder: Path) -> Path | None:
     figure, axes = pyplot.subplots(figsize=(6, 3.4), layout="constrained")
     amount = next(name for name in AMOUNTS if name in log)
     axes.plot(log[amount], log["loss"], color="#3f51b5", label="training loss")
-    axes.set(xlabel=AMOUNTS[amount], ylabel="nats per character")
+    axes.set(xlabel=AMOUNTS[amount], ylabel="loss, nats")
     if (folder / "validation.csv").is_file():
         scores = columns("validation.csv")
         right = axes.twinx()
-        for name, style in (("wer", "s-"), ("cer", "o-"), ("bpc", "o-")):
-            if name in scores:
-                values = [v if name == "bpc" else 100 * v for v in scores[name]]
-                right.plot(scores[amount], values, style, color="#c62828", markersize=4, label=f"validation {name}")
-        right.set(**{"ylabel": "bits per character"} if "bpc" in scores else {"ylabel": "errors, %", "ylim": (0, 105)})
+        shown = [name for name in SCALES if name in scores]
+        for name in shown:
+            scale, _ = SCALES[name]
+            right.plot(scores[amount], [scale * v for v in scores[name]], STYLES[name], color="#c62828", markersize=4,
+                       label=f"validation {name}")  # fmt: skip
+        unit = SCALES[shown[0]][1] if shown else ""
+        right.set(**{"ylabel": unit, **({"ylim": (0, 105)} if unit == "errors, %" else {})})
         right.legend(loc="lower left", frameon=False)
     axes.legend(loc="upper right", frameon=False)
     path = folder / "curve.png"

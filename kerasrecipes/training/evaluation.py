@@ -67,6 +67,35 @@ def bits_per_character(model: Any, texts: Sequence[str], groups: Sequence[Any] |
     return {"bpc": metrics.ratio(bits, [len(t) + 1 for t in normal], groups or range(len(normal)))}
 
 
+def classification_errors(model: Any, pictures: np.ndarray, labels: np.ndarray, views: int = 1) -> dict[str, Any]:
+    """Share of wrong classes on pictures (pictures, height, width, channels) of the recipe's canvas.
+
+    Args:
+        views: to average over, as `classify` does.
+
+    Returns:
+        {"error": Ratio}, and "top5" where there are more than ten classes; intervals are over pictures.
+    """
+    step = max(512 // views, 1)
+    parts = [model.probabilities(pictures[i : i + step], views) for i in range(0, len(pictures), step)]
+    order = np.argsort(-np.concatenate(parts), axis=-1)
+    found = {"error": metrics.wrong_share(labels, order[:, 0])}
+    if order.shape[-1] > 10:
+        within = (order[:, :5] == np.asarray(labels)[:, None]).any(1)
+        found["top5"] = metrics.wrong_share(np.ones(len(within)), within)
+    return found
+
+
+def segmentation_scores(model: Any, pictures: Sequence[np.ndarray], masks: Sequence[np.ndarray]) -> dict[str, Any]:
+    """{"miou": Ratio, "pixels": Ratio}: mean intersection over union, and the share of wrong pixels; both over labelled
+    pixels, with intervals over pictures."""
+    chosen = [result.mask for result in model.segment(list(pictures))]
+    counts = np.array([metrics.confusion(m, c, len(model.classes)) for m, c in zip(masks, chosen, strict=True)])
+    totals = counts.sum((1, 2))
+    wrong = totals - np.trace(counts, axis1=1, axis2=2)
+    return {"miou": metrics.mean_iou(counts), "pixels": metrics.ratio(wrong, totals, range(len(totals)))}
+
+
 def evaluate(model: Any, specs: Sequence[str], speakers: Sequence[str] = (), **options: Any) -> dict[str, Any]:
     """The scores that belong to the model's task on the sets that the words name.
 
@@ -80,6 +109,14 @@ def evaluate(model: Any, specs: Sequence[str], speakers: Sequence[str] = (), **o
             return bits_per_character(model, data.load_texts(specs, speakers))
         utterances = data.load_specs(specs, speakers)
         return bits_per_character(model, [u.text for u in utterances], [u.speaker for u in utterances])
+    if model.recipe.task == "image-classification":
+        from kerasrecipes.data.pictures import load_pictures
+
+        return classification_errors(model, *load_pictures(specs, model.classes, model.preparation), **options)
+    if model.recipe.task == "segmentation":
+        from kerasrecipes.data.masks import load_masks
+
+        return segmentation_scores(model, *load_masks(specs, model.classes))
     utterances = data.load_specs(specs, speakers)
     model.transcribe([u.path for u in utterances[:1]], **{k: v for k, v in options.items() if k != "noise"})
     begin = time.perf_counter()

@@ -12,6 +12,7 @@ from kerasrecipes.loading import assign, build, renew_head
 from kerasrecipes.registry import get_recipe
 from kerasrecipes.training.config import TrainConfig
 from kerasrecipes.training.evaluation import bits_per_character, error_rates
+from kerasrecipes.training.picture_kinds import Masks, Pictures
 
 NOISE = (20.0, 10.0, 0.0)  # decibels between speech and pink noise, beside none, in studies
 
@@ -100,7 +101,7 @@ def _count(specs: list[str]) -> int:
 
 TRAINING_ONLY = ("dropout", "spec_augment", "band_limit")  # changes of a configuration that add no weights
 
-KINDS = {"speech-recognition": Speech, "language-model": Text}
+KINDS = {"speech-recognition": Speech, "language-model": Text, "image-classification": Pictures, "segmentation": Masks}
 
 
 def kind_of(recipe: str) -> Any:

@@ -25,6 +25,9 @@ LICENCES = {
     "ljspeech": "public domain (LJ Speech)",
     "synthetic-flite": "as its text; voices of flite (CMU, free for any use)",
     "books.txt.xz": "public domain",
+    "MNIST": "CC BY-SA 3.0 as widely stated (LeCun, Cortes, Burges)",
+    "CIFAR-10": "weights only: its authors give no licence (Krizhevsky)",
+    "CamVid": "CC BY-NC 4.0 as the SegNet tutorial states (Brostow, Fauqueur, Cipolla): not for commercial use",
     "librispeech_train_clean_100_transcripts.tsv": "CC BY 4.0 (LibriSpeech, V. Panayotov et al., LibriVox readers)",
 }
 
@@ -92,10 +95,15 @@ def release(name: str, run: Path, tag: str, after: Sequence[Path] = (), bundled:
             **totals, "seed": config.seed, "hardware": record["hardware"], "commit": record["commit"],
             "backend": record["backend"], "config": stages[-1]["config"], "stages": stages,
         },
-        metrics=(), keras=keras.__version__, model={"alphabet": model.alphabet.get_config()},
+        metrics=(), keras=keras.__version__, model=symbols_of(model),
         decoder=before.decoder if before else {},
     )  # fmt: skip
     return manifest.write(row)
+
+
+def symbols_of(model: Any) -> dict[str, Any]:
+    """What the scores stand for: {"alphabet": ...} or {"classes": [...]}."""
+    return {"classes": list(model.classes)} if hasattr(model, "classes") else {"alphabet": model.alphabet.get_config()}
 
 
 def stage(run: Path, amount: str) -> dict[str, Any]:

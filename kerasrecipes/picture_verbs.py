@@ -1,0 +1,60 @@
+"""What the command line's verbs for pictures do."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+SHOWN = ("image-classification", "segmentation")  # tasks
+
+
+def run_classify(o: argparse.Namespace) -> int:
+    from kerasrecipes import loading
+
+    return show(loading.load(o.recipe, compile=False), o)
+
+
+run_segment = run_classify
+
+
+def show(model: Any, o: argparse.Namespace) -> int:
+    """Classify or segment the files, as the model's task is; 1 where one of them cannot be read."""
+    from kerasrecipes import image, loading
+    from kerasrecipes.errors import KerasRecipesError
+
+    if model.recipe.task not in SHOWN:
+        raise KerasRecipesError(f"{model.name} takes no pictures: its task is {model.recipe.task}")
+    classifier = model.recipe.task == "image-classification"
+    files = image.expand(list(o.files))
+    options = {"views": o.views} if classifier and getattr(o, "views", None) else {}
+    failed = 0
+    for path in files:
+        result = loading.predict(model, [path], **options)[0]
+        if isinstance(result, Exception):
+            failed += 1
+            print(f"kerasrecipes: {result}", file=sys.stderr)
+            continue
+        if not classifier and o.out:
+            keep(result, Path(path), o.out)
+        if o.format == "json":
+            print(json.dumps({"path": str(path), **result.to_dict()}, ensure_ascii=False))
+            continue
+        told = (
+            ", ".join(f"{g.name} {100 * g.probability:.1f} %" for g in result.top(getattr(o, "top", 5)))
+            if classifier
+            else str(result)
+        )
+        print(f"{path}\t{told}" if len(files) > 1 else told)
+    return 1 if failed else 0
+
+
+def keep(result: Any, path: Path, folder: Path) -> None:
+    """The mask and the picture under its colours, as PNG."""
+    from PIL import Image
+
+    folder.mkdir(parents=True, exist_ok=True)
+    result.save(folder / f"{path.stem}.png")
+    partial = folder / f".{path.stem}_overlay.partial"
+    Image.fromarray(result.overlay(path)).save(partial, format="PNG")
+    partial.replace(folder / f"{path.stem}_overlay.png")

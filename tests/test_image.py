@@ -1,0 +1,169 @@
+"""Pictures: everything readable becomes upright RGB, everything else a clear error; preparation against plain arithmetic."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kerasrecipes import image
+from kerasrecipes.errors import ImageError
+
+rng = np.random.default_rng(0)
+RGB = rng.integers(0, 256, size=(12, 20, 3)).astype("uint8")
+
+
+def png(picture, **options):
+    file = io.BytesIO()
+    picture.save(file, format="PNG", **options)
+    return file.getvalue()
+
+
+def test_every_source_of_one_picture_gives_the_same_pixels(tmp_path):
+    picture = Image.fromarray(RGB)
+    path = tmp_path / "x.png"
+    path.write_bytes(png(picture))
+    for source in (
+        path,
+        str(path),
+        png(picture),
+        io.BytesIO(png(picture)),
+        picture,
+        RGB,
+        RGB / 255.0,
+        RGB.astype("uint16") * 257,
+    ):
+        np.testing.assert_array_equal(image.read_image(source), RGB)
+
+
+def test_modes_become_rgb():
+    grey = RGB[..., 0]
+    three = np.repeat(grey[..., None], 3, -1)
+    for source in (
+        grey,
+        grey[..., None],
+        Image.fromarray(grey),
+        Image.fromarray(grey.astype("uint16") * 257),
+        Image.fromarray(grey.astype("int32") * 257),
+    ):
+        np.testing.assert_array_equal(image.read_image(source), three)
+    few = (RGB // 64) * 64
+    palette = Image.fromarray(few).convert("P", palette=Image.Palette.ADAPTIVE, colors=64)
+    np.testing.assert_array_equal(image.read_image(png(palette)), np.asarray(palette.convert("RGB")))
+    assert image.read_image(Image.fromarray(RGB).convert("CMYK")).shape == RGB.shape
+    assert set(image.read_image(Image.fromarray(grey > 127)).ravel()) <= {0, 255}
+
+
+def test_transparent_shows_white_and_half_transparent_half():
+    alpha = np.zeros((12, 20), "uint8")
+    alpha[:, :10] = 255
+    alpha[:, 10:15] = 128
+    found = image.read_image(np.dstack([RGB, alpha])).astype(float)
+    np.testing.assert_array_equal(found[:, :10], RGB[:, :10])
+    np.testing.assert_allclose(found[:, 10:15], RGB[:, 10:15] * (128 / 255) + 255 * (127 / 255), atol=1.01)
+    assert (found[:, 15:] == 255).all()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_rotation_is_undone(orientation):
+    """A camera stores the picture turned and says how: what is read is upright, whatever it says."""
+    undo = {1: (0, 0), 2: (0, 1), 3: (2, 0), 4: (2, 1), 5: (3, 1), 6: (1, 0), 7: (1, 1), 8: (3, 0)}[orientation]
+    turns, mirrored = undo  # stored = mirror(rot90(upright))
+    stored = np.rot90(RGB, turns)
+    stored = stored[:, ::-1] if mirrored else stored
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    np.testing.assert_array_equal(image.read_image(png(Image.fromarray(np.ascontiguousarray(stored)), exif=exif)), RGB)
+
+
+def big(width, height):
+    """The head of a PNG that says so, and nothing behind it."""
+    whole = bytearray(png(Image.new("L", (4, 4))))
+    whole[16:24] = width.to_bytes(4, "big") + height.to_bytes(4, "big")
+    import zlib
+
+    whole[29:33] = zlib.crc32(bytes(whole[12:29])).to_bytes(4, "big")
+    return bytes(whole)
+
+
+BAD = {
+    "no picture": (b"this is text", "cannot be read as a picture"),
+    "empty": (b"", "cannot be read as a picture"),
+    "one pixel": (Image.new("RGB", (1, 1)), "1 x 1 pixels: a side has at least"),
+    "one pixel as an array": (np.zeros((1, 1, 3), "uint8"), "1 x 1 pixels"),
+    "too large": (big(20000, 20000), "too large"),
+    "two channels": (np.zeros((9, 9, 2), "uint8"), "1, 3 or 4 channels"),
+    "five channels": (np.zeros((9, 9, 5), "uint8"), "1, 3 or 4 channels"),
+    "a batch": (np.zeros((2, 9, 9, 3), "uint8"), "several pictures as a list"),
+    "0 to 255 as floats": (RGB.astype("float32"), "pass 0 to 255 as uint8"),
+    "negative": (RGB / 255.0 - 0.5, "floats go from 0 to 1"),
+    "NaN": (np.full((9, 9), np.nan), "NaN or infinite"),
+    "int64": (RGB.astype("int64"), "pass uint8"),
+    "nowhere": ("nowhere.png", "There is no file nowhere.png"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_pictures_are_named(case):
+    source, message = BAD[case]
+    with pytest.raises(ImageError, match=message):
+        image.read_image(source)
+
+
+def test_a_truncated_jpeg_and_empty_files_are_refused(tmp_path):
+    file = io.BytesIO()
+    Image.fromarray(np.repeat(np.repeat(RGB, 20, 0), 20, 1)).save(file, format="JPEG")
+    with pytest.raises(ImageError, match="cannot be read"):
+        image.read_image(file.getvalue()[: len(file.getvalue()) // 2])
+    (tmp_path / "x.jpg").touch()
+    with pytest.raises(ImageError, match="is empty"):
+        image.read_image(tmp_path / "x.jpg")
+    with pytest.raises(ImageError, match="holds no pictures"):
+        image.expand(tmp_path / ".." / tmp_path.name / "none") if (tmp_path / "none").mkdir() is None else None
+
+
+def test_crop_takes_the_centre_and_squash_all():
+    wide = np.zeros((10, 30, 3), "uint8")
+    wide[:, 10:20] = 200  # the middle third is the square
+    crop = image.Preparation(canvas=(10, 10), size=(10, 10)).on_canvas(wide)
+    squash = image.Preparation(canvas=(10, 10), size=(10, 10), resize="squash").on_canvas(wide)
+    np.testing.assert_allclose(crop, 200, atol=1)
+    assert abs(squash.mean() - 200 / 3) < 5 and squash[:, 0].max() < 30
+    grey = image.Preparation(canvas=(10, 10), size=(10, 10), channels=1).on_canvas(np.dstack([wide[..., 0]] * 3))
+    assert grey.shape == (10, 10, 1)
+
+
+def test_random_views_shift_by_whole_pixels_with_the_fill_around():
+    rule = image.Preparation(canvas=(6, 6), size=(6, 6), pad=2, fill=7.5, flip=True)
+    canvas = np.arange(108, dtype="float32").reshape(6, 6, 3)
+    padded = np.pad(canvas, ((2, 2), (2, 2), (0, 0)), constant_values=7.5)
+    possible = {padded[y : y + 6, x : x + 6][:, ::m].tobytes() for y in range(5) for x in range(5) for m in (1, -1)}
+    seen = {v.tobytes() for v in rule.several(canvas, 400, np.random.default_rng(0))}
+    assert seen == possible and len(possible) == 50
+    np.testing.assert_array_equal(rule.one(canvas), canvas)
+
+
+def test_corner_views_are_the_papers_ten():
+    rule = image.Preparation(canvas=(8, 8), size=(6, 6), flip=True, views="corners")
+    canvas = np.arange(192, dtype="float32").reshape(8, 8, 3)
+    found = rule.several(canvas, 10, None)
+    for k, (y, x) in enumerate([(0, 0), (0, 2), (2, 0), (2, 2), (1, 1)]):
+        np.testing.assert_array_equal(found[k], canvas[y : y + 6, x : x + 6])
+        np.testing.assert_array_equal(found[k + 5], canvas[y : y + 6, x : x + 6][:, ::-1])
+    with pytest.raises(ImageError, match="5 or 10 views, not 3"):
+        rule.several(canvas, 3, None)
+
+
+@pytest.mark.parametrize("dark", [True, False])
+def test_a_drawn_digit_becomes_one_of_mnist(dark):
+    """The stroke's longer side becomes 20 pixels, its centre of mass the picture's centre, light on black."""
+    drawn = np.zeros((200, 300), "uint8")
+    drawn[40:140, 60:90] = 255  # 100 high, 30 wide
+    drawn[40:60, 60:120] = 255  # a flag to the right: the centre of mass is not the box's
+    found = image.digit(255 - drawn if dark else drawn).astype(float)
+    rows, columns = (np.flatnonzero((found > 127).any(a)) for a in (1, 0))
+    assert found.shape == (28, 28) and rows[-1] - rows[0] + 1 == 20 and columns[-1] - columns[0] + 1 == 12
+    centre = [(found.sum(a) * (np.arange(28) + 0.5)).sum() / found.sum() for a in (1, 0)]
+    np.testing.assert_allclose(centre, 14, atol=0.55)
+    with pytest.raises(ImageError, match="nothing darker or lighter"):
+        image.digit(np.full((50, 50), 200, "uint8"))
