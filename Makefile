@@ -38,6 +38,7 @@ docs: $(VENV)/.docs
 	$(BIN)/mkdocs build --strict
 
 bench: $(VENV)/.test
+	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/transcribe.py
 	$(BIN)/python benchmarks/criteria.py
 	$(BIN)/python benchmarks/decoding.py --data librispeech:tests/data/LibriSpeech/dev-mini

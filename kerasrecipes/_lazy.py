@@ -39,3 +39,4 @@ def choose_backend() -> str:
 
 
 keras: Any = LazyModule("keras")
+numpy: Any = LazyModule("numpy")

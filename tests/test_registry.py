@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 
 import keras
 import pytest
@@ -23,7 +22,7 @@ def test_names_are_sorted_and_filtered():
     assert sorted(n for group in by_task for n in group) == names and "deepspeech2" in kr.list_recipes(
         task="speech-recognition"
     )
-    assert kr.list_recipes("*", task="segmentation") == []
+    assert kr.list_recipes("*camvid*", task="segmentation") == ["dilated_camvid_small", "dilation8_camvid"]
     with_weights = kr.list_recipes(pretrained=True)
     assert "deepspeech2_small" in with_weights and "deepspeech2" not in with_weights
     assert set(with_weights) | set(kr.list_recipes(pretrained=False)) == set(names)
@@ -76,7 +75,7 @@ def test_a_new_file_in_recipes_is_found_and_a_second_of_its_name_refused(tmp_pat
     monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
     catalogue.cache_clear()
     try:
-        assert kr.list_recipes(task="segmentation") == ["my_net"] and kr.list_recipes("my*", pretrained=True) == []
+        assert kr.list_recipes("my*", task="segmentation") == ["my_net"] and kr.list_recipes("my*", pretrained=True) == []
         (tmp_path / "other.py").write_text(source.format("my_net"))
         catalogue.cache_clear()
         with pytest.raises(KerasRecipesError, match="two recipes are called my_net"):
@@ -97,21 +96,12 @@ def test_recipe_without_weights_names_the_training_command():
 
 
 def test_import_and_list_load_no_keras():
+    """What keeps them quick; benchmarks/startup.py measures it."""
     code = (
         "import sys, kerasrecipes as kr; kr.list_recipes('deep*', pretrained=True); "
-        "assert not {'keras', 'tensorflow', 'torch', 'jax', 'huggingface_hub'} & set(sys.modules), sys.modules"
+        "assert not {'keras', 'tensorflow', 'torch', 'jax', 'numpy', 'huggingface_hub'} & set(sys.modules), sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_list_answers_at_once():
-    command = [sys.executable, "-m", "kerasrecipes", "list", "deepspeech*", "--pretrained"]
-    seconds = []
-    for _ in range(3):
-        begin = time.perf_counter()
-        out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        seconds.append(time.perf_counter() - begin)
-    assert "deepspeech2_small" in out.split() and min(seconds) < 0.3  # the best of three: others use the machine too
 
 
 def test_no_backend_says_what_to_install(monkeypatch):

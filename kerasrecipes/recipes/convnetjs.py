@@ -9,9 +9,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from kerasrecipes._lazy import keras
+from kerasrecipes._lazy import numpy as np
 from kerasrecipes.errors import DataError
 from kerasrecipes.registry import Recipe
 
@@ -134,7 +133,7 @@ def pooled(layer: dict, x: Any) -> Any:
     return keras.layers.MaxPooling2D((layer["sy"], layer["sx"]), layer["stride"], padding="valid")(x)
 
 
-def filters_of(layer: dict) -> list[np.ndarray]:
+def filters_of(layer: dict) -> list[Any]:
     """(kernel, bias) in Keras's order: a filter's number ((y * sx) + x) * depth + d goes to (y, x, d, filter)."""
     filters = np.stack([numbers(f) for f in layer["filters"]], axis=-1)
     if layer["layer_type"] == "conv":
@@ -142,7 +141,7 @@ def filters_of(layer: dict) -> list[np.ndarray]:
     return [filters.astype("float32"), numbers(layer["biases"]).astype("float32")]
 
 
-def numbers(volume: dict) -> np.ndarray:
+def numbers(volume: dict) -> Any:
     """The values of a Vol; old browsers wrote its typed array as {"0": ..., "1": ...}."""
     w = volume["w"]
     return np.array([w[str(i)] for i in range(len(w))] if isinstance(w, dict) else w, "float64")
@@ -203,7 +202,7 @@ def decays() -> dict:
     return {"l1_decay_mul": 0, "l2_decay_mul": 1}
 
 
-def volumes(kernel: np.ndarray, bias: np.ndarray, size: tuple) -> dict:
+def volumes(kernel: Any, bias: Any, size: tuple) -> dict:
     """`filters` and `biases` of (inputs, filters) and (filters,)."""
     sx, sy, depth = size
     return {

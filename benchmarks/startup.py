@@ -1,0 +1,48 @@
+"""How long the first answers take: `import kerasrecipes` and `kerasrecipes list`, beside Python's own start.
+
+python benchmarks/startup.py
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from kerasrecipes.training.trainer import hardware
+
+COMMANDS = {
+    "python": ["-c", "pass"],
+    "import kerasrecipes": ["-c", "import kerasrecipes"],
+    "kerasrecipes list": ["-m", "kerasrecipes", "list", "deepspeech*", "--pretrained"],
+}
+
+
+def seconds(arguments: list[str], runs: int) -> float:
+    """The fastest of some runs: what others do on the machine only ever adds."""
+    times = []
+    for _ in range(runs):
+        begin = time.perf_counter()
+        subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+        times.append(time.perf_counter() - begin)
+    return min(times)
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--runs", type=int, default=10)
+    options.add_argument("--write", type=Path, help="also write the figures as JSON")
+    o = options.parse_args()
+    found = {name: seconds(arguments, o.runs) for name, arguments in COMMANDS.items()}
+    own = found["python"]
+    figures = {name: f"{value:.3f} s, {value / own:.1f} times Python's start" for name, value in found.items()}
+    for name, value in figures.items():
+        print(f"{name:24} {value}")
+    if o.write:
+        values = {"title": "Start-up", "setting": f"fastest of {o.runs} runs; {hardware()}", "figures": figures}
+        o.write.write_text(json.dumps(values, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
