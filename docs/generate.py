@@ -111,6 +111,22 @@ def table() -> str:
     return "\n".join(lines)
 
 
+def picture_table() -> str:
+    """All released recipes for pictures with what was measured; it stands in the README."""
+    head = ["recipe", "parameters", "file", "trained on", "measured"]
+    lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
+    for name, row in manifest.rows().items():
+        if registry.get_recipe(name).task not in ("image-classification", "segmentation"):
+            continue
+        measured = [f"{metric.partition(',')[0]} {value}, {data}" for data, metric, value, _ in card.metric_rows(row)]
+        cells = [
+            f"`{name}`", f"{card.skeleton(name).count_params() / 1e6:.3g} M", f"{row.size / 1e6:.2g} MB", card.data_line(row),
+            "; ".join(measured) or "by its authors only",
+        ]  # fmt: skip
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def reported(row: manifest.Weights, metric: str) -> list:
     """Measurements of a metric on dev-mini-report."""
     return [m for m in row.metrics if m["dataset"].startswith("dev-mini-report") and m["metric"] == metric]
@@ -131,10 +147,12 @@ def word_errors(row: manifest.Weights, wanted: Callable[[str], bool]) -> str:
 
 
 def with_table(readme: str) -> str:
-    """The README with the table as it is now between its marks."""
-    begin, end = "<!-- table: written by docs/generate.py -->", "<!-- end of table -->"
-    before, rest = readme.split(begin)
-    return f"{before}{begin}\n{table()}\n{end}{rest.split(end)[1]}"
+    """The README with the tables as they are now between their marks."""
+    for name, write in (("table", table), ("pictures", picture_table)):
+        begin, end = f"<!-- {name}: written by docs/generate.py -->", f"<!-- end of {name} -->"
+        before, rest = readme.split(begin)
+        readme = f"{before}{begin}\n{write()}\n{end}{rest.split(end)[1]}"
+    return readme
 
 
 def language_models() -> str:
@@ -189,8 +207,42 @@ def benchmarks() -> str:
     return "\n".join(lines)
 
 
+def convolutions() -> str:
+    """The page of what kinds of convolution need, counted on the layers themselves."""
+    import keras
+
+    from kerasrecipes import layers
+    from kerasrecipes.layers.unshared import PADDINGS, output_size
+
+    sizes = ["| input | kernel | stride | " + " | ".join(PADDINGS) + " |", "|" + " --- |" * (3 + len(PADDINGS))]
+    for m, k, s in ((16, 6, 1), (16, 6, 2), (16, 5, 1), (16, 5, 3), (5, 3, 1), (5, 3, 2)):
+        sizes.append(f"| {m} | {k} | {s} | " + " | ".join(str(output_size(m, k, s, p)) for p in PADDINGS) + " |")
+    kinds = {
+        "convolution": keras.layers.Conv2D(16, 5),
+        "in 2 groups": keras.layers.Conv2D(16, 5, groups=2),
+        "tiled, 2 x 2 kernels": layers.TiledConv2D(16, 5, 2),
+        "locally connected": layers.LocallyConnected2D(16, 5),
+        "depthwise separable": keras.layers.SeparableConv2D(16, 5),
+    }
+    counts = ["| kind | parameters |", "| --- | --- |"]
+    for name, layer in kinds.items():
+        layer.build((None, 28, 28, 8))
+        counts.append(f"| {name} | {layer.count_params():,} |")
+    counts.append(f"| fully connected | {(28 * 28 * 8 + 1) * 24 * 24 * 16:,} |")
+    return "\n".join([
+        "# Kinds of convolution", "",
+        "After chapter 9 of *Deep Learning* (Goodfellow, Bengio and Courville). Keras 3 dropped the locally connected layers and",
+        'never had tiled ones or the padding "full"; here they are layers, `kr.layers.LocallyConnected2D`, `TiledConv2D` and',
+        "their 1-D forms.", "", "## Places of a kernel", "",
+        "Without stride: m - k + 1, m and m + k - 1.", "", *sizes, "", "## What has to be learned", "",
+        "From 28 x 28 with 8 channels to 16, kernels 5 x 5, without padding:", "", *counts, "",
+        "::: kerasrecipes.layers.unshared", "",
+    ])  # fmt: skip
+
+
 def main() -> None:
     OUT.mkdir(exist_ok=True)
+    (OUT / "convolutions.md").write_text(convolutions())
     names = registry.list_recipes()
     index = ["# Recipes", "", "| recipe | task | weights | |", "| --- | --- | --- | --- |"]
     for name in names:

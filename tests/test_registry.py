@@ -75,7 +75,9 @@ def test_a_new_file_in_recipes_is_found_and_a_second_of_its_name_refused(tmp_pat
     monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
     catalogue.cache_clear()
     try:
-        assert kr.list_recipes("my*", task="segmentation") == ["my_net"] and kr.list_recipes("my*", pretrained=True) == []
+        assert (
+            kr.list_recipes("my*", task="segmentation") == ["my_net"] and kr.list_recipes("my*", pretrained=True) == []
+        )
         (tmp_path / "other.py").write_text(source.format("my_net"))
         catalogue.cache_clear()
         with pytest.raises(KerasRecipesError, match="two recipes are called my_net"):

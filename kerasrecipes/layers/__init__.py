@@ -34,6 +34,10 @@ _WHERE = {
     "LocalResponseNormalization": "pictures",
     "MaximumRMS": "pictures",
     "ContextIdentity": "dilation",
+    "LocallyConnected1D": "unshared",
+    "LocallyConnected2D": "unshared",
+    "TiledConv1D": "unshared",
+    "TiledConv2D": "unshared",
 }
 
 __all__ = sorted(_WHERE)
