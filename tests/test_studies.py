@@ -19,7 +19,9 @@ def test_arms_differ_in_what_is_asked_only(name):
         assert len({repr(getattr(c, shared)) for c in configs}) == 1, shared
     assert len({repr((c.config, c.order)) for c in configs}) == len(configs) >= 2
     speakers = {s for c in configs for s in c.validation_speakers}
-    assert speakers == {"84", "174", "422", "1272", "1462"}  # never those that released weights are reported on
+    spoken = any("dev-mini" in d for c in configs for d in c.validation)
+    # never the speakers that released weights are reported on
+    assert speakers == ({"84", "174", "422", "1272", "1462"} if spoken else set())
 
 
 @pytest.fixture

@@ -25,7 +25,15 @@ from kerasrecipes.training.kinds import kind_of, model_of
 from kerasrecipes.training.trainer import Run, averaged, commit, hardware
 
 STUDIES = Path(__file__).parent / "study_configs"
-WORDS = {"wer": "words", "cer": "characters", "bpc": "bits per character"}  # metric -> head of its column
+# metric -> head of its column
+WORDS = {
+    "wer": "words",
+    "cer": "characters",
+    "bpc": "bits per character",
+    "error": "wrong classes",
+    "miou": "mean IoU",
+    "pixels": "wrong pixels",
+}
 
 
 @dataclass(frozen=True)
@@ -177,6 +185,8 @@ def budget(study: Study) -> str:
     base = from_dict({**study.base, "config": {}})
     if kind_of(base.recipe).amount == "audio_hours":
         return f"{data.load_specs(base.data).hours:.1f} h of speech, {base.steps} steps of {base.batch_seconds:.0f} s"
+    if kind_of(base.recipe).amount == "million_pictures":
+        return f"{', '.join(spec.partition(':')[0] for spec in base.data)}, {base.steps} steps of {base.batch_pictures} pictures"
     size = sum(len(text) + 1 for text in data.load_texts(base.data))
     return f"{size / 1e6:.1f} million characters, {base.steps} steps of {base.batch_symbols:,}"
 
