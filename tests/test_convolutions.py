@@ -216,3 +216,30 @@ def test_pooling_over_a_fixed_number_of_cells_takes_any_size():
     )
     for size in ((6, 6), (9, 13), (32, 5)):
         assert head(rng.normal(size=(2, *size, 3)).astype("float32")).shape == (2, 4, 3)
+
+
+def test_trained_features_beat_random_ones_on_what_a_linear_layer_cannot_see():
+    """Section 9.9, on small made-up pictures: which of two textures, at a random place."""
+    import importlib.util
+    from pathlib import Path
+
+    spec = importlib.util.spec_from_file_location(
+        "features", Path(__file__).parents[1] / "examples" / "features_mnist.py"
+    )
+    features = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(features)
+    draw = np.random.default_rng(0)
+    labels = draw.integers(2, size=700).astype("int32")
+    pictures = np.zeros((700, 28, 28, 1), "uint8")
+    stripes = np.tile([[255, 0], [255, 0]], (4, 4)), np.tile([[255, 255], [0, 0]], (4, 4))
+    for picture, label in zip(pictures, labels, strict=True):
+        y, x = draw.integers(20, size=2)
+        picture[y : y + 8, x : x + 8, 0] = stripes[label]
+    train, test = (pictures[:500], labels[:500]), (pictures[500:], labels[500:])
+    found = {kind: features.errors(kind, train, test, 4)[0].rate for kind in ("random", "k-means", "trained")}
+    assert found["trained"] < 0.1 and found["k-means"] < 0.1 and found["random"] < 0.3
+
+    values = np.concatenate([c + 0.1 * draw.normal(size=(200, 3)) for c in np.eye(3)])  # three bundles of directions
+    centres = features.centres(values, 3, draw)
+    np.testing.assert_allclose(np.sort(centres.max(1)), 1, atol=0.02)
+    np.testing.assert_allclose(np.linalg.norm(centres, axis=1), 1)
