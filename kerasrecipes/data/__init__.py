@@ -11,7 +11,7 @@ _WHERE = {
     "manifest": "utterances",
     "phones": "phones",
     "aligned_pairs": "phones",
-    "PhoneDataset": "phones",
+    "PhoneDataset": "phone_batches",
     "timit": "timit",
     "align_phones": "forced",
     "load_specs": "specs",
