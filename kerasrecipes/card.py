@@ -113,6 +113,7 @@ def commands(name: str, pretrained: bool) -> list[str]:
     """What to type."""
     use, data = {
         "speech-recognition": (f"transcribe talk.flac --recipe {name}", "librispeech:PATH/train-clean-100"),
+        "phoneme-recognition": (f"transcribe talk.flac --recipe {name}", "phones:LABELS?audio=PATH/train-clean-100"),
         "language-model": (f'predict {name} "once upon a time" --seed 1', "text:PATH/lines.txt"),
     }[registry.get_recipe(name).task]
     train = f"kerasrecipes train {name} --data {data} --resume"
@@ -142,6 +143,6 @@ def card_markdown(name: str) -> str:
         measured += [f"| {dataset} | {metric} | {value} |" for dataset, metric, value, _ in metric_rows(row)]
         measured += ["", "```sh", *sorted({command for *_, command in metric_rows(row)}), "```"]
     use = ["", "## Use", "", "```python", "import kerasrecipes as kr", "", f'model = kr.load("{name}")']
-    verb = {"speech-recognition": 'transcribe("talk.flac")', "language-model": 'generate("once upon a time", seed=1)'}
-    use += [f"print(model.{verb[recipe.task]})", "```", "", "```sh", *commands(name, True), "```", ""]
+    verb = 'generate("once upon a time", seed=1)' if recipe.task == "language-model" else 'transcribe("talk.flac")'
+    use += [f"print(model.{verb})", "```", "", "```sh", *commands(name, True), "```", ""]
     return "\n".join([*front, *about, *measured, *use])

@@ -11,6 +11,7 @@ from kerasrecipes.errors import KerasRecipesError, WeightsCorrupt
 # task -> (class of its models, the verb that takes raw input)
 TASKS = {
     "speech-recognition": ("kerasrecipes.tasks.speech:SpeechRecognizer", "transcribe"),
+    "phoneme-recognition": ("kerasrecipes.tasks.phones:PhoneRecognizer", "transcribe"),
     "language-model": ("kerasrecipes.tasks.language:LanguageModel", "generate"),
 }
 
@@ -82,7 +83,8 @@ def same_symbols(given: Any, trained: Any) -> bool:
     """
     from kerasrecipes.decoding.alphabet import Alphabet
 
-    given, trained = Alphabet.of(given), Alphabet.of(trained)
+    trained = Alphabet.of(trained)
+    given = type(trained).of(given)  # a phone set's name means its phones
     return (given.symbols, given.separator) == (trained.symbols, trained.separator) and (
         given.repetitions is None or trained.repetitions in (None, given.repetitions)
     )

@@ -38,7 +38,8 @@ class TimeGeometry:
         """
         span = self.span or 1
         least = span - self.stride
-        kept = least + (self.left + start - least) % self.stride
+        # enough for the padding in front, which may be wider than the span
+        kept = max(least + (self.left + start - least) % self.stride, self.left + start)
         if kept < 0:
             raise NotImplementedError(f"{self} skips steps: it cannot run in pieces that begin at step {start}")
         return kept
