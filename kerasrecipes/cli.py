@@ -48,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
         p.add_argument("files", nargs="+", help="audio files, folders, patterns; prompts of a language model")
         p.add_argument("--format", choices=("text", "json", "srt", "vtt", "words"), default="text")
         p.add_argument("--out", type=Path, help="write one file per input into this folder instead of printing")
+        p.add_argument("--ipa", action="store_true", help="phones in the International Phonetic Alphabet")
         _decoding(p)
 
     p = verb("align", verbs.run_align, "times of a known text's words in a recording, and the words that do not fit")
@@ -122,10 +123,12 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--repo", required=True, metavar="ORG/NAME")
     p.add_argument("--yes", action="store_true", help="really upload; without it, only say what would be done")
 
-    p = verb("data", verbs.run_data, "get to know a data set, or have one spoken by a synthesiser")
-    p.add_argument("action", choices=("describe", "synthesise"))
+    p = verb("data", verbs.run_data, "get to know a data set, have one spoken by a synthesiser, or time its phones")
+    p.add_argument("action", choices=("describe", "synthesise", "align-phones"))
     p.add_argument("data", nargs="+", metavar="DATA", help="librispeech:FOLDER, manifest:TABLE?split=train; text:FILE")
-    p.add_argument("--out", type=Path, help="synthesise: the folder of the new set")
+    p.add_argument("--out", type=Path, help="synthesise: the folder of the new set; align-phones: the file of labels")
+    p.add_argument("--audio", type=Path, help="align-phones: the folder that the labels' paths are relative to")
+    p.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="align-phones: at work at once")
     p.add_argument(
         "--hours", type=float, default=1.0, help="synthesise: of speech in all; an earlier set is gone on with"
     )
@@ -138,12 +141,13 @@ def parser() -> argparse.ArgumentParser:
 def _data(p: argparse.ArgumentParser, required: bool = True) -> None:
     p.add_argument(
         "--data", action="append", required=required, metavar="DATA",
-        help="librispeech:FOLDER or manifest:TABLE?split=train&exclude=LIST; repeatable, sets are mixed",
+        help="librispeech:FOLDER, manifest:TABLE?split=train&exclude=LIST, phones:LABELS?audio=FOLDER, timit:FOLDER; repeatable, "
+        "sets are mixed",
     )  # fmt: skip
 
 
 def _decoding(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--decoder", choices=("greedy", "beam"), help="default: beam with a language model, else greedy")
+    p.add_argument("--decoder", choices=("greedy", "beam", "crf"), help="default: beam with a language model, else greedy; of phones the recipe's criterion")
     p.add_argument("--language-model", metavar="NAME", help="librispeech_small, or the path of an ARPA or KenLM file")
     p.add_argument("--beam-size", type=int, help="texts followed at once")
     p.add_argument("--lm-weight", type=float, help="of the language model beside the recogniser")

@@ -34,6 +34,10 @@ def run_transcribe(o: argparse.Namespace) -> int:
     files = audio.expand(o.files)
     show = len(files) > 1 and sys.stderr.isatty()
     options = decoding(o)
+    if getattr(o, "ipa", False):
+        if model.recipe.task != "phoneme-recognition":
+            raise KerasRecipesError(f"--ipa is for recognisers of phones, {o.recipe} writes words")
+        options["ipa"] = True
     if show:
         options["progress"] = lambda done, total: print(f"\r{done}/{total}", end="", file=sys.stderr)
     results = loading.predict(model, files, **options)
@@ -137,12 +141,12 @@ def run_evaluate(o: argparse.Namespace) -> None:
 
     speakers = [s for s in o.speakers.split(",") if s]
     model = loading.load(o.name, **({"weights": o.weights} if o.weights else {}), compile=False)
-    recogniser = model.recipe.task == "speech-recognition"
+    recogniser = model.recipe.task != "language-model"
     options = decoding(o) if recogniser else {}
     if recogniser and o.noise is not None:
         options["noise"] = o.noise
     rates = evaluation.evaluate(model, o.data, speakers, **options)
-    decoder = decoder_name(options) if recogniser else "none"
+    decoder = decoder_name(options, model.criterion) if recogniser else "none"
     if o.json:
         values = {n: {k: None if v != v else v for k, v in vars(r).items()} for n, r in rates.items()}  # NaN is no JSON
         print(json.dumps(values))
@@ -168,10 +172,12 @@ def run_evaluate(o: argparse.Namespace) -> None:
         )
 
 
-def decoder_name(options: dict[str, Any]) -> str:
-    """For tables: what the options say, "beam 50 + librispeech_small, jitter 0.005 s"."""
+def decoder_name(options: dict[str, Any], criterion: Any = None) -> str:
+    """For tables: what the options say, "beam 50 + librispeech_small, jitter 0.005 s"; of phones "crf" or "greedy"."""
     from kerasrecipes.decoding import Decoding
 
+    if hasattr(criterion, "decoders"):
+        return options.get("decoder") or criterion.decoders[0]
     jitter = options.get("jitter")
     name = Decoding(**{k: v for k, v in options.items() if k not in ("jitter", "noise")}).name
     return f"{name}, jitter {jitter:g} s" if jitter else name
@@ -260,6 +266,8 @@ def run_publish(o: argparse.Namespace) -> None:
 
 
 def run_data(o: argparse.Namespace) -> None:
+    if o.action == "align-phones":
+        return run_align_phones(o)
     if o.action == "synthesise":
         from kerasrecipes import data
 
@@ -272,3 +280,24 @@ def run_data(o: argparse.Namespace) -> None:
 
     against = data.load_specs(o.against) if o.against else None
     print(data.describe(data.load_specs(o.data), against, o.pictures))
+
+
+def run_align_phones(o: argparse.Namespace) -> None:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from kerasrecipes import data
+
+    if not o.out:
+        raise KerasRecipesError("Say where the labels shall lie: --out FILE.tsv.xz")
+    utterances = data.load_specs(o.data)
+    folders = {Path(spec.partition(":")[2].partition("?")[0]) for spec in o.data}
+    roots = {folder if folder.is_dir() else folder.parent for folder in folders}
+    root = o.audio or (roots.pop() if len(roots) == 1 else Path(os.path.commonpath([str(r.resolve()) for r in roots])))
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("aligning phones", total=len(utterances))
+        show = lambda done, total: bar.update(task, completed=done)  # noqa: E731
+        count, left_out = data.align_phones(utterances, root, o.out, processes=o.processes, progress=show)
+    for path, why in left_out.items():
+        print(f"left out: {path}: {why}", file=sys.stderr)
+    print(f"{count} clips labelled, {len(left_out)} left out; --data 'phones:{o.out}?audio={root}'")

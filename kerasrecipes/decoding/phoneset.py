@@ -69,6 +69,17 @@ class PhoneSet(Alphabet):
         folded = [p for p in (self.folding.get(p, p) for p in found) if p]
         return [p for p, _ in itertools.groupby(folded) if p not in SILENCES]
 
+    def with_pauses(self, words: Iterable[Any]) -> list[str]:
+        """Timed phones in order, with silence where time passes between two of them."""
+        found: list[str] = []
+        end: float | None = None
+        for word in words:
+            if end is not None and word.start > end + 1e-6 and self.silences:
+                found.append(self.silences[0])
+            found.append(word.text)
+            end = word.end
+        return found
+
     def ipa(self, phones: str | Iterable[str]) -> str:
         """Phones in the International Phonetic Alphabet, separated by spaces; silence is left out.
 

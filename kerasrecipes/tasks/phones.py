@@ -38,7 +38,8 @@ class PhoneRecognizer(SpeechRecognizer):
     def _alphabet(self, alphabet: Any, criterion: Any) -> PhoneSet:
         return PhoneSet.of(alphabet)
 
-    def _dataset(self, x: Any, **options: Any) -> Any:
+    def dataset(self, x: Any, **options: Any) -> Any:
+        """A `kerasrecipes.data.PhoneDataset` of clips with aligned phones; options are its own."""
         from kerasrecipes import data
 
         seconds = self.stride / self.sample_rate

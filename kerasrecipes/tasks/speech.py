@@ -124,10 +124,11 @@ class SpeechRecognizer(keras.Model):
         if isinstance(x, list | tuple) and y is not None and x and isinstance(x[0], str | os.PathLike):
             x = self._pairs(x, y)
         if isinstance(x, data.Utterances):
-            x = self._dataset(x, batch_seconds=batch_seconds, order=order)
+            x = self.dataset(x, batch_seconds=batch_seconds, order=order)
         return feed(x) if isinstance(x, data.SpeechDataset) else x
 
-    def _dataset(self, x: Any, **options: Any) -> Any:
+    def dataset(self, x: Any, **options: Any) -> Any:
+        """Batches of utterances as `fit` takes them; options are those of the data set's class."""
         from kerasrecipes import data
 
         return data.SpeechDataset(x, self.alphabet, self.output_length, **options)

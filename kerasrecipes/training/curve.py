@@ -26,11 +26,12 @@ def draw_curve(folder: Path) -> Path | None:
     figure, axes = pyplot.subplots(figsize=(6, 3.4), layout="constrained")
     amount = next(name for name in AMOUNTS if name in log)
     axes.plot(log[amount], log["loss"], color="#3f51b5", label="training loss")
-    axes.set(xlabel=AMOUNTS[amount], ylabel="nats per character")
+    label = "frame" if "per" in (columns("validation.csv") if (folder / "validation.csv").is_file() else {}) else "character"
+    axes.set(xlabel=AMOUNTS[amount], ylabel=f"nats per {label}")
     if (folder / "validation.csv").is_file():
         scores = columns("validation.csv")
         right = axes.twinx()
-        for name, style in (("wer", "s-"), ("cer", "o-"), ("bpc", "o-")):
+        for name, style in (("wer", "s-"), ("cer", "o-"), ("per", "o-"), ("bpc", "o-")):
             if name in scores:
                 values = [v if name == "bpc" else 100 * v for v in scores[name]]
                 right.plot(scores[amount], values, style, color="#c62828", markersize=4, label=f"validation {name}")

@@ -11,7 +11,7 @@ from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.loading import assign, build, renew_head
 from kerasrecipes.registry import get_recipe
 from kerasrecipes.training.config import TrainConfig
-from kerasrecipes.training.evaluation import bits_per_character, error_rates
+from kerasrecipes.training.evaluation import bits_per_character, error_rates, phone_rates
 
 
 class Speech:
@@ -21,10 +21,9 @@ class Speech:
 
     def __init__(self, config: TrainConfig, model: Any, cache: Path):
         self.model = model
-        self.dataset = data.SpeechDataset(
-            data.load_specs(config.data), model.alphabet, model.output_length,
-            batch_seconds=config.batch_seconds, order=config.order, seed=config.seed, speeds=config.speeds,
-            augment=data.Augment(**config.augment) if config.augment else None, cache_dir=cache,
+        self.dataset = model.dataset(
+            data.load_specs(config.data), batch_seconds=config.batch_seconds, order=config.order, seed=config.seed,
+            speeds=config.speeds, augment=data.Augment(**config.augment) if config.augment else None, cache_dir=cache,
         )  # fmt: skip
         self.validation = (
             data.load_specs(config.validation, speakers=config.validation_speakers) if config.validation else None
@@ -50,6 +49,13 @@ class Speech:
     def score(self) -> dict[str, float]:
         """Of the model on the validation set."""
         return {name: rate.rate for name, rate in error_rates(self.model, self.validation).items()}
+
+
+class Phones(Speech):
+    """Phone recognisers: batches of audio with a label for every frame; phone error rate and boundaries."""
+
+    def score(self) -> dict[str, float]:
+        return {name: rate.rate for name, rate in phone_rates(self.model, self.validation).items()}
 
 
 class Text:
@@ -90,7 +96,7 @@ def _count(specs: list[str]) -> int:
 
 TRAINING_ONLY = ("dropout", "spec_augment", "band_limit")  # changes of a configuration that add no weights
 
-KINDS = {"speech-recognition": Speech, "language-model": Text}
+KINDS = {"speech-recognition": Speech, "phoneme-recognition": Phones, "language-model": Text}
 
 
 def kind_of(recipe: str) -> Any:
