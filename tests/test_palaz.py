@@ -12,7 +12,7 @@ import pytest
 
 import kerasrecipes as kr
 from kerasrecipes import cli
-from kerasrecipes.data.phones import aligned_pairs
+from kerasrecipes.data.aligned import aligned_pairs
 from kerasrecipes.decoding.viterbi import best_path
 from kerasrecipes.errors import DataError, KerasRecipesError
 from kerasrecipes.layers import Transitions

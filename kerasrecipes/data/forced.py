@@ -3,6 +3,7 @@
 Labels made so are a machine's: they follow its dictionary and its model, and no ear has checked them.
 """
 
+import functools
 import json
 import multiprocessing
 import tempfile
@@ -123,24 +124,26 @@ def worked(jobs: list[tuple], dictionary: str, processes: int) -> Iterator[dict[
 
 
 def prepare(dictionary: str) -> None:
-    """Open the decoders of this process."""
+    """Let this process know its words; a decoder is opened at its first use."""
     global _aligner
-    import pocketsphinx
-
     words = {line.split()[0] for line in Path(dictionary).read_text().splitlines()}
-    # a best path through a word lattice may give words too few frames for their states: without it
-    _aligner = words, [
-        pocketsphinx.Decoder(
+
+    @functools.cache
+    def decoder(beam: float) -> Any:
+        import pocketsphinx
+
+        # a best path through a word lattice may give words too few frames for their states: without it
+        return pocketsphinx.Decoder(
             dict=dictionary, lm=None, loglevel="FATAL", bestpath=False, beam=beam, pbeam=beam, wbeam=beam
-        )
-        for beam in BEAMS
-    ]  # fmt: skip
+        )  # fmt: skip
+
+    _aligner = words, decoder
 
 
 def align_one(job: tuple[str, str, str, str]) -> dict[str, Any]:
     """{"path", "speaker", "seconds", "phones": [(phone, start)]}, or {"path", "error"}."""
     path, file, text, speaker = job
-    words, decoders = _aligner
+    words, decoder = _aligner
     unknown = sorted(set(text.split()) - words)
     if unknown or not text:
         return {"path": path, "error": f"no pronunciation of {', '.join(unknown)}" if unknown else "no words"}
@@ -149,8 +152,8 @@ def align_one(job: tuple[str, str, str, str]) -> dict[str, Any]:
     except AudioError as error:
         return {"path": path, "error": str(error)}
     samples = (np.clip(wave, -1, 1) * 32767).astype("int16").tobytes()
-    for decoder in decoders:
-        segments = aligned(decoder, samples, text)
+    for beam in BEAMS:
+        segments = aligned(decoder(beam), samples, text)
         if segments:
             return {"path": path, "speaker": speaker, "seconds": round(len(wave) / 16000, 3), "phones": segments}
     return {"path": path, "error": "no path through its text: is it what is said?"}

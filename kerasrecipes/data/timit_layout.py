@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from kerasrecipes.data.phones import Aligned, fitting, said
+from kerasrecipes.data.aligned import Aligned, fitting, said
 from kerasrecipes.data.utterances import Utterances, checked
 from kerasrecipes.decoding.phoneset import table
 from kerasrecipes.errors import DataError
