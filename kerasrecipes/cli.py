@@ -106,6 +106,11 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--minutes", type=float, help="of each training, at most")
     p.add_argument("--write", type=Path, metavar="FOLDER", help="also write NAME.json for the documentation")
 
+    p = verb("filters", verbs.run_filters, "draw the frequency responses of a recogniser's filters on the waveform")
+    p.add_argument("name", help="a recipe or a .keras file")
+    p.add_argument("--weights", help="another weights file than the released one")
+    p.add_argument("--out", type=Path, help="the picture (default: NAME_filters.png)")
+
     p = verb("release", verbs.run_release, "turn a run into the recipe's weight file and manifest row")
     p.add_argument("name")
     p.add_argument("--run", dest="folder", type=Path, required=True, help="the run's folder")

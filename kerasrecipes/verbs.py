@@ -282,6 +282,14 @@ def run_data(o: argparse.Namespace) -> None:
     print(data.describe(data.load_specs(o.data), against, o.pictures))
 
 
+def run_filters(o: argparse.Namespace) -> None:
+    from kerasrecipes import loading
+    from kerasrecipes.visualize.filters import draw_filters
+
+    model = loading.load(o.name, **({"weights": o.weights} if o.weights else {}), compile=False)
+    print(draw_filters(model, o.out or Path(f"{model.name}_filters.png")))
+
+
 def run_align_phones(o: argparse.Namespace) -> None:
     from rich.console import Console
     from rich.progress import Progress
