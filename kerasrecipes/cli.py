@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kerasrecipes import verbs
+from kerasrecipes import phone_verbs, verbs
 from kerasrecipes.errors import KerasRecipesError
 
 DEFAULT = "deepspeech2_small"
@@ -106,7 +106,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--minutes", type=float, help="of each training, at most")
     p.add_argument("--write", type=Path, metavar="FOLDER", help="also write NAME.json for the documentation")
 
-    p = verb("filters", verbs.run_filters, "draw the frequency responses of a recogniser's filters on the waveform")
+    p = verb(
+        "filters", phone_verbs.run_filters, "draw the frequency responses of a recogniser's filters on the waveform"
+    )
     p.add_argument("name", help="a recipe or a .keras file")
     p.add_argument("--weights", help="another weights file than the released one")
     p.add_argument("--out", type=Path, help="the picture (default: NAME_filters.png)")
@@ -152,7 +154,11 @@ def _data(p: argparse.ArgumentParser, required: bool = True) -> None:
 
 
 def _decoding(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--decoder", choices=("greedy", "beam", "crf"), help="default: beam with a language model, else greedy; of phones the recipe's criterion")
+    p.add_argument(
+        "--decoder",
+        choices=("greedy", "beam", "crf"),
+        help="default: beam with a language model, else greedy; of phones the recipe's criterion",
+    )
     p.add_argument("--language-model", metavar="NAME", help="librispeech_small, or the path of an ARPA or KenLM file")
     p.add_argument("--beam-size", type=int, help="texts followed at once")
     p.add_argument("--lm-weight", type=float, help="of the language model beside the recogniser")

@@ -94,11 +94,18 @@ def test_gradients_are_the_slopes_and_rows_sum_to_zero(some):
     assert by_transitions.sum() == pytest.approx(0, abs=1e-3)
     for i, n in enumerate(lengths):
         assert not by_scores[i, n:].any()
-    value = lambda s, t: float((loss(labels, s, lengths, t).astype("float64") * weights).sum())
+
+    def value(s, t):
+        return float((loss(labels, s, lengths, t).astype("float64") * weights).sum())
+
     for _ in range(6):
         ds, dt = rng.normal(size=scores.shape).astype("float32"), rng.normal(size=transitions.shape).astype("float32")
         step = 0.01
-        slope = (value(scores + step * ds, transitions + step * dt) - value(scores - step * ds, transitions - step * dt)) / 2 / step
+        slope = (
+            (value(scores + step * ds, transitions + step * dt) - value(scores - step * ds, transitions - step * dt))
+            / 2
+            / step
+        )
         expected = (by_scores * ds).sum() + (by_transitions * dt).sum()
         assert slope == pytest.approx(expected, rel=2e-2, abs=0.05)
 
@@ -139,7 +146,9 @@ def test_long_utterances_stay_precise():
     for row in scores[0, 1:].astype("float64"):
         total = row + np.logaddexp.reduce(total[:, None] + transitions, axis=0)
     path = labels[0] - 1
-    given = scores[0].astype("float64")[range(6000), path].sum() + transitions.astype("float64")[path[:-1], path[1:]].sum()
+    given = (
+        scores[0].astype("float64")[range(6000), path].sum() + transitions.astype("float64")[path[:-1], path[1:]].sum()
+    )
     expected = np.logaddexp.reduce(total) - given
     assert loss(labels, scores, [6000], transitions)[0] == pytest.approx(expected, rel=1e-5)
 

@@ -109,7 +109,10 @@ def test_windows_of_their_own_do_not_hear_the_loudness():
     louder = np.concatenate([x, 8 * wave(16000, 3)])
     for normalization, same in (("window", True), ("utterance", False)):
         model = tiny("palaz_raw", normalization=normalization)
-        score = lambda w, model=model: model.scores({"audio": w[None], "length": np.array([len(w)], "int32")})[0]
+
+        def score(w, model=model):
+            return model.scores({"audio": w[None], "length": np.array([len(w)], "int32")})[0]
+
         np.testing.assert_allclose(score(5 * x), score(x), atol=1e-4)
         assert np.allclose(score(louder)[:60], score(x)[:60], atol=1e-4) == same
 
@@ -188,7 +191,9 @@ def test_transcripts_and_posteriors():
     path = best_path(scores, array(layer.transitions))
     runs = [model.alphabet.symbols[p] for i, p in enumerate(path) if i == 0 or p != path[i - 1]]
     assert result.text.split() == [p for p in runs if p != "SIL"] == [w.text for w in result.words]
-    assert result.words[0].start % 0.01 == pytest.approx(0, abs=1e-9) and result.words[-1].end <= result.duration == 1.25
+    assert (
+        result.words[0].start % 0.01 == pytest.approx(0, abs=1e-9) and result.words[-1].end <= result.duration == 1.25
+    )
     greedy = model.transcribe(x, 16000, decoder="greedy")
     best = scores.argmax(1)
     assert greedy.text.split() == [
@@ -222,10 +227,14 @@ def test_requests_of_another_task_are_refused():
 def test_another_phone_set_renews_the_head(tmp_path):
     model = tiny("palaz_raw")
     model.save_weights(tmp_path / "w.weights.h5")
-    timit = kr.load("palaz_raw", weights=tmp_path / "w.weights.h5", alphabet="timit61", **kr.get_recipe("palaz_raw").test_config)
+    timit = kr.load(
+        "palaz_raw", weights=tmp_path / "w.weights.h5", alphabet="timit61", **kr.get_recipe("palaz_raw").test_config
+    )
     assert timit.output_shape[-1] == 61 and timit.alphabet == kr.PhoneSet("timit61")
     np.testing.assert_array_equal(array(timit.layers[4].weights[0]), array(model.layers[4].weights[0]))
-    same = kr.load("palaz_raw", weights=tmp_path / "w.weights.h5", alphabet="arpabet", **kr.get_recipe("palaz_raw").test_config)
+    same = kr.load(
+        "palaz_raw", weights=tmp_path / "w.weights.h5", alphabet="arpabet", **kr.get_recipe("palaz_raw").test_config
+    )
     for v, w in zip(model.get_weights(), same.get_weights(), strict=True):
         np.testing.assert_array_equal(v, w)
 
@@ -251,7 +260,9 @@ def spoken(tmp_path_factory):
             phones.append((str(phone), round(sum(map(len, x)) / 16000, 4)))
             samples = int(rng.integers(1200, 3200))
             x.append(0.3 * np.sin(2 * np.pi * TONES[phone] * np.arange(samples) / 16000))
-        x.append(0.3 * np.sin(2 * np.pi * TONES[phone] * np.arange(samples, samples + 20000 - sum(map(len, x))) / 16000))
+        x.append(
+            0.3 * np.sin(2 * np.pi * TONES[phone] * np.arange(samples, samples + 20000 - sum(map(len, x))) / 16000)
+        )
         x = np.concatenate(x) + 0.003 * rng.normal(size=sum(map(len, x)))
         soundfile.write(folder / f"{i}.flac", x, 16000)
         rows.append(Labelled(f"{i}.flac", f"s{i % 3}", len(x) / 16000, tuple(phones)))
@@ -286,7 +297,9 @@ def test_training_learns_measures_and_releases(spoken, place, tmp_path, monkeypa
     first = run.step()[0]
     run.train()
     log = (tmp_path / "run" / "validation.csv").read_text().splitlines()
-    assert first > 3 and run.step()[0] < 0.5 and "per" in log[0] and (tmp_path / "run" / "curve.png").stat().st_size > 5000
+    assert (
+        first > 3 and run.step()[0] < 0.5 and "per" in log[0] and (tmp_path / "run" / "curve.png").stat().st_size > 5000
+    )
     with averaged(run.model):
         rates = phone_rates(run.model, kr.data.load_specs([spec]))
     assert rates["per"].rate < 0.2 and rates["boundaries_found"].rate > 0.6
@@ -306,10 +319,16 @@ def test_training_learns_measures_and_releases(spoken, place, tmp_path, monkeypa
     assert cli.main(["evaluate", "palaz_raw_small", "--data", spec, "--write", "tones", "--decoder", "greedy"]) == 0
     assert "per  " in capsys.readouterr().out
     measured = {m["metric"]: m for m in manifest.get("palaz_raw_small").metrics}
-    assert set(measured) == {"per", "boundaries_found", "boundaries_right", "rtf"} and measured["per"]["decoder"] == "greedy"
-    assert cli.main(["transcribe", str(spoken / "0.flac"), "--recipe", "palaz_raw_small", "--ipa", "--decoder", "crf"]) == 0
+    assert (
+        set(measured) == {"per", "boundaries_found", "boundaries_right", "rtf"}
+        and measured["per"]["decoder"] == "greedy"
+    )
+    assert (
+        cli.main(["transcribe", str(spoken / "0.flac"), "--recipe", "palaz_raw_small", "--ipa", "--decoder", "crf"])
+        == 0
+    )
     out = capsys.readouterr().out.split()
-    assert out and set(out) <= {"ɑ", "i"} | set(model.alphabet.ipa(model.transcribe(spoken / "0.flac").text).split())
+    assert out == model.alphabet.ipa(model.transcribe(spoken / "0.flac").text).split() and "i" in out
 
 
 @pytest.mark.parametrize("name", ["palaz_raw", "palaz_raw_small_frames"])  # one of each criterion
@@ -317,7 +336,9 @@ def test_fit_takes_files_and_phones(name, spoken, tmp_path):
     clips = kr.data.load_specs([f"phones:{spoken}/labels.tsv.xz?audio={spoken}"])
     model = tiny(name)
     history = model.fit(clips, epochs=1, batch_seconds=3.0, verbose=0).history
-    pairs = model.fit([u.path for u in clips], [u.phones for u in clips], epochs=4, batch_seconds=3.0, verbose=0).history
+    pairs = model.fit(
+        [u.path for u in clips], [u.phones for u in clips], epochs=4, batch_seconds=3.0, verbose=0
+    ).history
     assert pairs["loss"][-1] < history["loss"][0] and 0 <= pairs["frame_errors"][-1] <= 1
     measured = model.evaluate(clips, return_dict=True, verbose=0)
     assert set(measured) == {"loss", "frame_errors"}
@@ -339,7 +360,9 @@ def test_clips_without_phones_are_refused(spoken, clips):
         phone_rates(model, words)
     tones = kr.data.load_specs([f"phones:{spoken}/labels.tsv.xz?audio={spoken}"])
     with pytest.raises(DataError, match="'IY' is outside the phones .*write aa for AA, iy for IY"):
-        phone_rates(kr.load("palaz_raw", weights=None, alphabet="timit39", **kr.get_recipe("palaz_raw").test_config), tones)
+        phone_rates(
+            kr.load("palaz_raw", weights=None, alphabet="timit39", **kr.get_recipe("palaz_raw").test_config), tones
+        )
     with pytest.raises(DataError, match="pairs \\(phone, start"):
         aligned_pairs([tones[0].path], [["AA", "IY"]])
 

@@ -12,9 +12,9 @@ import soundfile
 import kerasrecipes as kr
 from kerasrecipes import cli
 from kerasrecipes.data import forced, load_specs
+from kerasrecipes.data.aligned import Aligned
 from kerasrecipes.data.labels import Labelled, read_labels, write_labels
 from kerasrecipes.data.phone_batches import PhoneDataset, frame_labels
-from kerasrecipes.data.aligned import Aligned
 from kerasrecipes.data.pronunciation import cmudict, from_flite, phones_of_flite, pronunciations
 from kerasrecipes.data.timit_layout import folded, speakers_of
 from kerasrecipes.decoding.phones import hits, phone_transcript
@@ -31,18 +31,24 @@ needs_sphinx = pytest.mark.skipif(
 
 def test_sets():
     arpabet, timit = kr.PhoneSet(), kr.PhoneSet("timit61")
-    assert arpabet.size == 40 and arpabet.symbols[-1] == "SIL" and timit.size == 61 and kr.PhoneSet("timit39").size == 39
+    assert (
+        arpabet.size == 40 and arpabet.symbols[-1] == "SIL" and timit.size == 61 and kr.PhoneSet("timit39").size == 39
+    )
     for phones in (arpabet, timit, kr.PhoneSet(["x", "sil"])):
         assert kr.PhoneSet.of(json.loads(json.dumps(phones.get_config()))) == phones
         assert phones.encode(phones.symbols).tolist() == list(range(1, phones.size + 1)) and phones.first == 1
     assert arpabet.encode("AA AA B").tolist() == [1, 1, 7]
-    assert arpabet.ipa("HH AH L OW SIL W ER L D") == "h ʌ l oʊ w ɝ l d" and timit.ipa("h# q ix dcl") == "ʔ ɨ d̚"
+    assert arpabet.ipa("HH AH L OW SIL W ER L D") == "h ʌ l oʊ w ɝ l d" and timit.ipa("h# q ix dcl") == "\u0294 ɨ d̚"
     assert all(timit.ipa(p) or p in ("h#", "pau", "epi") for p in timit.symbols)
 
 
 @pytest.mark.parametrize(
     ("phones", "message"),
-    [("AA1 B", "'AA1' is outside the phones AA AE .*; write AA for AA1"), ("aa", "write AA for aa"), ("Q1", "'Q1' is outside")],
+    [
+        ("AA1 B", "'AA1' is outside the phones AA AE .*; write AA for AA1"),
+        ("aa", "write AA for aa"),
+        ("Q1", "'Q1' is outside"),
+    ],
 )
 def test_a_phone_outside_the_set_is_named(phones, message):
     with pytest.raises(DataError, match=message):
@@ -58,16 +64,20 @@ def test_folding_of_timit():
     rows = table("timit")
     classes = {row["folded"] for row in rows.values()} - {""}
     assert len(rows) == 61 and len(classes) == 39 and set(named("timit39")) == classes
-    assert all(rows[c]["folded"] == c for c in classes - {"sil"}) and [p for p in rows if not rows[p]["folded"]] == ["q"]
+    assert all(rows[c]["folded"] == c for c in classes - {"sil"}) and [p for p in rows if not rows[p]["folded"]] == [
+        "q"
+    ]
     scored = kr.PhoneSet("timit61").scored
-    assert scored("h# sh ix hv eh dcl jh ih dcl d ah kcl k q ao h#") == "sh ih hh eh jh ih d ah k aa".split()
+    assert " ".join(scored("h# sh ix hv eh dcl jh ih dcl d ah kcl k q ao h#")) == "sh ih hh eh jh ih d ah k aa"
     again = kr.PhoneSet("timit39").scored
-    assert again(scored("ax ix ux zh en el")) == scored("ax ix ux zh en el") == "ah ih uw sh n l".split()
+    assert again(scored("ax ix ux zh en el")) == scored("ax ix ux zh en el") == ["ah", "ih", "uw", "sh", "n", "l"]
     assert kr.PhoneSet().scored("SIL N N SIL N AA AA SIL") == ["N", "N", "AA"]
 
 
 def test_error_rate_of_phones():
-    rate = lambda a, b: kr.metrics.error_rate([a.split()], [b.split()])
+    def rate(a, b):
+        return kr.metrics.phone_errors([a], [b])
+
     assert rate("A B", "").rate == 1 and rate("A", "A B C").insertions == 2 and rate("A B", "A C").rate == 0.5
 
 
@@ -83,7 +93,11 @@ def test_a_path_as_timed_phones():
     path, chance = np.array([2, 0, 0, 1, 2, 1]), np.full((6, 3), 0.1)
     chance[[1, 2, 3, 5], [0, 0, 1, 1]] = [0.5, 0.9, 0.6, 0.4]
     found = phone_transcript(path, chance, phones, frame_seconds=0.01, duration=0.055)
-    assert found.text == "A B B" and [(w.start, w.end) for w in found.words] == [(0.01, 0.03), (0.03, 0.04), (0.05, 0.055)]
+    assert found.text == "A B B" and [(w.start, w.end) for w in found.words] == [
+        (0.01, 0.03),
+        (0.03, 0.04),
+        (0.05, 0.055),
+    ]
     assert [w.confidence for w in found.words] == [0.9, 0.6, 0.4]
     assert phones.with_pauses(found.words) == ["A", "B", "SIL", "B"]
 
@@ -147,10 +161,15 @@ def test_batches_have_a_label_for_every_frame_at_every_speed(tmp_path):
     clips = kr.data.phones(tmp_path / "l.tsv", tmp_path)
     phones = kr.PhoneSet()
     for speed in (1.0, 0.8, 1.25):
-        dataset = PhoneDataset(clips, phones, lambda n: n // 160, order="sorted", speeds=(speed,), cache_dir=tmp_path / "c")
+        dataset = PhoneDataset(
+            clips, phones, lambda n: n // 160, order="sorted", speeds=(speed,), cache_dir=tmp_path / "c"
+        )
         inputs, labels = dataset[0]
         lengths = [int(100 * s / speed) for s in (0.5, 1.0)]
-        assert inputs["length"].tolist() == [round(16000 * s / speed) for s in (0.5, 1.0)] and labels.shape == (2, lengths[1])
+        assert inputs["length"].tolist() == [round(16000 * s / speed) for s in (0.5, 1.0)] and labels.shape == (
+            2,
+            lengths[1],
+        )
         for row, n, u in zip(labels, lengths, (clips[1], clips[0]), strict=True):
             assert not row[n:].any()
             starts = [s / speed for _, s in u.phones]
@@ -169,7 +188,9 @@ def timit(tmp_path):
         (root / folder).mkdir(parents=True)
         for i, name in enumerate(("SA1", "SX37", "SI1027")):
             labelled(root / folder, 0.5, name=f"{name}.WAV", form="NIST")
-            (root / folder / f"{name}.PHN").write_text(f"0 1600 h#\n1600 3200 dcl\n3200 4000 d\n4000 {5000 + i} q\n{5000 + i} 8000 ao\n")
+            (root / folder / f"{name}.PHN").write_text(
+                f"0 1600 h#\n1600 3200 dcl\n3200 4000 d\n4000 {5000 + i} q\n{5000 + i} 8000 ao\n"
+            )
     return tmp_path
 
 
@@ -180,7 +201,9 @@ def test_timit(timit):
     assert train[0].seconds == 0.5 and train[0].speaker == "fcjf0" and train[0].text == "dcl d q ao"
     core = load_specs([f"timit:{timit}/TIMIT?split=core-test&phones=39"])
     assert {u.speaker for u in core} == {"mdab0"} and core[0].phones == (("sil", 0.0), ("d", 0.2), ("aa", 5002 / 16000))
-    assert {u.speaker for u in kr.data.timit(timit, "validation")} == {"faks0"} and len(kr.data.timit(timit, "test")) == 6
+    assert {u.speaker for u in kr.data.timit(timit, "validation")} == {"faks0"} and len(
+        kr.data.timit(timit, "test")
+    ) == 6
     assert len(speakers_of("core-test")) == 24 and len(speakers_of("validation")) == 50
     assert not speakers_of("core-test") & speakers_of("validation")
     assert kr.read_audio(train[0].path).shape == (8000,)
@@ -194,7 +217,11 @@ def test_faults_of_timit_are_named(timit, tmp_path):
     with pytest.raises(DataError, match="not laid out as TIMIT"):
         kr.data.timit(timit / "TIMIT" / "TRAIN")
     phn = timit / "TIMIT" / "TRAIN" / "DR1" / "FCJF0" / "SX37.PHN"
-    for text, message in (("0 100 zz\n", "no phone of TIMIT's 61"), ("0 100\n", "line 1: 'begin end phone'"), ("", "no phone")):
+    for text, message in (
+        ("0 100 zz\n", "no phone of TIMIT's 61"),
+        ("0 100\n", "line 1: 'begin end phone'"),
+        ("", "no phone"),
+    ):
         phn.write_text(text)
         with pytest.raises(DataError, match=message):
             kr.data.timit(timit)
@@ -251,14 +278,20 @@ def test_alignment_of_real_speech(clips, tmp_path, capsys):
         forced.align_phones(utterances, clips, out)
 
     again = tmp_path / "again.tsv"
-    stop = lambda done, total: (_ for _ in ()).throw(KeyboardInterrupt) if done == 2 else None
+
+    def stop(done, total):
+        if done == 2:
+            raise KeyboardInterrupt
+
     with pytest.raises(KeyboardInterrupt):
         forced.align_phones(utterances, clips, again, progress=stop)
     assert not again.exists()
     with open(f"{again}.partial", "a") as file:
         file.write('{"path": "cut o')
     seen = []
-    count, left_out = forced.align_phones(utterances, clips, again, processes=2, progress=lambda done, total: seen.append(done))
+    count, left_out = forced.align_phones(
+        utterances, clips, again, processes=2, progress=lambda done, total: seen.append(done)
+    )
     assert (count, left_out) == (4, {}) and seen == [3, 4]
     rows = {r.path: r for r in read_labels(out)[1]}
     assert all(rows[r.path] == r for r in read_labels(again)[1])

@@ -38,7 +38,9 @@ def said(phones: Iterable[tuple[str, float]]) -> str:
     return " ".join(phone for phone, _ in phones if phone not in SILENCES)
 
 
-def phones(labels: str | Path, audio_root: str | Path, *, speakers: Iterable[str] = (), quiet: bool = False) -> Utterances:
+def phones(
+    labels: str | Path, audio_root: str | Path, *, speakers: Iterable[str] = (), quiet: bool = False
+) -> Utterances:
     """Clips with aligned phones from a label file.
 
     Args:
@@ -78,7 +80,7 @@ def aligned_pairs(paths: Sequence[Any], labels: Sequence[Sequence[tuple[str, flo
         if not starts or len(starts) != len(pairs) or starts != sorted(starts) or starts[0] < 0:
             raise DataError(f"{path}: phones are pairs (phone, start in seconds) whose starts rise, not {pairs!r:.60}")
     return fitting(checked(
-        Aligned(Path(p).name, str(p), said(pairs), "", audio.duration(p), "list", tuple(map(tuple, pairs)))
+        Aligned(Path(p).name, str(p), said(pairs), "", audio.duration(p), "list", tuple((phone, start) for phone, start in pairs))
         for p, pairs in zip(paths, labels, strict=True)
     ))  # fmt: skip
 
@@ -89,7 +91,8 @@ def fitting(utterances: Utterances, quiet: bool = False) -> Utterances:
     Raises:
         DataError: nothing is left.
     """
-    kept, bad = [], []
+    kept: list[Utterance] = []
+    bad: list[Utterance] = []
     for u in utterances:
         try:
             (kept if fits(u, audio.duration(u.path)) else bad).append(u)
@@ -99,7 +102,9 @@ def fitting(utterances: Utterances, quiet: bool = False) -> Utterances:
         raise DataError(f"No clip's labels fit its audio, for instance {bad[0].id}" if bad else "There are no labels")
     if bad and not quiet:
         shown = ", ".join(u.id for u in bad[:5]) + (", ..." if len(bad) > 5 else "")
-        Console(stderr=True).print(f"{len(bad)} of {len(utterances)} alignments do not fit their audio, left out: {shown}")
+        Console(stderr=True).print(
+            f"{len(bad)} of {len(utterances)} alignments do not fit their audio, left out: {shown}"
+        )
     return Utterances(kept)
 
 

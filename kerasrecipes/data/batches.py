@@ -63,9 +63,7 @@ class SpeechDataset(keras.utils.PyDataset):
             raise DataError(f"No utterance can be trained on: {self.NOTHING}")
         if self.infeasible and not quiet:
             shown = ", ".join(self.infeasible[:5]) + (", ..." if len(self.infeasible) > 5 else "")
-            Console(stderr=True).print(
-                f"{len(self.infeasible)} of {len(utterances)} {self.MISFITS}, left out: {shown}"
-            )
+            Console(stderr=True).print(f"{len(self.infeasible)} of {len(utterances)} {self.MISFITS}, left out: {shown}")
         self.usable = np.flatnonzero(fits)
         self.set_epoch(0)
 

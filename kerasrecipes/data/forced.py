@@ -76,7 +76,11 @@ def align_phones(
                     progress(count, len(names))
     found = [done[name] for name in sorted(set(names))]
     left_out = {r["path"]: r["error"] for r in found if "error" in r}
-    rows = [Labelled(r["path"], r["speaker"], r["seconds"], tuple(map(tuple, r["phones"]))) for r in found if "error" not in r]
+    rows = [
+        Labelled(r["path"], r["speaker"], r["seconds"], tuple(map(tuple, r["phones"])))
+        for r in found
+        if "error" not in r
+    ]
     if not rows:
         raise DataError(f"No clip can be aligned, for instance {next(iter(left_out.items()), None)}")
     write_labels(out, rows, head_of(rows, left_out, lacking))

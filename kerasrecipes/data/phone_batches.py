@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from kerasrecipes.audio import SAMPLE_RATE
-from kerasrecipes.data.batches import SpeechDataset
 from kerasrecipes.data.aligned import Aligned, fits
+from kerasrecipes.data.batches import SpeechDataset
 from kerasrecipes.data.utterances import Utterances
 from kerasrecipes.decoding.phoneset import PhoneSet
 from kerasrecipes.errors import DataError
@@ -51,7 +51,9 @@ class PhoneDataset(SpeechDataset):
 
     def fitting(self) -> np.ndarray:
         seconds = self.lengths[:, 0] * self.cache.speeds[0] / SAMPLE_RATE
-        return np.array([fits(u, s) for u, s in zip(self.utterances, seconds, strict=True)]) & (self.frames > 0).all(axis=1)
+        return np.array([fits(u, s) for u, s in zip(self.utterances, seconds, strict=True)]) & (self.frames > 0).all(
+            axis=1
+        )
 
     def target(self, clip: int) -> np.ndarray:
         speed = int(self.speed[clip])

@@ -41,7 +41,9 @@ def phones_of_flite(line: str) -> tuple[str, ...]:
     names = [re.sub("[0-9]$", "", s) for s in line.split()]
     unknown = sorted({n for n in names if n not in table})
     if unknown:
-        raise DataError(f"{PROGRAM} gave {', '.join(unknown)}, which is not in its phone set: add it to flite_phones.tsv")
+        raise DataError(
+            f"{PROGRAM} gave {', '.join(unknown)}, which is not in its phone set: add it to flite_phones.tsv"
+        )
     return tuple(phone for n in names for phone in table[n])
 
 

@@ -22,7 +22,8 @@ def load_specs(specs: Iterable[str], speakers: Collection[str] = ()) -> Utteranc
     """Mix the sets that the words name.
 
     Args:
-        specs: `librispeech:FOLDER`, `manifest:TABLE`, `phones:LABELS?audio=FOLDER` or `timit:FOLDER?phones=39`, each with optional `?split=NAME&exclude=LIST&hours=NUMBER`. LIST
+        specs: `librispeech:FOLDER`, `manifest:TABLE`, `phones:LABELS?audio=FOLDER` or `timit:FOLDER?phones=39`, each with
+            optional `?split=NAME&exclude=LIST&hours=NUMBER` (`phones` has no split). LIST
             is a file of clip-name prefixes, or the name of a list that comes with the package; `hours` takes a part, always
             the same one, drawn from all of the set. `{data}` in a path stands for the
             folder in the environment variable `KERASRECIPES_DATA`.

@@ -51,7 +51,9 @@ def timit(root: str | Path, split: str = "train", *, phones: str = "61", quiet: 
                 raise DataError(f"{files[clip]} has no .PHN beside it: copy TIMIT again")
             pairs, end = read_phn(labels)
             pairs = folded(pairs) if phones == "39" else pairs
-            found.append(Aligned(f"{name}-{clip[:-4]}", str(files[clip]), said(pairs), name, end, "TIMIT", tuple(pairs)))
+            found.append(
+                Aligned(f"{name}-{clip[:-4]}", str(files[clip]), said(pairs), name, end, "TIMIT", tuple(pairs))
+            )
     if not found:
         raise DataError(f"{base} holds no utterance of split {split!r}")
     return fitting(checked(found), quiet)
@@ -82,7 +84,9 @@ def read_phn(path: Path) -> tuple[list[tuple[str, float]], float]:
         except ValueError:
             raise DataError(f"{path}, line {number}: 'begin end phone' in samples is expected, not {line!r}") from None
         if phone not in known or begin < end or stop <= begin:
-            raise DataError(f"{path}, line {number}: {line!r} is no phone of TIMIT's 61, or does not follow the one before")
+            raise DataError(
+                f"{path}, line {number}: {line!r} is no phone of TIMIT's 61, or does not follow the one before"
+            )
         pairs.append((phone, begin / RATE))
         end = stop
     if not pairs:

@@ -31,8 +31,8 @@ def phone_transcript(
         phone = phones.symbols[path[b]]
         if phone in SILENCES:
             continue
-        times = (min(offset + float(frame) * frame_seconds, end) for frame in (b, e))
-        words.append(Word(phones.ipa(phone) if ipa else phone, *times, float(trust)))
+        start, stop = (min(offset + float(frame) * frame_seconds, end) for frame in (b, e))
+        words.append(Word(phones.ipa(phone) if ipa else phone, start, stop, float(trust)))
     confidence = float(np.exp(np.mean([np.log(max(w.confidence, 1e-30)) for w in words]))) if words else 1.0
     return Transcript(" ".join(w.text for w in words), tuple(words), confidence, end)
 
@@ -53,4 +53,3 @@ def hits(reference: list[float], found: list[float], within: float) -> int:
         else:
             j += 1
     return count
-

@@ -120,6 +120,9 @@ def _shares(matrix: Any, chance: Any, chance_backwards: Any) -> list:
 
     def step(carried, x):
         forward, backward = ops.matmul(carried[0], matrix) * x[0], ops.matmul(carried[1], transposed) * x[1]
-        return [forward / ops.sum(forward, axis=-1, keepdims=True), backward / ops.sum(backward, axis=-1, keepdims=True)]
+        return [
+            forward / ops.sum(forward, axis=-1, keepdims=True),
+            backward / ops.sum(backward, axis=-1, keepdims=True),
+        ]
 
     return scan(step, [chance[0], chance_backwards[0]], [chance, chance_backwards])

@@ -28,7 +28,7 @@ class Frames:
     """
 
     repetitions: int | None = 0  # no blank
-    decoders = ("greedy",)  # the first is the criterion's own
+    decoders: tuple[str, ...] = ("greedy",)  # the first is the criterion's own
 
     def __init__(self, network: keras.Model):
         pass

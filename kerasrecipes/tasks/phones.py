@@ -115,4 +115,3 @@ class PhoneRecognizer(SpeechRecognizer):
             f"{self.name} recognises phones and knows no words: kerasrecipes data align-phones times the phones of a text, "
             "a speech recogniser's align its words"
         )
-

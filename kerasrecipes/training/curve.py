@@ -26,7 +26,11 @@ def draw_curve(folder: Path) -> Path | None:
     figure, axes = pyplot.subplots(figsize=(6, 3.4), layout="constrained")
     amount = next(name for name in AMOUNTS if name in log)
     axes.plot(log[amount], log["loss"], color="#3f51b5", label="training loss")
-    label = "frame" if "per" in (columns("validation.csv") if (folder / "validation.csv").is_file() else {}) else "character"
+    label = (
+        "frame"
+        if "per" in (columns("validation.csv") if (folder / "validation.csv").is_file() else {})
+        else "character"
+    )
     axes.set(xlabel=AMOUNTS[amount], ylabel=f"nats per {label}")
     if (folder / "validation.csv").is_file():
         scores = columns("validation.csv")

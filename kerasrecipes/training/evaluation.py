@@ -59,7 +59,9 @@ def phone_rates(model: Any, utterances: Any, noise: float | None = None, **optio
     """
     plain = [u.id for u in utterances if not hasattr(u, "boundaries")]
     if plain or not utterances:
-        raise KerasRecipesError(f"{plain[0] if plain else 'The set'} has no aligned phones: pass phones:LABELS?audio=FOLDER")
+        raise KerasRecipesError(
+            f"{plain[0] if plain else 'The set'} has no aligned phones: pass phones:LABELS?audio=FOLDER"
+        )
     results = transcribed(model, utterances, noise, **options)
     for u in utterances:
         model.alphabet.encode(u.text)  # raises where the phones are of another set

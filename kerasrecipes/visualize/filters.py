@@ -23,9 +23,11 @@ def first_kernels(model: Any) -> np.ndarray:
     first = next((c for c in convolutions if getattr(c, "kernel", None) is not None and len(c.kernel.shape) > 2), None)
     shape = () if first is None else tuple(first.kernel.shape)
     # (samples, 1, filters), or (1, samples, 1, filters) where windows lie side by side
-    if (len(shape) == 3 or shape[:1] == (1,)) and shape[-2] == 1:
+    if first is not None and (len(shape) == 3 or shape[:1] == (1,)) and shape[-2] == 1:
         return np.array(first.get_weights()[0], "float64").reshape(-1, shape[-1]).T
-    raise KerasRecipesError(f"{model.name} does not begin with filters on the waveform; palaz_raw and wav2letter_raw do")
+    raise KerasRecipesError(
+        f"{model.name} does not begin with filters on the waveform; palaz_raw and wav2letter_raw do"
+    )
 
 
 def responses(kernels: np.ndarray, sample_rate: int, size: int = SIZE) -> tuple[np.ndarray, np.ndarray]:
@@ -69,7 +71,11 @@ def draw_filters(model: Any, path: str | Path) -> Path:
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 4), layout="constrained")
     edges = (-0.5, len(kernels) - 0.5, 0, frequencies[-1] / 1000)
     shown = left.imshow(decibels.T, origin="lower", aspect="auto", extent=edges, cmap="magma", vmin=-40, vmax=0)
-    left.set(xlabel="filter, by centre frequency", ylabel="kHz", title=f"{len(kernels)} filters of {kernels.shape[1]} samples")
+    left.set(
+        xlabel="filter, by centre frequency",
+        ylabel="kHz",
+        title=f"{len(kernels)} filters of {kernels.shape[1]} samples",
+    )
     figure.colorbar(shown, ax=left, label="dB below its largest")
     right.plot(np.arange(len(kernels)), frequencies[magnitudes.argmax(axis=1)] / 1000, color="#3f51b5")
     right.set(xlabel="filter", ylabel="centre frequency, kHz", xlim=edges[:2], ylim=edges[2:])
