@@ -8,6 +8,7 @@ from pathlib import Path
 from kerasrecipes import card, manifest, registry
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.training import studies
+from kerasrecipes.training.curve import AMOUNTS
 
 OUT = Path(__file__).parent / "recipes"
 README = OUT.parent.parent / "README.md"
@@ -63,7 +64,7 @@ def stages(row: manifest.Weights) -> list[str]:
     lines = ["| run | changes | seen in it | validation |", "| --- | --- | --- | --- |"]
     before: dict = {}
     for number, stage in enumerate(row.training["stages"], 1):
-        amount = next(k for k in ("audio_hours", "million_characters") if k in stage)
+        amount = next(k for k in AMOUNTS if k in stage)
         config = stage["config"]
         changes = ", ".join(f"{k}: {v}" for k, v in config.items() if before and before.get(k) != v) or "first"
         before = config

@@ -134,6 +134,7 @@ def commands(name: str, pretrained: bool) -> list[str]:
     """What to type."""
     use, data = {
         "speech-recognition": (f"transcribe talk.flac --recipe {name}", "librispeech:PATH/train-clean-100"),
+        "phoneme-recognition": (f"transcribe talk.flac --recipe {name}", "phones:LABELS?audio=PATH/train-clean-100"),
         "language-model": (f'predict {name} "once upon a time" --seed 1', "text:PATH/lines.txt"),
         "image-classification": (f"classify picture.jpg --recipe {name}", "folder:PATH/pictures"),
         "segmentation": (f"segment picture.jpg --recipe {name} --out masks", "masks:PATH"),
@@ -165,6 +166,6 @@ def card_markdown(name: str) -> str:
         measured += [f"| {dataset} | {metric} | {value} |" for dataset, metric, value, _ in metric_rows(row)]
         measured += ["", "```sh", *sorted({command for *_, command in metric_rows(row)}), "```"]
     use = ["", "## Use", "", "```python", "import kerasrecipes as kr", "", f'model = kr.load("{name}")']
-    verb = {"speech-recognition": 'transcribe("talk.flac")', "language-model": 'generate("once upon a time", seed=1)'}
-    use += [f"print(model.{verb[recipe.task]})", "```", "", "```sh", *commands(name, True), "```", ""]
+    verb = 'generate("once upon a time", seed=1)' if recipe.task == "language-model" else 'transcribe("talk.flac")'
+    use += [f"print(model.{verb})", "```", "", "```sh", *commands(name, True), "```", ""]
     return "\n".join([*front, *about, *measured, *use])

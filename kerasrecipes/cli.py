@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kerasrecipes import picture_verbs, verbs
+from kerasrecipes import phone_verbs, picture_verbs, verbs
 from kerasrecipes.errors import KerasRecipesError
 
 DEFAULT = "deepspeech2_small"
@@ -49,6 +49,7 @@ def parser() -> argparse.ArgumentParser:
         p.add_argument("files", nargs="+", help="audio files, pictures, folders, patterns; prompts of a language model")
         p.add_argument("--format", choices=("text", "json", "srt", "vtt", "words"), default="text")
         p.add_argument("--out", type=Path, help="write one file per input into this folder instead of printing")
+        p.add_argument("--ipa", action="store_true", help="phones in the International Phonetic Alphabet")
         _decoding(p)
 
     p = verb("classify", picture_verbs.run_classify, "what is on pictures")
@@ -120,6 +121,13 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--minutes", type=float, help="of each training, at most")
     p.add_argument("--write", type=Path, metavar="FOLDER", help="also write NAME.json for the documentation")
 
+    p = verb(
+        "filters", phone_verbs.run_filters, "draw the frequency responses of a recogniser's filters on the waveform"
+    )
+    p.add_argument("name", help="a recipe or a .keras file")
+    p.add_argument("--weights", help="another weights file than the released one")
+    p.add_argument("--out", type=Path, help="the picture (default: NAME_filters.png)")
+
     p = verb("release", verbs.run_release, "turn a run into the recipe's weight file and manifest row")
     p.add_argument("name")
     p.add_argument("--run", dest="folder", type=Path, required=True, help="the run's folder")
@@ -137,10 +145,12 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--repo", required=True, metavar="ORG/NAME")
     p.add_argument("--yes", action="store_true", help="really upload; without it, only say what would be done")
 
-    p = verb("data", verbs.run_data, "get to know a data set, or have one spoken by a synthesiser")
-    p.add_argument("action", choices=("describe", "synthesise"))
+    p = verb("data", verbs.run_data, "get to know a data set, have one spoken by a synthesiser, or time its phones")
+    p.add_argument("action", choices=("describe", "synthesise", "align-phones"))
     p.add_argument("data", nargs="+", metavar="DATA", help="librispeech:FOLDER, manifest:TABLE?split=train; text:FILE")
-    p.add_argument("--out", type=Path, help="synthesise: the folder of the new set")
+    p.add_argument("--out", type=Path, help="synthesise: the folder of the new set; align-phones: the file of labels")
+    p.add_argument("--audio", type=Path, help="align-phones: the folder that the labels' paths are relative to")
+    p.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="align-phones: at work at once")
     p.add_argument(
         "--hours", type=float, default=1.0, help="synthesise: of speech in all; an earlier set is gone on with"
     )
@@ -153,12 +163,17 @@ def parser() -> argparse.ArgumentParser:
 def _data(p: argparse.ArgumentParser, required: bool = True) -> None:
     p.add_argument(
         "--data", action="append", required=required, metavar="DATA",
-        help="librispeech:FOLDER or manifest:TABLE?split=train&exclude=LIST; repeatable, sets are mixed",
+        help="librispeech:FOLDER, manifest:TABLE?split=train&exclude=LIST, phones:LABELS?audio=FOLDER, timit:FOLDER; repeatable, "
+        "sets are mixed",
     )  # fmt: skip
 
 
 def _decoding(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--decoder", choices=("greedy", "beam"), help="default: beam with a language model, else greedy")
+    p.add_argument(
+        "--decoder",
+        choices=("greedy", "beam", "crf"),
+        help="default: beam with a language model, else greedy; of phones the recipe's criterion",
+    )
     p.add_argument("--language-model", metavar="NAME", help="librispeech_small, or the path of an ARPA or KenLM file")
     p.add_argument("--beam-size", type=int, help="texts followed at once")
     p.add_argument("--lm-weight", type=float, help="of the language model beside the recogniser")

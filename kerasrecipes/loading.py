@@ -11,6 +11,7 @@ from kerasrecipes.errors import KerasRecipesError, WeightsCorrupt
 # task -> (class of its models, the verb that takes raw input)
 TASKS = {
     "speech-recognition": ("kerasrecipes.tasks.speech:SpeechRecognizer", "transcribe"),
+    "phoneme-recognition": ("kerasrecipes.tasks.phones:PhoneRecognizer", "transcribe"),
     "language-model": ("kerasrecipes.tasks.language:LanguageModel", "generate"),
     "image-classification": ("kerasrecipes.tasks.images:ImageClassifier", "classify"),
     "segmentation": ("kerasrecipes.tasks.segmentation:Segmenter", "segment"),
@@ -100,7 +101,8 @@ def same_symbols(given: Any, trained: Any) -> bool:
         return (len(trained) if isinstance(given, int) else trained) == (
             given if isinstance(given, int) else tuple(given)
         )
-    given, trained = Alphabet.of(given), Alphabet.of(trained)
+    trained = Alphabet.of(trained)
+    given = type(trained).of(given)  # a phone set's name means its phones
     return (given.symbols, given.separator) == (trained.symbols, trained.separator) and (
         given.repetitions is None or trained.repetitions in (None, given.repetitions)
     )

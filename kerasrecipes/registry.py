@@ -14,7 +14,9 @@ from typing import Any
 
 from kerasrecipes.errors import KerasRecipesError, RecipeNotFound
 
-TASKS = ("speech-recognition", "image-classification", "segmentation", "waveform-generation", "language-model")
+TASKS = (
+    "speech-recognition", "phoneme-recognition", "image-classification", "segmentation", "waveform-generation", "language-model",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

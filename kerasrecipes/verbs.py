@@ -37,6 +37,10 @@ def run_transcribe(o: argparse.Namespace) -> int:
     files = audio.expand(o.files)
     show = len(files) > 1 and sys.stderr.isatty()
     options = decoding(o)
+    if getattr(o, "ipa", False):
+        if model.recipe.task != "phoneme-recognition":
+            raise KerasRecipesError(f"--ipa is for recognisers of phones, {o.recipe} writes words")
+        options["ipa"] = True
     if show:
         options["progress"] = lambda done, total: print(f"\r{done}/{total}", end="", file=sys.stderr)
     results = loading.predict(model, files, **options)
@@ -140,14 +144,14 @@ def run_evaluate(o: argparse.Namespace) -> None:
 
     speakers = [s for s in o.speakers.split(",") if s]
     model = loading.load(o.name, **({"weights": o.weights} if o.weights else {}), compile=False)
-    recogniser = model.recipe.task == "speech-recognition"
+    recogniser = model.recipe.task != "language-model"
     options = decoding(o) if recogniser else {}
     if recogniser and o.noise is not None:
         options["noise"] = o.noise
     if o.views:
         options["views"] = o.views
     rates = evaluation.evaluate(model, o.data, speakers, **options)
-    decoder = decoder_name(options) if recogniser else f"{o.views} views" if o.views else "none"
+    decoder = decoder_name(options, model.criterion) if recogniser else f"{o.views} views" if o.views else "none"
     if o.json:
         values = {n: {k: None if v != v else v for k, v in vars(r).items()} for n, r in rates.items()}  # NaN is no JSON
         print(json.dumps(values))
@@ -173,10 +177,12 @@ def run_evaluate(o: argparse.Namespace) -> None:
         )
 
 
-def decoder_name(options: dict[str, Any]) -> str:
-    """For tables: what the options say, "beam 50 + librispeech_small, jitter 0.005 s"."""
+def decoder_name(options: dict[str, Any], criterion: Any = None) -> str:
+    """For tables: what the options say, "beam 50 + librispeech_small, jitter 0.005 s"; of phones "crf" or "greedy"."""
     from kerasrecipes.decoding import Decoding
 
+    if hasattr(criterion, "decoders"):
+        return options.get("decoder") or criterion.decoders[0]
     jitter = options.get("jitter")
     name = Decoding(**{k: v for k, v in options.items() if k not in ("jitter", "noise")}).name
     return f"{name}, jitter {jitter:g} s" if jitter else name
@@ -267,6 +273,10 @@ def run_publish(o: argparse.Namespace) -> None:
 
 
 def run_data(o: argparse.Namespace) -> None:
+    if o.action == "align-phones":
+        from kerasrecipes.phone_verbs import run_align_phones
+
+        return run_align_phones(o)
     if o.action == "synthesise":
         from kerasrecipes import data
 

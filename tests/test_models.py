@@ -1,4 +1,4 @@
-"""Every speech recipe, at test size: the same scores alone, in a batch, saved, in pieces and on every backend."""
+"""Every recipe for speech and phones, at test size: the same scores alone, in a batch, saved, in pieces and on every backend."""
 
 import importlib.util
 import json
@@ -14,7 +14,7 @@ import kerasrecipes as kr
 from kerasrecipes.errors import WeightsCorrupt
 from kerasrecipes.registry import catalogue
 
-SPEECH = [n for n, r in catalogue().items() if r.task == "speech-recognition"]
+SPEECH = [n for n, r in catalogue().items() if r.task in ("speech-recognition", "phoneme-recognition")]
 LENGTHS = np.array([12000, 7700, 4001], "int32")
 
 
@@ -150,7 +150,7 @@ def test_backends_agree(backend, models, together, tmp_path):
     from kerasrecipes.losses.ctc import ctc_loss
 
     some = ["deepspeech1", "deepspeech2", "deepspeech2_icml", "deepspeech2_small"]  # one of each kind of layer
-    some += ["wav2letter_mfcc39", "wav2letter_raw"]
+    some += ["wav2letter_mfcc39", "wav2letter_raw", "palaz_raw", "palaz_raw_small", "palaz_mfcc_small"]
     logits = np.random.default_rng(7).normal(size=(3, 9, 6)).astype("float32")
     np.savez(tmp_path / "inputs.npz", **inputs(), logits=logits)
     (tmp_path / "configs.json").write_text(json.dumps({n: dict(kr.get_recipe(n).test_config) for n in some}))

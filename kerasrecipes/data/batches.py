@@ -38,6 +38,9 @@ class SpeechDataset(keras.utils.PyDataset):
         DataError: nothing is left to train on, or a text has characters outside the alphabet.
     """
 
+    MISFITS = "transcripts are longer than their audio allows"
+    NOTHING = "each is too short for its transcript, or has none"
+
     def __init__(
         self, utterances: Utterances, alphabet: Alphabet, output_length: Callable[[Any], Any], *,
         batch_seconds: float = 60.0, batch_size: int | None = None, order: str = "random", seed: int = 0,
@@ -48,25 +51,34 @@ class SpeechDataset(keras.utils.PyDataset):
             raise DataError(f"order is 'sortagrad', 'random' or 'sorted', not {order!r}")
         self.order, self.seed, self.augment = order, seed, augment
         self.batch_samples, self.batch_size = batch_seconds * SAMPLE_RATE, batch_size
-        labels = [alphabet.encode(u.text) for u in utterances]
         self.cache = AudioCache(
             [u.path for u in utterances], speeds, cache_dir or Path(tempfile.gettempdir()) / "kerasrecipes_audio"
         )
         self.lengths = self.cache.lengths()
-        frames = np.asarray(output_length(self.lengths))
-        needed = np.array([max(frames_needed(row), 1) for row in labels])
-        fits = (frames >= needed[:, None]).all(axis=1) & np.array([len(row) > 0 for row in labels])
+        self.utterances, self.labels = utterances, self.encoded(utterances, alphabet)
+        self.frames = np.asarray(output_length(self.lengths))  # (clips, speeds)
+        fits = self.fitting()
         self.infeasible = [u.id for u, ok in zip(utterances, fits, strict=True) if not ok]
         if not fits.any():
-            raise DataError("No utterance can be trained on: each is too short for its transcript, or has none")
+            raise DataError(f"No utterance can be trained on: {self.NOTHING}")
         if self.infeasible and not quiet:
             shown = ", ".join(self.infeasible[:5]) + (", ..." if len(self.infeasible) > 5 else "")
-            Console(stderr=True).print(
-                f"{len(self.infeasible)} of {len(utterances)} transcripts are longer than their audio allows, left out: {shown}"
-            )
-        self.utterances, self.labels = utterances, labels
+            Console(stderr=True).print(f"{len(self.infeasible)} of {len(utterances)} {self.MISFITS}, left out: {shown}")
         self.usable = np.flatnonzero(fits)
         self.set_epoch(0)
+
+    def encoded(self, utterances: Utterances, alphabet: Alphabet) -> list[np.ndarray]:
+        """The labels of each utterance."""
+        return [alphabet.encode(u.text) for u in utterances]
+
+    def fitting(self) -> np.ndarray:
+        """Whether each utterance's labels fit its audio at every speed."""
+        needed = np.array([max(frames_needed(row), 1) for row in self.labels])
+        return (self.frames >= needed[:, None]).all(axis=1) & np.array([len(row) > 0 for row in self.labels])
+
+    def target(self, clip: int) -> np.ndarray:
+        """The labels of a clip in this pass."""
+        return self.labels[clip]
 
     def hours_by_source(self) -> dict[str, float]:
         """Hours of each set in the mix that are trained on, at normal speed."""
@@ -120,9 +132,10 @@ class SpeechDataset(keras.utils.PyDataset):
             ]
         lengths = np.array([len(w) for w in waves], "int32")
         audio = np.zeros((len(waves), int(lengths.max())), "float32")
-        labels = np.zeros((len(waves), max(len(self.labels[i]) for i in members)), "int32")
+        targets = [self.target(i) for i in members]
+        labels = np.zeros((len(waves), max(map(len, targets))), "int32")
         for row, wave in zip(audio, waves, strict=True):
             row[: len(wave)] = wave
-        for row, i in zip(labels, members, strict=True):
-            row[: len(self.labels[i])] = self.labels[i]
+        for row, target in zip(labels, targets, strict=True):
+            row[: len(target)] = target
         return {"audio": audio, "length": lengths}, labels

@@ -1,4 +1,7 @@
-"""Data sets as words of a command line: `librispeech:PATH`, `manifest:TABLE?split=train&exclude=arctic_heldout`."""
+"""Data sets as words of a command line: `librispeech:PATH`, `manifest:TABLE?split=train&exclude=arctic_heldout`.
+
+With aligned phones: `phones:LABELS?audio=FOLDER`, `timit:FOLDER?split=core-test`.
+"""
 
 import hashlib
 import os
@@ -7,15 +10,20 @@ from pathlib import Path
 from urllib.parse import parse_qsl
 
 from kerasrecipes import audio
+from kerasrecipes.data.aligned import phones
+from kerasrecipes.data.timit_layout import timit
 from kerasrecipes.data.utterances import Utterance, Utterances, librispeech, manifest
 from kerasrecipes.errors import DataError
+
+OPTIONS = {"librispeech": {"split"}, "manifest": {"split"}, "phones": {"audio"}, "timit": {"split", "phones"}}
 
 
 def load_specs(specs: Iterable[str], speakers: Collection[str] = ()) -> Utterances:
     """Mix the sets that the words name.
 
     Args:
-        specs: `librispeech:FOLDER` or `manifest:TABLE`, each with optional `?split=NAME&exclude=LIST&hours=NUMBER`. LIST
+        specs: `librispeech:FOLDER`, `manifest:TABLE`, `phones:LABELS?audio=FOLDER` or `timit:FOLDER?phones=39`, each with
+            optional `?split=NAME&exclude=LIST&hours=NUMBER` (`phones` has no split). LIST
             is a file of clip-name prefixes, or the name of a list that comes with the package; `hours` takes a part, always
             the same one, drawn from all of the set. `{data}` in a path stands for the
             folder in the environment variable `KERASRECIPES_DATA`.
@@ -27,20 +35,33 @@ def load_specs(specs: Iterable[str], speakers: Collection[str] = ()) -> Utteranc
     found = Utterances([])
     for spec in specs:
         kind, path, options = split_spec(spec)
-        exclude, split, hours = (options.pop(name, None) for name in ("exclude", "split", "hours"))
-        if kind not in ("librispeech", "manifest") or not path or options:
+        exclude, hours = options.pop("exclude", None), options.pop("hours", None)
+        if kind not in OPTIONS or not path or set(options) - OPTIONS[kind]:
             raise DataError(
-                f"{spec!r} names no data set: write librispeech:FOLDER or manifest:TABLE?split=train&exclude=LIST"
+                f"{spec!r} names no data set: write librispeech:FOLDER, manifest:TABLE?split=train&exclude=LIST, "
+                "phones:LABELS?audio=FOLDER or timit:FOLDER?split=train"
             )
-        path = place(path, spec)
-        part = librispeech(path, split, speakers) if kind == "librispeech" else manifest(path, split=split)
-        if kind == "manifest" and speakers:
-            part = Utterances(u for u in part if u.speaker in set(speakers))
+        part = read_part(kind, place(path, spec), options, spec, speakers)
         if exclude:
             prefixes = read_list(exclude)
             part = Utterances(u for u in part if not Path(u.path).stem.startswith(prefixes))
         found += subset(part, hours, spec) if hours else part
     return found
+
+
+def read_part(kind: str, path: str, options: dict[str, str], spec: str, speakers: Collection[str]) -> Utterances:
+    """One set."""
+    if kind == "librispeech":
+        return librispeech(path, options.get("split"), speakers)
+    if kind == "manifest":
+        part = manifest(path, split=options.get("split"))
+    elif kind == "phones":
+        if "audio" not in options:
+            raise DataError(f"{spec!r}: say where the clips are: phones:LABELS?audio=FOLDER")
+        return phones(path, place(options["audio"], spec), speakers=speakers)
+    else:
+        part = timit(path, options.get("split", "train"), phones=options.get("phones", "61"))
+    return Utterances(u for u in part if u.speaker in set(speakers)) if speakers else part
 
 
 def subset(utterances: Utterances, hours: str, spec: str) -> Utterances:

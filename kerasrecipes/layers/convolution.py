@@ -19,22 +19,31 @@ class SequenceConv1D(SequenceLayer):
         kernel: steps of the filter.
         stride: input steps per output step.
         bias: False where batch normalisation follows.
-        padding: zero steps on each side instead of these.
+        padding: zero steps on each side instead of these, or (left, right).
+        dilation: input steps between two taps of the filter; then `padding` must be given, and `stride` be 1.
 
     Call: `x` (batch, steps, features), `length` (batch,); returns (batch, ceil(steps / stride), filters), with `padding`
-    (steps + 2 * padding - kernel) // stride + 1 steps.
+    (steps + left + right - (kernel - 1) * dilation - 1) // stride + 1 steps.
     """
 
     def __init__(
-        self, filters: int, kernel: int, stride: int = 1, bias: bool = True, padding: int | None = None, **kwargs
-    ):
+        self, filters: int, kernel: int, stride: int = 1, bias: bool = True, padding: int | tuple | None = None,
+        dilation: int = 1, **kwargs,
+    ):  # fmt: skip
         super().__init__(**kwargs)
-        self.settings = {"filters": filters, "kernel": kernel, "stride": stride, "bias": bias, "padding": padding}
-        left, right = ((kernel - 1) // 2, kernel // 2) if padding is None else (padding, padding)
-        self.geometry = TimeGeometry(kernel, stride, left, right)
+        padding = padding if padding is None or isinstance(padding, int) else tuple(padding)
+        self.settings = {
+            "filters": filters, "kernel": kernel, "stride": stride, "bias": bias, "padding": padding, "dilation": dilation,
+        }  # fmt: skip
+        if padding is None:
+            left, right = (kernel - 1) // 2, kernel // 2
+        else:
+            left, right = (padding, padding) if isinstance(padding, int) else padding
+        self.geometry = TimeGeometry((kernel - 1) * dilation + 1, stride, left, right)
         self.convolution = keras.layers.Conv1D(
-            filters, kernel, stride, "valid", use_bias=bias, dtype=self.dtype_policy, name="convolution"
-        )
+            filters, kernel, stride, "valid", dilation_rate=dilation, use_bias=bias, dtype=self.dtype_policy,
+            name="convolution",
+        )  # fmt: skip
 
     def build(self, x_shape, length_shape=None):
         self.convolution.build(x_shape)

@@ -38,7 +38,8 @@ class TimeGeometry:
         """
         span = self.span or 1
         least = span - self.stride
-        kept = least + (self.left + start - least) % self.stride
+        # at least the padding in front, which may be wider than the span
+        kept = max(least + (self.left + start - least) % self.stride, self.left + start)
         if kept < 0:
             raise NotImplementedError(f"{self} skips steps: it cannot run in pieces that begin at step {start}")
         return kept
@@ -126,6 +127,9 @@ class SequenceLayer(keras.layers.Layer):
         if kept:
             x = ops.concatenate([states[0], x], axis=1)
             states = [x[:, -kept:]]
+            least = (g.span or 1) - g.stride
+            lag = kept - least - (kept - least) % g.stride  # steps that wait behind a wide padding
+            x = x[:, :-lag] if lag > 0 else x
         position = (position - kept + g.left) // g.stride
         length = g.output_length(length)
         return zero_outside(self.apply(x), position, length), position, length, states

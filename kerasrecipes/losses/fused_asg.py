@@ -23,3 +23,15 @@ def recursions(matrix, chance, chance_backwards, emission, start):
         share.div_(share.sum(1, keepdim=True))
         torch.logaddexp(here[t - 1], before[t - 1], out=here[t]).add_(inputs[2][t])
     return shares[0], shares[1], sums[:, :, 1:]
+
+
+def shares(matrix, chance, chance_backwards):
+    """Only the first two of these, for `crf._shares`: six operations a frame."""
+    kept = torch.empty(2, *chance.shape, dtype=chance.dtype, device=chance.device)
+    kept[:, 0] = torch.stack([chance[0], chance_backwards[0]])
+    for carried, inputs, way in zip(kept, (chance, chance_backwards), (matrix, matrix.t().contiguous()), strict=True):
+        here, factor = carried.unbind(0), inputs.unbind(0)
+        for t in range(1, len(here)):
+            share = torch.mm(here[t - 1], way, out=here[t]).mul_(factor[t])
+            share.div_(share.sum(1, keepdim=True))
+    return kept[0], kept[1]

@@ -80,16 +80,16 @@ class ASG:
 CRITERIA: dict[str, type[CTC] | type[ASG]] = {"ctc": CTC, "asg": ASG}
 
 
-def criterion_of(config: Any) -> type[CTC] | type[ASG]:
-    """The class that a recipe's configuration names; CTC where it names none.
+def criterion_of(config: Any, known: Any = CRITERIA) -> Any:
+    """The class among `known` that a recipe's configuration names; CTC where it names none.
 
     Raises:
         KerasRecipesError: there is none of that name.
     """
     name = config.get("criterion", "ctc")
-    if name not in CRITERIA:
-        raise KerasRecipesError(f"There is no criterion {name!r}; there are {', '.join(CRITERIA)}")
-    return CRITERIA[name]
+    if name not in known:
+        raise KerasRecipesError(f"There is no criterion {name!r}; there are {', '.join(known)}")
+    return known[name]
 
 
 def fitting(alphabet: Any, repetitions: int | None) -> Alphabet:

@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasrecipes.layers.sequence import SequenceLayer, chain, output_length
 from kerasrecipes.registry import get_recipe
-from kerasrecipes.tasks.criteria import criterion_of, fitting
+from kerasrecipes.tasks.criteria import CRITERIA, criterion_of, fitting
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
@@ -30,10 +30,13 @@ class SpeechRecognizer(keras.Model):
         >>> print(model.transcribe("talk.flac"))
     """
 
+    criteria = CRITERIA
+    error_name = "cer"
+
     def __init__(self, recipe: str, alphabet: Any = None, config: dict | None = None, **kwargs: Any):
         self_recipe = get_recipe(recipe)
-        criterion = criterion_of({**self_recipe.config, **(config or {})})
-        alphabet = fitting(alphabet, criterion.repetitions)
+        criterion = criterion_of({**self_recipe.config, **(config or {})}, self.criteria)
+        alphabet = self._alphabet(alphabet, criterion)
         config = {**(config or {}), "vocabulary": alphabet.size}
         network = self_recipe.build(**config)
         super().__init__(inputs=network.input, outputs=network.output, **{"name": recipe, **kwargs})
@@ -43,8 +46,12 @@ class SpeechRecognizer(keras.Model):
         self.chained = [o for o in network.operations if not isinstance(o, keras.layers.InputLayer)]
         self.geometries = [layer.geometry for layer in sequence_layers(network)]
         self.geometry = chain(self.geometries)
-        self.error_rate = keras.metrics.Mean(name="cer")
+        self.error_rate = keras.metrics.Mean(name=self.error_name)
         self._forward: Any = None
+
+    def _alphabet(self, alphabet: Any, criterion: Any) -> Any:
+        """The alphabet that was asked for, as the criterion needs it."""
+        return fitting(alphabet, criterion.repetitions)
 
     # ------------------------------------------------------------------ geometry
 
@@ -115,10 +122,21 @@ class SpeechRecognizer(keras.Model):
         from kerasrecipes.data.feeding import feed
 
         if isinstance(x, list | tuple) and y is not None and x and isinstance(x[0], str | os.PathLike):
-            x = data.from_pairs(x, y)
+            x = self._pairs(x, y)
         if isinstance(x, data.Utterances):
-            x = data.SpeechDataset(x, self.alphabet, self.output_length, batch_seconds=batch_seconds, order=order)
+            x = self.dataset(x, batch_seconds=batch_seconds, order=order)
         return feed(x) if isinstance(x, data.SpeechDataset) else x
+
+    def dataset(self, x: Any, **options: Any) -> Any:
+        """Batches of utterances as `fit` takes them; options are those of the data set's class."""
+        from kerasrecipes import data
+
+        return data.SpeechDataset(x, self.alphabet, self.output_length, **options)
+
+    def _pairs(self, paths: Any, labels: Any) -> Any:
+        from kerasrecipes import data
+
+        return data.from_pairs(paths, labels)
 
     def _leftover(self, x: Any, y: Any) -> Any:
         return None if isinstance(x, list | tuple) else y

@@ -19,7 +19,7 @@ BATCH_SECONDS = 60.0
 
 def transcribe(
     model: Any, source: Any, sample_rate: int | None = None, *, batch_seconds: float = BATCH_SECONDS,
-    long_seconds: float = LONG_SECONDS, progress: Any = None, jitter: float = 0.0, **decoding: Any,
+    long_seconds: float = LONG_SECONDS, progress: Any = None, jitter: float = 0.0, decode: Any = None, **decoding: Any,
 ) -> Any:  # fmt: skip
     """`model.transcribe` (see there).
 
@@ -32,9 +32,12 @@ def transcribe(
         progress: called with (items done, items in all) after every batch.
         jitter: seconds; above 0 the audio is also scored shifted by so much to the left and to the right, and the three
             probabilities are averaged (Deep Speech, arXiv 1412.5567, section 2.1: 5 ms). Takes three times as long.
+        decode: from scores to a transcript, in place of what `decoding` says.
         decoding: `decoder`, `language_model` and more: the arguments of `kerasrecipes.decoding.Decoding`.
     """
-    read = reader(model, Decoding(**decoding))
+    if decode and decoding:
+        raise KerasRecipesError(f"{model.name} has no use for {', '.join(decoding)}: that is for recognisers of words")
+    read = reader(model, decode or decoder_of(model, Decoding(**decoding)))
     if not is_many(source):
         wave = sound.read_audio(source, sample_rate=sample_rate)
         return read(scores_of(model, wave, long_seconds, jitter), wave)
@@ -147,9 +150,8 @@ def jittered(
     return [np.log(np.mean(same, axis=0) + 1e-30).astype("float32") for same in zip(*chances, strict=True)]
 
 
-def reader(model: Any, settings: Decoding) -> Callable[[np.ndarray, np.ndarray], Transcript]:
+def reader(model: Any, decode: Callable[..., Transcript]) -> Callable[[np.ndarray, np.ndarray], Transcript]:
     """`read(scores, wave) -> Transcript`; digital silence has no text, whatever a network makes of it."""
-    decode = decoder_of(model, settings)
     seconds = model.stride / model.sample_rate
 
     def read(found: np.ndarray, wave: np.ndarray) -> Transcript:

@@ -1,4 +1,4 @@
-"""What a model scores on a set: error rates of a recogniser, bits per character of a language model."""
+"""What a model scores on a set: error rates of a recogniser of words or phones, bits per character of a language model."""
 
 import time
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ import numpy as np
 from kerasrecipes import metrics
 from kerasrecipes.audio import SAMPLE_RATE, read_audio
 from kerasrecipes.data.augment import add_noise, coloured
+from kerasrecipes.decoding.phones import hits, spans
 from kerasrecipes.errors import KerasRecipesError
 
 
@@ -27,6 +28,61 @@ def error_rates(model: Any, utterances: Any, noise: float | None = None, **optio
     Raises:
         KerasRecipesError: a clip cannot be read; a score over the rest would be of another set.
     """
+    results = transcribed(model, utterances, noise, **options)
+    references = [model.alphabet.normalise(u.text) for u in utterances]
+    hypotheses = [r.text for r in results]
+    speakers = [u.speaker for u in utterances]
+    return {
+        "wer": metrics.word_errors(references, hypotheses, speakers),
+        "cer": metrics.character_errors(references, hypotheses, speakers),
+    }
+
+
+WITHIN = 0.02  # seconds
+
+
+def phone_rates(model: Any, utterances: Any, noise: float | None = None, **options: Any) -> dict[str, Any]:
+    """Phone error rate of `model.transcribe`, and how well the phones' boundaries agree, with intervals over speakers.
+
+    Runs of one phone are one phone and silence is left out, on both sides; TIMIT's 61 phones are folded into 39.
+
+    Args:
+        model: a phone recogniser. utterances: of clips with aligned phones.
+        noise: as in `error_rates`. options: of `transcribe`.
+
+    Returns:
+        {"per": ErrorRate; "boundaries_found": share of the labels' boundaries that have one of the model's within 20 ms;
+        "boundaries_right": share of the model's boundaries that have one of the labels'. Each is paired at most once.}
+
+    Raises:
+        KerasRecipesError: a clip cannot be read or has no aligned phones; the phones are of another set.
+    """
+    plain = [u.id for u in utterances if not hasattr(u, "boundaries")]
+    if plain or not utterances:
+        raise KerasRecipesError(
+            f"{plain[0] if plain else 'The set'} has no aligned phones: pass phones:LABELS?audio=FOLDER"
+        )
+    results = transcribed(model, utterances, noise, **options)
+    for u in utterances:
+        model.alphabet.encode(u.text)  # raises where the phones are of another set
+    references = [model.alphabet.scored(p for p, _ in u.phones) for u in utterances]
+    hypotheses = [model.alphabet.scored(model.alphabet.with_pauses(r.words)) for r in results]
+    speakers = [u.speaker for u in utterances]
+    found = [spans(r) for r in results]
+    paired = [hits(u.boundaries, times, WITHIN) for u, times in zip(utterances, found, strict=True)]
+    return {
+        "per": metrics.error_rate(references, hypotheses, speakers),
+        "boundaries_found": metrics.ratio(paired, [len(u.boundaries) for u in utterances], speakers),
+        "boundaries_right": metrics.ratio(paired, [max(len(times), 1e-9) for times in found], speakers),
+    }
+
+
+def transcribed(model: Any, utterances: Any, noise: float | None = None, **options: Any) -> list[Any]:
+    """What the model makes of every clip.
+
+    Raises:
+        KerasRecipesError: a clip cannot be read; a score over the rest would be of another set.
+    """
     if noise is None:
         results = model.transcribe([u.path for u in utterances], **options)
     else:
@@ -35,13 +91,7 @@ def error_rates(model: Any, utterances: Any, noise: float | None = None, **optio
     bad = [f"{u.id}: {r}" for u, r in zip(utterances, results, strict=True) if isinstance(r, Exception)]
     if bad:
         raise KerasRecipesError(f"{len(bad)} of {len(results)} clips cannot be read, the first: {bad[0]}")
-    references = [model.alphabet.normalise(u.text) for u in utterances]
-    hypotheses = [r.text for r in results]
-    speakers = [u.speaker for u in utterances]
-    return {
-        "wer": metrics.word_errors(references, hypotheses, speakers),
-        "cer": metrics.character_errors(references, hypotheses, speakers),
-    }
+    return results
 
 
 def noisy(path: str, decibels: float, seed: int) -> Any:
@@ -120,6 +170,6 @@ def evaluate(model: Any, specs: Sequence[str], speakers: Sequence[str] = (), **o
     utterances = data.load_specs(specs, speakers)
     model.transcribe([u.path for u in utterances[:1]], **{k: v for k, v in options.items() if k != "noise"})
     begin = time.perf_counter()
-    rates = error_rates(model, utterances, **options)
+    rates = (phone_rates if model.recipe.task == "phoneme-recognition" else error_rates)(model, utterances, **options)
     took, seconds = time.perf_counter() - begin, 3600 * utterances.hours
     return rates | {"rtf": metrics.Ratio(took / seconds, seconds, float("nan"), float("nan"))}

@@ -11,7 +11,7 @@ from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.loading import assign, build, renew_head
 from kerasrecipes.registry import get_recipe
 from kerasrecipes.training.config import TrainConfig
-from kerasrecipes.training.evaluation import bits_per_character, error_rates
+from kerasrecipes.training.evaluation import bits_per_character, error_rates, phone_rates
 from kerasrecipes.training.picture_kinds import Masks, Pictures
 
 NOISE = (20.0, 10.0, 0.0)  # decibels between speech and pink noise, beside none, in studies
@@ -24,10 +24,9 @@ class Speech:
 
     def __init__(self, config: TrainConfig, model: Any, cache: Path):
         self.model = model
-        self.dataset = data.SpeechDataset(
-            data.load_specs(config.data), model.alphabet, model.output_length,
-            batch_seconds=config.batch_seconds, order=config.order, seed=config.seed, speeds=config.speeds,
-            augment=data.Augment(**config.augment) if config.augment else None, cache_dir=cache,
+        self.dataset = model.dataset(
+            data.load_specs(config.data), batch_seconds=config.batch_seconds, order=config.order, seed=config.seed,
+            speeds=config.speeds, augment=data.Augment(**config.augment) if config.augment else None, cache_dir=cache,
         )  # fmt: skip
         self.validation = (
             data.load_specs(config.validation, speakers=config.validation_speakers) if config.validation else None
@@ -58,6 +57,16 @@ class Speech:
         """What a study says of the model: error rates on the validation set, clean and in pink noise."""
         found = {"clean": error_rates(self.model, self.validation)}
         return found | {f"{db:g} dB": error_rates(self.model, self.validation, noise=db) for db in NOISE}
+
+
+class Phones(Speech):
+    """Phone recognisers: batches of audio with a label for every frame; phone error rate and boundaries."""
+
+    def score(self) -> dict[str, float]:
+        return {name: rate.rate for name, rate in phone_rates(self.model, self.validation).items()}
+
+    def outcome(self) -> dict[str, dict[str, Any]]:
+        return {"held out": phone_rates(self.model, self.validation)}
 
 
 class Text:
@@ -101,7 +110,10 @@ def _count(specs: list[str]) -> int:
 
 TRAINING_ONLY = ("dropout", "spec_augment", "band_limit")  # changes of a configuration that add no weights
 
-KINDS = {"speech-recognition": Speech, "language-model": Text, "image-classification": Pictures, "segmentation": Masks}
+KINDS = {
+    "speech-recognition": Speech, "phoneme-recognition": Phones, "language-model": Text, "image-classification": Pictures,
+    "segmentation": Masks,
+}  # fmt: skip
 
 
 def kind_of(recipe: str) -> Any:

@@ -31,6 +31,8 @@ WORDS = {
     "cer": "characters",
     "bpc": "bits per character",
     "error": "wrong classes",
+    "per": "phones",
+    "boundaries": "boundaries within 20 ms",
     "miou": "mean IoU",
     "pixels": "wrong pixels",
 }

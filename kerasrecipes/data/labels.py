@@ -1,0 +1,73 @@
+"""Files of phone labels: a head that says who made them, then one clip a line."""
+
+import gzip
+import json
+import lzma
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kerasrecipes.errors import DataError
+
+OPENERS: dict[str, Any] = {".xz": lzma.open, ".gz": gzip.open}
+HEAD, COLUMNS = "# phones ", "path\tspeaker\tseconds\tphones"
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The phones of one clip: `phones` holds (phone, start in seconds), the last one lasts until `seconds`."""
+
+    path: str
+    speaker: str
+    seconds: float
+    phones: tuple[tuple[str, float], ...]
+
+
+def write_labels(path: str | Path, rows: Iterable[Labelled], head: dict[str, Any]) -> None:
+    """Write a label file, whole or not at all: a line `# phones {JSON}`, the names of the columns, one clip a line.
+
+    Phones and starts stand in one column, `SIL 0 HH 0.53 AH 0.59`.
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.writing")
+    with OPENERS.get(path.suffix, open)(partial, "wt", encoding="utf-8") as file:
+        file.write(f"{HEAD}{json.dumps(head)}\n{COLUMNS}\n")
+        for r in rows:
+            phones = " ".join(f"{phone} {start:g}" for phone, start in r.phones)
+            file.write(f"{r.path}\t{r.speaker}\t{r.seconds:g}\t{phones}\n")
+    os.replace(partial, path)
+
+
+def read_labels(path: str | Path) -> tuple[dict[str, Any], list[Labelled]]:
+    """The head and the clips of a label file.
+
+    Raises:
+        DataError: there is none, or a line does not have its form; the line is named.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"There is no label file {path}: kerasrecipes data align-phones makes one")
+    try:
+        with OPENERS.get(path.suffix, open)(path, "rt", encoding="utf-8") as file:
+            lines = file.read().splitlines()
+    except (UnicodeDecodeError, OSError, lzma.LZMAError, EOFError) as error:
+        raise DataError(f"{path} is not a readable label file: {error}") from None
+    if len(lines) < 2 or not lines[0].startswith(HEAD) or lines[1] != COLUMNS:
+        raise DataError(f"{path} is no file of phone labels: it must begin with '{HEAD}{{...}}' and the columns' names")
+    return json.loads(lines[0][len(HEAD) :]), list(rows(path, lines))
+
+
+def rows(path: Path, lines: list[str]) -> Iterator[Labelled]:
+    """The clips of a file's lines behind its head."""
+    for number, line in enumerate(lines[2:], 3):
+        try:
+            name, speaker, seconds, phones = line.split("\t")
+            words = phones.split()
+            pairs = tuple(zip(words[::2], map(float, words[1::2]), strict=True))
+            if not pairs or list(pairs) != sorted(pairs, key=lambda p: p[1]) or pairs[0][1] < 0:
+                raise ValueError("phones need starts that rise from 0")
+            yield Labelled(name, speaker, float(seconds), pairs)
+        except ValueError as error:
+            raise DataError(f"{path}, line {number}: {error}") from None

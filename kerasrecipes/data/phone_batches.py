@@ -1,0 +1,61 @@
+"""Batches of clips with aligned phones: one label a frame."""
+
+from typing import Any
+
+import numpy as np
+
+from kerasrecipes.audio import SAMPLE_RATE
+from kerasrecipes.data.aligned import Aligned, fits
+from kerasrecipes.data.batches import SpeechDataset
+from kerasrecipes.data.utterances import Utterances
+from kerasrecipes.decoding.phoneset import PhoneSet
+from kerasrecipes.errors import DataError
+
+
+def frame_labels(numbers: np.ndarray, starts: np.ndarray, frames: int, frame_seconds: float) -> np.ndarray:
+    """The label of each frame: the phone that lasts at its middle, `(frame + 1/2) * frame_seconds`; (frames,) int32."""
+    middles = (np.arange(frames) + 0.5) * frame_seconds
+    return numbers[np.maximum(np.searchsorted(starts, middles, "right") - 1, 0)].astype("int32")
+
+
+class PhoneDataset(SpeechDataset):
+    """As `SpeechDataset`, with a phone's number for every frame of scores in place of a transcript; 0 is padding.
+
+    Args:
+        utterances: of `Aligned` clips. alphabet: a `PhoneSet`.
+        frame_seconds: between two frames of scores.
+        kwargs: of `SpeechDataset`; at another playing speed the labels are stretched with the audio.
+
+    Raises:
+        DataError: a clip without aligned phones, a phone outside the set, or nothing left to train on.
+    """
+
+    MISFITS = "alignments do not fit their audio"
+    NOTHING = "no alignment fits its audio"
+
+    def __init__(
+        self, utterances: Utterances, alphabet: PhoneSet, output_length: Any, *, frame_seconds: float = 0.01, **kwargs: Any
+    ):  # fmt: skip
+        self.frame_seconds = frame_seconds
+        plain = next((u for u in utterances if not isinstance(u, Aligned)), None)
+        if plain is not None:
+            raise DataError(
+                f"{plain.id} has no aligned phones: pass phones:LABELS?audio=FOLDER or timit:FOLDER; "
+                "kerasrecipes data align-phones makes labels"
+            )
+        super().__init__(utterances, alphabet, output_length, **kwargs)
+
+    def encoded(self, utterances: Any, alphabet: Any) -> list[np.ndarray]:
+        self.starts = [np.array([start for _, start in u.phones]) for u in utterances]
+        return [alphabet.encode([phone for phone, _ in u.phones]) for u in utterances]
+
+    def fitting(self) -> np.ndarray:
+        seconds = self.lengths[:, 0] * self.cache.speeds[0] / SAMPLE_RATE
+        return np.array([fits(u, s) for u, s in zip(self.utterances, seconds, strict=True)]) & (self.frames > 0).all(
+            axis=1
+        )
+
+    def target(self, clip: int) -> np.ndarray:
+        speed = int(self.speed[clip])
+        starts = self.starts[clip] / self.cache.speeds[speed]
+        return frame_labels(self.labels[clip], starts, int(self.frames[clip, speed]), self.frame_seconds)
