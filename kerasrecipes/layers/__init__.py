@@ -30,6 +30,11 @@ _WHERE = {
     "Mask": "sequence",
     "Transitions": "transitions",
     "TimeGeometry": "sequence",
+    "MeanPool": "pooling",
+    "MuLaw": "mu_law",
+    "CausalCodes": "dilated",
+    "DilatedStack": "dilated",
+    "LocalConditioning": "conditioning",
 }
 
 __all__ = sorted(_WHERE)
