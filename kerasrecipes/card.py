@@ -10,7 +10,7 @@ from kerasrecipes._lazy import keras
 # how the size of a set is counted -> how a set's and the sum's are written
 UNITS = {"hours": ("{:.2f} h", "{:.1f} h"), "characters": ("{:,} characters", "{:,} characters")}
 
-FORMS = {"bpc": (1, "", 3), "rtf": (1, "", 4)}  # metric -> (scale, unit, digits); rates are written in per cent
+FORMS = {"bpc": (1, "", 3), "bps": (1, "", 3), "bps_conditioned": (1, "", 3), "rtf": (1, "", 4)}  # metric -> (scale, unit, digits); rates are written in per cent
 
 
 def facts(name: str) -> dict[str, str]:
@@ -20,6 +20,9 @@ def facts(name: str) -> dict[str, str]:
     if registry.get_recipe(name).task == "language-model":
         return found | {"symbols": f"{model.alphabet.size} with the boundary"}
     rate, field = model.sample_rate, model.receptive_field
+    if registry.get_recipe(name).task == "waveform-generation":
+        found["receptive field"] = f"{field:,} samples ({1000 * field / rate:.0f} ms)"
+        return found | {"speakers": ", ".join(model.speakers)} if model.speakers else found
     reach = "the whole utterance" if field is None else f"{field:,} samples ({1000 * field / rate:.0f} ms)"
     return found | {
         "receptive field": reach,
@@ -113,7 +116,8 @@ def commands(name: str, pretrained: bool) -> list[str]:
     """What to type."""
     use, data = {
         "speech-recognition": (f"transcribe talk.flac --recipe {name}", "librispeech:PATH/train-clean-100"),
-        "language-model": (f'predict {name} "once upon a time" --seed 1', "text:PATH/lines.txt"),
+        "language-model": (f'generate {name} "once upon a time" --seed 1', "text:PATH/lines.txt"),
+        "waveform-generation": (f"generate {name} --seconds 3 --seed 1 --out x.wav", "manifest:PATH/clips.tsv"),
     }[registry.get_recipe(name).task]
     train = f"kerasrecipes train {name} --data {data} --resume"
     return [f"kerasrecipes {use}", train] if pretrained else [train]
@@ -142,6 +146,9 @@ def card_markdown(name: str) -> str:
         measured += [f"| {dataset} | {metric} | {value} |" for dataset, metric, value, _ in metric_rows(row)]
         measured += ["", "```sh", *sorted({command for *_, command in metric_rows(row)}), "```"]
     use = ["", "## Use", "", "```python", "import kerasrecipes as kr", "", f'model = kr.load("{name}")']
-    verb = {"speech-recognition": 'transcribe("talk.flac")', "language-model": 'generate("once upon a time", seed=1)'}
+    verb = {
+        "speech-recognition": 'transcribe("talk.flac")', "language-model": 'generate("once upon a time", seed=1)',
+        "waveform-generation": 'generate(3.0, seed=1).save("x.wav")',
+    }  # fmt: skip
     use += [f"print(model.{verb[recipe.task]})", "```", "", "```sh", *commands(name, True), "```", ""]
     return "\n".join([*front, *about, *measured, *use])

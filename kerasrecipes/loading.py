@@ -12,6 +12,7 @@ from kerasrecipes.errors import KerasRecipesError, WeightsCorrupt
 TASKS = {
     "speech-recognition": ("kerasrecipes.tasks.speech:SpeechRecognizer", "transcribe"),
     "language-model": ("kerasrecipes.tasks.language:LanguageModel", "generate"),
+    "waveform-generation": ("kerasrecipes.tasks.waves:WaveGenerator", "generate"),
 }
 
 HEAD = ("logits", "transitions")  # every recipe's layer of scores; ASG's transitions between the symbols

@@ -1,8 +1,12 @@
-"""What a recogniser answers: frozen, printable, and ready for JSON and subtitles."""
+"""What a model answers: frozen, printable, and ready for JSON, subtitles and sound files."""
 
 import json
+import os
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
+
+from kerasrecipes.errors import AudioError
 
 CUE_SECONDS = 6.0  # a subtitle holds at most so many seconds ...
 CUE_CHARACTERS = 64  # ... and so many characters; a pause also begins a new one
@@ -93,3 +97,44 @@ def _clock(seconds: float, point: str) -> str:
     hours, rest = divmod(milliseconds, 3_600_000)
     minutes, rest = divmod(rest, 60_000)
     return f"{hours:02}:{minutes:02}:{rest // 1000:02}{point}{rest % 1000:03}"
+
+
+@dataclass(frozen=True, eq=False)
+class Sound:
+    """What a generator made: `samples` (samples,) float32 between -1 and 1 at `sample_rate` Hz."""
+
+    samples: Any
+    sample_rate: int
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return len(self.samples) / self.sample_rate
+
+    def __str__(self) -> str:
+        return f"{self.duration:.2f} s of sound at {self.sample_rate} Hz"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, without the samples."""
+        return {"duration": round(self.duration, 3), "sample_rate": self.sample_rate}
+
+    def save(self, path: str | os.PathLike) -> Path:
+        """Write a file of the kind that the name's ending says (wav with 16 bits, flac, ogg, mp3); whole or not at all.
+
+        Raises:
+            AudioError: no sound file has that ending.
+        """
+        import soundfile
+
+        path = Path(path)
+        kind = path.suffix[1:].upper()
+        if kind not in soundfile.available_formats():
+            raise AudioError(f"{path}: write a .wav, .flac, .ogg or .mp3 file")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        try:
+            soundfile.write(partial, self.samples, self.sample_rate, format=kind)
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+        return path

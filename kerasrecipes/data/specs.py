@@ -15,8 +15,8 @@ def load_specs(specs: Iterable[str], speakers: Collection[str] = ()) -> Utteranc
     """Mix the sets that the words name.
 
     Args:
-        specs: `librispeech:FOLDER` or `manifest:TABLE`, each with optional `?split=NAME&exclude=LIST&hours=NUMBER`. LIST
-            is a file of clip-name prefixes, or the name of a list that comes with the package; `hours` takes a part, always
+        specs: `librispeech:FOLDER` or `manifest:TABLE`, each with optional `?split=NAME&exclude=LIST&only=LIST&hours=NUMBER`.
+            LIST is a file of clip-name prefixes, or the name of a list that comes with the package; `hours` takes a part, always
             the same one, drawn from all of the set. `{data}` in a path stands for the
             folder in the environment variable `KERASRECIPES_DATA`.
         speakers: only these, in every set.
@@ -27,7 +27,7 @@ def load_specs(specs: Iterable[str], speakers: Collection[str] = ()) -> Utteranc
     found = Utterances([])
     for spec in specs:
         kind, path, options = split_spec(spec)
-        exclude, split, hours = (options.pop(name, None) for name in ("exclude", "split", "hours"))
+        exclude, only, split, hours = (options.pop(name, None) for name in ("exclude", "only", "split", "hours"))
         if kind not in ("librispeech", "manifest") or not path or options:
             raise DataError(
                 f"{spec!r} names no data set: write librispeech:FOLDER or manifest:TABLE?split=train&exclude=LIST"
@@ -39,6 +39,9 @@ def load_specs(specs: Iterable[str], speakers: Collection[str] = ()) -> Utteranc
         if exclude:
             prefixes = read_list(exclude)
             part = Utterances(u for u in part if not Path(u.path).stem.startswith(prefixes))
+        if only:
+            prefixes = read_list(only)
+            part = Utterances(u for u in part if Path(u.path).stem.startswith(prefixes))
         found += subset(part, hours, spec) if hours else part
     return found
 

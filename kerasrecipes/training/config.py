@@ -23,7 +23,8 @@ class TrainConfig:
         seed: of weights, order and augmentation.
         steps: optimiser steps in all; the learning rate rises to `peak` in `warmup` steps and falls linearly to zero
             in the last `decay` steps.
-        batch_seconds: audio in a batch; batch_symbols: characters in a batch of a language model. order: "sortagrad", "random" or "sorted".
+        batch_seconds: audio in a batch; batch_symbols: characters in a batch of a language model. crop_seconds: of a
+            generator's crops. unconditioned: share of them that lack their spectrogram. order: "sortagrad", "random" or "sorted".
         speeds: playing speeds, one drawn per utterance and pass. augment: keyword arguments of `data.Augment`.
         weight_decay, clipnorm, average: of AdamW; `average` is the momentum of the averaged weights that are released.
         precision: a Keras dtype policy.
@@ -45,6 +46,8 @@ class TrainConfig:
     peak: float = 1.5e-3
     batch_seconds: float = 160.0
     batch_symbols: int = 8192
+    crop_seconds: float = 1.0
+    unconditioned: float = 0.15
     order: str = "sortagrad"
     speeds: tuple[float, ...] = (1.0,)
     augment: dict[str, Any] | None = None

@@ -92,10 +92,17 @@ def release(name: str, run: Path, tag: str, after: Sequence[Path] = (), bundled:
             **totals, "seed": config.seed, "hardware": record["hardware"], "commit": record["commit"],
             "backend": record["backend"], "config": stages[-1]["config"], "stages": stages,
         },
-        metrics=(), keras=keras.__version__, model={"alphabet": model.alphabet.get_config()},
+        metrics=(), keras=keras.__version__, model=meaning(model),
         decoder=before.decoder if before else {},
     )  # fmt: skip
     return manifest.write(row)
+
+
+def meaning(model: Any) -> dict[str, Any]:
+    """What a model's numbers stand for: the symbols of its alphabet, or its speakers."""
+    if hasattr(model, "alphabet"):
+        return {"alphabet": model.alphabet.get_config()}
+    return {"speakers": list(model.speakers)}
 
 
 def stage(run: Path, amount: str) -> dict[str, Any]:
