@@ -159,7 +159,7 @@ class Loop:
             w: of `columns`. entry: (layers, batch, 2 D) of the table.
         """
         now, rings, batch = state["time"], state["rings"], state["codes"].shape[1]
-        x = sum(ops.take(rows, code, axis=0) for rows, code in zip(w["codes"], state["codes"], strict=True))
+        x = sum(ops.take(rows, state["codes"][i], axis=0) for i, rows in enumerate(w["codes"]))
         filters, width, sums = w["residual"][0].shape[0], x.shape[1], entry
         if self.taps > 1:
             olds = []
