@@ -10,7 +10,8 @@ from kerasrecipes._lazy import keras
 # how the size of a set is counted -> how a set's and the sum's are written
 UNITS = {"hours": ("{:.2f} h", "{:.1f} h"), "characters": ("{:,} characters", "{:,} characters")}
 
-FORMS = {"bpc": (1, "", 3), "bps": (1, "", 3), "bps_conditioned": (1, "", 3), "rtf": (1, "", 4)}  # metric -> (scale, unit, digits); rates are written in per cent
+# metric -> (scale, unit, digits); rates are written in per cent
+FORMS = {"bpc": (1, "", 3), "bps": (1, "", 3), "bps_conditioned": (1, "", 3), "rtf": (1, "", 4)}
 
 
 def facts(name: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from kerasrecipes import speaking
 from kerasrecipes.errors import KerasRecipesError
 
 HOTWORD = "5"  # nats, as in `decoding.Decoding`
@@ -30,7 +31,9 @@ def run_transcribe(o: argparse.Namespace) -> int:
 
     model = loading.load(o.recipe, compile=False)
     if model.recipe.task == "language-model":
-        return run_generate(o, model)
+        return write(o, model, o.files)
+    if model.recipe.task == "waveform-generation":
+        return speaking.predict(o, model)
     files = audio.expand(o.files)
     show = len(files) > 1 and sys.stderr.isatty()
     options = decoding(o)
@@ -57,9 +60,21 @@ def run_transcribe(o: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def run_generate(o: argparse.Namespace, model: Any) -> int:
-    options = {k: v for k in ("length", "temperature", "seed") if (v := getattr(o, k)) is not None}
-    for result in model.generate(o.files, **options):
+def run_generate(o: argparse.Namespace) -> int | None:
+    from kerasrecipes import loading
+
+    model = loading.load(o.recipe, compile=False)
+    if model.recipe.task == "language-model":
+        return write(o, model, o.prompts or [""])
+    if model.recipe.task == "waveform-generation":
+        return speaking.generate(o, model)
+    raise KerasRecipesError(f"{o.recipe} generates nothing: its task is {model.recipe.task}")
+
+
+def write(o: argparse.Namespace, model: Any, prompts: list[str]) -> int:
+    """What a language model writes behind each prompt."""
+    options = speaking.options_of(o, "length", "temperature", "seed")
+    for result in model.generate(prompts, **options):
         print(json.dumps(result.to_dict(), ensure_ascii=False) if o.format == "json" else result)
     return 0
 
@@ -208,8 +223,11 @@ def run_train(o: argparse.Namespace) -> None:
     if not settings.data:
         raise KerasRecipesError(f"Say what to train {o.name} on: --data librispeech:FOLDER or --data manifest:TABLE")
     folder = o.out or Path("runs") / o.name
-    state = Run(settings, folder, o.resume).train(o.minutes)
-    print(f"{state['step']} steps, {state['audio_hours']:.1f} h of audio in {state['wall_hours']:.2f} h; {folder}")
+    run = Run(settings, folder, o.resume)
+    state = run.train(o.minutes)
+    amount = run.kind.amount
+    told = f"{state[amount]:.1f} {amount.replace('_', ' ')}"
+    print(f"{state['step']} steps, {told} in {state['wall_hours']:.2f} h; {folder}")
 
 
 def run_study(o: argparse.Namespace) -> None:

@@ -80,7 +80,7 @@ def check_forced_is_forward(key):
     return plain
 
 
-def check_same_samples_as_naive(key, samples=200):
+def check_same_samples_as_naive(key, samples=200, temperatures=(0.7, 0.0)):
     """Equal random numbers, equal codes: up to the first choice that rounding could turn."""
     model = tiny(key)
     speakers, spectrograms = conditions(model, 2, samples)
@@ -88,7 +88,7 @@ def check_same_samples_as_naive(key, samples=200):
     if model.mels:  # the naive way conditions all or none
         spectrograms = [spectrograms[0], spectrograms[0] + 1]
         stacked = np.stack(spectrograms)
-    for temperature in (1.0, 0.7, 0.0):
+    for temperature in temperatures:
         piece = piece_samples(model)
         chance = [np.random.default_rng(s) for s in (5, 6)]
         uniform = np.stack([c.random(piece) for c in chance], axis=1).astype("float32")
@@ -103,12 +103,13 @@ def check_same_samples_as_naive(key, samples=200):
             assert len(np.unique(slow[:, i])) > 1 or not temperature
 
 
+EVERYWHERE = ("kernel3", "small")  # what the other backends are asked; all of them on the first
+
+
 def main(out):
-    """All checks on the running backend; scores go into a file, to be compared with another backend's."""
-    found = {}
-    for key in NETS:
-        found[key] = check_forced_is_forward(key)
-        check_same_samples_as_naive(key, 60)
+    """Checks on the running backend; scores go into a file, to be compared with another backend's."""
+    found = {key: check_forced_is_forward(key) for key in EVERYWHERE}
+    check_same_samples_as_naive("small", 40, (1.0, 0.0))
     np.savez(out, **found)
 
 

@@ -122,8 +122,12 @@ def cached(utterances: Utterances, model: Any, folder: str | Path | None = None)
         DataError: the model's rate is not that of the cache.
     """
     if model.sample_rate != SAMPLE_RATE:
-        raise DataError(f"Clips are cached at {SAMPLE_RATE} Hz; pass files or arrays to train at {model.sample_rate} Hz")
-    return AudioCache([u.path for u in utterances], (1.0,), folder or Path(tempfile.gettempdir()) / "kerasrecipes_audio")
+        raise DataError(
+            f"Clips are cached at {SAMPLE_RATE} Hz; pass files or arrays to train at {model.sample_rate} Hz"
+        )
+    return AudioCache(
+        [u.path for u in utterances], (1.0,), folder or Path(tempfile.gettempdir()) / "kerasrecipes_audio"
+    )
 
 
 def recordings(x: Any, model: Any, sample_rate: int | None, speaker: str | None) -> tuple[Any, list[str]] | None:

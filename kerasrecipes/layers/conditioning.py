@@ -29,7 +29,7 @@ class LocalConditioning(keras.layers.Layer):
         super().__init__(**kwargs)
         if upsampling not in ("repeat", "transposed"):
             raise ValueError(f"upsampling is 'repeat' or 'transposed', not {upsampling!r}")
-        self.settings = {
+        self.settings: dict[str, Any] = {
             "channels": channels, "kernel": kernel, "hop": hop, "mean": mean, "deviation": deviation, "upsampling": upsampling,
         }  # fmt: skip
         self.hop = hop
@@ -50,7 +50,8 @@ class LocalConditioning(keras.layers.Layer):
         s, count = self.settings, (samples + self.hop - 1) // self.hop
         batch, bands = ops.shape(frames)[0], frames.shape[-1]
         frames = (frames - s["mean"]) / s["deviation"]
-        frames = ops.where(ops.cast(conditioned, "bool")[:, None, None], cut(frames, count, batch, bands), ops.convert_to_tensor(self.nothing))
+        given, nothing = ops.cast(conditioned, "bool")[:, None, None], ops.convert_to_tensor(self.nothing)
+        frames = ops.where(given, cut(frames, count, batch, bands), nothing)
         valid = ops.arange(count)[None, :] * self.hop < ops.cast(length, "int32")[:, None]
         valid = ops.cast(valid, frames.dtype)[..., None]
         padded = ops.pad(frames * valid, ((0, 0), ((s["kernel"] - 1) // 2, s["kernel"] // 2), (0, 0)))

@@ -105,9 +105,7 @@ class DilatedStack(keras.layers.Layer):
         self.skip = add("skip", (d, skip), d, skip)
         sizes = {"bias": 2 * d, "residual_bias": residual, "skip_bias": skip} if s["bias"] else {}
         biases = {name: self.add_weight((layers, size), "zeros", name=name) for name, size in sizes.items()}
-        self.bias, self.residual_bias, self.skip_bias = (
-            biases.get(n) for n in ("bias", "residual_bias", "skip_bias")
-        )
+        self.bias, self.residual_bias, self.skip_bias = (biases.get(n) for n in ("bias", "residual_bias", "skip_bias"))
         self.speaker_kernel = add("speaker_kernel", (s["speakers"] + 1, 2 * d), 1, d) if s["speakers"] else None
         self.local_kernel = add("local_kernel", (local_shape[-1], 2 * d), local_shape[-1], d) if local_shape else None
 

@@ -97,7 +97,10 @@ def entry_rows(target, source, stride, gather=False):
 def stack(layer, x, table):
     """The sum of skips (batch, steps, S) of a `DilatedStack` on `x` (batch, steps, R) with its table."""
     dtype = x.dtype
-    weights = [None if w is None else w.value.to(dtype) for w in (layer.kernel, layer.residual, layer.residual_bias, layer.skip)]
+    weights = [
+        None if w is None else w.value.to(dtype)
+        for w in (layer.kernel, layer.residual, layer.residual_bias, layer.skip)
+    ]
     total = Stack.apply(
         (layer.dilations, layer.local_stride), x.transpose(0, 1).contiguous(), table.to(dtype).transpose(1, 2), *weights
     )  # fmt: skip

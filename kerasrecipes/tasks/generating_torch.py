@@ -37,9 +37,7 @@ def loop(
         if taps == 2:
             torch.baddbmm(table[i // stride], rings[slots], past, out=sums)
         elif taps > 2:
-            parts = [
-                rings[starts + torch.remainder(dilations * tap + (now + i), sizes)] for tap in range(taps - 1)
-            ]
+            parts = [rings[starts + torch.remainder(dilations * tap + (now + i), sizes)] for tap in range(taps - 1)]
             torch.baddbmm(table[i // stride], torch.cat(parts, 2), past, out=sums)
         else:
             sums.copy_(table[i // stride])

@@ -127,12 +127,12 @@ class WaveGenerator(keras.Model):
         s = self.settings
         if self._bands is None:
             window = s["mel_window"]
-            self._bands = LogMelBands(
+            layer = LogMelBands(
                 s["mels"], self.sample_rate, window=window, hop=s["mel_hop"], size=1 << (window - 1).bit_length(),
                 floor=s["mel_floor"], dtype="float32",
             )  # fmt: skip
-        values, _ = self._bands(audio, np.full(len(audio), audio.shape[1], "int32"))
-        return keras.ops.convert_to_numpy(values)
+            self._bands = lambda x: layer(x, np.full(len(x), x.shape[1], "int32"))[0]  # no layer of the network's
+        return keras.ops.convert_to_numpy(self._bands(audio))
 
     def spectrogram(self, audio: Any, sample_rate: int | None = None) -> np.ndarray:
         """What `generate(conditioning=...)` takes: logarithms of mel bands, a frame per hop around its middle.
