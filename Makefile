@@ -40,6 +40,7 @@ docs: $(VENV)/.docs
 bench: $(VENV)/.test
 	$(BIN)/python benchmarks/transcribe.py
 	$(BIN)/python benchmarks/criteria.py
+	$(BIN)/python benchmarks/generation.py
 	$(BIN)/python benchmarks/decoding.py --data librispeech:tests/data/LibriSpeech/dev-mini
 
 # tensorflow-io's last release needs TensorFlow 2.16: an environment of its own

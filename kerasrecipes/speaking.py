@@ -30,7 +30,7 @@ def options_of(o: argparse.Namespace, *names: str) -> dict[str, Any]:
     return {name: value for name in names if (value := getattr(o, name, None)) is not None}
 
 
-def generate(o: argparse.Namespace, model: Any) -> None:
+def generate(o: argparse.Namespace, model: Any) -> int:
     """`kerasrecipes generate NAME --seconds 3 --out x.wav`.
 
     Raises:
@@ -43,6 +43,7 @@ def generate(o: argparse.Namespace, model: Any) -> None:
     with bar("generating") as progress:
         sound = model.generate(o.seconds, progress=progress, **options_of(o, "seed", "temperature", "speaker"))
     print(f"{sound.save(o.out)}: {sound}")
+    return 0
 
 
 def vocode(o: argparse.Namespace) -> None:

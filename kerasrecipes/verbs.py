@@ -60,7 +60,7 @@ def run_transcribe(o: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def run_generate(o: argparse.Namespace) -> int | None:
+def run_generate(o: argparse.Namespace) -> int:
     from kerasrecipes import loading
 
     model = loading.load(o.recipe, compile=False)

@@ -32,7 +32,9 @@ for kernel in (1, 2, 3):
             layer = DilatedStack((1, 2, 4, 30), kernel, 3, 4, bias, speakers=2, local_stride=max(stride, 1))
             rng = np.random.default_rng(0)
             x = torch.tensor(rng.normal(size=(3, steps, 5)).astype("float32"))
-            local = torch.tensor(rng.normal(size=(3, -(-steps // max(stride, 1)), 2)).astype("float32")) if stride else None
+            local = (
+                torch.tensor(rng.normal(size=(3, -(-steps // max(stride, 1)), 2)).astype("float32")) if stride else None
+            )
             arguments = (x, torch.tensor([0, 1, 2]), local)
             layer(*arguments)
             for v in layer.trainable_variables:

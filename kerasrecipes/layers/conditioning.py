@@ -48,8 +48,8 @@ class LocalConditioning(keras.layers.Layer):
     def over(self, frames: Any, conditioned: Any, length: Any, samples: Any) -> Any:
         """As the call, for a number of samples (an int or a scalar tensor)."""
         s, count = self.settings, (samples + self.hop - 1) // self.hop
-        batch, bands = ops.shape(frames)[0], frames.shape[-1]
-        frames = (frames - s["mean"]) / s["deviation"]
+        batch, bands = ops.shape(frames)[0], self.nothing.shape[0]
+        frames = (ops.reshape(frames, (batch, -1, bands)) - s["mean"]) / s["deviation"]
         given, nothing = ops.cast(conditioned, "bool")[:, None, None], ops.convert_to_tensor(self.nothing)
         frames = ops.where(given, cut(frames, count, batch, bands), nothing)
         valid = ops.arange(count)[None, :] * self.hop < ops.cast(length, "int32")[:, None]

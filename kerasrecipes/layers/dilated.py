@@ -87,7 +87,7 @@ class DilatedStack(keras.layers.Layer):
         local_stride: int = 1, **kwargs,
     ):  # fmt: skip
         super().__init__(**kwargs)
-        self.settings = {
+        self.settings: dict[str, Any] = {
             "dilations": tuple(dilations), "kernel": kernel, "filters": filters, "skip": skip, "bias": bias,
             "speakers": speakers, "local_stride": local_stride,
         }  # fmt: skip

@@ -83,7 +83,8 @@ class Loop:
     def __init__(self, model: Any):
         stack = of_type(model, "DilatedStack")
         self.dilations, self.taps, self.stride = stack.dilations, stack.taps, stack.local_stride
-        self.model, self.compiled = model, {}
+        self.model = model
+        self.compiled: dict[tuple, Any] = {}
 
     def begin(self, batch: int) -> Any:
         """The state of `batch` sounds before their first sample."""

@@ -92,9 +92,9 @@ class Running:
     def run(self, table: np.ndarray, values: np.ndarray, sharpness: float, mode: int, stride: int) -> np.ndarray:
         """As `generating.Loop.run`."""
         with torch.inference_mode():
-            values = torch.from_numpy(np.ascontiguousarray(values, "float64" if mode == 2 else "float32"))
+            given = torch.from_numpy(np.ascontiguousarray(values, "float64" if mode == 2 else "float32"))
             found, scored, self.codes = loop(
-                *self.weights, torch.from_numpy(table * self.halves), values, self.codes, self.rings, *self.geometry,
+                *self.weights, torch.from_numpy(table * self.halves), given, self.codes, self.rings, *self.geometry,
                 self.now, stride, float(sharpness), mode,
             )  # fmt: skip
         self.now += len(values)

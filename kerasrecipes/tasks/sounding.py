@@ -67,7 +67,7 @@ def wanted(model: Any, seconds: Any, conditioning: Any) -> int:
     """
     if seconds is None and conditioning is None:
         raise DataError("Say how much to generate: seconds=2.0, or conditioning=model.spectrogram(FILE)")
-    if seconds is not None and not (np.isscalar(seconds) and np.isfinite(seconds) and seconds > 0):
+    if seconds is not None and not (isinstance(seconds, int | float | np.number) and 0 < float(seconds) < np.inf):
         raise DataError(f"seconds is a positive number, not {seconds!r}")
     samples = 0 if seconds is None else max(round(seconds * model.sample_rate), 1)
     if conditioning is None:
@@ -170,8 +170,8 @@ def vocode(
     """
     model.needs_mels()
     if not isinstance(source, list | tuple):
-        seconds, values = heard(model, source, sample_rate)
-        return generate(model, seconds, seed, temperature, speaker, values, progress)
+        length, frames = heard(model, source, sample_rate)
+        return generate(model, length, seed, temperature, speaker, frames, progress)
     found: list[Any] = []
     for item in source:
         try:
@@ -181,9 +181,9 @@ def vocode(
     good = [i for i, f in enumerate(found) if not isinstance(f, AudioError)]
     for begin in range(0, len(good), BATCH):
         some = good[begin : begin + BATCH]
-        seconds, values = zip(*(found[i] for i in some), strict=True)
+        seconds, values = [found[i][0] for i in some], [found[i][1] for i in some]
         first = seed if seed is None else seed + begin
-        made = generate(model, list(seconds), first, temperature, speaker, list(values), progress)
+        made = generate(model, seconds, first, temperature, speaker, values, progress)
         for i, sound in zip(some, made, strict=True):
             found[i] = sound
     return found

@@ -180,7 +180,7 @@ class WaveGenerator(keras.Model):
         batch = len(inputs["audio"])
         defaults = {"speaker": np.zeros(batch, "int32"), "conditioned": np.zeros(batch, "int32"),
                     "spectrogram": np.zeros((batch, 1, self.mels), "float32")}  # fmt: skip
-        return {t.name: inputs.get(t.name, defaults.get(t.name)) for t in self.inputs}
+        return {t.name: inputs[t.name] if t.name in inputs else defaults[t.name] for t in self.inputs}
 
     def generate(self, seconds: Any = None, seed: int | None = None, temperature: float = 1.0, **options: Any) -> Any:
         """New sound, sample by sample, as `kerasrecipes.tasks.sounding.generate` describes: a `Sound` or a list of them."""
