@@ -41,6 +41,7 @@ bench: $(VENV)/.test
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/transcribe.py
 	$(BIN)/python benchmarks/criteria.py
+	$(BIN)/python benchmarks/generation.py
 	$(BIN)/python benchmarks/decoding.py --data librispeech:tests/data/LibriSpeech/dev-mini
 
 # tensorflow-io's last release needs TensorFlow 2.16: an environment of its own

@@ -14,11 +14,10 @@ UNITS = {
     "pictures": ("{:,} pictures", "{:,} pictures"),
 }
 
+# metric -> (scale, unit, digits); rates are written in per cent
 FORMS = {
-    "bpc": (1, "", 3),
-    "rtf": (1, "", 4),
-    "error": (100, " %", 2),
-}  # metric -> (scale, unit, digits); rates are written in per cent
+    "bpc": (1, "", 3), "bps": (1, "", 3), "bps_conditioned": (1, "", 3), "rtf": (1, "", 4), "error": (100, " %", 2),
+}  # fmt: skip
 
 
 def facts(name: str) -> dict[str, str]:
@@ -35,6 +34,9 @@ def facts(name: str) -> dict[str, str]:
         cells = f"every {model.stride} pixels, margin {model.margin}"
         return found | {"scores": cells, "classes": ", ".join(model.classes)}
     rate, field = model.sample_rate, model.receptive_field
+    if registry.get_recipe(name).task == "waveform-generation":
+        found["receptive field"] = f"{field:,} samples ({1000 * field / rate:.0f} ms)"
+        return found | {"speakers": ", ".join(model.speakers)} if model.speakers else found
     reach = "the whole utterance" if field is None else f"{field:,} samples ({1000 * field / rate:.0f} ms)"
     return found | {
         "receptive field": reach,
@@ -135,7 +137,8 @@ def commands(name: str, pretrained: bool) -> list[str]:
     use, data = {
         "speech-recognition": (f"transcribe talk.flac --recipe {name}", "librispeech:PATH/train-clean-100"),
         "phoneme-recognition": (f"transcribe talk.flac --recipe {name}", "phones:LABELS?audio=PATH/train-clean-100"),
-        "language-model": (f'predict {name} "once upon a time" --seed 1', "text:PATH/lines.txt"),
+        "language-model": (f'generate {name} "once upon a time" --seed 1', "text:PATH/lines.txt"),
+        "waveform-generation": (f"generate {name} --seconds 3 --seed 1 --out x.wav", "manifest:PATH/clips.tsv"),
         "image-classification": (f"classify picture.jpg --recipe {name}", "folder:PATH/pictures"),
         "segmentation": (f"segment picture.jpg --recipe {name} --out masks", "masks:PATH"),
     }[registry.get_recipe(name).task]
@@ -166,6 +169,11 @@ def card_markdown(name: str) -> str:
         measured += [f"| {dataset} | {metric} | {value} |" for dataset, metric, value, _ in metric_rows(row)]
         measured += ["", "```sh", *sorted({command for *_, command in metric_rows(row)}), "```"]
     use = ["", "## Use", "", "```python", "import kerasrecipes as kr", "", f'model = kr.load("{name}")']
-    verb = 'generate("once upon a time", seed=1)' if recipe.task == "language-model" else 'transcribe("talk.flac")'
-    use += [f"print(model.{verb})", "```", "", "```sh", *commands(name, True), "```", ""]
+    verb = {
+        "speech-recognition": 'transcribe("talk.flac")', "phoneme-recognition": 'transcribe("talk.flac")',
+        "language-model": 'generate("once upon a time", seed=1)',
+        "waveform-generation": 'generate(3.0, seed=1).save("x.wav")', "image-classification": 'classify("picture.jpg")',
+        "segmentation": 'segment("picture.jpg")',
+    }  # fmt: skip
+    use += [f"print(model.{verb[recipe.task]})", "```", "", "```sh", *commands(name, True), "```", ""]
     return "\n".join([*front, *about, *measured, *use])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kerasrecipes import phone_verbs, picture_verbs, verbs
+from kerasrecipes import phone_verbs, picture_verbs, speaking, verbs
 from kerasrecipes.errors import KerasRecipesError
 
 DEFAULT = "deepspeech2_small"
@@ -42,11 +42,12 @@ def parser() -> argparse.ArgumentParser:
         if name == "predict":
             p.add_argument("recipe")
             p.add_argument("--length", type=int, help="most characters that a language model writes")
-            p.add_argument("--temperature", type=float, help="of a language model's choices")
-            p.add_argument("--seed", type=int, help="of a language model's choices")
+            _choices(p)
         else:
             p.add_argument("--recipe", default=DEFAULT, help="a recipe, a .keras file or hf://org/name@revision")
-        p.add_argument("files", nargs="+", help="audio files, pictures, folders, patterns; prompts of a language model")
+        p.add_argument(
+            "files", nargs="+", help="audio files, pictures, folders, patterns; prompts of a language model; seconds"
+        )
         p.add_argument("--format", choices=("text", "json", "srt", "vtt", "words"), default="text")
         p.add_argument("--out", type=Path, help="write one file per input into this folder instead of printing")
         p.add_argument("--ipa", action="store_true", help="phones in the International Phonetic Alphabet")
@@ -64,6 +65,23 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("files", nargs="+", help="pictures, folders")
     p.add_argument("--out", type=Path, help="write NAME.png (class numbers) and NAME_overlay.png into this folder")
     p.add_argument("--format", choices=("text", "json"), default="text")
+
+    p = verb("generate", verbs.run_generate, "text by a language model, or sound by a generator")
+    p.add_argument("recipe", help="a recipe, a .keras file or hf://org/name@revision")
+    p.add_argument("prompts", nargs="*", help="what a language model's texts begin with")
+    p.add_argument("--length", type=int, help="most characters of a text")
+    p.add_argument("--seconds", type=float, help="of sound")
+    p.add_argument("--speaker", help="one of the generator's speakers; default: nobody in particular")
+    p.add_argument("--format", choices=("text", "json"), default="text")
+    _choices(p)
+    p.add_argument("--out", type=Path, help="the sound's file: .wav, .flac, .ogg or .mp3")
+
+    p = verb("vocode", speaking.vocode, "copy synthesis: a recording made again from its mel spectrogram alone")
+    p.add_argument("recipe", help="a generator with local conditioning, or a .keras file")
+    p.add_argument("audio")
+    p.add_argument("--speaker", help="one of the generator's speakers; default: nobody in particular")
+    _choices(p)
+    p.add_argument("--out", type=Path, required=True, help="the sound's file: .wav, .flac, .ogg or .mp3")
 
     p = verb("align", verbs.run_align, "times of a known text's words in a recording, and the words that do not fit")
     p.add_argument("audio")
@@ -166,6 +184,11 @@ def _data(p: argparse.ArgumentParser, required: bool = True) -> None:
         help="librispeech:FOLDER, manifest:TABLE?split=train&exclude=LIST, phones:LABELS?audio=FOLDER, timit:FOLDER; repeatable, "
         "sets are mixed",
     )  # fmt: skip
+
+
+def _choices(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--temperature", type=float, help="of what is drawn; 0 always takes the likeliest")
+    p.add_argument("--seed", type=int, help="the same one gives the same text or sound")
 
 
 def _decoding(p: argparse.ArgumentParser) -> None:

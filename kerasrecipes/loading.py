@@ -15,6 +15,7 @@ TASKS = {
     "language-model": ("kerasrecipes.tasks.language:LanguageModel", "generate"),
     "image-classification": ("kerasrecipes.tasks.images:ImageClassifier", "classify"),
     "segmentation": ("kerasrecipes.tasks.segmentation:Segmenter", "segment"),
+    "waveform-generation": ("kerasrecipes.tasks.waves:WaveGenerator", "generate"),
 }
 
 # how `load` is told what the scores stand for: `alphabet=`, for pictures `classes=`

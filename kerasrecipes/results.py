@@ -1,8 +1,12 @@
-"""What models answer: frozen, printable, and ready for JSON; transcripts for subtitles too."""
+"""What models answer: frozen, printable, and ready for JSON; transcripts for subtitles, sounds for files too."""
 
 import json
+import os
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
+
+from kerasrecipes.errors import AudioError
 
 CUE_SECONDS = 6.0  # a subtitle holds at most so many seconds ...
 CUE_CHARACTERS = 64  # ... and so many characters; a pause also begins a new one
@@ -129,3 +133,44 @@ class Classification:
             "name": self.name,
             "top": [{"name": g.name, "probability": round(g.probability, 5)} for g in self.top(5)],
         }
+
+
+@dataclass(frozen=True, eq=False)
+class Sound:
+    """What a generator made: `samples` (samples,) float32 between -1 and 1 at `sample_rate` Hz."""
+
+    samples: Any
+    sample_rate: int
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return len(self.samples) / self.sample_rate
+
+    def __str__(self) -> str:
+        return f"{self.duration:.2f} s of sound at {self.sample_rate} Hz"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, without the samples."""
+        return {"duration": round(self.duration, 3), "sample_rate": self.sample_rate}
+
+    def save(self, path: str | os.PathLike) -> Path:
+        """Write a file of the kind that the name's ending says (wav with 16 bits, flac, ogg, mp3); whole or not at all.
+
+        Raises:
+            AudioError: no sound file has that ending.
+        """
+        import soundfile
+
+        path = Path(path)
+        kind = path.suffix[1:].upper()
+        if kind not in soundfile.available_formats():
+            raise AudioError(f"{path}: write a .wav, .flac, .ogg or .mp3 file")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        try:
+            soundfile.write(partial, self.samples, self.sample_rate, format=kind)
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+        return path

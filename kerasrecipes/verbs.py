@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from kerasrecipes import picture_verbs
+from kerasrecipes import picture_verbs, speaking
 from kerasrecipes.errors import KerasRecipesError
 
 HOTWORD = "5"  # nats, as in `decoding.Decoding`
@@ -31,7 +31,9 @@ def run_transcribe(o: argparse.Namespace) -> int:
 
     model = loading.load(o.recipe, compile=False)
     if model.recipe.task == "language-model":
-        return run_generate(o, model)
+        return write(o, model, o.files)
+    if model.recipe.task == "waveform-generation":
+        return speaking.predict(o, model)
     if model.recipe.task in picture_verbs.SHOWN:
         return picture_verbs.show(model, o)
     files = audio.expand(o.files)
@@ -64,9 +66,21 @@ def run_transcribe(o: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def run_generate(o: argparse.Namespace, model: Any) -> int:
-    options = {k: v for k in ("length", "temperature", "seed") if (v := getattr(o, k)) is not None}
-    for result in model.generate(o.files, **options):
+def run_generate(o: argparse.Namespace) -> int:
+    from kerasrecipes import loading
+
+    model = loading.load(o.recipe, compile=False)
+    if model.recipe.task == "language-model":
+        return write(o, model, o.prompts or [""])
+    if model.recipe.task == "waveform-generation":
+        return speaking.generate(o, model)
+    raise KerasRecipesError(f"{o.recipe} generates nothing: its task is {model.recipe.task}")
+
+
+def write(o: argparse.Namespace, model: Any, prompts: list[str]) -> int:
+    """What a language model writes behind each prompt."""
+    options = speaking.options_of(o, "length", "temperature", "seed")
+    for result in model.generate(prompts, **options):
         print(json.dumps(result.to_dict(), ensure_ascii=False) if o.format == "json" else result)
     return 0
 

@@ -17,6 +17,7 @@ _WHERE = {
     "load_specs": "specs",
     "SpeechDataset": "batches",
     "TextDataset": "text",
+    "WaveDataset": "waves",
     "load_texts": "text",
     "AudioCache": "cache",
     "Augment": "augment",

@@ -23,7 +23,7 @@ def load_specs(specs: Iterable[str], speakers: Collection[str] = ()) -> Utteranc
 
     Args:
         specs: `librispeech:FOLDER`, `manifest:TABLE`, `phones:LABELS?audio=FOLDER` or `timit:FOLDER?phones=39`, each with
-            optional `?split=NAME&exclude=LIST&hours=NUMBER` (`phones` has no split). LIST
+            optional `?split=NAME&exclude=LIST&only=LIST&hours=NUMBER` (`phones` has no split). LIST
             is a file of clip-name prefixes, or the name of a list that comes with the package; `hours` takes a part, always
             the same one, drawn from all of the set. `{data}` in a path stands for the
             folder in the environment variable `KERASRECIPES_DATA`.
@@ -35,7 +35,7 @@ def load_specs(specs: Iterable[str], speakers: Collection[str] = ()) -> Utteranc
     found = Utterances([])
     for spec in specs:
         kind, path, options = split_spec(spec)
-        exclude, hours = options.pop("exclude", None), options.pop("hours", None)
+        exclude, only, hours = (options.pop(name, None) for name in ("exclude", "only", "hours"))
         if kind not in OPTIONS or not path or set(options) - OPTIONS[kind]:
             raise DataError(
                 f"{spec!r} names no data set: write librispeech:FOLDER, manifest:TABLE?split=train&exclude=LIST, "
@@ -45,6 +45,9 @@ def load_specs(specs: Iterable[str], speakers: Collection[str] = ()) -> Utteranc
         if exclude:
             prefixes = read_list(exclude)
             part = Utterances(u for u in part if not Path(u.path).stem.startswith(prefixes))
+        if only:
+            prefixes = read_list(only)
+            part = Utterances(u for u in part if Path(u.path).stem.startswith(prefixes))
         found += subset(part, hours, spec) if hours else part
     return found
 

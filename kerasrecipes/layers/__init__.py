@@ -42,6 +42,11 @@ _WHERE = {
     "LocallyConnected2D": "unshared",
     "TiledConv1D": "unshared",
     "TiledConv2D": "unshared",
+    "MeanPool": "pooling",
+    "MuLaw": "mu_law",
+    "CausalCodes": "dilated",
+    "DilatedStack": "dilated",
+    "LocalConditioning": "conditioning",
 }
 
 __all__ = sorted(_WHERE)

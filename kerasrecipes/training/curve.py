@@ -13,8 +13,9 @@ AMOUNTS = {
 SCALES = {
     "wer": (100, "errors, %"), "cer": (100, "errors, %"), "per": (100, "errors, %"), "error": (100, "wrong classes, %"),
     "miou": (100, "mean intersection over union, %"), "bpc": (1, "bits per character"),
+    "bps": (1, "bits per sample"), "bps_conditioned": (1, "bits per sample"),
 }  # fmt: skip
-STYLES = {name: "s-" if name == "wer" else "o-" for name in SCALES}
+STYLES = {name: "s-" if name in ("wer", "bps_conditioned") else "o-" for name in SCALES}
 
 
 def draw_curve(folder: Path) -> Path | None:

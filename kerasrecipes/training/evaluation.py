@@ -1,4 +1,4 @@
-"""What a model scores on a set: error rates of a recogniser of words or phones, bits per character of a language model."""
+"""What a model scores on a set: error rates of recognisers and classifiers, bits of language models and generators."""
 
 import time
 from collections.abc import Sequence
@@ -146,6 +146,28 @@ def segmentation_scores(model: Any, pictures: Sequence[np.ndarray], masks: Seque
     return {"miou": metrics.mean_iou(counts), "pixels": metrics.ratio(wrong, totals, range(len(totals)))}
 
 
+def bits_per_sample(model: Any, utterances: Any) -> dict[str, Any]:
+    """Bits per sample of a generator, with intervals over clips; a speaker it does not know is nobody in particular.
+
+    Returns:
+        {"bps": Ratio}, and where it has local conditioning "bps_conditioned", the same given each clip's spectrogram.
+    """
+    from kerasrecipes.tasks.likelihood import log_probabilities
+
+    rates = {}
+    for name in ("bps", "bps_conditioned") if model.mels else ("bps",):
+        bits, samples = [], []
+        for u in utterances:
+            known = u.speaker if model.speaker_number(u.speaker, known=False) else None
+            logs = log_probabilities(model, u.path, speaker=known, conditioned=name != "bps")
+            bits.append(-logs.sum() / np.log(2))
+            samples.append(len(logs))
+        if not bits:
+            raise KerasRecipesError("There is no recording to measure")
+        rates[name] = metrics.ratio(bits, samples, range(len(bits)))
+    return rates
+
+
 def evaluate(model: Any, specs: Sequence[str], speakers: Sequence[str] = (), **options: Any) -> dict[str, Any]:
     """The scores that belong to the model's task on the sets that the words name.
 
@@ -168,6 +190,8 @@ def evaluate(model: Any, specs: Sequence[str], speakers: Sequence[str] = (), **o
 
         return segmentation_scores(model, *load_masks(specs, model.classes))
     utterances = data.load_specs(specs, speakers)
+    if model.recipe.task == "waveform-generation":
+        return bits_per_sample(model, utterances)
     model.transcribe([u.path for u in utterances[:1]], **{k: v for k, v in options.items() if k != "noise"})
     begin = time.perf_counter()
     rates = (phone_rates if model.recipe.task == "phoneme-recognition" else error_rates)(model, utterances, **options)

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from kerasrecipes import data
+from kerasrecipes.data.waves import cached
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.loading import assign, build, renew_head
 from kerasrecipes.registry import get_recipe
 from kerasrecipes.training.config import TrainConfig
-from kerasrecipes.training.evaluation import bits_per_character, error_rates, phone_rates
+from kerasrecipes.training.evaluation import bits_per_character, bits_per_sample, error_rates, phone_rates
 from kerasrecipes.training.picture_kinds import Masks, Pictures
 
 NOISE = (20.0, 10.0, 0.0)  # decibels between speech and pink noise, beside none, in studies
@@ -32,7 +33,7 @@ class Speech:
             data.load_specs(config.validation, speakers=config.validation_speakers) if config.validation else None
         )
 
-    def seen(self, inputs: dict[str, np.ndarray]) -> float:
+    def seen(self, inputs: dict[str, np.ndarray], labels: np.ndarray) -> float:
         """Hours of audio in a batch."""
         return float(np.sum(inputs["length"])) / self.model.sample_rate / 3600
 
@@ -82,7 +83,7 @@ class Text:
             order="sorted" if config.order == "sorted" else "random", seed=config.seed,
         )  # fmt: skip
 
-    def seen(self, inputs: dict[str, np.ndarray]) -> float:
+    def seen(self, inputs: dict[str, np.ndarray], labels: np.ndarray) -> float:
         return float(np.sum(inputs["length"])) / 1e6
 
     def speed(self, amount: float, seconds: float) -> tuple[float, str]:
@@ -104,6 +105,47 @@ class Text:
         return {"held out": bits_per_character(self.model, self.validation)}
 
 
+class Waves:
+    """Generators: batches of crops; bits per sample."""
+
+    amount, unit = "audio_hours", "h of audio"
+
+    def __init__(self, config: TrainConfig, model: Any, cache: Path):
+        self.model: Any = model
+        self.utterances = data.load_specs(config.data)
+        self.dataset = data.WaveDataset(
+            cached(self.utterances, model, cache), [u.speaker for u in self.utterances], model,
+            batch_seconds=config.batch_seconds, crop_seconds=config.crop_seconds, unconditioned=config.unconditioned,
+            seed=config.seed,
+        )  # fmt: skip
+        self.validation = (
+            data.load_specs(config.validation, speakers=config.validation_speakers) if config.validation else None
+        )
+
+    def seen(self, inputs: dict[str, np.ndarray], labels: np.ndarray) -> float:
+        """Hours of scored audio in a batch."""
+        return float(np.sum(labels >= 0)) / self.model.sample_rate / 3600
+
+    def speed(self, amount: float, seconds: float) -> tuple[float, str]:
+        samples = 3600 * self.model.sample_rate * amount / seconds
+        return samples, f"{samples:.0f} samples a second"
+
+    def names(self, batch: int) -> str:
+        return ", ".join(self.utterances[i].id for i in self.dataset.clips(batch))
+
+    def sources(self) -> list[dict[str, Any]]:
+        hours: dict[str, float] = {}
+        for u, samples in zip(self.utterances, self.dataset.lengths, strict=True):
+            hours[u.source] = hours.get(u.source, 0.0) + float(samples) / self.model.sample_rate / 3600
+        return [{"name": n, "hours": round(h, 2)} for n, h in hours.items()]
+
+    def score(self) -> dict[str, float]:
+        return {name: value.rate for name, value in bits_per_sample(self.model, self.validation).items()}
+
+    def outcome(self) -> dict[str, dict[str, Any]]:
+        return {"held out": bits_per_sample(self.model, self.validation)}
+
+
 def _count(specs: list[str]) -> int:
     return sum(len(text) + 1 for text in data.load_texts(specs))
 
@@ -111,8 +153,8 @@ def _count(specs: list[str]) -> int:
 TRAINING_ONLY = ("dropout", "spec_augment", "band_limit")  # changes of a configuration that add no weights
 
 KINDS = {
-    "speech-recognition": Speech, "phoneme-recognition": Phones, "language-model": Text, "image-classification": Pictures,
-    "segmentation": Masks,
+    "speech-recognition": Speech, "phoneme-recognition": Phones, "language-model": Text, "waveform-generation": Waves,
+    "image-classification": Pictures, "segmentation": Masks,
 }  # fmt: skip
 
 

@@ -30,7 +30,7 @@ class Pictures:
         )  # fmt: skip
         return batches, load_pictures(config.validation, self.model.classes, rule) if config.validation else None
 
-    def seen(self, inputs: np.ndarray) -> float:
+    def seen(self, inputs: np.ndarray, labels: np.ndarray) -> float:
         """Millions of pictures in a batch."""
         return len(inputs) / 1e6
 

@@ -95,15 +95,17 @@ def release(name: str, run: Path, tag: str, after: Sequence[Path] = (), bundled:
             **totals, "seed": config.seed, "hardware": record["hardware"], "commit": record["commit"],
             "backend": record["backend"], "config": stages[-1]["config"], "stages": stages,
         },
-        metrics=(), keras=keras.__version__, model=symbols_of(model),
+        metrics=(), keras=keras.__version__, model=meaning(model),
         decoder=before.decoder if before else {},
     )  # fmt: skip
     return manifest.write(row)
 
 
-def symbols_of(model: Any) -> dict[str, Any]:
-    """What the scores stand for: {"alphabet": ...} or {"classes": [...]}."""
-    return {"classes": list(model.classes)} if hasattr(model, "classes") else {"alphabet": model.alphabet.get_config()}
+def meaning(model: Any) -> dict[str, Any]:
+    """What a model's numbers stand for: the symbols of its alphabet, its classes, or its speakers."""
+    if hasattr(model, "alphabet"):
+        return {"alphabet": model.alphabet.get_config()}
+    return {name: list(getattr(model, name)) for name in ("classes", "speakers") if hasattr(model, name)}
 
 
 def stage(run: Path, amount: str) -> dict[str, Any]:

@@ -108,7 +108,7 @@ class Run:
         return state
 
     def step(self) -> tuple[float, float]:
-        """One batch; returns its loss (nats per character) and the amount of data it held."""
+        """One batch; returns its loss (nats per character or sample) and the amount of data it held."""
         state = self.state
         if self.dataset.epoch != state["epoch"]:
             self.dataset.set_epoch(state["epoch"])
@@ -127,7 +127,7 @@ class Run:
             )
         if int(self.model.optimizer.skipped) > skipped:
             self.log("skipped.csv", loss=loss, utterances=self.kind.names(state["batch"]))
-        amount = self.kind.seen(inputs)
+        amount = self.kind.seen(inputs, labels)
         state["step"] += 1
         state["batch"] += 1
         state[self.kind.amount] += amount

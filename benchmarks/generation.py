@@ -1,0 +1,84 @@
+"""Samples per second of the cached loop and of the naive way, at several depths, on every backend.
+
+python benchmarks/generation.py [--backends tensorflow torch jax] [--write benchmarks/results/generation.json]
+
+Naive is the network, compiled, on one receptive field per sample; widths are those of wavenet_small without conditioning.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from kerasrecipes.training.trainer import hardware
+
+DEPTHS = [(1, 6), (1, 8), (1, 10), (2, 10), (3, 10)]  # blocks, layers in a block
+SMALL = {"residual_channels": 64, "dilation_channels": 64, "skip_channels": 128}
+
+
+def measure(pieces: int, naive_samples: int) -> dict[str, list[float]]:
+    """{depth: [samples per second of the loop, of the naive way]} on the running backend."""
+    import kerasrecipes as kr
+    from kerasrecipes.tasks import naive_generation
+
+    found = {}
+    for blocks, layers in DEPTHS:
+        model = kr.load("wavenet", weights=None, compile=False, blocks=blocks, layers=layers, **SMALL)
+        model.generate(0.25, seed=0)  # compiles
+        times, last = [], time.perf_counter()
+
+        def lap(done: float, total: float, times: list = times) -> None:
+            nonlocal last
+            now = time.perf_counter()
+            times.append(now - last)
+            last = now
+
+        model.generate(0.25 * pieces, seed=1, progress=lap)
+        field = model.receptive_field
+        audio = np.random.default_rng(0).normal(size=(1, field)).astype("float32") * 0.1
+        inputs = {"audio": audio, "length": np.array([field], "int32")}
+        model.scores(inputs)
+        slow = []
+        for i in range(naive_samples):
+            begin = time.perf_counter()
+            naive_generation.choose(model.scores(inputs)[:, -1], np.array([(i + 0.5) / naive_samples]), 1.0)
+            slow.append(time.perf_counter() - begin)
+        found[f"{blocks} x {layers} layers"] = [4000 / float(np.median(times)), 1 / float(np.median(slow))]
+    return found
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--pieces", type=int, default=8, help="of a quarter of a second")
+    options.add_argument("--naive", type=int, default=30, help="samples made the naive way")
+    options.add_argument("--backends", nargs="*", default=["tensorflow", "torch", "jax"])
+    options.add_argument("--write", type=Path, help="also write the figures as JSON")
+    options.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
+    o = options.parse_args()
+    if o.here:
+        print(json.dumps(measure(o.pieces, o.naive)))
+        return
+    figures = {}
+    for backend in o.backends:
+        env = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        command = [sys.executable, __file__, "--here", "--pieces", str(o.pieces), "--naive", str(o.naive)]
+        out = subprocess.run(command, env=env, check=True, stdout=subprocess.PIPE, text=True).stdout
+        for depth, (fast, slow) in json.loads(out.splitlines()[-1]).items():
+            figures[f"{backend}, {depth}"] = (
+                f"{fast:.0f} samples a second, {fast / slow:.0f} times the naive {slow:.1f}"
+            )
+    for name, value in figures.items():
+        print(f"{name:32} {value}")
+    if o.write:
+        setting = f"one sound, 64 residual and 128 skip channels, medians, {hardware()}"
+        title = "WaveNet: cached and naive generation"
+        o.write.write_text(json.dumps({"title": title, "setting": setting, "figures": figures}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,199 @@
+"""`generate` and `vocode`: conditions checked and brought to every sample, the loop run in pieces with its state carried."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasrecipes.audio import read_audio
+from kerasrecipes.errors import AudioError, DataError
+from kerasrecipes.layers import mu_law
+from kerasrecipes.results import Sound
+from kerasrecipes.tasks.generating import Loop
+
+PIECE_SECONDS = 0.25  # of one compiled run; the last piece is run whole and cut
+LEARNED_PIECE = 0.05  # where every sample has its own conditioning: 30 layers of it make 12 MB
+BATCH = 8  # clips vocoded at once
+
+
+def generate(
+    model: Any, seconds: Any = None, seed: int | None = None, temperature: float = 1.0, speaker: Any = None,
+    conditioning: Any = None, progress: Callable[[float, float], Any] | None = None,
+) -> Any:  # fmt: skip
+    """New sound, sample by sample, by the cached loop of `tasks.generating`.
+
+    Args:
+        model: a `WaveGenerator`. seconds: how much; None for as much as `conditioning` says.
+        seed: the same one gives the same sound; item i of a list has seed + i.
+        temperature: of the softmax; 1 samples from the model, 0 always takes the likeliest code.
+        speaker: a name, or None for nobody in particular. conditioning: a spectrogram (frames, mels) of
+            `model.spectrogram`, or None for none.
+        progress: called with seconds done and seconds in all.
+        Each of `seconds`, `speaker` and `conditioning` may be a list: all are made at once.
+
+    Returns:
+        A `Sound`; a list of them for lists.
+
+    Raises:
+        DataError: seconds that are not positive, a negative temperature, an unknown speaker, a spectrogram that does not fit.
+    """
+    many = [len(v) for v in (seconds, speaker, conditioning) if isinstance(v, list | tuple)]
+    if len(set(many)) > 1:
+        raise DataError(f"Lists of unequal lengths: {', '.join(map(str, many))}")
+    count = many[0] if many else 1
+    if not count:
+        return []
+    seconds, speaker, conditioning = (
+        list(v) if isinstance(v, list | tuple) else [v] * count for v in (seconds, speaker, conditioning)
+    )
+    if temperature < 0:
+        raise DataError(f"A temperature cannot be negative: {temperature}")
+    samples = [wanted(model, s, c) for s, c in zip(seconds, conditioning, strict=True)]
+    numbers = np.array([model.speaker_number(s) for s in speaker], "int32")
+    seeds = [seed if seed is None else seed + i for i in range(count)]
+    codes = run(model, samples, numbers, conditioning, seeds, temperature, progress)
+    waves = [mu_law.decode(c, model.levels).astype("float32") for c in codes]
+    sounds = [Sound(w, model.sample_rate) for w in waves]
+    return sounds if many else sounds[0]
+
+
+def wanted(model: Any, seconds: Any, conditioning: Any) -> int:
+    """Samples to make.
+
+    Raises:
+        DataError: as `generate`.
+    """
+    if seconds is None and conditioning is None:
+        raise DataError("Say how much to generate: seconds=2.0, or conditioning=model.spectrogram(FILE)")
+    if seconds is not None and not (isinstance(seconds, int | float | np.number) and 0 < float(seconds) < np.inf):
+        raise DataError(f"seconds is a positive number, not {seconds!r}")
+    samples = 0 if seconds is None else max(round(seconds * model.sample_rate), 1)
+    if conditioning is None:
+        return samples
+    model.needs_mels()
+    shape = np.shape(conditioning)
+    if len(shape) != 2 or shape[1] != model.mels or not shape[0]:
+        raise DataError(f"conditioning is (frames, {model.mels}), not {shape}: make it with model.spectrogram(FILE)")
+    if not np.isfinite(conditioning).all():
+        raise DataError("conditioning holds values that are NaN or infinite")
+    samples = samples or shape[0] * model.hop
+    if shape[0] != model.frames(samples):
+        rate = model.sample_rate / model.hop
+        raise DataError(
+            f"conditioning has {shape[0]} frames, {samples / model.sample_rate:g} s need {model.frames(samples)} "
+            f"({rate:g} a second): make it with model.spectrogram(FILE), or leave out `seconds`"
+        )
+    return samples
+
+
+def run(
+    model: Any, samples: list[int], speakers: np.ndarray, conditioning: list, seeds: list, temperature: float,
+    progress: Callable[[float, float], Any] | None = None,
+) -> list[np.ndarray]:  # fmt: skip
+    """Codes of each item, (samples,) int32; all items are made at once, as long as the longest."""
+    if model._loop is None:
+        model._loop = Loop(model)
+    loop, rate, total = model._loop, model.sample_rate, max(samples)
+    mode = "sample" if temperature else "likeliest"
+    piece = piece_samples(model)
+    tables = Tables(model, samples, speakers, conditioning, -(-total // piece) * piece)
+    chance = [np.random.default_rng(s) for s in seeds]
+    state, found = loop.begin(len(samples)), []
+    for begin in range(0, total, piece):
+        uniform = np.stack([c.random(piece) for c in chance], axis=1).astype("float32")
+        codes, state = loop.run(state, tables.piece(begin, piece), uniform, 1 / (temperature or 1), mode)
+        found.append(codes)
+        if progress:
+            progress(min(begin + piece, total) / rate, total / rate)
+    codes = np.concatenate(found)
+    return [codes[:n, i] for i, n in enumerate(samples)]
+
+
+def piece_samples(model: Any) -> int:
+    """Samples of one compiled run: whole frames."""
+    seconds = LEARNED_PIECE if model.mels and model.settings["upsampling"] == "transposed" else PIECE_SECONDS
+    return max(round(seconds * model.sample_rate / model.hop), 1) * model.hop
+
+
+class Tables:
+    """What the conditions add to all layers, for one piece after the other.
+
+    Args:
+        model: a `WaveGenerator`. samples: of each item. speakers: (batch,) numbers. conditioning: of each item, a
+            spectrogram or None. total: samples of all pieces.
+    """
+
+    def __init__(self, model: Any, samples: list[int], speakers: np.ndarray, conditioning: list, total: int):
+        self.stack, self.speakers, self.local = model.get_layer("stack"), speakers, None
+        if not model.mels:
+            return
+        frames = np.zeros((len(samples), model.frames(total), model.mels), "float32")
+        for row, values in zip(frames, conditioning, strict=True):
+            if values is not None:
+                row[: len(values)] = values
+        given = np.array([c is not None for c in conditioning], "int32")
+        ops, layer = keras.ops, model.get_layer("local")
+        arrays = [ops.convert_to_tensor(v) for v in (frames, given, np.array(samples, "int32"))]
+        self.local = ops.convert_to_numpy(layer.over(*arrays, total))
+
+    def piece(self, begin: int, samples: int) -> np.ndarray:
+        """(entries, layers, batch, 2 D) float32 for the samples from `begin` on."""
+        local, ops = self.local, keras.ops
+        if local is not None:
+            step = self.stack.local_stride
+            local = ops.convert_to_tensor(local[:, begin // step : -(-(begin + samples) // step)])
+        speakers = ops.convert_to_tensor(self.speakers) if self.stack.speaker_kernel is not None else None
+        table = ops.convert_to_numpy(self.stack.table(speakers, local)).astype("float32")
+        table = np.broadcast_to(table, (len(table), len(self.speakers), *table.shape[2:]))
+        return np.ascontiguousarray(table.transpose(2, 0, 1, 3))
+
+
+def vocode(
+    model: Any, source: Any, sample_rate: int | None = None, speaker: str | None = None, seed: int | None = None,
+    temperature: float = 1.0, progress: Callable[[float, float], Any] | None = None,
+) -> Any:  # fmt: skip
+    """Copy synthesis: sound from a spectrogram alone, or from that of a recording.
+
+    Args:
+        model: a `WaveGenerator` with local conditioning. source: a path, bytes, a file object, an array (samples,) with
+            `sample_rate`, a spectrogram (frames, mels); or a list of such.
+        others: as in `generate`.
+
+    Returns:
+        A `Sound` as long as the recording; a list for a list, where a bad file's place holds its `AudioError`.
+
+    Raises:
+        AudioError: a single recording cannot be read. DataError: no local conditioning, an unknown speaker, a spectrogram
+        that does not fit. TypeError: an array of samples without `sample_rate`.
+    """
+    model.needs_mels()
+    if not isinstance(source, list | tuple):
+        length, frames = heard(model, source, sample_rate)
+        return generate(model, length, seed, temperature, speaker, frames, progress)
+    found: list[Any] = []
+    for item in source:
+        try:
+            found.append(heard(model, item, sample_rate))
+        except AudioError as error:
+            found.append(error)
+    good = [i for i, f in enumerate(found) if not isinstance(f, AudioError)]
+    for begin in range(0, len(good), BATCH):
+        some = good[begin : begin + BATCH]
+        seconds, values = [found[i][0] for i in some], [found[i][1] for i in some]
+        first = seed if seed is None else seed + begin
+        made = generate(model, seconds, first, temperature, speaker, values, progress)
+        for i, sound in zip(some, made, strict=True):
+            found[i] = sound
+    return found
+
+
+def heard(model: Any, source: Any, sample_rate: int | None) -> tuple[float | None, np.ndarray]:
+    """Seconds (None for those of the spectrogram) and the spectrogram of a source."""
+    if not isinstance(source, str | Path | bytes | bytearray) and not hasattr(source, "read"):
+        array = np.asarray(source)
+        if array.ndim == 2 and array.shape[1] == model.mels:
+            return None, array.astype("float32")
+    wave = read_audio(source, sample_rate=sample_rate, target=model.sample_rate)
+    return len(wave) / model.sample_rate, model.spectrogram(wave, model.sample_rate)
