@@ -5,28 +5,24 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasrecipes.decoding import criteria as reading
 from kerasrecipes.decoding.alphabet import Alphabet
-from kerasrecipes.decoding.greedy import greedy
-from kerasrecipes.decoding.viterbi import viterbi
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.layers.transitions import Transitions
 from kerasrecipes.losses.asg import asg_loss
 from kerasrecipes.losses.ctc import ctc_loss
 from kerasrecipes.losses.error_rate import best_path, greedy_edit_distance, path_edit_distance
-from kerasrecipes.results import Transcript
 
 
-class CTC:
+class CTC(reading.CTC):
     """A blank between letters; frames are scored one by one.
 
     Args:
         network: whose scores are meant.
     """
 
-    repetitions: int | None = None
-
     def __init__(self, network: keras.Model):
-        pass
+        super().__init__()
 
     def losses(self, labels: Any, scores: Any, lengths: Any) -> Any:
         """(batch,) nats; arguments as in `losses.ctc`."""
@@ -36,22 +32,13 @@ class CTC:
         """(batch,) edits between the labels and those of the best path."""
         return greedy_edit_distance(labels, scores, lengths)
 
-    def decode(self, scores: np.ndarray, alphabet: Alphabet, **times: Any) -> Transcript:
-        """The best path's text; `times` as in `decoding.greedy`."""
-        return greedy(scores, alphabet, **times)
 
-    def transitions(self) -> None:
-        """None: there are none."""
-
-
-class ASG:
+class ASG(reading.ASG):
     """No blank; letters' scores and the learned transitions of the network's `Transitions` layer.
 
     Raises:
         KerasRecipesError: the network has no such layer.
     """
-
-    repetitions: int | None = 2  # the paper's two repetition symbols
 
     def __init__(self, network: keras.Model):
         layers = [layer for layer in network.layers if isinstance(layer, Transitions)]
@@ -67,10 +54,6 @@ class ASG:
         """(batch,) edits between the labels and those of the best path, repetition symbols counted as labels."""
         columns = best_path(scores, self.layer.transitions, lengths)
         return path_edit_distance(labels, columns + 1, lengths)
-
-    def decode(self, scores: np.ndarray, alphabet: Alphabet, **times: Any) -> Transcript:
-        """The best path's text; `times` as in `decoding.greedy`."""
-        return viterbi(scores, self.transitions(), alphabet, **times)
 
     def transitions(self) -> np.ndarray:
         """(letters, letters) from row to column."""

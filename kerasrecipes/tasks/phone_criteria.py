@@ -3,11 +3,9 @@
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
-from kerasrecipes.decoding.greedy import log_softmax
-from kerasrecipes.decoding.viterbi import best_path, posteriors
+from kerasrecipes.decoding import criteria as reading
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.layers.transitions import Transitions
 from kerasrecipes.losses import error_rate
@@ -20,18 +18,15 @@ def wrong(labels: Any, columns: Any) -> Any:
     return ops.sum(ops.cast(missed, "float32"), axis=1)
 
 
-class Frames:
+class Frames(reading.Frames):
     """A softmax for each frame.
 
     Args:
         network: whose scores are meant.
     """
 
-    repetitions: int | None = 0  # no blank
-    decoders: tuple[str, ...] = ("greedy",)  # the first is the criterion's own
-
     def __init__(self, network: keras.Model):
-        pass
+        super().__init__()
 
     def losses(self, labels: Any, scores: Any, lengths: Any) -> Any:
         """(batch,) nats; arguments as in `losses.crf`."""
@@ -41,27 +36,13 @@ class Frames:
         """(batch,) frames whose best phone is wrong."""
         return wrong(labels, ops.argmax(scores, axis=-1))
 
-    def path(self, scores: np.ndarray, decoder: str) -> np.ndarray:
-        """(frames,) columns of the best phones."""
-        return scores.argmax(axis=1)
 
-    def posteriors(self, scores: np.ndarray) -> np.ndarray:
-        """(frames, phones) probabilities."""
-        return np.exp(log_softmax(scores))
-
-    def transitions(self) -> Any:
-        """None: there are none."""
-        return None
-
-
-class CRF(Frames):
+class CRF(reading.CRF, Frames):
     """Scores of frames and the learned transitions of the network's `Transitions` layer.
 
     Raises:
         KerasRecipesError: the network has no such layer.
     """
-
-    decoders = ("crf", "greedy")
 
     def __init__(self, network: keras.Model):
         layers = [layer for layer in network.layers if isinstance(layer, Transitions)]
@@ -75,14 +56,6 @@ class CRF(Frames):
     def edits(self, labels: Any, scores: Any, lengths: Any) -> Any:
         """(batch,) frames where the best path is wrong."""
         return wrong(labels, error_rate.best_path(scores, self.layer.transitions, lengths))
-
-    def path(self, scores: np.ndarray, decoder: str) -> np.ndarray:
-        """(frames,) columns of the best path, or of the best phones without the transitions ("greedy")."""
-        return best_path(scores, self.transitions()) if decoder == "crf" else scores.argmax(axis=1)
-
-    def posteriors(self, scores: np.ndarray) -> np.ndarray:
-        """(frames, phones) shares in the sum over all paths."""
-        return posteriors(scores, self.transitions())
 
     def transitions(self) -> Any:
         """(phones, phones) from row to column."""
