@@ -29,7 +29,7 @@ _WHERE = {
     "ImageClassifier": "tasks.images",
     "Segmenter": "tasks.segmentation",
     "Classification": "results",
-    "Segmentation": "tasks.segmentation",
+    "Segmentation": "tasks.segmenting",
     "read_image": "image",
     "image": None,
     "data": None,

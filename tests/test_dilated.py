@@ -8,7 +8,8 @@ import kerasrecipes as kr
 from kerasrecipes import layers, metrics
 from kerasrecipes.errors import DataError, ImageError
 from kerasrecipes.recipes.dilated import BASIC, LARGE, dilated
-from kerasrecipes.tasks.segmentation import enlarge, margin
+from kerasrecipes.tasks.segmentation import margin
+from kerasrecipes.tasks.segmenting import enlarge
 
 rng = np.random.default_rng(0)
 SMALL = {"blocks": ((4,), (4, 4), (6,), (6,)), "dense": ((8, 3),), "pools": 2}

@@ -1,80 +1,20 @@
 """Segmentation: a class for every pixel, and the verb `segment`."""
 
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
-from PIL import Image
 
-from kerasrecipes import image
-from kerasrecipes.errors import DataError, ImageError
+from kerasrecipes.errors import DataError
 from kerasrecipes.tasks.images import PictureModel
+from kerasrecipes.tasks.segmenting import TILE, Segments
 
 IGNORED = 255  # label of pixels that count neither in the loss nor in the scores
-TILE = 512  # pixels of a picture that go through the front end at once, on each side
-
-
-@dataclass(frozen=True)
-class Segmentation:
-    """A picture's classes.
-
-    Args:
-        mask: (height, width) uint8, numbers of `classes`. classes: their names. palette: (classes, 3) uint8.
-        confidence: (height, width) float32, the probability of the class that was chosen (the model's own).
-    """
-
-    mask: np.ndarray
-    classes: tuple[str, ...]
-    palette: np.ndarray = field(repr=False)
-    confidence: np.ndarray = field(repr=False)
-
-    def areas(self) -> dict[str, float]:
-        """Share of the picture that each class covers, largest first; classes that are not there are left out."""
-        counts = np.bincount(self.mask.ravel(), minlength=len(self.classes)) / self.mask.size
-        order = np.argsort(-counts, kind="stable")
-        return {self.classes[i]: float(counts[i]) for i in order if counts[i] > 0}
-
-    def colours(self) -> np.ndarray:
-        """(height, width, 3) uint8: every pixel in its class's colour."""
-        return self.palette[self.mask]
-
-    def overlay(self, picture: Any, share: float = 0.5) -> np.ndarray:
-        """The colours over the picture: (height, width, 3) uint8.
-
-        Raises:
-            ImageError: a picture of another size.
-        """
-        ground = image.read_image(picture)
-        if ground.shape[:2] != self.mask.shape:
-            raise ImageError(
-                f"The picture has {ground.shape[1]} x {ground.shape[0]} pixels, the mask {self.mask.shape[1]} x {self.mask.shape[0]}"
-            )
-        return np.round((1 - share) * ground + share * self.colours()).astype("uint8")
-
-    def __str__(self) -> str:
-        return ", ".join(f"{name} {100 * share:.1f} %" for name, share in self.areas().items())
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; the mask is left out."""
-        return {
-            "width": self.mask.shape[1],
-            "height": self.mask.shape[0],
-            "areas": {k: round(v, 5) for k, v in self.areas().items()},
-        }
-
-    def save(self, path: str | Path) -> None:
-        """The mask as a PNG with the palette: pixel values are class numbers."""
-        picture = Image.fromarray(self.mask)
-        picture.putpalette(self.palette.tobytes())
-        partial = Path(path).with_name(f".{Path(path).name}.partial")
-        picture.save(partial, format="PNG")
-        partial.replace(path)
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
-class Segmenter(PictureModel):
+class Segmenter(Segments, PictureModel):
     """A segmenter: pictures with a margin (batch, height, width, 3), 0 to 255 -> scores (batch, rows, columns, classes).
 
     `segment` takes pictures of any size; `fit` takes pictures (batch, height, width, 3) with masks (batch, height, width), 255
@@ -119,13 +59,6 @@ class Segmenter(PictureModel):
             x, y = self.inputs_of(x), self.cells(y)
         return super().fit(x, y, *args, **kwargs)
 
-    def inputs_of(self, pictures: np.ndarray) -> np.ndarray:
-        """Pictures with the margin mirrored around them (arXiv 1511.07122, section 4), sides padded to whole cells."""
-        down, right = (-n % self.stride for n in pictures.shape[1:3])
-        m = self.margin
-        around = ((0, 0), (m, m + down), (m, m + right), (0, 0))
-        return np.pad(np.asarray(pictures, "float32"), around, mode="reflect")
-
     def cells(self, masks: np.ndarray) -> np.ndarray:
         """Labels of the cells: the pixel in the middle of each, (batch, rows, columns) int32.
 
@@ -143,38 +76,6 @@ class Segmenter(PictureModel):
         return padded[:, half :: self.stride, half :: self.stride]
 
     # ------------------------------------------------------------------ segmenting
-
-    def segment(self, pictures: Any, tile: int = TILE) -> Any:
-        """A class for every pixel.
-
-        Args:
-            pictures: what `kerasrecipes.image.read_image` takes, of any size; or a list or folder of such.
-            tile: side of the parts that go through the front end at once, in pixels; the result does not depend on it.
-
-        Returns:
-            A `Segmentation`; for a list or folder a list in order, where a bad picture's place holds its `ImageError`.
-
-        Raises:
-            ImageError: a single picture cannot be read.
-        """
-        several = image.is_list(pictures)
-        found: list[Any] = []
-        for source in image.expand(pictures):
-            read = image.tried([source])[0]
-            found.append(read if isinstance(read, ImageError) else self._segmented(read, tile))
-        if several:
-            return found
-        if isinstance(found[0], ImageError):
-            raise found[0]
-        return found[0]
-
-    def _segmented(self, picture: np.ndarray, tile: int) -> Segmentation:
-        scores = self.cell_scores(picture, tile)
-        scores = np.exp(scores - scores.max(-1, keepdims=True))
-        probabilities = enlarge(scores / scores.sum(-1, keepdims=True), self.stride)[
-            : picture.shape[0], : picture.shape[1]
-        ]
-        return Segmentation(probabilities.argmax(-1).astype("uint8"), self.classes, self.palette, probabilities.max(-1))
 
     def cell_scores(self, picture: np.ndarray, tile: int = TILE) -> np.ndarray:
         """Scores (rows, columns, classes) of one picture (height, width, 3): the front end in tiles, which change nothing, for
@@ -223,23 +124,6 @@ def margin(config: dict) -> int:
             dilation *= 2
     field += sum((kernel - 1) * (dilation if kernel > 1 else 1) * jump for _, kernel in config["dense"])
     return (field - jump) // 2
-
-
-def enlarge(maps: np.ndarray, factor: int) -> np.ndarray:
-    """Bilinear: (rows, columns, classes) -> (factor rows, factor columns, classes) float32; beyond the outer cells' middles
-    their own values."""
-
-    def along(values: np.ndarray, axis: int) -> np.ndarray:
-        size = values.shape[axis]
-        at = np.clip((np.arange(size * factor) + 0.5) / factor - 0.5, 0, size - 1)
-        low = np.minimum(at.astype(int), max(size - 2, 0))
-        share = (at - low).astype("float32")
-        shape = [1] * values.ndim
-        shape[axis] = -1
-        upper = np.take(values, np.minimum(low + 1, size - 1), axis)
-        return np.take(values, low, axis) * (1 - share.reshape(shape)) + upper * share.reshape(shape)
-
-    return along(along(maps.astype("float32"), 0), 1)
 
 
 def spread(number: int) -> tuple[int, int, int]:

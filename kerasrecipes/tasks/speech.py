@@ -6,13 +6,15 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasrecipes.layers.sequence import SequenceLayer, chain, output_length
+from kerasrecipes.geometry import chain
+from kerasrecipes.layers.sequence import SequenceLayer
 from kerasrecipes.registry import get_recipe
 from kerasrecipes.tasks.criteria import CRITERIA, criterion_of, fitting
+from kerasrecipes.tasks.recognizing import Recognizes
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
-class SpeechRecognizer(keras.Model):
+class SpeechRecognizer(Recognizes, keras.Model):
     """A recogniser: {"audio": (batch, samples), "length": (batch,)} -> scores (batch, frames, symbols).
 
     `transcribe` takes files and arrays; `fit` takes a `kerasrecipes.data` set and scores it with the recipe's criterion,
@@ -52,22 +54,6 @@ class SpeechRecognizer(keras.Model):
     def _alphabet(self, alphabet: Any, criterion: Any) -> Any:
         """The alphabet that was asked for, as the criterion needs it."""
         return fitting(alphabet, criterion.repetitions)
-
-    # ------------------------------------------------------------------ geometry
-
-    @property
-    def stride(self) -> int:
-        """Samples between two frames of scores."""
-        return self.geometry.stride
-
-    @property
-    def receptive_field(self) -> int | None:
-        """Samples that one frame of scores depends on; None where it is the whole utterance."""
-        return self.geometry.span
-
-    def output_length(self, samples: Any) -> Any:
-        """Frames of scores for so many samples (an int, an array or a tensor)."""
-        return output_length(self.geometries, samples)
 
     # ------------------------------------------------------------------ training
 
@@ -154,31 +140,11 @@ class SpeechRecognizer(keras.Model):
             inputs = {name: bucketed(values) for name, values in inputs.items()}
         return self._forward(inputs)[:batch, : self.output_length(samples)]
 
-    def transcribe(self, audio: Any, sample_rate: int | None = None, **options: Any):
-        """Audio to text.
+    def long_scores(self, wave: np.ndarray) -> np.ndarray:
+        """Scores (frames, symbols) of a recording of any length, in pieces: see `kerasrecipes.tasks.long_audio`."""
+        from kerasrecipes.tasks.long_audio import long_scores
 
-        Args:
-            audio: a path, bytes, a file object, or an array with `sample_rate`; or a list or folder of them.
-            sample_rate: Hz of arrays.
-            options: `decoder="greedy"` or `"beam"`, `language_model`, `hotwords` and more: the arguments of
-                `kerasrecipes.decoding.Decoding`; `batch_seconds`, `long_seconds`, `progress`: of
-                `kerasrecipes.tasks.transcribing.transcribe`.
-
-        Returns:
-            A `Transcript`; for a list or folder a list in order, where a bad file's place holds its `AudioError`.
-
-        Raises:
-            AudioError: a single input cannot be read. TypeError: an array without `sample_rate`.
-        """
-        from kerasrecipes.tasks.transcribing import transcribe
-
-        return transcribe(self, audio, sample_rate, **options)
-
-    def align(self, audio: Any, text: str, sample_rate: int | None = None, **options: Any):
-        """Times of a known text's words, as `kerasrecipes.tasks.aligning.align` describes: an `Alignment`."""
-        from kerasrecipes.tasks.aligning import align
-
-        return align(self, audio, text, sample_rate, **options)
+        return long_scores(self, wave)
 
     def stream(self, sample_rate: int = 16000, **options: Any):
         """Begin a `kerasrecipes.tasks.stream.Stream`: text while the audio still comes; for forward-only recipes."""

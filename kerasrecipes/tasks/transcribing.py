@@ -24,11 +24,11 @@ def transcribe(
     """`model.transcribe` (see there).
 
     Args:
-        model: has `scores`, `alphabet`, `criterion`, `stride`, `receptive_field`, `sample_rate`.
+        model: has `scores`, `long_scores`, `alphabet`, `criterion`, `stride`, `receptive_field`, `sample_rate`.
         source: one input, or a list or folder of them.
         sample_rate: Hz of arrays.
         batch_seconds: padded audio scored at once.
-        long_seconds: recordings above this are scored in pieces (see `kerasrecipes.tasks.long_audio`).
+        long_seconds: recordings above this are scored by `model.long_scores`, in Keras in pieces.
         progress: called with (items done, items in all) after every batch.
         jitter: seconds; above 0 the audio is also scored shifted by so much to the left and to the right, and the three
             probabilities are averaged (Deep Speech, arXiv 1412.5567, section 2.1: 5 ms). Takes three times as long.
@@ -125,9 +125,7 @@ def scores_of(model: Any, wave: np.ndarray, long_seconds: float = LONG_SECONDS, 
     def score(waves: Sequence[np.ndarray]) -> list[np.ndarray]:
         if len(waves[0]) <= long_seconds * model.sample_rate:
             return scores(model, waves)
-        from kerasrecipes.tasks.long_audio import long_scores
-
-        return [long_scores(model, waves[0])]
+        return [model.long_scores(waves[0])]
 
     return jittered(model, [wave], score, jitter)[0]
 
