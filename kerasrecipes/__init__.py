@@ -40,7 +40,7 @@ _WHERE = {
     **dict.fromkeys(
         (
             "KerasRecipesError", "RecipeNotFound", "WeightsUnavailable", "WeightsCorrupt", "AudioError", "ImageError",
-            "DataError", "BackendUnavailable",
+            "DataError", "BackendUnavailable", "ExportError",
         ),
         "errors",
     ),

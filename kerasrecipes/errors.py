@@ -31,3 +31,7 @@ class DataError(KerasRecipesError):
 
 class BackendUnavailable(KerasRecipesError):
     """No Keras backend (TensorFlow, JAX or torch) is installed."""
+
+
+class ExportError(KerasRecipesError):
+    """A recipe cannot be written in a format, or what was written does not give the same scores."""

@@ -1,0 +1,13 @@
+"""The description in an exported file: its version, and what a name in it is checked against."""
+
+from dataclasses import dataclass
+
+FORMAT = 1  # rises when a file needs a newer kerasrecipes
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The recipe of an exported file, as far as an engine needs it: the names that `Recipe` has too."""
+
+    name: str
+    task: str

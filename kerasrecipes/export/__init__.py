@@ -1,0 +1,203 @@
+"""Recipes in other formats: `kerasrecipes export NAME --format onnx --out FOLDER`.
+
+Written on the TensorFlow backend in a process of its own, whatever the caller's backend (the torch backend writes wrong
+recurrences, JAX fails on strided convolutions), reopened, and compared with Keras before it gets its final name.
+"""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kerasrecipes.errors import ExportError
+
+OPSETS = (15, 18)  # what tf2onnx writes right
+TIMEOUT = 3600  # seconds
+
+
+@dataclass(frozen=True)
+class Format:
+    """What a format needs and holds.
+
+    Args:
+        files: endings of what is written; "" is a folder.
+        packages: that must be installed. tasks: that it can hold. recurrent: whether it holds recurrent layers.
+        options: of `export` that it knows.
+    """
+
+    files: tuple[str, ...]
+    packages: tuple[str, ...]
+    recurrent: bool = True
+    options: tuple[str, ...] = ("activations", "float16")
+
+
+CONVERTER = ("tensorflow", "tf2onnx", "onnx", "onnxruntime")
+FORMATS = {
+    "onnx": Format((".onnx",), CONVERTER),
+    "tf_saved_model": Format(("",), ("tensorflow",), options=("activations",)),
+    "litert": Format((".tflite", ".json"), ("tensorflow",), recurrent=False),
+    "openvino": Format((".xml", ".bin"), (*CONVERTER, "openvino")),
+}
+TASKS = ("speech-recognition", "phoneme-recognition", "image-classification", "segmentation", "language-model")
+
+
+def export(
+    model: Any, folder: str | Path, format: str = "onnx", *, activations: bool = False, float16: bool = False,
+    opset: int = 17, name: str | None = None,
+) -> Path:  # fmt: skip
+    """Write a model in another format, and inputs with Keras's scores beside it (NAME.npz).
+
+    Args:
+        model: the name of a recipe with released weights, a `.keras` file, or a loaded model with whatever weights it has.
+        folder: made if it is not there. What has the same names in it is replaced, when the new files are whole.
+        format: "onnx", "tf_saved_model", "litert" or "openvino".
+        activations: also give the output of every layer, under the layers' names.
+        float16: store weights in half precision; the arithmetic stays in float32.
+        opset: of ONNX, 15 to 18.
+        name: of the files; default: the recipe's.
+
+    Returns:
+        The file (for "tf_saved_model" the folder).
+
+    Raises:
+        ExportError: the format cannot hold the recipe, a package is missing, or the written file's scores are not Keras's.
+
+    Example:
+        >>> kerasrecipes.export.export("deepspeech2_small", "exported")
+        PosixPath('exported/deepspeech2_small.onnx')
+    """
+    known = known_format(format, activations=activations, float16=float16)
+    if not OPSETS[0] <= opset <= OPSETS[1]:
+        raise ExportError(f"opset {opset}: from {OPSETS[0]} to {OPSETS[1]}")
+    recipe = recipe_of(model)
+    check(recipe, format, known)
+    name, folder = name or recipe.name, Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = tempfile.TemporaryDirectory(prefix=".partial-", dir=folder)
+    except OSError as error:
+        raise ExportError(f"{folder} cannot be written ({error.strerror}): choose another folder with --out") from error
+    with partial as place:
+        saved = None
+        if not isinstance(model, str | Path):
+            saved = str(Path(place) / "model.keras")
+            model.save(saved)
+        elif str(model).endswith(".keras"):
+            saved = str(model)
+        request = {
+            "recipe": None if saved else str(model), "saved": saved, "folder": place, "name": name, "format": format,
+            "activations": activations, "float16": float16, "opset": opset,
+        }  # fmt: skip
+        work(request, Path(place))
+        for ending in (*known.files, ".npz"):
+            put(Path(place) / f"{name}{ending}", folder / f"{name}{ending}")
+    return folder / f"{name}{known.files[0]}"
+
+
+def known_format(name: str, **options: bool) -> Format:
+    """The format of that name.
+
+    Raises:
+        ExportError: there is none, it lacks an option, or a package that it needs is not installed.
+    """
+    if name not in FORMATS:
+        raise ExportError(f"There is no format {name!r}; there are {', '.join(FORMATS)}")
+    found = FORMATS[name]
+    for option, wanted in options.items():
+        if wanted and option not in found.options:
+            raise ExportError(f"{name} has no {option}: leave it out, or take --format onnx")
+    missing = [package for package in found.packages if not importlib.util.find_spec(package)]
+    if missing:
+        raise ExportError(f'--format {name} needs {", ".join(missing)}: pip install "kerasrecipes[tensorflow,export]"')
+    return found
+
+
+def recipe_of(model: Any) -> Any:
+    """The recipe of a name, a `.keras` file or a loaded model."""
+    from kerasrecipes import manifest, registry
+
+    if not isinstance(model, str | Path):
+        return model.recipe
+    if str(model).endswith(".keras"):
+        return saved_recipe(Path(model))
+    recipe = registry.get_recipe(str(model))
+    manifest.get(recipe.name)  # released weights there must be
+    return recipe
+
+
+def saved_recipe(path: Path) -> Any:
+    """The recipe that a `.keras` file is of, read without building it.
+
+    Raises:
+        ExportError: there is no such file, or it is none of ours.
+    """
+    import zipfile
+
+    from kerasrecipes import registry
+
+    if not path.is_file():
+        raise ExportError(f"There is no file {path}")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            name = json.loads(archive.read("config.json"))["config"]["recipe"]
+    except (zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
+        raise ExportError(f"{path} is no file that a model of kerasrecipes was saved in (model.save)") from error
+    return registry.get_recipe(name)
+
+
+def check(recipe: Any, name: str, known: Format) -> None:
+    """Refuse what a format cannot hold, before anything starts.
+
+    Raises:
+        ExportError: says which formats can.
+    """
+    if recipe.task not in TASKS:
+        raise ExportError(f"{recipe.name} cannot be exported: a generator's loop over samples is no graph of one pass")
+    if not known.recurrent and recurrent(recipe):
+        others = [n for n, f in FORMATS.items() if f.recurrent]
+        raise ExportError(
+            f"{name} has no recurrent layers of dynamic length, and {recipe.name} has recurrent layers: take --format "
+            + " or ".join(others)
+        )
+
+
+def recurrent(recipe: Any) -> bool:
+    """Whether a recipe's net has recurrent layers, by its configuration."""
+    return recipe.name.startswith("deepspeech1") or any(key in recipe.config for key in ("cell", "recurrent_layers"))
+
+
+def work(request: dict[str, Any], place: Path) -> None:
+    """Run `kerasrecipes.export.worker` on a request.
+
+    Raises:
+        ExportError: with the worker's own message.
+    """
+    path = place / "request.json"
+    path.write_text(json.dumps(request), "utf-8")
+    env = {**os.environ, "KERAS_BACKEND": "tensorflow"}
+    env.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    done = subprocess.run(
+        [sys.executable, "-m", "kerasrecipes.export.worker", str(path)], env=env, capture_output=True, text=True,
+        timeout=TIMEOUT,
+    )  # fmt: skip
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["it was killed"])[-1]
+        message = last.partition(": ")[2] if done.returncode == 3 else f"The export failed: {last}"
+        raise ExportError(message)
+
+
+def put(source: Path, target: Path) -> None:
+    """Move a file, or a folder in place of another, to its final name."""
+    if source.is_dir() and target.is_dir():
+        target.replace(old := source.with_name("old"))
+        source.replace(target)
+        import shutil
+
+        shutil.rmtree(old)
+    else:
+        source.replace(target)
