@@ -17,4 +17,5 @@ class BundledWeights(BuildHookInterface):
             include[str(path)] = f"kerasrecipes/_weights_manifest/{name}"
             row = json.loads(path.read_text())
             if row.get("bundled"):
-                include[str(root / "weights" / row["file"])] = f"kerasrecipes/_weights/{row['file']}"
+                for file in filter(None, (row["file"], row.get("onnx", {}).get("file"))):
+                    include[str(root / "weights" / file)] = f"kerasrecipes/_weights/{file}"

@@ -33,6 +33,8 @@ _WHERE = {
     "read_image": "image",
     "image": None,
     "data": None,
+    "engines": None,
+    "export": None,
     "layers": None,
     "losses": None,
     "metrics": None,

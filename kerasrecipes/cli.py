@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kerasrecipes import phone_verbs, picture_verbs, speaking, verbs
+from kerasrecipes import exporting, phone_verbs, picture_verbs, speaking, verbs
 from kerasrecipes.errors import KerasRecipesError
 
 DEFAULT = "deepspeech2_small"
@@ -44,30 +44,35 @@ def parser() -> argparse.ArgumentParser:
             p.add_argument("--length", type=int, help="most characters that a language model writes")
             _choices(p)
         else:
-            p.add_argument("--recipe", default=DEFAULT, help="a recipe, a .keras file or hf://org/name@revision")
+            p.add_argument(
+                "--recipe", default=DEFAULT, help="a recipe, a .keras or .onnx file or hf://org/name@revision"
+            )
         p.add_argument(
             "files", nargs="+", help="audio files, pictures, folders, patterns; prompts of a language model; seconds"
         )
+        _engine(p)
         p.add_argument("--format", choices=("text", "json", "srt", "vtt", "words"), default="text")
         p.add_argument("--out", type=Path, help="write one file per input into this folder instead of printing")
         p.add_argument("--ipa", action="store_true", help="phones in the International Phonetic Alphabet")
         _decoding(p)
 
     p = verb("classify", picture_verbs.run_classify, "what is on pictures")
-    p.add_argument("--recipe", default=PICTURES, help="a recipe, a .keras file or hf://org/name@revision")
+    p.add_argument("--recipe", default=PICTURES, help="a recipe, a .keras or .onnx file or hf://org/name@revision")
     p.add_argument("files", nargs="+", help="pictures, folders")
+    _engine(p)
     p.add_argument("--top", type=int, default=5, help="classes to name")
     p.add_argument("--views", type=int, default=1, help="average over so many cut-outs")
     p.add_argument("--format", choices=("text", "json"), default="text")
 
     p = verb("segment", picture_verbs.run_segment, "a class for every pixel of pictures")
-    p.add_argument("--recipe", required=True, help="a recipe, a .keras file or hf://org/name@revision")
+    p.add_argument("--recipe", required=True, help="a recipe, a .keras or .onnx file or hf://org/name@revision")
     p.add_argument("files", nargs="+", help="pictures, folders")
+    _engine(p)
     p.add_argument("--out", type=Path, help="write NAME.png (class numbers) and NAME_overlay.png into this folder")
     p.add_argument("--format", choices=("text", "json"), default="text")
 
     p = verb("generate", verbs.run_generate, "text by a language model, or sound by a generator")
-    p.add_argument("recipe", help="a recipe, a .keras file or hf://org/name@revision")
+    p.add_argument("recipe", help="a recipe, a .keras or .onnx file or hf://org/name@revision")
     p.add_argument("prompts", nargs="*", help="what a language model's texts begin with")
     p.add_argument("--length", type=int, help="most characters of a text")
     p.add_argument("--seconds", type=float, help="of sound")
@@ -87,6 +92,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("audio")
     p.add_argument("text", type=Path, help="a text file with what is said")
     p.add_argument("--recipe", default=DEFAULT, help="a recipe or a .keras file")
+    _engine(p)
     p.add_argument("--format", choices=("words", "json", "srt", "vtt"), default="words")
 
     p = verb(
@@ -155,6 +161,17 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--bundled", action="store_true", help="the file shall come with the package")
     p.add_argument("--tag", required=True, help="name of the release, for instance 2026-11")
 
+    p = verb("export", exporting.run_export, "a recipe in another format, compared with Keras before it is done")
+    p.add_argument("name", help="a recipe or a .keras file")
+    p.add_argument("--format", choices=("onnx", "tf_saved_model", "litert", "openvino"), default="onnx")
+    p.add_argument("--out", type=Path, help="the folder (default: exported)")
+    p.add_argument("--activations", action="store_true", help="also give the output of every layer")
+    p.add_argument("--float16", action="store_true", help="store weights in half precision")
+    p.add_argument("--opset", type=int, default=17, help="of ONNX, 15 to 18")
+    p.add_argument(
+        "--release", action="store_true", help="write weights/NAME.onnx and its entry in the recipe's manifest row"
+    )
+
     verb("verify", verbs.run_verify, "check every manifest row against its file")
     verb("doctor", verbs.run_doctor, "what works here and why not: backend, devices, audio, cache, hub")
 
@@ -184,6 +201,14 @@ def _data(p: argparse.ArgumentParser, required: bool = True) -> None:
         help="librispeech:FOLDER, manifest:TABLE?split=train&exclude=LIST, phones:LABELS?audio=FOLDER, timit:FOLDER; repeatable, "
         "sets are mixed",
     )  # fmt: skip
+
+
+def _engine(p: argparse.ArgumentParser) -> None:
+    p.add_argument(
+        "--engine", choices=("auto", "keras", "onnxruntime", "openvino"),
+        help="default: keras; for an .onnx file the fastest that is installed",
+    )  # fmt: skip
+    p.add_argument("--precision", choices=("float32", "bf16"), help="of OpenVINO's arithmetic")
 
 
 def _choices(p: argparse.ArgumentParser) -> None:

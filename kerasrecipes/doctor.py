@@ -13,7 +13,9 @@ from kerasrecipes.errors import KerasRecipesError
 
 def examine() -> list[tuple[str, bool, str]]:
     """(what, whether it works, details), one row per part."""
-    return [row for check in (python, backend, devices, sound, tfio, beam, cache, hub, weights) for row in check()]
+    return [
+        row for check in (python, backend, devices, sound, tfio, beam, cache, hub, weights, engine) for row in check()
+    ]
 
 
 def installed(package: str) -> str | None:
@@ -117,3 +119,22 @@ def weights() -> Iterator[tuple[str, bool, str]]:
     rows = manifest.rows()
     at_hand = [n for n, row in rows.items() if (manifest.weights_folder() / row.file).is_file()]
     yield "weights", bool(rows), f"{len(rows)} released, {len(at_hand)} at hand: {', '.join(at_hand) or 'none'}"
+
+
+def engine() -> Iterator[tuple[str, bool, str]]:
+    from kerasrecipes import engines
+
+    found = engines.installed()
+    told = ", ".join(f"{name} {installed(name)}" for name in found)
+    ready = [n for n, row in manifest.rows().items() if row.onnx]
+    files = f"released ONNX files: {', '.join(ready)}" if ready else "no recipe has a released ONNX file yet, so that"
+    if not found:
+        yield (
+            "engine",
+            False,
+            'neither openvino nor onnxruntime is installed: pip install onnxruntime; "auto" means keras',
+        )
+    elif ready:
+        yield "engine", True, f'{told}; engine="auto" takes {found[0]}, the fastest of them, for {files}; else keras'
+    else:
+        yield "engine", True, f'{told}; {files} engine="auto" means keras; .onnx files open in {found[0]}, the fastest'

@@ -26,28 +26,39 @@ HEAD = ("logits", "transitions")  # every recipe's layer of scores; ASG's transi
 
 def load(
     name: str | Path, *, alphabet: Any = None, classes: Any = None, weights: Any = "default", compile: bool = True,
-    **config: Any,
+    engine: str | None = None, precision: str | None = None, **config: Any,
 ) -> Any:  # fmt: skip
     """A model that is ready for raw input and for fine-tuning.
 
     Args:
-        name: a recipe ("deepspeech2_small"), a `.keras` file that `model.save` wrote, or "hf://org/name@revision".
+        name: a recipe ("deepspeech2_small"), a `.keras` file that `model.save` wrote, an `.onnx` file that
+            `kerasrecipes export` wrote, or "hf://org/name@revision".
         alphabet: other output symbols: the trunk keeps its weights, the head starts anew.
         classes: likewise for pictures: names of classes, or their number.
         weights: "default" for the recipe's released file, a path to a `.weights.h5`, or None for random numbers.
         compile: with the recipe's own loss, metrics and optimiser.
+        engine: "keras", the default for all but `.onnx` files; "onnxruntime" or "openvino", which need no Keras and cannot be
+            trained; or "auto", the fastest that is installed and has a file.
+        precision: of OpenVINO's arithmetic: "float32", or "bf16", faster and less exact.
         config: changes to the recipe's configuration, for instance `dropout=0.1`.
 
     Raises:
         RecipeNotFound: no such recipe; the three closest are named.
         WeightsUnavailable: the released file is not at hand and cannot be fetched.
         WeightsCorrupt: a file does not match its manifest row or the architecture.
-        KerasRecipesError: `alphabet` for pictures, or `classes` for speech and text.
+        KerasRecipesError: `alphabet` for pictures, or `classes` for speech and text; changes to a network in an engine.
 
     Example:
         >>> kerasrecipes.load("deepspeech2_small").transcribe("talk.flac").text
     """
     text = str(name)
+    if text.endswith(".onnx") or engine not in (None, "keras"):
+        changed = alphabet is not None or classes is not None or weights != "default" or bool(config)
+        found = in_engine(text, engine or "auto", precision, changed)
+        if found is not None:
+            return found
+    elif precision is not None:
+        raise KerasRecipesError('precision= is for engine="openvino"; Keras has keras.config.set_dtype_policy')
     if text.endswith(".keras"):
         return load_saved(Path(text), compile)
     recipe, row, path = resolve(text, weights)
@@ -65,6 +76,36 @@ def load(
     if compile:
         model.compile()
     return model
+
+
+def in_engine(name: str, engine: str, precision: str | None, changed: bool) -> Any:
+    """The model of an `.onnx` file, or of a recipe's released one; None where "auto" leaves it to Keras.
+
+    Raises:
+        KerasRecipesError: the network shall be changed, or Keras shall open an `.onnx` file.
+        WeightsUnavailable: no ONNX file is released for the recipe.
+    """
+    from kerasrecipes import engines
+
+    if engine not in ("auto", *engines.ENGINES):
+        known = ", ".join(("auto", *engines.ENGINES, *(() if name.endswith(".onnx") else ("keras",))))
+        raise KerasRecipesError(f"There is no engine {engine!r} for {name}; there are {known}")
+    auto = engine == "auto" and not name.endswith(".onnx")
+    if changed or name.endswith(".keras"):
+        if auto:
+            return None
+        raise KerasRecipesError(
+            f"{name} in {engine} is what was exported: another alphabet, classes, weights or configuration is made with "
+            "Keras, and exported (kerasrecipes export FILE.keras)"
+        )
+    if name.endswith(".onnx"):
+        return engines.load_file(Path(name), engine, precision)
+    row = store.fetch_row(name) if name.startswith("hf://") else manifest.rows().get(registry.get_recipe(name).name)
+    if auto and (row is None or not row.onnx or not engines.installed()):
+        return None
+    return engines.load_file(
+        store.locate_onnx(row or manifest.get(name)), engine, precision, row.recipe if row else None
+    )
 
 
 def resolve(name: str, weights: Any) -> tuple[Any, Any, Path | None]:

@@ -41,6 +41,8 @@ class Weights:
         keras: version that wrote the file; None for a language model of words, which is no network.
         hub: {"repo", "revision"} or None. model: what the network needs beside its recipe: {"alphabet": ...}.
         decoder: settings of the beam search that were best on a tuning set: {"lm_weight": ..., "word_score": ...}.
+        onnx: the same weights as an ONNX file: {"file", "size", "sha256", "weights"}, the last the `sha256` of the weights
+            it was made from; empty where there is none.
     """
 
     recipe: str
@@ -57,6 +59,7 @@ class Weights:
     hub: Mapping[str, str] | None = None
     model: Mapping[str, Any] = field(default_factory=dict)
     decoder: Mapping[str, Any] = field(default_factory=dict)
+    onnx: Mapping[str, Any] = field(default_factory=dict)
 
 
 @functools.cache

@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from kerasrecipes.exporting import loaded
+
 SHOWN = ("image-classification", "segmentation")  # tasks
 
 
 def run_classify(o: argparse.Namespace) -> int:
-    from kerasrecipes import loading
-
-    return show(loading.load(o.recipe, compile=False), o)
+    return show(loaded(o), o)
 
 
 run_segment = run_classify

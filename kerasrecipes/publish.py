@@ -33,9 +33,10 @@ def publish(name: str, repo: str, *, dry_run: bool = True) -> str:
         return f"would upload {plan}; add --yes to do it"
     # what is uploaded cannot know its own revision: whoever loads it has it in the reference
     uploaded = manifest.to_json(replace(row, hub=None)).encode()
-    revision = _commit(
-        repo, {row.file: str(path), store.ROW: uploaded, "README.md": card.encode()}, f"{name} {row.tag}"
-    )
+    files: dict[str, str | bytes] = {row.file: str(path), store.ROW: uploaded, "README.md": card.encode()}
+    if row.onnx:
+        files[row.onnx["file"]] = str(store.locate_onnx(row, offline=True))
+    revision = _commit(repo, files, f"{name} {row.tag}")
     place = {"repo": repo, "revision": revision}
     try:
         manifest.write(replace(row, hub=place))

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from kerasrecipes import hub, manifest
@@ -40,6 +41,29 @@ def locate(row: Weights, *, offline: bool | None = None) -> Path:
             f"Train them: kerasrecipes train {row.recipe} --data librispeech:PATH --resume"
         )
     return from_hub(row, row.hub["repo"], row.hub["revision"], is_offline(offline))
+
+
+def locate_onnx(row: Weights, *, offline: bool | None = None) -> Path:
+    """The verified ONNX file of a row, found as `locate` finds the weights.
+
+    Raises:
+        WeightsUnavailable: none is released. WeightsCorrupt: as `locate`, and where the file is of earlier weights.
+    """
+    if not row.onnx:
+        raise WeightsUnavailable(
+            f"{row.recipe} has no released ONNX file. Write one: kerasrecipes export {row.recipe} --out FOLDER, "
+            f'then load("FOLDER/{row.recipe}.onnx")'
+        )
+    if row.onnx["weights"] != row.sha256:
+        raise WeightsCorrupt(
+            f"{row.onnx['file']} was made from earlier weights of {row.recipe}: kerasrecipes export {row.recipe} --release"
+        )
+    return locate(onnx_row(row), offline=offline)
+
+
+def onnx_row(row: Weights) -> Weights:
+    """The row with its ONNX file in place of its weights file."""
+    return replace(row, **{key: row.onnx[key] for key in ("file", "size", "sha256")})
 
 
 def from_hub(row: Weights, repo: str, revision: str, offline: bool) -> Path:
@@ -90,6 +114,13 @@ def fetch_ref(reference: str, *, offline: bool | None = None) -> tuple[Weights, 
     Raises:
         WeightsUnavailable: the reference is not of that form, or as `locate`.
     """
+    row = fetch_row(reference, offline=offline)
+    assert row.hub  # `fetch_row` fills it
+    return row, from_hub(row, row.hub["repo"], row.hub["revision"], is_offline(offline))
+
+
+def fetch_row(reference: str, *, offline: bool | None = None) -> Weights:
+    """The row alone, with the reference's repository and revision as its `hub`; arguments and errors as of `fetch_ref`."""
     match = REFERENCE.match(reference)
     if not match:
         raise WeightsUnavailable(
@@ -97,8 +128,7 @@ def fetch_ref(reference: str, *, offline: bool | None = None) -> tuple[Weights, 
         )
     repo, revision, offline = match["repo"], match["revision"], is_offline(offline)
     path = hub.cached(repo, revision, ROW) or hub.fetch(repo, revision, ROW, manifest.read, offline=offline)
-    row = manifest.read(path)
-    return row, from_hub(row, repo, revision, offline)
+    return replace(manifest.read(path), hub={"repo": repo, "revision": revision})
 
 
 def verify() -> list[tuple[str, bool, str]]:
@@ -108,7 +138,10 @@ def verify() -> list[tuple[str, bool, str]]:
         try:
             row = manifest.read(source)
             path = locate(row)
-            found.append((source.stem, True, f"{row.size} bytes, sha256 {row.sha256[:12]}..., {path}"))
+            told = f"{row.size} bytes, sha256 {row.sha256[:12]}..., {path}"
+            if row.onnx:
+                told += f"; {row.onnx['size']} bytes, sha256 {row.onnx['sha256'][:12]}..., {locate_onnx(row)}"
+            found.append((source.stem, True, told))
         except KerasRecipesError as error:
             found.append((source.stem, False, str(error)))
     return found

@@ -9,6 +9,7 @@ from typing import Any
 
 from kerasrecipes import picture_verbs, speaking
 from kerasrecipes.errors import KerasRecipesError
+from kerasrecipes.exporting import loaded
 
 HOTWORD = "5"  # nats, as in `decoding.Decoding`
 
@@ -29,7 +30,7 @@ def run_show(o: argparse.Namespace) -> None:
 def run_transcribe(o: argparse.Namespace) -> int:
     from kerasrecipes import audio, loading
 
-    model = loading.load(o.recipe, compile=False)
+    model = loaded(o)
     if model.recipe.task == "language-model":
         return write(o, model, o.files)
     if model.recipe.task == "waveform-generation":
@@ -109,11 +110,9 @@ def decoding(o: argparse.Namespace) -> dict[str, Any]:
 
 
 def run_align(o: argparse.Namespace) -> None:
-    from kerasrecipes import loading
-
     if not o.text.is_file():
         raise KerasRecipesError(f"There is no text file {o.text}")
-    found = loading.load(o.recipe, compile=False).align(o.audio, o.text.read_text("utf-8"))
+    found = loaded(o).align(o.audio, o.text.read_text("utf-8"))
     print(render(found, o.format))
     for word in found.doubtful:
         print(f"does not fit: {word.text!r} at {word.start:.2f} s", file=sys.stderr)

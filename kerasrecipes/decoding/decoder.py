@@ -83,10 +83,12 @@ class Decoding:
         helpers = [str(getattr(h, "name", h)) for h in (self.language_model, self.rescore) if h]
         return " + ".join([f"beam {self.beam_size}", *helpers])
 
-    def filled(self, recipe: str) -> "Decoding":
-        """With the weights that a recipe's manifest row names where none are given."""
-        row = manifest.rows().get(recipe)
-        tuned = {"lm_weight": 0.5, "word_score": 0.5} | dict(row.decoder if row else {})
+    def filled(self, recipe: str, tuned: Mapping[str, Any] | None = None) -> "Decoding":
+        """With the weights that a recipe's manifest row names, or `tuned` in its place, where none are given."""
+        if tuned is None:
+            row = manifest.rows().get(recipe)
+            tuned = row.decoder if row else {}
+        tuned = {"lm_weight": 0.5, "word_score": 0.5} | dict(tuned)
         names = [n for n in ("lm_weight", "word_score") if getattr(self, n) is None]
         return replace(self, **{n: tuned[n] for n in names}) if self.language_model else self
 
@@ -111,7 +113,7 @@ def decoder_of(model: Any, settings: Decoding) -> Callable[..., Transcript]:
         )  # fmt: skip
     transitions = model.criterion.transitions()
     if settings.language_model:
-        settings = settings.filled(model.recipe.name)
+        settings = settings.filled(model.recipe.name, getattr(model, "decoder_settings", None))
         decoder = lexicon_decoder(model, settings, transitions)
         return lambda scores, **times: decoder(scores, settings.n_best, **times)
     if transitions is not None:

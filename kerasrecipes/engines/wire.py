@@ -39,7 +39,9 @@ def read_description(path: Path) -> dict[str, Any]:
     except (ValueError, KeyError, EOFError) as error:
         raise WeightsCorrupt(f"{path} is damaged or no ONNX file ({error}): export or fetch it again") from error
     if not isinstance(found, dict):
-        raise WeightsCorrupt(f"{path} was not written by `kerasrecipes export`: it says nothing about recipe and symbols")
+        raise WeightsCorrupt(
+            f"{path} was not written by `kerasrecipes export`: it says nothing about recipe and symbols"
+        )
     if found.get("graph") != graph:
         raise WeightsCorrupt(f"{path} holds another network than the one that was exported: export or fetch it again")
     return found

@@ -31,7 +31,12 @@ def cases_of(model: Any, seed: int = 0) -> list[Case]:
     task, found = model.recipe.task, []
     if task in ("speech-recognition", "phoneme-recognition"):
         rate = model.sample_rate
-        for batch, samples in ((1, int(0.81 * rate)), (3, int(1.33 * rate) + 1), (2, int(0.81 * rate)), (1, 2 * rate + 7)):
+        for batch, samples in (
+            (1, int(0.81 * rate)),
+            (3, int(1.33 * rate) + 1),
+            (2, int(0.81 * rate)),
+            (1, 2 * rate + 7),
+        ):
             length = np.linspace(samples, 0.55 * samples, batch).astype("int32")
             audio = 0.1 * rng.normal(size=(batch, samples))
             found.append(Case({"audio": audio.astype("float32"), "length": length}))

@@ -20,13 +20,16 @@ def traced(network: Any, model: Any) -> Any:
     import keras
     import tensorflow as tf
 
+    from kerasrecipes.export.groups import parted
+
     single = not isinstance(network.input, dict)
     inputs = {"picture": network.input} if single else network.input
     signature = [tf.TensorSpec(t.shape, t.dtype, name=name) for name, t in inputs.items()]
 
     def call(*values: Any) -> dict[str, Any]:
         given = dict(zip(inputs, values, strict=True))
-        found = network(values[0] if single else given, training=False)
+        with parted():
+            found = network(values[0] if single else given, training=False)
         outputs = found if isinstance(found, dict) else {"scores": found}
         if hasattr(model, "geometries"):
             outputs["frames"] = keras.ops.cast(model.output_length(given["length"]), "int32")
@@ -60,7 +63,11 @@ def write_onnx(network: Any, model: Any, told: dict[str, Any], folder: Path, nam
     except onnx.checker.ValidationError as error:
         raise ExportError(f"{model.name} does not fit into ONNX: {str(error).splitlines()[0]}") from error
     # a graph's bytes stay the same inside the file
-    told = {**told, "float16": bool(request["float16"]), "graph": hashlib.sha256(made.graph.SerializeToString()).hexdigest()}
+    told = {
+        **told,
+        "float16": bool(request["float16"]),
+        "graph": hashlib.sha256(made.graph.SerializeToString()).hexdigest(),
+    }
     helper_entry = made.metadata_props.add()
     helper_entry.key, helper_entry.value = KEY, json.dumps(told, ensure_ascii=False)
     path = folder / f"{name}.onnx"
@@ -93,7 +100,9 @@ def write_tf_saved_model(
     return lambda inputs: call(**{k: tf.constant(v) for k, v in inputs.items()})["scores"].numpy()
 
 
-def write_openvino(network: Any, model: Any, told: dict[str, Any], folder: Path, name: str, request: dict[str, Any]) -> Run:
+def write_openvino(
+    network: Any, model: Any, told: dict[str, Any], folder: Path, name: str, request: dict[str, Any]
+) -> Run:
     """NAME.xml and NAME.bin, OpenVINO's own format, made from the ONNX file; the description is in its `rt_info`."""
     import openvino
 
@@ -108,7 +117,9 @@ def write_openvino(network: Any, model: Any, told: dict[str, Any], folder: Path,
     return lambda inputs: opened({k: v for k, v in inputs.items() if k in known})["scores"]
 
 
-def write_litert(network: Any, model: Any, told: dict[str, Any], folder: Path, name: str, request: dict[str, Any]) -> Run:
+def write_litert(
+    network: Any, model: Any, told: dict[str, Any], folder: Path, name: str, request: dict[str, Any]
+) -> Run:
     """NAME.tflite for LiteRT, its built-in operations only; the description lies beside it as NAME.json."""
     import tensorflow as tf
 

@@ -111,9 +111,7 @@ def native(layer: Recurrent, name: str, x: str, length: str, output: str) -> tup
     else:
         constants["axes"] = np.array([1], "int64")
         nodes += [
-            helper.make_node(
-                "ReduceSum", [f"{name}_y", f"{name}_axes"], [f"{name}_sum"], f"{name}_merge", keepdims=0
-            ),
+            helper.make_node("ReduceSum", [f"{name}_y", f"{name}_axes"], [f"{name}_sum"], f"{name}_merge", keepdims=0),
             helper.make_node("Transpose", [f"{name}_sum"], [output], f"{name}_batch_first", perm=[1, 0, 2]),
         ]
     return nodes, [numpy_helper.from_array(value, f"{name}_{key}") for key, value in constants.items()]

@@ -1,0 +1,87 @@
+"""Inference engines behind one call: `session(inputs) -> scores` on numpy arrays."""
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasrecipes.errors import BackendUnavailable, KerasRecipesError, WeightsCorrupt
+
+ENGINES = ("openvino", "onnxruntime")  # that read exported files; the fastest first (benchmarks/engines.py)
+PRECISIONS = {"float32": "f32", "bf16": "bf16"}  # OpenVINO's names for its arithmetic
+
+
+def installed() -> list[str]:
+    """Engines that are installed, the fastest first."""
+    return [name for name in ENGINES if importlib.util.find_spec(name)]
+
+
+def open_session(path: Path, engine: str, precision: str | None = None) -> Any:
+    """The file in an engine.
+
+    Args:
+        path: an ONNX file that was verified. engine: "onnxruntime", "openvino", or "auto" for the fastest installed.
+        precision: of OpenVINO's arithmetic: "float32" (default), or "bf16", faster with errors of some 3e-3.
+
+    Raises:
+        KerasRecipesError: no such engine or precision. BackendUnavailable: the engine is not installed.
+        WeightsCorrupt: the engine refuses the file.
+    """
+    if engine == "auto":
+        engine = (installed() or ["onnxruntime"])[0]
+    if engine not in ENGINES:
+        raise KerasRecipesError(f"There is no engine {engine!r} for {path.name}; there are auto, {', '.join(ENGINES)}")
+    if not importlib.util.find_spec(engine):
+        raise BackendUnavailable(f'The engine {engine} is not installed: pip install "{engine}"')
+    if precision not in (None, *PRECISIONS):
+        raise KerasRecipesError(f"There is no precision {precision!r}; there are {', '.join(PRECISIONS)}")
+    if engine == "onnxruntime" and precision == "bf16":
+        raise KerasRecipesError('precision="bf16" is for engine="openvino"; onnxruntime computes in float32')
+    try:
+        return OnnxRuntime(path) if engine == "onnxruntime" else OpenVINO(path, PRECISIONS[precision or "float32"])
+    except Exception as error:  # both engines raise kinds of their own
+        raise WeightsCorrupt(f"{engine} cannot open {path}: {str(error).splitlines()[0][:200]}") from error
+
+
+class OnnxRuntime:
+    """onnxruntime on the CPU.
+
+    Args:
+        path: of the ONNX file.
+    """
+
+    name = "onnxruntime"
+
+    def __init__(self, path: Path):
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        # plans of memory are kept for every shape; utterances have many
+        options.enable_mem_pattern = False
+        self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self.inputs = {i.name for i in self.session.get_inputs()}
+
+    def __call__(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
+        return self.session.run(["scores"], {k: v for k, v in inputs.items() if k in self.inputs})[0]
+
+
+class OpenVINO:
+    """OpenVINO on the CPU.
+
+    Args:
+        path: of the ONNX file. precision: of the arithmetic, in OpenVINO's words.
+    """
+
+    name = "openvino"
+
+    def __init__(self, path: Path, precision: str):
+        import openvino
+
+        model = openvino.Core().read_model(str(path))
+        self.compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": precision})
+        self.inputs = {name for i in self.compiled.inputs for name in i.names}
+
+    def __call__(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
+        return np.array(self.compiled({k: v for k, v in inputs.items() if k in self.inputs})["scores"])
