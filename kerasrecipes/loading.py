@@ -39,7 +39,7 @@ def load(
         compile: with the recipe's own loss, metrics and optimiser.
         engine: "keras", the default for all but `.onnx` files; "onnxruntime" or "openvino", which need no Keras and cannot be
             trained; or "auto", the fastest that is installed and has a file.
-        precision: of OpenVINO's arithmetic: "float32", or "bf16", faster and less exact.
+        precision: of OpenVINO's arithmetic: "float32", or "bf16", much less exact.
         config: changes to the recipe's configuration, for instance `dropout=0.1`.
 
     Raises:

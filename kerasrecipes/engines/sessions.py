@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasrecipes.errors import BackendUnavailable, KerasRecipesError, WeightsCorrupt
 
-ENGINES = ("openvino", "onnxruntime")  # that read exported files; the fastest first (benchmarks/engines.py)
+ENGINES = ("onnxruntime", "openvino")  # that read exported files; the fastest in float32 first (benchmarks/engines.py)
 PRECISIONS = {"float32": "f32", "bf16": "bf16"}  # OpenVINO's names for its arithmetic
 
 
@@ -22,7 +22,8 @@ def open_session(path: Path, engine: str, precision: str | None = None) -> Any:
 
     Args:
         path: an ONNX file that was verified. engine: "onnxruntime", "openvino", or "auto" for the fastest installed.
-        precision: of OpenVINO's arithmetic: "float32" (default), or "bf16", faster with errors of some 3e-3.
+        precision: of OpenVINO's arithmetic: "float32" (default), or "bf16", for CPUs that have it; scores
+            differ by as much as 2 where they are 8: measure error rates before you use it.
 
     Raises:
         KerasRecipesError: no such engine or precision. BackendUnavailable: the engine is not installed.

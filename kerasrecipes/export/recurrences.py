@@ -87,33 +87,44 @@ def stitch(model: onnx.ModelProto, layers: list[Recurrent]) -> None:
 
 
 def native(layer: Recurrent, name: str, x: str, length: str, output: str) -> tuple[list[Any], list[Any]]:
-    """Nodes from `x` (batch, steps, features) and `length` to `output` (batch, steps, units), and their constants."""
-    weights, recurrent, biases = (np.stack(part) for part in zip(*directions(layer), strict=True))
-    constants = {"W": weights, "R": recurrent, "B": biases}
-    attributes: dict[str, Any] = {"direction": "bidirectional" if layer.directions == 2 else "forward"}
+    """Nodes from `x` (batch, steps, features) and `length` to `output` (batch, steps, units), and their constants.
+
+    The nodes get no lengths of sequences: forward, what comes behind an item's end changes nothing before it, and is set
+    to zero by the layer's caller; backward, each item is turned round within its length, before and after. (OpenVINO
+    2026.4 gives wrong values for a bidirectional node with lengths: 4 where scores are 8.)
+    """
+    attributes: dict[str, Any] = {"hidden_size": layer.units}
     if layer.cell == "gru":
         attributes["linear_before_reset"] = 1
     if layer.limit is not None:
-        attributes["activations"] = (["Relu"] if layer.cell == "rnn" else ["Sigmoid", "Relu"]) * layer.directions
+        attributes["activations"] = ["Relu"] if layer.cell == "rnn" else ["Sigmoid", "Relu"]
         if np.isfinite(layer.limit):
             attributes["clip"] = float(layer.limit)
-    inputs = [f"{name}_x", *(f"{name}_{key}" for key in constants), length]
-    nodes = [
-        helper.make_node("Transpose", [x], [f"{name}_x"], f"{name}_time_first", perm=[1, 0, 2]),
-        helper.make_node(layer.cell.upper(), inputs, [f"{name}_y"], name, hidden_size=layer.units, **attributes),
-    ]  # y: (steps, directions, batch, units)
-    if layer.merge == "concat" and layer.directions == 2:
-        constants["shape"] = np.array([0, 0, 2 * layer.units], "int64")
-        nodes += [
-            helper.make_node("Transpose", [f"{name}_y"], [f"{name}_sides"], f"{name}_batch_first", perm=[2, 0, 1, 3]),
-            helper.make_node("Reshape", [f"{name}_sides", f"{name}_shape"], [output], f"{name}_concat"),
-        ]
-    else:
-        constants["axes"] = np.array([1], "int64")
-        nodes += [
-            helper.make_node("ReduceSum", [f"{name}_y", f"{name}_axes"], [f"{name}_sum"], f"{name}_merge", keepdims=0),
-            helper.make_node("Transpose", [f"{name}_sum"], [output], f"{name}_batch_first", perm=[1, 0, 2]),
-        ]
+    constants = {"one": np.array([1], "int64")}
+    nodes = []
+
+    def node(kind: str, inputs: list[str], result: str, **options: Any) -> str:
+        nodes.append(helper.make_node(kind, inputs, [result], result, **options))
+        return result
+
+    time_first = node("Transpose", [x], f"{name}_x", perm=[1, 0, 2])
+    turn = {"batch_axis": 1, "time_axis": 0}
+    if layer.directions == 2:  # an item without any step is turned as if it had one
+        wide = node("Cast", [length], f"{name}_wide", to=onnx.TensorProto.INT64)
+        lengths = node("Max", [wide, f"{name}_one"], f"{name}_lengths")
+    sides = []
+    for i, weights in enumerate(directions(layer)):
+        side = f"{name}_{('forward', 'backward')[i]}"
+        constants |= {f"{i}_{key}": value[None] for key, value in zip("WRB", weights, strict=True)}
+        read = node("ReverseSequence", [time_first, lengths], f"{side}_turned", **turn) if i else time_first
+        y = node(layer.cell.upper(), [read, *(f"{name}_{i}_{key}" for key in "WRB")], f"{side}_y", **attributes)
+        y = node("Squeeze", [y, f"{name}_one"], f"{side}_steps")  # (steps, 1, batch, units)
+        sides.append(node("ReverseSequence", [y, lengths], f"{side}_back", **turn) if i else y)
+    joined = sides[0]
+    if len(sides) == 2:
+        concat = layer.merge == "concat"
+        joined = node("Concat" if concat else "Add", sides, f"{name}_joined", **({"axis": 2} if concat else {}))
+    node("Transpose", [joined], output, perm=[1, 0, 2])
     return nodes, [numpy_helper.from_array(value, f"{name}_{key}") for key, value in constants.items()]
 
 

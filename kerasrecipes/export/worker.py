@@ -25,7 +25,7 @@ def main(request: dict[str, Any]) -> None:
 
     row, model = None, None
     if request["recipe"]:
-        recipe, row, path = loading.resolve(request["recipe"], "default")
+        row = loading.resolve(request["recipe"], "default")[1]
         model = loading.load(request["recipe"], compile=False)
     else:
         model = loading.load_saved(Path(request["saved"]), compile=False)

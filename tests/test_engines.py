@@ -1,0 +1,224 @@
+"""Engines beside Keras: the same words without importing it, and what is verified before a file is opened."""
+
+import dataclasses
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import kerasrecipes as kr
+from kerasrecipes import engines, manifest, store
+from kerasrecipes.cli import main
+from kerasrecipes.engines.wire import read_description
+from kerasrecipes.errors import KerasRecipesError, WeightsCorrupt, WeightsUnavailable
+
+pytest.importorskip("tf2onnx")
+NAME = "deepspeech2_small"
+TEXT = "she had your dark suit"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The bundled recogniser's ONNX file, by the command."""
+    place = tmp_path_factory.mktemp("exported")
+    assert main(["export", NAME, "--out", str(place)]) == 0
+    return place
+
+
+@pytest.fixture(scope="module")
+def path(folder):
+    return folder / f"{NAME}.onnx"
+
+
+@pytest.fixture(scope="module")
+def files(path):
+    clips = sorted((Path(__file__).parent / "data").rglob("*.mp3"))
+    assert len(clips) == 4
+    return [str(c) for c in clips]
+
+
+ALONE = """
+import json, sys, numpy as np
+import kerasrecipes as kr
+path, engine, *files = sys.argv[1:]
+model = kr.load(path, engine=engine)
+found = {"texts": [t.to_dict() for t in model.transcribe(files)]}
+found["align"] = model.align(files[0], "she had your dark suit").to_dict()
+found["beam"] = model.transcribe(files[0], decoder="beam", beam_size=4, n_best=2).to_dict()
+try:
+    found["words"] = model.transcribe(files[0], language_model="librispeech_small", hotwords=["kea"]).to_dict()
+except kr.KerasRecipesError as error:
+    found["words"] = None if "kerasrecipes[lm]" in str(error) else str(error)
+found["loaded"] = [n for n in ("keras", "tensorflow", "jax", "torch") if n in sys.modules]
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def alone(path, files):
+    """What a process says that has onnxruntime alone."""
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE, str(path), "onnxruntime", *files], capture_output=True, text=True, check=True,
+        env={k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"},
+    )  # fmt: skip
+    return json.loads(done.stdout)
+
+
+def alike(found, expected):
+    """The same words; times and confidences to rounding."""
+    assert found["text"] == expected["text"]
+    for a, b in zip(found["words"], expected["words"], strict=True):
+        assert a["text"] == b["text"] and abs(a["start"] - b["start"]) < 1e-6 and abs(a["end"] - b["end"]) < 1e-6
+        assert abs(a["confidence"] - b["confidence"]) < 1e-3
+
+
+def test_no_keras_and_the_same_transcripts(alone, pretrained, files):
+    assert alone["loaded"] == []
+    for found, expected in zip(alone["texts"], pretrained.transcribe(files), strict=True):
+        assert found["text"]
+        alike(found, expected.to_dict())
+
+
+def test_all_ways_of_decoding_are_the_same(alone, pretrained, files):
+    alike(alone["align"], pretrained.align(files[0], TEXT).to_dict())
+    beam = pretrained.transcribe(files[0], decoder="beam", beam_size=4, n_best=2)
+    alike(alone["beam"], beam.to_dict())
+    if alone["words"] is not None:
+        words = pretrained.transcribe(files[0], language_model="librispeech_small", hotwords=["kea"])
+        alike(alone["words"], words.to_dict())
+
+
+def test_openvino_gives_the_same(path, pretrained, files):
+    pytest.importorskip("openvino")
+    model = kr.load(path, engine="openvino")
+    assert model.engine == "openvino"
+    texts = [t.text for t in model.transcribe(files)]  # a batch of unequal lengths
+    assert texts == [t.text for t in pretrained.transcribe(files)]
+    with pytest.raises(KerasRecipesError, match="no precision 'float64'; there are float32, bf16"):
+        kr.load(path, engine="openvino", precision="float64")
+
+
+def test_long_recordings_short_ones_and_silence(path, pretrained, files):
+    model = kr.load(path)
+    wave = np.concatenate([kr.read_audio(f) for f in files])
+    whole = model.transcribe(wave, sample_rate=16000)
+    assert model.transcribe(wave, sample_rate=16000, long_seconds=5.0) == whole  # in one piece, whatever the length
+    for samples in (0, 1, 319, 320, 700):
+        expected, found = [], []
+        for m, results in ((pretrained, expected), (model, found)):
+            try:
+                results.append(m.transcribe(wave[:samples], sample_rate=16000))
+            except kr.AudioError as error:
+                results.append(str(error))
+        assert [str(f) for f in found] == [str(e) for e in expected]
+    assert model.transcribe(np.zeros(16000, "float32"), sample_rate=16000).text == ""
+    with pytest.raises(kr.AudioError, match=r'in one piece of at most 30 min: cut it, or load .* engine="keras"'):
+        model.long_scores(np.zeros(1801 * 16000, "int8"))
+
+
+def test_what_only_keras_can_do_says_so(path):
+    model = kr.load(path)
+    assert repr(model) == f"<{NAME} in onnxruntime: speech-recognition>"
+    for verb in ("fit", "save", "stream"):
+        with pytest.raises(KerasRecipesError, match=f'which has no {verb}: load it with engine="keras"'):
+            getattr(model, verb)
+    assert not hasattr(model, "nothing")
+    with pytest.raises(KerasRecipesError, match="is what was exported: another alphabet"):
+        kr.load(path, alphabet="0123456789")
+    with pytest.raises(KerasRecipesError, match="no engine 'keras' for .*; there are auto, onnxruntime, openvino"):
+        kr.load(path, engine="keras")
+    with pytest.raises(KerasRecipesError, match='precision="bf16" is for engine="openvino"'):
+        kr.load(path, engine="onnxruntime", precision="bf16")
+    with pytest.raises(KerasRecipesError, match="no engine 'tensorrt' for deepspeech2_small"):
+        kr.load(NAME, engine="tensorrt")
+    with pytest.raises(WeightsUnavailable, match="kerasrecipes export deepspeech2_small --out FOLDER"):
+        kr.load(NAME, engine="onnxruntime")
+
+
+def test_damaged_and_foreign_files_are_refused(path, tmp_path):
+    content = path.read_bytes()
+    file = tmp_path / "x.onnx"
+    for spoilt, match in (
+        (content[: len(content) // 2], "damaged or no ONNX file"),
+        (b"nothing of the kind", "damaged or no ONNX file|not written by"),
+        (b"", "not written by `kerasrecipes export`"),
+        (content[:500000] + bytes([content[500000] ^ 1]) + content[500001:], "another network than the one"),
+    ):
+        file.write_bytes(spoilt)
+        with pytest.raises(WeightsCorrupt, match=match):
+            kr.load(file)
+    with pytest.raises(KerasRecipesError, match="no file"):
+        kr.load(tmp_path / "missing.onnx")
+
+
+def test_a_newer_file_asks_for_an_update(path, tmp_path, monkeypatch):
+    monkeypatch.setattr(engines, "FORMAT", 0)
+    with pytest.raises(KerasRecipesError, match=r"was written by kerasrecipes .*: update kerasrecipes"):
+        kr.load(path)
+
+
+@pytest.fixture
+def released(place, path, monkeypatch):
+    """A manifest of its own whose row has the weights and, by `release`, their ONNX file."""
+    from kerasrecipes.export import release
+
+    row = manifest.read(manifest.CHECKOUT / "weights_manifest" / f"{NAME}.json")
+    shutil.copy(manifest.CHECKOUT / "weights" / row.file, place / "weights")
+    manifest.write(row)
+
+    def written(name, folder, format, **options):
+        assert (name, format) == (NAME, "onnx") and options == {"float16": True, "opset": 17}
+        return Path(shutil.copy(path, folder))
+
+    monkeypatch.setattr(release, "export", written)
+    assert main(["export", NAME, "--release"]) == 0
+    return manifest.get(NAME)
+
+
+def test_a_released_file_belongs_to_its_row(released, place, path):
+    assert released.onnx["file"] == f"{NAME}.onnx" and released.onnx["weights"] == released.sha256
+    assert store.locate_onnx(released).read_bytes() == path.read_bytes()
+    assert kr.load(NAME, engine="onnxruntime").engine == "onnxruntime" and kr.load(NAME, engine="auto").engine
+    assert f"{NAME}.onnx" in dict((n, t) for n, _, t in store.verify())[NAME]
+    file = place / "weights" / f"{NAME}.onnx"
+    file.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(WeightsCorrupt, match="has the hash"):
+        kr.load(NAME, engine="onnxruntime")
+    assert [ok for name, ok, _ in store.verify() if name == NAME] == [False]
+    manifest.write(dataclasses.replace(released, sha256="0" * 64))
+    with pytest.raises(WeightsCorrupt, match="made from earlier weights of deepspeech2_small"):
+        kr.load(NAME, engine="onnxruntime")
+
+
+def test_a_file_of_another_recipe_is_refused(released, place):
+    other = dataclasses.replace(released, recipe="deepspeech2_streaming_small")
+    manifest.write(other)
+    with pytest.raises(WeightsCorrupt, match="holds deepspeech2_small, not deepspeech2_streaming_small"):
+        kr.load("deepspeech2_streaming_small", engine="onnxruntime")
+
+
+def test_the_row_travels_in_the_file(path, pretrained):
+    told = read_description(path)
+    row = manifest.get(NAME)
+    assert told["row"]["sha256"] == row.sha256 and told["decoder"] == dict(row.decoder)
+    assert told["alphabet"] == pretrained.alphabet.get_config() and told["stride"] == pretrained.stride
+    golden = np.load(path.with_suffix(".npz"))
+    found = kr.load(path).scores({k: golden[f"{k}_1"] for k in ("audio", "length")})
+    np.testing.assert_allclose(found, golden["scores_1"], atol=1e-3)
+
+
+def test_the_doctor_names_the_engine():
+    from kerasrecipes.doctor import engine
+
+    ((_, ok, told),) = engine()
+    assert ok and "onnxruntime" in told and '"auto"' in told
+
+
+def test_commands_take_a_file(path, files, capsys):
+    assert main(["transcribe", "--recipe", str(path), "--engine", "onnxruntime", files[0]]) == 0
+    assert capsys.readouterr().out.strip() == kr.load(path).transcribe(files[0]).text
