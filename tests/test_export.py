@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import zipfile
 
 import keras
@@ -72,6 +73,8 @@ def test_every_recipe_gives_the_same_scores_in_onnx(name, tmp_path):
     if hasattr(model, "geometries"):
         assert opened.alphabet == model.alphabet and opened.stride == model.stride
         assert opened.output_length(12345) == model.output_length(12345)
+        assert (opened.sample_rate, opened.told["row"]) == (model.sample_rate, None)
+        assert np.array_equal(opened.criterion.transitions(), model.criterion.transitions())
         audio = np.random.default_rng(3).normal(size=(3, 9000)).astype("float32") * 0.1
         length = np.array([9000, 6200, 4001], "int32")
         together = opened.scores({"audio": audio, "length": length})
@@ -112,6 +115,7 @@ def test_native_recurrences_are_the_layers(tmp_path):
     import tf2onnx
 
     from kerasrecipes.export import recurrences
+    from kerasrecipes.tasks.forward import compiled
 
     x, length = keras.Input((None, 5), name="x"), keras.Input((), dtype="int32", name="length")
     built = {name: layers.Recurrent(4, *arguments, name=name) for name, (arguments, _) in RECURRENCES.items()}
@@ -125,7 +129,8 @@ def test_native_recurrences_are_the_layers(tmp_path):
         return {"x": rng.normal(size=(batch, steps, 5)).astype("float32"), "length": np.array(lengths, "int32")}
 
     cases = [given(4, 11, [11, 6, 1, 0]), given(1, 7, [7])]
-    expected = [{k: keras.ops.convert_to_numpy(v) for k, v in model(case, training=False).items()} for case in cases]
+    reference = compiled(model)
+    expected = [reference(case) for case in cases]
     signature = [tf.TensorSpec((None, None, 5), "float32", "x"), tf.TensorSpec((None,), "int32", "length")]
     function = tf.function(lambda x, n: model({"x": x, "length": n}, training=False), signature, autograph=False)
     with recurrences.marked() as found:
@@ -160,17 +165,12 @@ def test_half_precision_halves_the_file_and_activations_have_their_names(tmp_pat
     weights = sum(int(np.prod(w.shape)) for w in model.weights)
     assert sizes["full"] - sizes["half"] > 1.5 * weights  # two of four bytes, of all but the smallest constants
     outputs = {o.name for o in onnx.load(tmp_path / "layers" / "convnetjs_mnist.onnx").graph.output}
-    assert {"scores", *(v.name for v in model.layers[1:])} >= outputs > {"scores"} and len(outputs) > 3
+    kind = lambda name: re.sub(r"_\d+$", "", name)  # noqa: E731  (numbers of layers depend on what was built before)
+    assert {kind(v.name) for v in model.layers[1:]} | {"scores"} == {kind(o) for o in outputs}
+    assert len(outputs) == len(model.layers)
     picture = np.random.default_rng(0).uniform(0, 255, (2, 28, 28, 1)).astype("float32")
     half = engines.load_file(tmp_path / "half" / "convnetjs_mnist.onnx", "onnxruntime").scores(picture)
     np.testing.assert_allclose(half, model.scores(picture), atol=1e-3 * np.abs(half).max())
-
-
-def test_the_file_says_all_about_itself(tmp_path):
-    told = engines.read_description(written(tiny("palaz_raw_small"), tmp_path))
-    assert told["recipe"] == "palaz_raw_small" and told["row"] is None and told["sample_rate"] == 16000
-    assert told["criterion"] == "crf" and np.shape(told["transitions"]) == (40, 40) and told["stride"] == 160
-    assert kr.PhoneSet.of(told["alphabet"]).symbols == kr.PhoneSet().symbols
 
 
 # ---------------------------------------------------------------- what cannot be
