@@ -108,44 +108,69 @@ RECURRENCES = {  # arguments of `Recurrent`, and whether a native node can take 
 }
 
 
-def test_native_recurrences_are_the_layers(tmp_path):
-    """All kinds in one graph, each on its own, with an item of one step and one of none."""
+def by_hand(layer, x, length):
+    """A `Recurrent` layer's formulas in numpy, item by item and step by step, float64."""
+    units, outputs = layer.units, []
+    bound = (lambda v: np.clip(v, 0, layer.limit)) if layer.limit is not None else np.tanh
+    sigmoid = lambda v: 1 / (1 + np.exp(-v))  # noqa: E731
+    for i, loop in enumerate(layer.loops):
+        place = i if layer.transforms == 2 else 0
+        projected = x.astype("float64") @ layer.kernels[place].numpy()
+        if layer.batch_norm:
+            gamma, beta, mean, variance = (v.numpy().astype("float64") for v in layer.norms[place].weights)
+            projected = gamma * (projected - mean) / np.sqrt(variance + layer.norms[place].epsilon) + beta
+        else:
+            projected = projected + layer.biases[place].numpy()
+        u = loop.cell.recurrent_kernel.numpy()
+        inner = loop.cell.recurrent_bias.numpy() if loop.cell.bias else 0
+        y = np.zeros((*x.shape[:2], units))
+        for row, n in enumerate(length):
+            h = c = np.zeros(units)
+            for t in range(n)[:: -1 if i else 1]:
+                a, r = projected[row, t], h @ u + inner
+                if layer.cell == "rnn":
+                    h = bound(a + r)
+                elif layer.cell == "gru":
+                    z, reset = sigmoid(a[:units] + r[:units]), sigmoid((a + r)[units : 2 * units])
+                    h = z * h + (1 - z) * bound(a[2 * units :] + reset * r[2 * units :])
+                else:
+                    i_, f, g, o = np.split(a + r, 4)
+                    c = sigmoid(f) * c + sigmoid(i_) * bound(g)
+                    h = sigmoid(o) * bound(c)
+                y[row, t] = h
+        outputs.append(y)
+    return outputs[0] + outputs[-1] * (len(outputs) == 2) if layer.merge == "sum" else np.concatenate(outputs, -1)
+
+
+@pytest.mark.parametrize("name", RECURRENCES)
+def test_native_recurrences_are_the_formulas(name):
     import onnxruntime
-    import tensorflow as tf
-    import tf2onnx
 
     from kerasrecipes.export import recurrences
-    from kerasrecipes.tasks.forward import compiled
 
-    x, length = keras.Input((None, 5), name="x"), keras.Input((), dtype="int32", name="length")
-    built = {name: layers.Recurrent(4, *arguments, name=name) for name, (arguments, _) in RECURRENCES.items()}
-    model = keras.Model({"x": x, "length": length}, {name: layer(x, length)[0] for name, layer in built.items()})
+    arguments, fits = RECURRENCES[name]
+    layer = layers.Recurrent(4, *arguments)
+    layer.build((None, None, 5))
+    assert recurrences.fits(layer) == fits
+    if not fits:
+        return
     rng = np.random.default_rng(0)
-    for variable in model.weights:
+    for variable in layer.weights:
         values = rng.normal(size=variable.shape)
         variable.assign(values**2 + 0.5 if "variance" in variable.path else values)
-
-    def given(batch, steps, lengths):
-        return {"x": rng.normal(size=(batch, steps, 5)).astype("float32"), "length": np.array(lengths, "int32")}
-
-    cases = [given(4, 11, [11, 6, 1, 0]), given(1, 7, [7])]
-    reference = compiled(model)
-    expected = [reference(case) for case in cases]
-    signature = [tf.TensorSpec((None, None, 5), "float32", "x"), tf.TensorSpec((None,), "int32", "length")]
-    function = tf.function(lambda x, n: model({"x": x, "length": n}, training=False), signature, autograph=False)
-    with recurrences.marked() as found:
-        made, _ = tf2onnx.convert.from_function(
-            function, input_signature=signature, opset=17,
-            custom_ops=dict.fromkeys(recurrences.OPERATIONS, recurrences.DOMAIN),
-        )  # fmt: skip
-    assert {layer.name for layer in found} == {name for name, (_, native) in RECURRENCES.items() if native}
-    recurrences.stitch(made, found)
-    kinds = [node.op_type for node in made.graph.node]
-    assert (kinds.count("RNN"), kinds.count("GRU"), kinds.count("LSTM")) == (5, 5, 2)
+    nodes, constants = recurrences.native(layer, "r", "x", "length", "y")
+    declare, kinds = onnx.helper.make_tensor_value_info, onnx.TensorProto
+    inputs = [declare("x", kinds.FLOAT, [None, None, 5]), declare("length", kinds.INT32, [None])]
+    graph = onnx.helper.make_graph(nodes, "g", inputs, [declare("y", kinds.FLOAT, [None, None, None])], constants)
+    made = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    assert sum(node.op_type == layer.cell.upper() for node in nodes) == layer.directions
     session = onnxruntime.InferenceSession(made.SerializeToString(), providers=["CPUExecutionProvider"])
-    for case, values in zip(cases, expected, strict=True):
-        for name, value in zip(values, session.run(list(values), case), strict=True):
-            np.testing.assert_allclose(value, values[name], atol=1e-5, err_msg=name)
+    for batch, steps, lengths in ((4, 11, [11, 6, 1, 0]), (1, 7, [7])):
+        x = rng.normal(size=(batch, steps, 5)).astype("float32")
+        (found,) = session.run(["y"], {"x": x, "length": np.array(lengths, "int32")})
+        expected = by_hand(layer, x, lengths)
+        for row, n in enumerate(lengths):
+            np.testing.assert_allclose(found[row, :n], expected[row, :n], rtol=1e-5, atol=1e-5)
 
 
 def test_a_lost_recurrence_is_an_error():
@@ -168,7 +193,7 @@ def test_half_precision_halves_the_file_and_activations_have_their_names(tmp_pat
     kind = lambda name: re.sub(r"_\d+$", "", name)  # noqa: E731  (numbers of layers depend on what was built before)
     assert {kind(v.name) for v in model.layers[1:]} | {"scores"} == {kind(o) for o in outputs}
     assert len(outputs) == len(model.layers)
-    picture = np.random.default_rng(0).uniform(0, 255, (2, 28, 28, 1)).astype("float32")
+    picture = np.random.default_rng(0).uniform(0, 255, (2, *model.input_shape[1:])).astype("float32")
     half = engines.load_file(tmp_path / "half" / "convnetjs_mnist.onnx", "onnxruntime").scores(picture)
     np.testing.assert_allclose(half, model.scores(picture), atol=1e-3 * np.abs(half).max())
 
