@@ -19,7 +19,8 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("tf2onnx")
 
 # one of each kind of layer and task; the others are slow
-QUICK = ("deepspeech2_small", "palaz_raw_small", "convnetjs_mnist", "dilated_camvid_small")
+QUICK = ("deepspeech2_small", "palaz_raw_small", "caffenet", "dilated_camvid_small")
+PICTURES = ("image-classification", "segmentation")
 NAMES = [n for n, r in catalogue().items() if r.task in export.TASKS]
 
 
@@ -30,6 +31,8 @@ def tiny(name):
     for variable in model.weights:  # away from zeros and ones, so that nothing cancels
         if variable.path.endswith(("bias", "beta", "moving_mean", "transitions")) or "bias" in variable.name:
             variable.assign(rng.normal(size=variable.shape) * 0.1)
+        elif model.recipe.task in PICTURES and "kernel" in variable.path:  # so large that scores depend on the picture
+            variable.assign(rng.normal(size=variable.shape) * np.sqrt(2 / np.prod(variable.shape[:-1])))
     return model
 
 
@@ -61,6 +64,7 @@ def test_every_recipe_gives_the_same_scores_in_onnx(name, tmp_path):
     session = engines.open_session(path, "onnxruntime")
     for case in cases_of(model, seed=7):
         expected = case.run(reference(model))
+        assert expected.std(axis=tuple(range(expected.ndim - 1))).max() > 1e-3 or len(expected) == 1
         np.testing.assert_allclose(session(case.inputs), expected, atol=1e-4 * max(1, np.abs(expected).max()))
     with np.load(tmp_path / f"{name}.npz") as golden:
         keys = [k for k in golden.files if k.endswith("_0") and not k.startswith("scores")]
