@@ -21,6 +21,7 @@ pytest.importorskip("tf2onnx")
 # one of each kind of layer and task; the others are slow
 QUICK = ("deepspeech2_small", "palaz_raw_small", "caffenet", "dilated_camvid_small")
 PICTURES = ("image-classification", "segmentation")
+RECURRENT = ("deepspeech1", "deepspeech2", "char_rnn")  # files in recipes/
 NAMES = [n for n, r in catalogue().items() if r.task in export.TASKS]
 
 
@@ -202,6 +203,29 @@ def test_half_precision_halves_the_file_and_activations_have_their_names(tmp_pat
     np.testing.assert_allclose(half, model.scores(picture), atol=1e-3 * np.abs(half).max())
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_recurrent_recipes_are_known_by_their_configuration(name):
+    recipe = kr.get_recipe(name)
+    assert export.recurrent(recipe.config) == (recipe.builder.split(".")[2].split(":")[0] in RECURRENT)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ["tf_saved_model", "litert", "openvino"])
+@pytest.mark.parametrize("name", ["convnetjs_mnist", "palaz_raw_small", "deepspeech2_small"])
+def test_other_formats(name, format, tmp_path):
+    """The worker compares the reopened file with Keras; here, that the files have their names, and no others are left."""
+    if format == "openvino":
+        pytest.importorskip("openvino")
+    if format == "litert" and name == "deepspeech2_small":
+        return
+    place = tmp_path / "out"
+    path = export.export(tiny(name), place, format)
+    endings = export.FORMATS[format].files
+    assert path == place / f"{name}{endings[0]}"
+    assert {p.name for p in place.iterdir()} == {f"{name}{ending}" for ending in (*endings, ".npz")}
+    assert export.export(tiny(name), place, format) == path  # in place of the first
+
+
 # ---------------------------------------------------------------- what cannot be
 
 
@@ -213,7 +237,12 @@ def refused(match, *arguments, **options):
 def test_formats_say_what_they_cannot_hold_before_they_start(tmp_path, monkeypatch):
     monkeypatch.setattr(export, "work", lambda *a: pytest.fail("it started"))
     refused("no format 'tflite'; there are onnx", "deepspeech2_small", tmp_path, "tflite")
-    refused("no recurrent layers of dynamic length.*--format onnx", "deepspeech2_small", tmp_path, "litert")
+    refused(
+        "litert has no recurrent layers .*--format onnx or tf_saved_model or openvino",
+        "deepspeech2_small",
+        tmp_path,
+        "litert",
+    )
     refused("opset 14: from 15 to 18", "deepspeech2_small", tmp_path, opset=14)
     refused("tf_saved_model has no float16", "deepspeech2_small", tmp_path, "tf_saved_model", float16=True)
     refused("There is no file", tmp_path / "x.keras", tmp_path)

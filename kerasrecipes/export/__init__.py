@@ -18,6 +18,7 @@ from kerasrecipes.errors import ExportError
 
 OPSETS = (15, 18)  # what tf2onnx writes right
 TIMEOUT = 3600  # seconds
+TASKS = ("speech-recognition", "phoneme-recognition", "image-classification", "segmentation", "language-model")
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,7 @@ class Format:
 
     Args:
         files: endings of what is written; "" is a folder.
-        packages: that must be installed. tasks: that it can hold. recurrent: whether it holds recurrent layers.
-        options: of `export` that it knows.
+        packages: that must be installed. recurrent: whether it holds recurrent layers. options: of `export` that it knows.
     """
 
     files: tuple[str, ...]
@@ -43,7 +43,6 @@ FORMATS = {
     "litert": Format((".tflite", ".json"), ("tensorflow",), recurrent=False),
     "openvino": Format((".xml", ".bin"), (*CONVERTER, "openvino")),
 }
-TASKS = ("speech-recognition", "phoneme-recognition", "image-classification", "segmentation", "language-model")
 
 
 def export(
@@ -158,17 +157,17 @@ def check(recipe: Any, name: str, known: Format) -> None:
     """
     if recipe.task not in TASKS:
         raise ExportError(f"{recipe.name} cannot be exported: a generator's loop over samples is no graph of one pass")
-    if not known.recurrent and recurrent(recipe):
+    if not known.recurrent and recurrent(recipe.config):
         others = [n for n, f in FORMATS.items() if f.recurrent]
         raise ExportError(
-            f"{name} has no recurrent layers of dynamic length, and {recipe.name} has recurrent layers: take --format "
-            + " or ".join(others)
+            f"{name} has no recurrent layers of any length, as {recipe.name} has them: take --format {' or '.join(others)}"
         )
 
 
-def recurrent(recipe: Any) -> bool:
-    """Whether a recipe's net has recurrent layers, by its configuration."""
-    return recipe.name.startswith("deepspeech1") or any(key in recipe.config for key in ("cell", "recurrent_layers"))
+def recurrent(config: Any) -> bool:
+    """Whether a recipe's configuration speaks of a recurrence (`cell`, `recurrent_units`, `recurrent_clip`)."""
+    spoken = any(key == "cell" or key.startswith("recurrent_") for key in config)
+    return spoken and config.get("recurrent_layers", 1) > 0
 
 
 def work(request: dict[str, Any], place: Path) -> None:

@@ -122,9 +122,16 @@ def write_litert(
 ) -> Run:
     """NAME.tflite for LiteRT, its built-in operations only; the description lies beside it as NAME.json."""
     import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     function = traced(network, model)
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], network)
+    # weights as constants: as variables the file would hold their names alone, and give NaN
+    concrete = function.get_concrete_function()
+    frozen, names = convert_variables_to_constants_v2(concrete), sorted(concrete.structured_outputs)
+    named = tf.function(
+        lambda *values: dict(zip(names, frozen(*values), strict=True)), input_signature=function.input_signature
+    )
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([named.get_concrete_function()], tf.Module())
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     if request["float16"]:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -136,5 +143,4 @@ def write_litert(
     (folder / f"{name}.tflite").write_bytes(written)
     (folder / f"{name}.json").write_text(json.dumps(told, ensure_ascii=False), "utf-8")
     opened = tf.lite.Interpreter(model_content=written)
-    runner = opened.get_signature_runner()
-    return lambda inputs: runner(**inputs)["scores"]
+    return lambda inputs: opened.get_signature_runner()(**inputs)["scores"]  # a runner alone loses the file's memory

@@ -76,7 +76,7 @@ def stitch(model: onnx.ModelProto, layers: list[Recurrent]) -> None:
             nodes.append(node)
             continue
         number = int(node.name.rpartition(MARK)[2])
-        made, values = native(layers[number], f"recurrent_{number}", *node.input, node.output[0])
+        made, values = native(layers[number], f"recurrent_{number}", node.input[0], node.input[1], node.output[0])
         nodes += made
         model.graph.initializer.extend(values)
     del model.graph.node[:]

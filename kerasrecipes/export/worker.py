@@ -36,7 +36,7 @@ def main(request: dict[str, Any]) -> None:
     write = getattr(formats, f"write_{request['format']}")
     run = write(network, model, describe(model, row), folder, name, request)
     worst = compare(cases, expected, run, TOLERANCES[bool(request["float16"])])
-    golden = {}
+    golden: dict[str, Any] = {}
     for i, (case, scores) in enumerate(zip(cases, expected, strict=True)):
         golden |= {f"{key}_{i}": value for key, value in case.inputs.items()} | {f"scores_{i}": scores}
     np.savez_compressed(folder / f"{name}.npz", **golden)
