@@ -1,0 +1,92 @@
+"""Engines beside each other: files to text, and how soon a fresh process has its first transcript.
+
+python benchmarks/engines.py exported/deepspeech2_small.onnx --data tests/data/LibriSpeech [--clips 100]
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from kerasrecipes.audio import expand
+
+# name -> arguments of `load` for the file; Keras takes the recipe
+WAYS = {
+    "keras": None,
+    "onnxruntime": {"engine": "onnxruntime"},
+    "openvino": {"engine": "openvino"},
+    "openvino bf16": {"engine": "openvino", "precision": "bf16"},
+}
+
+CHILD = """
+import json, sys, time
+begin = time.perf_counter()
+import kerasrecipes as kr
+given = json.loads(sys.argv[1])
+model = kr.load(given["source"], **given["options"])
+texts = [model.transcribe(given["clips"][0]).text]
+first, times = time.perf_counter() - begin, []
+for run in range(given["runs"]):
+    begin = time.perf_counter()
+    texts = [model.transcribe(clip).text for clip in given["clips"]]
+    times.append(time.perf_counter() - begin)
+print(json.dumps({"first": first, "times": times, "texts": texts}))
+"""
+
+
+def measured(source: str, options: dict, clips: list[str], runs: int) -> dict:
+    """Seconds to the first transcript, seconds of each run over all clips, and the texts, from a fresh process."""
+    given = json.dumps({"source": source, "options": options, "clips": clips, "runs": runs})
+    env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run([sys.executable, "-c", CHILD, given], capture_output=True, text=True, env=env)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("file", type=Path, help="an exported ONNX file")
+    options.add_argument(
+        "--data", action="append", required=True, help="a folder or pattern of audio files; repeatable"
+    )
+    options.add_argument("--clips", type=int, default=100)
+    options.add_argument("--runs", type=int, default=3)
+    options.add_argument("--write", type=Path, help="also write the figures as JSON")
+    o = options.parse_args()
+    from kerasrecipes.engines import installed, read_description
+
+    recipe = read_description(o.file)["recipe"]
+    files = [str(path) for path in expand(o.data)]
+    clips = [files[i % len(files)] for i in range(o.clips)]
+    found = {}
+    for name, arguments in WAYS.items():
+        if arguments and arguments["engine"] not in installed():
+            print(f"{name}: not installed", file=sys.stderr)
+            continue
+        begin = time.perf_counter()
+        found[name] = measured(recipe if arguments is None else str(o.file), arguments or {}, clips, o.runs)
+        print(f"{name}: measured in {time.perf_counter() - begin:.0f} s", file=sys.stderr)
+    base, figures = found["keras"], {}
+    for name, values in found.items():
+        share, start = (
+            statistics.median(values["times"]) / statistics.median(base["times"]), values["first"] / base["first"],
+        )  # fmt: skip
+        same = sum(a == b for a, b in zip(values["texts"], base["texts"], strict=True))
+        figures[f"{len(clips)} files to text, {name}"] = f"{share:.2f} of Keras's time, {same} texts the same"
+        figures[f"start to first transcript, {name}"] = f"{start:.2f} of Keras's time ({values['first']:.1f} s)"
+    for name, value in figures.items():
+        print(f"{name:44} {value}")
+    if o.write:
+        from kerasrecipes.training.trainer import hardware
+
+        setting = f"{recipe}, {len(set(clips))} different clips, each process alone; {hardware()}"
+        o.write.write_text(json.dumps({"title": "Engines", "setting": setting, "figures": figures}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
