@@ -114,13 +114,17 @@ def fetch_ref(reference: str, *, offline: bool | None = None) -> tuple[Weights, 
     Raises:
         WeightsUnavailable: the reference is not of that form, or as `locate`.
     """
-    row = fetch_row(reference, offline=offline)
-    assert row.hub  # `fetch_row` fills it
-    return row, from_hub(row, row.hub["repo"], row.hub["revision"], is_offline(offline))
+    row, place = _row_and_place(reference, offline)
+    return row, from_hub(row, **place, offline=is_offline(offline))
 
 
 def fetch_row(reference: str, *, offline: bool | None = None) -> Weights:
     """The row alone, with the reference's repository and revision as its `hub`; arguments and errors as of `fetch_ref`."""
+    row, place = _row_and_place(reference, offline)
+    return replace(row, hub=place)
+
+
+def _row_and_place(reference: str, offline: bool | None) -> tuple[Weights, dict[str, str]]:
     match = REFERENCE.match(reference)
     if not match:
         raise WeightsUnavailable(
@@ -128,7 +132,7 @@ def fetch_row(reference: str, *, offline: bool | None = None) -> Weights:
         )
     repo, revision, offline = match["repo"], match["revision"], is_offline(offline)
     path = hub.cached(repo, revision, ROW) or hub.fetch(repo, revision, ROW, manifest.read, offline=offline)
-    return replace(manifest.read(path), hub={"repo": repo, "revision": revision})
+    return manifest.read(path), {"repo": repo, "revision": revision}
 
 
 def verify() -> list[tuple[str, bool, str]]:
