@@ -42,6 +42,8 @@ bench: $(VENV)/.test
 	$(BIN)/python benchmarks/transcribe.py
 	$(BIN)/python benchmarks/criteria.py
 	$(BIN)/python benchmarks/generation.py
+	$(BIN)/kerasrecipes export deepspeech2_small --out exported
+	$(BIN)/python benchmarks/engines.py exported/deepspeech2_small.onnx --data tests/data/LibriSpeech
 	$(BIN)/python benchmarks/decoding.py --data librispeech:tests/data/LibriSpeech/dev-mini
 
 # tensorflow-io's last release needs TensorFlow 2.16: an environment of its own
