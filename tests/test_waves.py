@@ -232,7 +232,8 @@ def test_cached_samples_are_the_naive_ones(key):
     wave_checks.check_same_samples_as_naive(key, 80)
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch"])
+# JAX compiles the same loop as TensorFlow, for minutes on a busy machine; torch has a loop of its own
+@pytest.mark.parametrize("backend", [pytest.param("jax", marks=pytest.mark.slow), "torch"])
 def test_other_backends(backend, models, tmp_path):
     if not importlib.util.find_spec(backend):
         pytest.skip(f"{backend} is not installed")
