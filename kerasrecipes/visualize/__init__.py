@@ -1,0 +1,28 @@
+"""Looking into networks: what the Deep Visualization Toolbox (arXiv 1506.06579) and the deconvnet paper (1311.2901) show,
+for any functional or Sequential Keras model on any backend.
+
+>>> from kerasrecipes import visualize
+>>> visualize.backward(model, "cat.png", "fire9:40").save("cat.png")
+"""
+
+import importlib
+from typing import Any
+
+_WHERE = {
+    "Unit": "units", "find_unit": "units", "layer_names": "units",
+    "layer_table": "table", "LayerTable": "table",
+    "receptive_field": "receptive", "ReceptiveField": "receptive",
+    "backward": "backward", "Backward": "backward", "Projector": "backward",
+}  # fmt: skip
+
+__all__ = sorted(_WHERE)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]
