@@ -12,7 +12,7 @@ import kerasrecipes as kr
 from kerasrecipes import visualize
 from kerasrecipes.errors import ImageError, KerasRecipesError
 from kerasrecipes.registry import catalogue
-from kerasrecipes.visualize.backward import Backward, Projector
+from kerasrecipes.visualize.backward import Projection, Projector
 from kerasrecipes.visualize.compute import ALL, STRONGEST
 
 L = keras.layers
@@ -140,7 +140,7 @@ def test_nothing_lies_outside_the_receptive_field(method):
     model = deep(side=21)
     x = picture(side=21)
     for place in ((0, 0), (2, 3), (5, 5)):
-        found = visualize.backward(model, x, f"mid:1@{place[0]},{place[1]}", method, start="one", span=(-1, 1))
+        found = visualize.project(model, x, f"mid:1@{place[0]},{place[1]}", method, start="one", span=(-1, 1))
         (top, bottom), (left, right) = visualize.receptive_field(model, str(found.unit)).box
         inside = np.zeros((21, 21), bool)
         inside[top:bottom, left:right] = True
@@ -166,7 +166,7 @@ def test_a_picture_counts_only_through_its_switches():
 def test_normalisations_are_passed():
     plain = [L.Conv2D(4, 3, use_bias=False, name="a"), L.ReLU(), L.Conv2D(3, 3, use_bias=False, name="top")]
     plain = net(*plain)
-    extra = [kr.layers.pictures.LocalResponseNormalization(), L.BatchNormalization(), L.LayerNormalization()]
+    extra = [kr.layers.LocalResponseNormalization(), L.BatchNormalization(), L.LayerNormalization()]
     normed = net(plain.layers[0], extra[0], L.ReLU(), extra[1], extra[2], plain.layers[2])
     x = picture()
     a, b = (Projector(m, "top", "deconv", "one")(x, [2], [5])[0] for m in (plain, normed))
@@ -205,7 +205,7 @@ def test_the_model_is_left_as_it_was():
     nodes = [len(layer._inbound_nodes) for layer in model.layers]
     before, weights = model(x), model.get_weights()
     for method in ("gradient", "guided", "deconv"):
-        visualize.backward(model, x, "top:0", method)
+        visualize.project(model, x, "top:0", method)
     assert [len(layer._inbound_nodes) for layer in model.layers] == nodes
     assert model.get_layer("top").activation is keras.activations.relu and model.get_layer("top").output is not None
     np.testing.assert_array_equal(before, model(x))
@@ -216,7 +216,7 @@ def test_the_model_is_left_as_it_was():
 def test_display_filters():
     values = np.zeros((9, 9, 3), "float32")
     values[4, 4] = (3, -4, 0)
-    result = Backward(visualize.Unit("a", 0, (0, 0)), "deconv", values)
+    result = Projection(visualize.Unit("a", 0, (0, 0)), "deconv", values)
     raw, grey, norm, soft = (result.image(f) for f in ("raw", "grey", "norm", "normblur"))
     assert raw.shape == (9, 9, 3) and raw[0, 0].tolist() == [128] * 3 and raw[4, 4, 0] > 200 and raw[4, 4, 1] == 1
     assert grey.shape == (9, 9) and grey[4, 4] == 1 and grey[0, 0] == 128
@@ -234,8 +234,8 @@ def test_every_image_recipe_can_be_looked_into(name, tmp_path):
     table = visualize.layer_table(model)
     assert table.parameters == model.count_params() and all(r.span for r in table.rows)
     layer = next(r.name for r in table.rows if r.kind == "Conv2D")
-    results = [visualize.backward(model, pixels, f"{layer}:1", m) for m in ("deconv", "gradient")]
-    results.append(visualize.backward(model, pixels, f"{table.rows[-1].name}:1", "deconv"))
+    results = [visualize.project(model, pixels, f"{layer}:1", m) for m in ("deconv", "gradient")]
+    results.append(visualize.project(model, pixels, f"{table.rows[-1].name}:1", "deconv"))
     for result in results:
         assert result.values.shape == model.input_shape[1:] and np.isfinite(result.values).all()
     path = results[0].save(tmp_path / "a" / "deconv.png")
@@ -244,18 +244,18 @@ def test_every_image_recipe_can_be_looked_into(name, tmp_path):
 
 def test_what_is_no_picture_is_refused(tmp_path):
     model = deep()
-    with pytest.raises(KerasRecipesError, match="takes pictures of 2 channels"):
-        visualize.backward(model, np.zeros((9, 9), "uint8"), "top:0")
+    with pytest.raises(KerasRecipesError, match="takes 2 channels: a picture has 1 or 3"):
+        visualize.project(model, np.zeros((9, 9), "uint8"), "top:0")
     model = net(L.Conv2D(2, 3, name="top"), channels=3)
     with pytest.raises(ImageError, match="no file"):
-        visualize.backward(model, str(tmp_path / "x.png"), "top:0")
+        visualize.project(model, str(tmp_path / "x.png"), "top:0")
     with pytest.raises(ImageError, match=r"does not fit .*takes \(batch, 13, 13, 3\)"):
-        visualize.backward(model, np.zeros((1, 12, 13, 3)), "top:0")
+        visualize.project(model, np.zeros((1, 12, 13, 3)), "top:0")
     with pytest.raises(KerasRecipesError, match="no method 'grad'; there are gradient, guided, deconv"):
-        visualize.backward(model, np.zeros((13, 13), "uint8"), "top:0", "grad")
+        visualize.project(model, np.zeros((13, 13), "uint8"), "top:0", "grad")
     speech = kr.load("wav2letter_small", weights=None, compile=False, **kr.get_recipe("wav2letter_small").test_config)
     with pytest.raises(KerasRecipesError, match="takes no picture"):
-        visualize.backward(speech, np.zeros((13, 13), "uint8"), "logits:0")
+        visualize.project(speech, np.zeros((13, 13), "uint8"), "logits:0")
 
 
 BACKENDS = """

@@ -2,7 +2,7 @@
 for any functional or Sequential Keras model on any backend.
 
 >>> from kerasrecipes import visualize
->>> visualize.backward(model, "cat.png", "fire9:40").save("cat.png")
+>>> visualize.project(model, "cat.png", "fire9:40").save("cat.png")
 """
 
 import importlib
@@ -12,7 +12,7 @@ _WHERE = {
     "Unit": "units", "find_unit": "units", "layer_names": "units",
     "layer_table": "table", "LayerTable": "table",
     "receptive_field": "receptive", "ReceptiveField": "receptive",
-    "backward": "backward", "Backward": "backward", "Projector": "backward",
+    "project": "backward", "Projection": "backward", "Projector": "backward",
 }  # fmt: skip
 
 __all__ = sorted(_WHERE)

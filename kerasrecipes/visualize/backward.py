@@ -21,7 +21,7 @@ CONTEXT = 1.15  # a patch drawn enlarged shows a bit more than the receptive fie
 
 
 @dataclass(frozen=True)
-class Backward(drawing.Drawing):
+class Projection(drawing.Drawing):
     """A unit's activity led back to the input.
 
     Args:
@@ -86,7 +86,7 @@ class Backward(drawing.Drawing):
 
 
 def filtered(values: np.ndarray, name: str) -> np.ndarray:
-    """Signed values (height, width, channels) as a picture, uint8; see `Backward.image`.
+    """Signed values (height, width, channels) as a picture, uint8; see `Projection.image`.
 
     Raises:
         KerasRecipesError: no such filter.
@@ -106,7 +106,7 @@ class Projector:
     """Leads a layer's units back to the input; compiled once for each size of batch.
 
     Args:
-        model: any functional or Sequential model. layer: name of the step where it starts. method: see `backward`.
+        model: any functional or Sequential model. layer: name of the step where it starts. method: see `project`.
         start: "activation" starts with the unit's value (the deconvnet: all other activations are set to zero), "one"
             with 1 (the gradient). None: by method.
 
@@ -124,7 +124,7 @@ class Projector:
             raise KerasRecipesError(f'start is "activation" or "one", not {start!r}')
         axis = channel_axis(step)
 
-        def project(x: Any, channel: Any, place: Any) -> list[Any]:
+        def run_back(x: Any, channel: Any, place: Any) -> list[Any]:
             def seed(y: Any) -> Any:
                 mask = aim(y, channel, place, axis)[2]
                 return mask * y if start == "activation" else mask
@@ -134,7 +134,7 @@ class Projector:
             return [ops.cast(gradient, "float32"), ops.cast(value, "float32"), index]
 
         self.model, self.layer, self.axis = model, layer, axis
-        self._project = compiled(model, project)
+        self._project = compiled(model, run_back)
 
     def __call__(
         self, inputs: np.ndarray, channels: Sequence[int], places: Sequence[int]
@@ -153,10 +153,10 @@ class Projector:
         return projections, values, index
 
 
-def backward(
+def project(
     model: Any, picture: Any, unit: str | Unit, method: str = "deconv", *, start: str | None = None,
     span: tuple[float, float] = SPAN,
-) -> Backward:  # fmt: skip
+) -> Projection:  # fmt: skip
     """Lead a unit's activity back to the picture.
 
     Args:
@@ -172,7 +172,7 @@ def backward(
         KerasRecipesError: no such unit or method, or a pooling without switches under a deconvnet. ImageError: no picture.
 
     Example:
-        >>> backward(kerasrecipes.load("squeezenet"), "cat.png", "fire9:40").save("cat.png")
+        >>> project(kerasrecipes.load("squeezenet"), "cat.png", "fire9:40").save("cat.png")
     """
     found = find_unit(model, unit)
     inputs = as_input(model, picture, span)[:1]
@@ -187,7 +187,7 @@ def backward(
         if sizes
         else ()
     )
-    return Backward(
+    return Projection(
         Unit(found.layer, found.channel, place),
         method,
         values[0],

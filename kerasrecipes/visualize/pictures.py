@@ -24,8 +24,6 @@ def sides(model: Any) -> tuple[int | None, int | None, int]:
         raise KerasRecipesError(f"{model.name} takes no picture: its inputs are {[tuple(t.shape) for t in inputs]}")
     if keras.config.image_data_format() == "channels_first":
         raise KerasRecipesError("Pictures are (batch, height, width, channels): set image_data_format to channels_last")
-    if shape[3] not in (1, 3):
-        raise KerasRecipesError(f"{model.name} takes pictures of {shape[3]} channels: 1 (grey) or 3 (RGB) can be shown")
     return shape[1], shape[2], shape[3]
 
 
@@ -54,6 +52,10 @@ def as_input(model: Any, picture: Any, span: tuple[float, float] = SPAN) -> np.n
         if not np.isfinite(batch).all():
             raise ImageError("The batch holds numbers that are NaN or infinite: repair it first")
         return batch
+    if channels not in (1, 3):
+        raise KerasRecipesError(
+            f"{model.name} takes {channels} channels: a picture has 1 or 3; pass an array (batch, height, width, channels)"
+        )
     pixels = image.read_image(picture)
     rule = getattr(model, "preparation", None)
     if rule is None:
@@ -79,7 +81,8 @@ def span_of(model: Any, span: tuple[float, float] = SPAN) -> tuple[float, float]
 
 
 def as_picture(model: Any, values: np.ndarray, span: tuple[float, float] = SPAN) -> np.ndarray:
-    """An input (height, width, channels) as (height, width, 3) uint8."""
+    """An input (height, width, channels) as (height, width, 3) uint8; other than 1 or 3 channels as their mean."""
     low, high = span_of(model, span)
+    values = values if values.shape[-1] in (1, 3) else values.mean(-1, keepdims=True)
     pixels = np.clip(np.round((values - low) * 255 / (high - low)), 0, 255).astype("uint8")
     return np.repeat(pixels, 3, axis=-1) if pixels.shape[-1] == 1 else pixels
