@@ -13,6 +13,13 @@ _WHERE = {
     "layer_table": "table", "LayerTable": "table",
     "receptive_field": "receptive", "ReceptiveField": "receptive",
     "project": "backward", "Projection": "backward", "Projector": "backward",
+    "activation_maps": "activations", "ActivationMaps": "activations",
+    "synthesize": "synthesis", "synthesize_units": "synthesis", "synthesize_into": "synthesis", "Synthesis": "synthesis",
+    "PRESETS": "maximize", "Regularisation": "maximize",
+    "find_maxima": "top", "Maxima": "top", "top_patches": "top", "TopPatches": "top",
+    "occlude": "occlusion", "OcclusionMaps": "occlusion", "correspondence": "occlusion", "correspondence_of": "occlusion",
+    "filter_sheet": "filters", "FilterSheet": "filters",
+    "draw_graph": "graph", "GraphDrawing": "graph",
 }  # fmt: skip
 
 __all__ = sorted(_WHERE)

@@ -15,9 +15,11 @@ from keras import ops
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.visualize.blur import blur
 from kerasrecipes.visualize.compute import STRONGEST, aim, compiled, pull, run
+from kerasrecipes.visualize.rules import open_end
 
 MEAN = 117.0  # of ImageNet's pictures, about; presets were found for pictures minus their mean
 DEVIATION = 10.0  # of the random start
+RATES = ("constant", "progress", "progress01", "normalized")
 STARTS = ("mean_plus_rand", "randu", "mean")
 
 
@@ -32,7 +34,9 @@ class Regularisation:
         contribution_percentile: likewise below this percentile of |sum over colours of x * gradient| (theta_c_pct).
         steps: number of iterations, the last of which only looks.
         rate: "constant": `max_rate`; "progress": as large as raises the activation by `progress`, if it were linear, at
-            most `max_rate`; "progress01", of probabilities: as "progress", by min(`progress`, `late` * (1 - p)).
+            most `max_rate`; "progress01", of probabilities: as "progress", by min(`progress`, `late` * (1 - p));
+            "normalized" (not in the paper): steps whose root mean square is `progress` grey levels, for nets whose
+            activations are of another scale than CaffeNet's.
     """
 
     decay: float = 0.0
@@ -55,10 +59,10 @@ class Regularisation:
             )
             if not 0 <= value <= most
         ]  # fmt: skip
-        if wrong or self.steps < 2 or self.rate not in ("constant", "progress", "progress01"):
+        if wrong or self.steps < 2 or self.rate not in RATES:
             raise KerasRecipesError(
                 f"{', '.join(wrong) or 'steps or rate'} out of range: decay from 0 to 1, percentiles from 0 to 100, 2 steps or "
-                'more, rate "constant", "progress" or "progress01"'
+                f"more, rate one of {', '.join(RATES)}"
             )
 
 
@@ -78,7 +82,7 @@ class Ascent:
     Args:
         best: (items, ...) inputs of the highest activation. best_at, last_at: steps. start, top, last: activations.
         majority_at: first step at which the unit is the strongest of its layer at its place; -1 for never.
-        stopped: whether the gradient was zero at the start of the ascent.
+        stopped: whether the gradient became zero.
     """
 
     best: np.ndarray
@@ -126,9 +130,11 @@ def regularised(x: Any, gradient: Any, settings: Regularisation, blurs: bool) ->
     return x
 
 
-def learning_rate(settings: Regularisation, activation: Any, squared: Any) -> Any:
-    """(batch,) rates from activations and squared norms of the gradient."""
+def learning_rate(settings: Regularisation, activation: Any, squared: Any, values: int) -> Any:
+    """(batch,) rates from activations and squared norms of the gradient; `values`: numbers in an item's input."""
     s = settings
+    if s.rate == "normalized":
+        return s.progress * values**0.5 / ops.sqrt(ops.maximum(squared, 1e-30))
     if s.rate == "constant":
         return ops.zeros_like(squared) + s.max_rate
     wanted = s.progress * ops.ones_like(activation)
@@ -151,6 +157,7 @@ class Ascender:
         limits: tuple[float, float] | None = None, begin: str | None = None,
     ):  # fmt: skip
         self.settings = settings
+        rule = open_end(model, layer)
 
         def looked(x: Any, channel: Any, place: Any) -> tuple:
             x = x if limits is None else ops.clip(x, *limits)
@@ -158,7 +165,7 @@ class Ascender:
             def seed(y):
                 return aim(y, channel, place, axis)[2]
 
-            y, gradient = pull(lambda v: run(model, to_input(v), [layer], begin=begin)[0], x, seed)
+            y, gradient = pull(lambda v: run(model, to_input(v), [layer], rule, begin)[0], x, seed)
             value, index, mask = aim(y, channel, place, axis)
             rows = y if axis == -1 else ops.moveaxis(y, axis, -1)
             where = ops.max(mask if axis == -1 else ops.moveaxis(mask, axis, -1), axis=-1, keepdims=True)
@@ -171,7 +178,7 @@ class Ascender:
         def step(blurs: bool) -> Callable:
             def climb(x: Any, channel: Any, place: Any) -> list[Any]:
                 x, value, first, gradient, squared, index = looked(x, channel, place)
-                rate = learning_rate(settings, value, squared)
+                rate = learning_rate(settings, value, squared, int(np.prod(x.shape[1:])))
                 rate = ops.reshape(rate, (-1, *[1] * (len(x.shape) - 1)))
                 after = regularised(x + rate * gradient, gradient, settings, blurs)
                 return [x, value, first, squared, index, after]

@@ -154,3 +154,35 @@ def check_switches(model: Any, layer: str) -> None:
                 f"A deconvnet needs the place of each largest value, and {name} ({step.kind}) does not keep it: build it "
                 f"from {', '.join(sorted(SWITCHED))}, or use the methods gradient or guided"
             )
+
+
+def open_end(model: Any, layer: str) -> Callable[[Step], Callable | None]:
+    """A rule under which the last rectifiers below `layer` pass the gradient: a unit that is off can then be climbed, by
+    its value before the rectifier. The values stay as they are."""
+    links = {step.name: (step, inputs) for step, inputs in links_of(model)}
+    waiting, last = [layer], set()
+    while waiting:
+        name = waiting.pop()
+        if name not in links or name in last:
+            continue
+        step, inputs = links[name]
+        if is_rectifier(step.operation) or fused(step.operation) is not None:
+            last.add(name)
+        elif not getattr(step.operation, "weights", []):
+            waiting += inputs
+
+    def rule(step: Step) -> Callable | None:
+        if step.name not in last:
+            return None
+        operation, function = step.operation, fused(step.operation)
+        if function is None:
+            return lambda x, *a, **k: straight(operation(x, *a, **k), x)
+        plain = twin(operation, activation=keras.activations.linear)
+
+        def opened(*arguments: Any, **keywords: Any) -> Any:
+            x = plain(*arguments, **keywords)
+            return straight(function(x), x)
+
+        return opened
+
+    return rule
