@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -96,14 +97,20 @@ def by_hand(weights, x, channel, method):
 @pytest.mark.parametrize("method", ["gradient", "guided", "deconv"])
 def test_two_layers_by_hand(method, fused):
     if fused:
-        layers = [L.Conv2D(4, 3, activation="relu"), L.MaxPooling2D(3, 2), L.Conv2D(3, 2, 2, activation="relu", name="top")]
+        layers = [
+            L.Conv2D(4, 3, activation="relu"),
+            L.MaxPooling2D(3, 2),
+            L.Conv2D(3, 2, 2, activation="relu", name="top"),
+        ]
     else:
         layers = [L.Conv2D(4, 3), L.ReLU(), L.MaxPooling2D(3, 2), L.Conv2D(3, 2, 2), L.Activation("relu", name="top")]
     model, x = net(*layers), picture()
     for channel in range(3):
         expected, place, value = by_hand(model.get_weights(), x[0].astype("float64"), channel, method)
         found, values, index = Projector(model, "top", method)(x, [channel], [STRONGEST])
-        assert np.unravel_index(index[0], (5 // 2 + 0, 2))[0] == place[0] and values[0] == pytest.approx(value, rel=1e-5)
+        assert np.unravel_index(index[0], (5 // 2 + 0, 2))[0] == place[0] and values[0] == pytest.approx(
+            value, rel=1e-5
+        )
         np.testing.assert_allclose(found[0], expected, atol=2e-5)
 
 
@@ -268,7 +275,9 @@ for name, (config, layer, channel) in json.load(open(folder + "/configs.json")).
     for method in ("gradient", "guided", "deconv"):
         for i, found in enumerate(Projector(model, layer, method)(x[name], channel, [-1, -1])):
             out[f"{name} {method} {i}"] = found
-np.savez(folder + "/found.npz", **out)
+sys.path.insert(0, sys.argv[2])
+import test_maximize
+np.savez(folder + "/found.npz", **out, **test_maximize.curves())
 """
 
 
@@ -290,7 +299,11 @@ def test_backends_agree(backend, tmp_path):
                 expected[f"{name} {method} {i}"] = found
     np.savez(tmp_path / "inputs.npz", **inputs)
     (tmp_path / "configs.json").write_text(json.dumps(configs))
-    in_new_process(BACKENDS, tmp_path, backend=backend)
+    import test_maximize
+
+    in_new_process(BACKENDS, tmp_path, Path(__file__).parent, backend=backend)
     found = np.load(tmp_path / "found.npz")
+    for key, curve in test_maximize.curves().items():
+        np.testing.assert_allclose(found[key][:4], curve[:4], rtol=1e-3, atol=1e-4)  # later, thresholds can tip
     for key, value in expected.items():
         np.testing.assert_allclose(found[key], value, atol=1e-4 * max(np.abs(value).max(), 1e-6), err_msg=key)

@@ -15,10 +15,11 @@ _WHERE = {
     "project": "backward", "Projection": "backward", "Projector": "backward",
     "activation_maps": "activations", "ActivationMaps": "activations",
     "synthesize": "synthesis", "synthesize_units": "synthesis", "synthesize_into": "synthesis", "Synthesis": "synthesis",
-    "PRESETS": "maximize", "Regularisation": "maximize",
+    "PRESETS": "maximize", "settings_of": "maximize", "Regularisation": "maximize",
     "find_maxima": "top", "Maxima": "top", "top_patches": "top", "TopPatches": "top",
     "occlude": "occlusion", "OcclusionMaps": "occlusion", "correspondence": "occlusion", "correspondence_of": "occlusion",
     "filter_sheet": "filters", "FilterSheet": "filters",
+    "write_report": "report",
     "draw_graph": "graph", "GraphDrawing": "graph",
 }  # fmt: skip
 

@@ -49,7 +49,7 @@ class ActivationMaps(drawing.Drawing):
         low = np.minimum(tiles.min(axes, keepdims=True), 0)
         spread = tiles.max(axes, keepdims=True) - low
         shown = ((tiles - low) / np.where(spread > 0, spread, 1)) ** gamma
-        return drawing.montage(np.round(255 * shown).astype("uint8"), columns)
+        return drawing.montage(np.round(255 * shown).astype("uint8"), columns, gap=0 if values.ndim == 1 else 1)
 
     def plot(self, scale: str = "map", gamma: float = 1.0) -> Any:
         """The picture and every layer's sheet."""

@@ -17,17 +17,17 @@ BACKGROUND = 255  # between tiles
 class Drawing:
     """A result that can be looked at: subclasses have `plot()`."""
 
-    def plot(self) -> Any:
+    def plot(self, **options: Any) -> Any:
         """A `matplotlib.figure.Figure` of its own; pyplot is not touched."""
         raise NotImplementedError
 
-    def save(self, path: str | Path) -> Path:
-        """Write `plot()` as PNG; the file is whole or absent.
+    def save(self, path: str | Path, **options: Any) -> Path:
+        """Write `plot(**options)` as PNG; the file is whole or absent.
 
         Raises:
             KerasRecipesError: matplotlib is missing, or the folder cannot be written to.
         """
-        figure = self.plot()
+        figure = self.plot(**options)
         return write_whole(path, lambda file: figure.savefig(file, format="png", dpi=DPI))
 
 

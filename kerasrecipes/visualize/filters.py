@@ -36,7 +36,9 @@ class FilterSheet(drawing.Drawing):
     def plot(self) -> Any:
         """The sheet."""
         image = self.image()
-        drawn = drawing.figure(6 * image.shape[1] / max(image.shape[:2]), 6 * image.shape[0] / max(image.shape[:2]) + 0.3)
+        drawn = drawing.figure(
+            6 * image.shape[1] / max(image.shape[:2]), 6 * image.shape[0] / max(image.shape[:2]) + 0.3
+        )
         count, height, width, _ = self.filters.shape
         drawing.show(drawn.add_subplot(), image, f"{self.layer}: {count} filters {height} x {width}")
         return drawn
@@ -59,7 +61,9 @@ def filter_sheet(model: Any, layer: str | None = None) -> FilterSheet:
     step = find_step(model, layer or convolutions[0])
     kernel = getattr(step.operation, "kernel", None)
     if kernel is None or len(kernel.shape) != 4:
-        raise KerasRecipesError(f"{step.name} ({step.kind}) has no filters of two dimensions; {', '.join(convolutions)} have")
+        raise KerasRecipesError(
+            f"{step.name} ({step.kind}) has no filters of two dimensions; {', '.join(convolutions)} have"
+        )
     from keras import ops
 
     filters = np.moveaxis(ops.convert_to_numpy(kernel).astype("float32"), -1, 0)

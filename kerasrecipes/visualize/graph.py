@@ -44,7 +44,7 @@ class GraphDrawing(drawing.Drawing):
         reach = 0.5 + max(abs(b.x) for b in self.boxes)
         turns = -(-self.rows // most_rows)
         deep = -(-self.rows // turns)
-        pitch = 2 * reach * WIDTH
+        pitch = 2 * reach * WIDTH + (GAP if turns > 1 else 0)
         drawn = drawing.figure(1.05 * pitch * turns + 0.3, 1.05 * deep * (HEIGHT + GAP) + 0.6)
         axes = drawn.add_subplot()
         axes.axis("off")
@@ -59,7 +59,14 @@ class GraphDrawing(drawing.Drawing):
             colour = next((c for word, c in COLOURS.items() if word in box.kinds[0]), "#f5f5f5")
             w = WIDTH * 0.9
             axes.add_patch(
-                FancyBboxPatch((x - w / 2, y - HEIGHT / 2), w, HEIGHT, boxstyle="round,pad=0,rounding_size=0.08", fc=colour, ec="#555")
+                FancyBboxPatch(
+                    (x - w / 2, y - HEIGHT / 2),
+                    w,
+                    HEIGHT,
+                    boxstyle="round,pad=0,rounding_size=0.08",
+                    fc=colour,
+                    ec="#555",
+                )
             )
             axes.text(x, y + 0.16, box.names[0], ha="center", va="center", fontsize=8, fontweight="bold")
             axes.text(x, y - 0.04, " + ".join(box.kinds), ha="center", va="center", fontsize=6)
@@ -68,16 +75,15 @@ class GraphDrawing(drawing.Drawing):
                 if name not in at or at[name] is box:
                     continue
                 x0, y0 = centre(at[name])
-                same = at[name].y // deep == box.y // deep
                 start, end = (x0, y0 - HEIGHT / 2), (x, y + HEIGHT / 2)
-                if same:
-                    style = {"connectionstyle": "arc3"}
-                else:  # over to the top of the next column
-                    start, style = (x0 + WIDTH * 0.45, y0), {"connectionstyle": "arc3,rad=-0.15", "linestyle": "--"}
-                    end = (x - WIDTH * 0.45, y)
-                axes.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=8, lw=0.9, color="#555", **style))
+                if at[name].y // deep < box.y // deep:  # over to the top of the next column, between the two
+                    aside, low, high = x - reach * WIDTH - GAP / 2, start[1] - GAP / 2, end[1] + GAP / 2
+                    corners = [start, (start[0], low), (aside, low), (aside, high), (end[0], high)]
+                    axes.plot(*zip(*corners, strict=True), lw=0.9, color="#555")
+                    start = corners[-1]
+                axes.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=8, lw=0.9, color="#555"))
         axes.set_xlim(-0.1, pitch * turns + 0.1)
-        axes.set_ylim(-(deep - 1) * (HEIGHT + GAP) - HEIGHT, HEIGHT)
+        axes.set_ylim(-(deep - 1) * (HEIGHT + GAP) - HEIGHT - GAP / 2, HEIGHT + GAP / 2)
         axes.set_title(self.name, fontsize=10)
         axes.set_aspect("equal")
         return drawn
@@ -114,7 +120,12 @@ def _folded(table: LayerTable) -> list[list[Row]]:
     group_of: dict[str, list[Row]] = {}
     for row in table.rows:
         before = group_of.get(row.inputs[0]) if row.inputs else None
-        if row.kind in ABSORBED and before is not None and before[-1].name == row.inputs[0] and readers[row.inputs[0]] == 1:
+        if (
+            row.kind in ABSORBED
+            and before is not None
+            and before[-1].name == row.inputs[0]
+            and readers[row.inputs[0]] == 1
+        ):
             before.append(row)
             group_of[row.name] = before
         else:
@@ -129,7 +140,9 @@ def _placed(groups: list[list[Row]]) -> list[Box]:
     where: dict[str, float] = {}
     layers: dict[int, list[list[Row]]] = {}
     for group in groups:
-        level = max((depth.get(n, -1) for r in group for n in r.inputs if n not in {g.name for g in group}), default=-1) + 1
+        level = (
+            max((depth.get(n, -1) for r in group for n in r.inputs if n not in {g.name for g in group}), default=-1) + 1
+        )
         depth.update({r.name: level for r in group})
         layers.setdefault(level, []).append(group)
     boxes = []

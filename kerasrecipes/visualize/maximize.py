@@ -33,9 +33,9 @@ class Regularisation:
         norm_percentile: pixels whose norm over the colours is below this percentile become zero (theta_n_pct).
         contribution_percentile: likewise below this percentile of |sum over colours of x * gradient| (theta_c_pct).
         steps: number of iterations, the last of which only looks.
-        rate: "constant": `max_rate`; "progress": as large as raises the activation by `progress`, if it were linear, at
-            most `max_rate`; "progress01", of probabilities: as "progress", by min(`progress`, `late` * (1 - p));
-            "normalized" (not in the paper): steps whose root mean square is `progress` grey levels, for nets whose
+        rate: "constant": `max_rate`; "progress": as large as raises the activation by `gain`, if it were linear, at
+            most `max_rate`; "progress01", of probabilities: as "progress", by min(`gain`, `late` * (1 - p));
+            "normalized" (not in the paper): steps whose root mean square is `gain` grey levels, for nets whose
             activations are of another scale than CaffeNet's.
     """
 
@@ -47,7 +47,7 @@ class Regularisation:
     steps: int = 500
     rate: str = "constant"
     max_rate: float = 100.0
-    progress: float = 2.0
+    gain: float = 2.0
     late: float = 0.1
 
     def __post_init__(self) -> None:
@@ -134,10 +134,10 @@ def learning_rate(settings: Regularisation, activation: Any, squared: Any, value
     """(batch,) rates from activations and squared norms of the gradient; `values`: numbers in an item's input."""
     s = settings
     if s.rate == "normalized":
-        return s.progress * values**0.5 / ops.sqrt(ops.maximum(squared, 1e-30))
+        return s.gain * values**0.5 / ops.sqrt(ops.maximum(squared, 1e-30))
     if s.rate == "constant":
         return ops.zeros_like(squared) + s.max_rate
-    wanted = s.progress * ops.ones_like(activation)
+    wanted = s.gain * ops.ones_like(activation)
     if s.rate == "progress01":
         wanted = ops.minimum(wanted, s.late * (1 - activation))
     return ops.minimum(s.max_rate, wanted / ops.maximum(squared, 1e-30))

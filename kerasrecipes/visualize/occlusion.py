@@ -25,7 +25,8 @@ class OcclusionMaps(drawing.Drawing):
         target: the class that is asked for. name: of it. probability: of the class, with each place covered.
         whole_probability: of the open picture. activity: sum over places of the map `channel` of `layer`, the strongest on
             the open picture; whole_activity there. best: number of the likeliest class. names: of the classes.
-        corners: (places, 2) top and left of the square, row by row. size: its side. picture: (height, width, 3) uint8.
+        corners: (places, 2) top and left of the square, row by row. size, stride: its side and its steps.
+        picture: (height, width, 3) uint8.
     """
 
     target: int
@@ -40,6 +41,7 @@ class OcclusionMaps(drawing.Drawing):
     names: tuple[str, ...] = field(repr=False)
     corners: np.ndarray = field(repr=False)
     size: int = 0
+    stride: int = 1
     picture: np.ndarray | None = field(default=None, repr=False)
 
     def heat(self, values: np.ndarray) -> np.ndarray:
@@ -58,7 +60,11 @@ class OcclusionMaps(drawing.Drawing):
         drawn = drawing.figure(13.5, 3.4)
         panels = drawn.subplots(1, 4)
         drawing.show(panels[0], self.picture, f"{self.name}: {self.whole_probability:.2f}")
-        top, left = self.corners[len(self.corners) // 2]
+        middle = np.array([height, width]) / 2 - self.size / 2
+        top, left = self.corners[np.abs(self.corners - middle).sum(1).argmin()]
+        half, far = (self.size - self.stride) / 2, self.size / 2 + self.stride / 2
+        (y0, x0), (y1, x1) = self.corners[0] + half, self.corners[-1] + far
+        frame = (x0, x1, y1, y0)
         from matplotlib.patches import Rectangle
 
         panels[0].add_patch(Rectangle((left - 0.5, top - 0.5), self.size, self.size, color="#808080"))
@@ -66,8 +72,8 @@ class OcclusionMaps(drawing.Drawing):
             (panels[1], self.activity, f"activity of {self.layer}:{self.channel}"),
             (panels[2], self.probability, f"probability of {self.name}"),
         ):
-            image = axes.imshow(values, extent=(0, width, height, 0), cmap="viridis", vmin=0)
-            axes.set(xticks=[], yticks=[])
+            image = axes.imshow(values, extent=frame, cmap="viridis")
+            axes.set(xticks=[], yticks=[], xlim=(0, width), ylim=(height, 0))
             axes.set_title(title, fontsize=9)
             drawn.colorbar(image, ax=axes, shrink=0.85)
         classes, counts = np.unique(self.best, return_counts=True)
@@ -78,7 +84,8 @@ class OcclusionMaps(drawing.Drawing):
         palette = matplotlib.colormaps["tab10"].colors
         for number, chosen in enumerate(order):
             colours[self.best == chosen] = palette[number]
-        drawing.show(panels[3], colours, "likeliest class", extent=(0, width, height, 0))
+        drawing.show(panels[3], colours, "likeliest class", extent=frame)
+        panels[3].set(xlim=(0, width), ylim=(height, 0))
         for number, chosen in enumerate(order):
             word = self.names[chosen].split(",")[0]
             panels[3].plot([], [], "s", color=palette[number], label=word[:24])
@@ -115,7 +122,9 @@ def occlude(
         raise KerasRecipesError(f"A square of {size} pixels every {stride}: size from 0, stride from 1")
     scores = layer_names(model)[-1]
     if len(find_step(model, scores).outputs[0].shape) != 2:
-        raise KerasRecipesError(f"{model.name} is no classifier: its output is {find_step(model, scores).outputs[0].shape}")
+        raise KerasRecipesError(
+            f"{model.name} is no classifier: its output is {find_step(model, scores).outputs[0].shape}"
+        )
     layer = layer or _last_map(model)
     axis = channel_axis(find_step(model, layer))
     run = forward(model, [layer, scores] if layer != scores else [scores])
@@ -149,7 +158,7 @@ def occlude(
     shape = (len(rows), len(columns))
     return OcclusionMaps(
         wanted, names[wanted], np.concatenate(chance).reshape(shape), float(whole[wanted]), np.concatenate(activity).reshape(shape),
-        float(whole_maps[0, channel]), layer, channel, np.concatenate(best).reshape(shape), names, corners, size,
+        float(whole_maps[0, channel]), layer, channel, np.concatenate(best).reshape(shape), names, corners, size, stride,
         as_picture(model, inputs, span),
     )  # fmt: skip
 
@@ -196,7 +205,9 @@ def correspondence(features: np.ndarray, covered: np.ndarray) -> tuple[float, fl
     """
     features, covered = np.asarray(features, "float64"), np.asarray(covered, "float64")
     if features.shape != covered.shape or len(features) < 2:
-        raise KerasRecipesError(f"Two arrays of two pictures or more, of one shape, not {features.shape} and {covered.shape}")
+        raise KerasRecipesError(
+            f"Two arrays of two pictures or more, of one shape, not {features.shape} and {covered.shape}"
+        )
     signs = np.sign(features - covered).reshape(len(features), -1)
     shares = [float(np.mean(a != b)) for a, b in itertools.combinations(signs, 2)]
     return float(np.mean(shares)), float(np.std(shares))

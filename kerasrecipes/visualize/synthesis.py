@@ -58,7 +58,12 @@ class Synthesis(drawing.Drawing):
         size = 4.2 * np.array([image.shape[1], image.shape[0]]) / max(image.shape[:2])
         drawn = drawing.figure(max(size[0], 2.4), size[1] + 0.4)
         axes = drawn.add_subplot()
-        drawing.show(axes, image, f"{self.unit}: {max(self.activations):.1f}", aspect="equal" if self.pictures is not None else "auto")
+        drawing.show(
+            axes,
+            image,
+            f"{self.unit}: {max(self.activations):.1f}",
+            aspect="equal" if self.pictures is not None else "auto",
+        )
         if self.pictures is None:
             axes.set(xlabel="time", ylabel="features")
         return drawn
@@ -115,7 +120,9 @@ def synthesize_units(
     """
     asked = [find_unit(model, u) for u in units]
     if len({u.layer for u in asked}) != 1 or len({u.place for u in asked}) != 1 or starts < 1:
-        raise KerasRecipesError("Units that climb together are of one layer and at one place, with one start or more each")
+        raise KerasRecipesError(
+            "Units that climb together are of one layer and at one place, with one start or more each"
+        )
     speech = begin is not None or len(graph_of(model).inputs[0].shape) != 4
     if speech and begin is None:
         begin = front_end(model)
@@ -136,22 +143,27 @@ def synthesize_units(
     runs = []
     for at in range(0, len(items), BATCH):
         part = items[at : at + BATCH]
-        filled = part + [part[0]] * (BATCH - len(part) if len(items) > BATCH else 0)  # one size of batch: one compilation
+        filled = part + [part[0]] * (
+            BATCH - len(part) if len(items) > BATCH else 0
+        )  # one size of batch: one compilation
         run = climber.climb(
             np.stack([x for _, x in filled]), [u.channel for u, _ in filled], [scene.place] * len(filled), progress
         )
         runs += [_row(run, i) for i in range(len(part))]
-    return [
-        _result(model, replace(u, place=scene.shown if u.place != "all" else "all"), runs[i * starts : (i + 1) * starts], settings, begin, span)
-        for i, u in enumerate(asked)
-    ]  # fmt: skip
+    found = []
+    for i, u in enumerate(asked):
+        shown = replace(u, place="all" if u.place == "all" else scene.shown)
+        found.append(_result(model, shown, runs[i * starts : (i + 1) * starts], settings, begin, span))
+    return found
 
 
 def _row(run: Ascent, i: int) -> dict:
     return {name: values[:, i] if name == "curve" else values[i] for name, values in vars(run).items()}
 
 
-def _result(model: Any, unit: Unit, rows: list[dict], settings: Regularisation, begin: str | None, span: Any) -> Synthesis:
+def _result(
+    model: Any, unit: Unit, rows: list[dict], settings: Regularisation, begin: str | None, span: Any
+) -> Synthesis:
     values = np.stack([r["best"] for r in rows])
     pictures = None
     if begin is None:
@@ -177,7 +189,9 @@ def front_end(model: Any) -> str:
             break
         before = step.name
     if before is None:
-        raise KerasRecipesError(f"{model.name} has nothing before its first layer with weights: name a layer (begin=...)")
+        raise KerasRecipesError(
+            f"{model.name} has nothing before its first layer with weights: name a layer (begin=...)"
+        )
     return before
 
 
@@ -205,8 +219,10 @@ def _scene(model: Any, unit: Unit, begin: str | None, whole: bool, span: Any) ->
 def _cut(model: Any, layer: str, scene: _Scene, sizes: tuple[int, ...], span: Any) -> _Scene | None:
     """The part that a unit sees, beginning at a whole stride so that all grids stay as they are; None where a trial shows
     that the network answers otherwise there (grids of "same" strides, layers of fixed size)."""
-    shape, reaches = fields_of(model, until=layer)[layer]
-    if not reaches or any(r.axis is None or r.span is None or r.stride is None or r.stride.denominator > 1 for r in reaches):
+    reaches = fields_of(model, until=layer)[layer][1]
+    if not reaches or any(
+        r.axis is None or r.span is None or r.stride is None or r.stride.denominator > 1 for r in reaches
+    ):
         return None
     box = box_of(reaches, place_axes(find_step(model, layer)), scene.shown)
     strides = [int(r.stride or 1) for r in reaches]
@@ -233,7 +249,7 @@ def synthesize_into(
     goes on where it was.
 
     Args:
-        options: of `synthesize`. progress: called with each new file's name.
+        options: of `synthesize`, changes of settings too. progress: called with each new file's name.
 
     Returns:
         The files in the order of the units.
@@ -245,7 +261,7 @@ def synthesize_into(
         together = [u for u in missing if (u.layer, u.place) == (missing[0].layer, missing[0].place)]
         together = together[: max(BATCH // options.get("starts", 9), 1)]
         for unit, result in zip(together, synthesize_units(model, together, preset, **options), strict=True):
-            drawing.save_image(Path(folder) / f"{unit.stem}.png", result.image())
+            drawing.save_image(Path(folder) / f"{unit.stem}.png", drawing.enlarged(result.image(), 240))
             if progress:
                 progress(f"{unit.stem}.png")
         missing = [u for u in missing if u not in together]

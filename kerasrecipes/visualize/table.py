@@ -88,7 +88,7 @@ class LayerTable(drawing.Drawing):
     def plot(self) -> Any:
         """The table as a figure."""
         head, *rest = self.lines()
-        drawn = drawing.figure(11, 0.4 + 0.22 * len(rest))
+        drawn = drawing.figure(8.8, 0.4 + 0.22 * len(rest))
         axes = drawn.add_subplot()
         axes.axis("off")
         table = axes.table(rest, colLabels=head, loc="center", cellLoc="right", edges="horizontal")
