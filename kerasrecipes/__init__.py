@@ -37,6 +37,7 @@ _WHERE = {
     "losses": None,
     "metrics": None,
     "recipes": None,
+    "visualize": None,
     **dict.fromkeys(
         (
             "KerasRecipesError", "RecipeNotFound", "WeightsUnavailable", "WeightsCorrupt", "AudioError", "ImageError",

@@ -9,6 +9,7 @@ from typing import Any
 
 from kerasrecipes import phone_verbs, picture_verbs, speaking, verbs
 from kerasrecipes.errors import KerasRecipesError
+from kerasrecipes.visualize.verb import add_verbs
 
 DEFAULT = "deepspeech2_small"
 PICTURES = "squeezenet"
@@ -154,6 +155,8 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--bundled", action="store_true", help="the file shall come with the package")
     p.add_argument("--tag", required=True, help="name of the release, for instance 2026-11")
+
+    add_verbs(verb)
 
     verb("verify", verbs.run_verify, "check every manifest row against its file")
     verb("doctor", verbs.run_doctor, "what works here and why not: backend, devices, audio, cache, hub")
