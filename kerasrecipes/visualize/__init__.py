@@ -19,7 +19,7 @@ _WHERE = {
     "find_maxima": "top", "Maxima": "top", "top_patches": "top", "TopPatches": "top",
     "occlude": "occlusion", "OcclusionMaps": "occlusion", "correspondence": "occlusion", "correspondence_of": "occlusion",
     "filter_sheet": "filters", "FilterSheet": "filters",
-    "invariance": "invariance", "Invariance": "invariance", "probes": "probes", "Probes": "probes",
+    "measure_invariance": "invariance", "Invariance": "invariance", "probe_layers": "probes", "Probes": "probes",
     "write_report": "report",
     "draw_graph": "graph", "GraphDrawing": "graph",
 }  # fmt: skip

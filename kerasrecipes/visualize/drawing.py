@@ -17,9 +17,8 @@ BACKGROUND = 255  # between tiles
 class Drawing:
     """A result that can be looked at: subclasses have `plot()`."""
 
-    def plot(self, **options: Any) -> Any:
-        """A `matplotlib.figure.Figure` of its own; pyplot is not touched."""
-        raise NotImplementedError
+    plot: Any
+    """A method without arguments that have no default: a `matplotlib.figure.Figure` of its own; pyplot is not touched."""
 
     def save(self, path: str | Path, **options: Any) -> Path:
         """Write `plot(**options)` as PNG; the file is whole or absent.
@@ -41,7 +40,7 @@ def figure(width: float, height: float) -> Any:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise KerasRecipesError('Drawing needs matplotlib: pip install "kerasrecipes[plots]"') from error
-    drawn = Figure(figsize=(width, height), layout="constrained")
+    drawn: Any = Figure(figsize=(width, height), layout="constrained")
     drawn.get_layout_engine().set(h_pad=0.08, w_pad=0.06)
     return drawn
 

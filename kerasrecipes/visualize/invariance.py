@@ -47,7 +47,7 @@ class Invariance(Drawing):
         return drawn
 
 
-def invariance(
+def measure_invariance(
     model: Any, pictures: np.ndarray, kind: str, layers: Sequence[str], labels: Any = None, values: Sequence[float] | None = None,
 ) -> Invariance:  # fmt: skip
     """Compare features of changed pictures with those of the pictures.
@@ -68,15 +68,15 @@ def invariance(
     pictures = np.asarray(pictures, "float32")
     *own, scores = features(seen, pictures)
     classes = scores.argmax(-1) if labels is None else np.asarray(labels)
-    values = np.asarray(KINDS[kind][0] if values is None else values, "float64")
-    distances, probabilities = np.zeros((len(layers), len(values))), np.zeros(len(values))
-    for i, value in enumerate(values):
+    far = np.asarray(KINDS[kind][0] if values is None else values, "float64")
+    distances, probabilities = np.zeros((len(layers), len(far))), np.zeros(len(far))
+    for i, value in enumerate(far):
         *found, scores = features(seen, np.stack([changed(p, kind, float(value)) for p in pictures]))
         for k, (a, b) in enumerate(zip(found, own, strict=True)):
             distances[k, i] = (np.linalg.norm(a - b, axis=1) / np.maximum(np.linalg.norm(b, axis=1), 1e-9)).mean()
         chances = np.exp(scores - scores.max(-1, keepdims=True))
         probabilities[i] = (chances / chances.sum(-1, keepdims=True))[np.arange(len(scores)), classes].mean()
-    return Invariance(kind, values, tuple(layers), distances, probabilities)
+    return Invariance(kind, far, tuple(layers), distances, probabilities)
 
 
 def features(seen: Any, pictures: np.ndarray) -> list[np.ndarray]:

@@ -59,7 +59,8 @@ class OcclusionMaps(drawing.Drawing):
         height, width = self.picture.shape[:2] if self.picture is not None else (1, 1)
         drawn = drawing.figure(13.5, 3.4)
         panels = drawn.subplots(1, 4)
-        drawing.show(panels[0], self.picture, f"{self.name}: {self.whole_probability:.2f}")
+        ground = self.picture if self.picture is not None else np.zeros((1, 1), "uint8")
+        drawing.show(panels[0], ground, f"{self.name}: {self.whole_probability:.2f}")
         middle = np.array([height, width]) / 2 - self.size / 2
         top, left = self.corners[np.abs(self.corners - middle).sum(1).argmin()]
         half, far = (self.size - self.stride) / 2, self.size / 2 + self.stride / 2
@@ -81,7 +82,8 @@ class OcclusionMaps(drawing.Drawing):
         colours = np.full((*self.best.shape, 3), 0.85)
         import matplotlib
 
-        palette = matplotlib.colormaps["tab10"].colors
+        tab10: Any = matplotlib.colormaps["tab10"]
+        palette = tab10.colors
         for number, chosen in enumerate(order):
             colours[self.best == chosen] = palette[number]
         drawing.show(panels[3], colours, "likeliest class", extent=frame)

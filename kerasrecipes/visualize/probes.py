@@ -33,7 +33,7 @@ class Probes(Drawing):
         return drawn
 
 
-def probes(
+def probe_layers(
     model: Any, train: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray], layers: Sequence[str],
     epochs: int = 15, seed: int = 0,
 ) -> Probes:  # fmt: skip

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.visualize import drawing
 from kerasrecipes.visualize.backward import Projector
@@ -102,7 +104,7 @@ def _patches(folder: Path, top: TopPatches) -> None:
     )
     facts = {
         "activations": top.activations,
-        "empty": bool((top.projections == 128).all()),
+        "empty": bool(np.all(top.projections == 128)),
         "sources": [Path(s).name if isinstance(s, str | Path) else f"picture {i}" for i, s in enumerate(top.sources)],
     }
     drawing.write_whole(

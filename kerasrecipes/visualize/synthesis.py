@@ -209,7 +209,7 @@ def _scene(model: Any, unit: Unit, begin: str | None, whole: bool, span: Any) ->
         shape, sizes = (height, width, channels), sizes_of(model, unit.layer)
     if unit.place == "all":
         return _Scene(shape, flat_place("all", sizes), ())
-    place = tuple(n // 2 for n in sizes) if unit.place is None else unit.place
+    place: Any = tuple(n // 2 for n in sizes) if unit.place is None else unit.place
     scene = _Scene(shape, flat_place(place, sizes), tuple(place))
     if whole or begin is not None or len(sizes) != 2:
         return scene
