@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.visualize import drawing
 from kerasrecipes.visualize.backward import Projector
@@ -65,7 +67,7 @@ def write_report(
     names = symbols_of(model)
     synthesize_into(
         model, list(map(str, found)), folder / "synthesized", preset, starts=starts, progress=lambda n: say(f"synthesized {n}"),
-        **({"steps": steps} if steps else {}),
+        steps=steps,
     )  # fmt: skip
     missing = [u for u in found if not (folder / "patches" / f"{u.stem}.json").exists()]
     if missing:
@@ -102,7 +104,7 @@ def _patches(folder: Path, top: TopPatches) -> None:
     )
     facts = {
         "activations": top.activations,
-        "empty": bool((top.projections == 128).all()),
+        "empty": top.projections is not None and not np.any(top.projections != 128),
         "sources": [Path(s).name if isinstance(s, str | Path) else f"picture {i}" for i, s in enumerate(top.sources)],
     }
     drawing.write_whole(
