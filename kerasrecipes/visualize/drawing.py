@@ -10,24 +10,27 @@ from PIL import Image
 
 from kerasrecipes.errors import KerasRecipesError
 
-DPI = 110
+DPI = 90
+JPEG = (".jpg", ".jpeg")
 BACKGROUND = 255  # between tiles
 
 
 class Drawing:
     """A result that can be looked at: subclasses have `plot()`."""
 
-    plot: Any
-    """A method without arguments that have no default: a `matplotlib.figure.Figure` of its own; pyplot is not touched."""
+    def plot(self, *arguments: Any, **options: Any) -> Any:
+        """A `matplotlib.figure.Figure` of its own; pyplot is not touched."""
+        raise NotImplementedError
 
     def save(self, path: str | Path, **options: Any) -> Path:
-        """Write `plot(**options)` as PNG; the file is whole or absent.
+        """Write `plot(**options)` as PNG (or JPEG, if `path` ends in .jpg); the file is whole or absent.
 
         Raises:
             KerasRecipesError: matplotlib is missing, or the folder cannot be written to.
         """
         figure = self.plot(**options)
-        return write_whole(path, lambda file: figure.savefig(file, format="png", dpi=DPI))
+        kind = "jpg" if Path(path).suffix.lower() in JPEG else "png"
+        return write_whole(path, lambda file: figure.savefig(file, format=kind, dpi=DPI))
 
 
 def figure(width: float, height: float) -> Any:
@@ -38,11 +41,10 @@ def figure(width: float, height: float) -> Any:
     """
     try:
         from matplotlib.figure import Figure
+        from matplotlib.layout_engine import ConstrainedLayoutEngine
     except ImportError as error:
         raise KerasRecipesError('Drawing needs matplotlib: pip install "kerasrecipes[plots]"') from error
-    drawn: Any = Figure(figsize=(width, height), layout="constrained")
-    drawn.get_layout_engine().set(h_pad=0.08, w_pad=0.06)
-    return drawn
+    return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(h_pad=0.08, w_pad=0.06))
 
 
 def write_whole(path: str | Path, write: Any) -> Path:
@@ -63,8 +65,9 @@ def write_whole(path: str | Path, write: Any) -> Path:
 
 def save_image(path: str | Path, image: np.ndarray, **options: Any) -> Path:
     """Write (height, width) or (height, width, 3) uint8 as the PNG or JPEG that the name says."""
-    kind = "JPEG" if Path(path).suffix.lower() in (".jpg", ".jpeg") else "PNG"
-    return write_whole(path, lambda file: Image.fromarray(image).save(file, kind, **options))
+    if Path(path).suffix.lower() in JPEG:
+        return write_whole(path, lambda file: Image.fromarray(image).save(file, "JPEG", quality=80, **options))
+    return write_whole(path, lambda file: Image.fromarray(image).save(file, "PNG", **options))
 
 
 def around_grey(values: np.ndarray, share: float = 0.999) -> np.ndarray:

@@ -56,11 +56,11 @@ class OcclusionMaps(drawing.Drawing):
 
     def plot(self) -> Any:
         """Figure 7 of the paper: the picture, the map's activity, the class's probability, the likeliest class."""
-        height, width = self.picture.shape[:2] if self.picture is not None else (1, 1)
+        assert self.picture is not None
+        height, width = self.picture.shape[:2]
         drawn = drawing.figure(13.5, 3.4)
         panels = drawn.subplots(1, 4)
-        ground = self.picture if self.picture is not None else np.zeros((1, 1), "uint8")
-        drawing.show(panels[0], ground, f"{self.name}: {self.whole_probability:.2f}")
+        drawing.show(panels[0], self.picture, f"{self.name}: {self.whole_probability:.2f}")
         middle = np.array([height, width]) / 2 - self.size / 2
         top, left = self.corners[np.abs(self.corners - middle).sum(1).argmin()]
         half, far = (self.size - self.stride) / 2, self.size / 2 + self.stride / 2
@@ -80,10 +80,9 @@ class OcclusionMaps(drawing.Drawing):
         classes, counts = np.unique(self.best, return_counts=True)
         order = classes[np.argsort(-counts)][:8]
         colours = np.full((*self.best.shape, 3), 0.85)
-        import matplotlib
+        from matplotlib import colormaps
 
-        tab10: Any = matplotlib.colormaps["tab10"]
-        palette = tab10.colors
+        palette = [colormaps["tab10"](i)[:3] for i in range(8)]
         for number, chosen in enumerate(order):
             colours[self.best == chosen] = palette[number]
         drawing.show(panels[3], colours, "likeliest class", extent=frame)

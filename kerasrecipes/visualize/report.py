@@ -67,7 +67,7 @@ def write_report(
     names = symbols_of(model)
     synthesize_into(
         model, list(map(str, found)), folder / "synthesized", preset, starts=starts, progress=lambda n: say(f"synthesized {n}"),
-        **({"steps": steps} if steps else {}),
+        steps=steps,
     )  # fmt: skip
     missing = [u for u in found if not (folder / "patches" / f"{u.stem}.json").exists()]
     if missing:
@@ -104,7 +104,7 @@ def _patches(folder: Path, top: TopPatches) -> None:
     )
     facts = {
         "activations": top.activations,
-        "empty": bool(np.all(top.projections == 128)),
+        "empty": top.projections is not None and not np.any(top.projections != 128),
         "sources": [Path(s).name if isinstance(s, str | Path) else f"picture {i}" for i, s in enumerate(top.sources)],
     }
     drawing.write_whole(

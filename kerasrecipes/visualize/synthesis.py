@@ -209,7 +209,7 @@ def _scene(model: Any, unit: Unit, begin: str | None, whole: bool, span: Any) ->
         shape, sizes = (height, width, channels), sizes_of(model, unit.layer)
     if unit.place == "all":
         return _Scene(shape, flat_place("all", sizes), ())
-    place: Any = tuple(n // 2 for n in sizes) if unit.place is None else unit.place
+    place = unit.place if isinstance(unit.place, tuple) else tuple(n // 2 for n in sizes)
     scene = _Scene(shape, flat_place(place, sizes), tuple(place))
     if whole or begin is not None or len(sizes) != 2:
         return scene
@@ -243,10 +243,10 @@ def _cut(model: Any, layer: str, scene: _Scene, sizes: tuple[int, ...], span: An
 
 def synthesize_into(
     model: Any, units: Sequence[str | Unit], folder: str | Path, preset: int | Regularisation | None = None, *,
-    progress: Callable[[str], None] | None = None, **options: Any,
+    suffix: str = ".png", progress: Callable[[str], None] | None = None, **options: Any,
 ) -> list[Path]:  # fmt: skip
-    """Pictures of many units as files UNIT.png in a folder; what is there is not made again, so that an interrupted command
-    goes on where it was.
+    """Pictures of many units as files UNIT.png (.jpg with `suffix`) in a folder; what is there is not made again, so that an
+    interrupted command goes on where it was.
 
     Args:
         options: of `synthesize`, changes of settings too. progress: called with each new file's name.
@@ -255,14 +255,14 @@ def synthesize_into(
         The files in the order of the units.
     """
     asked = [find_unit(model, u) for u in units]
-    paths = [Path(folder) / f"{u.stem}.png" for u in asked]
+    paths = [Path(folder) / f"{u.stem}{suffix}" for u in asked]
     missing = [u for u, path in zip(asked, paths, strict=True) if not path.exists()]
     while missing:
         together = [u for u in missing if (u.layer, u.place) == (missing[0].layer, missing[0].place)]
         together = together[: max(BATCH // options.get("starts", 9), 1)]
         for unit, result in zip(together, synthesize_units(model, together, preset, **options), strict=True):
-            drawing.save_image(Path(folder) / f"{unit.stem}.png", drawing.enlarged(result.image(), 240))
+            drawing.save_image(Path(folder) / f"{unit.stem}{suffix}", drawing.enlarged(result.image(), 240))
             if progress:
-                progress(f"{unit.stem}.png")
+                progress(f"{unit.stem}{suffix}")
         missing = [u for u in missing if u not in together]
     return paths

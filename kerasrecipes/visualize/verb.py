@@ -45,13 +45,13 @@ def run_visualize(o: argparse.Namespace) -> None:
     stem = Path(o.picture).stem + "_" if o.picture else ""
 
     def written(result: Any, name: str) -> None:
-        print(result.save(o.out / f"{stem}{name}.png"))
+        print(result.save(o.out / f"{stem}{name}.{o.format}"))
 
     if o.method in PROJECTIONS:
         for unit in units:
             result = visualize.project(model, o.picture, unit, o.method)
             name = f"{stem}{result.unit.stem}_{o.method}" + ("" if o.filter == "raw" else f"_{o.filter}")
-            print(result.save(o.out / f"{name}.png", filter=o.filter))
+            print(result.save(o.out / f"{name}.{o.format}", filter=o.filter))
     elif o.method == "receptive-field":
         for unit in units:
             result = visualize.receptive_field(model, unit, picture=o.picture)
@@ -78,7 +78,8 @@ def maximize(model: Any, units: list[str], o: argparse.Namespace) -> None:
 
     changes = {name: v for name in ("steps", "rate", "max_rate", "gain") if (v := getattr(o, name)) is not None}
     paths = visualize.synthesize_into(
-        model, units, o.out, o.preset, starts=o.starts, seed=o.seed, whole=o.whole, progress=teller(len(units)), **changes
+        model, units, o.out, o.preset, starts=o.starts, seed=o.seed, whole=o.whole, suffix=f".{o.format}",
+        progress=teller(len(units)), **changes
     )  # fmt: skip
     print("\n".join(map(str, paths)))
 
@@ -117,6 +118,7 @@ def add_verbs(verb: Callable[[str, Any, str], argparse.ArgumentParser]) -> None:
         "--filter", choices=("raw", "grey", "norm", "normblur"), default="raw", help="how projections are drawn"
     )
     p.add_argument("--target", help="occlusion: name or number of the class")
+    p.add_argument("--format", choices=("png", "jpg"), default="png", help="of the files")
     p.add_argument("--size", type=int, help="occlusion: side of the square, in pixels")
     p.add_argument("--stride", type=int, help="occlusion: steps of the square, in pixels")
     p.add_argument("--random", action="store_true", help="random weights in place of the released ones")
