@@ -40,7 +40,7 @@ class Projection(drawing.Drawing):
     @property
     def empty(self) -> bool:
         """Nothing came through: the unit is not active, or the deconvnet's rectifiers let no signal pass, as happens
-        below narrow layers of deep nets (a squeeze layer of SqueezeNet all of whose transposed filters answer negatively)."""
+        below narrow layers of deep nets."""
         return not self.values.any()
 
     def image(self, filter: str = "raw") -> np.ndarray:

@@ -14,7 +14,7 @@ from keras import ops
 
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.visualize.blur import blur
-from kerasrecipes.visualize.compute import STRONGEST, aim, compiled, pull, run
+from kerasrecipes.visualize.compute import aim, compiled, pull, run
 from kerasrecipes.visualize.rules import open_end
 
 MEAN = 117.0  # of ImageNet's pictures, about; presets were found for pictures minus their mean
@@ -190,7 +190,7 @@ class Ascender:
     def climb(
         self, x: np.ndarray, channels: Sequence[int], places: Sequence[int], progress: Callable | None = None
     ) -> Ascent:
-        """Run the ascent from `x` (items, ...); `places` flat, `STRONGEST` (again in each step) or `ALL`.
+        """Run the ascent from `x` (items, ...); `places` flat, `compute.STRONGEST` (again in each step) or `ALL`.
 
         Items whose gradient is zero stand still; they are marked as stopped.
         """
@@ -250,6 +250,3 @@ def settings_of(preset: int | Regularisation, **changes: Any) -> Regularisation:
     if unknown := set(changes) - set(asdict(base)):
         raise KerasRecipesError(f"No settings: {', '.join(sorted(unknown))}; there are {', '.join(asdict(base))}")
     return Regularisation(**{**asdict(base), **changes})
-
-
-__all__ = ["PRESETS", "STARTS", "STRONGEST", "Ascender", "Ascent", "Regularisation", "settings_of", "start_from"]

@@ -9,13 +9,11 @@ import numpy as np
 
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.visualize import drawing
-from kerasrecipes.visualize.backward import sizes_of
-from kerasrecipes.visualize.compute import flat_place, forward
 from kerasrecipes.visualize.maximize import MEAN, Ascender, Ascent, Regularisation, settings_of, start_from
-from kerasrecipes.visualize.pictures import SPAN, as_picture, sides, span_of
-from kerasrecipes.visualize.receptive import box_of, fields_of, input_shapes, place_axes
+from kerasrecipes.visualize.pictures import SPAN, as_picture, span_of
+from kerasrecipes.visualize.scene import front_end, scene_of
 from kerasrecipes.visualize.units import Unit, channel_axis, find_step, find_unit
-from kerasrecipes.visualize.walk import graph_of, shapes_of, steps_of
+from kerasrecipes.visualize.walk import graph_of
 
 BATCH = 9  # pictures that climb together
 # of spectrograms, whose values have unit variance and need no limits; found by looking, not by the paper
@@ -69,15 +67,6 @@ class Synthesis(drawing.Drawing):
         return drawn
 
 
-@dataclass(frozen=True)
-class _Scene:
-    """Where an ascent takes place: the input's shape and the unit's place in it."""
-
-    shape: tuple[int, ...]
-    place: int
-    shown: tuple[int, ...]
-
-
 def synthesize(
     model: Any, unit: str | Unit, preset: int | Regularisation | None = None, *, starts: int = 9, seed: int = 0,
     start: str = "mean_plus_rand", whole: bool = False, span: tuple[float, float] = SPAN, begin: str | None = None,
@@ -128,7 +117,7 @@ def synthesize_units(
         begin = front_end(model)
     settings = settings_of(preset if preset is not None else SPECTROGRAM if speech else 3, **changes)
     layer, step = asked[0].layer, find_step(model, asked[0].layer)
-    scene = _scene(model, asked[0], begin, whole, span)
+    scene = scene_of(model, asked[0], begin, whole, span)
     if begin is None:
         low, high = span_of(model, span)
         climber = Ascender(
@@ -175,70 +164,6 @@ def _result(
         tuple(int(r["best_at"]) for r in rows), tuple(int(r["majority_at"]) for r in rows),
         tuple(bool(r["stopped"]) for r in rows), settings, np.stack([r["curve"] for r in rows], axis=1),
     )  # fmt: skip
-
-
-def front_end(model: Any) -> str:
-    """The last step before the first that has weights to train: what the network reads.
-
-    Raises:
-        KerasRecipesError: there is none.
-    """
-    before = None
-    for step in steps_of(model):
-        if getattr(step.operation, "trainable_weights", []):
-            break
-        before = step.name
-    if before is None:
-        raise KerasRecipesError(
-            f"{model.name} has nothing before its first layer with weights: name a layer (begin=...)"
-        )
-    return before
-
-
-def _scene(model: Any, unit: Unit, begin: str | None, whole: bool, span: Any) -> _Scene:
-    """The input's shape and the unit's place: the middle one; of pictures, cut to what the unit sees unless `whole`."""
-    if begin is not None:
-        shapes = shapes_of(model, input_shapes(model))
-        if begin not in shapes:
-            find_step(model, begin)
-        shape, sizes = shapes[begin][0][1:], shapes[unit.layer][0][1:-1]
-    else:
-        height, width, channels = sides(model)
-        if height is None or width is None:
-            raise KerasRecipesError(f"{model.name} leaves the size of its picture open: build it with one")
-        shape, sizes = (height, width, channels), sizes_of(model, unit.layer)
-    if unit.place == "all":
-        return _Scene(shape, flat_place("all", sizes), ())
-    place = unit.place if isinstance(unit.place, tuple) else tuple(n // 2 for n in sizes)
-    scene = _Scene(shape, flat_place(place, sizes), tuple(place))
-    if whole or begin is not None or len(sizes) != 2:
-        return scene
-    return _cut(model, unit.layer, scene, sizes, span) or scene
-
-
-def _cut(model: Any, layer: str, scene: _Scene, sizes: tuple[int, ...], span: Any) -> _Scene | None:
-    """The part that a unit sees, beginning at a whole stride so that all grids stay as they are; None where a trial shows
-    that the network answers otherwise there (grids of "same" strides, layers of fixed size)."""
-    reaches = fields_of(model, until=layer)[layer][1]
-    if not reaches or any(
-        r.axis is None or r.span is None or r.stride is None or r.stride.denominator > 1 for r in reaches
-    ):
-        return None
-    box = box_of(reaches, place_axes(find_step(model, layer)), scene.shown)
-    strides = [int(r.stride or 1) for r in reaches]
-    begins = [a // s * s for (a, _), s in zip(box, strides, strict=True)]
-    part = tuple(slice(a, b) for a, (_, b) in zip(begins, box, strict=True))
-    place = tuple(p - a // s for p, a, s in zip(scene.shown, begins, strides, strict=True))
-    low, high = span_of(model, span)
-    trial = np.random.default_rng(0).uniform(low, high, (1, *scene.shape)).astype("float32")
-    cut = trial[(slice(None), *part)]
-    axis = channel_axis(find_step(model, layer))
-    try:
-        whole, alone = (np.moveaxis(forward(model, [layer])(x)[0][0], 0 if axis == 1 else -1, -1) for x in (trial, cut))
-        same = np.allclose(whole[scene.shown], alone[place], rtol=1e-3, atol=1e-4 * float(np.abs(whole).max()))
-    except Exception:  # whatever a backend raises for a size that a layer cannot take
-        return None
-    return _Scene(cut.shape[1:], flat_place(place, alone.shape[:-1]), scene.shown) if same else None
 
 
 def synthesize_into(
