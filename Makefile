@@ -28,10 +28,10 @@ lint: $(VENV)/.test
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/python -m pytest -m "not slow" --cov=kerasrecipes --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" --cov=kerasrecipes --cov-report=term:skip-covered
 
 test-all: lint
-	$(BIN)/python -m pytest --cov=kerasrecipes --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov=kerasrecipes --cov-report=term:skip-covered
 
 docs: $(VENV)/.docs
 	$(BIN)/python docs/generate.py

@@ -121,10 +121,15 @@ def picture_table() -> str:
     for name, row in manifest.rows().items():
         if registry.get_recipe(name).task not in ("image-classification", "segmentation"):
             continue
-        measured = [f"{metric.partition(',')[0]} {value}, {data}" for data, metric, value, _ in card.metric_rows(row)]
+        measured: dict[str, list[str]] = {}
+        for data, metric, value, _ in card.metric_rows(row):
+            name_of, _, how = metric.partition(", ")
+            measured.setdefault(data, []).append(
+                f"{name_of} {value}" + ("" if how in ("none", "1 views") else f" with {how}")
+            )
         cells = [
             f"`{name}`", f"{card.skeleton(name).count_params() / 1e6:.3g} M", f"{row.size / 1e6:.2g} MB", card.data_line(row),
-            "; ".join(measured) or "by its authors only",
+            "; ".join(f"{data}: {', '.join(v)}" for data, v in measured.items()) or "by its authors only",
         ]  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

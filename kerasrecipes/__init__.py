@@ -39,6 +39,7 @@ _WHERE = {
     "losses": None,
     "metrics": None,
     "recipes": None,
+    "visualize": None,
     **dict.fromkeys(
         (
             "KerasRecipesError", "RecipeNotFound", "WeightsUnavailable", "WeightsCorrupt", "AudioError", "ImageError",

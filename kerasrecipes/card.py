@@ -82,7 +82,7 @@ def data_line(row: manifest.Weights) -> str:
         return ", ".join(d["name"] for d in row.data)
     size, total = UNITS[unit]
     sets = [f"{d['name']} {size.format(d[unit])}{' (synthetic)' if d['synthetic'] else ''}" for d in row.data]
-    return f"{', '.join(sets)}; {total.format(sum(d[unit] for d in row.data))} in all"
+    return ", ".join(sets) + (f"; {total.format(sum(d[unit] for d in row.data))} in all" if len(sets) > 1 else "")
 
 
 def training_line(row: manifest.Weights) -> str:

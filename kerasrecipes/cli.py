@@ -9,6 +9,7 @@ from typing import Any
 
 from kerasrecipes import exporting, phone_verbs, picture_verbs, speaking, verbs
 from kerasrecipes.errors import KerasRecipesError
+from kerasrecipes.visualize.verb import add_verbs
 
 DEFAULT = "deepspeech2_small"
 PICTURES = "squeezenet"
@@ -171,6 +172,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--release", action="store_true", help="write weights/NAME.onnx and its entry in the recipe's manifest row"
     )
+    add_verbs(verb)
 
     verb("verify", verbs.run_verify, "check every manifest row against its file")
     verb("doctor", verbs.run_doctor, "what works here and why not: backend, devices, audio, cache, hub")

@@ -10,7 +10,7 @@ from kerasrecipes.errors import KerasRecipesError
 
 def run_filters(o: argparse.Namespace) -> None:
     from kerasrecipes import loading
-    from kerasrecipes.visualize.filters import draw_filters
+    from kerasrecipes.visualize.responses import draw_filters
 
     model = loading.load(o.name, **({"weights": o.weights} if o.weights else {}), compile=False)
     print(draw_filters(model, o.out or Path(f"{model.name}_filters.png")))

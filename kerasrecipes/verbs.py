@@ -157,7 +157,7 @@ def run_evaluate(o: argparse.Namespace) -> None:
 
     speakers = [s for s in o.speakers.split(",") if s]
     model = loading.load(o.name, **({"weights": o.weights} if o.weights else {}), compile=False)
-    recogniser = model.recipe.task != "language-model"
+    recogniser = model.recipe.task.endswith("recognition")
     options = decoding(o) if recogniser else {}
     if recogniser and o.noise is not None:
         options["noise"] = o.noise

@@ -170,7 +170,7 @@ def test_train_command(table, tmp_path, capsys):
     values = settings(table, steps=2, validation=()).to_dict()
     file.write_text(yaml.safe_dump(json.loads(json.dumps(values))))
     command = ["train", "wavenet_small", "--config", str(file), "--out", str(tmp_path / "run")]
-    assert cli.main(command) == 0 and "2 steps, 0.0 audio hours in" in capsys.readouterr().out
+    assert cli.main(command) == 0 and "2 steps, 0.0 h of audio in" in capsys.readouterr().out
 
 
 def test_fit_takes_utterances_folders_and_arrays(table, tmp_path):

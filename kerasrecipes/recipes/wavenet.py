@@ -143,7 +143,7 @@ SMALL = PAPER | {
     "mels": 80, "mel_mean": -4.2, "mel_deviation": 4.0,
 }  # fmt: skip
 
-TINY = {"blocks": 2, "layers": 4, "residual_channels": 6, "dilation_channels": 5, "skip_channels": 7}
+TINY = {"blocks": 2, "layers": 3, "residual_channels": 6, "dilation_channels": 5, "skip_channels": 7}
 TINY_SMALL = TINY | {"mels": 12, "conditioning_channels": 4}
 
 

@@ -1,86 +1,76 @@
-"""What the filters of a first layer on the waveform have learned to hear: their frequency responses.
+"""The filters of the first layer as pictures: the only ones whose inputs are colours."""
 
-Palaz et al. show that such filters become a filter bank (Interspeech 2015 and arXiv 1312.2137's line of work).
-"""
-
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from kerasrecipes.errors import KerasRecipesError
+from kerasrecipes.visualize import drawing
+from kerasrecipes.visualize.units import find_step
+from kerasrecipes.visualize.walk import links_of, steps_of
 
-SIZE = 1024  # of the DFT, in samples: 15.6 Hz a bin at 16 kHz
+
+@dataclass(frozen=True)
+class FilterSheet(drawing.Drawing):
+    """Filters (filters, height, width, channels), in the picture's channels; rms: (filters,) root mean squares."""
+
+    layer: str
+    filters: np.ndarray = field(repr=False)
+
+    @property
+    def rms(self) -> np.ndarray:
+        return np.sqrt((self.filters.astype("float64") ** 2).mean((1, 2, 3)))
+
+    def image(self, scale: str = "filter", columns: int | None = None) -> np.ndarray:
+        """All filters as one sheet, uint8: zero is middle grey, the largest weight of each "filter" (or of all: "layer")
+        black or white; in colour where there are 3 channels, else the channels' mean."""
+        if scale not in ("filter", "layer"):
+            raise KerasRecipesError(f'scale is "filter" or "layer", not {scale!r}')
+        values = self.filters if self.filters.shape[-1] == 3 else self.filters.mean(-1)
+        axes = tuple(range(1, values.ndim)) if scale == "filter" else None
+        most = np.abs(values).max(axes, keepdims=True)
+        tiles = np.round(128 + 127 * values / np.where(most > 0, most, 1)).astype("uint8")
+        return drawing.montage(tiles, columns)
+
+    def plot(self) -> Any:
+        """The sheet."""
+        image = self.image()
+        drawn = drawing.figure(
+            6 * image.shape[1] / max(image.shape[:2]), 6 * image.shape[0] / max(image.shape[:2]) + 0.3
+        )
+        count, height, width, _ = self.filters.shape
+        drawing.show(drawn.add_subplot(), image, f"{self.layer}: {count} filters {height} x {width}")
+        return drawn
 
 
-def first_kernels(model: Any) -> np.ndarray:
-    """The filters of a model's first convolution over samples: (filters, samples) float64.
+def filter_sheet(model: Any, layer: str | None = None) -> FilterSheet:
+    """The filters of a convolution over pictures, by default the first.
+
+    Weights of nets that read blue first (`ChannelMeans(bgr=True)`) are turned to red, green, blue.
 
     Raises:
-        KerasRecipesError: the model begins with spectra or cepstra, not with learned filters.
-    """
-    convolutions = [getattr(layer, "convolution", layer) for layer in model.layers]
-    first = next((c for c in convolutions if getattr(c, "kernel", None) is not None and len(c.kernel.shape) > 2), None)
-    shape = () if first is None else tuple(first.kernel.shape)
-    # (samples, 1, filters), or (1, samples, 1, filters) where windows lie side by side
-    if first is not None and (len(shape) == 3 or shape[:1] == (1,)) and shape[-2] == 1:
-        return np.array(first.get_weights()[0], "float64").reshape(-1, shape[-1]).T
-    raise KerasRecipesError(
-        f"{model.name} does not begin with filters on the waveform; palaz_raw and wav2letter_raw do"
-    )
-
-
-def responses(kernels: np.ndarray, sample_rate: int, size: int = SIZE) -> tuple[np.ndarray, np.ndarray]:
-    """How much of each frequency every filter lets through, sorted by the frequency that it lets through most.
-
-    Args:
-        kernels: (filters, samples). sample_rate: in Hz. size: of the DFT, in samples.
-
-    Returns:
-        frequencies (bins,) in Hz, and magnitudes (filters, bins) of which each filter's largest is 1; filters that are all
-        zero stay zero and come first.
-    """
-    size = max(size, 1 << (kernels.shape[1] - 1).bit_length())
-    magnitudes = np.abs(np.fft.rfft(kernels, size, axis=1))
-    magnitudes /= np.maximum(magnitudes.max(axis=1, keepdims=True), 1e-30)
-    return np.fft.rfftfreq(size, 1 / sample_rate), magnitudes[np.argsort(magnitudes.argmax(axis=1), kind="stable")]
-
-
-def draw_filters(model: Any, path: str | Path) -> Path:
-    """Draw the responses of a model's first filters: left each filter's in decibels, right their centre frequencies.
-
-    Args:
-        model: a recogniser on the waveform. path: of the picture; its suffix names the format.
-
-    Raises:
-        KerasRecipesError: the model has no such filters, or matplotlib is missing.
+        KerasRecipesError: no such layer, or no convolution of two dimensions.
 
     Example:
-        >>> draw_filters(kerasrecipes.load("palaz_raw_small", weights="mine.weights.h5"), "filters.png")
+        >>> filter_sheet(kerasrecipes.load("squeezenet")).save("filters.png")
     """
-    try:
-        import matplotlib
-    except ImportError:
-        raise KerasRecipesError('Pictures need matplotlib: pip install "kerasrecipes[plots]"') from None
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
+    convolutions = [s.name for s in steps_of(model) if s.kind in ("Conv2D", "SequenceConv2D")]
+    if layer is None and not convolutions:
+        raise KerasRecipesError(f"{model.name} has no Conv2D layer, whose filters could be shown")
+    step = find_step(model, layer or convolutions[0])
+    kernel = getattr(step.operation, "kernel", None)
+    if kernel is None or len(kernel.shape) != 4:
+        raise KerasRecipesError(
+            f"{step.name} ({step.kind}) has no filters of two dimensions; {', '.join(convolutions)} have"
+        )
+    from keras import ops
 
-    kernels = first_kernels(model)
-    frequencies, magnitudes = responses(kernels, model.sample_rate)
-    decibels = 20 * np.log10(np.maximum(magnitudes, 1e-3))
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 4), layout="constrained")
-    edges = (-0.5, len(kernels) - 0.5, 0, frequencies[-1] / 1000)
-    shown = left.imshow(decibels.T, origin="lower", aspect="auto", extent=edges, cmap="magma", vmin=-40, vmax=0)
-    left.set(
-        xlabel="filter, by centre frequency",
-        ylabel="kHz",
-        title=f"{len(kernels)} filters of {kernels.shape[1]} samples",
-    )
-    figure.colorbar(shown, ax=left, label="dB below its largest")
-    right.plot(np.arange(len(kernels)), frequencies[magnitudes.argmax(axis=1)] / 1000, color="#3f51b5")
-    right.set(xlabel="filter", ylabel="centre frequency, kHz", xlim=edges[:2], ylim=edges[2:])
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
-    pyplot.close(figure)
-    return path
+    filters = np.moveaxis(ops.convert_to_numpy(kernel).astype("float32"), -1, 0)
+    below = {s.name: (s, inputs) for s, inputs in links_of(model)}
+    name = below[step.name][1][0] if below[step.name][1] else ""
+    while name in below and len(below[name][1]) == 1 and not getattr(below[name][0].operation, "weights", []):
+        if getattr(below[name][0].operation, "bgr", False):
+            filters = filters[..., ::-1]
+        name = below[name][1][0]
+    return FilterSheet(step.name, filters)

@@ -6,7 +6,7 @@ import pytest
 import kerasrecipes as kr
 from kerasrecipes import cli
 from kerasrecipes.errors import KerasRecipesError
-from kerasrecipes.visualize.filters import first_kernels, responses
+from kerasrecipes.visualize.responses import first_kernels, responses
 
 
 def sinusoids(samples, frequencies):

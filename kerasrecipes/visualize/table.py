@@ -1,0 +1,152 @@
+"""The layers of any model as a table: shapes, parameters, multiply-adds, receptive fields."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kerasrecipes.visualize import drawing
+from kerasrecipes.visualize.places import Field
+from kerasrecipes.visualize.receptive import fields_of, input_shapes
+from kerasrecipes.visualize.walk import Step, links_of, shapes_of
+
+HEADS = ("layer", "kind", "output", "parameters", "multiply-adds", "receptive field", "stride")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A layer.
+
+    Args:
+        name, kind: of the step. inputs: names of the steps that it reads.
+        shape: of its output without the batch. parameters: its own weights, counted once.
+        multiply_adds: products of its kernels for one input; additions, biases and poolings are not counted.
+        span: input places that a unit far from all edges sees, per axis; "all" is None; () where it is not known.
+        stride: input places between two units.
+    """
+
+    name: str
+    kind: str
+    inputs: tuple[str, ...]
+    shape: tuple[int | None, ...]
+    parameters: int
+    multiply_adds: int
+    span: tuple[int | None, ...]
+    stride: tuple[float | None, ...]
+
+    def cells(self) -> tuple[str, ...]:
+        return (
+            self.name, self.kind, " x ".join("?" if n is None else str(n) for n in self.shape), f"{self.parameters:,}",
+            f"{self.multiply_adds:,}", _sizes(self.span, "all"), _sizes(self.stride, "-"),
+        )  # fmt: skip
+
+
+def _sizes(values: tuple, missing: str) -> str:
+    words = [missing if v is None else f"{v:g}" for v in values]
+    return "?" if not words else words[0] if len(set(words)) == 1 else " x ".join(words)
+
+
+@dataclass(frozen=True)
+class LayerTable(drawing.Drawing):
+    """All layers in the order of computation; `str` and `to_markdown` write them out."""
+
+    name: str
+    rows: tuple[Row, ...]
+
+    @property
+    def parameters(self) -> int:
+        return sum(r.parameters for r in self.rows)
+
+    @property
+    def multiply_adds(self) -> int:
+        return sum(r.multiply_adds for r in self.rows)
+
+    def __getitem__(self, name: str) -> Row:
+        return next(r for r in self.rows if r.name == name)
+
+    def lines(self) -> list[tuple[str, ...]]:
+        total = ("in all", "", "", f"{self.parameters:,}", f"{self.multiply_adds:,}", "", "")
+        return [HEADS, *(r.cells() for r in self.rows), total]
+
+    def __str__(self) -> str:
+        lines = self.lines()
+        widths = [max(len(line[i]) for line in lines) for i in range(len(HEADS))]
+        right = (3, 4, 5, 6)
+        return "\n".join(
+            "  ".join(
+                c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True))
+            ).rstrip()
+            for line in lines
+        )
+
+    def to_markdown(self) -> str:
+        """A Markdown table."""
+        head, *rest = self.lines()
+        align = ["---"] * 3 + ["---:"] * 4
+        return "\n".join(f"| {' | '.join(line)} |" for line in [head, tuple(align), *rest])
+
+    def plot(self) -> Any:
+        """The table as a figure."""
+        head, *rest = self.lines()
+        drawn = drawing.figure(8.8, 0.4 + 0.22 * len(rest))
+        axes = drawn.add_subplot()
+        axes.axis("off")
+        table = axes.table(rest, colLabels=head, loc="center", cellLoc="right", edges="horizontal")
+        table.auto_set_font_size(False)
+        table.set_fontsize(8)
+        table.auto_set_column_width(list(range(len(head))))
+        for (_, column), cell in table.get_celld().items():
+            cell.set_edgecolor("#d0d0d0")
+            if column < 3:
+                cell.set_text_props(ha="left")
+        return drawn
+
+
+def layer_table(model: Any, size: tuple[int, ...] | None = None) -> LayerTable:
+    """The layers of a functional or Sequential model.
+
+    Args:
+        size: of the input, where the model leaves it open: (height, width), (samples,); of speech recipes one second by
+            default.
+
+    Raises:
+        KerasRecipesError: the model has no graph.
+
+    Example:
+        >>> print(layer_table(kerasrecipes.load("squeezenet")))
+    """
+    given = input_shapes(model, size)
+    shapes = shapes_of(model, given)
+    known = not any(None in s for s in given)
+    fields = fields_of(model, given, lenient=True) if known else {}
+    seen: set[int] = set()
+    rows = []
+    for step, inputs in links_of(model):
+        weights = [w for w in getattr(step.operation, "weights", []) if id(w) not in seen]
+        seen.update(map(id, weights))
+        field: Field = fields.get(step.name, ((), None))[1] or ()
+        shape = shapes[step.name][0]
+        taken = shapes[inputs[0]][0] if inputs else ()
+        rows.append(
+            Row(
+                step.name, step.kind, inputs, tuple(shape[1:]), sum(int(np.prod(w.shape)) for w in weights),
+                multiply_adds(step, taken, shape), tuple(r.span for r in field),
+                tuple(None if r.stride is None else float(r.stride) for r in field),
+            )
+        )  # fmt: skip
+    return LayerTable(model.name, tuple(rows))
+
+
+def multiply_adds(step: Step, taken: tuple, given: tuple) -> int:
+    """Products of a step's kernels for a batch of one: every weight of a kernel is used once per place of the output, of
+    a transposed convolution once per place of the input."""
+    if step.kind == "Embedding":
+        return 0
+    kernels = [w for w in getattr(step.operation, "weights", []) if len(w.shape) > 1 and "normalization" not in w.path]
+    shape = taken if step.kind.endswith("Transpose") else given
+    sequence = step.kind in ("LSTM", "GRU", "SimpleRNN", "Bidirectional", "RNN")
+    if sequence:
+        return sum(int(np.prod(w.shape)) for w in kernels) * (taken[1] or 0)
+    first = getattr(step.operation, "data_format", None) == "channels_first"
+    places = [n or 0 for n in (shape[2:] if first and len(shape) > 2 else shape[1:-1])]
+    return sum(int(np.prod(w.shape)) for w in kernels) * int(np.prod(places, dtype="int64"))
