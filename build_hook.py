@@ -17,5 +17,6 @@ class BundledWeights(BuildHookInterface):
             include[str(path)] = f"kerasrecipes/_weights_manifest/{name}"
             row = json.loads(path.read_text())
             if row.get("bundled"):
-                for file in filter(None, (row["file"], row.get("onnx", {}).get("file"))):
+                onnx = row.get("onnx", {})
+                for file in filter(None, (row["file"], onnx.get("file"), onnx.get("step", {}).get("file"))):
                     include[str(root / "weights" / file)] = f"kerasrecipes/_weights/{file}"

@@ -49,6 +49,8 @@ _WHERE = {
     ),
 }  # fmt: skip
 
+KERAS = ("tasks.speech", "tasks.phones", "tasks.waves", "tasks.images", "tasks.segmentation", "losses")
+
 __all__ = sorted(_WHERE)
 
 
@@ -56,6 +58,8 @@ def __getattr__(name: str) -> Any:
     if name not in _WHERE:
         raise AttributeError(f"module 'kerasrecipes' has no attribute {name!r}")
     where = _WHERE[name]
+    if where in KERAS or name in KERAS:
+        importlib.import_module("kerasrecipes._lazy").choose_backend()
     if where is None:
         return importlib.import_module(f"kerasrecipes.{name}")
     return getattr(importlib.import_module(f"kerasrecipes.{where}"), name)

@@ -24,17 +24,22 @@ def choose_backend() -> str:
     """Pick the Keras backend: `KERAS_BACKEND` if set, else the first one installed of tensorflow, jax, torch.
 
     Raises:
-        BackendUnavailable: none is installed.
+        BackendUnavailable: none is installed, or not that one.
     """
     chosen = os.environ.get("KERAS_BACKEND")
     if chosen:
+        if chosen in BACKENDS and not importlib.util.find_spec(chosen):
+            raise BackendUnavailable(
+                f'KERAS_BACKEND is {chosen}, which is not installed: pip install "kerasrecipes[{chosen}]"'
+            )
         return chosen
     for name in BACKENDS:
         if importlib.util.find_spec(name):
             os.environ["KERAS_BACKEND"] = name
             return name
     raise BackendUnavailable(
-        'No Keras backend is installed: pip install "kerasrecipes[tensorflow]" (or [jax], [torch])'
+        'This needs Keras, and no backend of it is installed: pip install "kerasrecipes[tensorflow]" (or [jax], [torch]); '
+        'recipes with an ONNX file do without: load(NAME, engine="onnxruntime")'
     )
 
 

@@ -75,6 +75,7 @@ def parser() -> argparse.ArgumentParser:
     p = verb("generate", verbs.run_generate, "text by a language model, or sound by a generator")
     p.add_argument("recipe", help="a recipe, a .keras or .onnx file or hf://org/name@revision")
     p.add_argument("prompts", nargs="*", help="what a language model's texts begin with")
+    _engine(p)
     p.add_argument("--length", type=int, help="most characters of a text")
     p.add_argument("--seconds", type=float, help="of sound")
     p.add_argument("--speaker", help="one of the generator's speakers; default: nobody in particular")
@@ -92,7 +93,7 @@ def parser() -> argparse.ArgumentParser:
     p = verb("align", verbs.run_align, "times of a known text's words in a recording, and the words that do not fit")
     p.add_argument("audio")
     p.add_argument("text", type=Path, help="a text file with what is said")
-    p.add_argument("--recipe", default=DEFAULT, help="a recipe or a .keras file")
+    p.add_argument("--recipe", default=DEFAULT, help="a recipe, a .keras or .onnx file")
     _engine(p)
     p.add_argument("--format", choices=("words", "json", "srt", "vtt"), default="words")
 
@@ -100,7 +101,8 @@ def parser() -> argparse.ArgumentParser:
         "listen", verbs.run_listen, "text while somebody speaks: the microphone, or a file at the pace of its playing"
     )
     p.add_argument("file", nargs="?", help="an audio file instead of the microphone")
-    p.add_argument("--recipe", default=STREAMING, help="a forward-only recipe or a .keras file")
+    p.add_argument("--recipe", default=STREAMING, help="a forward-only recipe, a .keras or .onnx file")
+    _engine(p)
     p.add_argument("--pace", type=float, default=1.0, help="of a file; 0 does not wait")
 
     p = verb("evaluate", verbs.run_evaluate, "error rates on a data set, with 95 %% intervals over speakers")
@@ -168,6 +170,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--out", type=Path, help="the folder (default: exported)")
     p.add_argument("--activations", action="store_true", help="also give the output of every layer")
     p.add_argument("--float16", action="store_true", help="store weights in half precision")
+    p.add_argument("--int8", action="store_true", help="store weights in eight bits; the difference is measured")
     p.add_argument("--opset", type=int, default=17, help="of ONNX, 15 to 18")
     p.add_argument(
         "--release", action="store_true", help="write weights/NAME.onnx and its entry in the recipe's manifest row"
@@ -207,8 +210,8 @@ def _data(p: argparse.ArgumentParser, required: bool = True) -> None:
 
 def _engine(p: argparse.ArgumentParser) -> None:
     p.add_argument(
-        "--engine", choices=("auto", "keras", "onnxruntime", "openvino"),
-        help="default: keras; for an .onnx file the fastest that is installed",
+        "--engine", choices=("auto", "keras", "onnxruntime", "openvino"), default="auto",
+        help="default: auto, the fastest that is installed and has a file (kerasrecipes doctor says which)",
     )  # fmt: skip
     p.add_argument("--precision", choices=("float32", "bf16"), help="of OpenVINO's arithmetic")
 

@@ -1,10 +1,15 @@
 """What `kerasrecipes export` does, and how other verbs choose an engine."""
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
 from kerasrecipes.errors import KerasRecipesError
+
+
+def told(sentence: str) -> None:
+    print(sentence, file=sys.stderr)
 
 
 def run_export(o: argparse.Namespace) -> None:
@@ -13,13 +18,16 @@ def run_export(o: argparse.Namespace) -> None:
     if o.release:
         from kerasrecipes.export.release import release
 
-        if o.format != "onnx" or o.out or o.activations:
+        if o.format != "onnx" or o.out or o.activations or o.int8:
             raise KerasRecipesError(
                 "--release writes the ONNX file of released weights, in half precision: nothing else fits"
             )
-        print(release(o.name, opset=o.opset))
+        print(release(o.name, opset=o.opset, report=told))
         return
-    options = {"activations": o.activations, "float16": o.float16, "opset": o.opset}
+    options = {
+        "activations": o.activations, "float16": o.float16, "int8": o.int8, "opset": o.opset,
+        "report": told,
+    }  # fmt: skip
     print(export(o.name, o.out or Path("exported"), o.format, **options))
 
 

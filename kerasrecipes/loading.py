@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasrecipes import manifest, registry, store
-from kerasrecipes._lazy import keras
+from kerasrecipes._lazy import choose_backend, keras
 from kerasrecipes.errors import KerasRecipesError, WeightsCorrupt
 
 # task -> (class of its models, the verb that takes raw input)
@@ -38,7 +38,8 @@ def load(
         weights: "default" for the recipe's released file, a path to a `.weights.h5`, or None for random numbers.
         compile: with the recipe's own loss, metrics and optimiser.
         engine: "keras", the default for all but `.onnx` files; "onnxruntime" or "openvino", which need no Keras and cannot be
-            trained; or "auto", the fastest that is installed and has a file.
+            trained: the released ONNX file, or one that is made once on this machine; or "auto", the fastest of these two
+            that is installed where there is a file, else Keras.
         precision: of OpenVINO's arithmetic: "float32", or "bf16", much less exact.
         config: changes to the recipe's configuration, for instance `dropout=0.1`.
 
@@ -57,6 +58,8 @@ def load(
         found = in_engine(text, engine or "auto", precision, changed)
         if found is not None:
             return found
+        if precision is not None:
+            raise KerasRecipesError(f'precision= is for engine="openvino", and "auto" leaves {text} to Keras')
     elif precision is not None:
         raise KerasRecipesError('precision= is for engine="openvino"; Keras has keras.config.set_dtype_policy')
     if text.endswith(".keras"):
@@ -83,9 +86,10 @@ def in_engine(name: str, engine: str, precision: str | None, changed: bool) -> A
 
     Raises:
         KerasRecipesError: the network shall be changed, or Keras shall open an `.onnx` file.
-        WeightsUnavailable: no ONNX file is released for the recipe.
+        WeightsUnavailable: no ONNX file is released for the recipe, and none can be made here.
     """
     from kerasrecipes import engines
+    from kerasrecipes.engines import made
 
     if engine not in ("auto", *engines.ENGINES):
         known = ", ".join(("auto", *engines.ENGINES, *(() if name.endswith(".onnx") else ("keras",))))
@@ -101,11 +105,14 @@ def in_engine(name: str, engine: str, precision: str | None, changed: bool) -> A
     if name.endswith(".onnx"):
         return engines.load_file(Path(name), engine, precision)
     row = store.fetch_row(name) if name.startswith("hf://") else manifest.rows().get(registry.get_recipe(name).name)
-    if auto and (row is None or not row.onnx or not engines.installed()):
+    if auto and not (row and engines.installed() and (row.onnx or made.at_hand(row)) and engines.runs(row.recipe)):
         return None
-    return engines.load_file(
-        store.locate_onnx(row or manifest.get(name)), engine, precision, row.recipe if row else None
-    )
+    row = row or manifest.get(name)
+    if row.onnx:
+        return engines.load_file(
+            store.locate_onnx(row), engine, precision, row.recipe, lambda: store.locate_onnx(row, step=True)
+        )
+    return engines.load_file(made.made(row, name), engine, precision, row.recipe)
 
 
 def resolve(name: str, weights: Any) -> tuple[Any, Any, Path | None]:
@@ -127,6 +134,7 @@ def resolve(name: str, weights: Any) -> tuple[Any, Any, Path | None]:
 
 def build(recipe: Any, symbols: Any, config: dict) -> Any:
     """The task's model with random weights; `symbols` are its alphabet or its classes."""
+    choose_backend()
     module, name = TASKS[recipe.task][0].split(":")
     keyword = SYMBOLS.get(recipe.task, "alphabet")
     return getattr(importlib.import_module(module), name)(recipe.name, config=config, **{keyword: symbols})
@@ -179,6 +187,7 @@ def load_saved(path: Path, compile: bool) -> Any:
     """A model that `model.save` wrote; only this package's own layers are built, nothing in the file is executed."""
     if not path.is_file():
         raise KerasRecipesError(f"There is no file {path}")
+    choose_backend()
     for module, _ in (entry[0].split(":") for entry in TASKS.values()):
         importlib.import_module(module)
     try:

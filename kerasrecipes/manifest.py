@@ -42,7 +42,7 @@ class Weights:
         hub: {"repo", "revision"} or None. model: what the network needs beside its recipe: {"alphabet": ...}.
         decoder: settings of the beam search that were best on a tuning set: {"lm_weight": ..., "word_score": ...}.
         onnx: the same weights as an ONNX file: {"file", "size", "sha256", "weights"}, the last the `sha256` of the weights
-            it was made from; empty where there is none.
+            it was made from; {"step": {"file", "size", "sha256"}} in it is the file that takes pieces; empty where there is none.
     """
 
     recipe: str

@@ -34,8 +34,8 @@ def publish(name: str, repo: str, *, dry_run: bool = True) -> str:
     # what is uploaded cannot know its own revision: whoever loads it has it in the reference
     uploaded = manifest.to_json(replace(row, hub=None)).encode()
     files: dict[str, str | bytes] = {row.file: str(path), store.ROW: uploaded, "README.md": card.encode()}
-    if row.onnx:
-        files[row.onnx["file"]] = str(store.locate_onnx(row, offline=True))
+    for entry in store.onnx_files(row):
+        files[entry["file"]] = str(store.locate_onnx(row, step=entry is not row.onnx, offline=True))
     revision = _commit(repo, files, f"{name} {row.tag}")
     place = {"repo": repo, "revision": revision}
     try:

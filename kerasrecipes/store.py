@@ -2,8 +2,10 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from kerasrecipes import hub, manifest
 from kerasrecipes.errors import KerasRecipesError, WeightsCorrupt, WeightsUnavailable
@@ -43,27 +45,33 @@ def locate(row: Weights, *, offline: bool | None = None) -> Path:
     return from_hub(row, row.hub["repo"], row.hub["revision"], is_offline(offline))
 
 
-def locate_onnx(row: Weights, *, offline: bool | None = None) -> Path:
-    """The verified ONNX file of a row, found as `locate` finds the weights.
+def locate_onnx(row: Weights, *, step: bool = False, offline: bool | None = None) -> Path:
+    """The verified ONNX file of a row, found as `locate` finds the weights; with `step` the one that takes pieces.
 
     Raises:
         WeightsUnavailable: none is released. WeightsCorrupt: as `locate`, and where the file is of earlier weights.
     """
-    if not row.onnx:
+    entry = row.onnx.get("step") if step else row.onnx
+    if not entry:
         raise WeightsUnavailable(
-            f"{row.recipe} has no released ONNX file. Write one: kerasrecipes export {row.recipe} --out FOLDER, "
-            f'then load("FOLDER/{row.recipe}.onnx")'
+            f"{row.recipe} has no released ONNX file{' of pieces' if step else ''}. Write it: kerasrecipes export "
+            f'{row.recipe} --out FOLDER, then load("FOLDER/{row.recipe}.onnx")'
         )
     if row.onnx["weights"] != row.sha256:
         raise WeightsCorrupt(
-            f"{row.onnx['file']} was made from earlier weights of {row.recipe}: kerasrecipes export {row.recipe} --release"
+            f"{entry['file']} was made from earlier weights of {row.recipe}: kerasrecipes export {row.recipe} --release"
         )
-    return locate(onnx_row(row), offline=offline)
+    return locate(onnx_row(row, entry), offline=offline)
 
 
-def onnx_row(row: Weights) -> Weights:
-    """The row with its ONNX file in place of its weights file."""
-    return replace(row, **{key: row.onnx[key] for key in ("file", "size", "sha256")})
+def onnx_row(row: Weights, entry: Mapping[str, Any]) -> Weights:
+    """The row with an ONNX file in place of its weights file."""
+    return replace(row, **{key: entry[key] for key in ("file", "size", "sha256")})
+
+
+def onnx_files(row: Weights) -> list[Mapping[str, Any]]:
+    """Entries of all ONNX files of a row."""
+    return [entry for entry in (row.onnx, row.onnx.get("step")) if entry]
 
 
 def from_hub(row: Weights, repo: str, revision: str, offline: bool) -> Path:
@@ -143,8 +151,9 @@ def verify() -> list[tuple[str, bool, str]]:
             row = manifest.read(source)
             path = locate(row)
             told = f"{row.size} bytes, sha256 {row.sha256[:12]}..., {path}"
-            if row.onnx:
-                told += f"; {row.onnx['size']} bytes, sha256 {row.onnx['sha256'][:12]}..., {locate_onnx(row)}"
+            for entry in onnx_files(row):
+                path = locate_onnx(row, step=entry is not row.onnx)
+                told += f"; {entry['size']} bytes, sha256 {entry['sha256'][:12]}..., {path}"
             found.append((source.stem, True, told))
         except KerasRecipesError as error:
             found.append((source.stem, False, str(error)))

@@ -68,9 +68,7 @@ def run_transcribe(o: argparse.Namespace) -> int:
 
 
 def run_generate(o: argparse.Namespace) -> int:
-    from kerasrecipes import loading
-
-    model = loading.load(o.recipe, compile=False)
+    model = loaded(o)
     if model.recipe.task == "language-model":
         return write(o, model, o.prompts or [""])
     if model.recipe.task == "waveform-generation":
@@ -144,9 +142,9 @@ def render(result: Any, form: str) -> str:
 
 
 def run_listen(o: argparse.Namespace) -> None:
-    from kerasrecipes import listening, loading
+    from kerasrecipes import listening
 
-    model = loading.load(o.recipe, compile=False)
+    model = loaded(o)
     print(f"{model.name}: text {1000 * model.stream().latency:.0f} ms after the sound, Ctrl-C ends", file=sys.stderr)
     listening.listen(model, listening.played(o.file, o.pace) if o.file else listening.microphone())
 

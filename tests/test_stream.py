@@ -15,7 +15,7 @@ from kerasrecipes.decoding import greedy
 from kerasrecipes.errors import AudioError, KerasRecipesError
 from kerasrecipes.registry import catalogue
 from kerasrecipes.tasks.pieces import Carried
-from kerasrecipes.tasks.stream import Stream, lookahead, sample_graph
+from kerasrecipes.tasks.stream import Stream, lookahead
 
 STREAMING = [n for n, r in catalogue().items() if "streaming" in r.tags and r.config.get("normalization") == "running"]
 
@@ -80,7 +80,7 @@ def test_words_come_before_the_end_and_stay(model, wave):
 
 def test_scores_come_after_the_stated_latency(model, wave):
     """Frame k needs `lookahead` samples from its own first one on, and not one less."""
-    graph, need = sample_graph(model), lookahead(model)
+    graph, need = model.sample_graph(), lookahead(model)
     inputs = {"audio": wave[None, :40_000], "length": np.array([40_000], "int32")}
     whole, k = model.scores(inputs)[0], 20
     for samples, known in ((k * model.stride + need, True), (k * model.stride + need - 160, False)):

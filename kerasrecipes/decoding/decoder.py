@@ -143,7 +143,7 @@ def loaded(name: str) -> Any:
     """The recipe with its weights; kept here, for an attribute of the recogniser would become part of its network."""
     from kerasrecipes import loading
 
-    return loading.load(name, compile=False)
+    return loading.load(name, compile=False, engine="auto")
 
 
 def lexicon_decoder(model: Any, settings: Decoding, transitions: np.ndarray | None) -> Any:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 FORMAT = 1  # rises when a file needs a newer kerasrecipes
+LOGITS = "logits"  # the output that every file has
 
 
 @dataclass(frozen=True)

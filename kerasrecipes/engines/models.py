@@ -1,5 +1,6 @@
 """Exported networks with the verbs of their tasks: what `load("file.onnx")` gives. No Keras."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,15 +9,17 @@ from kerasrecipes import image
 from kerasrecipes.decoding.alphabet import Alphabet
 from kerasrecipes.decoding.criteria import READINGS
 from kerasrecipes.decoding.phoneset import PhoneSet
-from kerasrecipes.engines.description import Exported
-from kerasrecipes.errors import AudioError, KerasRecipesError
+from kerasrecipes.engines.description import LOGITS, Exported
+from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.geometry import TimeGeometry, chain
 from kerasrecipes.tasks.classifying import Classifies
 from kerasrecipes.tasks.recognizing import Recognizes
 from kerasrecipes.tasks.recognizing_phones import RecognizesPhones
 from kerasrecipes.tasks.segmenting import TILE, Segments
+from kerasrecipes.tasks.writing import Writes
 
-LONGEST = 1800.0  # seconds of a recording that is scored at once: some 3 GB for deepspeech2_small
+LONGEST = 600.0  # seconds of a recording that are scored at once: some 1 GB for deepspeech2_small
+CONTEXT = 6.0  # seconds
 
 
 class Engine:
@@ -24,12 +27,17 @@ class Engine:
 
     Args:
         told: the description in its file. session: from inputs by name to scores.
+        steps: opens the file of its pieces, as a session.
     """
 
-    keras_only = ("fit", "evaluate", "compile", "save", "predict", "stream", "generate", "summary", "get_layer")
+    keras_only = (
+        "fit", "evaluate", "compile", "save", "predict", "generate", "vocode", "summary", "get_layer", "layers", "weights",
+        "get_weights", "set_weights", "load_weights", "count_params",
+    )  # fmt: skip
 
-    def __init__(self, told: dict[str, Any], session: Any):
-        self.told, self.session = told, session
+    def __init__(self, told: dict[str, Any], session: Any, steps: Callable[[], Any]):
+        self.told, self.session, self.steps = told, session, steps
+        self._pieces: Pieces | None = None
         self.recipe = Exported(told["recipe"], told["task"])
         self.name, self.engine = told["recipe"], session.name
         self.decoder_settings = told["decoder"]
@@ -42,15 +50,48 @@ class Engine:
             )
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
+    def sample_graph(self) -> "Pieces":
+        """The network over pieces of its input, opened once, as `kerasrecipes.tasks.carried.Carried` takes it.
+
+        Raises:
+            NotImplementedError: the recipe sees whole utterances. KerasRecipesError: the file of its pieces is missing.
+        """
+        if "pieces" not in self.told:
+            raise NotImplementedError("Its file has no states: a layer sees the whole utterance")
+        if self._pieces is None:
+            self._pieces = Pieces(self.told["pieces"], self.steps())
+        return self._pieces
+
     def __repr__(self) -> str:
         return f"<{self.name} in {self.engine}: {self.recipe.task}>"
+
+
+class Pieces:
+    """A file that takes one piece after another, with what `kerasrecipes.tasks.carried.Carried` asks of a network.
+
+    Args:
+        told: "pieces" of the file's description. session: the file in an engine.
+    """
+
+    def __init__(self, told: dict[str, Any], session: Any):
+        self.shapes = [tuple(s) for s in told["shapes"]]
+        self.shape, self.dtype, self.source = tuple(told["shape"]), told["dtype"], told["source"]
+        self.stride, self.width = told["stride"], told["width"]
+        self.geometries = [TimeGeometry(*values) for values in told["geometries"]]
+        self.session = session
+
+    def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """From x, position, length and states to y, position and states."""
+        found = self.session.outputs({(self.source if name == "x" else name): v for name, v in inputs.items()})
+        states = {name.removeprefix("next_"): v for name, v in found.items() if name.startswith("next_")}
+        return {"y": found[LOGITS], "position": found["frame"], **states}
 
 
 class SpeechEngine(Recognizes, Engine):
     """A recogniser of speech: `transcribe` and `align` as of `SpeechRecognizer`."""
 
-    def __init__(self, told: dict[str, Any], session: Any):
-        super().__init__(told, session)
+    def __init__(self, told: dict[str, Any], session: Any, steps: Callable[[], Any]):
+        super().__init__(told, session, steps)
         self.alphabet: Any = self.symbols(told["alphabet"])
         self.sample_rate = told["sample_rate"]
         self.geometries = [TimeGeometry(*values) for values in told["geometries"]]
@@ -71,16 +112,21 @@ class SpeechEngine(Recognizes, Engine):
         return self.session(inputs)[:, :frames]
 
     def long_scores(self, wave: np.ndarray) -> np.ndarray:
-        """Scores (frames, symbols) of a long recording in one piece: exact, in memory that grows with it.
+        """Scores (frames, symbols) of a long recording: in one piece, exact, up to `LONGEST` seconds; beyond, in pieces of
+        that length which see `CONTEXT` seconds of each other, and of which each is normalised by its own statistics."""
+        if len(wave) <= LONGEST * self.sample_rate:
+            return self.alone(wave)
+        frames, step = self.output_length(len(wave)), round(LONGEST * self.sample_rate / self.stride)
+        context = round(CONTEXT * self.sample_rate / self.stride)
+        found = []
+        for begin in range(0, frames, step):
+            first, end = max(begin - context, 0), min(begin + step, frames)
+            last = len(wave) if end + context >= frames else (end + context) * self.stride
+            found.append(self.alone(wave[first * self.stride : last])[begin - first : end - first])
+        return np.concatenate(found)
 
-        Raises:
-            AudioError: it is longer than `LONGEST` seconds.
-        """
-        if len(wave) > LONGEST * self.sample_rate:
-            raise AudioError(
-                f"A recording of {len(wave) / self.sample_rate / 60:.0f} min is too long for {self.engine}, which scores it in "
-                f'one piece of at most {LONGEST / 60:.0f} min: cut it, or load {self.name} with engine="keras"'
-            )
+    def alone(self, wave: np.ndarray) -> np.ndarray:
+        """Scores (frames, symbols) of a wave (samples,)."""
         return self.scores({"audio": wave[None].astype("float32"), "length": np.array([len(wave)], "int32")})[0]
 
 
@@ -94,8 +140,8 @@ class PhoneEngine(RecognizesPhones, SpeechEngine):
 class PictureEngine(Engine):
     """What classifiers and segmenters share: names of classes, and scores of pictures."""
 
-    def __init__(self, told: dict[str, Any], session: Any):
-        super().__init__(told, session)
+    def __init__(self, told: dict[str, Any], session: Any, steps: Callable[[], Any]):
+        super().__init__(told, session, steps)
         self.classes = tuple(told["classes"])
 
     def scores(self, pictures: np.ndarray) -> np.ndarray:
@@ -106,8 +152,8 @@ class PictureEngine(Engine):
 class ClassifierEngine(Classifies, PictureEngine):
     """A classifier: `classify` as of `ImageClassifier`."""
 
-    def __init__(self, told: dict[str, Any], session: Any):
-        super().__init__(told, session)
+    def __init__(self, told: dict[str, Any], session: Any, steps: Callable[[], Any]):
+        super().__init__(told, session, steps)
         rule = dict(told["preparation"])
         self.preparation = image.Preparation(
             canvas=tuple(rule.pop("canvas")), size=tuple(rule.pop("size")), **rule
@@ -117,8 +163,8 @@ class ClassifierEngine(Classifies, PictureEngine):
 class SegmenterEngine(Segments, PictureEngine):
     """A segmenter: `segment` as of `Segmenter`, a picture in one piece."""
 
-    def __init__(self, told: dict[str, Any], session: Any):
-        super().__init__(told, session)
+    def __init__(self, told: dict[str, Any], session: Any, steps: Callable[[], Any]):
+        super().__init__(told, session, steps)
         self.stride, self.margin = told["stride"], told["margin"]
         self.palette = np.array(told["palette"], "uint8")
 
@@ -127,9 +173,22 @@ class SegmenterEngine(Segments, PictureEngine):
         return self.scores(self.inputs_of(picture[None]))[0]
 
 
+class LanguageEngine(Writes, Engine):
+    """A language model: `generate`, `log_probabilities` and `bits_per_character` as of `LanguageModel`."""
+
+    def __init__(self, told: dict[str, Any], session: Any, steps: Callable[[], Any]):
+        super().__init__(told, session, steps)
+        self.alphabet = Alphabet.of(told["alphabet"])
+
+    def scores(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
+        """The network on one padded batch: {"symbols": (batch, steps), "length": (batch,)} -> (batch, steps, symbols)."""
+        return self.session(inputs)
+
+
 MODELS: dict[str, type[Engine]] = {
     "speech-recognition": SpeechEngine,
     "phoneme-recognition": PhoneEngine,
     "image-classification": ClassifierEngine,
     "segmentation": SegmenterEngine,
+    "language-model": LanguageEngine,
 }

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasrecipes.engines.description import LOGITS
 from kerasrecipes.errors import BackendUnavailable, KerasRecipesError, WeightsCorrupt
 
 ENGINES = ("onnxruntime", "openvino")  # that read exported files; the fastest in float32 first (benchmarks/engines.py)
@@ -63,9 +64,16 @@ class OnnxRuntime:
         options.enable_mem_pattern = False
         self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self.inputs = {i.name for i in self.session.get_inputs()}
+        self.names = [o.name for o in self.session.get_outputs()]
 
     def __call__(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
-        return self.session.run(["scores"], {k: v for k, v in inputs.items() if k in self.inputs})[0]
+        """The logits."""
+        return self.session.run([LOGITS], {k: v for k, v in inputs.items() if k in self.inputs})[0]
+
+    def outputs(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """All outputs by name."""
+        found = self.session.run(self.names, {k: v for k, v in inputs.items() if k in self.inputs})
+        return dict(zip(self.names, found, strict=True))
 
 
 class OpenVINO:
@@ -85,4 +93,10 @@ class OpenVINO:
         self.inputs = {name for i in self.compiled.inputs for name in i.names}
 
     def __call__(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
-        return np.array(self.compiled({k: v for k, v in inputs.items() if k in self.inputs})["scores"])
+        """The logits."""
+        return np.array(self.compiled({k: v for k, v in inputs.items() if k in self.inputs})[LOGITS])
+
+    def outputs(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """All outputs by name."""
+        found = self.compiled({k: v for k, v in inputs.items() if k in self.inputs})
+        return {name: np.array(found[output]) for output in self.compiled.outputs for name in output.names}

@@ -17,9 +17,9 @@ class Case:
 
     inputs: dict[str, np.ndarray]
 
-    def run(self, function: Callable[[dict[str, np.ndarray]], np.ndarray]) -> np.ndarray:
-        """Scores as an array."""
-        return np.asarray(function(self.inputs))
+    def run(self, function: Callable[[dict[str, np.ndarray]], Any]) -> Any:
+        """What a function makes of the inputs."""
+        return function(self.inputs)
 
     def __str__(self) -> str:
         return ", ".join(f"{name} {value.shape}" for name, value in self.inputs.items())
@@ -44,6 +44,16 @@ def cases_of(model: Any, seed: int = 0) -> list[Case]:
         for batch, steps in ((1, 9), (3, 17), (3, 9), (1, 33)):
             symbols = rng.integers(0, model.alphabet.size, (batch, steps)).astype("int32")
             found.append(Case({"symbols": symbols, "length": np.linspace(steps, 5, batch).astype("int32")}))
+    elif task == "waveform-generation":
+        for batch, samples in ((1, 400), (3, 701), (3, 400), (1, 1203)):
+            given = {
+                "audio": np.clip(0.3 * rng.normal(size=(batch, samples)), -1, 1).astype("float32"),
+                "length": np.linspace(samples, 0.55 * samples, batch).astype("int32"),
+                "speaker": rng.integers(0, len(model.speakers) + 1, batch).astype("int32"),
+                "spectrogram": rng.normal(-4, 4, (batch, model.frames(samples), model.mels)).astype("float32"),
+                "conditioned": np.arange(batch, dtype="int32") % 2,
+            }
+            found.append(Case({t.name: given[t.name] for t in model.inputs}))
     else:
         sizes = [model.input_shape[1:3]] * 2
         if task == "segmentation":

@@ -10,11 +10,12 @@ from kerasrecipes import __version__
 from kerasrecipes.engines.description import FORMAT
 
 
-def describe(model: Any, row: Any = None) -> dict[str, Any]:
+def describe(model: Any, row: Any = None, pieces: Any = None) -> dict[str, Any]:
     """Plain values for JSON: recipe, task, rates and strides, the meaning of scores, decoder settings, the manifest row.
 
     Args:
         model: a loaded model of any task. row: of its released weights, None for weights that are nobody's release.
+        pieces: its `PieceGraph`, None where it has none.
     """
     config = {**model.recipe.config, **model.changes}
     found: dict[str, Any] = {
@@ -32,10 +33,18 @@ def describe(model: Any, row: Any = None) -> dict[str, Any]:
             "criterion": config.get("criterion", "ctc"),
             "transitions": None if transitions is None else np.asarray(transitions, "float32").tolist(),
         }  # fmt: skip
+    if pieces:
+        found["pieces"] = {
+            "shapes": [list(s) for s in pieces.shapes], "shape": list(pieces.shape), "dtype": pieces.dtype,
+            "stride": pieces.stride, "width": pieces.width, "source": next(iter(model.input)),
+            "geometries": [dataclasses.astuple(g) for g in pieces.geometries],
+        }  # fmt: skip
+    if hasattr(model, "speakers"):
+        found |= {"sample_rate": model.sample_rate, "levels": model.levels, "speakers": list(model.speakers)}
     if hasattr(model, "classes"):
         found["classes"] = list(model.classes)
     if hasattr(model, "preparation"):
         found["preparation"] = dataclasses.asdict(model.preparation)
-    if hasattr(model, "margin"):
+    if hasattr(model, "palette"):
         found |= {"stride": model.stride, "margin": model.margin, "palette": np.asarray(model.palette).tolist()}
     return found

@@ -8,6 +8,7 @@ is a scale and a shift of `W x`.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -17,12 +18,14 @@ from onnx import helper, numpy_helper
 
 from kerasrecipes.errors import ExportError
 from kerasrecipes.layers.recurrent import Recurrent
+from kerasrecipes.layers.sequence import zero_outside
 
 DOMAIN = "kerasrecipes.marks"
 MARK = "native_recurrence_"
 OPERATIONS = ("PyFunc", "EagerPyFunc")  # what tf.numpy_function leaves in a graph
 # places of ONNX's gates among ours: z, r, candidate alike; i, o, f, candidate among i, f, candidate, o
 ORDERS = {"rnn": (0,), "gru": (0, 1, 2), "lstm": (0, 3, 1, 2)}
+SHUT = 1e4  # a sigmoid's input that no other one outweighs
 SATURATED = 16.0  # a sigmoid's input beyond which clipping it changes nothing: 1 - 1e-7
 
 
@@ -37,46 +40,74 @@ def fits(layer: Recurrent) -> bool:
     return layer.cell == "gru" and layer.limit >= SATURATED
 
 
+@dataclass(frozen=True)
+class Mark:
+    """A recurrent layer's place in a graph.
+
+    Args:
+        layer: whose weights go there. step: whether it goes on from a state (`Recurrent.advance`).
+    """
+
+    layer: Recurrent
+    step: bool
+
+
 @contextmanager
-def marked() -> Iterator[list[Recurrent]]:
-    """Within, `Recurrent` layers become marks wherever a native node can take their place; yields the list of those layers."""
+def marked() -> Iterator[list[Mark]]:
+    """Within, `Recurrent` layers become marks wherever a native node can take their place; yields the list of those."""
     import tensorflow as tf
 
-    found: list[Recurrent] = []
-    plain = Recurrent.compute
+    found: list[Mark] = []
+    whole, step = Recurrent.compute, Recurrent.advance
 
     def compute(layer: Recurrent, x: Any, length: Any, training: bool | None = None) -> Any:
         if not fits(layer):
-            return plain(layer, x, length, training)
-        found.append(layer)
+            return whole(layer, x, length, training)
+        found.append(Mark(layer, False))
         mark = tf.numpy_function(lambda x, n: x, [x, length], tf.float32, name=f"{MARK}{len(found) - 1}")
         width = layer.units * (layer.directions if layer.merge == "concat" else 1)
         return tf.ensure_shape(mark, [None, None, width])
 
-    Recurrent.compute = compute  # type: ignore[method-assign]
+    def advance(layer: Recurrent, x: Any, position: Any, length: Any, states: list) -> tuple[Any, Any, Any, list]:
+        if not fits(layer):
+            return step(layer, x, position, length, states)
+        found.append(Mark(layer, True))
+        index = position[:, None] + tf.range(tf.shape(x)[1])[None]
+        outside = tf.logical_or(index < 0, index >= length[:, None])
+        x = tf.concat([x, tf.cast(outside, "float32")[..., None]], axis=-1)
+        kinds = [tf.float32] * (1 + len(states))
+        y, *states = tf.numpy_function(lambda x, *s: (x, *s), [x, *states], kinds, name=f"{MARK}{len(found) - 1}")
+        y, states = (
+            tf.ensure_shape(y, [None, None, layer.units]),
+            [tf.ensure_shape(s, [None, layer.units]) for s in states],
+        )
+        return zero_outside(y, position, length), position, length, states
+
+    Recurrent.compute, Recurrent.advance = compute, advance  # type: ignore[method-assign]
     try:
         yield found
     finally:
-        Recurrent.compute = plain  # type: ignore[method-assign]
+        Recurrent.compute, Recurrent.advance = whole, step  # type: ignore[method-assign]
 
 
-def stitch(model: onnx.ModelProto, layers: list[Recurrent]) -> None:
-    """Put the native nodes of `layers` in place of their marks.
+def stitch(model: onnx.ModelProto, found: list[Mark]) -> None:
+    """Put native nodes in place of the marks.
 
     Raises:
         ExportError: a mark is missing, or there twice.
     """
     marks = [node for node in model.graph.node if node.domain == DOMAIN]
     numbers = sorted(int(node.name.rpartition(MARK)[2]) for node in marks)
-    if numbers != list(range(len(layers))):
-        raise ExportError(f"tf2onnx lost a recurrent layer: of {len(layers)} it kept {numbers}; report this")
+    if numbers != list(range(len(found))):
+        raise ExportError(f"tf2onnx lost a recurrent layer: of {len(found)} it kept {numbers}; report this")
     nodes: list[Any] = []
     for node in model.graph.node:
         if node.domain != DOMAIN:
             nodes.append(node)
             continue
         number = int(node.name.rpartition(MARK)[2])
-        made, values = native(layers[number], f"recurrent_{number}", node.input[0], node.input[1], node.output[0])
+        write = native_step if found[number].step else native
+        made, values = write(found[number].layer, f"recurrent_{number}", list(node.input), list(node.output))
         nodes += made
         model.graph.initializer.extend(values)
     del model.graph.node[:]
@@ -86,27 +117,47 @@ def stitch(model: onnx.ModelProto, layers: list[Recurrent]) -> None:
     model.opset_import.extend(kept)
 
 
-def native(layer: Recurrent, name: str, x: str, length: str, output: str) -> tuple[list[Any], list[Any]]:
-    """Nodes from `x` (batch, steps, features) and `length` to `output` (batch, steps, units), and their constants.
+class Nodes:
+    """Nodes and constants as they are made; names begin with `name`."""
+
+    def __init__(self, name: str):
+        self.name, self.constants = name, {"one": np.array([1], "int64")}
+        self.made: list[Any] = []
+
+    def __call__(self, kind: str, inputs: list[str], result: str, **options: Any) -> str:
+        """A node; the name of its result."""
+        self.made.append(helper.make_node(kind, inputs, [result], result, **options))
+        return result
+
+    def constant(self, key: str, value: np.ndarray) -> str:
+        self.constants[key] = value
+        return f"{self.name}_{key}"
+
+    def all(self) -> tuple[list[Any], list[Any]]:
+        """Nodes, and constants as tensors."""
+        return self.made, [numpy_helper.from_array(v, f"{self.name}_{key}") for key, v in self.constants.items()]
+
+
+def attributes(layer: Recurrent) -> dict[str, Any]:
+    """Of the layer's native node."""
+    found: dict[str, Any] = {"hidden_size": layer.units}
+    if layer.cell == "gru":
+        found["linear_before_reset"] = 1
+    if layer.limit is not None:
+        found["activations"] = ["Relu"] if layer.cell == "rnn" else ["Sigmoid", "Relu"]
+        if np.isfinite(layer.limit):
+            found["clip"] = float(layer.limit)
+    return found
+
+
+def native(layer: Recurrent, name: str, given: list[str], outputs: list[str]) -> tuple[list[Any], list[Any]]:
+    """Nodes from x (batch, steps, features) and length to (batch, steps, units), and their constants.
 
     The nodes get no lengths of sequences: forward, what comes behind an item's end changes nothing before it, and is set
     to zero by the layer's caller; backward, each item is turned round within its length, before and after. (OpenVINO
     2026.4 gives wrong values for a bidirectional node with lengths: 4 where scores are 8.)
     """
-    attributes: dict[str, Any] = {"hidden_size": layer.units}
-    if layer.cell == "gru":
-        attributes["linear_before_reset"] = 1
-    if layer.limit is not None:
-        attributes["activations"] = ["Relu"] if layer.cell == "rnn" else ["Sigmoid", "Relu"]
-        if np.isfinite(layer.limit):
-            attributes["clip"] = float(layer.limit)
-    constants = {"one": np.array([1], "int64")}
-    nodes = []
-
-    def node(kind: str, inputs: list[str], result: str, **options: Any) -> str:
-        nodes.append(helper.make_node(kind, inputs, [result], result, **options))
-        return result
-
+    (x, length), node = given, Nodes(name)
     time_first = node("Transpose", [x], f"{name}_x", perm=[1, 0, 2])
     turn = {"batch_axis": 1, "time_axis": 0}
     if layer.directions == 2:  # an item without any step is turned as if it had one
@@ -115,17 +166,51 @@ def native(layer: Recurrent, name: str, x: str, length: str, output: str) -> tup
     sides = []
     for i, weights in enumerate(directions(layer)):
         side = f"{name}_{('forward', 'backward')[i]}"
-        constants |= {f"{i}_{key}": value[None] for key, value in zip("WRB", weights, strict=True)}
+        named = [node.constant(f"{i}_{key}", value[None]) for key, value in zip("WRB", weights, strict=True)]
         read = node("ReverseSequence", [time_first, lengths], f"{side}_turned", **turn) if i else time_first
-        y = node(layer.cell.upper(), [read, *(f"{name}_{i}_{key}" for key in "WRB")], f"{side}_y", **attributes)
+        y = node(layer.cell.upper(), [read, *named], f"{side}_y", **attributes(layer))
         y = node("Squeeze", [y, f"{name}_one"], f"{side}_steps")  # (steps, 1, batch, units)
         sides.append(node("ReverseSequence", [y, lengths], f"{side}_back", **turn) if i else y)
     joined = sides[0]
     if len(sides) == 2:
         concat = layer.merge == "concat"
         joined = node("Concat" if concat else "Add", sides, f"{name}_joined", **({"axis": 2} if concat else {}))
-    node("Transpose", [joined], output, perm=[1, 0, 2])
-    return nodes, [numpy_helper.from_array(value, f"{name}_{key}") for key, value in constants.items()]
+    node("Transpose", [joined], outputs[0], perm=[1, 0, 2])
+    return node.all()
+
+
+def native_step(layer: Recurrent, name: str, given: list[str], outputs: list[str]) -> tuple[list[Any], list[Any]]:
+    """Nodes from x (batch, steps, features + 1) and states to (batch, steps, units) and the states behind the last step.
+
+    The last feature is 1 outside the utterance, where the other ones are 0; its weights make a state that is zero stay so
+    (`standing`). Behind the utterance's end states mean nothing. (OpenVINO 2026.4 gives wrong states where a node has lengths.)
+    """
+    (x, *states), node = given, Nodes(name)
+    zero = node.constant("zero", np.array([0], "int64"))
+    time_first = node("Transpose", [x], f"{name}_x", perm=[1, 0, 2])
+    ((kernel, inner, bias),) = directions(layer)
+    kernel = np.concatenate([kernel, standing(layer, bias)[:, None]], axis=1)
+    weights = (kernel, inner, bias)
+    named = [node.constant(f"0_{key}", value[None]) for key, value in zip("WRB", weights, strict=True)]
+    begin = [node("Unsqueeze", [s, zero], f"{name}_begin_{i}") for i, s in enumerate(states)]
+    made = [f"{name}_y", *(f"{name}_last_{i}" for i in range(len(states)))]
+    inputs = [time_first, *named, "", *begin]
+    node.made.append(helper.make_node(layer.cell.upper(), inputs, made, f"{name}_y", **attributes(layer)))
+    y = node("Squeeze", [made[0], f"{name}_one"], f"{name}_steps")
+    node("Transpose", [y], outputs[0], perm=[1, 0, 2])
+    for last, output in zip(made[1:], outputs[1:], strict=True):
+        node("Squeeze", [last, zero], output)
+    return node.all()
+
+
+def standing(layer: Recurrent, bias: np.ndarray) -> np.ndarray:
+    """Weights (gates * units,) of a feature that is 1 where a state of zeros shall stay: a GRU's update gate and an LSTM's
+    forget gate opened, an LSTM's input gate shut, a simple layer's biases undone."""
+    if layer.cell == "rnn":
+        first, second = np.split(bias, 2)
+        return -(first + second)
+    shares = {"gru": (1, 0, 0), "lstm": (-1, 0, 1, 0)}[layer.cell]
+    return np.repeat(np.array(shares, "float32") * SHUT, layer.units)
 
 
 def directions(layer: Recurrent) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:

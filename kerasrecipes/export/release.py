@@ -3,17 +3,19 @@
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from kerasrecipes import manifest, store
+from kerasrecipes.engines import STEP
 from kerasrecipes.errors import ExportError
 from kerasrecipes.export import export
 
 
-def release(name: str, *, float16: bool = True, opset: int = 17) -> Path:
-    """Write `weights/NAME.onnx` from the released weights and its entry into their manifest row.
+def release(name: str, *, float16: bool = True, opset: int = 17, report: Any = None) -> Path:
+    """Write `weights/NAME.onnx`, for recipes with states NAME.step.onnx too, and their entry in the weights' manifest row.
 
     Args:
-        name: of the recipe. float16: as released weights are stored. opset: of ONNX.
+        name: of the recipe. float16: as released weights are stored. opset, report: of `export`.
 
     Returns:
         The row's path.
@@ -29,9 +31,18 @@ def release(name: str, *, float16: bool = True, opset: int = 17) -> Path:
             f"{folder} cannot be written ({error.strerror}): release from a checkout of your own"
         ) from error
     with place as partial:
-        source = export(name, partial, "onnx", float16=float16, opset=opset)
-        entry = {
-            "file": source.name, "size": source.stat().st_size, "sha256": store.sha256(source), "weights": row.sha256,
-        }  # fmt: skip
-        source.replace(folder / source.name)
+        source = export(name, partial, "onnx", float16=float16, opset=opset, report=report)
+        entry: dict[str, Any] = {**entry_of(source), "weights": row.sha256}
+        sources = [source]
+        step = source.with_name(f"{source.stem}{STEP}.onnx")
+        if step.exists():
+            entry["step"] = entry_of(step)
+            sources.append(step)
+        for path in sources:
+            path.replace(folder / path.name)
     return manifest.write(replace(row, onnx=entry))
+
+
+def entry_of(path: Path) -> dict[str, Any]:
+    """What the manifest says about a file."""
+    return {"file": path.name, "size": path.stat().st_size, "sha256": store.sha256(path)}

@@ -7,6 +7,8 @@ an utterance gives the same numbers alone and in any padded batch.
 import importlib
 from typing import Any
 
+from kerasrecipes._lazy import choose_backend
+
 _WHERE = {
     "PowerNormalization": "features",
     "LogSpectrogram": "features",
@@ -55,4 +57,5 @@ __all__ = sorted(_WHERE)
 def __getattr__(name: str) -> Any:
     if name not in _WHERE:
         raise AttributeError(f"kerasrecipes.layers has no layer {name!r}; there are: {', '.join(__all__)}")
+    choose_backend()
     return getattr(importlib.import_module(f"kerasrecipes.layers.{_WHERE[name]}"), name)

@@ -53,7 +53,7 @@ class LocalConditioning(keras.layers.Layer):
         given, nothing = ops.cast(conditioned, "bool")[:, None, None], ops.convert_to_tensor(self.nothing)
         frames = ops.where(given, cut(frames, count, batch, bands), nothing)
         valid = ops.arange(count)[None, :] * self.hop < ops.cast(length, "int32")[:, None]
-        valid = ops.cast(valid, frames.dtype)[..., None]
+        valid = ops.expand_dims(ops.cast(valid, frames.dtype), -1)
         padded = ops.pad(frames * valid, ((0, 0), ((s["kernel"] - 1) // 2, s["kernel"] // 2), (0, 0)))
         y = ops.relu(ops.conv(padded, ops.convert_to_tensor(self.kernel), padding="valid") + self.bias) * valid
         if s["upsampling"] == "repeat":

@@ -54,3 +54,9 @@ class Recognizes:
         from kerasrecipes.tasks.aligning import align
 
         return align(self, audio, text, sample_rate, **options)
+
+    def stream(self, sample_rate: int = 16000, **options: Any):
+        """Begin a `kerasrecipes.tasks.stream.Stream`: text while the audio still comes; for forward-only recipes."""
+        from kerasrecipes.tasks.stream import Stream
+
+        return Stream(self, sample_rate, **options)

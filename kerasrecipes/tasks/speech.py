@@ -50,6 +50,7 @@ class SpeechRecognizer(Recognizes, keras.Model):
         self.geometry = chain(self.geometries)
         self.error_rate = keras.metrics.Mean(name=self.error_name)
         self._forward: Any = None
+        self._sample_graph: Any = None
 
     def _alphabet(self, alphabet: Any, criterion: Any) -> Any:
         """The alphabet that was asked for, as the criterion needs it."""
@@ -146,11 +147,17 @@ class SpeechRecognizer(Recognizes, keras.Model):
 
         return long_scores(self, wave)
 
-    def stream(self, sample_rate: int = 16000, **options: Any):
-        """Begin a `kerasrecipes.tasks.stream.Stream`: text while the audio still comes; for forward-only recipes."""
-        from kerasrecipes.tasks.stream import Stream
+    def sample_graph(self) -> Any:
+        """The recogniser as a network over pieces of the waveform, made once: a `kerasrecipes.tasks.pieces.PieceGraph`.
 
-        return Stream(self, sample_rate, **options)
+        Raises:
+            NotImplementedError: a layer sees the whole utterance.
+        """
+        from kerasrecipes.tasks.pieces import PieceGraph
+
+        if self._sample_graph is None:
+            self._sample_graph = PieceGraph(self.chained, ())
+        return self._sample_graph
 
     def get_config(self) -> dict:
         return {

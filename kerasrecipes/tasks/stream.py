@@ -7,20 +7,9 @@ import numpy as np
 from kerasrecipes.decoding.greedy import greedy
 from kerasrecipes.errors import AudioError, KerasRecipesError
 from kerasrecipes.results import Character, Transcript, Word
-from kerasrecipes.tasks.pieces import Carried, PieceGraph
+from kerasrecipes.tasks.carried import Carried
 
 CHUNK_SECONDS = 0.24
-
-
-def sample_graph(model: Any) -> PieceGraph:
-    """The recogniser as a network over pieces of the waveform, made once.
-
-    Raises:
-        NotImplementedError: a layer sees the whole utterance.
-    """
-    if getattr(model, "_sample_graph", None) is None:
-        model._sample_graph = PieceGraph(model.chained, ())
-    return model._sample_graph
 
 
 def lookahead(model: Any) -> int:
@@ -56,8 +45,8 @@ class Stream:
                 "Take a CTC recipe tagged 'streaming' (kerasrecipes list)"
             )
         try:
-            graph = sample_graph(model)
-        except NotImplementedError as error:
+            graph = model.sample_graph()
+        except NotImplementedError as error:  # a layer sees the whole utterance
             raise KerasRecipesError(
                 f"{model.name} cannot stream: {error}. Take a recipe tagged 'streaming' (kerasrecipes list)"
             ) from None

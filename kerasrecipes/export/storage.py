@@ -1,0 +1,86 @@
+"""Weights stored in fewer bytes, the arithmetic in float32: half precision, or integers of eight bits with a scale per output.
+
+Both are plain casts behind the constants, which engines fold when they open the file: every engine reads them, and no
+kernel of another precision changes what the network computes.
+"""
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+LEAST = 1024  # numbers in a constant that is worth it
+# axis of a weight that counts outputs
+AXES = {"MatMul": -1, "Gemm": -1, "Conv": 0, "ConvTranspose": 1, "Gather": 0, "RNN": 1, "GRU": 1, "LSTM": 1}
+
+
+def halve(model: onnx.ModelProto) -> None:
+    """Store large float32 constants as float16 with a Cast behind each.
+
+    Constants stay in float32 where float16 would overflow; weights files are float16 as a rule, so that nothing is lost.
+    """
+    casts, constants = [], []
+    for value in model.graph.initializer:
+        array = large(value)
+        if array is None or not np.isfinite(array.astype("float16")).all():
+            constants.append(value)
+            continue
+        constants.append(numpy_helper.from_array(array.astype("float16"), f"{value.name}_half"))
+        casts.append(helper.make_node("Cast", [f"{value.name}_half"], [value.name], to=TensorProto.FLOAT))
+    put(model, constants, casts)
+
+
+def to_integers(model: onnx.ModelProto, weights: set[str]) -> None:
+    """Store trained matrices and kernels as int8, from -127 to 127, with a float32 factor for each output feature.
+
+    Args:
+        weights: hashes of the trained ones (`fingerprint`): what a front end computes with, such as a Fourier transform,
+            is no weight and stays exact, for a logarithm behind it would make small errors large.
+    """
+    axes = {}
+    for node in model.graph.node:
+        for name in node.input[1:3] if node.op_type in ("RNN", "GRU", "LSTM") else node.input:
+            if node.op_type in AXES:
+                axes[name] = AXES[node.op_type]
+    nodes, constants = [], []
+    for value in model.graph.initializer:
+        array = large(value)
+        recurrent = value.name.startswith("recurrent_")
+        if array is None or value.name not in axes or not (recurrent or fingerprint(array) in weights):
+            constants.append(value)
+            continue
+        axis = axes[value.name] % array.ndim
+        others = tuple(i for i in range(array.ndim) if i != axis)
+        scale = np.maximum(np.abs(array).max(others, keepdims=True), 1e-12).astype("float32") / 127
+        whole, factor, wide = (f"{value.name}_{end}" for end in ("int8", "scale", "wide"))
+        constants += [
+            numpy_helper.from_array(np.round(array / scale).astype("int8"), whole),
+            numpy_helper.from_array(scale, factor),
+        ]
+        nodes += [
+            helper.make_node("Cast", [whole], [wide], to=TensorProto.FLOAT),
+            helper.make_node("Mul", [wide, factor], [value.name]),
+        ]
+    put(model, constants, nodes)
+
+
+def large(value: Any) -> np.ndarray | None:
+    """The numbers of a float32 constant that is worth storing otherwise, else None."""
+    if value.data_type != TensorProto.FLOAT or np.prod(value.dims) < LEAST:
+        return None
+    return numpy_helper.to_array(value)
+
+
+def put(model: onnx.ModelProto, constants: list, nodes: list) -> None:
+    """The constants in place of all that there were, the nodes before all others."""
+    nodes = [*nodes, *model.graph.node]
+    del model.graph.initializer[:], model.graph.node[:]
+    model.graph.initializer.extend(constants)
+    model.graph.node.extend(nodes)
+
+
+def fingerprint(array: np.ndarray) -> str:
+    """The same for an array in any order of its axes."""
+    return hashlib.sha256(np.sort(np.asarray(array, "float32"), axis=None).tobytes()).hexdigest()
