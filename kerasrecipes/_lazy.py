@@ -9,6 +9,7 @@ from typing import Any
 from kerasrecipes.errors import BackendUnavailable
 
 BACKENDS = ("tensorflow", "jax", "torch")
+ENGINES = 'recipes with an ONNX file do without: load(NAME, engine="onnxruntime")'
 
 
 class LazyModule(ModuleType):
@@ -27,6 +28,11 @@ def choose_backend() -> str:
         BackendUnavailable: none is installed, or not that one.
     """
     chosen = os.environ.get("KERAS_BACKEND")
+    if not importlib.util.find_spec("keras"):
+        extra = chosen if chosen in BACKENDS else next(filter(importlib.util.find_spec, BACKENDS), "tensorflow")
+        raise BackendUnavailable(
+            f'This needs Keras, which is not installed: pip install "kerasrecipes[{extra}]"; {ENGINES}'
+        )
     if chosen:
         if chosen in BACKENDS and not importlib.util.find_spec(chosen):
             raise BackendUnavailable(
@@ -39,7 +45,7 @@ def choose_backend() -> str:
             return name
     raise BackendUnavailable(
         'This needs Keras, and no backend of it is installed: pip install "kerasrecipes[tensorflow]" (or [jax], [torch]); '
-        'recipes with an ONNX file do without: load(NAME, engine="onnxruntime")'
+        f"{ENGINES}"
     )
 
 

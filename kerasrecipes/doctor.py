@@ -123,18 +123,20 @@ def weights() -> Iterator[tuple[str, bool, str]]:
 
 def engine() -> Iterator[tuple[str, bool, str]]:
     from kerasrecipes import engines
+    from kerasrecipes.engines import made
 
     found = engines.installed()
-    told = ", ".join(f"{name} {installed(name)}" for name in found)
-    ready = [n for n, row in manifest.rows().items() if row.onnx]
-    files = f"released ONNX files: {', '.join(ready)}" if ready else "no recipe has a released ONNX file yet, so that"
+    missing = [name for name in engines.ENGINES if name not in found]
     if not found:
-        yield (
-            "engine",
-            False,
-            'neither openvino nor onnxruntime is installed: pip install onnxruntime; "auto" means keras',
-        )
-    elif ready:
-        yield "engine", True, f'{told}; engine="auto" takes {found[0]}, the fastest of them, for {files}; else keras'
-    else:
-        yield "engine", True, f'{told}; {files} engine="auto" means keras; .onnx files open in {found[0]}, the fastest'
+        yield "engine", False, f'no engine is installed: pip install {missing[0]}; "auto" means keras'
+        return
+    ready = [n for n, row in manifest.rows().items() if engines.runs(n) and (row.onnx or made.at_hand(row))]
+    told = ", ".join(f"{name} {installed(name)}" for name in found)
+    order = " before ".join(engines.ENGINES)
+    yield (
+        "engine",
+        True,
+        f'{told}; engine="auto" takes {found[0]}, the first installed of those that compute in float32, the fastest first ({order}: '
+        f"measured by benchmarks/engines.py; bf16 is never taken), for recipes with an ONNX file: {', '.join(ready) or 'none yet'}; "
+        "keras for all others",
+    )

@@ -286,7 +286,8 @@ def test_the_doctor_names_the_engine():
     from kerasrecipes.doctor import engine
 
     ((_, ok, told),) = engine()
-    assert ok and "onnxruntime" in told and '"auto"' in told
+    assert ok and f'engine="auto" takes {engines.installed()[0]}' in told and "deepspeech2_small" in told
+    assert "fastest first" in told and "bf16 is never taken" in told
 
 
 def test_commands_take_a_file(path, files, capsys):

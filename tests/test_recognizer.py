@@ -1,6 +1,7 @@
 """The shipped recogniser as a user meets it: files in, transcripts out; fine-tuning; the command line."""
 
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -204,3 +205,47 @@ def test_wheel_transcribes_in_an_empty_environment(tmp_path):
     program = [str(python.parent / "kerasrecipes"), "transcribe", str(clip)]
     out = subprocess.run(program, check=True, capture_output=True, text=True, cwd=tmp_path)
     assert out.stdout.strip() == kr.load("deepspeech2_small").transcribe(clip).text
+
+
+TRANSCRIBED = """
+import sys, json
+import kerasrecipes as kr
+text = kr.load("deepspeech2_small", engine="auto").transcribe(sys.argv[1]).text
+need = []
+for needed in (lambda: kr.load("deepspeech2_small"), lambda: kr.layers.Mask, lambda: kr.load("wavenet", weights=None)):
+    try:
+        needed()
+    except kr.BackendUnavailable as error:
+        need.append(str(error))
+print(json.dumps({"text": text, "need": need, "modules": [m for m in ("keras", "tensorflow", "jax", "torch") if m in sys.modules]}))
+"""
+
+
+@pytest.mark.slow
+def test_plain_wheel_transcribes_without_a_framework(tmp_path):
+    """The wheel and its base dependencies alone: under 250 MB, and the command line transcribes at once."""
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path, ROOT], check=True, capture_output=True
+    )
+    wheel = next(tmp_path.glob("*.whl"))
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "kerasrecipes/_weights/deepspeech2_small.onnx" in names and wheel.stat().st_size < 60e6
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    install = [sys.executable, "-m", "pip", "--python", python, "install", "-q", str(wheel)]
+    subprocess.run(install, check=True)
+    (site,) = (tmp_path / "venv" / "lib").glob("*/site-packages")
+    assert not any((site / name).exists() for name in ("keras", "tensorflow", "jax", "torch"))
+    files = [path for path in site.rglob("*") if path.is_file() and path.suffix != ".pyc"]  # Python's own caches apart
+    size = sum(path.stat().st_size for path in files)
+    assert size < 250e6, f"{size / 1e6:.0f} MB"
+    clip = str(ROOT / "kerasrecipes" / "assets" / "demo.mp3")
+    env = {k: v for k, v in os.environ.items() if k not in ("KERAS_BACKEND", "PYTHONPATH")}
+    run = lambda *command: subprocess.run(  # noqa: E731
+        command, check=True, capture_output=True, text=True, cwd=tmp_path, env=env
+    )
+    expected = kr.load("deepspeech2_small").transcribe(clip).text
+    assert run(str(python.parent / "kerasrecipes"), "transcribe", clip).stdout.strip() == expected
+    found = json.loads(run(str(python), "-c", TRANSCRIBED, clip).stdout)
+    assert found["text"] == expected and found["modules"] == []
+    assert len(found["need"]) == 3 and all('pip install "kerasrecipes[tensorflow]"' in said for said in found["need"])

@@ -1,6 +1,7 @@
 """Inference engines behind one call: `session(inputs) -> scores` on numpy arrays."""
 
 import importlib.util
+import os
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,8 @@ def open_session(path: Path, engine: str, precision: str | None = None) -> Any:
 
     Args:
         path: an ONNX file that was verified. engine: "onnxruntime", "openvino", or "auto" for the fastest installed.
-        precision: of OpenVINO's arithmetic: "float32" (default), or "bf16", for CPUs that have it; scores
-            differ by as much as 2 where they are 8: measure error rates before you use it.
+        precision: of OpenVINO's arithmetic: "float32" (default), or "bf16", for CPUs that have it: some transcripts
+            change, benchmarks/engines.py counts them; measure error rates before you use it.
 
     Raises:
         KerasRecipesError: no such engine or precision. BackendUnavailable: the engine is not installed.
@@ -41,9 +42,18 @@ def open_session(path: Path, engine: str, precision: str | None = None) -> Any:
     if engine == "onnxruntime" and precision == "bf16":
         raise KerasRecipesError('precision="bf16" is for engine="openvino"; onnxruntime computes in float32')
     try:
-        return OnnxRuntime(path) if engine == "onnxruntime" else OpenVINO(path, PRECISIONS[precision or "float32"])
+        if engine == "onnxruntime":
+            return OnnxRuntime(path)
+        from kerasrecipes.engines.openvino import OpenVINO
+
+        return OpenVINO(path, PRECISIONS[precision or "float32"])
     except Exception as error:  # both engines raise kinds of their own
         raise WeightsCorrupt(f"{engine} cannot open {path}: {str(error).splitlines()[0][:200]}") from error
+
+
+def processors() -> int:
+    """CPUs that this process may use: an engine's own count, of all of the machine's, makes threads wait for each other."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class OnnxRuntime:
@@ -60,6 +70,7 @@ class OnnxRuntime:
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
+        options.intra_op_num_threads = processors()
         # plans of memory are kept for every shape; utterances have many
         options.enable_mem_pattern = False
         self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -74,29 +85,3 @@ class OnnxRuntime:
         """All outputs by name."""
         found = self.session.run(self.names, {k: v for k, v in inputs.items() if k in self.inputs})
         return dict(zip(self.names, found, strict=True))
-
-
-class OpenVINO:
-    """OpenVINO on the CPU.
-
-    Args:
-        path: of the ONNX file. precision: of the arithmetic, in OpenVINO's words.
-    """
-
-    name = "openvino"
-
-    def __init__(self, path: Path, precision: str):
-        import openvino
-
-        model = openvino.Core().read_model(str(path))
-        self.compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": precision})
-        self.inputs = {name for i in self.compiled.inputs for name in i.names}
-
-    def __call__(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
-        """The logits."""
-        return np.array(self.compiled({k: v for k, v in inputs.items() if k in self.inputs})[LOGITS])
-
-    def outputs(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """All outputs by name."""
-        found = self.compiled({k: v for k, v in inputs.items() if k in self.inputs})
-        return {name: np.array(found[output]) for output in self.compiled.outputs for name in output.names}

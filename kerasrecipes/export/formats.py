@@ -20,7 +20,7 @@ def write_onnx(function: Any, told: dict[str, Any], folder: Path, name: str, req
 
     Args:
         function: of `kerasrecipes.export.graphs`. told: the description. folder, name: of the file.
-        request: with "opset", "float16" and "int8", which holds hashes of the weights that may become integers.
+        request: with "opset", "float16", "int8", and "weights": hashes of those that may be stored in fewer bytes.
     """
     import onnx
     import onnxruntime
@@ -39,7 +39,7 @@ def write_onnx(function: Any, told: dict[str, Any], folder: Path, name: str, req
     if request["int8"]:
         to_integers(made, request["weights"])
     if request["float16"]:
-        halve(made)
+        halve(made, request["weights"])
     made.graph.name = told["recipe"]
     try:  # tf2onnx only logs operations that it cannot convert
         onnx.checker.check_model(made)

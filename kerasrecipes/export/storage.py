@@ -16,15 +16,19 @@ LEAST = 1024  # numbers in a constant that is worth it
 AXES = {"MatMul": -1, "Gemm": -1, "Conv": 0, "ConvTranspose": 1, "Gather": 0, "RNN": 1, "GRU": 1, "LSTM": 1}
 
 
-def halve(model: onnx.ModelProto) -> None:
-    """Store large float32 constants as float16 with a Cast behind each.
+def halve(model: onnx.ModelProto, weights: set[str]) -> None:
+    """Store trained weights as float16 with a Cast behind each; nothing is lost where they come from a float16 file.
 
-    Constants stay in float32 where float16 would overflow; weights files are float16 as a rule, so that nothing is lost.
+    Constants stay in float32 where float16 would overflow.
+
+    Args:
+        weights: hashes of the trained ones (`fingerprint`): what a front end computes with, such as a Fourier transform,
+            is no weight and stays exact, for a logarithm behind it would make small errors large.
     """
     casts, constants = [], []
     for value in model.graph.initializer:
         array = large(value)
-        if array is None or not np.isfinite(array.astype("float16")).all():
+        if array is None or not trained(value, array, weights) or not np.isfinite(array.astype("float16")).all():
             constants.append(value)
             continue
         constants.append(numpy_helper.from_array(array.astype("float16"), f"{value.name}_half"))
@@ -36,8 +40,7 @@ def to_integers(model: onnx.ModelProto, weights: set[str]) -> None:
     """Store trained matrices and kernels as int8, from -127 to 127, with a float32 factor for each output feature.
 
     Args:
-        weights: hashes of the trained ones (`fingerprint`): what a front end computes with, such as a Fourier transform,
-            is no weight and stays exact, for a logarithm behind it would make small errors large.
+        weights: hashes of the trained ones, as for `halve`.
     """
     axes = {}
     for node in model.graph.node:
@@ -47,8 +50,7 @@ def to_integers(model: onnx.ModelProto, weights: set[str]) -> None:
     nodes, constants = [], []
     for value in model.graph.initializer:
         array = large(value)
-        recurrent = value.name.startswith("recurrent_")
-        if array is None or value.name not in axes or not (recurrent or fingerprint(array) in weights):
+        if array is None or value.name not in axes or not trained(value, array, weights):
             constants.append(value)
             continue
         axis = axes[value.name] % array.ndim
@@ -71,6 +73,11 @@ def large(value: Any) -> np.ndarray | None:
     if value.data_type != TensorProto.FLOAT or np.prod(value.dims) < LEAST:
         return None
     return numpy_helper.to_array(value)
+
+
+def trained(value: Any, array: np.ndarray, weights: set[str]) -> bool:
+    """Whether a constant is a trained weight; those of native recurrences have others folded into them."""
+    return value.name.startswith("recurrent_") or fingerprint(array) in weights
 
 
 def put(model: onnx.ModelProto, constants: list, nodes: list) -> None:

@@ -18,7 +18,8 @@ from kerasrecipes.errors import ExportError, KerasRecipesError
 from kerasrecipes.export import formats
 from kerasrecipes.export.cases import Case, cases_of
 from kerasrecipes.export.description import describe
-from kerasrecipes.export.graphs import pieces_of, step_cases, traced, traced_step, with_activations
+from kerasrecipes.export.graphs import function_of, pieces_of, step_cases, traced, traced_step, with_activations
+from kerasrecipes.export.wave_steps import WaveSteps
 
 TOLERANCES = {"float32": 1e-4, "float16": 1e-3, "int8": 0.1}  # of logits, in units of the largest, or of 1
 
@@ -36,7 +37,7 @@ def main(request: dict[str, Any]) -> None:
     graph = pieces_of(model) if request["step"] else None
     source = next(iter(model.input)) if isinstance(model.input, dict) else "picture"
     weights: set[str] = set()
-    if request["int8"]:
+    if storage != "float32" and request["format"] in ("onnx", "openvino"):
         from kerasrecipes.export.storage import fingerprint
 
         weights = {fingerprint(v.numpy()) for v in model.trainable_variables}
@@ -46,15 +47,19 @@ def main(request: dict[str, Any]) -> None:
     parts: list[Any] = [(request["name"], model, [(case, {LOGITS: run(case)}) for case in cases])]
     if graph:
         parts.append((request["name"] + STEP, graph.model, step_cases(graph, source, model.alphabet.size)))
+    elif request["step"] and model.recipe.task == "waveform-generation":
+        waves = WaveSteps(model)
+        parts.append((request["name"] + STEP, model, waves.cases()))
     report: dict[str, Any] = {"parts": []}
     for name, network, expected in parts:
-        if network is model:
+        step = name != request["name"]
+        if not step:
             function = traced(with_activations(model) if request["activations"] else model, model)
         else:
-            function = traced_step(graph, source)
+            function = traced_step(graph, source) if graph else function_of(waves.inputs, waves.outputs)
         write = getattr(formats, f"write_{request['format']}")
         wanted = {**request, "network": network, "weights": weights}
-        said = {**told, "part": "whole" if network is model else "step"}
+        said = {**told, "part": "step" if step else "whole"}
         written = write(function, said, Path(request["folder"]), name, wanted)
         found = [case.run(written) for case, _ in expected]
         report["parts"].append(compare(expected, found, TOLERANCES[storage]))
