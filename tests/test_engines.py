@@ -15,7 +15,7 @@ import pytest
 import kerasrecipes as kr
 from kerasrecipes import engines, loading, manifest, store
 from kerasrecipes.cli import main
-from kerasrecipes.engines import models
+from kerasrecipes.engines import models, sessions
 from kerasrecipes.engines.wire import read_description
 from kerasrecipes.errors import KerasRecipesError, WeightsCorrupt, WeightsUnavailable
 
@@ -105,6 +105,26 @@ def test_openvino_gives_the_same(path, pretrained, files):
         kr.load(path, engine="openvino", precision="float64")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", engines.ENGINES)
+def test_dev_mini_has_the_same_transcripts(engine, pretrained, big_data):
+    """A hundred clips, one by one: logits within 1e-3, and the same text unless a frame's two best symbols tie."""
+    if engine not in engines.installed():
+        pytest.skip(f"{engine} is not installed")
+    model = kr.load(NAME, engine=engine)
+    clips = sorted(
+        p for p in (big_data / "LibriSpeech" / "dev-mini").rglob("*") if p.suffix in (".flac", ".mp3", ".ogg")
+    )
+    for clip in clips[:: max(len(clips) // 100, 1)][:100]:
+        wave = kr.read_audio(clip)
+        inputs = {"audio": wave[None], "length": np.array([len(wave)], "int32")}
+        found, expected = model.scores(inputs)[0], pretrained.scores(inputs)[0]
+        assert np.abs(found - expected).max() < 1e-3, clip
+        if model.transcribe(clip).text != pretrained.transcribe(clip).text:
+            best = np.sort(expected, axis=1)
+            assert (best[:, -1] - best[:, -2]).min() < 2e-3, clip
+
+
 def test_long_recordings_short_ones_and_silence(path, pretrained, files, monkeypatch):
     model = kr.load(path)
     wave = np.concatenate([kr.read_audio(f) for f in files])
@@ -125,7 +145,7 @@ def test_long_recordings_short_ones_and_silence(path, pretrained, files, monkeyp
     assert found.shape == expected.shape and (found.argmax(1) == expected.argmax(1)).mean() > 0.9
 
 
-def test_what_only_keras_can_do_says_so(path):
+def test_what_only_keras_can_do_says_so(path, monkeypatch):
     model = kr.load(path)
     assert repr(model) == f"<{NAME} in onnxruntime: speech-recognition>"
     for verb in ("fit", "save", "layers"):
@@ -138,6 +158,12 @@ def test_what_only_keras_can_do_says_so(path):
         kr.load(path, engine="keras")
     with pytest.raises(KerasRecipesError, match='precision="bf16" is for engine="openvino"'):
         kr.load(path, engine="onnxruntime", precision="bf16")
+    monkeypatch.setattr(sessions.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(
+        kr.BackendUnavailable, match=r'openvino is not installed: pip install "kerasrecipes\[openvino\]"'
+    ):
+        kr.load(path, engine="openvino")
+    monkeypatch.undo()
     with pytest.raises(KerasRecipesError, match="no engine 'tensorrt' for deepspeech2_small"):
         kr.load(NAME, engine="tensorrt")
 

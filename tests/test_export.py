@@ -296,10 +296,10 @@ def test_formats_say_what_they_cannot_hold_before_they_start(tmp_path, monkeypat
     )
     refused("opset 14: from 15 to 18", "deepspeech2_small", tmp_path, opset=14)
     refused(
-        "openvino has no int8: leave it out, or take --format onnx",
+        "tf_saved_model has no int8: leave it out, or take --format onnx",
         "deepspeech2_small",
         tmp_path,
-        "openvino",
+        "tf_saved_model",
         int8=True,
     )
     refused("tf_saved_model has no float16", "deepspeech2_small", tmp_path, "tf_saved_model", float16=True)

@@ -202,7 +202,7 @@ def test_wheel_transcribes_in_an_empty_environment(tmp_path):
     clip = tmp_path / "clip.wav"
     wave = kr.read_audio(ROOT / "kerasrecipes" / "assets" / "demo.mp3")
     soundfile.write(clip, wave, 16000, subtype="FLOAT")
-    program = [str(python.parent / "kerasrecipes"), "transcribe", str(clip)]
+    program = [str(python.parent / "kerasrecipes"), "transcribe", "--engine", "keras", str(clip)]
     out = subprocess.run(program, check=True, capture_output=True, text=True, cwd=tmp_path)
     assert out.stdout.strip() == kr.load("deepspeech2_small").transcribe(clip).text
 

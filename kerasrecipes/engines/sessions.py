@@ -11,6 +11,7 @@ from kerasrecipes.engines.description import LOGITS
 from kerasrecipes.errors import BackendUnavailable, KerasRecipesError, WeightsCorrupt
 
 ENGINES = ("onnxruntime", "openvino")  # that read exported files; the fastest in float32 first (benchmarks/engines.py)
+EXTRAS = {"onnxruntime": "onnxruntime", "openvino": '"kerasrecipes[openvino]"'}
 PRECISIONS = {"float32": "f32", "bf16": "bf16"}  # OpenVINO's names for its arithmetic
 
 
@@ -36,7 +37,7 @@ def open_session(path: Path, engine: str, precision: str | None = None) -> Any:
     if engine not in ENGINES:
         raise KerasRecipesError(f"There is no engine {engine!r} for {path.name}; there are auto, {', '.join(ENGINES)}")
     if not importlib.util.find_spec(engine):
-        raise BackendUnavailable(f'The engine {engine} is not installed: pip install "{engine}"')
+        raise BackendUnavailable(f"The engine {engine} is not installed: pip install {EXTRAS[engine]}")
     if precision not in (None, *PRECISIONS):
         raise KerasRecipesError(f"There is no precision {precision!r}; there are {', '.join(PRECISIONS)}")
     if engine == "onnxruntime" and precision == "bf16":

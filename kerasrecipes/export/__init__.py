@@ -42,7 +42,7 @@ FORMATS = {
     "onnx": Format((".onnx",), CONVERTER, options=("activations", "float16", "int8")),
     "tf_saved_model": Format(("",), ("tensorflow",), options=("activations",)),
     "litert": Format((".tflite", ".json"), ("tensorflow",), recurrent=False),
-    "openvino": Format((".xml", ".bin"), (*CONVERTER, "openvino")),
+    "openvino": Format((".xml", ".bin"), (*CONVERTER, "openvino"), options=("activations", "float16", "int8")),
 }
 
 

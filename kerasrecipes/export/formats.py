@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ def write_onnx(function: Any, told: dict[str, Any], folder: Path, name: str, req
         function: of `kerasrecipes.export.graphs`. told: the description. folder, name: of the file.
         request: with "opset", "float16", "int8", and "weights": hashes of those that may be stored in fewer bytes.
     """
+    os.environ.setdefault("TF2ONNX_CATCH_ERRORS", "FALSE")  # else it copies the graph before every optimisation
     import onnx
     import onnxruntime
     import tf2onnx
@@ -84,11 +86,11 @@ def write_openvino(function: Any, told: dict[str, Any], folder: Path, name: str,
     import openvino
 
     write_onnx(function, told, folder, name, request)
-    converted = openvino.convert_model(str(folder / f"{name}.onnx"))
-    converted.set_rt_info(json.dumps(told, ensure_ascii=False), [KEY])
-    openvino.save_model(converted, str(folder / f"{name}.xml"), compress_to_fp16=bool(request["float16"]))
-    (folder / f"{name}.onnx").unlink()
     core = openvino.Core()
+    converted = core.read_model(str(folder / f"{name}.onnx"))  # as it is: a conversion would fold the casts of float16
+    converted.set_rt_info(json.dumps(told, ensure_ascii=False), [KEY])
+    openvino.serialize(converted, str(folder / f"{name}.xml"))
+    (folder / f"{name}.onnx").unlink()
     opened = core.compile_model(str(folder / f"{name}.xml"), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     known = {n for i in opened.inputs for n in i.names}
 
