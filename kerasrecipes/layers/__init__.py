@@ -31,6 +31,7 @@ _WHERE = {
     "Recurrent": "recurrent",
     "RowConvolution": "row_convolution",
     "ClippedReLU": "activations",
+    "Dropout": "activations",
     "Mask": "sequence",
     "Transitions": "transitions",
     "TimeGeometry": "sequence",

@@ -1,5 +1,6 @@
 """Sequences of unequal length in one batch: masks, and what a layer does to time."""
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,8 +78,19 @@ def zero_outside(x: Any, position: Any, length: Any) -> Any:
     return ops.where(valid, x, ops.zeros((), dtype=x.dtype))
 
 
+def fast(x: Any) -> Any:
+    """The module of torch's fast steps where they serve the tensor `x`, else None; `KERASRECIPES_FUSED=0` turns them off."""
+    if keras.config.backend() != "torch" or os.environ.get("KERASRECIPES_FUSED", "1") == "0":
+        return None
+    from kerasrecipes.layers import fused_features
+
+    return fused_features if fused_features.serves(x) else None
+
+
 def zero_behind(x: Any, length: Any) -> Any:
     """`x` (batch, steps, ...) with every step behind its item's length set to zero."""
+    if fused := fast(x):
+        return fused.zero_behind(x, length)
     valid = mask(x, length)
     for _ in range(len(x.shape) - 2):
         valid = ops.expand_dims(valid, -1)
