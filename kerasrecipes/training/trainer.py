@@ -8,9 +8,12 @@ import platform
 import random
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import filelock
 import keras
 import numpy as np
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -66,7 +69,15 @@ class Run:
     # ------------------------------------------------------------------ the loop
 
     def train(self, minutes: float | None = None) -> dict[str, Any]:
-        """Take steps until `config.steps`, or for so many minutes; returns the state. Interrupting loses nothing."""
+        """Take steps until `config.steps`, or for so many minutes; returns the state. Interrupting loses nothing.
+
+        Raises:
+            DataError: another process trains into the folder.
+        """
+        with only_one(self.folder):
+            return self.steps(minutes)
+
+    def steps(self, minutes: float | None) -> dict[str, Any]:
         config, state, begin = self.config, self.state, time.monotonic()
         last_save = last_validation = lap = begin
         recent: list[float] = []
@@ -165,6 +176,20 @@ class Run:
         self.log("validation.csv", **values)
         draw_curve(self.folder)
         return values
+
+
+@contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """Hold the folder for this process; the system lets go of it when the process ends, however it ends."""
+    lock = filelock.FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise DataError(f"another process trains into {folder}: stop it, or pass another --out") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def optimizer_of(config: TrainConfig) -> GuardedAdamW:
