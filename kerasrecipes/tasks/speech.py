@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasrecipes.layers.sequence import SequenceLayer, chain, output_length
+from kerasrecipes.layers.sequence import TimeLayer, chain, output_length
 from kerasrecipes.registry import get_recipe
 from kerasrecipes.tasks.criteria import CRITERIA, criterion_of, fitting
 
@@ -43,8 +43,8 @@ class SpeechRecognizer(keras.Model):
         self.recipe, self.alphabet, self.changes = self_recipe, alphabet, config
         self.criterion = criterion(network)
         self.sample_rate = {**self_recipe.config, **config}["sample_rate"]
-        self.chained = [o for o in network.operations if not isinstance(o, keras.layers.InputLayer)]
-        self.geometries = [layer.geometry for layer in sequence_layers(network)]
+        self.chained = [o for o in recognising(network).operations if not isinstance(o, keras.layers.InputLayer)]
+        self.geometries = [layer.geometry for layer in self.chained if isinstance(layer, TimeLayer)]
         self.geometry = chain(self.geometries)
         self.error_rate = keras.metrics.Mean(name=self.error_name)
         self._forward: Any = None
@@ -148,7 +148,7 @@ class SpeechRecognizer(keras.Model):
         from kerasrecipes.tasks.forward import bucketed, compiled
 
         if self._forward is None:
-            self._forward = compiled(self)
+            self._forward = compiled(recognising(self))
         batch, samples = inputs["audio"].shape
         if keras.config.backend() == "jax":  # which compiles anew for every shape
             inputs = {name: bucketed(values) for name, values in inputs.items()}
@@ -196,9 +196,9 @@ class SpeechRecognizer(keras.Model):
         return cls(**config)
 
 
-def sequence_layers(network: keras.Model) -> list[SequenceLayer]:
-    """The layers that act on time, in the order of the data."""
-    return [layer for layer in network.layers if isinstance(layer, SequenceLayer)]
+def recognising(network: keras.Model) -> keras.Model:
+    """What leads to the scores that are transcribed: the whole network, or of several outputs the one called "frames"."""
+    return keras.Model(network.input, network.output["frames"]) if isinstance(network.output, dict) else network
 
 
 def label_count(labels: Any) -> Any:
