@@ -46,6 +46,7 @@ class PhoneRecognizer(SpeechRecognizer):
     def __init__(self, recipe: str, alphabet: Any = None, config: dict | None = None, **kwargs: Any):
         super().__init__(recipe, alphabet, config, **kwargs)
         self.at_once = SAMPLE_BY_SAMPLE if any(isinstance(o, CausalLayer) for o in self.chained) else {}
+        self.batch_seconds = self.at_once.get("batch_seconds", self.batch_seconds)
         if isinstance(self.output, dict):
             self.next_sample = {**self.recipe.config, **self.changes}["next_sample"]
             self.frame_loss = keras.metrics.Mean(name="frame_loss")

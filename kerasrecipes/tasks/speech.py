@@ -32,6 +32,7 @@ class SpeechRecognizer(keras.Model):
 
     criteria = CRITERIA
     error_name = "cer"
+    batch_seconds = 60.0  # of batches that `fit` and `evaluate` lay out
 
     def __init__(self, recipe: str, alphabet: Any = None, config: dict | None = None, **kwargs: Any):
         self_recipe = get_recipe(recipe)
@@ -99,13 +100,13 @@ class SpeechRecognizer(keras.Model):
             return super().compute_metrics(x, y, y_pred, sample_weight)
         return self.get_metrics_result()
 
-    def fit(self, x=None, y=None, *args: Any, batch_seconds: float = 60.0, **kwargs: Any):
+    def fit(self, x=None, y=None, *args: Any, batch_seconds: float | None = None, **kwargs: Any):
         """Keras's `fit`; also takes utterances (`kerasrecipes.data.librispeech(...)`) or a list of files and one of texts.
 
         Args:
             x: utterances, a list of files, or anything Keras takes.
             y: texts, where x is a list of files.
-            batch_seconds: audio per batch (seconds) where x is not batched yet.
+            batch_seconds: audio per batch (seconds) where x is not batched yet; default: `self.batch_seconds`.
         """
         kwargs["validation_data"] = self._batches(kwargs.get("validation_data"), None, batch_seconds, "sorted")
         batches = self._batches(x, y, batch_seconds, "random")
@@ -113,18 +114,18 @@ class SpeechRecognizer(keras.Model):
             kwargs["shuffle"] = False  # the set lays out its own order
         return super().fit(batches, self._leftover(x, y), *args, **kwargs)
 
-    def evaluate(self, x=None, y=None, *args: Any, batch_seconds: float = 60.0, **kwargs: Any):
+    def evaluate(self, x=None, y=None, *args: Any, batch_seconds: float | None = None, **kwargs: Any):
         """Keras's `evaluate`, on what `fit` takes."""
         return super().evaluate(self._batches(x, y, batch_seconds, "sorted"), self._leftover(x, y), *args, **kwargs)
 
-    def _batches(self, x: Any, y: Any, batch_seconds: float, order: str) -> Any:
+    def _batches(self, x: Any, y: Any, batch_seconds: float | None, order: str) -> Any:
         from kerasrecipes import data
         from kerasrecipes.data.feeding import feed
 
         if isinstance(x, list | tuple) and y is not None and x and isinstance(x[0], str | os.PathLike):
             x = self._pairs(x, y)
         if isinstance(x, data.Utterances):
-            x = self.dataset(x, batch_seconds=batch_seconds, order=order)
+            x = self.dataset(x, batch_seconds=batch_seconds or self.batch_seconds, order=order)
         return feed(x) if isinstance(x, data.SpeechDataset) else x
 
     def dataset(self, x: Any, **options: Any) -> Any:
