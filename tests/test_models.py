@@ -153,8 +153,20 @@ def test_backends_agree(backend, models, together, tmp_path):
         pytest.skip(f"{backend} is not installed")
     from kerasrecipes.losses.ctc import ctc_loss
 
-    some = ["deepspeech1", "deepspeech2", "deepspeech2_icml", "deepspeech2_streaming_small"]  # one of each kind of layer
-    some += ["wav2letter_mfcc39", "wav2letter_raw", "palaz_raw", "palaz_raw_small", "palaz_mfcc_small"]
+    some = [
+        "deepspeech1",
+        "deepspeech2",
+        "deepspeech2_icml",
+        "deepspeech2_streaming_small",
+    ]  # one of each kind of layer
+    some += [
+        "wav2letter_mfcc39",
+        "wav2letter_raw",
+        "palaz_raw",
+        "palaz_raw_small",
+        "palaz_mfcc_small",
+        "wavenet_asr_small",
+    ]
     logits = np.random.default_rng(7).normal(size=(3, 9, 6)).astype("float32")
     np.savez(tmp_path / "inputs.npz", **inputs(), logits=logits)
     (tmp_path / "configs.json").write_text(json.dumps({n: dict(kr.get_recipe(n).test_config) for n in some}))

@@ -45,6 +45,7 @@ _WHERE = {
     "TiledConv2D": "unshared",
     "MeanPool": "pooling",
     "MuLaw": "mu_law",
+    "NextCodes": "next_codes",
     "CausalCodes": "dilated",
     "DilatedStack": "dilated",
     "LocalConditioning": "conditioning",
