@@ -130,3 +130,17 @@ def convolution(x: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor | None
     taps = kernel.permute(2, 1, 0).unsqueeze(2).contiguous(memory_format=torch.channels_last)
     y = torch.nn.functional.conv2d(pictures, taps, bias, (1, stride), 0, (1, dilation))
     return y.squeeze(2).permute(0, 2, 1)
+
+
+def convolution_2d(x: torch.Tensor, kernel: torch.Tensor, stride: tuple, dilation: tuple):
+    """A "valid" convolution of x (batch, height, width, channels) with kernel (rows, columns, channels, filters)."""
+    taps = kernel.permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last)
+    y = torch.nn.functional.conv2d(x.contiguous().permute(0, 3, 1, 2), taps, None, tuple(stride), 0, tuple(dilation))
+    return y.permute(0, 2, 3, 1)
+
+
+def max_pooling_2d(x: torch.Tensor, pool: tuple, stride: tuple, partial: bool):
+    """The maximum over windows of x (batch, height, width, channels); `partial`: a last one may reach over the edge."""
+    pictures = x.contiguous().permute(0, 3, 1, 2)
+    y = torch.nn.functional.max_pool2d(pictures, tuple(pool), tuple(stride), ceil_mode=partial)
+    return y.permute(0, 2, 3, 1)
