@@ -17,6 +17,7 @@ UNITS = {
 # metric -> (scale, unit, digits); rates are written in per cent
 FORMS = {
     "bpc": (1, "", 3), "bps": (1, "", 3), "bps_conditioned": (1, "", 3), "rtf": (1, "", 4), "error": (100, " %", 2),
+    "level_difference": (1, " dB", 2), "spectral_distance": (1, " dB", 2),
 }  # fmt: skip
 
 

@@ -113,6 +113,10 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--json", action="store_true")
     p.add_argument("--noise", type=float, metavar="DECIBELS", help="add pink noise so far below the speech")
     p.add_argument("--views", type=int, help="classifiers: average over so many cut-outs")
+    p.add_argument(
+        "--copies", type=Path, metavar="FOLDER",
+        help="generators: also make each text's first clip again from its spectrogram, and count PocketSphinx's word errors",
+    )  # fmt: skip
     p.add_argument("--write", metavar="DATASET", help="record the result in the manifest under this name")
     _decoding(p)
 

@@ -161,7 +161,15 @@ def run_evaluate(o: argparse.Namespace) -> None:
         options["noise"] = o.noise
     if o.views:
         options["views"] = o.views
-    rates = evaluation.evaluate(model, o.data, speakers, **options)
+    if o.copies:
+        if model.recipe.task != "waveform-generation":
+            raise KerasRecipesError(f"--copies is for generators of sound: the task of {o.name} is {model.recipe.task}")
+        options["copies"] = "FOLDER"  # what is recorded
+        with speaking.bar("vocoding") as progress:
+            more = {"copies": o.copies, "progress": progress}
+            rates = evaluation.evaluate(model, o.data, speakers, **options | more)
+    else:
+        rates = evaluation.evaluate(model, o.data, speakers, **options)
     decoder = decoder_name(options, model.criterion) if recogniser else f"{o.views} views" if o.views else "none"
     if o.json:
         values = {n: {k: None if v != v else v for k, v in vars(r).items()} for n, r in rates.items()}  # NaN is no JSON

@@ -22,7 +22,7 @@ from kerasrecipes.training import config as configs
 from kerasrecipes.training.evaluation import phone_rates
 from kerasrecipes.training.trainer import Run, averaged
 
-NAMES = [n for n, r in catalogue().items() if r.task == "phoneme-recognition"]
+NAMES = [n for n, r in catalogue().items() if r.builder.endswith(":palaz_raw")]
 RAW = [n for n in NAMES if catalogue()[n].config["front_end"] == "raw"]
 array = keras.ops.convert_to_numpy
 
@@ -240,34 +240,6 @@ def test_another_phone_set_renews_the_head(tmp_path):
 
 
 # ---------------------------------------------------------------- training: two sounds that anything can tell apart
-
-TONES = {"IY": 2500.0, "AA": 600.0, "SIL": 0.0}
-
-
-@pytest.fixture(scope="module")
-def spoken(tmp_path_factory):
-    """Twelve clips of tones and their exact labels, as a label file in a folder of its own."""
-    import soundfile
-
-    from kerasrecipes.data.labels import Labelled, write_labels
-
-    folder, rng, rows = tmp_path_factory.mktemp("tones"), np.random.default_rng(0), []
-    for i in range(12):  # all of one length: TensorFlow traces a training step anew for every shape
-        x, phones = [np.zeros(0)], []
-        for phone in rng.permutation(["IY", "AA", "SIL", "IY", "SIL", "AA"]):
-            if phones and phones[-1][0] == phone:
-                continue
-            phones.append((str(phone), round(sum(map(len, x)) / 16000, 4)))
-            samples = int(rng.integers(1200, 3200))
-            x.append(0.3 * np.sin(2 * np.pi * TONES[phone] * np.arange(samples) / 16000))
-        x.append(
-            0.3 * np.sin(2 * np.pi * TONES[phone] * np.arange(samples, samples + 20000 - sum(map(len, x))) / 16000)
-        )
-        x = np.concatenate(x) + 0.003 * rng.normal(size=sum(map(len, x)))
-        soundfile.write(folder / f"{i}.flac", x, 16000)
-        rows.append(Labelled(f"{i}.flac", f"s{i % 3}", len(x) / 16000, tuple(phones)))
-    write_labels(folder / "labels.tsv.xz", rows, {"labels": "exact"})
-    return folder
 
 
 def settings(folder, recipe="palaz_raw_small", **changes):

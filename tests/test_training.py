@@ -1,6 +1,8 @@
 """The trainer: a resumed run is the run, bad numbers stop it, a release is what was trained."""
 
 import json
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -45,6 +47,26 @@ def test_resuming_is_exact(clips, tmp_path):
     assert (
         record["state"]["step"] == 8 and record["config"]["peak"] == 1.5e-3 and record["data"][0]["name"] == "dev-mini"
     )
+
+
+HOLDER = """
+import filelock, sys, time
+with filelock.FileLock(sys.argv[1]):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_two_processes_do_not_train_into_one_folder(clips, tmp_path):
+    run = Run(settings(clips), tmp_path)
+    other = subprocess.Popen([sys.executable, "-c", HOLDER, tmp_path / ".lock"], stdout=subprocess.PIPE)
+    assert other.stdout.readline() == b"held\n"
+    with pytest.raises(DataError, match="another process trains into"):
+        run.train(minutes=0)
+    other.kill()  # no trace of it stays in the way
+    other.wait()
+    run.train(minutes=0)
+    assert run.file.exists()
 
 
 def test_a_loss_that_is_not_finite_stops_and_names_the_batch(clips, tmp_path, monkeypatch):

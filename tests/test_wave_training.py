@@ -195,11 +195,12 @@ def test_only_is_the_other_side_of_exclude(table):
     assert len(some) == 4 and {u.id for u in some} | {u.id for u in rest} == {u.id for u in every}
 
 
-def test_torch_stack_and_its_gradients():
+@pytest.mark.parametrize("checks", ("dilated", "feature"))
+def test_fast_steps_of_torch_and_their_gradients(checks):
     if not importlib.util.find_spec("torch"):
         pytest.skip("torch is not installed")
     env = {**os.environ, "KERAS_BACKEND": "torch"}
-    code = Path(__file__).parent / "fused_dilated_checks.py"
+    code = Path(__file__).parent / f"fused_{checks}_checks.py"
     subprocess.run([sys.executable, code], check=True, env=env, timeout=400)
 
 

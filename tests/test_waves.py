@@ -19,7 +19,6 @@ from kerasrecipes.card import skeleton
 from kerasrecipes.errors import AudioError, DataError, KerasRecipesError
 from kerasrecipes.layers import mu_law
 from kerasrecipes.layers.dilated import receptive_field
-from kerasrecipes.recipes.wavenet import wavenet_recognizer
 from kerasrecipes.registry import catalogue
 from kerasrecipes.tasks import likelihood, naive_generation
 from kerasrecipes.tasks.generating import choose, of_type
@@ -196,27 +195,6 @@ def test_learned_upsampling_begins_as_interpolation():
     layer.kernel.assign(np.ones((1, 1, 1)))
     y = keras.ops.convert_to_numpy(layer.over(frames, np.ones(1, "int32"), np.array([80], "int32"), 80))[0, :, 0]
     np.testing.assert_allclose(y[5:75], 1 + (np.arange(5, 75) + 0.5) / 10 - 0.5, atol=1e-5)
-
-
-def test_recogniser_sees_frames_both_ways_and_samples_one_way():
-    """Section 3.4: mean pooling by 160, non-causal convolutions above it; the other output stays causal."""
-    keras.utils.set_random_seed(3)
-    tiny_sizes = {"blocks": 1, "layers": 4, "residual_channels": 6, "dilation_channels": 6, "skip_channels": 8}
-    net = wavenet_recognizer(vocabulary=5, top=((7, 3),), **tiny_sizes)
-    waves = noise(2, 16000)
-    inputs = {"audio": waves, "length": np.array([16000, 8000], "int32")}
-    before = keras.tree.map_structure(keras.ops.convert_to_numpy, net(inputs))
-    assert before["frames"].shape == (2, 100, 5) and before["scores"].shape == (2, 16000, 256)
-    assert not before["frames"][1, 50:].any()
-    waves[0, 8000] += 0.5  # the first sample of frame 50
-    after = keras.tree.map_structure(keras.ops.convert_to_numpy, net(inputs))
-    scores = np.flatnonzero((before["scores"] != after["scores"])[0].any(-1))
-    frames = np.flatnonzero((before["frames"] != after["frames"])[0].any(-1))
-    assert scores.min() == 8000 and frames.tolist() == [49, 50, 51]
-    # the pool itself is a mean
-    values, n = kr.layers.MeanPool(160)(waves[..., None], inputs["length"])
-    np.testing.assert_allclose(values[0, :, 0], waves[0].reshape(100, 160).mean(1), atol=1e-6)
-    assert np.array(n).tolist() == [100, 50]
 
 
 # ---------------------------------------------------------------- generating

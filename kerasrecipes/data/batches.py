@@ -122,9 +122,14 @@ class SpeechDataset(keras.utils.PyDataset):
     def __len__(self) -> int:
         return len(self.batches)
 
+    def item(self, index: int, place: int) -> tuple[np.ndarray, np.ndarray]:
+        """Audio and labels of a place in a batch."""
+        clip = self.batches[index][place]
+        return self.cache.wave(clip, int(self.speed[clip])), self.target(clip)
+
     def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
         members = self.batches[index]
-        waves = [self.cache.wave(i, int(self.speed[i])) for i in members]
+        waves, targets = zip(*(self.item(index, place) for place in range(len(members))), strict=True)
         if self.augment:
             waves = [
                 self.augment(w, np.random.default_rng([self.seed, self.epoch, i]))
@@ -132,7 +137,6 @@ class SpeechDataset(keras.utils.PyDataset):
             ]
         lengths = np.array([len(w) for w in waves], "int32")
         audio = np.zeros((len(waves), int(lengths.max())), "float32")
-        targets = [self.target(i) for i in members]
         labels = np.zeros((len(waves), max(map(len, targets))), "int32")
         for row, wave in zip(audio, waves, strict=True):
             row[: len(wave)] = wave

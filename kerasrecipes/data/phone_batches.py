@@ -24,6 +24,8 @@ class PhoneDataset(SpeechDataset):
     Args:
         utterances: of `Aligned` clips. alphabet: a `PhoneSet`.
         frame_seconds: between two frames of scores.
+        crop_seconds: cut clips into pieces of this length, anew in every pass, so many that they could cover the clip, and
+            mix them; a batch holds as many as fill its seconds, whatever `order` says. Default: whole clips.
         kwargs: of `SpeechDataset`; at another playing speed the labels are stretched with the audio.
 
     Raises:
@@ -34,9 +36,11 @@ class PhoneDataset(SpeechDataset):
     NOTHING = "no alignment fits its audio"
 
     def __init__(
-        self, utterances: Utterances, alphabet: PhoneSet, output_length: Any, *, frame_seconds: float = 0.01, **kwargs: Any
+        self, utterances: Utterances, alphabet: PhoneSet, output_length: Any, *, frame_seconds: float = 0.01,
+        crop_seconds: float | None = None, **kwargs: Any,
     ):  # fmt: skip
         self.frame_seconds = frame_seconds
+        self.crop = max(round(crop_seconds / frame_seconds), 1) if crop_seconds else None  # frames
         plain = next((u for u in utterances if not isinstance(u, Aligned)), None)
         if plain is not None:
             raise DataError(
@@ -54,6 +58,30 @@ class PhoneDataset(SpeechDataset):
         return np.array([fits(u, s) for u, s in zip(self.utterances, seconds, strict=True)]) & (self.frames > 0).all(
             axis=1
         )
+
+    def set_epoch(self, epoch: int) -> None:
+        super().set_epoch(epoch)
+        if not self.crop:
+            return
+        rng, pieces = np.random.default_rng([self.seed, epoch, 1]), []
+        for clip in self.usable:
+            frames = int(self.frames[clip, self.speed[clip]])
+            count, free = -(-frames // self.crop), max(frames - self.crop, 0)
+            apart = free / max(count - 1, 1)
+            begins = apart * (np.arange(count) + rng.uniform(-0.5, 0.5, count))
+            pieces += [(int(clip), int(b)) for b in np.clip(np.round(begins), 0, free)]
+        rows = self.batch_size or max(round(self.batch_samples / SAMPLE_RATE / (self.crop * self.frame_seconds)), 1)
+        order = rng.permutation(len(pieces))
+        mixed = [[pieces[i] for i in order[k : k + rows]] for k in range(0, len(order), rows)]
+        self.batches = [[clip for clip, _ in batch] for batch in mixed]
+        self.begins = [[begin for _, begin in batch] for batch in mixed]
+
+    def item(self, index: int, place: int) -> tuple[np.ndarray, np.ndarray]:
+        wave, labels = super().item(index, place)
+        if not self.crop or len(labels) <= self.crop:
+            return wave, labels
+        begin, step = self.begins[index][place], round(self.frame_seconds * SAMPLE_RATE)
+        return wave[begin * step : (begin + self.crop) * step], labels[begin : begin + self.crop]
 
     def target(self, clip: int) -> np.ndarray:
         speed = int(self.speed[clip])

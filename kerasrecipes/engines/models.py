@@ -90,6 +90,8 @@ class Pieces:
 class SpeechEngine(Recognizes, Engine):
     """A recogniser of speech: `transcribe` and `align` as of `SpeechRecognizer`."""
 
+    longest = LONGEST
+
     def __init__(self, told: dict[str, Any], session: Any, steps: Callable[[], Any]):
         super().__init__(told, session, steps)
         self.alphabet: Any = self.symbols(told["alphabet"])
@@ -112,11 +114,11 @@ class SpeechEngine(Recognizes, Engine):
         return self.session(inputs)[:, :frames]
 
     def long_scores(self, wave: np.ndarray) -> np.ndarray:
-        """Scores (frames, symbols) of a long recording: in one piece, exact, up to `LONGEST` seconds; beyond, in pieces of
+        """Scores (frames, symbols) of a long recording: in one piece, exact, up to `longest` seconds; beyond, in pieces of
         that length which see `CONTEXT` seconds of each other, and of which each is normalised by its own statistics."""
-        if len(wave) <= LONGEST * self.sample_rate:
+        if len(wave) <= self.longest * self.sample_rate:
             return self.alone(wave)
-        frames, step = self.output_length(len(wave)), round(LONGEST * self.sample_rate / self.stride)
+        frames, step = self.output_length(len(wave)), round(self.longest * self.sample_rate / self.stride)
         context = round(CONTEXT * self.sample_rate / self.stride)
         found = []
         for begin in range(0, frames, step):
@@ -132,6 +134,11 @@ class SpeechEngine(Recognizes, Engine):
 
 class PhoneEngine(RecognizesPhones, SpeechEngine):
     """A recogniser of phones: `transcribe` and `posteriors` as of `PhoneRecognizer`."""
+
+    def __init__(self, told: dict[str, Any], session: Any, steps: Callable[[], Any]):
+        super().__init__(told, session, steps)
+        self.at_once = told["at_once"]
+        self.longest = self.at_once.get("long_seconds", LONGEST)
 
     def symbols(self, config: dict[str, Any]) -> Alphabet:
         return PhoneSet.of(config)

@@ -20,6 +20,7 @@ from kerasrecipes.export.cases import Case, cases_of
 from kerasrecipes.export.description import describe
 from kerasrecipes.export.graphs import function_of, pieces_of, step_cases, traced, traced_step, with_activations
 from kerasrecipes.export.wave_steps import WaveSteps
+from kerasrecipes.tasks.speech import recognising
 
 TOLERANCES = {"float32": 1e-4, "float16": 1e-3, "int8": 0.1}  # of logits, in units of the largest, or of 1
 
@@ -43,8 +44,9 @@ def main(request: dict[str, Any]) -> None:
         weights = {fingerprint(v.numpy()) for v in model.trainable_variables}
     # the two files of a recipe know each other
     told = describe(model, row, graph) | {"storage": storage, "twin": twin(model)}
-    cases, run = cases_of(model), reference(model)  # called once before it is traced for export
-    parts: list[Any] = [(request["name"], model, [(case, {LOGITS: run(case)}) for case in cases])]
+    whole = recognising(model)
+    cases, run = cases_of(model), reference(whole)  # called once before it is traced for export
+    parts: list[Any] = [(request["name"], whole, [(case, {LOGITS: run(case)}) for case in cases])]
     if graph:
         parts.append((request["name"] + STEP, graph.model, step_cases(graph, source, model.alphabet.size)))
     elif request["step"] and model.recipe.task == "waveform-generation":
@@ -54,7 +56,7 @@ def main(request: dict[str, Any]) -> None:
     for name, network, expected in parts:
         step = name != request["name"]
         if not step:
-            function = traced(with_activations(model) if request["activations"] else model, model)
+            function = traced(with_activations(whole) if request["activations"] else whole, model)
         else:
             function = traced_step(graph, source) if graph else function_of(waves.inputs, waves.outputs)
         write = getattr(formats, f"write_{request['format']}")
@@ -84,7 +86,7 @@ def keep(expected: list, path: Path) -> None:
 
 
 def reference(model: Any) -> Any:
-    """Keras's own logits of a case."""
+    """Keras's own logits of a case; `model`: a network with one output."""
     from kerasrecipes.tasks.forward import compiled
 
     call = compiled(model)

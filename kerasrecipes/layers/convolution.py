@@ -7,7 +7,7 @@ the padded length.
 import keras
 from keras import ops
 
-from kerasrecipes.layers.sequence import SequenceLayer, TimeGeometry
+from kerasrecipes.layers.sequence import SequenceLayer, TimeGeometry, fast
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
@@ -49,6 +49,10 @@ class SequenceConv1D(SequenceLayer):
         self.convolution.build(x_shape)
 
     def apply(self, x):
+        if fused := fast(x):
+            weights = self.convolution.kernel, self.convolution.bias if self.settings["bias"] else None
+            x, kernel, bias = (None if t is None else ops.cast(t, self.compute_dtype) for t in (x, *weights))
+            return fused.convolution(x, kernel, bias, self.settings["stride"], self.settings["dilation"])
         return self.convolution(x)
 
     def trailing_shape(self, shape):

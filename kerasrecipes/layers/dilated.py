@@ -12,6 +12,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasrecipes.layers.sequence import CausalLayer
+
 
 def fused_stack() -> Any:
     """The module of torch's hand-written stack on that backend, else None; `KERASRECIPES_FUSED=0` turns it off."""
@@ -36,7 +38,7 @@ def delayed(x: Any, steps: int) -> Any:
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
-class CausalCodes(keras.layers.Layer):
+class CausalCodes(CausalLayer):
     """The first causal convolution, over one-hot codes: a sum of table rows instead of products with zeros and ones.
 
     Args:
@@ -47,7 +49,7 @@ class CausalCodes(keras.layers.Layer):
 
     def __init__(self, filters: int, kernel: int = 2, levels: int = 256, **kwargs):
         super().__init__(**{"dtype": "float32", **kwargs})
-        self.filters, self.kernel_size, self.levels = filters, kernel, levels
+        self.filters, self.kernel_size, self.levels, self.memory = filters, kernel, levels, kernel - 1
 
     def build(self, shape):
         self.kernel = self.add_weight((self.kernel_size, self.levels, self.filters), "glorot_uniform", name="kernel")
@@ -55,6 +57,20 @@ class CausalCodes(keras.layers.Layer):
     def call(self, codes):
         last = self.kernel_size - 1  # the tap of the present code
         return sum(delayed(ops.take(self.kernel[tap], codes, axis=0), last - tap) for tap in range(self.kernel_size))
+
+    def past_shapes(self, shape):
+        return [(self.memory,)] if self.memory else []  # codes + 1; 0 where there is none
+
+    def proceed(self, x, past):
+        steps, codes = ops.shape(x)[1], ops.cast(x, "int32") + 1
+        codes = ops.concatenate([*(ops.cast(p, "int32") for p in past), codes], axis=1)
+        rows = [ops.take(self.kernel[tap], ops.maximum(codes - 1, 0), axis=0) for tap in range(self.kernel_size)]
+        there = ops.cast(codes > 0, self.compute_dtype)[..., None]
+        y = sum((row * there)[:, tap : tap + steps] for tap, row in enumerate(rows))
+        return y, [ops.cast(codes[:, -self.memory :], "float32")] if past else []
+
+    def trailing_shape(self, shape):
+        return (self.filters,)
 
     def compute_output_spec(self, codes):
         return keras.KerasTensor((*codes.shape, self.filters), dtype=self.compute_dtype)
@@ -65,7 +81,7 @@ class CausalCodes(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
-class DilatedStack(keras.layers.Layer):
+class DilatedStack(CausalLayer):
     """Gated dilated causal convolutions, each with a residual and a skip 1x1; returns the sum of the skips.
 
     Layer k: `z = tanh(W_f,k * x + V_f,k h) sigmoid(W_g,k * x + V_g,k h)`, `x + residual_k z` goes on to the next layer,
@@ -92,6 +108,7 @@ class DilatedStack(keras.layers.Layer):
             "speakers": speakers, "local_stride": local_stride,
         }  # fmt: skip
         self.dilations, self.taps, self.local_stride = tuple(dilations), kernel, local_stride
+        self.memory = (kernel - 1) * sum(dilations)
 
     def build(self, x_shape, speaker_shape=None, local_shape=None):
         s, layers, residual = self.settings, len(self.dilations), x_shape[-1]
@@ -127,12 +144,28 @@ class DilatedStack(keras.layers.Layer):
         fused = fused_stack()
         if fused:
             return fused.stack(self, x, table)
+        return self.through(x, table)
+
+    def past_shapes(self, shape):
+        return [((self.taps - 1) * d, shape[-1]) for d in self.dilations] if self.taps > 1 else []
+
+    def proceed(self, x, past):
+        new: list = []
+        return self.through(x, self.table(None, None), past, new), new
+
+    def through(self, x, table, past=(), new=None):
+        """The stack layer by layer; each layer's input follows its part of `past`, whose successor joins `new`."""
         d, steps, total = self.settings["filters"], ops.shape(x)[1], 0.0
         for k, dilation in enumerate(self.dilations):
-            taps = [delayed(x, dilation * (self.taps - 1 - i)) for i in range(self.taps)]
+            if past:
+                wide = ops.concatenate([ops.cast(past[k], x.dtype), x], axis=1)
+                new.append(ops.cast(wide[:, -past[k].shape[1] :], "float32"))
+                taps = [wide[:, dilation * i :][:, :steps] for i in range(self.taps)]
+            else:
+                taps = [delayed(x, dilation * (self.taps - 1 - i)) for i in range(self.taps)]
             kernel = ops.reshape(self.kernel[k], (-1, 2 * d))
             bias = table[k]
-            if local is not None:
+            if table.shape[2] != 1:
                 bias = ops.repeat(bias, self.local_stride, axis=1)[:, :steps]
             sums = ops.matmul(ops.concatenate(taps, axis=-1), kernel) + bias
             z = ops.tanh(sums[..., :d]) * ops.sigmoid(sums[..., d:])
@@ -141,6 +174,9 @@ class DilatedStack(keras.layers.Layer):
             if self.bias is not None:
                 x, total = x + self.residual_bias[k], total + self.skip_bias[k]
         return total
+
+    def trailing_shape(self, shape):
+        return (self.settings["skip"],)
 
     def compute_output_spec(self, x, speaker=None, local=None):
         return keras.KerasTensor((*x.shape[:2], self.settings["skip"]), dtype=self.compute_dtype)

@@ -16,13 +16,14 @@ class Stack(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, settings, x, table, kernel, residual, residual_bias, skip):
-        dilations, stride = settings
+        dilations, stride, keep = settings
         steps, batch, width = x.shape
         layers, taps, filters = len(dilations), kernel.shape[1], residual.shape[1]
         x, inputs, gates = x.reshape(steps * batch, width), [], []
         z = x.new_empty(steps * batch, layers * filters)
         for k, dilation in enumerate(dilations):
-            inputs.append(x)
+            if keep:
+                inputs.append(x)
             sums = torch.mm(x, kernel[k, -1])
             for i in range(taps - 1):
                 back = dilation * (taps - 1 - i) * batch
@@ -32,7 +33,8 @@ class Stack(torch.autograd.Function):
                 rows += entries
             a, b = sums.tanh_().split(filters, dim=1)
             torch.addcmul(a, a, b, out=z[:, k * filters : (k + 1) * filters])
-            gates.append(sums)
+            if keep:
+                gates.append(sums)
             x = torch.addmm(x, z[:, k * filters : (k + 1) * filters], residual[k])
             if residual_bias is not None:
                 x += residual_bias[k]
@@ -42,7 +44,7 @@ class Stack(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad):
-        (dilations, stride), (steps, batch) = ctx.settings, ctx.sizes
+        (dilations, stride, _), (steps, batch) = ctx.settings, ctx.sizes
         table, kernel, residual, skip, z, *saved = ctx.saved_tensors
         layers, taps, filters = len(dilations), kernel.shape[1], residual.shape[1]
         inputs, gates = saved[:layers], saved[layers:]
@@ -105,7 +107,8 @@ def stack(layer, x, table):
     gates[len(gates) // 2 :] = half
     residual_bias = None if layer.residual_bias is None else layer.residual_bias.value.to(dtype)
     total = Stack.apply(
-        (layer.dilations, layer.local_stride), x.transpose(0, 1).contiguous(), (table.to(dtype) * gates).transpose(1, 2),
+        (layer.dilations, layer.local_stride, torch.is_grad_enabled()), x.transpose(0, 1).contiguous(),
+        (table.to(dtype) * gates).transpose(1, 2),
         layer.kernel.value.to(dtype) * gates, layer.residual.value.to(dtype) * half, residual_bias,
         layer.skip.value.to(dtype) * half,
     )  # fmt: skip

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from kerasrecipes.layers.sequence import SequenceLayer
+from kerasrecipes.layers.sequence import SequenceLayer, fast
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
@@ -31,25 +31,35 @@ class SequenceBatchNormalization(SequenceLayer):
         self.moving_mean = self.add_weight(size, "zeros", name="moving_mean", trainable=False, autocast=False)
         self.moving_variance = self.add_weight(size, "ones", name="moving_variance", trainable=False, autocast=False)
 
-    def moments(self, x, length):
-        """Mean and variance (features,) over valid steps in float32, from two sums over `x`, which is zero elsewhere."""
-        x = ops.cast(x, "float32")
-        axes = tuple(range(len(x.shape) - 1))
+    def count(self, x, length):
+        """How many values of each feature are valid: float32, at least 1."""
         inner = 1
         for size in x.shape[2:-1]:
             inner *= size
-        count = ops.maximum(ops.cast(ops.sum(ops.minimum(length, ops.shape(x)[1])), "float32") * inner, 1.0)
+        return ops.maximum(ops.cast(ops.sum(ops.minimum(length, ops.shape(x)[1])), "float32") * inner, 1.0)
+
+    def moments(self, x, count):
+        """Mean and variance (features,) over valid steps in float32, from two sums over `x`, which is zero elsewhere."""
+        x = ops.cast(x, "float32")
+        axes = tuple(range(len(x.shape) - 1))
         mean = ops.sum(x, axis=axes) / count
         return mean, ops.maximum(ops.sum(ops.square(x), axis=axes) / count - ops.square(mean), 0.0)
 
     def compute(self, x, length, training=None):
         if not (training and self.trainable):
             return self.apply(x)
-        mean, variance = self.moments(x, length)
+        count = self.count(x, length)
+        if fused := fast(x):
+            y, mean, variance = fused.BatchNormalization.apply(
+                x, self.gamma.value, self.beta.value, count, self.epsilon, self.compute_dtype
+            )
+        else:
+            mean, variance = self.moments(x, count)
+            y = self.normalise(x, mean, variance)
         keep = self.momentum
         self.moving_mean.assign(self.moving_mean * keep + ops.stop_gradient(mean) * (1 - keep))
         self.moving_variance.assign(self.moving_variance * keep + ops.stop_gradient(variance) * (1 - keep))
-        return self.normalise(x, mean, variance)
+        return y
 
     def apply(self, x):
         return self.normalise(x, self.moving_mean, self.moving_variance)

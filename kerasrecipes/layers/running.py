@@ -30,7 +30,7 @@ def decayed_sum(x, keep, start=None, since=None):
     behind = ops.cast(block[:, None] - 1 - block[None, :], "float32")  # whole blocks between the end of one and another
     between = ops.where(behind >= 0, ops.exp(ops.maximum(behind, 0.0) * float(BLOCK * np.log(keep))), 0.0)
     carried = ops.matmul(between, y[:, :, -1])  # (batch, blocks, features): the sum before each block
-    fading = (keep ** (row + 1.0)).astype("float32")[:, None]
+    fading = ops.convert_to_tensor((keep ** (row + 1.0)).astype("float32")[:, None])
     y = ops.reshape(y + fading * carried[:, :, None], (-1, blocks * BLOCK, features))[:, :steps]
     if start is None:
         return y

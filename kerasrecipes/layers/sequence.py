@@ -1,5 +1,6 @@
 """Sequences of unequal length in one batch: masks, and what a layer does to time."""
 
+import os
 from typing import Any
 
 import keras
@@ -7,7 +8,10 @@ from keras import ops
 
 from kerasrecipes.geometry import TimeGeometry, chain, output_length
 
-__all__ = ["Mask", "SequenceLayer", "TimeGeometry", "chain", "mask", "output_length", "zero_behind", "zero_outside"]
+__all__ = [
+    "CausalLayer", "Mask", "SequenceLayer", "TimeGeometry", "TimeLayer", "chain", "fast", "mask", "output_length", "zero_behind",
+    "zero_outside",
+]  # fmt: skip
 
 
 def mask(x: Any, length: Any) -> Any:
@@ -24,23 +28,89 @@ def zero_outside(x: Any, position: Any, length: Any) -> Any:
     return ops.where(valid, x, ops.zeros((), dtype=x.dtype))
 
 
+def fast(x: Any) -> Any:
+    """The module of torch's fast steps where they serve the tensor `x`, else None; `KERASRECIPES_FUSED=0` turns them off."""
+    if keras.config.backend() != "torch" or os.environ.get("KERASRECIPES_FUSED", "1") == "0":
+        return None
+    from kerasrecipes.layers import fused_features
+
+    return fused_features if fused_features.serves(x) else None
+
+
 def zero_behind(x: Any, length: Any) -> Any:
     """`x` (batch, steps, ...) with every step behind its item's length set to zero."""
+    if fused := fast(x):
+        return fused.zero_behind(x, length)
     valid = mask(x, length)
     for _ in range(len(x.shape) - 2):
         valid = ops.expand_dims(valid, -1)
     return ops.where(valid, x, ops.zeros((), dtype=x.dtype))
 
 
-class SequenceLayer(keras.layers.Layer):
-    """A layer on `(x, length)` that returns `(y, new length)`; subclasses set `geometry` and `apply`.
-
-    `advance` gives the same values piece by piece. Layers that see the whole utterance say so in `whole_utterance` and
-    have `over_whole`: one utterance, (steps, ...) float32, in numpy and in little memory.
-    """
+class TimeLayer(keras.layers.Layer):
+    """A layer that mixes steps: `geometry` says what it does to time, `advance` gives the same values piece by piece."""
 
     geometry = TimeGeometry()
     whole_utterance = False
+
+    def state_shapes(self, shape: tuple, start: int) -> list[tuple]:
+        """What `advance` carries for inputs of `shape` (batch, steps, ...) that begin at step `start`; zeros at first."""
+        raise NotImplementedError
+
+    def advance(self, x: Any, position: Any, length: Any, states: list) -> tuple[Any, Any, Any, list]:
+        """The next piece in inference: `x` (batch, whole strides, ...), whose first step has the index `position` (batch,).
+
+        Args:
+            length: (batch,) steps of the utterances; a large number while it is not known.
+            states: as `state_shapes` has them.
+
+        Returns:
+            The outputs, their position, the outputs' length, the new states.
+        """
+        raise NotImplementedError
+
+    def trailing_shape(self, shape: tuple) -> tuple:
+        """Sizes behind (batch, steps) that come out where `shape` goes in; unchanged unless overridden."""
+        return tuple(shape[2:])
+
+
+class CausalLayer(TimeLayer):
+    """A layer on `x` alone that sees `memory` steps of the past, zeros before the first, and nothing of the future.
+
+    What lies behind an item's length reaches no step before it, so that neither lengths nor masks are needed.
+    """
+
+    memory = 0
+
+    @property
+    def geometry(self) -> TimeGeometry:  # type: ignore[override]
+        """As many steps come out as go in."""
+        return TimeGeometry(1 + self.memory, 1, self.memory)
+
+    def past_shapes(self, shape: tuple) -> list[tuple]:
+        """What `proceed` carries for inputs of `shape` (batch, steps, ...)."""
+        raise NotImplementedError
+
+    def proceed(self, x: Any, past: list) -> tuple[Any, list]:
+        """The layer on steps that follow `past`, and the past of the next ones."""
+        raise NotImplementedError
+
+    def state_shapes(self, shape: tuple, start: int) -> list[tuple]:
+        if start:
+            raise NotImplementedError(f"{type(self).__name__} knows no steps before the first: it cannot lag")
+        return self.past_shapes(shape)
+
+    def advance(self, x: Any, position: Any, length: Any, states: list) -> tuple[Any, Any, Any, list]:
+        y, states = self.proceed(x, states)
+        return y, position, length, states
+
+
+class SequenceLayer(TimeLayer):
+    """A layer on `(x, length)` that returns `(y, new length)`; subclasses set `geometry` and `apply`.
+
+    Layers that see the whole utterance say so in `whole_utterance` and have `over_whole`: one utterance, (steps, ...)
+    float32, in numpy and in little memory. In pieces, steps outside the utterance come out as zero.
+    """
 
     def apply(self, x: Any) -> Any:
         """The layer on steps that already carry their padding."""
@@ -54,22 +124,12 @@ class SequenceLayer(keras.layers.Layer):
         return self.apply(x)
 
     def state_shapes(self, shape: tuple, start: int) -> list[tuple]:
-        """What `advance` carries for inputs of `shape` (batch, steps, ...) that begin at step `start`; zeros at first."""
         if self.whole_utterance or self.geometry.span is None:
             raise NotImplementedError(f"{type(self).__name__} sees the whole utterance: it cannot run in pieces")
         kept = self.geometry.memory(start)
         return [(kept, *shape[2:])] if kept else []
 
     def advance(self, x: Any, position: Any, length: Any, states: list) -> tuple[Any, Any, Any, list]:
-        """The next piece in inference: `x` (batch, whole strides, ...), whose first step has the index `position` (batch,).
-
-        Args:
-            length: (batch,) steps of the utterances; a large number while it is not known.
-            states: as `state_shapes` has them.
-
-        Returns:
-            The outputs, their position, the outputs' length, the new states. Steps outside the utterance are zero.
-        """
         kept, g = states[0].shape[1] if states else 0, self.geometry
         if kept:
             x = ops.concatenate([states[0], x], axis=1)
@@ -80,10 +140,6 @@ class SequenceLayer(keras.layers.Layer):
         position = (position - kept + g.left) // g.stride
         length = g.output_length(length)
         return zero_outside(self.apply(x), position, length), position, length, states
-
-    def trailing_shape(self, shape: tuple) -> tuple:
-        """Sizes behind (batch, steps) that come out where `shape` goes in; unchanged unless overridden."""
-        return tuple(shape[2:])
 
     def compute_output_spec(self, x: Any, length: Any, training: bool | None = None) -> tuple[Any, Any]:
         steps = None if x.shape[1] is None else self.geometry.output_length(x.shape[1])

@@ -47,12 +47,12 @@ def char_rnn(
     )
     for i in range(recurrent_layers):
         if dropout and i:
-            x = keras.layers.Dropout(dropout, dtype=FLOAT32)(x)
+            x = layers.Dropout(dropout, dtype=FLOAT32)(x)
         x, n = layers.Recurrent(
             recurrent_units, cell, limit=None, direction="forward", batch_norm=False
         )(x, n)  # (batch, steps, units)  # fmt: skip
     if dropout:
-        x = keras.layers.Dropout(dropout, dtype=FLOAT32)(x)
+        x = layers.Dropout(dropout, dtype=FLOAT32)(x)
     logits = keras.layers.Dense(vocabulary, dtype=FLOAT32, name="logits")(x)
     logits, _ = layers.Mask(dtype=FLOAT32, name="scores")(logits, n)  # (batch, steps, vocabulary)
     return keras.Model({"symbols": symbols, "length": length}, logits, name="char_rnn")

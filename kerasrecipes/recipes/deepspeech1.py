@@ -64,7 +64,7 @@ def deepspeech1(
         if batch_norm:
             x, n = layers.SequenceBatchNormalization()(x, n)
         x, n = layers.Mask()(layers.ClippedReLU(clip)(x), n)
-        return (keras.layers.Dropout(dropout)(x) if dropout and drop else x), n
+        return (layers.Dropout(dropout)(x) if dropout and drop else x), n
 
     whole = normalization == "utterance"
     x, n = (layers.PowerNormalization if whole else layers.Mask)(dtype=FLOAT32)(audio, n)

@@ -99,7 +99,7 @@ def deepspeech2(
         if batch_norm == "layer_input":
             x, n = layers.SequenceBatchNormalization(dtype=FLOAT32)(x, n)
         if dropout:
-            x = keras.layers.Dropout(dropout, dtype=FLOAT32)(x)
+            x = layers.Dropout(dropout, dtype=FLOAT32)(x)
         x, n = layers.Recurrent(
             recurrent_units, cell, clip if cell_activation == "clipped_relu" else None, direction, merge,
             shared_input, batch_norm == "input_transform",
@@ -119,7 +119,7 @@ def deepspeech2(
     if batch_norm == "layer_input":
         x, n = layers.SequenceBatchNormalization(dtype=FLOAT32)(x, n)
     if dropout:
-        x = keras.layers.Dropout(dropout, dtype=FLOAT32)(x)
+        x = layers.Dropout(dropout, dtype=FLOAT32)(x)
     logits = keras.layers.Dense(vocabulary, dtype=FLOAT32, name="logits")(x)
     logits, _ = layers.Mask(dtype=FLOAT32, name="scores")(logits, n)  # (batch, frames, vocabulary)
     return keras.Model({"audio": audio, "length": length}, logits, name="deepspeech2")

@@ -55,11 +55,11 @@ def dilated(
 
     def conv(x, name, filters, kernel, dilation=1):
         start = "he_normal"
-        x = keras.layers.Conv2D(
+        x = layers.Conv2D(
             filters, kernel, dilation_rate=dilation, use_bias=not batch_norm, kernel_initializer=start, name=name
         )(x)  # fmt: skip
         if batch_norm:
-            x = keras.layers.BatchNormalization(momentum=0.95, name=f"{name}_norm")(x)
+            x = layers.BatchNormalization(momentum=0.95, name=f"{name}_norm")(x)
         return keras.layers.ReLU(name=f"{name}_relu")(x)
 
     dilation = 1
@@ -67,7 +67,7 @@ def dilated(
         for k, filters in enumerate(block, 1):
             x = conv(x, f"conv{number}_{k}", filters, 3, dilation)
         if number <= pools:
-            x = keras.layers.MaxPooling2D(2, name=f"pool{number}")(x)
+            x = layers.MaxPooling2D(2, name=f"pool{number}")(x)
         else:
             dilation *= 2
     for number, (filters, kernel) in enumerate(dense, len(blocks) + 1):
@@ -75,18 +75,18 @@ def dilated(
         x = keras.layers.Dropout(dropout, name=f"drop{number}")(x)
     small = keras.initializers.RandomNormal(stddev=0.001)
     last = "front" if context else "logits"
-    x = keras.layers.Conv2D(classes, 1, kernel_initializer=small, dtype="float32", name=last)(x)
+    x = layers.Conv2D(classes, 1, kernel_initializer=small, dtype="float32", name=last)(x)
     if context:
         if padding == "once":
             x = keras.layers.ZeroPadding2D(sum(d for _, d in context), name="context_zeros")(x)
         for number, (multiple, d) in enumerate(context, 1):
             if padding == "each":
                 x = keras.layers.ZeroPadding2D(d, name=f"context{number}_zeros")(x)
-            x = keras.layers.Conv2D(
+            x = layers.Conv2D(
                 multiple * classes, 3, dilation_rate=d, activation="relu", name=f"context{number}",
                 kernel_initializer=layers.ContextIdentity(classes, noise, number),
             )(x)  # fmt: skip
-        x = keras.layers.Conv2D(
+        x = layers.Conv2D(
             classes, 1, kernel_initializer=layers.ContextIdentity(classes, noise, 0), dtype="float32", name="logits"
         )(x)  # fmt: skip
     return keras.Model(picture, x, name="dilated")

@@ -176,12 +176,12 @@ def palaz_raw(
                 x, n = activate(x, n)
         x, n = layers.WindowPositions(laid.positions, laid.spacing, laid.stride)(x, n)  # (batch, frames, 15 * 60)
 
-    x = keras.layers.Dropout(dropout)(x) if dropout else x
+    x = layers.Dropout(dropout)(x) if dropout else x
     x = keras.layers.Dense(hidden, use_bias=batch_norm == "none")(x)
     if batch_norm != "none":
         x, n = layers.Mask()(x, n)
     x, n = activate(x, n)  # (batch, frames, 500)
-    x = keras.layers.Dropout(dropout)(x) if dropout else x
+    x = layers.Dropout(dropout)(x) if dropout else x
     logits = keras.layers.Dense(vocabulary, dtype=FLOAT32, name="logits")(x)
     head = layers.Transitions() if criterion == "crf" else layers.Mask(dtype=FLOAT32, name="scores")
     scores, _ = head(logits, n)  # (batch, frames, vocabulary)

@@ -86,8 +86,11 @@ def wav2letter(
             x, n = layers.SequenceConv1D(outputs, kernel, stride, bias=batch_norm == "none", padding=padding)(x, n)
             if batch_norm != "none":
                 x, n = layers.SequenceBatchNormalization()(x, n)
-            x = (keras.layers.Activation("hard_tanh") if activation == "hard_tanh" else keras.layers.ReLU(clip))(x)
-            x = keras.layers.Dropout(dropout)(x) if dropout else x  # zero stays zero: no new mask is needed
+            if activation == "hard_tanh":
+                x = keras.layers.Activation("hard_tanh")(x)
+            else:
+                x = (layers.ClippedReLU(clip) if clip else keras.layers.ReLU())(x)
+            x = layers.Dropout(dropout)(x) if dropout else x  # zero stays zero: no new mask is needed
         return x, n
 
     audio = keras.Input((None,), dtype="float32", name="audio")

@@ -17,8 +17,8 @@ from kerasrecipes.registry import Recipe
 FLOAT32 = "float32"  # codes, features and scores stay in float32 under mixed precision
 
 
-def _trunk(config: dict[str, Any]) -> tuple[dict, Any, Any]:
-    """The inputs, the sum of skips (batch, samples, skip) and the lengths; arguments as in `wavenet`."""
+def trunk(config: dict[str, Any]) -> tuple[dict, Any, Any, Any]:
+    """The inputs, the codes, the sum of skips (batch, samples, skip) and the lengths; arguments as in `wavenet`."""
     c = config
     audio = keras.Input((None,), name="audio")
     inputs = {"audio": audio, "length": keras.Input((), dtype="int32", name="length")}
@@ -40,17 +40,15 @@ def _trunk(config: dict[str, Any]) -> tuple[dict, Any, Any]:
         dilations, c["kernel"], c["dilation_channels"], c["skip_channels"], c["bias"], len(c["speakers"]),
         c["mel_hop"] if c["upsampling"] == "repeat" else 1, name="stack",
     )(x, speaker, local)  # (batch, samples, skip)  # fmt: skip
-    return inputs, skips, n
+    return inputs, codes, skips, n
 
 
-def _next_sample(skips: Any, n: Any, config: dict[str, Any]) -> Any:
-    """Scores of the next sample's codes (batch, samples, levels)."""
-    x = keras.layers.ReLU()(skips)
+def next_sample(x: Any, n: Any, config: dict[str, Any], logits: str = "logits", scores: str = "scores") -> Any:
+    """Scores of the next sample's codes (batch, samples, levels) from skips behind a ReLU; names of the last two layers."""
     x = keras.layers.Dense(config["skip_channels"], use_bias=config["bias"], name="post")(x)
     x = keras.layers.ReLU()(x)
-    logits = keras.layers.Dense(config["levels"], use_bias=config["bias"], dtype=FLOAT32, name="logits")(x)
-    scores, _ = parts.Mask(dtype=FLOAT32, name="scores")(logits, n)
-    return scores
+    x = keras.layers.Dense(config["levels"], use_bias=config["bias"], dtype=FLOAT32, name=logits)(x)
+    return parts.Mask(dtype=FLOAT32, name=scores)(x, n)[0]
 
 
 def wavenet(
@@ -95,38 +93,9 @@ def wavenet(
         (batch, samples, levels) float32 of the next sample's code, zero behind each length; no softmax.
     """
     config = dict(locals())
-    inputs, skips, n = _trunk(config)
-    return keras.Model(inputs, _next_sample(skips, n, config), name="wavenet")
-
-
-def wavenet_recognizer(
-    *, vocabulary: int = 61, pool: int = 160, top: tuple = ((128, 3), (128, 3)), sample_rate: int = 16000, levels: int = 256,
-    blocks: int = 5, layers: int = 10, kernel: int = 2, initial_kernel: int = 2, residual_channels: int = 32,
-    dilation_channels: int = 32, skip_channels: int = 512, bias: bool = True,
-):  # fmt: skip
-    """Build the paper's recogniser (section 3.4): mean pooling to 10 ms and "a few non-causal convolutions" on the stack.
-
-    Two outputs for two losses: the next sample's, still causal, and each frame's phone. The paper gives neither the number
-    and widths of the convolutions nor the losses' weights.
-
-    Args:
-        vocabulary: classes of a frame. pool: samples of a frame. top: (outputs, kernel) of the non-causal convolutions.
-        others: as in `wavenet`.
-
-    Returns:
-        A functional `keras.Model`: {"audio": (batch, samples), "length": (batch,)} -> {"scores": (batch, samples, levels),
-        "frames": (batch, samples // pool, vocabulary)} float32, zero behind each length; no softmax.
-    """
-    config = {**locals(), "speakers": (), "mels": 0, "upsampling": None}
-    inputs, skips, n = _trunk(config)
-    x, frames = parts.MeanPool(pool)(keras.layers.ReLU()(skips), n)  # (batch, samples // pool, skip)
-    for filters, width in top:
-        x, frames = parts.SequenceConv1D(filters, width)(x, frames)
-        x = keras.layers.ReLU()(x)
-    x = keras.layers.Dense(vocabulary, dtype=FLOAT32, name="classes")(x)
-    classes, _ = parts.Mask(dtype=FLOAT32, name="frames")(x, frames)  # (batch, samples // pool, vocabulary)
-    outputs = {"scores": _next_sample(skips, n, config), "frames": classes}
-    return keras.Model(inputs, outputs, name="wavenet_recognizer")
+    inputs, _, skips, n = trunk(config)
+    scores = next_sample(keras.layers.ReLU()(skips), n, config)
+    return keras.Model(inputs, scores, name="wavenet")
 
 
 PAPER = {

@@ -54,20 +54,20 @@ def zfnet(
 
     def rectified(x, number):
         if batch_norm:
-            x = keras.layers.BatchNormalization(momentum=0.95, name=f"batch_norm{number}")(x)
+            x = layers.BatchNormalization(momentum=0.95, name=f"batch_norm{number}")(x)
         return keras.layers.ReLU(name=f"relu{number}")(x)
 
     for number, (filters, kernel, stride, zeros) in enumerate(conv, 1):
         if zeros:
             x = keras.layers.ZeroPadding2D(zeros, name=f"zeros{number}")(x)
         limit = layers.MaximumRMS(rms) if rms else None
-        x = keras.layers.Conv2D(
+        x = layers.Conv2D(
             filters, kernel, stride, kernel_initializer=start, kernel_constraint=limit, use_bias=not batch_norm,
             name=f"conv{number}",
         )(x)  # fmt: skip
         x = rectified(x, number)  # sides 110, 26, 13, 13, 13
         if number in pool:  # sides 55, 13, 6
-            x = keras.layers.MaxPooling2D(3, 2, "valid" if number == last else "same", name=f"pool{number}")(x)
+            x = layers.MaxPooling2D(3, 2, "valid" if number == last else "same", name=f"pool{number}")(x)
         if number in norm:
             x = layers.LocalResponseNormalization(name=f"norm{number}")(x)
     x = keras.layers.Flatten()(x)  # (batch, 6 * 6 * 256)

@@ -11,7 +11,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasrecipes.layers.sequence import SequenceLayer, chain, output_length
+from kerasrecipes.geometry import chain, output_length
+from kerasrecipes.layers.sequence import SequenceLayer, TimeLayer
 from kerasrecipes.tasks.forward import compiled
 from kerasrecipes.tasks.pieces import Carried, PieceGraph
 
@@ -37,8 +38,8 @@ class Pieces:
             self.front.append(layer)
             begin, shape = i + 1, tuple(layer.output[0].shape[2:])
         above = model.chained[begin:]
-        self.geometry = chain([layer.geometry for layer in above if isinstance(layer, SequenceLayer)])
-        self.geometries = [layer.geometry for layer in above if isinstance(layer, SequenceLayer)]
+        self.geometry = chain([layer.geometry for layer in above if isinstance(layer, TimeLayer)])
+        self.geometries = [layer.geometry for layer in above if isinstance(layer, TimeLayer)]
         self.rate = model.sample_rate * self.geometry.stride / model.stride  # steps a second of what goes above
         try:
             self.carried: PieceGraph | None = PieceGraph(above, shape)

@@ -9,7 +9,8 @@ from typing import Any
 
 import keras
 
-from kerasrecipes.layers.sequence import SequenceLayer, chain
+from kerasrecipes.geometry import chain
+from kerasrecipes.layers.sequence import TimeLayer
 from kerasrecipes.tasks.carried import Carried
 from kerasrecipes.tasks.forward import compiled
 
@@ -20,7 +21,7 @@ class Advance(keras.layers.Layer):
     """A chain of layers on one piece: (x, position, length, states) -> (y, position, states).
 
     Args:
-        chained: the layers and operations from input to output; those that are no `SequenceLayer` act on single steps.
+        chained: the layers and operations from input to output; those that are no `TimeLayer` act on single steps.
     """
 
     def __init__(self, chained: list, **kwargs: Any):
@@ -30,7 +31,7 @@ class Advance(keras.layers.Layer):
     def call(self, x: Any, position: Any, length: Any, states: list) -> tuple[Any, Any, list]:
         kept, new = list(states), []
         for layer, count in zip(self.chained, self.counts, strict=True):
-            if isinstance(layer, SequenceLayer):
+            if isinstance(layer, TimeLayer):
                 own, kept = kept[:count], kept[count:]
                 x, position, length, own = layer.advance(x, position, length, own)
                 new += own
@@ -44,7 +45,7 @@ class Advance(keras.layers.Layer):
         self.counts, start = [], 0
         for layer in self.chained:
             own: list[tuple] = []
-            if isinstance(layer, SequenceLayer):
+            if isinstance(layer, TimeLayer):
                 own = layer.state_shapes(shape, start)
                 g = layer.geometry
                 start = (start - (g.memory(start) if g.span else 0) + g.left) // g.stride
@@ -88,6 +89,6 @@ class PieceGraph:
         self.model = keras.Model(inputs, outputs)
         self.run = compiled(self.model)
         self.shapes, self.shape, self.dtype = shapes, tuple(shape), dtype
-        self.geometries = [layer.geometry for layer in chained if isinstance(layer, SequenceLayer)]
+        self.geometries = [layer.geometry for layer in chained if isinstance(layer, TimeLayer)]
         self.stride = chain(self.geometries).stride
         self.width = y.shape[-1]

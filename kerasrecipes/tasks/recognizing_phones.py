@@ -18,6 +18,7 @@ class RecognizesPhones(Recognizes):
     name: Any
     alphabet: Any
     criterion: Any
+    at_once: dict[str, float] = {}  # seconds that the network takes at once, where the usual ones would be too many
 
     def transcribe(
         self, audio: Any, sample_rate: int | None = None, *, decoder: str | None = None, ipa: bool = False, **options: Any
@@ -42,7 +43,7 @@ class RecognizesPhones(Recognizes):
         """
         from kerasrecipes.tasks.transcribing import transcribe
 
-        return transcribe(self, audio, sample_rate, decode=self.decoder(decoder, ipa), **options)
+        return transcribe(self, audio, sample_rate, decode=self.decoder(decoder, ipa), **{**self.at_once, **options})
 
     def decoder(self, name: str | None = None, ipa: bool = False) -> Any:
         """`decode(scores, frame_seconds=..., offset=..., duration=...) -> Transcript`; arguments as in `transcribe`."""
@@ -67,9 +68,10 @@ class RecognizesPhones(Recognizes):
         Args:
             audio: one input as `transcribe` takes it. sample_rate: Hz of an array.
         """
-        from kerasrecipes.tasks.transcribing import scores_of
+        from kerasrecipes.tasks.transcribing import LONG_SECONDS, scores_of
 
-        scores = scores_of(self, sound.read_audio(audio, sample_rate=sample_rate))
+        long_seconds = self.at_once.get("long_seconds", LONG_SECONDS)
+        scores = scores_of(self, sound.read_audio(audio, sample_rate=sample_rate), long_seconds)
         return self.criterion.posteriors(scores) if len(scores) else np.zeros((0, self.alphabet.size))
 
     def align(self, audio: Any, text: str, sample_rate: int | None = None, **options: Any):

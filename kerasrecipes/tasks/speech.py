@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from kerasrecipes.geometry import chain
-from kerasrecipes.layers.sequence import SequenceLayer
+from kerasrecipes.layers.sequence import TimeLayer
 from kerasrecipes.registry import get_recipe
 from kerasrecipes.tasks.criteria import CRITERIA, criterion_of, fitting
 from kerasrecipes.tasks.recognizing import Recognizes
@@ -34,6 +34,7 @@ class SpeechRecognizer(Recognizes, keras.Model):
 
     criteria = CRITERIA
     error_name = "cer"
+    batch_seconds = 60.0  # of batches that `fit` and `evaluate` lay out
 
     def __init__(self, recipe: str, alphabet: Any = None, config: dict | None = None, **kwargs: Any):
         self_recipe = get_recipe(recipe)
@@ -45,8 +46,8 @@ class SpeechRecognizer(Recognizes, keras.Model):
         self.recipe, self.alphabet, self.changes = self_recipe, alphabet, config
         self.criterion = criterion(network)
         self.sample_rate = {**self_recipe.config, **config}["sample_rate"]
-        self.chained = [o for o in network.operations if not isinstance(o, keras.layers.InputLayer)]
-        self.geometries = [layer.geometry for layer in sequence_layers(network)]
+        self.chained = [o for o in recognising(network).operations if not isinstance(o, keras.layers.InputLayer)]
+        self.geometries = [layer.geometry for layer in self.chained if isinstance(layer, TimeLayer)]
         self.geometry = chain(self.geometries)
         self.error_rate = keras.metrics.Mean(name=self.error_name)
         self._forward: Any = None
@@ -86,13 +87,13 @@ class SpeechRecognizer(Recognizes, keras.Model):
             return super().compute_metrics(x, y, y_pred, sample_weight)
         return self.get_metrics_result()
 
-    def fit(self, x=None, y=None, *args: Any, batch_seconds: float = 60.0, **kwargs: Any):
+    def fit(self, x=None, y=None, *args: Any, batch_seconds: float | None = None, **kwargs: Any):
         """Keras's `fit`; also takes utterances (`kerasrecipes.data.librispeech(...)`) or a list of files and one of texts.
 
         Args:
             x: utterances, a list of files, or anything Keras takes.
             y: texts, where x is a list of files.
-            batch_seconds: audio per batch (seconds) where x is not batched yet.
+            batch_seconds: audio per batch (seconds) where x is not batched yet; default: `self.batch_seconds`.
         """
         kwargs["validation_data"] = self._batches(kwargs.get("validation_data"), None, batch_seconds, "sorted")
         batches = self._batches(x, y, batch_seconds, "random")
@@ -100,18 +101,18 @@ class SpeechRecognizer(Recognizes, keras.Model):
             kwargs["shuffle"] = False  # the set lays out its own order
         return super().fit(batches, self._leftover(x, y), *args, **kwargs)
 
-    def evaluate(self, x=None, y=None, *args: Any, batch_seconds: float = 60.0, **kwargs: Any):
+    def evaluate(self, x=None, y=None, *args: Any, batch_seconds: float | None = None, **kwargs: Any):
         """Keras's `evaluate`, on what `fit` takes."""
         return super().evaluate(self._batches(x, y, batch_seconds, "sorted"), self._leftover(x, y), *args, **kwargs)
 
-    def _batches(self, x: Any, y: Any, batch_seconds: float, order: str) -> Any:
+    def _batches(self, x: Any, y: Any, batch_seconds: float | None, order: str) -> Any:
         from kerasrecipes import data
         from kerasrecipes.data.feeding import feed
 
         if isinstance(x, list | tuple) and y is not None and x and isinstance(x[0], str | os.PathLike):
             x = self._pairs(x, y)
         if isinstance(x, data.Utterances):
-            x = self.dataset(x, batch_seconds=batch_seconds, order=order)
+            x = self.dataset(x, batch_seconds=batch_seconds or self.batch_seconds, order=order)
         return feed(x) if isinstance(x, data.SpeechDataset) else x
 
     def dataset(self, x: Any, **options: Any) -> Any:
@@ -135,7 +136,7 @@ class SpeechRecognizer(Recognizes, keras.Model):
         from kerasrecipes.tasks.forward import bucketed, compiled
 
         if self._forward is None:
-            self._forward = compiled(self)
+            self._forward = compiled(recognising(self))
         batch, samples = inputs["audio"].shape
         if keras.config.backend() == "jax":  # which compiles anew for every shape
             inputs = {name: bucketed(values) for name, values in inputs.items()}
@@ -169,9 +170,9 @@ class SpeechRecognizer(Recognizes, keras.Model):
         return cls(**config)
 
 
-def sequence_layers(network: keras.Model) -> list[SequenceLayer]:
-    """The layers that act on time, in the order of the data."""
-    return [layer for layer in network.layers if isinstance(layer, SequenceLayer)]
+def recognising(network: keras.Model) -> keras.Model:
+    """What leads to the scores that are transcribed: the whole network, or of several outputs the one called "frames"."""
+    return keras.Model(network.input, network.output["frames"]) if isinstance(network.output, dict) else network
 
 
 def label_count(labels: Any) -> Any:

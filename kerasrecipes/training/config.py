@@ -25,7 +25,8 @@ class TrainConfig:
             in the last `decay` steps.
         batch_seconds: audio in a batch; batch_symbols: characters in a batch of a language model; batch_pictures: pictures.
             order: "sortagrad", "random" or "sorted".
-        crop_seconds: of a generator's crops. unconditioned: share of them that lack their spectrogram.
+        crop_seconds: of a generator's crops (default 1), or of pieces of a phone recogniser's clips (default: whole clips).
+            unconditioned: share of a generator's crops that lack their spectrogram.
         speeds: playing speeds, one drawn per utterance and pass. augment: keyword arguments of `data.Augment`; for
             pictures anything that is not empty: random views.
         weight_decay, clipnorm, average: of AdamW; `average` is the momentum of the averaged weights that are released.
@@ -49,7 +50,7 @@ class TrainConfig:
     batch_seconds: float = 160.0
     batch_symbols: int = 8192
     batch_pictures: int = 128
-    crop_seconds: float = 1.0
+    crop_seconds: float | None = None
     unconditioned: float = 0.15
     order: str = "sortagrad"
     speeds: tuple[float, ...] = (1.0,)

@@ -172,7 +172,8 @@ def evaluate(model: Any, specs: Sequence[str], speakers: Sequence[str] = (), **o
     """The scores that belong to the model's task on the sets that the words name.
 
     A recogniser's also hold "rtf", the real-time factor: seconds from files to texts per second of audio, after a first
-    clip for the compiler. It is the machine's as much as the model's.
+    clip for the compiler. It is the machine's as much as the model's. A generator's hold what `copies.copy_synthesis` measures
+    where the option `copies` names a folder for its sounds.
     """
     from kerasrecipes import data
 
@@ -191,7 +192,12 @@ def evaluate(model: Any, specs: Sequence[str], speakers: Sequence[str] = (), **o
         return segmentation_scores(model, *load_masks(specs, model.classes))
     utterances = data.load_specs(specs, speakers)
     if model.recipe.task == "waveform-generation":
-        return bits_per_sample(model, utterances)
+        rates = bits_per_sample(model, utterances)
+        if options.get("copies"):
+            from kerasrecipes.training.copies import copy_synthesis
+
+            rates |= copy_synthesis(model, utterances, options["copies"], progress=options.get("progress"))
+        return rates
     model.transcribe([u.path for u in utterances[:1]], **{k: v for k, v in options.items() if k != "noise"})
     begin = time.perf_counter()
     rates = (phone_rates if model.recipe.task == "phoneme-recognition" else error_rates)(model, utterances, **options)

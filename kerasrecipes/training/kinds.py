@@ -28,10 +28,15 @@ class Speech:
         self.dataset = model.dataset(
             data.load_specs(config.data), batch_seconds=config.batch_seconds, order=config.order, seed=config.seed,
             speeds=config.speeds, augment=data.Augment(**config.augment) if config.augment else None, cache_dir=cache,
+            **self.options(config),
         )  # fmt: skip
         self.validation = (
             data.load_specs(config.validation, speakers=config.validation_speakers) if config.validation else None
         )
+
+    def options(self, config: TrainConfig) -> dict[str, Any]:
+        """More for the model's `dataset`."""
+        return {}
 
     def seen(self, inputs: dict[str, np.ndarray], labels: np.ndarray) -> float:
         """Hours of audio in a batch."""
@@ -62,6 +67,9 @@ class Speech:
 
 class Phones(Speech):
     """Phone recognisers: batches of audio with a label for every frame; phone error rate and boundaries."""
+
+    def options(self, config: TrainConfig) -> dict[str, Any]:
+        return {"crop_seconds": config.crop_seconds}
 
     def score(self) -> dict[str, float]:
         return {name: rate.rate for name, rate in phone_rates(self.model, self.validation).items()}
@@ -115,7 +123,7 @@ class Waves:
         self.utterances = data.load_specs(config.data)
         self.dataset = data.WaveDataset(
             cached(self.utterances, model, cache), [u.speaker for u in self.utterances], model,
-            batch_seconds=config.batch_seconds, crop_seconds=config.crop_seconds, unconditioned=config.unconditioned,
+            batch_seconds=config.batch_seconds, crop_seconds=config.crop_seconds or 1.0, unconditioned=config.unconditioned,
             seed=config.seed,
         )  # fmt: skip
         self.validation = (

@@ -8,9 +8,12 @@ import platform
 import random
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import filelock
 import keras
 import numpy as np
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -66,17 +69,25 @@ class Run:
     # ------------------------------------------------------------------ the loop
 
     def train(self, minutes: float | None = None) -> dict[str, Any]:
-        """Take steps until `config.steps`, or for so many minutes; returns the state. Interrupting loses nothing."""
+        """Take steps until `config.steps`, or for so many minutes; returns the state. Interrupting loses nothing.
+
+        Raises:
+            DataError: another process trains into the folder.
+        """
+        with only_one(self.folder):
+            return self.steps(minutes)
+
+    def steps(self, minutes: float | None) -> dict[str, Any]:
         config, state, begin = self.config, self.state, time.monotonic()
         last_save = last_validation = lap = begin
-        recent: list[float] = []
+        recent: list[dict[str, float]] = []
         columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
         with Progress(*columns) as progress:
             bar = progress.add_task("compiling", total=config.steps, completed=state["step"])
             try:
                 while state["step"] < config.steps and (minutes is None or time.monotonic() - begin < 60 * minutes):
                     loss, amount = self.step()
-                    recent.append(loss)
+                    recent.append(self.losses)
                     now = time.monotonic()
                     state["wall_hours"] += (now - lap) / 3600
                     speed, told = self.kind.speed(amount, now - lap)
@@ -84,7 +95,7 @@ class Run:
                     if state["step"] % LOG_STEPS == 0 or state["step"] == config.steps:
                         self.log(
                             "log.csv",
-                            loss=float(np.mean(recent)),
+                            **{name: float(np.mean([r[name] for r in recent])) for name in self.losses},
                             rate=config.learning_rate(state["step"]),
                             speed=round(speed, 1),
                         )
@@ -118,7 +129,9 @@ class Run:
         inputs, labels = self.dataset[state["batch"]]
         self.model.optimizer.learning_rate.assign(self.config.learning_rate(state["step"]))
         skipped = int(self.model.optimizer.skipped)
-        loss = float(self.model.train_on_batch(inputs, labels, return_dict=True)["loss"])
+        measured = self.model.train_on_batch(inputs, labels, return_dict=True)
+        self.losses = {name: float(v) for name, v in measured.items() if name == "loss" or name.endswith("_loss")}
+        loss = self.losses["loss"]
         if not math.isfinite(loss):
             names = self.kind.names(state["batch"])
             raise KerasRecipesError(
@@ -165,6 +178,20 @@ class Run:
         self.log("validation.csv", **values)
         draw_curve(self.folder)
         return values
+
+
+@contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """Hold the folder for this process; the system lets go of it when the process ends, however it ends."""
+    lock = filelock.FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise DataError(f"another process trains into {folder}: stop it, or pass another --out") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def optimizer_of(config: TrainConfig) -> GuardedAdamW:

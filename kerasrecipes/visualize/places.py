@@ -13,7 +13,7 @@ Field = tuple[Reach, ...]  # one for each axis of places of the input
 
 _POINTWISE = """Activation ReLU LeakyReLU PReLU ELU Softmax ClippedReLU Dropout SpatialDropout1D SpatialDropout2D SpatialDropout3D
     AlphaDropout GaussianDropout GaussianNoise ActivityRegularization Identity BatchNormalization Rescaling Normalization
-    ChannelMeans LocalResponseNormalization UnitNormalization RMSNormalization Mask Masking Embedding Discretization
+    ChannelMeans LocalResponseNormalization UnitNormalization RMSNormalization Mask MuLaw Masking Embedding Discretization
     Relu Relu6 Silu Gelu Elu Selu Sigmoid Tanh Softplus Softsign HardSigmoid HardSilu HardTanh LogSigmoid Negative Absolute Square
     Sqrt Rsqrt Exp Log Log1p Clip Cast Sign Reciprocal Power Hardtanh"""
 POINTWISE = frozenset(_POINTWISE.split())

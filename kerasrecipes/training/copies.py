@@ -1,0 +1,202 @@
+"""Copy synthesis measured: clips made again from their spectrograms, how much an independent recogniser still understands, and
+how far level and spectrum are from the originals'."""
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasrecipes import metrics
+from kerasrecipes.audio import SAMPLE_RATE, read_audio
+from kerasrecipes.data.forced import resume
+from kerasrecipes.decoding.alphabet import Alphabet
+from kerasrecipes.errors import DataError, KerasRecipesError
+from kerasrecipes.tasks.sounding import BATCH
+
+LISTENER = "PocketSphinx"  # its own model of US English, which shares nothing with the generator
+DECIBELS = 10 / np.log(10)  # a natural logarithm of power in decibels
+QUIET = 1e-5  # root mean square below which a level is not told apart
+
+
+class Sphinx:
+    """PocketSphinx with its bundled acoustic model, dictionary and trigrams: waveform to words.
+
+    Raises:
+        DataError: it is not installed.
+    """
+
+    def __init__(self) -> None:
+        try:
+            import pocketsphinx
+        except ImportError:
+            raise DataError('Counting words needs PocketSphinx: pip install "kerasrecipes[phones]"') from None
+        # means of the whole clip: with "live" ones a clip's words would depend on the clips before it
+        self.decoder = pocketsphinx.Decoder(cmn="batch", loglevel="FATAL")
+
+    def __call__(self, wave: np.ndarray) -> str:
+        """Words in (samples,) floats at 16 kHz."""
+        self.decoder.start_utt()
+        self.decoder.process_raw((np.clip(wave, -1, 1) * 32767).astype("int16").tobytes(), full_utt=True)
+        self.decoder.end_utt()
+        found = self.decoder.hyp()
+        return found.hypstr if found else ""
+
+
+def copy_synthesis(
+    model: Any, utterances: Sequence[Any], folder: str | Path, *, seed: int = 1, listener: Any = None,
+    progress: Callable[[float, float], Any] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Vocode one clip of each text and compare the copies with the originals; an interrupted run is gone on with.
+
+    Args:
+        model: a `WaveGenerator` with local conditioning. utterances: clips with texts; of several takes of a text by one
+            speaker the first counts. A speaker that the model does not know is nobody in particular.
+        folder: gets NAME.wav of every copy, `clips.jsonl` (a line per clip), `copies.json` (all of them and the rates) and,
+            where matplotlib is installed, `copies.png` (spectra and spectrograms).
+        seed: clip i is made with seed + i.
+        listener: from (samples,) at 16 kHz to words; default: PocketSphinx.
+        progress: called with seconds made and seconds in all.
+
+    Returns:
+        {"wer_original", "wer_copy": ErrorRate of the listener; "wer_added": their difference; "level_difference": mean
+        absolute difference of levels, in decibels; "spectral_distance": root mean square over bands of the difference of
+        log mel spectra, mean over frames, in decibels}, with intervals over clips.
+
+    Raises:
+        KerasRecipesError: a clip cannot be read, there is none, or the folder holds copies by other weights.
+        DataError: PocketSphinx is missing, or the model has no local conditioning.
+    """
+    model.needs_mels()
+    listener = listener or Sphinx()
+    clips, folder = first_takes(utterances), Path(folder)
+    if not clips:
+        raise KerasRecipesError("There is no recording to copy")
+    folder.mkdir(parents=True, exist_ok=True)
+    journal, made_by = folder / "clips.jsonl", fingerprint(model, seed)
+    done = resume(journal)
+    if any(row["model"] != made_by for row in done.values()):
+        raise KerasRecipesError(f"{folder} holds copies by other weights or with another seed: take another folder")
+    groups = [range(i, min(i + BATCH, len(clips))) for i in range(0, len(clips), BATCH)]
+    todo = [
+        g for g in groups if any(clips[i].id not in done or not (folder / f"{clips[i].id}.wav").exists() for i in g)
+    ]
+    lengths = [max(len(read(clips[i], model.sample_rate)) for i in g) / model.sample_rate for g in todo]
+    with open(journal, "a", encoding="utf-8") as file:
+        for number, group in enumerate(todo):
+            before = sum(lengths[:number])
+            show = (lambda at, _, before=before: progress(before + at, sum(lengths))) if progress else None
+            for row in copied(model, [clips[i] for i in group], folder, seed + group[0], listener, show):
+                done[row["path"]] = row | {"model": made_by}
+                file.write(json.dumps(done[row["path"]]) + "\n")
+                file.flush()
+    rows = [done[u.id] for u in clips]
+    rates = compared(rows)
+    values = {name: {k: None if v != v else v for k, v in vars(rate).items()} for name, rate in rates.items()}
+    partial = folder / "copies.json.partial"
+    partial.write_text(json.dumps({"listener": LISTENER, "rates": values, "clips": rows}, indent=1) + "\n", "utf-8")
+    partial.replace(folder / "copies.json")
+    with contextlib.suppress(KerasRecipesError):  # without matplotlib there are numbers only
+        draw_copies(model, clips, folder)
+    return rates
+
+
+def first_takes(utterances: Sequence[Any]) -> list[Any]:
+    """Of each speaker and text the clip whose name comes first, in the order of names."""
+    found: dict[tuple[str, str], Any] = {}
+    for u in sorted(utterances, key=lambda u: u.id):
+        found.setdefault((u.speaker, Alphabet().normalise(u.text)), u)
+    return list(found.values())
+
+
+def fingerprint(model: Any, seed: int) -> str:
+    """Of the weights and the seed that copies are made with."""
+    made = hashlib.sha256(str(seed).encode())
+    for values in model.get_weights():
+        made.update(np.ascontiguousarray(values).tobytes())
+    return made.hexdigest()[:16]
+
+
+def read(clip: Any, rate: int) -> np.ndarray:
+    """A clip (samples,) at the rate.
+
+    Raises:
+        KerasRecipesError: it cannot be read; a score over the rest would be of another set.
+    """
+    return read_audio(clip.path, target=rate)
+
+
+def copied(
+    model: Any, clips: list[Any], folder: Path, seed: int, listener: Any, progress: Callable[[float, float], Any] | None
+) -> list[dict[str, Any]]:
+    """Vocode clips at once; what is known of each copy and its original."""
+    spectrograms = [model.spectrogram(c.path) for c in clips]
+    names = [c.speaker if model.speaker_number(c.speaker, known=False) else None for c in clips]
+    seconds = [len(read(c, model.sample_rate)) / model.sample_rate for c in clips]
+    sounds = model.generate(seconds, seed, speaker=names, conditioning=spectrograms, progress=progress)
+    rows = []
+    for clip, sound, spectrogram in zip(clips, sounds, spectrograms, strict=True):
+        path = sound.save(folder / f"{clip.id}.wav")
+        distance = DECIBELS * (model.spectrogram(path) - spectrogram)
+        original, copy = read_audio(clip.path, target=SAMPLE_RATE), read_audio(path, target=SAMPLE_RATE)
+        rows.append({
+            "path": clip.id, "speaker": clip.speaker, "text": Alphabet().normalise(clip.text),
+            "original": Alphabet().normalise(listener(original)), "copy": Alphabet().normalise(listener(copy)),
+            "level_original": level(original), "level_copy": level(copy), "frames": len(distance),
+            "spectral_distance": float(np.sqrt((distance**2).mean(axis=1)).mean()),
+        })  # fmt: skip
+    return rows
+
+
+def level(wave: np.ndarray) -> float:
+    """Root mean square in decibels below full scale."""
+    return float(20 * np.log10(max(np.sqrt(np.mean(np.square(wave, dtype="float64"))), QUIET)))
+
+
+def compared(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The rates of `copy_synthesis` from what is known of each clip."""
+    ids, texts = [r["path"] for r in rows], [r["text"] for r in rows]
+    heard = {side: [r[side] for r in rows] for side in ("original", "copy")}
+    errors = {
+        side: np.array([sum(metrics.edits(t.split(), h.split())) for t, h in zip(texts, answers, strict=True)])
+        for side, answers in heard.items()
+    }
+    words, frames = [len(t.split()) for t in texts], np.array([r["frames"] for r in rows])
+    apart = [abs(r["level_copy"] - r["level_original"]) for r in rows]
+    distances = np.array([r["spectral_distance"] for r in rows])
+    return {
+        "wer_original": metrics.word_errors(texts, heard["original"], ids),
+        "wer_copy": metrics.word_errors(texts, heard["copy"], ids),
+        "wer_added": metrics.ratio(errors["copy"] - errors["original"], words, ids),
+        "level_difference": metrics.ratio(apart, np.ones(len(rows)), ids),
+        "spectral_distance": metrics.ratio(distances * frames, frames, ids),
+    }
+
+
+def draw_copies(model: Any, clips: Sequence[Any], folder: Path) -> Path:
+    """Write `copies.png`: the mean spectra of originals and copies, and both spectrograms of the first clip.
+
+    Raises:
+        KerasRecipesError: matplotlib is missing.
+    """
+    from kerasrecipes.visualize.drawing import DPI, figure, write_whole
+
+    picture = figure(9, 5.5)
+    pairs = [[DECIBELS * model.spectrogram(p) for p in (c.path, folder / f"{c.id}.wav")] for c in clips]
+    axes = picture.subplot_mosaic([["mean", "mean"], ["original", "copy"]])
+    for side, (name, colour) in enumerate((("original", "#3f51b5"), ("copy", "#c62828"))):
+        mean = np.mean(np.concatenate([pair[side] for pair in pairs]), axis=0)
+        axes["mean"].plot(np.arange(1, len(mean) + 1), mean, color=colour, label=f"{name}, mean of {len(pairs)} clips")
+        low, high = np.percentile(pairs[0][0], [2, 99.8])
+        seconds = len(pairs[0][side]) * model.hop / model.sample_rate
+        axes[name].imshow(
+            pairs[0][side].T, origin="lower", aspect="auto", vmin=low, vmax=high, cmap="magma",
+            extent=(0, seconds, 0.5, len(mean) + 0.5),
+        )  # fmt: skip
+        axes[name].set(title=f"{clips[0].id}, {name}", xlabel="seconds", ylabel="mel band")
+    axes["mean"].set(xlabel="mel band", ylabel="dB")
+    axes["mean"].legend(frameon=False)
+    return write_whole(folder / "copies.png", lambda file: picture.savefig(file, format="png", dpi=DPI))
