@@ -34,7 +34,7 @@ def describe(model: Any, row: Any = None, pieces: Any = None) -> dict[str, Any]:
             "transitions": None if transitions is None else np.asarray(transitions, "float32").tolist(),
         }  # fmt: skip
     if hasattr(model, "at_once"):
-        found["at_once"] = model.at_once
+        found["at_once"] = dict(model.at_once)
     if pieces:
         found["pieces"] = {
             "shapes": [list(s) for s in pieces.shapes], "shape": list(pieces.shape), "dtype": pieces.dtype,

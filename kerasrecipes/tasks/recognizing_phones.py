@@ -1,5 +1,7 @@
 """What a recogniser of phones does with scores, whatever engine computes them; needs no Keras."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ class RecognizesPhones(Recognizes):
     name: Any
     alphabet: Any
     criterion: Any
-    at_once: dict[str, float] = {}  # seconds that the network takes at once, where the usual ones would be too many
+    at_once: Mapping[str, float] = MappingProxyType({})  # seconds that the network takes at once, where the usual ones would be too many
 
     def transcribe(
         self, audio: Any, sample_rate: int | None = None, *, decoder: str | None = None, ipa: bool = False, **options: Any
