@@ -111,3 +111,11 @@ for dilation, pool in ((1, (3, 2, "same")), (1, (3, 2, "valid")), (2, (2, 2, "va
         assert max(distances(fused, plain)) < 1e-4, (dilation, pool, sides)
         fused, plain = (plane_once(low, x, s) for s in "10")
         assert max(distances(fused, plain)) < 0.03, (dilation, pool, sides, distances(fused, plain))
+
+for pool, stride, dilation in ((2, 2, 1), (3, 1, 1), (3, 1, 4), (2, 2, 3)):
+    x, n = keras.Input((None, 5)), keras.Input((), dtype="int32")
+    y, m = layers.SequenceMaxPooling(pool, stride, dilation)(x, n)
+    model = keras.Model([x, n], layers.WindowPositions(4, dilation, 2)(y, m)[0])
+    values = torch.tensor(rng.normal(size=(4, 3_000, 5)).astype("float32"))
+    fused, plain = (once(model, values, length // 10, s) for s in "10")
+    assert len(fused) == 2 and all(torch.allclose(a, b, atol=1e-5) for a, b in zip(fused, plain, strict=True))

@@ -144,3 +144,28 @@ def max_pooling_2d(x: torch.Tensor, pool: tuple, stride: tuple, partial: bool):
     pictures = x.contiguous().permute(0, 3, 1, 2)
     y = torch.nn.functional.max_pool2d(pictures, tuple(pool), tuple(stride), ceil_mode=partial)
     return y.permute(0, 2, 3, 1)
+
+
+def max_pooling(x: torch.Tensor, pool: int, stride: int, dilation: int):
+    """The maximum over windows of x (batch, steps, features); no padding."""
+    pictures = x.contiguous().permute(0, 2, 1).unsqueeze(2)
+    y = torch.nn.functional.max_pool2d(pictures, (1, pool), (1, stride), 0, (1, dilation))
+    return y.squeeze(2).permute(0, 2, 1)
+
+
+class WindowPositions(torch.autograd.Function):
+    """The features of x (batch, steps, features) at `starts`, starts + stride, ... (`windows` of them), side by side.
+
+    On the way back every position adds to one gradient; autograd would make a whole one for each position."""
+
+    @staticmethod
+    def forward(ctx, x, starts, windows, stride):
+        ctx.shape, ctx.starts, ctx.reach, ctx.stride = x.shape, starts, (windows - 1) * stride + 1, stride
+        return torch.cat([x[:, s : s + ctx.reach : stride] for s in starts], -1)
+
+    @staticmethod
+    def backward(ctx, grad):
+        d_x = torch.zeros(ctx.shape, dtype=torch.float32)
+        for s, g in zip(ctx.starts, grad.split(ctx.shape[-1], -1), strict=True):
+            d_x[:, s : s + ctx.reach : ctx.stride] += g
+        return d_x.to(grad.dtype), None, None, None

@@ -8,7 +8,7 @@ window picks its positions at the end. Every value is computed once, and equals 
 import keras
 from keras import ops
 
-from kerasrecipes.layers.sequence import SequenceLayer, TimeGeometry, zero_behind
+from kerasrecipes.layers.sequence import SequenceLayer, TimeGeometry, fast, zero_behind
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
@@ -53,6 +53,8 @@ class SequenceMaxPooling(SequenceLayer):
 
     def apply(self, x):
         pool, stride, dilation = self.settings["pool"], self.settings["stride"], self.settings["dilation"]
+        if fused := fast(x):
+            return fused.max_pooling(x, pool, stride, dilation)
         steps = (ops.shape(x)[1] - (pool - 1) * dilation - 1) // stride + 1
         y = None
         for i in range(pool):
@@ -86,6 +88,8 @@ class WindowPositions(SequenceLayer):
     def apply(self, x):
         positions, spacing, stride = self.settings["positions"], self.settings["spacing"], self.settings["stride"]
         windows = (ops.shape(x)[1] - (positions - 1) * spacing - 1) // stride + 1
+        if fused := fast(x):
+            return fused.WindowPositions.apply(x, [p * spacing for p in range(positions)], windows, stride)
         reach = (windows - 1) * stride + 1
         return ops.concatenate([x[:, p * spacing : p * spacing + reach : stride] for p in range(positions)], axis=-1)
 
