@@ -31,6 +31,7 @@ _WHERE = {
     "Classification": "results",
     "Segmentation": "tasks.segmenting",
     "read_image": "image",
+    "batch": None,
     "image": None,
     "data": None,
     "engines": None,

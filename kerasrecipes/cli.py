@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasrecipes import exporting, phone_verbs, picture_verbs, speaking, verbs
+from kerasrecipes.batch import verb as many
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.visualize.verb import add_verbs
 
@@ -53,9 +54,11 @@ def parser() -> argparse.ArgumentParser:
         )
         _engine(p)
         p.add_argument("--format", choices=("text", "json", "srt", "vtt", "words"), default="text")
-        p.add_argument("--out", type=Path, help="write one file per input into this folder instead of printing")
+        p.add_argument("--out", help="write one file per input into this folder instead of printing")
         p.add_argument("--ipa", action="store_true", help="phones in the International Phonetic Alphabet")
         _decoding(p)
+        if name == "transcribe":
+            many.add_options(p)
 
     p = verb("classify", picture_verbs.run_classify, "what is on pictures")
     p.add_argument("--recipe", default=PICTURES, help="a recipe, a .keras or .onnx file or hf://org/name@revision")
@@ -64,13 +67,16 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--top", type=int, default=5, help="classes to name")
     p.add_argument("--views", type=int, default=1, help="average over so many cut-outs")
     p.add_argument("--format", choices=("text", "json"), default="text")
+    p.add_argument("--out", help="many files: the folder of their rows")
+    many.add_options(p)
 
     p = verb("segment", picture_verbs.run_segment, "a class for every pixel of pictures")
     p.add_argument("--recipe", required=True, help="a recipe, a .keras or .onnx file or hf://org/name@revision")
     p.add_argument("files", nargs="+", help="pictures, folders")
     _engine(p)
-    p.add_argument("--out", type=Path, help="write NAME.png (class numbers) and NAME_overlay.png into this folder")
+    p.add_argument("--out", help="write NAME.png (class numbers) and NAME_overlay.png into this folder")
     p.add_argument("--format", choices=("text", "json"), default="text")
+    many.add_options(p)
 
     p = verb("generate", verbs.run_generate, "text by a language model, or sound by a generator")
     p.add_argument("recipe", help="a recipe, a .keras or .onnx file or hf://org/name@revision")

@@ -6,16 +6,20 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from kerasrecipes.batch import verb as many
 from kerasrecipes.exporting import loaded
 
 SHOWN = ("image-classification", "segmentation")  # tasks
 
 
 def run_classify(o: argparse.Namespace) -> int:
+    if many.wanted(o):
+        return many.run(o, "classify", {"views": o.views} if o.views > 1 else {})
     return show(loaded(o), o)
 
 
-run_segment = run_classify
+def run_segment(o: argparse.Namespace) -> int:
+    return many.run(o, "segment", {}) if many.wanted(o) else show(loaded(o), o)
 
 
 def show(model: Any, o: argparse.Namespace) -> int:
@@ -36,7 +40,7 @@ def show(model: Any, o: argparse.Namespace) -> int:
             print(f"kerasrecipes: {result}", file=sys.stderr)
             continue
         if not classifier and o.out:
-            keep(result, Path(path), o.out)
+            keep(result, Path(path), Path(o.out))
         if o.format == "json":
             print(json.dumps({"path": str(path), **result.to_dict()}, ensure_ascii=False))
             continue

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasrecipes import picture_verbs, speaking
+from kerasrecipes.batch import verb as many
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.exporting import loaded
 
@@ -30,6 +31,8 @@ def run_show(o: argparse.Namespace) -> None:
 def run_transcribe(o: argparse.Namespace) -> int:
     from kerasrecipes import audio, loading
 
+    if many.wanted(o):
+        return many.run(o, "transcribe", decoding(o) | ({"ipa": True} if o.ipa else {}))
     model = loaded(o)
     if model.recipe.task == "language-model":
         return write(o, model, o.files)
@@ -55,9 +58,10 @@ def run_transcribe(o: argparse.Namespace) -> int:
             continue
         text = render(result, o.format)
         if o.out:
-            o.out.mkdir(parents=True, exist_ok=True)
+            folder = Path(o.out)
+            folder.mkdir(parents=True, exist_ok=True)
             suffix = {"text": "txt", "words": "txt"}.get(o.format, o.format)
-            (o.out / f"{Path(path).stem}.{suffix}").write_text(text + "\n")
+            (folder / f"{Path(path).stem}.{suffix}").write_text(text + "\n")
         else:
             if len(files) > 1 and o.format == "text":
                 text = f"{path}\t{text}"

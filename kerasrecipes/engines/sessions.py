@@ -53,7 +53,10 @@ def open_session(path: Path, engine: str, precision: str | None = None) -> Any:
 
 
 def processors() -> int:
-    """CPUs that this process may use: an engine's own count, of all of the machine's, makes threads wait for each other."""
+    """Threads to compute with: `KERASRECIPES_THREADS`, else the CPUs that this process may use (an engine's own count, of all
+    of the machine's, makes threads wait for each other)."""
+    if told := os.environ.get("KERASRECIPES_THREADS"):
+        return int(told)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -8,17 +8,15 @@ import platform
 import random
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import filelock
 import keras
 import numpy as np
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from kerasrecipes.errors import DataError, KerasRecipesError
+from kerasrecipes.locks import only_one
 from kerasrecipes.training import checkpoint
 from kerasrecipes.training.config import TrainConfig
 from kerasrecipes.training.curve import draw_curve
@@ -74,7 +72,7 @@ class Run:
         Raises:
             DataError: another process trains into the folder.
         """
-        with only_one(self.folder):
+        with only_one(self.folder, f"another process trains into {self.folder}: stop it, or pass another --out"):
             return self.steps(minutes)
 
     def steps(self, minutes: float | None) -> dict[str, Any]:
@@ -178,20 +176,6 @@ class Run:
         self.log("validation.csv", **values)
         draw_curve(self.folder)
         return values
-
-
-@contextmanager
-def only_one(folder: Path) -> Iterator[None]:
-    """Hold the folder for this process; the system lets go of it when the process ends, however it ends."""
-    lock = filelock.FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout as error:
-        raise DataError(f"another process trains into {folder}: stop it, or pass another --out") from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def optimizer_of(config: TrainConfig) -> GuardedAdamW:
