@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test test-all lint docs bench test-tfio test-oracles clean
+.PHONY: demo test test-all lint docs bench test-tfio test-oracles test-ray clean
 
 $(BIN)/kerasrecipes: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -44,6 +44,7 @@ bench: $(VENV)/.test
 	$(BIN)/python benchmarks/generation.py
 	$(BIN)/kerasrecipes export deepspeech2_small --out exported
 	$(BIN)/python benchmarks/engines.py exported/deepspeech2_small.onnx --data tests/data/LibriSpeech
+	$(BIN)/python benchmarks/many_files.py --data tests/data/LibriSpeech
 	$(BIN)/python benchmarks/decoding.py --data librispeech:tests/data/LibriSpeech/dev-mini
 
 # tensorflow-io's last release needs TensorFlow 2.16: an environment of its own
@@ -59,5 +60,11 @@ test-oracles:
 	.venv-oracles/bin/pip install -q --disable-pip-version-check -e ".[torch]" "torch==2.13.0" "torchaudio==2.11.0" pytest
 	KERAS_BACKEND=torch .venv-oracles/bin/python -m pytest tests/oracles
 
+# a cluster of two nodes on this machine
+test-ray:
+	$(PYTHON) -m venv .venv-ray
+	.venv-ray/bin/pip install -q --disable-pip-version-check -e ".[ray,parquet]" pytest psutil
+	.venv-ray/bin/python -m pytest tests/ray
+
 clean:
-	rm -rf .venv .venv-tfio .venv-oracles site dist
+	rm -rf .venv .venv-tfio .venv-oracles .venv-ray site dist

@@ -1,0 +1,131 @@
+"""Many files: several workers against one, memory of each, and what the many-file path costs per file.
+
+python benchmarks/many_files.py --data librispeech-folder
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+from PIL import Image
+
+from kerasrecipes import batch
+from kerasrecipes.batch import local
+from kerasrecipes.batch.listing import listed
+
+SPEECH, PICTURES = "deepspeech2_small", "convnetjs_mnist"
+WAYS = {"1 worker, 1 thread": (1, 1), "1 worker, all threads": (1, None), "workers of 1 thread": ("auto", 1)}
+KILLED_AT = 0.5  # of the files
+PLAIN = """
+import sys, time
+import kerasrecipes as kr
+from pathlib import Path
+begin = time.perf_counter()
+model = kr.load(sys.argv[1], engine="onnxruntime")
+model.classify(sorted(str(p) for p in Path(sys.argv[2]).rglob("*.png")))
+print(time.perf_counter() - begin)
+"""
+
+
+class Memory:
+    """The most that a worker of this process holds, in bytes, looked at every tenth of a second."""
+
+    def __enter__(self):
+        self.most, self.over = 0, threading.Event()
+        self.thread = threading.Thread(target=self.look, daemon=True)
+        self.thread.start()
+        return self
+
+    def look(self):
+        while not self.over.wait(0.1):
+            for child in psutil.Process().children():
+                try:
+                    self.most = max(self.most, child.memory_info().rss)
+                except psutil.Error:
+                    continue
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+
+
+def rates(files: list[str], runs: int) -> dict[str, tuple[float, float]]:
+    """Files per second (the best of some runs, which take turns) and GB per worker, each way."""
+    found: dict[str, tuple[float, float]] = {}
+    for _ in range(runs):
+        for name, (workers, threads) in WAYS.items():
+            with tempfile.TemporaryDirectory() as out, Memory() as memory:
+                done = batch.run(SPEECH, files, out, workers=workers, threads=threads, engine="onnxruntime")
+            rate = done.files / done.seconds
+            found[name] = max(found.get(name, (0.0, 0.0)), (rate, memory.most / 1e9))
+    return found
+
+
+def overhead(count: int) -> dict[str, float]:
+    """Seconds for tiny pictures in a plain loop; by one worker, killed in the middle and gone on with."""
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as out:
+        rng = np.random.default_rng(0)
+        for i in range(count):
+            place = Path(folder) / f"{i // 1000:03}"
+            place.mkdir(exist_ok=True)
+            Image.fromarray(rng.integers(0, 255, (28, 28), "uint8")).save(place / f"{i:06}.png", compress_level=0)
+        plain = subprocess.run(
+            [sys.executable, "-c", PLAIN, PICTURES, folder], check=True, capture_output=True, text=True
+        )
+        words = ["classify", folder, "--recipe", PICTURES, "--engine", "onnxruntime", "--workers", "1", "--out", out]
+        command = [sys.executable, "-m", "kerasrecipes", *words]
+        begin = time.perf_counter()
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        while process.poll() is None and len(list(Path(out).glob("part-*"))) * 256 < KILLED_AT * count:
+            time.sleep(0.05)
+        process.kill()
+        process.wait()
+        subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+        many = time.perf_counter() - begin
+        assert sum(1 for _ in batch.read(out)) == count
+        return {"plain": float(plain.stdout), "many": many}
+
+
+def main() -> None:
+    from kerasrecipes.training.trainer import hardware
+
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--data", required=True, help="a folder of speech")
+    options.add_argument("--most", type=int, default=400, help="clips")
+    options.add_argument("--runs", type=int, default=2)
+    options.add_argument("--tiny", type=int, default=100_000, help="tiny files")
+    options.add_argument("--write", type=Path, help="also write the figures as JSON")
+    o = options.parse_args()
+    clips = [path for path, _ in listed([o.data], (".mp3", ".flac", ".wav"))]
+    clips = clips[:: max(1, len(clips) // o.most)][: o.most]
+    found = rates(clips, o.runs)
+    one = found["1 worker, 1 thread"][0]
+    figures = {
+        name: f"{rate:.1f} clips/s, {rate / one:.2f} times the first, {memory:.2f} GB per worker"
+        for name, (rate, memory) in found.items()
+    }
+    tiny = overhead(o.tiny)
+    each = 1000 * (tiny["many"] - tiny["plain"]) / o.tiny
+    figures[f"{o.tiny} tiny pictures, plain loop"] = f"{tiny['plain']:.1f} s"
+    figures["the same by one worker, killed in the middle and gone on with"] = (
+        f"{tiny['many']:.1f} s, {tiny['many'] / tiny['plain']:.2f} times the plain loop, {each:+.2f} ms per file"
+    )
+    for name, value in figures.items():
+        print(f"{name:62} {value}")
+    if o.write:
+        setting = (
+            f"{len(clips)} clips, {SPEECH} in onnxruntime, best of {o.runs} runs; {local.cpus()} CPUs; {hardware()}"
+        )
+        values = {"title": "Many files", "setting": setting, "figures": figures}
+        o.write.write_text(json.dumps(values, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

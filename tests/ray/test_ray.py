@@ -1,0 +1,126 @@
+"""Many files on a Ray cluster of two nodes: killed workers, a killed driver, and the plain loop's rows in the end."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+import kerasrecipes as kr
+from kerasrecipes import batch
+from kerasrecipes.errors import KerasRecipesError
+
+ray = pytest.importorskip("ray", reason="Ray is not installed: make test-ray")
+NAME = "convnetjs_mnist"
+
+
+@pytest.fixture(scope="module")
+def address():
+    """Of a cluster of two nodes with one CPU each."""
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    cluster.add_node(num_cpus=1)
+    cluster.wait_for_nodes()
+    yield cluster.address
+    ray.shutdown()
+    cluster.shutdown()
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    rng = np.random.default_rng(0)
+    folder = tmp_path_factory.mktemp("pictures")
+    for i in range(1200):
+        if i % 100 == 7:
+            (folder / f"{i:04}.png").write_bytes(b"no picture")
+        else:
+            Image.fromarray(rng.integers(0, 255, (28, 28), "uint8")).save(folder / f"{i:04}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def expected(pictures):
+    paths = sorted(str(p) for p in pictures.iterdir())
+    return dict(zip(paths, kr.load(NAME, engine="onnxruntime").classify(paths), strict=True))
+
+
+def agree(rows, expected):
+    assert sorted(row["path"] for row in rows) == sorted(expected)
+    for row in rows:
+        result = expected[row["path"]]
+        failed = isinstance(result, Exception)
+        assert (row["name"], row["error"]) == ((None, str(result)) if failed else (result.name, None))
+
+
+def command(pictures, out, address):
+    words = ["classify", str(pictures), "--recipe", NAME, "--out", str(out), "--runner", "ray", "--address", address]
+    return subprocess.Popen(
+        [sys.executable, "-m", "kerasrecipes", *words, "--workers", "2"], stderr=subprocess.PIPE, text=True
+    )
+
+
+def parts(out):
+    return sorted(out.glob("part-*"))
+
+
+def until(condition, seconds=120.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def processes(word):
+    return [p for p in psutil.process_iter(["cmdline"]) if word in " ".join(p.info["cmdline"] or ())]
+
+
+def kill(word):
+    found = processes(word)
+    assert found
+    for process in found:
+        process.send_signal(signal.SIGKILL)
+
+
+def test_a_killed_worker_a_killed_actor_and_a_killed_driver(pictures, expected, address, tmp_path):
+    driver = command(pictures, tmp_path, address)
+    until(lambda: len(parts(tmp_path)) >= 1)
+    kill("kerasrecipes.batch.worker")
+    until(lambda: len(parts(tmp_path)) >= 3)
+    kill("MapWorker")
+    until(lambda: len(parts(tmp_path)) >= 5)
+    there = {p: p.stat().st_mtime_ns for p in parts(tmp_path)}
+    driver.kill()
+    driver.wait()
+    until(lambda: not processes("kerasrecipes.batch.worker"), 30)  # workers end with their parents
+    assert len(parts(tmp_path)) < 16
+    driver = command(pictures, tmp_path, address)
+    assert driver.wait() == 1, driver.stderr.read()
+    assert all(p.stat().st_mtime_ns == t for p, t in there.items())
+    agree(list(batch.read(tmp_path)), expected)
+
+
+def test_what_a_worker_refuses_ends_the_run(pictures, address, tmp_path):
+    with pytest.raises(KerasRecipesError, match="views"):
+        batch.run(NAME, [str(pictures)], tmp_path, verb="classify", runner="ray", address=address, workers=1, views=0)
+    assert not parts(tmp_path)
+
+
+def test_no_cluster_at_the_address(pictures, tmp_path):
+    begin = time.monotonic()
+    with pytest.raises(KerasRecipesError, match=r"No Ray cluster answers at 127.0.0.1:9"):
+        batch.run(NAME, [str(pictures)], tmp_path, verb="classify", runner="ray", address="127.0.0.1:9", workers=1)
+    assert time.monotonic() - begin < 30
+
+
+def test_relative_paths_mean_the_same_for_all(pictures, address, tmp_path, monkeypatch):
+    monkeypatch.chdir(pictures)
+    summary = batch.run(NAME, ["0001.png"], tmp_path, verb="classify", runner="ray", address=address, workers=1)
+    assert (summary.files, summary.failed) == (1, 0)
+    assert [row["path"] for row in batch.read(tmp_path)] == ["0001.png"]
+    assert os.getcwd() == str(pictures)
