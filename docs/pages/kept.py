@@ -62,9 +62,9 @@ def wrong(name: str, row: manifest.Weights | None) -> list[str]:
         return [*lines, "Nothing has been looked for with these weights yet; this command does it:", "", *command(name), ""]
     if "confused" in found:
         lines += recogniser(found)
-    elif found["unit"] == "bits per character":
+    elif found.get("unit") == "bits per character":
         lines += language_model(found)
-    elif found["unit"] == "bits per sample":
+    elif found.get("unit") == "bits per sample":
         lines += generator(name, found)
     else:
         lines += pictures(name, found)
