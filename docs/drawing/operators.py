@@ -22,9 +22,13 @@ def weights_of(layer: Any, places: int = PLACES) -> np.ndarray:
     Its weights are set to 1, 2, 3 ... and it is shown one impulse after the other.
     """
     layer.build((None, places, 1))
-    kernel, *bias = layer.get_weights()
-    numbered = np.arange(1, kernel.size + 1, dtype="float32").reshape(kernel.shape)
-    layer.set_weights([numbered, *(np.zeros_like(b) for b in bias)])
+    numbered, count = [], 1
+    for variable in layer.weights:
+        free = 0 if "bias" in variable.path else int(np.prod(variable.shape))
+        values = np.arange(count, count + free) if free else np.zeros(variable.shape)
+        numbered.append(values.reshape(variable.shape).astype("float32"))
+        count += free
+    layer.set_weights(numbered)
     impulses = np.eye(places, dtype="float32")[:, :, None]
     return keras.ops.convert_to_numpy(layer(impulses))[..., 0].T.round().astype(int)
 
@@ -55,7 +59,7 @@ def sharing(folder: Path) -> None:
         count = len(set(found[found > 0].tolist()))
         axes = drawn.add_subplot(2, 3, number)
         shown = np.ma.masked_equal(found, 0)
-        axes.imshow(shown, cmap="tab20" if count > 8 else "Set2", interpolation="nearest", vmin=1, vmax=max(count, 8))
+        axes.imshow(shown, cmap="Set2" if count <= 8 else "tab20" if count <= 20 else "nipy_spectral", interpolation="nearest", vmin=1, vmax=max(count, 8))
         axes.set(xticks=range(found.shape[1]), yticks=range(found.shape[0]), xlabel="input place", ylabel="output place")
         axes.tick_params(labelsize=6)
         axes.set_title(f"{name}: {count} weights", fontsize=9)

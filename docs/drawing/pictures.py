@@ -104,8 +104,7 @@ def wishes(model: Any, keeper: Keeper) -> None:
         for n in names
     ]
     units = [f"{scores}:{i}" for i in wanted]
-    options = {"steps": 200, "rate": "normalized", "gain": 8.0} if len(model.classes) > 10 else {"steps": 200}
-    found = visualize.synthesize_units(model, units, starts=1, seed=2, **options)
+    found = visualize.synthesize_units(model, units, starts=1, seed=2, steps=200, rate="normalized", gain=8.0)
     drawn = drawing.figure(9, 1 + 1.9 * (-(-len(found) // 5)))
     for number, (name, wish) in enumerate(zip(names, found, strict=True), 1):
         drawing.show(drawn.add_subplot(-(-len(found) // 5), 5, number), wish.pictures[0], name)

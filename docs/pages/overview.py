@@ -120,7 +120,7 @@ def all_recipes(prefix: str) -> str:
     cells = "".join(f'<th scope="col" data-kind="{"number" if h in ("parameters", "weights", "measured") else "text"}">{h}</th>' for h in head)
     rows = []
     names = registry.list_recipes()
-    for name in sorted(names, key=lambda n: (n not in manifest.rows(), registry.get_recipe(n).task, n)):
+    for name in sorted(names, key=lambda n: (n not in manifest.rows(), registry.TASKS.index(registry.get_recipe(n).task), n)):
         recipe, row = registry.get_recipe(name), manifest.rows().get(name)
         count = networks.skeleton(name).count_params()
         shown, number, words = figures(name)

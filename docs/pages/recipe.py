@@ -36,7 +36,6 @@ def badges(recipe: registry.Recipe, row: manifest.Weights | None) -> list[str]:
     """What it is, at a glance."""
     shown = [("task", recipe.task), *networks.facts(recipe.name).items()]
     shown.append(("weights", f"{row.size / 1e6:.1f} MB" if row else "none released"))
-    shown += [("licence of the weights", row.licence)] if row else []
     cells = "".join(f"<div><dt>{k}</dt><dd>{v}</dd></div>" for k, v in shown)
     return [f'<dl class="facts">{cells}</dl>']
 

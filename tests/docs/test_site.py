@@ -1,8 +1,262 @@
-"""The built site: complete, self-contained, readable."""
+"""The built site: complete, self-contained, readable, and every measured number on it."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urlsplit
+
+import pytest
+from conftest import ROOT
+
+from kerasrecipes import card, manifest, registry
+
+FETCHED = {  # attributes that a browser fetches without being asked
+    "script": ("src",), "img": ("src", "srcset"), "iframe": ("src",), "audio": ("src",), "video": ("src", "poster"),
+    "source": ("src", "srcset"), "embed": ("src",), "object": ("data",), "use": ("href",), "image": ("href",), "input": ("src",),
+    "track": ("src",),
+}  # fmt: skip
+LINKS = ("stylesheet", "icon", "preload", "prefetch", "modulepreload", "preconnect", "dns-prefetch", "manifest")
 
 
-def test_the_home_page_opens(site_url: str, browser) -> None:
+class Page(HTMLParser):
+    """References of a page, its anchors and its visible text."""
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self.fetched: list[str] = []
+        self.linked: list[str] = []
+        self.ids: set[str] = set()
+        self.styles: list[str] = []
+        self.words: list[str] = []
+        self.tag = ""
+        self.feed(path.read_text("utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        self.tag = tag
+        values = {k: v for k, v in attributes if v is not None}
+        self.ids |= {values[k] for k in ("id", "name") if k in values}
+        self.styles.append(values.get("style", ""))
+        for name in FETCHED.get(tag, ()):
+            if name in values:
+                self.fetched += [part.split()[0] for part in values[name].split(",")] if name == "srcset" else [values[name]]
+        if tag == "link" and set(values.get("rel", "").split()) & set(LINKS):
+            self.fetched.append(values.get("href", ""))
+        elif tag == "a" and "href" in values:
+            self.linked.append(values["href"])
+
+    def handle_data(self, data):
+        if self.tag == "style":
+            self.styles.append(data)
+        elif self.tag != "script":
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", "".join(self.words))
+
+
+@pytest.fixture(scope="module")
+def pages(site_dir) -> dict[str, Page]:
+    """Path below the site -> page."""
+    return {p.relative_to(site_dir).as_posix(): Page(p) for p in site_dir.rglob("*.html")}
+
+
+def outside(reference: str) -> bool:
+    return bool(re.match(r"(https?:)?//", reference.strip()))
+
+
+def test_no_page_fetches_from_elsewhere(pages, site_dir) -> None:
+    found = [(name, ref) for name, page in pages.items() for ref in page.fetched if outside(ref)]
+    for name, page in pages.items():
+        found += [(name, s) for s in page.styles if re.search(r"(url\(|@import)\s*['\"]?(https?:)?//", s)]
+    for path in site_dir.rglob("*.css"):
+        text = path.read_text("utf-8")
+        found += [(path.name, m.group()) for m in re.finditer(r"(url\(|@import)\s*['\"]?(https?:)?//[^)\s]{0,60}", text)]
+    assert not found
+
+
+def test_every_reference_inside_resolves_below_a_path(pages, site_dir) -> None:
+    """Raw HTML included, which mkdocs does not check; nothing begins at the host's root."""
+    missing = []
+    for name, page in pages.items():
+        base = (site_dir / name).parent
+        for reference in page.fetched + page.linked:
+            parts = urlsplit(reference)
+            if parts.scheme or outside(reference) or not reference:
+                continue
+            if name == "404.html" and reference.startswith("/"):
+                continue  # mkdocs writes that page for any depth
+            where, anchor = urldefrag(reference)
+            target = (base / unquote(where.split("?")[0])).resolve() if where else (site_dir / name).resolve()
+            if target.is_dir():
+                target /= "index.html"
+            inside = target.is_relative_to(site_dir.resolve())
+            if reference.startswith("/") or not inside or not target.is_file():
+                missing.append((name, reference))
+            elif anchor and target.suffix == ".html":
+                other = pages[target.relative_to(site_dir.resolve()).as_posix()]
+                if unquote(anchor) not in other.ids:
+                    missing.append((name, reference))
+    assert not missing
+
+
+def test_every_recipe_has_its_page_and_its_place_in_the_table(pages) -> None:
+    home = pages["index.html"]
+    for name in registry.list_recipes():
+        page = pages[f"recipes/{name}/index.html"]
+        assert f"recipes/{name}/" in home.linked
+        for part in ("the-idea", "architecture", "paper-against-here", "use", "pretrained-weights", "configuration", "api"):
+            assert part in page.ids, (name, part)
+
+
+def test_every_difference_from_the_paper_has_a_reason(pages) -> None:
+    bare = [n for n in registry.list_recipes() if "no reason is written down" in pages[f"recipes/{n}/index.html"].text]
+    assert not bare
+
+
+def written(value: float) -> set[str]:
+    return {f"{value:,}", str(value), f"{value:g}"}
+
+
+@pytest.mark.parametrize("name", list(manifest.rows()))
+def test_every_number_of_the_manifest_is_on_the_page(pages, name) -> None:
+    row, text = manifest.rows()[name], pages[f"recipes/{name}/index.html"].text
+    assert row.sha256 in text and f"{row.size:,}" in text and row.licence in text and row.tag in text
+    for d in row.data:
+        assert d["name"] in text and d["licence"] in text
+    for m, (dataset, _, value, command) in zip(row.metrics, card.metric_rows(row), strict=True):
+        figure, _, interval = value.partition(" (")
+        assert dataset in text and figure in text and interval.rstrip(")") in text and m["decoder"] in text
+        assert command in text
+    for key in ("steps", "seed", "commit", "passes"):
+        if key in row.training:
+            assert written(row.training[key]) & set(re.findall(r"[\w.,]*\w", text)), key
+    for stage in row.training.get("stages", []):
+        for point in stage["validation"]:
+            for key, v in point.items():
+                shown = f"{v:.3f}" if key.startswith("bp") else f"{v:.1f}" if key.startswith(("audio", "million")) else f"{100 * v:.1f} %"
+                assert shown in text, (key, v)
+
+
+@pytest.mark.parametrize("name", list(manifest.rows()))
+def test_what_it_learned_and_gets_wrong_is_shown_or_can_be_made(pages, name) -> None:
+    page = pages[f"recipes/{name}/index.html"]
+    assert {"what-it-has-learned", "what-it-gets-wrong"} <= page.ids
+    assert f"docs/draw.py {name}" in page.text
+    path = ROOT / "docs" / "kept" / name / "kept.json"
+    if path.is_file():
+        kept = json.loads(path.read_text("utf-8"))
+        assert all(any(ref.endswith(f"kept/{name}/{k['file']}") for ref in page.fetched) for k in kept["learned"])
+        assert ("earlier weights" in page.text) == (kept["weights"] != manifest.rows()[name].sha256)
+
+
+def test_what_may_not_be_published_is_not(site_dir) -> None:
+    """Sounds of speech are the clips that ship with the tests, or made by a net."""
+    shipped = {p.name for p in (ROOT / "tests" / "data").rglob("*.mp3")}
+    for path in site_dir.glob("recipes/**/*.mp3"):
+        assert path.name in shipped
+    assert not list(site_dir.rglob("*camvid*.png")) and not list(site_dir.rglob("*.npz"))
+
+
+# ------------------------------------------------------------------------------------------- in the browser
+
+
+@pytest.fixture
+def page(browser, site_url):
+    """A page that notes what it asks for outside, and its errors."""
     page = browser.new_page()
-    assert page.goto(site_url).ok
-    assert "kerasrecipes" in page.title()
+    page.outside, page.broken = [], []
+    page.on("request", lambda r: r.url.startswith(("http", "ws")) and not r.url.startswith(site_url) and page.outside.append(r.url))
+    page.on("response", lambda r: r.status >= 400 and page.broken.append(r.url))
+    page.on("pageerror", lambda e: page.broken.append(str(e)))
+    yield page
     page.close()
+
+
+@pytest.mark.parametrize("path", ["", "recipes/", "recipes/deepspeech2_small/", "recipes/convnetjs_mnist/", "guides/chapter/"])
+def test_pages_open_at_once_and_ask_nobody_else(page, site_url, path) -> None:
+    page.goto(site_url + path)
+    seconds = page.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd / 1000")
+    page.wait_for_load_state("networkidle")
+    assert not page.outside and not page.broken
+    assert seconds < 1 or page.evaluate("performance.getEntriesByType('paint')[0].startTime") < 1000
+
+
+@pytest.mark.parametrize("path", ["", "recipes/deepspeech2_small/", "recipes/dilation8_voc/", "guides/chapter/", "guides/numbers/"])
+def test_pages_fit_a_phone(page, site_url, path) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(site_url + path)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def names(page) -> list[str]:
+    return page.eval_on_selector_all(".recipes tbody tr:not([hidden]) td:first-child code", "all => all.map(c => c.textContent)")
+
+
+def test_the_table_filters_by_words_task_and_release(page, site_url) -> None:
+    page.goto(site_url)
+    assert sorted(names(page)) == registry.list_recipes()
+    page.get_by_role("searchbox", name="Find a recipe").fill("gru speech")
+    assert names(page) and all("deepspeech2" in n for n in names(page))
+    page.get_by_role("searchbox", name="Find a recipe").fill("")
+    page.get_by_label("with weights").check()
+    assert sorted(names(page)) == sorted(manifest.rows())
+    page.get_by_label("Task").select_option("language-model")
+    assert sorted(names(page)) == registry.list_recipes(task="language-model", pretrained=True)
+
+
+def test_the_table_sorts_from_the_keyboard_and_what_is_empty_comes_last(page, site_url) -> None:
+    page.goto(site_url)
+    for key, way in (("Enter", 1), ("Space", -1)):
+        page.get_by_role("button", name="weights", exact=True).focus()
+        page.keyboard.press(key)
+        sizes = {n: row.size for n, row in manifest.rows().items()}
+        shown = [sizes.get(n) for n in names(page)]
+        assert shown[: len(sizes)] == sorted(sizes.values(), reverse=way < 0) and not any(shown[len(sizes) :])
+    assert page.get_by_role("columnheader", name="weights").get_attribute("aria-sort") == "descending"
+
+
+def test_the_table_is_a_plain_one_without_scripts(browser, site_url) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(site_url)
+    assert page.locator(".recipes tbody tr:visible").count() == len(registry.list_recipes())
+    context.close()
+
+
+def test_clips_play(page, site_url) -> None:
+    page.goto(f"{site_url}recipes/deepspeech2_small/")
+    seconds = page.evaluate(
+        "new Promise((yes, no) => { const a = document.querySelector('.clips audio'); a.onloadedmetadata = () => yes(a.duration);"
+        " a.onerror = no; a.preload = 'metadata'; a.load(); })"
+    )
+    assert 1 < seconds < 30
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_in_light_and_dark(browser, site_url, scheme) -> None:
+    """Contrast of at least 4.5 (WCAG AA) of text, links and buttons on the home page."""
+    context = browser.new_context(color_scheme=scheme)
+    page = context.new_page()
+    page.goto(site_url)
+    weak = page.evaluate(
+        """() => {
+          const light = (c) => { const [r, g, b] = c.map((v) => { v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; });
+            return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+          const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+          const rgba = (colour) => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+            return [...canvas.getImageData(0, 0, 1, 1).data]; };
+          const over = (top, below) => top.slice(0, 3).map((v, i) => (v * top[3] + below[i] * (255 - top[3])) / 255);
+          const ground = (e) => { if (!e) return [255, 255, 255]; const c = rgba(getComputedStyle(e).backgroundColor);
+            return c[3] === 255 ? c.slice(0, 3) : over(c, ground(e.parentElement)); };
+          return [...document.querySelectorAll('.md-content :is(p, li, a.md-button, td, small, th button, h1, h2, code)')]
+            .filter((e) => e.textContent.trim() && e.checkVisibility())
+            .map((e) => { const below = ground(e), mine = over(rgba(getComputedStyle(e).color), below);
+              const [a, b] = [light(mine), light(below)].sort((x, y) => y - x);
+              return [(a + 0.05) / (b + 0.05), e.textContent.trim().slice(0, 40)]; })
+            .filter(([ratio]) => ratio < 4.5);
+        }"""
+    )
+    context.close()
+    assert not weak[:5]
