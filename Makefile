@@ -37,6 +37,12 @@ docs: $(VENV)/.docs
 	$(BIN)/python docs/generate.py
 	$(BIN)/mkdocs build --strict
 
+# what each recipe has learned and gets wrong, and the chapter's pictures: kept in docs/; takes data sets (KERASRECIPES_DATA) and an hour
+docs-pictures: $(VENV)/.docs
+	$(BIN)/pip install -q --disable-pip-version-check -e ".[tensorflow,docs,lm,phones]"
+	$(BIN)/python docs/draw.py
+	KERAS_BACKEND=tensorflow $(BIN)/python docs/draw_chapter.py
+
 docs-serve: docs
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory site 8000
 

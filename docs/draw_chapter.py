@@ -1,6 +1,6 @@
 """Draw the pictures of the illustrated chapter into docs/guides/chapter/.
 
-    KERAS_BACKEND=tensorflow KERASRECIPES_DATA=PATH python docs/draw_chapter.py
+KERAS_BACKEND=tensorflow KERASRECIPES_DATA=PATH python docs/draw_chapter.py
 """
 
 from pathlib import Path

@@ -1,10 +1,13 @@
 """What mkdocs asks while it builds: the pages that exist in the menu, the table of recipes on the home page."""
 
+import re
 from pathlib import Path
 from typing import Any
 
+from mkdocs.config.config_options import ExtraScriptValue
+
 DOCS = Path(__file__).parent
-TABLE, LIVE = "<!-- all recipes -->", "<!-- live -->"
+TABLE, LIVE, SPEAK = "<!-- all recipes -->", "<!-- live -->", "<!-- live: speak -->"
 DEMOS = ("speak", "digit", "train", "look", "street", "wave")  # in the menu's order, as far as they are there
 
 
@@ -43,6 +46,12 @@ def on_config(config: Any) -> Any:
                 continue
         nav.append(entry)
     config["nav"] = nav
+    if (DOCS / "live" / "live.css").is_file() and "live/live.css" not in config["extra_css"]:
+        config["extra_css"].append("live/live.css")
+    if (DOCS / "live" / "start.js").is_file() and "live/start.js" not in map(str, config["extra_javascript"]):
+        script = ExtraScriptValue("live/start.js")
+        script.type = "module"
+        config["extra_javascript"].append(script)
     return config
 
 
@@ -50,6 +59,10 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Put the table and the demos into the home page."""
     if TABLE in markdown:
         markdown = markdown.replace(TABLE, (DOCS / "recipes" / ".table.html").read_text("utf-8"))
+    if SPEAK in markdown:  # the recogniser's own starting point, as its page has it
+        text = next((p.read_text("utf-8") for p in demos() if p.stem == "speak"), "")
+        found = re.search(r'<div class="live" data-demo="speak".*?</div>', text, re.DOTALL)
+        markdown = markdown.replace(SPEAK, found.group() if found else "")
     if LIVE in markdown:
         cards = [f"- [**{title_of(p)}**](live/{p.name})" for p in demos()]
         markdown = markdown.replace(LIVE, "\n".join(cards))

@@ -3,8 +3,8 @@
 from typing import Any
 
 import numpy as np
-from drawing.keeping import REPORT, Keeper, clips
 
+from drawing.keeping import REPORT, Keeper, clips
 from kerasrecipes import data
 from kerasrecipes.visualize import drawing
 
@@ -14,7 +14,8 @@ PROMPT = "once upon a time"
 def draw(model: Any, keeper: Keeper) -> None:
     """All of it."""
     samples = [
-        {"temperature": t, "text": str(model.generate(PROMPT, length=240, temperature=t, seed=1))} for t in (0.0, 0.6, 1.0)
+        {"temperature": t, "text": str(model.generate(PROMPT, length=240, temperature=t, seed=1))}
+        for t in (0.0, 0.6, 1.0)
     ]
     memory(model, keeper)
     reports = data.load_specs(["librispeech:{data}/LibriSpeech/dev-mini"], REPORT)

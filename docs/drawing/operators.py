@@ -5,9 +5,9 @@ from typing import Any
 
 import keras
 import numpy as np
-from drawing.keeping import ROOT
 from PIL import Image
 
+from drawing.keeping import ROOT
 from kerasrecipes import layers, visualize
 from kerasrecipes.layers.unshared import output_size, zeros_around
 from kerasrecipes.visualize import drawing
@@ -59,8 +59,16 @@ def sharing(folder: Path) -> None:
         count = len(set(found[found > 0].tolist()))
         axes = drawn.add_subplot(2, 3, number)
         shown = np.ma.masked_equal(found, 0)
-        axes.imshow(shown, cmap="Set2" if count <= 8 else "tab20" if count <= 20 else "nipy_spectral", interpolation="nearest", vmin=1, vmax=max(count, 8))
-        axes.set(xticks=range(found.shape[1]), yticks=range(found.shape[0]), xlabel="input place", ylabel="output place")
+        axes.imshow(
+            shown,
+            cmap="Set2" if count <= 8 else "tab20" if count <= 20 else "nipy_spectral",
+            interpolation="nearest",
+            vmin=1,
+            vmax=max(count, 8),
+        )
+        axes.set(
+            xticks=range(found.shape[1]), yticks=range(found.shape[0]), xlabel="input place", ylabel="output place"
+        )
         axes.tick_params(labelsize=6)
         axes.set_title(f"{name}: {count} weights", fontsize=9)
         if count <= 20:
@@ -100,7 +108,13 @@ def sliding(folder: Path) -> None:
     drawn = drawing.figure(8, 3)
     axes = drawn.add_subplot()
     axes.step(range(len(signal)), signal, where="mid", color=GREY, lw=2, label="signal")
-    axes.bar(np.arange(len(answer)) + 1, answer, color=np.where(answer >= 0, GREEN, ORANGE), width=0.6, label="answer of (-1, 0, 1)")
+    axes.bar(
+        np.arange(len(answer)) + 1,
+        answer,
+        color=np.where(answer >= 0, GREEN, ORANGE),
+        width=0.6,
+        label="answer of (-1, 0, 1)",
+    )
     axes.axhline(0, color="#444", lw=0.8)
     axes.set(xlabel="place", xticks=range(len(signal)))
     axes.legend(frameon=False, loc="upper right")
@@ -116,7 +130,9 @@ def edges(folder: Path) -> None:
     sobel = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], "float32")
     shown = [("the cat Chelsea", grey.astype("uint8"))]
     for name, kernel in (("edges from dark to bright", sobel), ("the kernel turned", sobel.T)):
-        found = keras.ops.convert_to_numpy(keras.ops.conv(grey[None, :, :, None], kernel[:, :, None, None], padding="valid"))
+        found = keras.ops.convert_to_numpy(
+            keras.ops.conv(grey[None, :, :, None], kernel[:, :, None, None], padding="valid")
+        )
         shown.append((name, drawing.around_grey(found[0, :, :, 0])))
     save(drawing.side_by_side(shown, 2.3), folder / "edges.png")
 
@@ -155,7 +171,9 @@ def tree(folder: Path) -> None:
     """What the last output of four layers of two taps depends on, without and with doubled dilations; asked of the layers."""
     drawn = drawing.figure(9, 5)
     steps = 20
-    for number, (title, dilations) in enumerate((("dilations 1, 1, 1, 1", (1,) * 4), ("dilations 1, 2, 4, 8", (1, 2, 4, 8))), 1):
+    for number, (title, dilations) in enumerate(
+        (("dilations 1, 1, 1, 1", (1,) * 4), ("dilations 1, 2, 4, 8", (1, 2, 4, 8))), 1
+    ):
         axes = drawn.add_subplot(2, 1, number)
         needed = [{steps - 1}]
         for d in reversed(dilations):
@@ -164,10 +182,20 @@ def tree(folder: Path) -> None:
         for level in range(len(dilations) + 1):
             for t in range(steps):
                 seen = t in needed[level]
-                axes.scatter(t, level, s=46, color=ORANGE if seen else "#ffffff", edgecolors=ORANGE if seen else GREY, zorder=3)
+                axes.scatter(
+                    t, level, s=46, color=ORANGE if seen else "#ffffff", edgecolors=ORANGE if seen else GREY, zorder=3
+                )
                 for p in depends(t, dilations[level - 1], steps) if level else ():
-                    axes.plot([p, t], [level - 1, level], color=ORANGE if seen else "#e3e3e0", lw=1.6 if seen else 0.6, zorder=2 if seen else 1)
-        axes.set(yticks=range(len(dilations) + 1), yticklabels=["input", *(f"dilation {d}" for d in dilations)], xticks=[])
+                    axes.plot(
+                        [p, t],
+                        [level - 1, level],
+                        color=ORANGE if seen else "#e3e3e0",
+                        lw=1.6 if seen else 0.6,
+                        zorder=2 if seen else 1,
+                    )
+        axes.set(
+            yticks=range(len(dilations) + 1), yticklabels=["input", *(f"dilation {d}" for d in dilations)], xticks=[]
+        )
         axes.set_title(f"{title}: one output sees {len(needed[0])} inputs", fontsize=9)
         for side in axes.spines.values():
             side.set_visible(False)
@@ -176,7 +204,9 @@ def tree(folder: Path) -> None:
 
 def depends(t: int, dilation: int, steps: int) -> list[int]:
     """The input places that output `t` of a causal convolution of two taps answers to."""
-    layer = keras.layers.Conv1D(1, 2, dilation_rate=dilation, padding="causal", kernel_initializer="ones", use_bias=False)
+    layer = keras.layers.Conv1D(
+        1, 2, dilation_rate=dilation, padding="causal", kernel_initializer="ones", use_bias=False
+    )
     found = keras.ops.convert_to_numpy(layer(np.eye(steps, dtype="float32")[:, :, None]))[:, t, 0]
     return np.flatnonzero(found).tolist()
 
@@ -195,7 +225,13 @@ def growth(folder: Path) -> None:
     for (name, stack), colour, mark in zip(stacks.items(), (GREY, GREEN, ORANGE), "os^", strict=True):
         model = keras.Sequential([keras.Input((256, 256, 1)), *stack])
         rows = [r for r in visualize.layer_table(model).rows if r.kind == "Conv2D"]
-        axes.plot(range(1, 8), [r.span[0] for r in rows], f"{mark}-", color=colour, label=f"{name}: stride {rows[-1].stride[0]:g}")
+        axes.plot(
+            range(1, 8),
+            [r.span[0] for r in rows],
+            f"{mark}-",
+            color=colour,
+            label=f"{name}: stride {rows[-1].stride[0]:g}",
+        )
     axes.set(xlabel="convolution", ylabel="pixels seen, a side")
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from drawing.keeping import Keeper
 from PIL import Image
 
+from drawing.keeping import Keeper
 from kerasrecipes import metrics, visualize
 from kerasrecipes.data.masks import load_masks
 from kerasrecipes.data.pictures import load_pictures
@@ -150,7 +150,8 @@ def draw_segmenter(model: Any, keeper: Keeper) -> None:
     filters(model, keeper)
     pictures, masks = load_masks(["camvid:{data}/camvid/camvid_240x180.npz?split=test"], model.classes)
     table = sum(
-        metrics.confusion(m, r.mask, len(model.classes)) for m, r in zip(masks, model.segment(list(pictures)), strict=True)
+        metrics.confusion(m, r.mask, len(model.classes))
+        for m, r in zip(masks, model.segment(list(pictures)), strict=True)
     )
     union = table.sum(0) + table.sum(1) - np.diag(table)
     keeper.wrong = {

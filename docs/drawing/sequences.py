@@ -4,10 +4,10 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from drawing.keeping import clips
-from drawing.operators import GREEN, GREY, ORANGE, save
 
 import kerasrecipes as kr
+from drawing.keeping import clips
+from drawing.operators import GREEN, GREY, ORANGE, save
 from kerasrecipes.losses.ctc import ctc_loss
 from kerasrecipes.tasks.transcribing import scores_of
 from kerasrecipes.visualize import drawing
@@ -94,7 +94,15 @@ def criterion(folder: Path) -> None:
             ("the difference: what the gradient asks for", given - p, "PiYG", -1, 1)]  # fmt: skip
     for number, (title, values, colours, low, high) in enumerate(rows, 1):
         axes = drawn.add_subplot(3, 1, number)
-        axes.imshow(values[:, order].T, aspect="auto", cmap=colours, vmin=low, vmax=high, extent=(0, seconds, len(order) - 0.5, -0.5), interpolation="nearest")
+        axes.imshow(
+            values[:, order].T,
+            aspect="auto",
+            cmap=colours,
+            vmin=low,
+            vmax=high,
+            extent=(0, seconds, len(order) - 0.5, -0.5),
+            interpolation="nearest",
+        )
         axes.set(yticks=range(len(order)), yticklabels=[symbols[i] for i in order])
         axes.tick_params(labelsize=7)
         axes.set_title(title, fontsize=9)
@@ -132,7 +140,13 @@ def lattice(folder: Path) -> None:
         if n:
             axes.text(t, s, f"{n:.0f}", ha="center", va="center", fontsize=6.5, color="#ffffff", zorder=4)
     total = int(ways[-1, -2:].sum())
-    axes.set(yticks=range(len(states)), yticklabels=states, xticks=range(frames), xlabel="frame", ylim=(len(states) - 0.4, -0.6))
+    axes.set(
+        yticks=range(len(states)),
+        yticklabels=states,
+        xticks=range(frames),
+        xlabel="frame",
+        ylim=(len(states) - 0.4, -0.6),
+    )
     axes.set_title(f"{total} ways to write “{word}” in {frames} frames; a node's number: how many pass it", fontsize=9)
     for side in axes.spines.values():
         side.set_visible(False)

@@ -5,8 +5,8 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
-from drawing.keeping import REPORT, Keeper, clips
 
+from drawing.keeping import REPORT, Keeper, clips
 from kerasrecipes import data, metrics, visualize
 from kerasrecipes.audio import read_audio
 from kerasrecipes.errors import KerasRecipesError
@@ -202,5 +202,3 @@ def aligned(a: list, b: list) -> list[tuple]:
             j -= 1
             found.append((None, b[j]))
     return found[::-1]
-
-

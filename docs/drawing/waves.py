@@ -3,8 +3,8 @@
 from typing import Any
 
 import soundfile
-from drawing.keeping import Keeper, clips
 
+from drawing.keeping import Keeper, clips
 from kerasrecipes.audio import read_audio
 from kerasrecipes.visualize import drawing
 

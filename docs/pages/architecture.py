@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from pages.text import escape
-
 from kerasrecipes import registry
 from kerasrecipes.visualize.graph import Box, GraphDrawing, draw_graph
 from kerasrecipes.visualize.table import LayerTable, layer_table
+from pages.text import escape
 
 WIDTH, HEIGHT, GAP = 176, 50, 20  # of a box and between two rows, in pixels
 ROWS = 13  # of a column; then the graph goes on beside it
@@ -23,7 +22,9 @@ def size_of(model: Any, task: str) -> tuple[Any, str]:
     """A size for an input that leaves it open, and how to say it."""
     if task == "segmentation":
         inside = tuple(n * model.stride for n in CELLS)
-        return tuple(n + 2 * model.margin for n in inside), f"a picture of {inside[0]} x {inside[1]} pixels and its margin"
+        return tuple(
+            n + 2 * model.margin for n in inside
+        ), f"a picture of {inside[0]} x {inside[1]} pixels and its margin"
     if task == "image-classification":
         return None, "a picture"
     if task == "language-model":
@@ -128,7 +129,11 @@ def sees(span: tuple, rate: int | None) -> str:
         return "all"
     if rate and len(span) == 1:
         return f"{span[0]:,} ({1000 * span[0] / rate:.3g} ms)"
-    return " × ".join("all" if s is None else f"{s:,}" for s in dict.fromkeys(span)) if len(set(span)) > 1 else f"{span[0]:,}"
+    return (
+        " × ".join("all" if s is None else f"{s:,}" for s in dict.fromkeys(span))
+        if len(set(span)) > 1
+        else f"{span[0]:,}"
+    )
 
 
 def section(recipe: registry.Recipe, model: Any) -> list[str]:

@@ -55,19 +55,21 @@ def curve(
             for p in run:
                 x, y = place(*p)
                 told = f"{name} {p[1]:.4g} after {p[0]:.4g}"
-                drawn.append(f'<circle class="s{number}" cx="{x:.1f}" cy="{y:.1f}" r="3.2"><title>{escape(told)}</title></circle>')
+                drawn.append(
+                    f'<circle class="s{number}" cx="{x:.1f}" cy="{y:.1f}" r="3.2"><title>{escape(told)}</title></circle>'
+                )
         drawn.append(
             f'<text class="key s{number}" x="{WIDTH - RIGHT - 6}" y="{TOP + 12 + 17 * number}" text-anchor="end">{escape(name)}</text>'
         )
-    drawn.append(f'<text class="axis" x="{(WIDTH + LEFT) / 2:.0f}" y="{HEIGHT - 6}" text-anchor="middle">{escape(x_title)}</text>')
+    drawn.append(
+        f'<text class="axis" x="{(WIDTH + LEFT) / 2:.0f}" y="{HEIGHT - 6}" text-anchor="middle">{escape(x_title)}</text>'
+    )
     drawn.append(
         f'<text class="axis" transform="translate(13 {(HEIGHT - BOTTOM + TOP) / 2:.0f}) rotate(-90)" text-anchor="middle">'
         f"{escape(y_title)}</text>"
     )
     label = f"{y_title} over {x_title}"
-    return (
-        f'<div class="chart"><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}">{"".join(drawn)}</svg></div>'
-    )
+    return f'<div class="chart"><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}">{"".join(drawn)}</svg></div>'
 
 
 def way(places: Sequence[tuple[float, float]]) -> str:

@@ -5,14 +5,11 @@ import json
 import shutil
 from typing import Any
 
+from kerasrecipes import manifest
 from pages.text import DOCS, ROOT, escape, shell, table
 
-from kerasrecipes import manifest
-
 CLIPS = ROOT / "tests" / "data" / "LibriSpeech" / "dev-mini"
-ATTRIBUTION = (
-    "Clips of LibriSpeech dev-clean (V. Panayotov, G. Chen, D. Povey, S. Khudanpur; LibriVox readers), MP3 24 kbit/s, CC BY 4.0."
-)
+ATTRIBUTION = "Clips of LibriSpeech dev-clean (V. Panayotov, G. Chen, D. Povey, S. Khudanpur; LibriVox readers), MP3 24 kbit/s, CC BY 4.0."
 
 
 @functools.cache
@@ -38,7 +35,11 @@ def stale(name: str, row: manifest.Weights) -> list[str]:
     """A note where what is shown belongs to other weights than are released."""
     if not kept(name) or kept(name)["weights"] == row.sha256:
         return []
-    return ["!!! warning", "    This was drawn with earlier weights than the released ones. Draw it again with the command below.", ""]
+    return [
+        "!!! warning",
+        "    This was drawn with earlier weights than the released ones. Draw it again with the command below.",
+        "",
+    ]
 
 
 def learned(name: str, row: manifest.Weights | None) -> list[str]:
@@ -47,7 +48,14 @@ def learned(name: str, row: manifest.Weights | None) -> list[str]:
         return []
     lines = ["## What it has learned", "", *stale(name, row)]
     for shown in kept(name).get("learned", []):
-        lines += [f"### {shown['title']}", "", f"![{shown['title']}](../kept/{name}/{shown['file']}){{ .picture loading=lazy }}", "", shown["text"], ""]
+        lines += [
+            f"### {shown['title']}",
+            "",
+            f"![{shown['title']}](../kept/{name}/{shown['file']}){{ .picture loading=lazy }}",
+            "",
+            shown["text"],
+            "",
+        ]
     told = "Drawn by" if kept(name) else "Nothing has been drawn with these weights yet; this command does it:"
     return [*lines, told, "", *command(name), ""]
 
@@ -59,7 +67,13 @@ def wrong(name: str, row: manifest.Weights | None) -> list[str]:
     found = kept(name).get("wrong", {})
     lines = ["## What it gets wrong", "", *stale(name, row)]
     if not found:
-        return [*lines, "Nothing has been looked for with these weights yet; this command does it:", "", *command(name), ""]
+        return [
+            *lines,
+            "Nothing has been looked for with these weights yet; this command does it:",
+            "",
+            *command(name),
+            "",
+        ]
     if "confused" in found:
         lines += recogniser(found)
     elif found.get("unit") == "bits per character":
@@ -81,12 +95,20 @@ def recogniser(found: dict) -> list[str]:
     lines = ["### Listen", "", f"{ATTRIBUTION} Greedy; words that differ are marked.", '<div class="clips">']
     for c in found["clips"]:
         told = f"<p class=said>{escape(c.get('text', c['said']))}</p>"
-        lines.append(f'<figure>{player(c["clip"], c["said"])}<figcaption>{told}{marked(c["said"], c["heard"], unit)}{with_lm(c)}</figcaption></figure>')
+        lines.append(
+            f"<figure>{player(c['clip'], c['said'])}<figcaption>{told}{marked(c['said'], c['heard'], unit)}{with_lm(c)}</figcaption></figure>"
+        )
     lines += ["</div>", ""]
     total = found["total"]
-    shares = ", ".join(f"{found[k]:,} {k} ({100 * found[k] / total:.1f} %)" for k in ("substitutions", "deletions", "insertions"))
+    shares = ", ".join(
+        f"{found[k]:,} {k} ({100 * found[k] / total:.1f} %)" for k in ("substitutions", "deletions", "insertions")
+    )
     lines += [f"Of the {total:,} {unit} of {found['set']}: {shares}.", ""]
-    for kind, title in (("worst", "The worst"), ("typical", "Typical: as wrong as the whole set"), ("best", "The best")):
+    for kind, title in (
+        ("worst", "The worst"),
+        ("typical", "Typical: as wrong as the whole set"),
+        ("best", "The best"),
+    ):
         lines += [f"### {title}", "", '<div class="examples">']
         for e in found[kind]:
             lines.append(
@@ -101,7 +123,9 @@ def recogniser(found: dict) -> list[str]:
 
 
 def with_lm(c: dict) -> str:
-    return f'<p class="heard lm"><span>with a language model</span> {escape(c["with_lm"])}</p>' if c.get("with_lm") else ""
+    return (
+        f'<p class="heard lm"><span>with a language model</span> {escape(c["with_lm"])}</p>' if c.get("with_lm") else ""
+    )
 
 
 def marked(said: str, heard: str, unit: str) -> str:
@@ -148,9 +172,12 @@ def language_model(found: dict) -> list[str]:
         lines += [f"**{title}** of the {found['set']}", "", '<div class="examples">']
         for e in found[kind]:
             letters = "".join(
-                f'<i style="--bits:{min(b / 8, 1):.2f}" title="{b} bits">{escape(c)}</i>' for c, b in zip(e["text"], e["bits"], strict=True)
+                f'<i style="--bits:{min(b / 8, 1):.2f}" title="{b} bits">{escape(c)}</i>'
+                for c, b in zip(e["text"], e["bits"], strict=True)
             )
-            lines.append(f'<figure><p class="bits">{letters}</p><figcaption>{escape(e["clip"])}: {e["rate"]:.2f} bits per character</figcaption></figure>')
+            lines.append(
+                f'<figure><p class="bits">{letters}</p><figcaption>{escape(e["clip"])}: {e["rate"]:.2f} bits per character</figcaption></figure>'
+            )
         lines += ["</div>", ""]
     return lines
 
@@ -158,7 +185,9 @@ def language_model(found: dict) -> list[str]:
 def generator(name: str, found: dict) -> list[str]:
     """Sounds to play, and what clips cost."""
     lines = ["### Listen", "", ATTRIBUTION, '<div class="clips">']
-    lines.append(f'<figure>{player(found["clip"], found["text"])}<figcaption>The clip: “{escape(found["text"])}”</figcaption></figure>')
+    lines.append(
+        f"<figure>{player(found['clip'], found['text'])}<figcaption>The clip: “{escape(found['text'])}”</figcaption></figure>"
+    )
     for s in found["sounds"]:
         tag = f'<audio controls preload="none" src="../../kept/{name}/{s["file"]}" aria-label="{escape(s["title"])}"></audio>'
         lines.append(f"<figure>{tag}<figcaption>{escape(s['title'])}</figcaption></figure>")
@@ -170,18 +199,32 @@ def pictures(name: str, found: dict) -> list[str]:
     """Wrong digits, what it says of free pictures, and the table of confusions."""
     lines = []
     if "picture" in found:
-        lines += [f"![{found['caption']}](../kept/{name}/{found['picture']}){{ .picture loading=lazy }}", "", found["caption"], ""]
+        lines += [
+            f"![{found['caption']}](../kept/{name}/{found['picture']}){{ .picture loading=lazy }}",
+            "",
+            found["caption"],
+            "",
+        ]
     if "free" in found:
         lines += ["Free pictures (CC0 or public domain), and its first three answers:", "", '<div class="free">']
         for f in found["free"]:
             answers = "".join(f"<li>{escape(a)} <b>{100 * p:.0f} %</b></li>" for a, p in f["answers"])
-            lines.append(f'<figure><img src="../../kept/{name}/{f["file"]}" alt="{escape(f["name"])}" loading="lazy"><ol>{answers}</ol></figure>')
+            lines.append(
+                f'<figure><img src="../../kept/{name}/{f["file"]}" alt="{escape(f["name"])}" loading="lazy"><ol>{answers}</ol></figure>'
+            )
         lines += ["</div>", ""]
     if "confusion" in found:
         lines += [f"### Confusions on {found['set']}", "", confusion(found), ""]
     if "iou" in found:
-        rows = [(c, "-" if v is None else f"{100 * v:.1f} %") for c, v in zip(found["classes"], found["iou"], strict=True)]
-        lines += ["### Class by class", "", *table(["class", "intersection over union"], sorted(rows, key=lambda r: r[1]), [1]), ""]
+        rows = [
+            (c, "-" if v is None else f"{100 * v:.1f} %") for c, v in zip(found["classes"], found["iou"], strict=True)
+        ]
+        lines += [
+            "### Class by class",
+            "",
+            *table(["class", "intersection over union"], sorted(rows, key=lambda r: r[1]), [1]),
+            "",
+        ]
     return lines
 
 

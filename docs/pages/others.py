@@ -2,10 +2,9 @@
 
 import json
 
-from pages.text import ROOT, shell, table
-
 from kerasrecipes import manifest
 from kerasrecipes.training import studies
+from pages.text import ROOT, shell, table
 
 RESULTS = ROOT / "benchmarks" / "results"
 
@@ -25,14 +24,26 @@ def language_models() -> str:
             (m["dataset"], m["metric"], f"{100 * m['value']:.1f} %" if m["metric"] == "out of vocabulary" else f"{m['value']:.0f}")
             for m in row.metrics
         ]  # fmt: skip
-        lines += [f"## {name}", "", *(f"- {s}" for s in said), "", *table(["measured on", "what", "value"], rows, [2]), ""]
+        lines += [
+            f"## {name}",
+            "",
+            *(f"- {s}" for s in said),
+            "",
+            *table(["measured on", "what", "value"], rows, [2]),
+            "",
+        ]
         lines += [*shell([row.metrics[0]["command"]]), ""]
     return "\n".join(lines)
 
 
 def study_pages() -> str:
     """The page of what the studies gave."""
-    lines = ["# Studies", "", "Each is one command, `kerasrecipes study NAME`; see [the guide](../guides/studies.md).", ""]
+    lines = [
+        "# Studies",
+        "",
+        "Each is one command, `kerasrecipes study NAME`; see [the guide](../guides/studies.md).",
+        "",
+    ]
     paths = sorted((RESULTS / "studies").glob("*.json"))
     for path in paths:
         found = json.loads(path.read_text())
@@ -58,7 +69,10 @@ def convolutions() -> str:
     from kerasrecipes.layers.unshared import PADDINGS, output_size
 
     cases = ((16, 6, 1), (16, 6, 2), (16, 5, 1), (16, 5, 3), (5, 3, 1), (5, 3, 2))
-    sizes = table(["input", "kernel", "stride", *PADDINGS], [(m, k, s, *(output_size(m, k, s, p) for p in PADDINGS)) for m, k, s in cases])
+    sizes = table(
+        ["input", "kernel", "stride", *PADDINGS],
+        [(m, k, s, *(output_size(m, k, s, p) for p in PADDINGS)) for m, k, s in cases],
+    )
     kinds = {
         "convolution": keras.layers.Conv2D(16, 5),
         "in 2 groups": keras.layers.Conv2D(16, 5, groups=2),
@@ -85,14 +99,34 @@ def convolutions() -> str:
 def licences() -> str:
     """The page of licences: of the code, of each weight file, of each set behind them, of what the pages show."""
     rows = {**manifest.rows(), **manifest.language_models()}
-    lines = ["# Licences", "", "The code is under Apache-2.0. Weights carry the licences of their data.", "", "## Weights", ""]
+    lines = [
+        "# Licences",
+        "",
+        "The code is under Apache-2.0. Weights carry the licences of their data.",
+        "",
+        "## Weights",
+        "",
+    ]
     links = {n: f"[`{n}`]({n}.md)" if n in manifest.rows() else f"[`{n}`](language_models.md#{n})" for n in rows}
-    lines += [*table(["file of", "licence", "trained on"], [(links[n], r.licence, ", ".join(d["name"] for d in r.data)) for n, r in rows.items()]), ""]
+    lines += [
+        *table(
+            ["file of", "licence", "trained on"],
+            [(links[n], r.licence, ", ".join(d["name"] for d in r.data)) for n, r in rows.items()],
+        ),
+        "",
+    ]
     sets: dict[tuple[str, str], list[str]] = {}
     for name, row in rows.items():
         for d in row.data:
             sets.setdefault((d["name"], d["licence"]), []).append(name)
-    lines += ["## Data", "", *table(["set", "licence", "behind"], [(a, b, ", ".join(f"`{n}`" for n in v)) for (a, b), v in sorted(sets.items())]), ""]
+    lines += [
+        "## Data",
+        "",
+        *table(
+            ["set", "licence", "behind"], [(a, b, ", ".join(f"`{n}`" for n in v)) for (a, b), v in sorted(sets.items())]
+        ),
+        "",
+    ]
     shown = (ROOT / "tests" / "data" / "ATTRIBUTION.md").read_text("utf-8")
     lines += ["## Sounds and pictures on these pages", "", shown.strip(), ""]
     lines += [

@@ -2,11 +2,10 @@
 
 from collections.abc import Callable
 
-from pages import networks
-from pages.text import ROOT, escape, table
-
 from kerasrecipes import card, manifest, registry
 from kerasrecipes.errors import KerasRecipesError
+from pages import networks
+from pages.text import ROOT, escape, table
 
 README = ROOT / "README.md"
 MAIN = {  # task -> the metrics that say how good a recipe is, the first that was measured counts; and their names
@@ -29,7 +28,11 @@ def best(row: manifest.Weights, wanted: Callable[[str], bool]) -> dict | None:
 def word_errors(row: manifest.Weights, wanted: Callable[[str], bool]) -> str:
     """The same with its interval, as text."""
     found = best(row, wanted)
-    return "-" if found is None else f"{100 * found['value']:.1f} % ({100 * found['low']:.1f} to {100 * found['high']:.1f})"
+    return (
+        "-"
+        if found is None
+        else f"{100 * found['value']:.1f} % ({100 * found['low']:.1f} to {100 * found['high']:.1f})"
+    )
 
 
 def greedy(decoder: str) -> bool:
@@ -73,7 +76,9 @@ def classifiers() -> str:
         measured: dict[str, list[str]] = {}
         for data, metric, value, _ in card.metric_rows(row):
             name_of, _, how = metric.partition(", ")
-            measured.setdefault(data, []).append(f"{name_of} {value}" + ("" if how in ("none", "1 views") else f" with {how}"))
+            measured.setdefault(data, []).append(
+                f"{name_of} {value}" + ("" if how in ("none", "1 views") else f" with {how}")
+            )
         rows.append((
             f"`{name}`", f"{networks.skeleton(name).count_params() / 1e6:.3g} M", f"{row.size / 1e6:.2g} MB", card.data_line(row),
             "; ".join(f"{data}: {', '.join(v)}" for data, v in measured.items()) or "by its authors only",
@@ -117,10 +122,15 @@ def figures(name: str) -> tuple[str, float | None, str]:
 def all_recipes(prefix: str) -> str:
     """The table of all recipes as HTML; plain without its script. `prefix` leads to the recipes' folder."""
     head = ["recipe", "task", "parameters", "weights", "measured", "with a language model", "paper"]
-    cells = "".join(f'<th scope="col" data-kind="{"number" if h in ("parameters", "weights", "measured") else "text"}">{h}</th>' for h in head)
+    cells = "".join(
+        f'<th scope="col" data-kind="{"number" if h in ("parameters", "weights", "measured") else "text"}">{h}</th>'
+        for h in head
+    )
     rows = []
     names = registry.list_recipes()
-    for name in sorted(names, key=lambda n: (n not in manifest.rows(), registry.TASKS.index(registry.get_recipe(n).task), n)):
+    for name in sorted(
+        names, key=lambda n: (n not in manifest.rows(), registry.TASKS.index(registry.get_recipe(n).task), n)
+    ):
         recipe, row = registry.get_recipe(name), manifest.rows().get(name)
         count = networks.skeleton(name).count_params()
         shown, number, words = figures(name)
@@ -131,7 +141,9 @@ def all_recipes(prefix: str) -> str:
             ("", recipe.task.replace("-", " ")), (count, millions(count)), (row.size if row else "", file),
             ("" if number is None else number, escape(shown)), ("", escape(words)), ("", escape(paper)),
         )  # fmt: skip
-        filled = "".join(f'<td data-head="{h}" data-sort="{key}">{shown}</td>' for h, (key, shown) in zip(head, columns, strict=True))
+        filled = "".join(
+            f'<td data-head="{h}" data-sort="{key}">{shown}</td>' for h, (key, shown) in zip(head, columns, strict=True)
+        )
         rows.append(f'<tr data-task="{recipe.task}" data-released="{int(row is not None)}">{filled}</tr>')
     return f'<div class="recipes"><table><thead><tr>{cells}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
 

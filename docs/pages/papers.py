@@ -10,9 +10,8 @@ import inspect
 import re
 from typing import Any
 
-from pages.text import DOCS, table, value_of
-
 from kerasrecipes import registry
+from pages.text import DOCS, table, value_of
 
 
 def module_of(recipe: registry.Recipe) -> str:

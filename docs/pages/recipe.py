@@ -1,9 +1,8 @@
 """One recipe's page."""
 
+from kerasrecipes import manifest, registry
 from pages import architecture, kept, networks, papers, usage, weights
 from pages.text import paper_link, table, value_of
-
-from kerasrecipes import card, manifest, registry
 
 LIVE = {"deepspeech2_streaming_small": "speak", "deepspeech2_small": "speak", "wav2letter_small": "speak", "convnetjs_mnist": "digit",
         "convnetjs_cifar10": "digit", "squeezenet": "look", "dilated_camvid_small": "street", "wavenet_small": "wave"}  # fmt: skip
@@ -13,7 +12,16 @@ def page(name: str) -> str:
     """The whole page."""
     recipe, row = registry.get_recipe(name), manifest.rows().get(name)
     model = networks.skeleton(name)
-    lines = ["---", f"description: {recipe.summary!r}", "---", "", f"# {name}", "", f"<p class=summary>{recipe.summary}</p>", ""]
+    lines = [
+        "---",
+        f"description: {recipe.summary!r}",
+        "---",
+        "",
+        f"# {name}",
+        "",
+        f"<p class=summary>{recipe.summary}</p>",
+        "",
+    ]
     lines += [f"*{recipe.title}* ({paper_link(recipe.paper)})", "", *badges(recipe, row), ""]
     lines += live(name)
     texts = papers.parts(papers.module_of(recipe))

@@ -1,8 +1,7 @@
 """The part "use": load, the task's verb, fine-tune, export."""
 
-from pages.text import shell
-
 from kerasrecipes import card, registry
+from pages.text import shell
 
 VERBS = {
     "speech-recognition": [
@@ -49,10 +48,19 @@ OWN = {
 def section(recipe: registry.Recipe, released: bool) -> list[str]:
     """All of it."""
     name, random = recipe.name, "" if released else ", weights=None"
-    begin = "                    # a keras.Model with verified weights" if released else "       # random numbers: train it first"
+    begin = (
+        "                    # a keras.Model with verified weights"
+        if released
+        else "       # random numbers: train it first"
+    )
 
     def python(lines: list[str]) -> list[str]:
-        return ["```python", *(line.format(name=name, random=random) if "{name}" in line else line for line in lines), "```", ""]
+        return [
+            "```python",
+            *(line.format(name=name, random=random) if "{name}" in line else line for line in lines),
+            "```",
+            "",
+        ]
 
     verb = list(VERBS[recipe.task])
     if recipe.config.get("mels"):
@@ -64,5 +72,10 @@ def section(recipe: registry.Recipe, released: bool) -> list[str]:
     lines += ["On the command line:", "", *shell([*card.commands(name, released), f"kerasrecipes show {name}"]), ""]
     lines += ["### Fine-tune", "", *python([*TUNE[recipe.task], *OWN.get(recipe.task, []), 'model.save("mine.keras")'])]
     export = [f"kerasrecipes export {name} --format onnx --out exported    # or openvino, tf_saved_model"]
-    lines += ["### Export", "", *shell(export if released else ["kerasrecipes export mine.keras --format onnx --out exported"]), ""]
+    lines += [
+        "### Export",
+        "",
+        *shell(export if released else ["kerasrecipes export mine.keras --format onnx --out exported"]),
+        "",
+    ]
     return [*lines, "[Formats, engines and what is compared](../guides/export.md).", ""]

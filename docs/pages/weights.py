@@ -3,11 +3,10 @@
 import json
 from typing import Any
 
-from pages import charts
-from pages.text import fold, shell, table
-
 from kerasrecipes import card, manifest
 from kerasrecipes.training.curve import AMOUNTS, SCALES
+from pages import charts
+from pages.text import fold, shell, table
 
 NAMES = {
     "wer": "word errors", "cer": "character errors", "per": "phone errors", "error": "wrong", "top5": "not among the first five",
@@ -49,7 +48,9 @@ def data_table(row: manifest.Weights) -> list[str]:
     for d in row.data:
         unit = next((u for u in card.UNITS if u in d), None)
         size = card.UNITS[unit][0].format(d[unit]) if unit else ""
-        rows.append((d["name"], size, "synthetic" if d["synthetic"] else "recorded" if unit == "hours" else "", d["licence"]))
+        rows.append(
+            (d["name"], size, "synthetic" if d["synthetic"] else "recorded" if unit == "hours" else "", d["licence"])
+        )
     return table(["set", "size", "", "licence"], rows, right=[1])
 
 
@@ -101,7 +102,9 @@ def steps(stages: list[dict]) -> list[str]:
         before = config
         for point in stage["validation"]:
             scores = ", ".join(
-                f"{k} {v:.3f}" if SCALES.get(k, (100,))[0] == 1 else f"{k} {100 * v:.1f} %" for k, v in point.items() if k != amount
+                f"{k} {v:.3f}" if SCALES.get(k, (100,))[0] == 1 else f"{k} {100 * v:.1f} %"
+                for k, v in point.items()
+                if k != amount
             )
             rows.append((number, changes, f"{point[amount]:.1f} {amount.replace('_', ' ')}", scores))
             changes = ""
@@ -122,5 +125,13 @@ def measured(row: manifest.Weights) -> list[str]:
              f"{number}", m.get("date", ""))
         )  # fmt: skip
     for dataset, rows in sets.items():
-        lines += [f"**{dataset}**", "", *table(["", "metric", "decoder", "value", "95 % interval", "command", "date"], rows, [3, 5]), ""]
-    return [*lines, *fold("The commands that measure them again", shell(f"{c}  # {n}" for c, n in commands.items()), "example")]
+        lines += [
+            f"**{dataset}**",
+            "",
+            *table(["", "metric", "decoder", "value", "95 % interval", "command", "date"], rows, [3, 5]),
+            "",
+        ]
+    return [
+        *lines,
+        *fold("The commands that measure them again", shell(f"{c}  # {n}" for c, n in commands.items()), "example"),
+    ]
