@@ -218,7 +218,8 @@ def growth(folder: Path) -> None:
     stacks = {
         "plain": [keras.layers.Conv2D(1, 3, padding="same") for _ in range(7)],
         "pooling behind every second": [
-            part for i in range(7) for part in ([keras.layers.Conv2D(1, 3, padding="same")] + ([keras.layers.MaxPooling2D(2)] if i % 2 else []))
+            part for i in range(7)
+            for part in (keras.layers.Conv2D(1, 3, padding="same"), *([keras.layers.MaxPooling2D(2)] if i % 2 else []))
         ],
         "dilations 1, 1, 2, 4, 8, 16, 1": [keras.layers.Conv2D(1, 3, padding="same", dilation_rate=d) for d in (1, 1, 2, 4, 8, 16, 1)],
     }  # fmt: skip

@@ -48,7 +48,7 @@ def probabilities(model: Any, keeper: Keeper) -> None:
     logits = scores_of(model, wave).astype("float64")
     p = np.exp(logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True))
     symbols = [s if s.strip() else "space" for s in symbols_of(model)]
-    order = [i for i in np.argsort(-p.max(0))[:SHOWN]]
+    order = list(np.argsort(-p.max(0))[:SHOWN])
     order.sort(key=lambda i: int(p[:, i].argmax()))
     seconds = len(wave) / model.sample_rate
     drawn = drawing.figure(9, 5)
@@ -73,7 +73,7 @@ def symbols_of(model: Any) -> list[str]:
     """Names of the scores' columns."""
     alphabet = model.alphabet
     blank = ["blank"] if alphabet.first == 0 else []
-    return [*blank, *alphabet.symbols, *[f"×{n + 2}" for n in range(alphabet.repetitions or 0)]]
+    return [*blank, *alphabet.symbols, *[f"\u00d7{n + 2}" for n in range(alphabet.repetitions or 0)]]
 
 
 def wishes(model: Any, keeper: Keeper) -> None:

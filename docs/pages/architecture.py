@@ -97,7 +97,7 @@ def short(text: str, most: int) -> str:
 
 
 def shape(sizes: tuple) -> str:
-    return " × ".join("?" if n is None else f"{n:,}" for n in sizes)
+    return " \u00d7 ".join("?" if n is None else f"{n:,}" for n in sizes)
 
 
 def layers(found: LayerTable, graph: GraphDrawing, rate: int | None) -> str:
@@ -130,7 +130,7 @@ def sees(span: tuple, rate: int | None) -> str:
     if rate and len(span) == 1:
         return f"{span[0]:,} ({1000 * span[0] / rate:.3g} ms)"
     return (
-        " × ".join("all" if s is None else f"{s:,}" for s in dict.fromkeys(span))
+        " \u00d7 ".join("all" if s is None else f"{s:,}" for s in dict.fromkeys(span))
         if len(set(span)) > 1
         else f"{span[0]:,}"
     )

@@ -96,7 +96,8 @@ def recogniser(found: dict) -> list[str]:
     for c in found["clips"]:
         told = f"<p class=said>{escape(c.get('text', c['said']))}</p>"
         lines.append(
-            f"<figure>{player(c['clip'], c['said'])}<figcaption>{told}{marked(c['said'], c['heard'], unit)}{with_lm(c)}</figcaption></figure>"
+            f"<figure>{player(c['clip'], c['said'])}<figcaption>{told}{marked(c['said'], c['heard'], unit)}{with_lm(c)}"
+            "</figcaption></figure>"
         )
     lines += ["</div>", ""]
     total = found["total"]
@@ -176,7 +177,8 @@ def language_model(found: dict) -> list[str]:
                 for c, b in zip(e["text"], e["bits"], strict=True)
             )
             lines.append(
-                f'<figure><p class="bits">{letters}</p><figcaption>{escape(e["clip"])}: {e["rate"]:.2f} bits per character</figcaption></figure>'
+                f'<figure><p class="bits">{letters}</p><figcaption>{escape(e["clip"])}: {e["rate"]:.2f} bits per character'
+                "</figcaption></figure>"
             )
         lines += ["</div>", ""]
     return lines
@@ -236,7 +238,8 @@ def confusion(found: dict) -> str:
     for name, counts in zip(names, found["confusion"], strict=True):
         total = sum(counts) or 1
         cells = "".join(
-            f'<td class="{"right" if n == name else ""}" style="--share:{c / total:.3f}">{c if found["unit"] == "pictures" else f"{100 * c / total:.0f}"}</td>'
+            f'<td class="{"right" if n == name else ""}" style="--share:{c / total:.3f}">'
+            f"{c if found['unit'] == 'pictures' else f'{100 * c / total:.0f}'}</td>"
             for n, c in zip(names, counts, strict=True)
         )
         rows.append(f"<tr><th scope=row>{escape(name)}</th>{cells}</tr>")

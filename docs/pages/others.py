@@ -87,8 +87,8 @@ def convolutions() -> str:
     counts.append(("fully connected", f"{(28 * 28 * 8 + 1) * 24 * 24 * 16:,}"))
     return "\n".join([
         "# Kinds of convolution", "",
-        "After chapter 9 of *Deep Learning* (Goodfellow, Bengio and Courville); [the chapter here](../guides/chapter.md) draws them. Keras 3",
-        'dropped the locally connected layers and never had tiled ones or the padding "full"; here they are layers,',
+        "After chapter 9 of *Deep Learning* (Goodfellow, Bengio and Courville); [the chapter here](../guides/chapter.md) draws them.",
+        'Keras 3 dropped the locally connected layers and never had tiled ones or the padding "full"; here they are layers,',
         "`kr.layers.LocallyConnected2D`, `TiledConv2D` and their 1-D forms.", "", "## Places of a kernel", "",
         "Without stride: m - k + 1, m and m + k - 1.", "", *sizes, "", "## What has to be learned", "",
         "From 28 x 28 with 8 channels to 16, kernels 5 x 5, without padding:", "", *table(["kind", "parameters"], counts, [1]), "",

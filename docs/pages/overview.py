@@ -45,7 +45,10 @@ def with_words(decoder: str) -> bool:
 
 def recognisers() -> str:
     """All released recognisers of words with their measured numbers; it stands in the README."""
-    head = ["recipe", "parameters", "file", "sees", "trained on", "word errors, greedy", "beam", "beam and language model", "time, greedy", "latency"]  # fmt: skip
+    head = [
+        "recipe", "parameters", "file", "sees", "trained on", "word errors, greedy", "beam", "beam and language model",
+        "time, greedy", "latency",
+    ]  # fmt: skip
     rows = []
     for name, row in manifest.rows().items():
         if registry.get_recipe(name).task != "speech-recognition":

@@ -32,9 +32,15 @@ VERBS = {
     ],
 }
 TUNE = {
-    "speech-recognition": ['mine = kr.data.manifest("my_clips.tsv")', "model.fit(mine, epochs=3)                     # loss, metric and optimiser are the recipe's"],
+    "speech-recognition": [
+        'mine = kr.data.manifest("my_clips.tsv")',
+        "model.fit(mine, epochs=3)                     # loss, metric and optimiser are the recipe's",
+    ],
     "phoneme-recognition": ['mine = kr.data.phones("labels.tsv.xz", "clips/")', "model.fit(mine, epochs=3)"],
-    "image-classification": ['birds = kr.load("{name}", classes=["kea", "kaka"]{random})   # the trunk stays, the head starts anew', 'birds.fit("birds/", epochs=5, augment=True)   # a folder of pictures for each class'],
+    "image-classification": [
+        'model = kr.load("{name}", classes=["kea", "kaka"]{random})   # the trunk stays, the head starts anew',
+        'model.fit("birds/", epochs=5, augment=True)   # a folder of pictures for each class',
+    ],
     "segmentation": ["model.fit(pictures, masks, epochs=5)          # lists of arrays; 255 is no class"],
     "language-model": ['model.fit(open("lines.txt").read().splitlines(), epochs=3)'],
     "waveform-generation": ['model.fit("clips/", epochs=1)'],

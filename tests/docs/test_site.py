@@ -269,7 +269,8 @@ def test_text_stands_out_in_light_and_dark(browser, site_url, scheme) -> None:
     page.goto(site_url)
     weak = page.evaluate(
         """() => {
-          const light = (c) => { const [r, g, b] = c.map((v) => { v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; });
+          const linear = (v) => (v / 255 <= 0.03928 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4);
+          const light = (c) => { const [r, g, b] = c.map(linear);
             return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
           const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
           const rgba = (colour) => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
