@@ -225,9 +225,11 @@ def public(spec: str) -> str:
 def run_train(o: argparse.Namespace) -> None:
     import signal
 
+    from kerasrecipes.registry import get_recipe
     from kerasrecipes.training import config
     from kerasrecipes.training.trainer import Run
 
+    get_recipe(o.name)  # before all other faults
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` saves a checkpoint as Ctrl-C does
 
     start = o.start
