@@ -213,7 +213,11 @@ def decoder_name(options: dict[str, Any], criterion: Any = None) -> str:
 
 def typed(options: dict[str, Any]) -> list[str]:
     """Decoding options as they are typed."""
-    return [f"--{name.replace('_', '-')} {value}" for name, value in options.items() if name != "hotwords"]
+    return [
+        f"--{name.replace('_', '-')} {f'{value:g}' if isinstance(value, float) else value}"
+        for name, value in options.items()
+        if name != "hotwords"
+    ]
 
 
 def public(spec: str) -> str:

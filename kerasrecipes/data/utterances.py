@@ -107,7 +107,8 @@ def librispeech(root: str | Path, subset: str | None = None, speakers: Iterable[
         speakers: only these.
 
     Raises:
-        DataError: no such folder, no speaker folder in it, a chapter without its trans.txt, a listed clip that is not there, an empty transcript.
+        DataError: no such folder, no speaker folder in it, a chapter without its trans.txt,
+            a listed clip that is not there, an empty transcript.
     """
     base = Path(root) / subset if subset else Path(root)
     wanted = {str(s) for s in speakers}
