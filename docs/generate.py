@@ -8,7 +8,7 @@ from pathlib import Path
 from kerasrecipes import card, manifest, registry
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.training import studies
-from kerasrecipes.training.curve import AMOUNTS
+from kerasrecipes.training.curve import AMOUNTS, draw_study
 
 OUT = Path(__file__).parent / "recipes"
 README = OUT.parent.parent / "README.md"
@@ -218,6 +218,9 @@ def study_pages() -> str:
         found = json.loads(path.read_text())
         lines += [f"## {found['title']}", "", found["question"], "", f"{found['source']}. {found['setting']}.", ""]
         lines += [*studies.table(found["outcomes"]), "", found["notes"], ""]
+        picture = draw_study(found, OUT / f"study_{path.stem}.png")
+        if picture:
+            lines += [f"![{found['title']}: losses while training, and scores]({picture.name})", ""]
     return "\n".join(lines if paths else [*lines, "None has been run yet."])
 
 

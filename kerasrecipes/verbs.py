@@ -268,7 +268,7 @@ def run_study(o: argparse.Namespace) -> None:
         raise KerasRecipesError(f"No training of {study.name} is done yet: go on with the same command")
     print("\n".join(studies.table([vars(outcome) for outcome in outcomes])))
     if o.write:
-        print(studies.record(study, outcomes, o.write / f"{study.name}.json"))
+        print(studies.record(study, outcomes, o.write / f"{study.name}.json", o.out / study.name))
 
 
 def run_release(o: argparse.Namespace) -> None:
