@@ -18,8 +18,10 @@ HOTWORD = "5"  # nats, as in `decoding.Decoding`
 def run_list(o: argparse.Namespace) -> None:
     from kerasrecipes.registry import list_recipes
 
-    for name in list_recipes(o.pattern, task=o.task, pretrained=o.pretrained, licence=o.licence):
-        print(name)
+    names = list_recipes(o.pattern, task=o.task, pretrained=o.pretrained, licence=o.licence)
+    if not names:
+        raise KerasRecipesError(f"No recipe fits {o.pattern} and the options: kerasrecipes list shows all names")
+    print("\n".join(names))
 
 
 def run_show(o: argparse.Namespace) -> None:
@@ -34,6 +36,11 @@ def run_transcribe(o: argparse.Namespace) -> int:
     if many.wanted(o):
         return many.run(o, "transcribe", decoding(o) | ({"ipa": True} if o.ipa else {}))
     model = loaded(o)
+    if o.verb == "transcribe" and not model.recipe.task.endswith("recognition"):
+        raise KerasRecipesError(
+            f"{o.recipe} transcribes nothing: its task is {model.recipe.task}; "
+            f"`kerasrecipes predict {o.recipe} ...` does what it can"
+        )
     if model.recipe.task == "language-model":
         return write(o, model, o.files)
     if model.recipe.task == "waveform-generation":

@@ -17,6 +17,7 @@ from kerasrecipes import card, cli, manifest
 from kerasrecipes.errors import AudioError, WeightsCorrupt
 
 ROOT = Path(__file__).parent.parent
+CLIPS = ROOT / "tests" / "data" / "LibriSpeech" / "dev-mini"
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +176,10 @@ def test_decoding_on_the_command_line_is_that_of_python(capsys, clips, files, mo
         (["show", "deepspech2"], "Did you mean"),
         (["evaluate", "deepspeech2_small", "--data", "x"], "names no data set"),
         (["evaluate", "deepspeech2_small", "--data", "librispeech:nowhere"], "There is no folder nowhere"),
+        (["list", "nothing*"], "No recipe fits nothing*"),
+        (["transcribe", "--recipe", "convnetjs_mnist", "x.wav"], "transcribes nothing: its task is image-classification"),
+        (["tune-decoder", "convnetjs_mnist", "--data", f"librispeech:{CLIPS}"], "no beam search to tune"),
+        (["release", "deepspeech2_small", "--run", "nowhere", "--tag", "x"], "nowhere holds no run"),
         (["train", "deepspeech3"], "Did you mean"),
         (["train", "deepspeech2"], "--data librispeech:FOLDER"),
         (["transcribe", "none.wav"], "There is no file"),

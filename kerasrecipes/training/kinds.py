@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasrecipes import data
 from kerasrecipes.data.waves import cached
-from kerasrecipes.errors import KerasRecipesError
+from kerasrecipes.errors import DataError, KerasRecipesError
 from kerasrecipes.loading import assign, build, renew_head
 from kerasrecipes.registry import get_recipe
 from kerasrecipes.training.config import TrainConfig
@@ -189,9 +189,11 @@ def begin_from(config: TrainConfig, model: Any) -> None:
     """Set the model's weights from `config.start`, a file of the recipe as it is used, without the run's own changes.
 
     Raises:
-        WeightsCorrupt: the file belongs to another architecture.
+        DataError: there is no such file. WeightsCorrupt: it belongs to another architecture.
     """
     plain = {k: v for k, v in config.config.items() if k not in TRAINING_ONLY}
+    if not Path(str(config.start)).is_file():
+        raise DataError(f"There are no weights {config.start} to begin from: pass a .weights.h5 file, or 'released'")
     saved = model_of(replace(config, config={**plain, **(config.start_config or {})}))
     assign(saved, Path(str(config.start)))
     if config.start_config:
