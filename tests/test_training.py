@@ -49,6 +49,21 @@ def test_resuming_is_exact(clips, tmp_path):
     )
 
 
+def test_a_run_begins_from_the_layers_of_another_recipe_that_fit(clips, tmp_path, pretrained):
+    changes = {"recipe": "deepspeech2_streaming_small", "start_recipe": "deepspeech2_small", "config": {"recurrent_units": 8}}
+    model = Run(settings(clips, **changes), tmp_path / "run").model
+    kinds = lambda m, name: [la for la in m.layers if type(la).__name__ == name]  # noqa: E731
+    for kind, fits in (("SequenceConv1D", 2), ("SequenceBatchNormalization", 3), ("Recurrent", 0)):
+        same = [
+            all(np.array_equal(a, b) for a, b in zip(old.get_weights(), new.get_weights(), strict=True))
+            for old, new in zip(kinds(pretrained, kind), kinds(model, kind), strict=False)
+            if [v.shape for v in old.weights] == [v.shape for v in new.weights]
+        ]
+        assert len(same) == fits and all(same)
+    with pytest.raises(DataError, match="No layer of squeezenet fits"):
+        Run(settings(clips, start_recipe="squeezenet"), tmp_path / "other")
+
+
 HOLDER = """
 import filelock, sys, time
 with filelock.FileLock(sys.argv[1]):
@@ -111,7 +126,11 @@ def test_averaged_weights_come_and_go(clips, tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
-def test_configuration_faults_are_named(tmp_path):
+def test_configuration_faults_are_named(tmp_path, clips):
+    with pytest.raises(DataError, match="precision 'float99'.*mixed_bfloat16"):
+        Run(settings(clips, precision="float99"), tmp_path / "run")
+    with pytest.raises(DataError, match="no weights none.h5 to begin from"):
+        Run(settings(clips, start="none.h5"), tmp_path / "run")
     with pytest.raises(DataError, match="unknown keys batchsize"):
         configs.from_dict({"recipe": "x", "batchsize": 3})
     with pytest.raises(DataError, match="'recipe' is missing"):

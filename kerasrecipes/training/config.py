@@ -33,6 +33,8 @@ class TrainConfig:
         precision: a Keras dtype policy.
         start: a weights file to begin from, or None. start_config: changes to `config` for the network in that file,
             where its scores are others ({criterion: ctc} before ASG): all but the layers of scores is taken over.
+        start_recipe: a released recipe to begin from in part: the k-th layer of a kind takes over the weights of that recipe's
+            k-th layer of the kind where their shapes are equal.
         checkpoint_minutes, validate_minutes: how often.
     """
 
@@ -61,6 +63,7 @@ class TrainConfig:
     precision: str = "float32"
     start: str | None = None
     start_config: dict[str, Any] | None = None
+    start_recipe: str | None = None
     checkpoint_minutes: float = 5.0
     validate_minutes: float = 20.0
 

@@ -1,5 +1,6 @@
 """What training a recipe of each task needs: its batches, how to count what was seen, and what is measured on the way."""
 
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 from kerasrecipes import data
 from kerasrecipes.data.waves import cached
 from kerasrecipes.errors import DataError, KerasRecipesError
-from kerasrecipes.loading import assign, build, renew_head
+from kerasrecipes.loading import assign, build, load, renew_head
 from kerasrecipes.registry import get_recipe
 from kerasrecipes.training.config import TrainConfig
 from kerasrecipes.training.evaluation import bits_per_character, bits_per_sample, error_rates, phone_rates
@@ -188,10 +189,17 @@ def model_of(config: TrainConfig) -> Any:
 def begin_from(config: TrainConfig, model: Any) -> None:
     """Set the model's weights from `config.start`, a file of the recipe as it is used, without the run's own changes.
 
+    Or, in part, from the released weights of another recipe, `config.start_recipe`.
+
     Raises:
-        DataError: there is no such file. WeightsCorrupt: it belongs to another architecture.
+        WeightsCorrupt: the file belongs to another architecture.
+        DataError: there is no such file, or no layer of the other recipe fits.
     """
     plain = {k: v for k, v in config.config.items() if k not in TRAINING_ONLY}
+    if config.start_recipe:
+        if not take_over(load(config.start_recipe, compile=False), model):
+            raise DataError(f"No layer of {config.start_recipe} fits {config.recipe}: leave start_recipe away")
+        return
     if not Path(str(config.start)).is_file():
         raise DataError(f"There are no weights {config.start} to begin from: pass a .weights.h5 file, or 'released'")
     saved = model_of(replace(config, config={**plain, **(config.start_config or {})}))
@@ -199,3 +207,18 @@ def begin_from(config: TrainConfig, model: Any) -> None:
     if config.start_config:
         saved = renew_head(saved, model_of(replace(config, config=plain)))
     model.set_weights(saved.get_weights())
+
+
+def take_over(source: Any, target: Any) -> list[str]:
+    """Give each layer the weights of the source's layer of the same kind and count where shapes agree; returns their names."""
+    taken: list[str] = []
+    of_kind: dict[type, list[Any]] = defaultdict(list)
+    for layer in source.layers:
+        of_kind[type(layer)].append(layer)
+    for layer in target.layers:
+        twin = of_kind[type(layer)].pop(0) if of_kind[type(layer)] else None
+        shapes = [v.shape for v in layer.weights]
+        if twin is not None and shapes and shapes == [v.shape for v in twin.weights]:
+            layer.set_weights(twin.get_weights())
+            taken.append(layer.name)
+    return taken

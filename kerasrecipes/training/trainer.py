@@ -55,7 +55,7 @@ class Run:
         optimizer = optimizer_of(config)
         optimizer.build(self.model.trainable_variables)
         self.model.compile(optimizer=optimizer, metrics=[])
-        if config.start:
+        if config.start or config.start_recipe:
             begin_from(config, self.model)
             for average, variable in zip(
                 optimizer._model_variables_moving_average or [], self.model.trainable_variables, strict=True
