@@ -100,6 +100,51 @@ def test_two_processes_give_the_gradients_of_one(trained):
     assert len((folder / "loopback" / "log.csv").read_text().splitlines()) == 2  # the first process writes, alone
 
 
+SEQUENCES = [
+    "wav2letter_small_asg", "palaz_mfcc_small", "wavenet_asr_small", "char_rnn_small", "wavenet_small",
+    *(pytest.param(name, marks=pytest.mark.slow) for name in (
+        "deepspeech1_small", "deepspeech2_streaming_small", "wav2letter_small", "wav2letter_raw_small", "palaz_raw_small",
+    )),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SEQUENCES)
+def test_items_of_no_length_change_nothing(name):
+    """Neither the loss, nor a gradient, nor running statistics: whatever the network and its criterion."""
+    import keras
+
+    import kerasrecipes as kr
+
+    recipe, rng = kr.get_recipe(name), np.random.default_rng(0)
+    settings = {**recipe.config, **recipe.test_config}
+    model = kr.load(name, weights=None, **recipe.test_config, **{k: 0.0 for k in ("dropout",) if settings.get(k)})
+    model.compile(keras.optimizers.SGD(1.0), metrics=[], run_eagerly=True)
+    lengths = np.array([4000, 3300], "int32") if recipe.task != "language-model" else np.array([6, 4], "int32")
+    inside = np.arange(lengths[0]) < lengths[:, None]
+    nothing = 0
+    if recipe.task == "language-model":
+        x = {"symbols": rng.integers(1, 9, inside.shape) * inside, "length": lengths}
+        labels, nothing = np.where(inside, x["symbols"], -1), -1
+    else:
+        x = {"audio": (0.1 * rng.normal(size=inside.shape) * inside).astype("float32"), "length": lengths}
+        labels = np.array([[1, 2], [3, 0]])
+        if recipe.task == "phoneme-recognition":
+            frames = model.output_length(lengths)
+            labels = np.where(np.arange(frames[0]) < frames[:, None], rng.integers(1, 5, (2, frames[0])), 0)
+        if recipe.task == "waveform-generation":
+            x = model.complete(x | {"conditioned": np.zeros(2, "int32")})
+            labels, nothing = np.where(inside, rng.integers(0, model.levels, inside.shape), -1), -1
+    before, state = model.get_weights(), [np.array(v) for v in model.variables]  # with seeds of what layers draw
+    loss = model.train_on_batch(x, labels)
+    alone = model.get_weights()
+    for variable, value in zip(model.variables, state, strict=True):
+        variable.assign(value)
+    more = {key: padded(np.asarray(v), 4) for key, v in x.items()}
+    np.testing.assert_allclose(model.train_on_batch(more, padded(labels, 4, value=nothing)), loss, rtol=1e-5)
+    assert any(not np.allclose(a, b) for a, b in zip(before, alone, strict=True))
+    agree(model.get_weights(), alone)
+
+
 def test_another_backend_is_told_what_to_do(monkeypatch):
     import keras
 

@@ -159,7 +159,7 @@ def shard(utterances: Sequence[Utterance], names: Sequence[str]) -> tuple[bytes,
                 bad.append(found)
                 continue
             content, about = found
-            told = {"id": u.id, "text": u.text, "speaker": u.speaker, "source": u.source}
+            told: dict[str, Any] = {"id": u.id, "text": u.text, "speaker": u.speaker, "source": u.source}
             if isinstance(u, Aligned):
                 told |= {"phones": u.phones, "phone_seconds": u.seconds}
             name = key + members.name_of(u.path).suffix.lower()
