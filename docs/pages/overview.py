@@ -20,18 +20,18 @@ def reported(row: manifest.Weights, metric: str) -> list:
     return [m for m in row.metrics if m["dataset"].startswith("dev-mini-report:") and m["metric"] == metric]
 
 
-def best(row: manifest.Weights, wanted: Callable[[str], bool]) -> dict | None:
-    """The lowest word error rate on dev-mini-report by a decoder of that kind."""
-    return min((m for m in reported(row, "wer") if wanted(m["decoder"])), key=lambda m: m["value"], default=None)
+def best(row: manifest.Weights, metric: str, wanted: Callable[[str], bool]) -> dict | None:
+    """The lowest rate on dev-mini-report by a decoder of that kind."""
+    return min((m for m in reported(row, metric) if wanted(m["decoder"])), key=lambda m: m["value"], default=None)
 
 
-def word_errors(row: manifest.Weights, wanted: Callable[[str], bool]) -> str:
+def errors(row: manifest.Weights, metric: str, wanted: Callable[[str], bool], of: str = "") -> str:
     """The same with its interval, as text."""
-    found = best(row, wanted)
+    found = best(row, metric, wanted)
     return (
         "-"
         if found is None
-        else f"{100 * found['value']:.1f} % ({100 * found['low']:.1f} to {100 * found['high']:.1f})"
+        else f"{100 * found['value']:.1f} %{of} ({100 * found['low']:.1f} to {100 * found['high']:.1f})"
     )
 
 
@@ -40,34 +40,54 @@ def greedy(decoder: str) -> bool:
 
 
 def with_words(decoder: str) -> bool:
-    return "+" in decoder
+    return decoder.count("+") == 1
 
 
 def recognisers() -> str:
-    """All released recognisers of words with their measured numbers; it stands in the README."""
+    """All released recipes for speech and text with their measured numbers; it stands in the README."""
     head = [
-        "recipe", "parameters", "file", "sees", "trained on", "word errors, greedy", "beam", "beam and language model",
-        "time, greedy", "latency",
+        "recipe", "parameters", "file", "sees", "trained on", "best path", "beam", "beam and language model", "time, best path",
+        "latency",
     ]  # fmt: skip
     rows = []
     for name, row in manifest.rows().items():
-        if registry.get_recipe(name).task != "speech-recognition":
+        task = registry.get_recipe(name).task
+        if task == "language-model":
+            rows.append(language_model_cells(name, row))
+        if not task.endswith("recognition"):
             continue
         model = networks.skeleton(name)
         field = model.receptive_field
-        seen, wall = row.training["audio_hours"], row.training["wall_hours"]
+        path = getattr(model.criterion, "decoders", ("greedy",))[0]
+        metric, of = ("wer", "") if task == "speech-recognition" else ("per", " of phones")
         try:
             latency = f"{1000 * model.stream().latency:.0f} ms"
-        except KerasRecipesError:
+        except (KerasRecipesError, AttributeError):
             latency = "whole utterance"
         rows.append((
             f"`{name}`", f"{model.count_params() / 1e6:.1f} M", f"{row.size / 1e6:.1f} MB",
-            "all" if field is None else f"{field / model.sample_rate:.2f} s",
-            f"{sum(d['hours'] for d in row.data):.0f} h of data, {seen:.0f} h seen in {wall:.1f} h",
-            word_errors(row, greedy), word_errors(row, lambda d: d.startswith("beam") and "+" not in d), word_errors(row, with_words),
-            next((f"{m['value']:.4f} of real time" for m in reported(row, "rtf") if m["decoder"] == "greedy"), "-"), latency,
+            "all" if field is None else f"{field / model.sample_rate:.2f} s", trained(row, "audio_hours", "h", "hours", "h"),
+            errors(row, metric, lambda d, path=path: d == path, of),
+            errors(row, metric, lambda d: d.startswith("beam") and "+" not in d), errors(row, metric, with_words),
+            next((f"{m['value']:.4f} of real time" for m in reported(row, "rtf") if m["decoder"] == path), "-"), latency,
         ))  # fmt: skip
     return "\n".join(table(head, rows))
+
+
+def language_model_cells(name: str, row: manifest.Weights) -> tuple[str, ...]:
+    """A character language model's row of the same table: bits per character in place of errors."""
+    bits = next((m for m in row.metrics if m["metric"] == "bpc" and "dev-mini-report" in m["dataset"]), None)
+    value = f"{bits['value']:.2f} bits per character ({bits['low']:.2f} to {bits['high']:.2f})" if bits else "-"
+    size = f"{networks.skeleton(name).count_params() / 1e6:.1f} M"
+    read = trained(row, "million_characters", "million", "characters", "characters")
+    return (f"`{name}`", size, f"{row.size / 1e6:.1f} MB", "all before", read, value, *["-"] * 4)
+
+
+def trained(row: manifest.Weights, amount: str, unit: str, of: str, of_unit: str) -> str:
+    """How much data there was, how much of it was seen, and how long that took."""
+    have = sum(d[of] for d in row.data)
+    size = f"{have / 1e6:.0f} million" if have > 1e6 else f"{have:.0f}"
+    return f"{size} {of_unit} of data, {row.training[amount]:.0f} {unit} seen in {row.training['wall_hours']:.1f} h"
 
 
 def classifiers() -> str:
@@ -105,11 +125,11 @@ def figures(name: str) -> tuple[str, float | None, str]:
         return "", None, ""
     metric, said = MAIN[task]
     if task == "speech-recognition":
-        plain, words = best(row, greedy), best(row, with_words)
-        shown = f"{word_errors(row, with_words)} words" if words else ""
+        plain, words = best(row, "wer", greedy), best(row, "wer", with_words)
+        shown = f"{errors(row, 'wer', with_words)} words" if words else ""
         if plain is None:
             return "", None, shown
-        return f"{word_errors(row, greedy)} {said}, dev-mini-report", plain["value"], shown
+        return f"{errors(row, 'wer', greedy)} {said}, dev-mini-report", plain["value"], shown
     found = [m for m in row.metrics if m["metric"] == metric]
     if not found:
         return "by its authors only", None, ""
