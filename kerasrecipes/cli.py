@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kerasrecipes import _lazy, exporting, phone_verbs, picture_verbs, speaking, verbs
+from kerasrecipes import _lazy, exporting, phone_verbs, picture_verbs, speaking, training_verbs, verbs
 from kerasrecipes.batch import verb as many
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.visualize.verb import add_verbs
@@ -126,7 +126,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--write", metavar="DATASET", help="record the result in the manifest under this name")
     _decoding(p)
 
-    p = verb("tune-decoder", verbs.run_tune, "the weights of a language model that give the fewest word errors")
+    p = verb("tune-decoder", training_verbs.run_tune, "the weights of a language model that give the fewest word errors")
     p.add_argument("name")
     _data(p)
     p.add_argument("--speakers", default="", help="only these, separated by commas")
@@ -134,7 +134,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--beam-size", type=int, default=50)
     p.add_argument("--write", action="store_true", help="record them in the manifest as the recipe's defaults")
 
-    p = verb("train", verbs.run_train, "train a recipe; interrupt it at any time and go on with --resume")
+    p = verb("train", training_verbs.run_train, "train a recipe; interrupt it at any time and go on with --resume")
     p.add_argument("name")
     _data(p, required=False)
     p.add_argument("--validation", action="append", help="a data set scored every few minutes; repeatable")
@@ -150,7 +150,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--seed", type=int)
     p.add_argument("--devices", metavar="N", help="divide batches among so many devices, or 'all'; needs KERAS_BACKEND=jax")
 
-    p = verb("study", verbs.run_study, "answer a paper's question by small trainings that differ in one choice")
+    p = verb("study", training_verbs.run_study, "answer a paper's question by small trainings that differ in one choice")
     p.add_argument("name", nargs="?", help="without one, the names of all studies; or a YAML file")
     p.add_argument("--arm", action="append", default=[], help="only this one; repeatable")
     p.add_argument(
@@ -166,7 +166,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--weights", help="another weights file than the released one")
     p.add_argument("--out", type=Path, help="the picture (default: NAME_filters.png)")
 
-    p = verb("release", verbs.run_release, "turn a run into the recipe's weight file and manifest row")
+    p = verb("release", training_verbs.run_release, "turn a run into the recipe's weight file and manifest row")
     p.add_argument("name")
     p.add_argument("--run", dest="folder", type=Path, required=True, help="the run's folder")
     p.add_argument(

@@ -127,19 +127,6 @@ def run_align(o: argparse.Namespace) -> None:
         print(f"does not fit: {word.text!r} at {word.start:.2f} s", file=sys.stderr)
 
 
-def run_tune(o: argparse.Namespace) -> None:
-    from kerasrecipes import data, loading
-    from kerasrecipes.training import tuning
-
-    model = loading.load(o.name, compile=False)
-    utterances = data.load_specs(o.data, [s for s in o.speakers.split(",") if s])
-    show = lambda tried: print(tried, file=sys.stderr)  # noqa: E731
-    best = tuning.tune(model, utterances, o.language_model, beam_size=o.beam_size, progress=show)
-    print(best)
-    if o.write:
-        print(tuning.record(o.name, best))
-
-
 def render(result: Any, form: str) -> str:
     """A transcript in one of the formats."""
     from kerasrecipes.results import Transcript
@@ -231,64 +218,6 @@ def public(spec: str) -> str:
     """A data set's word with `PATH` for the folder on this machine."""
     folder = os.environ.get("KERASRECIPES_DATA")
     return spec.replace("{data}", "PATH").replace(folder, "PATH") if folder else spec
-
-
-def run_train(o: argparse.Namespace) -> None:
-    import signal
-
-    from kerasrecipes._lazy import choose_backend
-    from kerasrecipes.registry import get_recipe
-    from kerasrecipes.training import config
-
-    get_recipe(o.name)  # before all other faults
-    choose_backend()
-    from kerasrecipes.training.devices import begin
-    from kerasrecipes.training.trainer import Run
-
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` saves a checkpoint as Ctrl-C does
-
-    devices = begin(o.devices) if o.devices is not None else None
-    start = o.start
-    if start == "released":
-        from kerasrecipes import manifest, store
-
-        start = str(store.locate(manifest.get(o.name)))
-    settings = config.of_recipe(
-        o.name, o.config, data=tuple(o.data) if o.data else None, validation=tuple(o.validation) if o.validation else None,
-        steps=o.steps, decay=o.decay, peak=o.peak, precision=o.precision, start=start, seed=o.seed,
-    )  # fmt: skip
-    if not settings.data:
-        raise KerasRecipesError(f"Say what to train {o.name} on: --data librispeech:FOLDER or --data manifest:TABLE")
-    folder = o.out or Path("runs") / o.name
-    run = Run(settings, folder, o.resume, devices)
-    state = run.train(o.minutes)
-    if not run.devices.first:
-        return
-    seen = f"{state[run.kind.amount]:.1f} {run.kind.unit}"
-    print(f"{state['step']} steps, {seen} in {state['wall_hours']:.2f} h; {folder}")
-
-
-def run_study(o: argparse.Namespace) -> None:
-    from kerasrecipes.training import studies
-
-    if not o.name:
-        for name in studies.names():
-            print(f"{name:14} {studies.read(name).question}")
-        return
-    study = studies.read(o.name)
-    show = lambda done: print(f"{done.arm}, seed {done.seed}: done", file=sys.stderr)  # noqa: E731
-    outcomes = studies.run(study, o.out / study.name, arms=tuple(o.arm), minutes=o.minutes, progress=show)
-    if not outcomes:
-        raise KerasRecipesError(f"No training of {study.name} is done yet: go on with the same command")
-    print("\n".join(studies.table([vars(outcome) for outcome in outcomes])))
-    if o.write:
-        print(studies.record(study, outcomes, o.write / f"{study.name}.json", o.out / study.name))
-
-
-def run_release(o: argparse.Namespace) -> None:
-    from kerasrecipes.training.release import release
-
-    print(release(o.name, o.folder, o.tag, o.after, o.bundled))
 
 
 def run_verify(o: argparse.Namespace) -> int:

@@ -77,10 +77,6 @@ def test_written_symbols_have_the_models_frequencies(models):
     np.testing.assert_allclose(counts, expected, atol=0.1)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [(("xyz",), "outside the alphabet"), (("a", -1), "negative"), (("a", 5, -0.5), "negative")],
-)
 def test_writing_at_half_precision():
     """States carried from step to step are those that the next step takes, whatever the layers compute in."""
     before = keras.config.dtype_policy()
@@ -92,6 +88,10 @@ def test_writing_at_half_precision():
         keras.config.set_dtype_policy(before)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(("xyz",), "outside the alphabet"), (("a", -1), "negative"), (("a", 5, -0.5), "negative")],
+)
 def test_bad_requests_are_refused(models, arguments, message):
     with pytest.raises(DataError, match=message):
         models["char_rnn_small"].generate(*arguments)
