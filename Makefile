@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test test-all lint docs bench test-tfio test-oracles test-ray clean
+.PHONY: demo test test-all lint docs docs-serve docs-pictures test-docs bench test-tfio test-oracles test-ray clean
 
 $(BIN)/kerasrecipes: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -28,14 +28,28 @@ lint: $(VENV)/.test
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" --cov=kerasrecipes --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/docs -m "not slow" --cov=kerasrecipes --cov-report=term:skip-covered
 
 test-all: lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile --cov=kerasrecipes --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/docs --cov=kerasrecipes --cov-report=term:skip-covered
 
 docs: $(VENV)/.docs
 	$(BIN)/python docs/generate.py
 	$(BIN)/mkdocs build --strict
+
+docs-serve: docs
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory site 8000
+
+$(VENV)/.docs-test: $(VENV)/.docs
+	$(BIN)/pip install -q --disable-pip-version-check -e ".[tensorflow,docs,docs-test]"
+	touch $@
+
+# the site in a real browser: Debian's chromium, installed where it is missing and this user may
+test-docs: $(VENV)/.docs-test
+	command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; } || \
+		{ echo "make test-docs needs chromium: apt-get install chromium" >&2; exit 1; }
+	$(BIN)/python -m pytest tests/docs
 
 bench: $(VENV)/.test
 	$(BIN)/python benchmarks/startup.py
