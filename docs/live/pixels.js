@@ -23,11 +23,13 @@ function kernels(from, to, begin, end) {
 /** Resize bytes (height, width, channels) to [rows, columns]; box: [left, top, right, bottom] of the part to take. The same
  * numbers as Pillow's `resize(..., BICUBIC, box=box)`: across, then down, rounded to bytes in between. */
 export function resize(source, [height, width, channels], [rows, columns], box = [0, 0, width, height]) {
+  const lines = kernels(height, rows, box[1], box[3]), [top, used] = lines.at(-1); // rows below are of no use
+  const bottom = Math.min(height, top + used.length);
   let across = source;
   if (columns !== width || box[0] !== 0 || box[2] !== width) {
     across = new Uint8ClampedArray(height * columns * channels);
     for (const [x, [first, weights]] of kernels(width, columns, box[0], box[2]).entries()) {
-      for (let y = 0; y < height; y++) {
+      for (let y = lines[0][0]; y < bottom; y++) {
         for (let c = 0; c < channels; c++) {
           let sum = 1 << 21;
           for (let k = 0; k < weights.length; k++) sum += source[(y * width + first + k) * channels + c] * weights[k];
@@ -38,7 +40,7 @@ export function resize(source, [height, width, channels], [rows, columns], box =
   }
   if (rows === height && box[1] === 0 && box[3] === height) return across;
   const down = new Uint8ClampedArray(rows * columns * channels), line = columns * channels;
-  for (const [y, [first, weights]] of kernels(height, rows, box[1], box[3]).entries()) {
+  for (const [y, [first, weights]] of lines.entries()) {
     for (let i = 0; i < line; i++) {
       let sum = 1 << 21;
       for (let k = 0; k < weights.length; k++) sum += across[(first + k) * line + i] * weights[k];
@@ -93,21 +95,32 @@ export function digit(source, [height, width]) {
   const border = [];
   for (let x = 0; x < width; x++) border.push(source[x], source[(height - 1) * width + x]);
   for (let y = 0; y < height; y++) border.push(source[y * width], source[y * width + width - 1]);
-  const ink = quantile(border, 0.5) > 127 ? source.map((v) => 255 - v) : source;
-  const low = quantile(ink, 0.05), high = ink.reduce((a, b) => Math.max(a, b)), f = Math.fround;
+  const dark = quantile(border, 0.5) > 127 ? 255 : 0, ink = new Uint8ClampedArray(source.length);
+  let high = 0;
+  for (let i = 0; i < ink.length; i++) {
+    ink[i] = dark ? dark - source[i] : source[i];
+    if (ink[i] > high) high = ink[i];
+  }
+  const low = quantile(ink, 0.05), f = Math.fround;
   if (high - low < 30) throw new LiveError("Nothing is drawn here yet: draw a digit, or take a picture of one in black on white.");
   // numpy's float32, step by step: a value at the edge of a byte falls on the same side
   const table = Float32Array.from({ length: 256 }, (_, v) => Math.min(255, Math.max(0, f(f(f(v - f(low)) * 255) / f(high - low)))));
-  const at = (y, x) => table[ink[y * width + x]];
+  const bytes = Uint8Array.from(table);
   let [left, top, right, bottom] = [width, height, 0, 0];
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
-      if (at(y, x) > 64) [left, top, right, bottom] = [Math.min(left, x), Math.min(top, y), Math.max(right, x + 1), Math.max(bottom, y + 1)];
+      const value = ink[y * width + x];
+      ink[y * width + x] = bytes[value];
+      if (table[value] <= 64) continue;
+      if (x < left) left = x;
+      if (x >= right) right = x + 1;
+      if (y < top) top = y;
+      bottom = y + 1;
     }
   }
   const scale = 20 / Math.max(right - left, bottom - top);
   const columns = Math.max(even((right - left) * scale), 1), rows = Math.max(even((bottom - top) * scale), 1);
-  const small = resize(Uint8ClampedArray.from(ink, (v) => Math.trunc(table[v])), [height, width, 1], [rows, columns], [left, top, right, bottom]);
+  const small = resize(ink, [height, width, 1], [rows, columns], [left, top, right, bottom]);
   let sum = 0, across = 0, down = 0;
   for (let i = 0; i < small.length; i++) {
     sum += small[i];
