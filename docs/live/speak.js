@@ -43,7 +43,7 @@ function asWav(wave) {
 }
 
 export async function mount(element) {
-  const present = {};
+  const present = {}, known = await listing();
   for (const name of Object.keys(RECOGNISERS)) if (await available(`${name}.onnx`)) present[name] = await sizeOf(`${name}.onnx`);
   const live = STREAMING in present;
 
@@ -106,7 +106,7 @@ export async function mount(element) {
   });
   player.addEventListener("pause", () => (until = Infinity));
 
-  async function take(sound, text = "") {
+  async function take(sound, text) {
     wave = sound;
     said.textContent = text;
     picture.show(wave);
@@ -116,11 +116,11 @@ export async function mount(element) {
     await write();
   }
 
-  async function open(read) {
+  async function open(read, text = "") {
     try {
       explain(problems, null);
       await stop();
-      await take(await decode(await read()));
+      await take(await decode(await read()), text);
     } catch (error) {
       explain(problems, error);
     }
@@ -172,8 +172,8 @@ export async function mount(element) {
 
   // -------------------------------------------------------------------------------------------- the page
 
-  const clips = Object.entries(CLIPS).map(([name, words]) => button(words, () => open(async () => (await fetchFile(name)).slice(0))));
-  const { credit } = (await listing())[Object.keys(CLIPS)[0]];
+  const clips = Object.entries(CLIPS).map(([name, words]) => button(words, () => open(async () => (await fetchFile(name)).slice(0), `What is read: “${known[name].said}”`)));
+  const { credit } = known[Object.keys(CLIPS)[0]];
   element.append(
     make("div", { class: "live-row" },
       microphone,

@@ -125,7 +125,7 @@ def test_the_page_learns_pauses_saves_and_loads(page, tmp_path) -> None:
     page.wait_for_function("+document.querySelector('.live-demo').dataset.seen >= 200")
     page.get_by_label("batch size").fill("10")
     page.get_by_label("batch size").press("Tab")
-    page.wait_for_function("+document.querySelector('.live-demo').dataset.seen >= 900")
+    page.wait_for_function("+document.querySelector('.live-demo').dataset.seen >= 700")
     page.get_by_role("button", name="Pause").click()
     seen = demo.get_attribute("data-seen")
     assert float(demo.get_attribute("data-train")) > 0.4  # chance is 0.1
