@@ -10,7 +10,7 @@ import { SETTINGS, Trainer } from "./trainer.js";
 const WINDOW = 200; // examples that an accuracy is of
 const SLICE = 40, REDRAW = 300; // ms of training before the page may breathe; between drawings
 const POINT = 100; // examples between two points of the curves
-const SHOWN = 8; // test digits with their answers
+const SHOWN = 9; // test digits with their answers
 const CLASSES = [..."0123456789"];
 
 /** The network's input of a digit: a cut-out of 24 x 24, p / 255 - 0.5; in training anywhere, else the middle. */
