@@ -11,6 +11,7 @@ import numpy as np
 import soundfile
 import soxr
 
+from kerasrecipes import members
 from kerasrecipes.errors import AudioError
 
 SAMPLE_RATE = 16000
@@ -99,6 +100,8 @@ def describe(source: Any) -> str:
 
 def decode(source: str | os.PathLike | bytes | bytearray | BinaryIO, name: str) -> tuple[np.ndarray, int]:
     """Samples (samples, channels) float32 and their rate from an encoded file."""
+    if members.is_member(source):
+        source = members.content(str(source))
     if isinstance(source, str | os.PathLike):
         path = Path(source)
         if path.is_dir():
@@ -177,7 +180,7 @@ def duration(path: str | os.PathLike) -> float:
         AudioError: it cannot be read.
     """
     try:
-        info = soundfile.info(os.fspath(path))
+        info = soundfile.info(io.BytesIO(members.content(str(path))) if members.is_member(path) else os.fspath(path))
     except (soundfile.LibsndfileError, RuntimeError) as error:
         raise AudioError(f"{os.fspath(path)} cannot be read as audio: {error}") from error
     return info.frames / info.samplerate

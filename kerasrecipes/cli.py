@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kerasrecipes import exporting, phone_verbs, picture_verbs, speaking, verbs
+from kerasrecipes import _lazy, exporting, phone_verbs, picture_verbs, speaking, verbs
 from kerasrecipes.batch import verb as many
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.visualize.verb import add_verbs
@@ -148,6 +148,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--precision", help="a Keras dtype policy, for instance mixed_bfloat16")
     p.add_argument("--start", help="weights to begin from: a .weights.h5 file, or 'released'")
     p.add_argument("--seed", type=int)
+    p.add_argument("--devices", metavar="N", help="divide batches among so many devices, or 'all'; needs KERAS_BACKEND=jax")
 
     p = verb("study", verbs.run_study, "answer a paper's question by small trainings that differ in one choice")
     p.add_argument("name", nargs="?", help="without one, the names of all studies; or a YAML file")
@@ -195,10 +196,11 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--repo", required=True, metavar="ORG/NAME")
     p.add_argument("--yes", action="store_true", help="really upload; without it, only say what would be done")
 
-    p = verb("data", verbs.run_data, "get to know a data set, have one spoken by a synthesiser, or time its phones")
-    p.add_argument("action", choices=("describe", "synthesise", "align-phones"))
+    p = verb("data", verbs.run_data, "get to know a data set, have one spoken, time its phones, or write it as shards")
+    p.add_argument("action", choices=("describe", "synthesise", "align-phones", "shard"))
     p.add_argument("data", nargs="+", metavar="DATA", help="librispeech:FOLDER, manifest:TABLE?split=train; text:FILE")
-    p.add_argument("--out", type=Path, help="synthesise: the folder of the new set; align-phones: the file of labels")
+    p.add_argument("--out", help="synthesise, shard: the folder of the new set; align-phones: the file of labels")
+    p.add_argument("--megabytes", type=float, default=200.0, help="shard: of audio in each")
     p.add_argument("--audio", type=Path, help="align-phones: the folder that the labels' paths are relative to")
     p.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="align-phones: at work at once")
     p.add_argument(
@@ -213,8 +215,8 @@ def parser() -> argparse.ArgumentParser:
 def _data(p: argparse.ArgumentParser, required: bool = True) -> None:
     p.add_argument(
         "--data", action="append", required=required, metavar="DATA",
-        help="librispeech:FOLDER, manifest:TABLE?split=train&exclude=LIST, phones:LABELS?audio=FOLDER, timit:FOLDER; repeatable, "
-        "sets are mixed",
+        help="librispeech:FOLDER, manifest:TABLE?split=train&exclude=LIST, phones:LABELS?audio=FOLDER, timit:FOLDER, "
+        "shards:FOLDER; repeatable, sets are mixed",
     )  # fmt: skip
 
 
@@ -262,6 +264,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; 0 when all went well, 1 after an error of ours, 130 when interrupted."""
     options = parser().parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    _lazy.quiet = os.environ["TF_CPP_MIN_LOG_LEVEL"] == "3"
     try:
         return options.run(options) or 0
     except KerasRecipesError as error:

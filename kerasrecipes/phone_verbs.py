@@ -31,7 +31,7 @@ def run_align_phones(o: argparse.Namespace) -> None:
     with Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task("aligning phones", total=len(utterances))
         show = lambda done, total: bar.update(task, completed=done)  # noqa: E731
-        count, left_out = data.align_phones(utterances, root, o.out, processes=o.processes, progress=show)
+        count, left_out = data.align_phones(utterances, root, Path(o.out), processes=o.processes, progress=show)
     for path, why in left_out.items():
         print(f"left out: {path}: {why}", file=sys.stderr)
     print(f"{count} clips labelled, {len(left_out)} left out; --data 'phones:{o.out}?audio={root}'")

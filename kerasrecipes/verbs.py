@@ -18,8 +18,10 @@ HOTWORD = "5"  # nats, as in `decoding.Decoding`
 def run_list(o: argparse.Namespace) -> None:
     from kerasrecipes.registry import list_recipes
 
-    for name in list_recipes(o.pattern, task=o.task, pretrained=o.pretrained, licence=o.licence):
-        print(name)
+    names = list_recipes(o.pattern, task=o.task, pretrained=o.pretrained, licence=o.licence)
+    if not names:
+        raise KerasRecipesError(f"No recipe fits {o.pattern} and the options: kerasrecipes list shows all names")
+    print("\n".join(names))
 
 
 def run_show(o: argparse.Namespace) -> None:
@@ -34,6 +36,11 @@ def run_transcribe(o: argparse.Namespace) -> int:
     if many.wanted(o):
         return many.run(o, "transcribe", decoding(o) | ({"ipa": True} if o.ipa else {}))
     model = loaded(o)
+    if o.verb == "transcribe" and not model.recipe.task.endswith("recognition"):
+        raise KerasRecipesError(
+            f"{o.recipe} transcribes nothing: its task is {model.recipe.task}; "
+            f"`kerasrecipes predict {o.recipe} ...` does what it can"
+        )
     if model.recipe.task == "language-model":
         return write(o, model, o.files)
     if model.recipe.task == "waveform-generation":
@@ -213,7 +220,11 @@ def decoder_name(options: dict[str, Any], criterion: Any = None) -> str:
 
 def typed(options: dict[str, Any]) -> list[str]:
     """Decoding options as they are typed."""
-    return [f"--{name.replace('_', '-')} {value}" for name, value in options.items() if name != "hotwords"]
+    return [
+        f"--{name.replace('_', '-')} {f'{value:g}' if isinstance(value, float) else value}"
+        for name, value in options.items()
+        if name != "hotwords"
+    ]
 
 
 def public(spec: str) -> str:
@@ -225,11 +236,18 @@ def public(spec: str) -> str:
 def run_train(o: argparse.Namespace) -> None:
     import signal
 
+    from kerasrecipes._lazy import choose_backend
+    from kerasrecipes.registry import get_recipe
     from kerasrecipes.training import config
+
+    get_recipe(o.name)  # before all other faults
+    choose_backend()
+    from kerasrecipes.training.devices import begin
     from kerasrecipes.training.trainer import Run
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` saves a checkpoint as Ctrl-C does
 
+    devices = begin(o.devices) if o.devices is not None else None
     start = o.start
     if start == "released":
         from kerasrecipes import manifest, store
@@ -242,8 +260,10 @@ def run_train(o: argparse.Namespace) -> None:
     if not settings.data:
         raise KerasRecipesError(f"Say what to train {o.name} on: --data librispeech:FOLDER or --data manifest:TABLE")
     folder = o.out or Path("runs") / o.name
-    run = Run(settings, folder, o.resume)
+    run = Run(settings, folder, o.resume, devices)
     state = run.train(o.minutes)
+    if not run.devices.first:
+        return
     seen = f"{state[run.kind.amount]:.1f} {run.kind.unit}"
     print(f"{state['step']} steps, {seen} in {state['wall_hours']:.2f} h; {folder}")
 
@@ -262,7 +282,7 @@ def run_study(o: argparse.Namespace) -> None:
         raise KerasRecipesError(f"No training of {study.name} is done yet: go on with the same command")
     print("\n".join(studies.table([vars(outcome) for outcome in outcomes])))
     if o.write:
-        print(studies.record(study, outcomes, o.write / f"{study.name}.json"))
+        print(studies.record(study, outcomes, o.write / f"{study.name}.json", o.out / study.name))
 
 
 def run_release(o: argparse.Namespace) -> None:
@@ -307,9 +327,24 @@ def run_data(o: argparse.Namespace) -> None:
         if not o.out:
             raise KerasRecipesError("Say where the set shall lie: --out FOLDER")
         show = (lambda done: print(f"\r{done:.2f} h", end="", file=sys.stderr)) if sys.stderr.isatty() else None
-        print(data.synthesise(data.load_texts(o.data), o.out, o.hours, seed=o.seed, progress=show))
+        print(data.synthesise(data.load_texts(o.data), Path(o.out), o.hours, seed=o.seed, progress=show))
         return
     from kerasrecipes import data
 
+    if o.action == "shard":
+        if not o.out:
+            raise KerasRecipesError("Say where the shards shall lie: --out FOLDER")
+        told = (
+            (lambda done, all: print(f"\r{done}/{all} shards", end="", file=sys.stderr))
+            if sys.stderr.isatty()
+            else None
+        )
+        made = data.write_shards(
+            data.load_specs(o.data), o.out, megabytes=o.megabytes, source=" ".join(map(public, o.data)), progress=told
+        )
+        print(
+            f"{made['clips']} clips, {made['hours']:.2f} h, {len(made['shards'])} shards; train with --data shards:{o.out}"
+        )
+        return
     against = data.load_specs(o.against) if o.against else None
     print(data.describe(data.load_specs(o.data), against, o.pictures))

@@ -24,6 +24,8 @@ _WHERE = {
     "to_tf_dataset": "tfdata",
     "tfio_usable": "tfdata",
     "describe": "description",
+    "shards": "sharding",
+    "write_shards": "sharding",
     "synthesise": "synthesis",
 }
 

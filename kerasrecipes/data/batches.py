@@ -9,12 +9,23 @@ import keras
 import numpy as np
 from rich.console import Console
 
+from kerasrecipes import members
 from kerasrecipes.audio import SAMPLE_RATE
 from kerasrecipes.data.cache import AudioCache
 from kerasrecipes.data.utterances import Utterance, Utterances
 from kerasrecipes.decoding.alphabet import Alphabet
 from kerasrecipes.errors import DataError
 from kerasrecipes.losses.feasible import frames_needed
+
+
+def clips_of(utterances: Utterances, speeds: Sequence[float], cache_dir: str | Path | None) -> Any:
+    """The audio of a set: of shards read clip by clip, of anything else decoded into one file first."""
+    paths = [u.path for u in utterances]
+    if paths and all(map(members.is_member, paths)):
+        from kerasrecipes.data.sharding import ShardedAudio
+
+        return ShardedAudio(paths, speeds)
+    return AudioCache(paths, speeds, cache_dir or Path(tempfile.gettempdir()) / "kerasrecipes_audio")
 
 
 class SpeechDataset(keras.utils.PyDataset):
@@ -51,9 +62,7 @@ class SpeechDataset(keras.utils.PyDataset):
             raise DataError(f"order is 'sortagrad', 'random' or 'sorted', not {order!r}")
         self.order, self.seed, self.augment = order, seed, augment
         self.batch_samples, self.batch_size = batch_seconds * SAMPLE_RATE, batch_size
-        self.cache = AudioCache(
-            [u.path for u in utterances], speeds, cache_dir or Path(tempfile.gettempdir()) / "kerasrecipes_audio"
-        )
+        self.cache = clips_of(utterances, speeds, cache_dir)
         self.lengths = self.cache.lengths()
         self.utterances, self.labels = utterances, self.encoded(utterances, alphabet)
         self.frames = np.asarray(output_length(self.lengths))  # (clips, speeds)
@@ -122,24 +131,35 @@ class SpeechDataset(keras.utils.PyDataset):
     def __len__(self) -> int:
         return len(self.batches)
 
-    def item(self, index: int, place: int) -> tuple[np.ndarray, np.ndarray]:
-        """Audio and labels of a place in a batch."""
+    def samples(self, index: int, place: int) -> int:
+        """Samples of a place in a batch."""
         clip = self.batches[index][place]
-        return self.cache.wave(clip, int(self.speed[clip])), self.target(clip)
+        return int(self.lengths[clip, self.speed[clip]])
+
+    def wave(self, index: int, place: int) -> np.ndarray:
+        """Audio of a place in a batch, (samples,) float32."""
+        clip = self.batches[index][place]
+        return self.cache.wave(clip, int(self.speed[clip]))
+
+    def labels_at(self, index: int, place: int) -> np.ndarray:
+        """Labels of a place in a batch."""
+        return self.target(self.batches[index][place])
 
     def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        members = self.batches[index]
-        waves, targets = zip(*(self.item(index, place) for place in range(len(members))), strict=True)
-        if self.augment:
-            waves = [
-                self.augment(w, np.random.default_rng([self.seed, self.epoch, i]))
-                for w, i in zip(waves, members, strict=True)
-            ]
-        lengths = np.array([len(w) for w in waves], "int32")
-        audio = np.zeros((len(waves), int(lengths.max())), "float32")
-        labels = np.zeros((len(waves), max(map(len, targets))), "int32")
-        for row, wave in zip(audio, waves, strict=True):
-            row[: len(wave)] = wave
-        for row, target in zip(labels, targets, strict=True):
-            row[: len(target)] = target
+        return self.some(index, range(len(self.batches[index])))
+
+    def some(self, index: int, places: range) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Some items of a batch, padded as the whole batch is; only their audio is read."""
+        members, everything = self.batches[index], range(len(self.batches[index]))
+        targets = [self.labels_at(index, place) for place in everything]
+        audio = np.zeros((len(places), max(self.samples(index, place) for place in everything)), "float32")
+        labels = np.zeros((len(places), max(map(len, targets))), "int32")
+        lengths = np.zeros(len(places), "int32")
+        waves = self.cache.map(lambda place: self.wave(index, place), places)
+        for row, (place, wave) in enumerate(zip(places, waves, strict=True)):
+            if self.augment:
+                wave = self.augment(wave, np.random.default_rng([self.seed, self.epoch, members[place]]))
+            lengths[row] = len(wave)
+            audio[row, : len(wave)] = wave
+            labels[row, : len(targets[place])] = targets[place]
         return {"audio": audio, "length": lengths}, labels

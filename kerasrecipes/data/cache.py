@@ -3,8 +3,9 @@
 import hashlib
 import json
 import os
+import socket
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ import soxr
 from rich.console import Console
 from rich.progress import track
 
-from kerasrecipes import audio
+from kerasrecipes import audio, members
 from kerasrecipes.errors import AudioError, DataError
 
 
@@ -27,6 +28,15 @@ def decode(path: str, speeds: tuple[float, ...]) -> list[np.ndarray] | str:
     rate = audio.SAMPLE_RATE
     played = [wave if s == 1 else soxr.resample(wave, rate * s, rate) for s in speeds]
     return [(np.clip(w, -1, 1) * 32767).astype("int16") for w in played]
+
+
+def stamp(path: str) -> tuple[int, int]:
+    """What changes when a clip does: its size in bytes, and its time, or its place in a shard."""
+    if members.is_member(path):
+        offset, size = members.span(path)
+        return size, offset
+    status = os.stat(path)
+    return status.st_size, status.st_mtime_ns
 
 
 def in_order(pool: ThreadPoolExecutor, function: Callable, items: Sequence, ahead: int = 64) -> Iterator:
@@ -53,7 +63,7 @@ class AudioCache:
 
     def __init__(self, paths: Sequence[str], speeds: Sequence[float] = (1.0,), folder: str | Path = "runs/audio_cache"):
         self.speeds = tuple(speeds)
-        stamps = [(p, os.stat(p).st_size, os.stat(p).st_mtime_ns) for p in paths]
+        stamps = [(p, *stamp(p)) for p in paths]
         key = hashlib.sha256(json.dumps([stamps, self.speeds]).encode()).hexdigest()[:16]
         samples, index = Path(folder) / f"{key}.int16", Path(folder) / f"{key}.npy"
         if not index.exists():
@@ -64,7 +74,8 @@ class AudioCache:
     def _build(self, paths: list[str], samples: Path, index: Path) -> None:
         samples.parent.mkdir(parents=True, exist_ok=True)
         offsets, bad = [0], []
-        partial_file = samples.with_suffix(f".{os.getpid()}.partial")
+        half = f".{socket.gethostname()}.{os.getpid()}.partial"  # several hosts may share the folder
+        partial_file = samples.with_suffix(half)
         try:
             # threads: decoding and resampling are C code that lets go of Python's lock
             with open(partial_file, "wb") as file, ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -82,7 +93,7 @@ class AudioCache:
             if bad:
                 raise DataError(f"{len(bad)} of {len(paths)} clips cannot be read: {'; '.join(bad[:3])}")
             os.replace(partial_file, samples)
-            partial_index = index.with_suffix(f".{os.getpid()}.partial")
+            partial_index = index.with_suffix(half)
             with open(partial_index, "wb") as file:
                 np.save(file, np.array(offsets, "int64"))
             os.replace(partial_index, index)  # last: where the index is, the samples are whole
@@ -97,3 +108,7 @@ class AudioCache:
         """Samples of one clip at `speeds[speed]`, float32."""
         i = clip * len(self.speeds) + speed
         return self.samples[self.offsets[i] : self.offsets[i + 1]].astype("float32") / 32768
+
+    def map(self, function: Callable, items: Iterable) -> list:
+        """`function` on the items, one after the other: what is here is only copied."""
+        return [function(item) for item in items]

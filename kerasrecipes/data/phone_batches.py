@@ -76,12 +76,26 @@ class PhoneDataset(SpeechDataset):
         self.batches = [[clip for clip, _ in batch] for batch in mixed]
         self.begins = [[begin for _, begin in batch] for batch in mixed]
 
-    def item(self, index: int, place: int) -> tuple[np.ndarray, np.ndarray]:
-        wave, labels = super().item(index, place)
-        if not self.crop or len(labels) <= self.crop:
-            return wave, labels
-        begin, step = self.begins[index][place], round(self.frame_seconds * SAMPLE_RATE)
-        return wave[begin * step : (begin + self.crop) * step], labels[begin : begin + self.crop]
+    def cut(self, index: int, place: int) -> tuple[int, int | None]:
+        """First frame of a place's piece and the frame behind its last; None for the clip's end."""
+        clip = self.batches[index][place]
+        if not self.crop or self.frames[clip, self.speed[clip]] <= self.crop:
+            return 0, None
+        begin = self.begins[index][place]
+        return begin, begin + self.crop
+
+    def samples(self, index: int, place: int) -> int:
+        (begin, end), step = self.cut(index, place), round(self.frame_seconds * SAMPLE_RATE)
+        whole = super().samples(index, place)
+        return whole if end is None else min(end * step, whole) - begin * step
+
+    def wave(self, index: int, place: int) -> np.ndarray:
+        (begin, end), step = self.cut(index, place), round(self.frame_seconds * SAMPLE_RATE)
+        wave = super().wave(index, place)
+        return wave if end is None else wave[begin * step : end * step]
+
+    def labels_at(self, index: int, place: int) -> np.ndarray:
+        return super().labels_at(index, place)[slice(*self.cut(index, place))]
 
     def target(self, clip: int) -> np.ndarray:
         speed = int(self.speed[clip])

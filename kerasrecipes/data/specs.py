@@ -11,20 +11,23 @@ from urllib.parse import parse_qsl
 
 from kerasrecipes import audio
 from kerasrecipes.data.aligned import phones
+from kerasrecipes.data.sharding import shards
 from kerasrecipes.data.timit_layout import timit
 from kerasrecipes.data.utterances import Utterance, Utterances, librispeech, manifest
 from kerasrecipes.errors import DataError
+from kerasrecipes.members import name_of
 
-OPTIONS = {"librispeech": {"split"}, "manifest": {"split"}, "phones": {"audio"}, "timit": {"split", "phones"}}
+OPTIONS = {"librispeech": {"split"}, "manifest": {"split"}, "phones": {"audio"}, "timit": {"split", "phones"},
+           "shards": set()}  # fmt: skip
 
 
 def load_specs(specs: Iterable[str], speakers: Collection[str] = ()) -> Utterances:
     """Mix the sets that the words name.
 
     Args:
-        specs: `librispeech:FOLDER`, `manifest:TABLE`, `phones:LABELS?audio=FOLDER` or `timit:FOLDER?phones=39`, each with
-            optional `?split=NAME&exclude=LIST&only=LIST&hours=NUMBER` (`phones` has no split). LIST
-            is a file of clip-name prefixes, or the name of a list that comes with the package; `hours` takes a part, always
+        specs: `librispeech:FOLDER`, `manifest:TABLE`, `phones:LABELS?audio=FOLDER`, `timit:FOLDER?phones=39` or
+            `shards:FOLDER`, each with optional `?split=NAME&exclude=LIST&only=LIST&hours=NUMBER` (`phones` and `shards` have no
+            split). LIST is a file of clip-name prefixes, or the name of a list that comes with the package; `hours` takes a part, always
             the same one, drawn from all of the set. `{data}` in a path stands for the
             folder in the environment variable `KERASRECIPES_DATA`.
         speakers: only these, in every set.
@@ -39,15 +42,15 @@ def load_specs(specs: Iterable[str], speakers: Collection[str] = ()) -> Utteranc
         if kind not in OPTIONS or not path or set(options) - OPTIONS[kind]:
             raise DataError(
                 f"{spec!r} names no data set: write librispeech:FOLDER, manifest:TABLE?split=train&exclude=LIST, "
-                "phones:LABELS?audio=FOLDER or timit:FOLDER?split=train"
+                "phones:LABELS?audio=FOLDER, timit:FOLDER?split=train or shards:FOLDER"
             )
         part = read_part(kind, place(path, spec), options, spec, speakers)
         if exclude:
             prefixes = read_list(exclude)
-            part = Utterances(u for u in part if not Path(u.path).stem.startswith(prefixes))
+            part = Utterances(u for u in part if not name_of(u.path).stem.startswith(prefixes))
         if only:
             prefixes = read_list(only)
-            part = Utterances(u for u in part if Path(u.path).stem.startswith(prefixes))
+            part = Utterances(u for u in part if name_of(u.path).stem.startswith(prefixes))
         found += subset(part, hours, spec) if hours else part
     return found
 
@@ -58,6 +61,8 @@ def read_part(kind: str, path: str, options: dict[str, str], spec: str, speakers
         return librispeech(path, options.get("split"), speakers)
     if kind == "manifest":
         part = manifest(path, split=options.get("split"))
+    elif kind == "shards":
+        part = shards(path)
     elif kind == "phones":
         if "audio" not in options:
             raise DataError(f"{spec!r}: say where the clips are: phones:LABELS?audio=FOLDER")

@@ -2,14 +2,20 @@
 
 import functools
 import importlib.util
-from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from kerasrecipes import members
 from kerasrecipes.audio import SAMPLE_RATE, read_audio
-from kerasrecipes.data.utterances import Utterances
+from kerasrecipes.data.utterances import Utterance, Utterances
 from kerasrecipes.decoding.alphabet import Alphabet
+from kerasrecipes.errors import DataError
 
 FORMATS = {".flac": "decode_flac", ".ogg": "decode_vorbis", ".mp3": "decode_mp3"}
+RIGHT = {
+    ".flac": {(SAMPLE_RATE, "PCM_16")}, ".ogg": {(SAMPLE_RATE, "VORBIS")}, ".mp3": {(SAMPLE_RATE, "MPEG_LAYER_III")},
+}  # fmt: skip
 
 
 @functools.cache
@@ -46,39 +52,103 @@ def decode_in_graph(content: Any, suffix: str) -> Any:
     return tf.reduce_mean(samples, axis=1)
 
 
-def all_at_rate(utterances: Utterances) -> bool:
-    """Whether every clip already has the sample rate of the recognisers."""
+def decodes(utterances: Utterances) -> str | None:
+    """The suffix of the clips where one graph decodes them all: one format, at the recognisers' rate; else None."""
+    suffixes = {members.name_of(u.path).suffix.lower() for u in utterances}
+    suffix = next(iter(suffixes)) if len(suffixes) == 1 else ""
+    if suffix not in FORMATS or not tfio_usable():
+        return None
+    # tensorflow-io's resampler differs from soxr, and its .ogg is Vorbis, not Opus
+    return suffix if all(about(u.path) in RIGHT[suffix] for u in utterances) else None
+
+
+def about(path: str) -> tuple[int, str]:
+    """Rate and codec of a clip."""
+    if members.is_member(path):
+        name, shard = members.split(path)
+        row = members.index(shard)[name]
+        return row["rate"], row["codec"]
     import soundfile
 
-    return all(soundfile.info(u.path).samplerate == SAMPLE_RATE for u in utterances)
+    found = soundfile.info(path)
+    return found.samplerate, found.subtype
 
 
 def to_tf_dataset(
-    utterances: Utterances, alphabet: Alphabet, *, batch_size: int = 8, shuffle: int = 0, seed: int = 0
-) -> Any:
+    utterances: Utterances, alphabet: Alphabet, *, batch_size: int = 8, shuffle: int = 0, seed: int = 0, host: int = 0,
+    hosts: int = 1,
+) -> Any:  # fmt: skip
     """A `tf.data.Dataset` of `({"audio", "length"}, labels)` batches, padded with zeros, for `model.fit` on any backend.
+
+    Of sharded sets (`data.shards`) whole shards are read, several at once, from any file system that TensorFlow knows, and
+    decoded in the graph where tensorflow-io works.
 
     Args:
         utterances: the clips. alphabet: that spells their texts.
-        batch_size: utterances in a batch. shuffle: size of the shuffle buffer, 0 for the order given. seed: of it.
+        batch_size: utterances in a batch. shuffle: size of the shuffle buffer, 0 for the order given. seed: of it, and of the
+            order of shards.
+        host, hosts: this host's number and how many there are: each gets every so many-th shard, or clip.
+
+    Raises:
+        DataError: there are fewer shards than hosts.
     """
     import tensorflow as tf
 
-    # one graph decodes one format; tensorflow-io's resampler differs from soxr, so other rates are read by libsndfile
-    suffixes = {Path(u.path).suffix.lower() for u in utterances}
-    in_graph = len(suffixes) == 1 and suffixes <= set(FORMATS) and tfio_usable() and all_at_rate(utterances)
-    labels = tf.ragged.constant([alphabet.encode(u.text).tolist() for u in utterances], tf.int32)
-    dataset = tf.data.Dataset.from_tensor_slices(([u.path for u in utterances], labels))
-    if shuffle:
-        dataset = dataset.shuffle(shuffle, seed)
+    sharded = all(members.is_member(u.path) for u in utterances)
+    mixed = not sharded and any(members.is_member(u.path) for u in utterances)
+    suffix = None if mixed else decodes(utterances)
 
-    def load(path: Any, label: Any) -> Any:
-        if in_graph:
-            audio = decode_in_graph(tf.io.read_file(path), next(iter(suffixes)))
+    def load(content: Any, label: Any) -> Any:
+        if suffix:
+            audio = decode_in_graph(content, suffix)
         else:
-            audio = tf.numpy_function(lambda p: read_audio(p.decode()), [path], tf.float32)
+            audio = tf.numpy_function(lambda c: read_audio(c if sharded else c.decode()), [content], tf.float32)
         audio.set_shape([None])
         return {"audio": audio, "length": tf.size(audio)}, tf.cast(label, tf.int32)
 
+    def labels(part: list[Utterance]) -> Any:
+        return tf.ragged.constant([alphabet.encode(u.text).tolist() for u in part], tf.int32, ragged_rank=1)
+
+    if sharded:
+        dataset = from_shards(utterances, labels, shuffle, seed, host, hosts)
+    else:
+        part = list(utterances)[host::hosts]
+        dataset = tf.data.Dataset.from_tensor_slices(([u.path for u in part], labels(part)))
+    if shuffle:
+        dataset = dataset.shuffle(shuffle, seed)
+    if suffix and not sharded:
+        dataset = dataset.map(lambda path, label: (tf.io.read_file(path), label), tf.data.AUTOTUNE)
     shapes = ({"audio": [None], "length": []}, [None])
     return dataset.map(load, tf.data.AUTOTUNE).padded_batch(batch_size, shapes).prefetch(2)
+
+
+def from_shards(utterances: Utterances, labels: Any, shuffle: int, seed: int, host: int, hosts: int) -> Any:
+    """Encoded clips and labels of every `hosts`-th shard, the pieces of files that are read whole.
+
+    Raises:
+        DataError: there are fewer shards than hosts.
+    """
+    import tensorflow as tf
+
+    groups: dict[str, list[Utterance]] = {}
+    for u in utterances:
+        groups.setdefault(members.split(u.path)[1], []).append(u)
+    if len(groups) < hosts:
+        raise DataError(
+            f"{len(groups)} shards are not enough for {hosts} hosts: write them with fewer --megabytes each"
+        )
+    mine = sorted(groups)[host::hosts]
+    clips = [u for name in mine for u in groups[name]]
+    spans = tf.constant(np.array([members.span(u.path) for u in clips], "int64"))
+    ends = np.cumsum([len(groups[name]) for name in mine])
+    everything = labels(clips)
+    dataset = tf.data.Dataset.from_tensor_slices((mine, ends - [len(groups[name]) for name in mine], ends))
+    if shuffle:
+        dataset = dataset.shuffle(len(mine), seed)
+
+    def opened(shard: Any, first: Any, last: Any) -> Any:
+        content = tf.io.read_file(shard)
+        rows = tf.data.Dataset.from_tensor_slices((spans[first:last], everything[first:last]))
+        return rows.map(lambda span, y: (tf.strings.substr(content, span[0], span[1]), y))
+
+    return dataset.interleave(opened, cycle_length=4 if shuffle else 1)

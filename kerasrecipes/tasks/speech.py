@@ -76,7 +76,8 @@ class SpeechRecognizer(Recognizes, keras.Model):
             self.error_rate.update_state(edits / labels, sample_weight=labels)
         if not self.own_loss:
             return super().compute_loss(x, y, y_pred, sample_weight, training)
-        losses = self.criterion.losses(y, y_pred, frames)
+        # an item of no length, as batches are filled up with, counts nothing
+        losses = keras.ops.where(frames > 0, self.criterion.losses(y, y_pred, frames), 0.0)
         if sample_weight is not None:
             losses = losses * keras.ops.cast(sample_weight, "float32")
         return keras.ops.sum(losses) / labels

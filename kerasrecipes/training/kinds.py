@@ -13,6 +13,7 @@ from kerasrecipes.errors import DataError, KerasRecipesError
 from kerasrecipes.loading import assign, build, load, renew_head
 from kerasrecipes.registry import get_recipe
 from kerasrecipes.training.config import TrainConfig
+from kerasrecipes.training.devices import octaves
 from kerasrecipes.training.evaluation import bits_per_character, bits_per_sample, error_rates, phone_rates
 from kerasrecipes.training.picture_kinds import Masks, Pictures
 
@@ -23,6 +24,8 @@ class Speech:
     """Recognisers: batches of audio; word and character error rates."""
 
     amount, unit = "audio_hours", "h of audio"
+    fixed = ""  # the setting that gives every batch the same number of items
+    nothing = 0  # label of padding
 
     def __init__(self, config: TrainConfig, model: Any, cache: Path):
         self.model = model
@@ -38,6 +41,14 @@ class Speech:
     def options(self, config: TrainConfig) -> dict[str, Any]:
         """More for the model's `dataset`."""
         return {}
+
+    def items(self, batch: int) -> int:
+        """How many utterances a batch holds."""
+        return len(self.dataset.batches[batch])
+
+    def widths(self, inputs: dict[str, np.ndarray], labels: np.ndarray) -> dict[str, int]:
+        """Sizes of time that few batches differ in, for a backend that compiles anew for every shape."""
+        return {"audio": octaves(inputs["audio"].shape[1]), "labels": octaves(labels.shape[1], 1)}
 
     def seen(self, inputs: dict[str, np.ndarray], labels: np.ndarray) -> float:
         """Hours of audio in a batch."""
@@ -72,6 +83,10 @@ class Phones(Speech):
     def options(self, config: TrainConfig) -> dict[str, Any]:
         return {"crop_seconds": config.crop_seconds}
 
+    def widths(self, inputs: dict[str, np.ndarray], labels: np.ndarray) -> dict[str, int]:
+        samples = octaves(inputs["audio"].shape[1])
+        return {"audio": samples, "labels": self.model.output_length(samples)}  # a label for every frame
+
     def score(self) -> dict[str, float]:
         return {name: rate.rate for name, rate in phone_rates(self.model, self.validation).items()}
 
@@ -83,6 +98,7 @@ class Text:
     """Language models: batches of lines; bits per character."""
 
     amount, unit = "million_characters", "million characters"
+    fixed, nothing = "", -1
 
     def __init__(self, config: TrainConfig, model: Any, cache: Path):
         self.model: Any = model
@@ -91,6 +107,13 @@ class Text:
             data.load_texts(config.data), model.alphabet, batch_symbols=config.batch_symbols,
             order="sorted" if config.order == "sorted" else "random", seed=config.seed,
         )  # fmt: skip
+
+    def items(self, batch: int) -> int:
+        return len(self.dataset.batches[batch])
+
+    def widths(self, inputs: dict[str, np.ndarray], labels: np.ndarray) -> dict[str, int]:
+        steps = octaves(labels.shape[1])
+        return {"symbols": steps, "labels": steps}
 
     def seen(self, inputs: dict[str, np.ndarray], labels: np.ndarray) -> float:
         return float(np.sum(inputs["length"])) / 1e6
@@ -118,6 +141,7 @@ class Waves:
     """Generators: batches of crops; bits per sample."""
 
     amount, unit = "audio_hours", "h of audio"
+    fixed, nothing = "batch_seconds", -1
 
     def __init__(self, config: TrainConfig, model: Any, cache: Path):
         self.model: Any = model
@@ -130,6 +154,12 @@ class Waves:
         self.validation = (
             data.load_specs(config.validation, speakers=config.validation_speakers) if config.validation else None
         )
+
+    def items(self, batch: int) -> int:
+        return self.dataset.rows
+
+    def widths(self, inputs: dict[str, np.ndarray], labels: np.ndarray) -> dict[str, int]:
+        return {}
 
     def seen(self, inputs: dict[str, np.ndarray], labels: np.ndarray) -> float:
         """Hours of scored audio in a batch."""
@@ -193,13 +223,15 @@ def begin_from(config: TrainConfig, model: Any) -> None:
 
     Raises:
         WeightsCorrupt: the file belongs to another architecture.
-        DataError: no layer of the other recipe fits.
+        DataError: there is no such file, or no layer of the other recipe fits.
     """
     plain = {k: v for k, v in config.config.items() if k not in TRAINING_ONLY}
     if config.start_recipe:
         if not take_over(load(config.start_recipe, compile=False), model):
             raise DataError(f"No layer of {config.start_recipe} fits {config.recipe}: leave start_recipe away")
         return
+    if not Path(str(config.start)).is_file():
+        raise DataError(f"There are no weights {config.start} to begin from: pass a .weights.h5 file, or 'released'")
     saved = model_of(replace(config, config={**plain, **(config.start_config or {})}))
     assign(saved, Path(str(config.start)))
     if config.start_config:

@@ -17,6 +17,7 @@ class Pictures:
     """Classifiers: batches of pictures; the share of wrong classes."""
 
     amount, unit = "million_pictures", "million pictures"
+    fixed, nothing = "batch_pictures", 0
 
     def __init__(self, config: TrainConfig, model: Any, cache: Path):
         self.model, self.config = model, config
@@ -29,6 +30,12 @@ class Pictures:
             seed=config.seed,
         )  # fmt: skip
         return batches, load_pictures(config.validation, self.model.classes, rule) if config.validation else None
+
+    def items(self, batch: int) -> int:
+        return min(self.dataset.batch_size, len(self.dataset.order) - batch * self.dataset.batch_size)
+
+    def widths(self, inputs: np.ndarray, labels: np.ndarray) -> dict[str, int]:
+        return {}
 
     def seen(self, inputs: np.ndarray, labels: np.ndarray) -> float:
         """Millions of pictures in a batch."""

@@ -18,8 +18,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from kerasrecipes.errors import DataError, KerasRecipesError
 from kerasrecipes.locks import only_one
 from kerasrecipes.training import checkpoint
+from kerasrecipes.training.ahead import Ahead
 from kerasrecipes.training.config import TrainConfig
 from kerasrecipes.training.curve import draw_curve
+from kerasrecipes.training.devices import Devices
 from kerasrecipes.training.kinds import begin_from, kind_of, model_of
 from kerasrecipes.training.optimizer import GuardedAdamW
 
@@ -33,12 +35,14 @@ class Run:
         config: what to train.
         folder: where the run lives.
         resume: go on from the folder's checkpoint; without one, begin.
+        devices: of `training.devices.begin`, called before anything of Keras is made; default: one.
 
     Raises:
-        DataError: the folder already holds a run and `resume` is False.
+        DataError: the folder already holds a run and `resume` is False, or batches cannot be divided among the devices.
     """
 
-    def __init__(self, config: TrainConfig, folder: str | Path, resume: bool = False):
+    def __init__(self, config: TrainConfig, folder: str | Path, resume: bool = False, devices: Devices | None = None):
+        self.devices = devices or Devices()
         self.config, self.folder = config, Path(folder)
         self.file = self.folder / "checkpoint.npz"
         if self.file.exists() and not resume:
@@ -46,12 +50,15 @@ class Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         random.seed(config.seed)
         keras.utils.set_random_seed(config.seed)
-        keras.config.set_dtype_policy(config.precision)
+        try:
+            keras.config.set_dtype_policy(config.precision)
+        except ValueError as error:
+            raise DataError(f"precision {config.precision!r}: {error}") from None
         kind = kind_of(config.recipe)
         self.model = model_of(config)
         optimizer = optimizer_of(config)
         optimizer.build(self.model.trainable_variables)
-        self.model.compile(optimizer=optimizer, metrics=[])
+        self.model.compile(optimizer=optimizer, metrics=[], jit_compile=keras.config.backend() == "jax")
         if config.start or config.start_recipe:
             begin_from(config, self.model)
             for average, variable in zip(
@@ -63,6 +70,12 @@ class Run:
             self.state |= checkpoint.restore(self.file, self.model)
         self.kind = kind(config, self.model, self.folder.parent / "audio_cache")
         self.dataset = self.kind.dataset
+        self.devices.check(self.kind)
+        self.devices.same(
+            self.state["step"],
+            f"The hosts do not see the same checkpoint: {self.folder} must lie on a disk that all of them share",
+        )
+        self.batches = Ahead(lambda index: self.devices.batch(self.kind, index))
 
     # ------------------------------------------------------------------ the loop
 
@@ -72,6 +85,8 @@ class Run:
         Raises:
             DataError: another process trains into the folder.
         """
+        if not self.devices.first:
+            return self.steps(minutes)
         with only_one(self.folder, f"another process trains into {self.folder}: stop it, or pass another --out"):
             return self.steps(minutes)
 
@@ -80,10 +95,12 @@ class Run:
         last_save = last_validation = lap = begin
         recent: list[dict[str, float]] = []
         columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-        with Progress(*columns) as progress:
+        agree = self.devices.agree
+        (over,) = agree(minutes is not None and minutes <= 0)
+        with Progress(*columns, disable=not self.devices.first) as progress:
             bar = progress.add_task("compiling", total=config.steps, completed=state["step"])
             try:
-                while state["step"] < config.steps and (minutes is None or time.monotonic() - begin < 60 * minutes):
+                while state["step"] < config.steps and not over:
                     loss, amount = self.step()
                     recent.append(self.losses)
                     now = time.monotonic()
@@ -102,10 +119,15 @@ class Run:
                         bar, completed=state["step"],
                         description=f"pass {state['epoch']}  loss {loss:.3f}  {told}",
                     )  # fmt: skip
-                    if now - last_save > 60 * config.checkpoint_minutes:
+                    over, save, validate = agree(
+                        minutes is not None and now - begin >= 60 * minutes,
+                        now - last_save > 60 * config.checkpoint_minutes,
+                        bool(self.kind.validation) and now - last_validation > 60 * config.validate_minutes,
+                    )
+                    if save:
                         self.save()
                         last_save = now
-                    if self.kind.validation and now - last_validation > 60 * config.validate_minutes:
+                    if validate:
                         self.validate()
                         last_validation = lap = time.monotonic()
             except KeyboardInterrupt:
@@ -119,15 +141,15 @@ class Run:
     def step(self) -> tuple[float, float]:
         """One batch; returns its loss (nats per character or sample) and the amount of data it held."""
         state = self.state
-        if self.dataset.epoch != state["epoch"]:
-            self.dataset.set_epoch(state["epoch"])
         if state["batch"] >= len(self.dataset):
             state["epoch"], state["batch"] = state["epoch"] + 1, 0
+        if self.dataset.epoch != state["epoch"]:
+            self.batches.clear()
             self.dataset.set_epoch(state["epoch"])
-        inputs, labels = self.dataset[state["batch"]]
+        inputs, labels, whole = self.batches(state["batch"], len(self.dataset))
         self.model.optimizer.learning_rate.assign(self.config.learning_rate(state["step"]))
         skipped = int(self.model.optimizer.skipped)
-        measured = self.model.train_on_batch(inputs, labels, return_dict=True)
+        measured = self.devices.train(self.model, inputs, labels, whole)
         self.losses = {name: float(v) for name, v in measured.items() if name == "loss" or name.endswith("_loss")}
         loss = self.losses["loss"]
         if not math.isfinite(loss):
@@ -138,7 +160,7 @@ class Run:
             )
         if int(self.model.optimizer.skipped) > skipped:
             self.log("skipped.csv", loss=loss, utterances=self.kind.names(state["batch"]))
-        amount = self.kind.seen(inputs, labels)
+        amount = self.devices.total(self.kind.seen(inputs, labels), whole)
         state["step"] += 1
         state["batch"] += 1
         state[self.kind.amount] += amount
@@ -148,9 +170,11 @@ class Run:
 
     def save(self) -> None:
         """Write the checkpoint and `run.json`."""
+        if not self.devices.first:
+            return
         checkpoint.save(self.file, self.model, self.state)
         record = {
-            "config": self.config.to_dict(), "state": self.state, "hardware": hardware(), "commit": commit(),
+            "config": self.config.to_dict(), "state": self.state, "hardware": self.devices.hardware() or hardware(), "commit": commit(),
             "backend": keras.config.backend(), "keras": keras.__version__,
             "data": self.kind.sources(),
         }  # fmt: skip
@@ -160,6 +184,8 @@ class Run:
 
     def log(self, name: str, **values: Any) -> None:
         """Append a row to a CSV file of the run."""
+        if not self.devices.first:
+            return
         path = self.folder / name
         row = {**{k: round(v, 4) if isinstance(v, float) else v for k, v in {**self.state, **values}.items()}}
         new = not path.exists()
@@ -174,7 +200,8 @@ class Run:
         with averaged(self.model):
             values = self.kind.score()
         self.log("validation.csv", **values)
-        draw_curve(self.folder)
+        if self.devices.first:
+            draw_curve(self.folder)
         return values
 
 

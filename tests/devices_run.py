@@ -1,0 +1,103 @@
+"""Trainings on JAX that tests/test_devices.py compares, in processes of their own: python devices_run.py WAY FOLDER."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+WAY, FOLDER = sys.argv[1], Path(sys.argv[2])
+os.environ["KERAS_BACKEND"] = "jax"
+os.environ |= {"JAX_COMPILATION_CACHE_DIR": str(FOLDER / "programs"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={2 if WAY == 'loopback' else 4}"
+
+import keras  # noqa: E402
+import numpy as np  # noqa: E402
+
+import kerasrecipes as kr  # noqa: E402
+from kerasrecipes.errors import KerasRecipesError  # noqa: E402
+from kerasrecipes.training import config as configs  # noqa: E402
+from kerasrecipes.training.devices import begin  # noqa: E402
+from kerasrecipes.training.trainer import Run  # noqa: E402
+
+STEPS = 6
+TINY = dict(kr.get_recipe("deepspeech2_small").test_config) | {"recurrent_layers": 1}
+
+
+def settings(**changes):
+    values = {"recipe": "deepspeech2_small", "config": TINY | {"dropout": 0.2}, "data": (f"manifest:{FOLDER}/clips.tsv",),
+              "steps": STEPS, "warmup": 2, "decay": 3, "batch_seconds": 5.5, "average": 0.5, "order": "sorted"}  # fmt: skip
+    return configs.from_dict(values | changes)
+
+
+def weights(model):
+    return [np.array(keras.ops.convert_to_numpy(w.value)) for w in model.weights]
+
+
+def steps(run, count):
+    return [run.step()[0] for _ in range(count)]
+
+
+def gradients(devices, padded=True):
+    """What plain descent at rate 1 takes from the weights, the new running statistics, and the loss."""
+    run = Run(settings(config=TINY), FOLDER / "unused", True, devices)
+    run.model.compile(keras.optimizers.SGD(1.0), metrics=[], jit_compile=True)
+    before = weights(run.model)
+    batch = devices.batch(run.kind, 0) if padded else (*run.dataset[0], False)
+    loss = devices.train(run.model, *batch)["loss"]
+    return [a - b for a, b in zip(before, weights(run.model), strict=True)] + [np.array(loss)]
+
+
+def curve(name, devices, resumed=None):
+    """Losses of a training that is saved in the middle; or of the second half of one that `resumed` says."""
+    if resumed:
+        return steps(Run(settings(), FOLDER / resumed, True, devices), STEPS // 2)
+    run = Run(settings(), FOLDER / name, False, devices)
+    first = steps(run, STEPS // 2)
+    run.save()
+    return first + steps(run, STEPS // 2)
+
+
+def refused(function):
+    try:
+        function()
+    except KerasRecipesError as error:
+        return str(error)
+    return None
+
+
+def compared():
+    found = {}
+    one = begin(1)
+    np.savez(FOLDER / "plain.npz", *gradients(one, padded=False))
+    np.savez(FOLDER / "one.npz", *gradients(one))
+    found["one"] = curve("one", one)
+    four = begin("all")
+    found["count"] = four.count
+    np.savez(FOLDER / "four.npz", *gradients(four))
+    found["four"] = curve("four", four)
+    found["four after one"] = curve("", four, resumed="one")
+    found["one after four"] = curve("", begin(1), resumed="four")
+    found["refused"] = [
+        refused(lambda: begin(5)), refused(lambda: begin("some")),
+        refused(lambda: Run(settings(batch_seconds=1.0), FOLDER / "new", False, begin(4))),
+    ]  # fmt: skip
+    (FOLDER / "found.json").write_text(json.dumps(found))
+
+
+def loopback():
+    devices = begin("all")
+    values = gradients(devices)
+    losses = curve("loopback", devices)
+    if devices.first:
+        np.savez(FOLDER / "loopback.npz", *values)
+        (FOLDER / "loopback.json").write_text(
+            json.dumps({"losses": losses, "count": devices.count, "processes": devices.processes})
+        )
+    run = Run(settings(steps=STEPS + 2), FOLDER / "loopback", True, devices)
+    state = run.train(minutes=10)
+    if devices.first:
+        (FOLDER / "state.json").write_text(json.dumps(state))
+
+
+if __name__ == "__main__":
+    {"compared": compared, "loopback": loopback}[WAY]()
