@@ -42,10 +42,7 @@ KEPT = ROOT / "build" / "live"  # exports with Keras's outputs beside them, and 
 RUNTIME = "onnxruntime-web@1.30.0"
 VENDORED = {  # of the package: name in files/, SHA-256
     "dist/ort.wasm.bundle.min.mjs": ("ort.mjs", "11e64bd8ffe11bd1a2a2f0d6275fdfbbba7262f0b76b99b53d228a8a22ef3d90"),
-    "dist/ort-wasm-simd-threaded.wasm": (
-        "ort.wasm.gz",
-        "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2",
-    ),
+    "dist/ort-wasm-simd-threaded.wasm": ("ort.wasm.gz", "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2"),
 }
 OWN = ("file", "recipe", "part", "export", "copy", "make")  # what a row tells this script alone
 
@@ -146,9 +143,7 @@ def package() -> Path:
                 command = ["npm", "pack", "--silent", RUNTIME, "--pack-destination", place]
                 subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
             except FileNotFoundError:
-                raise SystemExit(
-                    "The live demos take onnxruntime-web from npm: install npm (apt-get install npm)"
-                ) from None
+                raise SystemExit("The live demos take onnxruntime-web from npm: install npm (apt-get install npm)") from None
             except subprocess.CalledProcessError:
                 raise SystemExit(f"npm could not fetch {RUNTIME}: is a package registry within reach?") from None
             next(Path(place).glob("*.tgz")).replace(path)
