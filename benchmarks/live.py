@@ -21,6 +21,7 @@ class Quiet(SimpleHTTPRequestHandler):
 def started(chromium: Any, url: str, demo: str) -> tuple[Any, float]:
     """A page with its demo started, and the seconds until its content stood there."""
     page = chromium.new_page()
+    page.set_default_timeout(180_000)
     begin = time.perf_counter()
     page.goto(url, wait_until="commit")
     page.wait_for_selector(".live-start")
