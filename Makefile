@@ -20,7 +20,7 @@ $(VENV)/.test: $(BIN)/kerasrecipes
 	touch $@
 
 $(VENV)/.docs: $(BIN)/kerasrecipes
-	$(BIN)/pip install -q --disable-pip-version-check -e ".[tensorflow,docs]"
+	$(BIN)/pip install -q --disable-pip-version-check -e ".[tensorflow,export,docs]"
 	touch $@
 
 lint: $(VENV)/.test
@@ -35,6 +35,7 @@ test-all: lint
 
 docs: $(VENV)/.docs
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/prepare_live.py
 	$(BIN)/mkdocs build --strict
 
 # what each recipe has learned and gets wrong, and the chapter's pictures: kept in docs/; takes data sets (KERASRECIPES_DATA) and an hour
@@ -47,7 +48,7 @@ docs-serve: docs
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory site 8000
 
 $(VENV)/.docs-test: $(VENV)/.docs
-	$(BIN)/pip install -q --disable-pip-version-check -e ".[tensorflow,docs,docs-test]"
+	$(BIN)/pip install -q --disable-pip-version-check -e ".[tensorflow,export,docs,docs-test]"
 	touch $@
 
 # the site in a real browser: Debian's chromium, installed where it is missing and this user may

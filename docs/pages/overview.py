@@ -40,7 +40,7 @@ def greedy(decoder: str) -> bool:
 
 
 def with_words(decoder: str) -> bool:
-    return decoder.count("+") == 1
+    return decoder.partition(" + ")[2] in manifest.language_models()
 
 
 def recognisers() -> str:

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -40,7 +40,11 @@ def site_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if built := os.environ.get("SITE_DIR"):
         out.symlink_to(Path(built).resolve(), target_is_directory=True)
         return out
-    for command in (["docs/generate.py"], ["-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(out)]):
+    for command in (
+        ["docs/generate.py"],
+        ["docs/prepare_live.py"],
+        ["-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(out)],
+    ):
         made = subprocess.run([sys.executable, *command], cwd=ROOT, text=True, capture_output=True, check=False)
         assert made.returncode == 0, f"{command}:\n{made.stdout[-4000:]}\n{made.stderr[-4000:]}"
     return out
@@ -66,10 +70,16 @@ def chromium_path() -> str:
 
 
 @pytest.fixture(scope="session")
-def browser(chromium_path: str) -> Iterator:
-    """A headless Chromium for the whole session; take a page each: `browser.new_page()`."""
+def playwright_of() -> Iterator:
+    """Launches a Chromium: (path, flags) -> browser."""
     sync_api = pytest.importorskip("playwright.sync_api")
     with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=chromium_path, args=CHROMIUM_FLAGS)
-        yield chromium
-        chromium.close()
+        yield lambda path, flags: playwright.chromium.launch(executable_path=path, args=list(flags))
+
+
+@pytest.fixture(scope="session")
+def browser(playwright_of: Callable, chromium_path: str) -> Iterator:
+    """A headless Chromium for the whole session; take a page each: `browser.new_page()`."""
+    chromium = playwright_of(chromium_path, CHROMIUM_FLAGS)
+    yield chromium
+    chromium.close()
