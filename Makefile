@@ -20,7 +20,7 @@ $(VENV)/.test: $(BIN)/kerasrecipes
 	touch $@
 
 $(VENV)/.docs: $(BIN)/kerasrecipes
-	$(BIN)/pip install -q --disable-pip-version-check -e ".[tensorflow,docs]"
+	$(BIN)/pip install -q --disable-pip-version-check -e ".[tensorflow,export,docs]"
 	touch $@
 
 lint: $(VENV)/.test
@@ -35,13 +35,14 @@ test-all: lint
 
 docs: $(VENV)/.docs
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/prepare_live.py
 	$(BIN)/mkdocs build --strict
 
 docs-serve: docs
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory site 8000
 
 $(VENV)/.docs-test: $(VENV)/.docs
-	$(BIN)/pip install -q --disable-pip-version-check -e ".[tensorflow,docs,docs-test]"
+	$(BIN)/pip install -q --disable-pip-version-check -e ".[tensorflow,export,docs,docs-test]"
 	touch $@
 
 # the site in a real browser: Debian's chromium, installed where it is missing and this user may

@@ -40,7 +40,7 @@ def site_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if built := os.environ.get("SITE_DIR"):
         out.symlink_to(Path(built).resolve(), target_is_directory=True)
         return out
-    for command in (["docs/generate.py"], ["-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(out)]):
+    for command in (["docs/generate.py"], ["docs/prepare_live.py"], ["-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(out)]):
         made = subprocess.run([sys.executable, *command], cwd=ROOT, text=True, capture_output=True, check=False)
         assert made.returncode == 0, f"{command}:\n{made.stdout[-4000:]}\n{made.stderr[-4000:]}"
     return out
