@@ -51,14 +51,16 @@ def function_of(inputs: dict[str, Any], outputs: Any) -> Any:
 
 
 def with_activations(model: Any) -> keras.Model:
-    """The network with the output of every layer beside its logits, named after the layers."""
+    """The network with the output of every layer beside its logits, named after the layers; `logits_maps` is that of a layer
+    `logits` whose places are averaged to the network's own."""
     outputs = {LOGITS: model.output}
     for layer in model.layers:
         first = layer.output[0] if isinstance(layer.output, list | tuple) else layer.output
-        if isinstance(layer, keras.layers.InputLayer) or layer.name in (LOGITS, "scores"):
+        final = layer.name in (LOGITS, "scores")
+        if isinstance(layer, keras.layers.InputLayer) or (final and len(first.shape) == len(model.output.shape)):
             continue
         if first.dtype == "float32":
-            outputs[layer.name] = first
+            outputs[f"{layer.name}_maps" if final else layer.name] = first
     return keras.Model(model.input, outputs)
 
 
