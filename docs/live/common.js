@@ -196,6 +196,26 @@ export const button = (text, onclick, attributes = {}) => make("button", { type:
 /** A labelled control: a label element around text and control. */
 export const labelled = (text, control) => make("label", { class: "live-field" }, make("span", {}, text), control);
 
+/** A picture or graph below its words. */
+export const figure = (words, ...children) => make("figure", { class: "live-figure" }, make("figcaption", {}, words), ...children);
+
+/** A file input, and `element` as a place to drop a file on; `take(file)` gets it. accept: as of <input>. */
+export function fileInput(element, accept, take) {
+  const input = make("input", { type: "file", accept, onchange: () => { if (input.files[0]) take(input.files[0]); input.value = ""; } });
+  element.addEventListener("dragover", (event) => { event.preventDefault(); element.classList.add("over"); });
+  for (const kind of ["dragleave", "drop"]) element.addEventListener(kind, () => element.classList.remove("over"));
+  element.addEventListener("drop", (event) => { event.preventDefault(); if (event.dataTransfer.files[0]) take(event.dataTransfer.files[0]); });
+  return input;
+}
+
+/** Offer a text to the reader as a file to save. */
+export function offer(text, name) {
+  const url = URL.createObjectURL(new Blob([text], { type: "application/json" }));
+  const link = make("a", { href: url, download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 1000);
+}
+
 /** A progress bar inside `element`: its `report` is an onProgress; `done()` removes it. */
 export function progress(element) {
   const bar = make("progress", { max: 1, value: 0 });

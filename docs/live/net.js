@@ -1,0 +1,353 @@
+// ConvNetJS's networks (Karpathy, 2014) in plain typed arrays: forward, backward, its trainers and its JSON snapshots.
+// A volume is a Float64Array with value (y, x, d) at ((y * width) + x) * depth + d. One example at a time; gradients add up.
+
+import { LiveError } from "./common.js";
+
+/** A random generator with a seed (mulberry32): uniform numbers in [0, 1). */
+export function random(seed) {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+/** n numbers from N(0, deviation^2). */
+function gaussian(n, deviation, uniform) {
+  return Float64Array.from({ length: n }, () => deviation * Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform()));
+}
+
+// ------------------------------------------------------------------------------------------------ layers
+// Each knows its output's shape [height, width, depth]; forward(x) keeps `out`, backward(dy) keeps `gradient` (of out) and
+// returns the gradient of its input. Weighted layers hold parameters: [{value, gradient, decay}], weights first, then biases.
+
+class Layer {
+  constructor(kind, inputShape, shape) {
+    Object.assign(this, { kind, inputShape, shape, parameters: [] });
+    this.size = shape[0] * shape[1] * shape[2];
+    this.out = new Float64Array(this.size);
+  }
+
+  weighted(filters, fanIn, bias, uniform) {
+    const made = (value, decay) => ({ value, decay, gradient: new Float64Array(value.length) });
+    this.fanIn = fanIn;
+    this.parameters = [made(gaussian(filters * fanIn, Math.sqrt(1 / fanIn), uniform), 1), made(new Float64Array(filters).fill(bias), 0)];
+  }
+}
+
+/** Cross-correlation of windows (sy, sx) over all of the depth, `stride` apart, with `pad` zeros around. */
+class Conv extends Layer {
+  constructor(inputShape, { sx, sy, filters, stride, pad, bias = 0.1 }, uniform) {
+    const [h, w, depth] = inputShape;
+    super("conv", inputShape, [outputs(h, sy, stride, pad), outputs(w, sx, stride, pad), filters]);
+    Object.assign(this, { sx, sy, stride, pad });
+    this.weighted(filters, sx * sy * depth, bias, uniform);
+  }
+
+  forward(x) {
+    this.x = x;
+    const [weights, biases] = this.parameters.map((p) => p.value);
+    const filters = this.shape[2], fan = this.fanIn, out = this.out;
+    this.windows((at, rows) => {
+      for (let f = 0; f < filters; f++) {
+        let sum = biases[f];
+        for (const [from, to, length] of rows) {
+          const w = f * fan + to;
+          for (let i = 0; i < length; i++) sum += x[from + i] * weights[w + i];
+        }
+        out[at + f] = sum;
+      }
+    });
+    return out;
+  }
+
+  backward(dy) {
+    this.gradient = dy;
+    const [weights, biases] = this.parameters;
+    const filters = this.shape[2], fan = this.fanIn, x = this.x, dx = new Float64Array(x.length);
+    this.windows((at, rows) => {
+      for (let f = 0; f < filters; f++) {
+        const g = dy[at + f];
+        if (g === 0) continue; // most are, behind a rectifier and a pooling
+        biases.gradient[f] += g;
+        for (const [from, to, length] of rows) {
+          const w = f * fan + to;
+          for (let i = 0; i < length; i++) {
+            weights.gradient[w + i] += g * x[from + i];
+            dx[from + i] += g * weights.value[w + i];
+          }
+        }
+      }
+    });
+    return dx;
+  }
+
+  /** visit(place in out, rows): rows are the window's runs of neighbours inside the picture, [place in x, in the filter, length]. */
+  windows(visit) {
+    const [h, w, depth] = this.inputShape, [oh, ow, filters] = this.shape, { sx, sy, stride, pad } = this;
+    for (let oy = 0; oy < oh; oy++) {
+      for (let ox = 0; ox < ow; ox++) {
+        const top = oy * stride - pad, left = ox * stride - pad;
+        const first = Math.max(0, -left), last = Math.min(sx, w - left);
+        const rows = [];
+        for (let fy = Math.max(0, -top); fy < Math.min(sy, h - top); fy++) {
+          rows.push([((top + fy) * w + left + first) * depth, (fy * sx + first) * depth, (last - first) * depth]);
+        }
+        visit((oy * ow + ox) * filters, rows);
+      }
+    }
+  }
+}
+
+const outputs = (n, window, stride, pad) => Math.floor((n + 2 * pad - window) / stride) + 1;
+
+/** The largest value of each window and channel; the first wins, column by column, as in ConvNetJS. */
+class Pool extends Layer {
+  constructor(inputShape, { sx, sy, stride, pad = 0 }) {
+    const [h, w, depth] = inputShape;
+    super("pool", inputShape, [outputs(h, sy, stride, pad), outputs(w, sx, stride, pad), depth]);
+    Object.assign(this, { sx, sy, stride, pad, from: new Int32Array(this.size) });
+  }
+
+  forward(x) {
+    const [h, w, depth] = this.inputShape, [oh, ow] = this.shape, { sx, sy, stride, pad } = this;
+    let at = 0;
+    for (let oy = 0; oy < oh; oy++) {
+      for (let ox = 0; ox < ow; ox++) {
+        for (let d = 0; d < depth; d++, at++) {
+          let best = -99999, place = -1;
+          for (let fx = 0; fx < sx; fx++) {
+            for (let fy = 0; fy < sy; fy++) {
+              const y = oy * stride - pad + fy, xx = ox * stride - pad + fx;
+              if (y < 0 || y >= h || xx < 0 || xx >= w) continue;
+              const here = (y * w + xx) * depth + d;
+              if (x[here] > best) [best, place] = [x[here], here];
+            }
+          }
+          this.out[at] = best;
+          this.from[at] = place;
+        }
+      }
+    }
+    return this.out;
+  }
+
+  backward(dy) {
+    this.gradient = dy;
+    const [h, w, depth] = this.inputShape, dx = new Float64Array(h * w * depth);
+    for (let i = 0; i < dy.length; i++) if (this.from[i] >= 0) dx[this.from[i]] += dy[i];
+    return dx;
+  }
+}
+
+/** Every output from every input. */
+class FullyConnected extends Layer {
+  constructor(inputShape, { filters, bias = 0 }, uniform) {
+    super("fc", inputShape, [1, 1, filters]);
+    this.weighted(filters, inputShape[0] * inputShape[1] * inputShape[2], bias, uniform);
+  }
+
+  forward(x) {
+    this.x = x;
+    const [weights, biases] = this.parameters.map((p) => p.value);
+    for (let f = 0; f < this.size; f++) {
+      let sum = biases[f];
+      for (let i = 0, w = f * this.fanIn; i < this.fanIn; i++, w++) sum += x[i] * weights[w];
+      this.out[f] = sum;
+    }
+    return this.out;
+  }
+
+  backward(dy) {
+    this.gradient = dy;
+    const [weights, biases] = this.parameters, dx = new Float64Array(this.fanIn);
+    for (let f = 0; f < this.size; f++) {
+      biases.gradient[f] += dy[f];
+      for (let i = 0, w = f * this.fanIn; i < this.fanIn; i++, w++) {
+        weights.gradient[w] += dy[f] * this.x[i];
+        dx[i] += dy[f] * weights.value[w];
+      }
+    }
+    return dx;
+  }
+}
+
+const STEPS = {
+  // y of x, and dy/dx of y
+  relu: [(x) => (x > 0 ? x : 0), (y) => (y > 0 ? 1 : 0)],
+  tanh: [Math.tanh, (y) => 1 - y * y],
+  sigmoid: [(x) => 1 / (1 + Math.exp(-x)), (y) => y * (1 - y)],
+};
+
+class Step extends Layer {
+  constructor(kind, inputShape) {
+    super(kind, inputShape, inputShape);
+    [this.of, this.slope] = STEPS[kind];
+  }
+
+  forward(x) {
+    for (let i = 0; i < this.size; i++) this.out[i] = this.of(x[i]);
+    return this.out;
+  }
+
+  backward(dy) {
+    this.gradient = dy;
+    return dy.map((g, i) => g * this.slope(this.out[i]));
+  }
+}
+
+// ------------------------------------------------------------------------------------------------ the network
+
+/** The digit net of ConvNetJS's page: what `convnetjs_mnist` is. */
+export const DIGITS = [
+  { layer_type: "input", out_sx: 24, out_sy: 24, out_depth: 1 },
+  { layer_type: "conv", sx: 5, sy: 5, filters: 8, stride: 1, pad: 2 },
+  { layer_type: "relu" },
+  { layer_type: "pool", sx: 2, sy: 2, stride: 2 },
+  { layer_type: "conv", sx: 5, sy: 5, filters: 16, stride: 1, pad: 2 },
+  { layer_type: "relu" },
+  { layer_type: "pool", sx: 3, sy: 3, stride: 3 },
+  { layer_type: "fc", filters: 10 },
+  { layer_type: "softmax" },
+];
+
+export class Net {
+  /** layers: as DIGITS, or as in a snapshot; seed: of the first weights. */
+  constructor(layers, seed = 1) {
+    const uniform = random(seed), begin = layers?.[0];
+    if (begin?.layer_type !== "input") throw new LiveError("A ConvNetJS snapshot begins with a layer of the type input.");
+    this.inputShape = [begin.out_sy, begin.out_sx, begin.out_depth];
+    let shape = this.inputShape;
+    this.layers = [];
+    for (const [number, one] of layers.slice(1).entries()) {
+      const kind = one.layer_type, options = { pad: 0, ...one, filters: Array.isArray(one.filters) ? one.filters.length : one.filters };
+      if (kind === "softmax") break;
+      const layer =
+        kind === "conv" ? new Conv(shape, options, uniform)
+        : kind === "pool" ? new Pool(shape, options)
+        : kind === "fc" ? new FullyConnected(shape, options, uniform)
+        : kind in STEPS ? new Step(kind, shape) : null;
+      if (!layer) throw new LiveError(`Layer ${number + 1} of the snapshot is of the type ${kind}; this page knows conv, pool, fc, relu, tanh, sigmoid, softmax.`);
+      if (layer.parameters.length && Array.isArray(one.filters)) fill(layer, one, number + 1);
+      this.layers.push(layer);
+      shape = layer.shape;
+    }
+    this.parameters = this.layers.flatMap((l) => l.parameters);
+  }
+
+  /** Probabilities of the classes for a volume of the input's shape. */
+  forward(x) {
+    const scores = this.layers.reduce((v, layer) => layer.forward(v), (this.x = x));
+    const top = scores.reduce((a, b) => Math.max(a, b));
+    const parts = scores.map((s) => Math.exp(s - top)), sum = parts.reduce((a, b) => a + b);
+    return (this.probabilities = parts.map((p) => p / sum));
+  }
+
+  /** Behind forward: add the gradients of -log p(label) to the parameters'; returns that loss. */
+  backward(label) {
+    let dy = this.probabilities.map((p, i) => p - (i === label ? 1 : 0));
+    for (const layer of [...this.layers].reverse()) dy = layer.backward(dy);
+    this.inputGradient = dy;
+    return -Math.log(this.probabilities[label]);
+  }
+
+  /** A snapshot as `net.toJSON()` of ConvNetJS gives it, and kerasrecipes.recipes.convnetjs reads it. */
+  toJSON() {
+    const shaped = (kind, [h, w, d]) => ({ layer_type: kind, out_sy: h, out_sx: w, out_depth: d });
+    const classes = this.layers.at(-1).size;
+    const layers = this.layers.map((layer) => {
+      const one = shaped(layer.kind, layer.shape);
+      const { sx, sy, stride, pad, inputShape, fanIn } = layer;
+      if (layer.kind === "conv" || layer.kind === "pool") Object.assign(one, { sx, sy, stride, pad, in_depth: inputShape[2] });
+      if (layer.kind === "fc") one.num_inputs = fanIn;
+      if (layer.parameters.length) {
+        const [weights, biases] = layer.parameters.map((p) => Array.from(p.value));
+        const size = layer.kind === "conv" ? { sx, sy, depth: inputShape[2] } : { sx: 1, sy: 1, depth: fanIn };
+        one.l1_decay_mul = 0;
+        one.l2_decay_mul = 1;
+        one.filters = biases.map((_, f) => ({ ...size, w: weights.slice(f * fanIn, (f + 1) * fanIn) }));
+        one.biases = { sx: 1, sy: 1, depth: biases.length, w: biases };
+      }
+      return one;
+    });
+    return { layers: [shaped("input", this.inputShape), ...layers, { ...shaped("softmax", [1, 1, classes]), num_inputs: classes }] };
+  }
+
+  static fromJSON(snapshot) {
+    return new Net(snapshot?.layers);
+  }
+}
+
+/** A snapshot's weights into a layer; old browsers wrote typed arrays as {"0": ..., "1": ...}. */
+function fill(layer, one, number) {
+  const numbers = (volume) => (Array.isArray(volume?.w) ? volume.w : Object.values(volume?.w ?? {}));
+  const found = [one.filters.flatMap(numbers), numbers(one.biases)];
+  for (const [i, parameter] of layer.parameters.entries()) {
+    if (found[i].length !== parameter.value.length || !found[i].every(Number.isFinite)) {
+      throw new LiveError(`Layer ${number} of the snapshot holds ${found[i].length} weights where its sizes need ${parameter.value.length}.`);
+    }
+    parameter.value.set(found[i]);
+  }
+}
+
+// ------------------------------------------------------------------------------------------------ training
+
+/** What the page begins with; ConvNetJS's own has Adadelta, which needs many times as many digits. */
+export const SETTINGS = { method: "sgd", rate: 0.05, momentum: 0.9, batch: 20, decay: 0.001, ro: 0.95, eps: 1e-8 };
+
+/** ConvNetJS's Trainer: gradients of `batch` examples, with the decay of the weights added, divided by the batch. */
+export class Trainer {
+  constructor(net, settings = {}) {
+    Object.assign(this, { net, settings: { ...SETTINGS, ...settings }, seen: 0 });
+    this.forget();
+  }
+
+  /** Begin momenta and running averages anew. */
+  forget() {
+    const zeros = () => this.net.parameters.map((p) => new Float64Array(p.value.length));
+    [this.first, this.second] = [zeros(), zeros()];
+    this.inBatch = 0;
+    for (const { gradient } of this.net.parameters) gradient.fill(0);
+  }
+
+  /** One example; at the end of a batch the weights change. Returns {loss, decayLoss, right, forward, backward}, times in ms. */
+  train(x, label) {
+    const begin = performance.now();
+    const probabilities = this.net.forward(x);
+    const middle = performance.now();
+    const loss = this.net.backward(label);
+    const end = performance.now();
+    this.seen++;
+    if (++this.inBatch >= this.settings.batch) this.update();
+    return {
+      loss, right: probabilities.indexOf(Math.max(...probabilities)) === label, decayLoss: this.decayLoss ?? 0,
+      forward: middle - begin, backward: end - middle,
+    };
+  }
+
+  update() {
+    const { method, rate, momentum, decay, ro, eps } = this.settings, batch = this.inBatch;
+    this.decayLoss = 0;
+    for (const [k, { value, gradient, decay: decays }] of this.net.parameters.entries()) {
+      const first = this.first[k], second = this.second[k];
+      for (let i = 0; i < value.length; i++) {
+        const l2 = decay * decays;
+        this.decayLoss += (l2 * value[i] * value[i]) / 2;
+        const g = (l2 * value[i] + gradient[i]) / batch;
+        let step;
+        if (method === "adadelta") {
+          first[i] = ro * first[i] + (1 - ro) * g * g;
+          step = -Math.sqrt((second[i] + eps) / (first[i] + eps)) * g;
+          second[i] = ro * second[i] + (1 - ro) * step * step;
+        } else {
+          step = first[i] = momentum * first[i] - rate * g;
+        }
+        value[i] += step;
+        gradient[i] = 0;
+      }
+    }
+    this.inBatch = 0;
+  }
+}
