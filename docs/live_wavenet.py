@@ -8,8 +8,8 @@ from live_packing import pack
 
 RECIPE = "wavenet_small"
 CLIPS = {  # docs/live/samples/NAME.mp3: who speaks, and what
-    "kathleen": ("kathleen", "CMU-Arctic prompt read by Kathleen, CC0"),
-    "lj": ("lj", "LJ Speech (K. Ito), public domain"),
+    "kathleen": ("kathleen", "a CMU Arctic prompt that is in no training set, read by Kathleen, CC0"),
+    "lj": ("lj", "LJ Speech (K. Ito, L. Johnson; LibriVox), public domain; the network was trained on it"),
 }
 SAMPLES = Path(__file__).parent / "live" / "samples"
 

@@ -104,14 +104,14 @@ def wanted() -> Iterator[tuple[str, str, Any, dict[str, Any]]]:
 
 
 def made(row: dict[str, Any]) -> tuple[str, Any]:
-    """(key, write) of what a function of docs/ makes; the key changes with the code of its module, and with the weights.
+    """(key, write) of what a function of docs/ makes; the key changes with the code that makes files, and with the weights.
 
     Raises:
         WeightsUnavailable: of its recipe nothing is released.
     """
     module, _, function = row["make"].rpartition(".")
     code = importlib.import_module(module or "live_files")
-    said = Path(str(code.__file__)).read_bytes()
+    said = b"".join(path.read_bytes() for path in sorted((ROOT / "docs").glob("live_*.py")))
     if "recipe" in row:
         said += manifest.get(row["recipe"]).sha256.encode()
     return hashlib.sha256(said).hexdigest(), getattr(code, function)

@@ -4,6 +4,7 @@
 import { fetchFile, run, session, softmax } from "./common.js";
 import { unpack } from "./back.js";
 import { centre, centred, readPicture, resize } from "./pixels.js";
+import { remote } from "./remote.js";
 
 const here = new URL(".", import.meta.url);
 const CANVAS = 256; // the recipe's canvas; its centre is the network's input
@@ -90,21 +91,13 @@ function peaks(values, maps) {
   return { values: highest, places };
 }
 
-let worker, number = 0;
-const waiting = new Map();
+let worker;
 /** `lead` of back.js in a worker: {picture, signals: {layer}}; layers: of which signals are wanted. */
 export async function back(values, unit, method, layers = []) {
-  if (!worker) {
-    worker = new Worker(new URL("look_worker.js", here), { type: "module" });
-    worker.onmessage = ({ data }) => {
-      const { resolve, reject } = waiting.get(data.number);
-      waiting.delete(data.number);
-      data.error ? reject(new Error(data.error)) : resolve(data);
-    };
-    worker.postMessage({ kind: "start", bytes: await fetchFile("squeezenet.net") });
-  }
-  return new Promise((resolve, reject) => {
-    waiting.set(++number, { resolve, reject });
-    worker.postMessage({ kind: "lead", number, values, unit, method, layers });
-  });
+  worker ??= (async () => {
+    const call = remote(new URL("look_worker.js", here));
+    await call("start", { bytes: await fetchFile("squeezenet.net") });
+    return call;
+  })();
+  return (await worker)("lead", { values, unit, method, layers });
 }

@@ -15,17 +15,18 @@ const HANDLERS = {
     [random, temperature] = [chance(seed), t];
     return {};
   },
-  /** `count` samples; the last one's probabilities too. */
+  /** `count` samples; the last one's scores too. activity: (count, depth + 2), the code that went in, and all layers' (`Loop`). */
   run({ count }) {
-    const samples = new Float32Array(count), codes = new Uint16Array(count), activity = new Float32Array(count * (loop.depth + 1));
+    const samples = new Float32Array(count), codes = new Uint16Array(count), columns = loop.depth + 2, activity = new Float32Array(count * columns);
     let scores;
     const begin = performance.now();
     for (let i = 0; i < count; i++) {
+      activity[i * columns] = loop.codes.at(-1) / net.levels;
       scores = loop.step();
       codes[i] = choose(scores, random(), temperature);
       loop.push(codes[i]);
       samples[i] = amplitude(codes[i], net.levels);
-      activity.set(loop.activity, i * (loop.depth + 1));
+      activity.set(loop.activity, i * columns + 1);
     }
     return { samples, codes, activity, scores: scores.slice(), ms: performance.now() - begin };
   },
