@@ -1,4 +1,4 @@
-// ConvNetJS's networks (Karpathy, 2014) in plain typed arrays: forward, backward, its trainers and its JSON snapshots.
+// ConvNetJS's networks (Karpathy, 2014) in plain typed arrays: forward, backward and JSON snapshots.
 // A volume is a Float64Array with value (y, x, d) at ((y * width) + x) * depth + d. One example at a time; gradients add up.
 
 import { LiveError } from "./common.js";
@@ -289,65 +289,5 @@ function fill(layer, one, number) {
       throw new LiveError(`Layer ${number} of the snapshot holds ${found[i].length} weights where its sizes need ${parameter.value.length}.`);
     }
     parameter.value.set(found[i]);
-  }
-}
-
-// ------------------------------------------------------------------------------------------------ training
-
-/** What the page begins with; ConvNetJS's own has Adadelta, which needs many times as many digits. */
-export const SETTINGS = { method: "sgd", rate: 0.05, momentum: 0.9, batch: 20, decay: 0.001, ro: 0.95, eps: 1e-8 };
-
-/** ConvNetJS's Trainer: gradients of `batch` examples, with the decay of the weights added, divided by the batch. */
-export class Trainer {
-  constructor(net, settings = {}) {
-    Object.assign(this, { net, settings: { ...SETTINGS, ...settings }, seen: 0 });
-    this.forget();
-  }
-
-  /** Begin momenta and running averages anew. */
-  forget() {
-    const zeros = () => this.net.parameters.map((p) => new Float64Array(p.value.length));
-    [this.first, this.second] = [zeros(), zeros()];
-    this.inBatch = 0;
-    for (const { gradient } of this.net.parameters) gradient.fill(0);
-  }
-
-  /** One example; at the end of a batch the weights change. Returns {loss, decayLoss, right, forward, backward}, times in ms. */
-  train(x, label) {
-    const begin = performance.now();
-    const probabilities = this.net.forward(x);
-    const middle = performance.now();
-    const loss = this.net.backward(label);
-    const end = performance.now();
-    this.seen++;
-    if (++this.inBatch >= this.settings.batch) this.update();
-    return {
-      loss, right: probabilities.indexOf(Math.max(...probabilities)) === label, decayLoss: this.decayLoss ?? 0,
-      forward: middle - begin, backward: end - middle,
-    };
-  }
-
-  update() {
-    const { method, rate, momentum, decay, ro, eps } = this.settings, batch = this.inBatch;
-    this.decayLoss = 0;
-    for (const [k, { value, gradient, decay: decays }] of this.net.parameters.entries()) {
-      const first = this.first[k], second = this.second[k];
-      for (let i = 0; i < value.length; i++) {
-        const l2 = decay * decays;
-        this.decayLoss += (l2 * value[i] * value[i]) / 2;
-        const g = (l2 * value[i] + gradient[i]) / batch;
-        let step;
-        if (method === "adadelta") {
-          first[i] = ro * first[i] + (1 - ro) * g * g;
-          step = -Math.sqrt((second[i] + eps) / (first[i] + eps)) * g;
-          second[i] = ro * second[i] + (1 - ro) * step * step;
-        } else {
-          step = first[i] = momentum * first[i] - rate * g;
-        }
-        value[i] += step;
-        gradient[i] = 0;
-      }
-    }
-    this.inBatch = 0;
   }
 }

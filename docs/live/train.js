@@ -3,8 +3,9 @@
 import { button, explain, figure, fileInput, labelled, LiveError, make, offer, progress } from "./common.js";
 import { digits } from "./digits.js";
 import { bars, curves, drawMaps, layerMaps, limits } from "./maps.js";
-import { DIGITS, Net, SETTINGS, Trainer } from "./net.js";
+import { DIGITS, Net } from "./net.js";
 import { centre } from "./pixels.js";
+import { SETTINGS, Trainer } from "./trainer.js";
 
 const WINDOW = 200; // examples that an accuracy is of
 const SLICE = 40, REDRAW = 300; // ms of training before the page may breathe; between drawings
