@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 OUT = Path(__file__).parent / "live" / "units"
 SHEET = Path(__file__).parent / "guides" / "visualize" / "units.jpg"
-SETTINGS = {"steps": 150, "rate": "normalized", "gain": 8.0}
+SETTINGS = {"steps": 150, "rate": "normalized", "gain": 8.0}  # else the third preset of the paper
+CLASSES = SETTINGS | {"steps": 200, "gain": 12.0, "decay": 0.002, "blur_width": 1.5}  # larger shapes, fewer of them
 UNITS = {  # layer: (random starts in one picture, units)
     "conv1": (4, [1, 29, 50, 67]),
     "fire2": (4, [8, 20, 44, 98]),
@@ -43,8 +44,9 @@ def draw() -> list[Path]:
 
     model = kerasrecipes.load("squeezenet", compile=False)
     found = []
-    for _, starts, units in names():
-        found += visualize.synthesize_into(model, units, OUT, starts=starts, suffix=".jpg", progress=print, **SETTINGS)
+    for layer, starts, units in names():
+        settings = CLASSES if layer == "scores" else SETTINGS
+        found += visualize.synthesize_into(model, units, OUT, starts=starts, suffix=".jpg", progress=print, **settings)
     return found
 
 
@@ -59,7 +61,7 @@ def sheet(paths: list[Path]) -> Image.Image:
         ImageDraw.Draw(page).text((4, y * (TILE + 2) + TILE // 2 - 6), layer, fill="black", font_size=14)
         for x, file in enumerate(files):
             with Image.open(file) as picture:
-                tile = picture.convert("RGB").resize((TILE, TILE), Image.Resampling.LANCZOS)
+                tile = ImageOps.pad(picture.convert("RGB"), (TILE, TILE), Image.Resampling.LANCZOS, "white")
             page.paste(tile, (70 + x * (TILE + 2), y * (TILE + 2)))
     return page
 

@@ -21,9 +21,9 @@ FORMS = {
 }  # fmt: skip
 
 
-def facts(name: str) -> dict[str, str]:
-    """Rows of the card that need the network built: parameters, receptive field, stride."""
-    model = skeleton(name)
+def facts(name: str, model: Any = None) -> dict[str, str]:
+    """Rows of the card that need the network built, or given: parameters, receptive field, stride."""
+    model = model or skeleton(name)
     found = {"parameters": f"{model.count_params():,}"}
     task = registry.get_recipe(name).task
     if task == "language-model":

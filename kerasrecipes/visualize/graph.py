@@ -93,8 +93,8 @@ def _shape(row: Row) -> str:
     return " x ".join("?" if n is None else str(n) for n in row.shape)
 
 
-def draw_graph(model: Any, size: tuple[int, ...] | None = None, fold: bool = True) -> GraphDrawing:
-    """Lay out a functional or Sequential model.
+def draw_graph(model: Any, size: tuple[int, ...] | dict[str, tuple] | None = None, fold: bool = True) -> GraphDrawing:
+    """Lay out a functional or Sequential model, or the table of its layers.
 
     Args:
         size: of the input, where the model leaves it open. fold: draw rectifiers, normalisations and dropout that follow a
@@ -106,8 +106,8 @@ def draw_graph(model: Any, size: tuple[int, ...] | None = None, fold: bool = Tru
     Example:
         >>> draw_graph(kerasrecipes.load("squeezenet")).save("squeezenet.png")
     """
-    table = layer_table(model, size)
-    return GraphDrawing(model.name, tuple(_placed(_folded(table) if fold else [[r] for r in table.rows])))
+    table = model if isinstance(model, LayerTable) else layer_table(model, size)
+    return GraphDrawing(table.name, tuple(_placed(_folded(table) if fold else [[r] for r in table.rows])))
 
 
 def _folded(table: LayerTable) -> list[list[Row]]:

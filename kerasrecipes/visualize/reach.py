@@ -49,11 +49,29 @@ def gather(reach: Reach, index: np.ndarray, **changes) -> Reach:
 
 def window(reach: Reach, places: int, kernel: int, stride: int = 1, dilation: int = 1, before: int = 0) -> Reach:
     """A convolution or pooling with `before` zeros in front."""
-    index = stride * np.arange(places)[:, None] - before + dilation * np.arange(kernel)[None, :]
     span = (
         None if reach.span is None or reach.stride is None else int(reach.span + (kernel - 1) * dilation * reach.stride)
     )
-    return gather(reach, index, span=span, stride=None if reach.stride is None else reach.stride * stride)
+    needed = stride * (places - 1) + (kernel - 1) * dilation + 1
+
+    def seen(values: np.ndarray, nothing: int, best: np.ufunc) -> np.ndarray:
+        padded = np.full(needed, nothing)
+        inside = values[max(-before, 0) : max(needed - before, 0)]
+        padded[max(before, 0) : max(before, 0) + len(inside)] = inside
+        return slid(padded, kernel, dilation, best)[::stride]
+
+    low, high = seen(reach.low, NOTHING[0], np.minimum), seen(reach.high, NOTHING[1], np.maximum)
+    return replace(reach, low=low, high=high, span=span, stride=None if reach.stride is None else reach.stride * stride)
+
+
+def slid(values: np.ndarray, kernel: int, dilation: int, best: np.ufunc) -> np.ndarray:
+    """The least or largest of `kernel` values, `dilation` apart, from each place on: by doubling, for kernels of thousands."""
+    width, found = 1, values
+    while 2 * width <= kernel:
+        found = best(found[: len(found) - width * dilation], found[width * dilation :])
+        width *= 2
+    rest = (kernel - width) * dilation
+    return best(found[: len(found) - rest], found[rest:]) if rest else found
 
 
 def same_padding(places: int, kernel: int, stride: int, dilation: int = 1) -> int:

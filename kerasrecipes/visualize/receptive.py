@@ -1,5 +1,6 @@
 """Receptive fields: which part of the input a unit sees, through strides, dilation, padding and branches."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -123,16 +124,21 @@ def fields_of(
 
 
 def _with_places(graph: Any) -> int:
-    """Number of the first input that has places."""
+    """Number of the input that has places: the audio, else the first that has."""
+    names = [input_name(t) for t in graph.inputs]
+    if "audio" in names:
+        return names.index("audio")
     sizes = [len(t.shape) for t in graph.inputs]
     return next((i for i, n in enumerate(sizes) if n > 2), next((i for i, n in enumerate(sizes) if n == 2), 0))
 
 
-def input_shapes(model: Any, size: tuple[int, ...] | None = None) -> list[tuple]:
-    """The inputs' shapes without the batch; open sizes of the first input with places are `size`, of sound by default
-    a second."""
+def input_shapes(model: Any, size: Any = None) -> list[tuple]:
+    """The inputs' shapes without the batch; open sizes of the input with places are `size`, of sound by default a
+    second. A mapping, {"audio": (16000,), "spectrogram": (100, 80)}, says several inputs' shapes."""
     graph = graph_of(model)
     shapes = [tuple(t.shape[1:]) for t in graph.inputs]
+    if isinstance(size, Mapping):
+        return [tuple(size.get(input_name(t), s)) for t, s in zip(graph.inputs, shapes, strict=True)]
     number = _with_places(graph)
     if size is None and hasattr(model, "sample_rate"):
         size = (model.sample_rate,)

@@ -102,11 +102,11 @@ class LayerTable(drawing.Drawing):
         return drawn
 
 
-def layer_table(model: Any, size: tuple[int, ...] | None = None) -> LayerTable:
+def layer_table(model: Any, size: tuple[int, ...] | dict[str, tuple] | None = None) -> LayerTable:
     """The layers of a functional or Sequential model.
 
     Args:
-        size: of the input, where the model leaves it open: (height, width), (samples,); of speech recipes one second by
+        size: of the input, where the model leaves it open: (height, width), (samples,), or {input: shape}; of speech one second by
             default.
 
     Raises:

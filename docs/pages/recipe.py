@@ -1,0 +1,49 @@
+"""One recipe's page."""
+
+from pages import architecture, kept, networks, papers, usage, weights
+from pages.text import paper_link, table, value_of
+
+from kerasrecipes import card, manifest, registry
+
+LIVE = {"deepspeech2_streaming_small": "speak", "deepspeech2_small": "speak", "wav2letter_small": "speak", "convnetjs_mnist": "digit",
+        "convnetjs_cifar10": "digit", "squeezenet": "look", "dilated_camvid_small": "street", "wavenet_small": "wave"}  # fmt: skip
+
+
+def page(name: str) -> str:
+    """The whole page."""
+    recipe, row = registry.get_recipe(name), manifest.rows().get(name)
+    model = networks.skeleton(name)
+    lines = ["---", f"description: {recipe.summary!r}", "---", "", f"# {name}", "", f"<p class=summary>{recipe.summary}</p>", ""]
+    lines += [f"*{recipe.title}* ({paper_link(recipe.paper)})", "", *badges(recipe, row), ""]
+    lines += live(name)
+    texts = papers.parts(papers.module_of(recipe))
+    for title in ("The idea", "How it is built"):
+        if title in texts:
+            lines += [f"## {title}", "", texts[title], ""]
+    lines += architecture.section(recipe, model)
+    lines += papers.against(recipe)
+    lines += usage.section(recipe, row is not None)
+    lines += weights.section(name, row)
+    lines += kept.learned(name, row)
+    lines += kept.wrong(name, row)
+    lines += ["## Configuration", "", f"`{recipe.builder}` with", ""]
+    lines += table(["keyword", "value"], [(f"`{k}`", value_of(v)) for k, v in recipe.config.items()])
+    lines += ["", "## API", "", f"::: {recipe.builder.replace(':', '.')}", ""]
+    return "\n".join(lines)
+
+
+def badges(recipe: registry.Recipe, row: manifest.Weights | None) -> list[str]:
+    """What it is, at a glance."""
+    shown = [("task", recipe.task), *networks.facts(recipe.name).items()]
+    shown.append(("weights", f"{row.size / 1e6:.1f} MB" if row else "none released"))
+    shown += [("licence of the weights", row.licence)] if row else []
+    cells = "".join(f"<div><dt>{k}</dt><dd>{v}</dd></div>" for k, v in shown)
+    return [f'<dl class="facts">{cells}</dl>']
+
+
+def live(name: str) -> list[str]:
+    """A link to the demo in which the recipe runs, where the site has it."""
+    demo = LIVE.get(name)
+    if not demo or not (kept.DOCS / "live" / f"{demo}.md").is_file():
+        return []
+    return [f"[Try it here, in your browser](../live/{demo}.md){{ .md-button .md-button--primary }}", ""]
