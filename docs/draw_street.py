@@ -31,24 +31,56 @@ def street(seed: int = 4) -> Image.Image:
 
     for y in range(HORIZON * SCALE):  # sky, brighter towards the horizon
         share = y / (HORIZON * SCALE)
-        pen.line([(0, y), (WIDTH * SCALE, y)], fill=(int(150 + 80 * share), int(185 + 50 * share), int(222 + 20 * share)))
+        pen.line(
+            [(0, y), (WIDTH * SCALE, y)], fill=(int(150 + 80 * share), int(185 + 50 * share), int(222 + 20 * share))
+        )
     polygon((88, 88, 92), (0, HEIGHT), (WIDTH, HEIGHT), (WIDTH, HORIZON), (0, HORIZON))  # road
     left = [((-40, 130), (112, 106, 100)), ((-40, 130), (126, 84, 68)), ((-40, 130), (168, 152, 128))]
     ends = [0.0, 0.45, 0.68, 0.84]
     for (_, colour), begin, end in zip(left, ends, ends[1:], strict=False):
-        house(pen, at, colour, towards(-20, 128, begin), towards(-20, 128, end), towards(-20, -46, begin), towards(-20, -46, end), rng)
+        house(
+            pen,
+            at,
+            colour,
+            towards(-20, 128, begin),
+            towards(-20, 128, end),
+            towards(-20, -46, begin),
+            towards(-20, -46, end),
+            rng,
+        )
     right = [(150, 120, 96), (92, 96, 106), (176, 168, 158)]
     for colour, begin, end in zip(right, ends, ends[1:], strict=False):
-        house(pen, at, colour, towards(268, 124, begin), towards(268, 124, end), towards(268, -24, begin), towards(268, -24, end), rng)
+        house(
+            pen,
+            at,
+            colour,
+            towards(268, 124, begin),
+            towards(268, 124, end),
+            towards(268, -24, begin),
+            towards(268, -24, end),
+            rng,
+        )
     pave = (150, 146, 142)
     polygon(pave, (0, 168), (0, 122), towards(-20, 128, 0.84), towards(30, 180, 0.86))
     polygon(pave, (WIDTH, 164), (WIDTH, 120), towards(268, 124, 0.84), towards(222, 180, 0.86))
     polygon((196, 192, 186), (0, 168), (0, 171), towards(30, 180, 0.86))
     for begin in (0.02, 0.34, 0.55, 0.7, 0.8):  # the dashes of the middle line
         end = begin + 0.16 * (1 - begin)
-        polygon((224, 224, 214), towards(118, 180, begin), towards(123, 180, begin), towards(123, 180, end), towards(118, 180, end))
+        polygon(
+            (224, 224, 214),
+            towards(118, 180, begin),
+            towards(123, 180, begin),
+            towards(123, 180, end),
+            towards(118, 180, end),
+        )
     for x, y, size in ((204, 62, 26), (186, 70, 15), (222, 48, 30), (64, 66, 14)):  # trees
-        polygon((74, 58, 44), (x - size * 0.06, y + size), (x + size * 0.06, y + size), (x + size * 0.05, y), (x - size * 0.05, y))
+        polygon(
+            (74, 58, 44),
+            (x - size * 0.06, y + size),
+            (x + size * 0.06, y + size),
+            (x + size * 0.05, y),
+            (x - size * 0.05, y),
+        )
         for _ in range(60):
             dx, dy = rng.normal(0, size * 0.34, 2)
             r = size * rng.uniform(0.08, 0.2)
@@ -64,7 +96,9 @@ def street(seed: int = 4) -> Image.Image:
         tall = 15 * (1 - k / 17)
         pen.line(at((x, y), (x, y - tall)), fill=(96, 90, 84), width=max(1, int(3 * (1 - k / 17))))
     for share in (0.0, 0.5):
-        pen.line(at((14, 134 - 15 * (1 - share)), towards(14, 134 - 15 * (1 - share), 14 / 17)), fill=(96, 90, 84), width=2)
+        pen.line(
+            at((14, 134 - 15 * (1 - share)), towards(14, 134 - 15 * (1 - share), 14 / 17)), fill=(96, 90, 84), width=2
+        )
     car(pen, at, (160, 116), 34, (158, 30, 34))
     car(pen, at, (140, 96), 15, (216, 218, 222))
     car(pen, at, (98, 98), 17, (40, 62, 104))
@@ -97,12 +131,52 @@ def car(pen, at, foot, wide, colour) -> None:
     x, y = foot
     tall = wide * 0.68
     dark = tuple(int(c * 0.6) for c in colour)
-    pen.polygon(at((x - wide / 2, y - 2), (x + wide / 2, y - 2), (x + wide / 2, y - tall * 0.55), (x - wide / 2, y - tall * 0.55)), fill=colour)
-    pen.polygon(at((x - wide * 0.46, y - tall * 0.55), (x + wide * 0.46, y - tall * 0.55), (x + wide * 0.34, y - tall), (x - wide * 0.34, y - tall)), fill=dark)
-    pen.polygon(at((x - wide * 0.38, y - tall * 0.6), (x + wide * 0.38, y - tall * 0.6), (x + wide * 0.3, y - tall * 0.93), (x - wide * 0.3, y - tall * 0.93)), fill=(60, 76, 88))
+    pen.polygon(
+        at(
+            (x - wide / 2, y - 2),
+            (x + wide / 2, y - 2),
+            (x + wide / 2, y - tall * 0.55),
+            (x - wide / 2, y - tall * 0.55),
+        ),
+        fill=colour,
+    )
+    pen.polygon(
+        at(
+            (x - wide * 0.46, y - tall * 0.55),
+            (x + wide * 0.46, y - tall * 0.55),
+            (x + wide * 0.34, y - tall),
+            (x - wide * 0.34, y - tall),
+        ),
+        fill=dark,
+    )
+    pen.polygon(
+        at(
+            (x - wide * 0.38, y - tall * 0.6),
+            (x + wide * 0.38, y - tall * 0.6),
+            (x + wide * 0.3, y - tall * 0.93),
+            (x - wide * 0.3, y - tall * 0.93),
+        ),
+        fill=(60, 76, 88),
+    )
     for side in (-1, 1):
-        pen.polygon(at((x + side * wide * 0.46, y), (x + side * wide * 0.3, y), (x + side * wide * 0.3, y - tall * 0.22), (x + side * wide * 0.46, y - tall * 0.22)), fill=(24, 24, 26))
-        pen.polygon(at((x + side * wide * 0.48, y - tall * 0.5), (x + side * wide * 0.36, y - tall * 0.5), (x + side * wide * 0.36, y - tall * 0.38), (x + side * wide * 0.48, y - tall * 0.38)), fill=(210, 60, 44))
+        pen.polygon(
+            at(
+                (x + side * wide * 0.46, y),
+                (x + side * wide * 0.3, y),
+                (x + side * wide * 0.3, y - tall * 0.22),
+                (x + side * wide * 0.46, y - tall * 0.22),
+            ),
+            fill=(24, 24, 26),
+        )
+        pen.polygon(
+            at(
+                (x + side * wide * 0.48, y - tall * 0.5),
+                (x + side * wide * 0.36, y - tall * 0.5),
+                (x + side * wide * 0.36, y - tall * 0.38),
+                (x + side * wide * 0.48, y - tall * 0.38),
+            ),
+            fill=(210, 60, 44),
+        )
 
 
 def person(pen, at, foot, tall, coat, rng) -> None:
@@ -111,7 +185,15 @@ def person(pen, at, foot, tall, coat, rng) -> None:
     step = rng.uniform(0.06, 0.12) * tall
     for side in (-1, 1):
         pen.line(at((x + side * step, y), (x, y - tall * 0.48)), fill=(38, 40, 48), width=max(2, int(tall * 0.38)))
-    pen.polygon(at((x - tall * 0.12, y - tall * 0.42), (x + tall * 0.12, y - tall * 0.42), (x + tall * 0.1, y - tall * 0.84), (x - tall * 0.1, y - tall * 0.84)), fill=coat)
+    pen.polygon(
+        at(
+            (x - tall * 0.12, y - tall * 0.42),
+            (x + tall * 0.12, y - tall * 0.42),
+            (x + tall * 0.1, y - tall * 0.84),
+            (x - tall * 0.1, y - tall * 0.84),
+        ),
+        fill=coat,
+    )
     r = tall * 0.08
     pen.ellipse([v for p in at((x - r, y - tall), (x + r, y - tall + 2 * r)) for v in p], fill=(196, 154, 128))
 

@@ -23,7 +23,7 @@ def way_back(path: Path) -> None:
     model = kerasrecipes.load(RECIPE, compile=False)
     steps, arrays = steps_of(model)
     fields = {name: boxes(model, name) for name in SHOWN}
-    kept = {unit: stem for unit, stem in kept_pictures(model)}
+    kept = dict(kept_pictures(model))
     header = {
         "picture": [int(n) for n in model.inputs[0].shape[1:]], "steps": steps, "shown": SHOWN, "fields": fields,
         "classes": list(model.classes), "kept": kept, "samples": CREDITS,
@@ -89,6 +89,10 @@ def boxes(model: Any, layer: str) -> list[dict[str, Any]] | None:
     if any(r.axis is None for r in reaches):
         return None
     return [
-        {"low": [int(v) for v in r.low], "high": [int(v) for v in r.high], "span": None if r.span is None else int(r.span)}
+        {
+            "low": [int(v) for v in r.low],
+            "high": [int(v) for v in r.high],
+            "span": None if r.span is None else int(r.span),
+        }
         for r in reaches
     ]

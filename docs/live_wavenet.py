@@ -63,8 +63,9 @@ def pack_network(model: Any, path: Path, clips: dict[str, Path]) -> None:
 
 def copied(name: str, path: Path) -> None:
     """A clip as the network speaks it after its spectrogram, MP3."""
-    import kerasrecipes
     import soundfile
+
+    import kerasrecipes
 
     model = kerasrecipes.load(RECIPE, compile=False)
     sound = model.vocode(SAMPLES / f"{name}.mp3", speaker=CLIPS[name][0], seed=1)
