@@ -11,6 +11,7 @@ import kerasrecipes as kr
 from kerasrecipes import engines, export, layers
 from kerasrecipes.engines.models import MODELS
 from kerasrecipes.errors import ExportError
+from kerasrecipes.export.graphs import with_activations
 from kerasrecipes.registry import catalogue
 from kerasrecipes.tasks.carried import Carried
 
@@ -236,6 +237,7 @@ def test_a_lost_recurrence_is_an_error():
 def test_half_precision_halves_the_file_and_activations_have_their_names(tmp_path):
     model = tiny("convnetjs_mnist")
     wishes = {"full": {}, "half": {"float16": True}, "int8": {"int8": True}, "layers": {"activations": True}}
+    wishes["one"] = {"activations": [model.layers[2].name]}
     for place, options in wishes.items():
         (tmp_path / place).mkdir()
         written(model, tmp_path / place, **options)
@@ -247,6 +249,10 @@ def test_half_precision_halves_the_file_and_activations_have_their_names(tmp_pat
     kind = lambda name: re.sub(r"_\d+$", "", name)  # noqa: E731  (numbers of layers depend on what was built before)
     assert {kind(v.name) for v in model.layers[1:]} == {kind(o) for o in outputs} and "logits" in outputs
     assert len(outputs) == len(model.layers) - 1  # all but the input
+    some = {o.name for o in onnx.load(tmp_path / "one" / "convnetjs_mnist.onnx").graph.output}
+    assert some == {"logits", model.layers[2].name}
+    with pytest.raises(ExportError, match="no layers nothing"):
+        with_activations(model, ["nothing"])
     picture = np.random.default_rng(0).uniform(0, 255, (2, *model.input_shape[1:])).astype("float32")
     for place, allowed in (("half", 1e-3), ("int8", 3e-2), ("layers", 1e-5)):
         found = engines.load_file(tmp_path / place / "convnetjs_mnist.onnx", "onnxruntime").scores(picture)

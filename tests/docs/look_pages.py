@@ -45,7 +45,8 @@ def start(page: Any, address: str) -> Any:
 def until(page: Any, name: str, value: str | None = None) -> str:
     """Wait until the demo says `data-name`, or says `value`; what it says."""
     test = "v !== undefined" if value is None else f"v === {json.dumps(value)}"
-    page.wait_for_function(f"(() => {{ const v = document.querySelector('.live-demo').dataset[{json.dumps(name)}]; return {test}; }})()", timeout=WAIT)  # fmt: skip
+    said = f"const v = document.querySelector('.live-demo').dataset[{json.dumps(name)}]"
+    page.wait_for_function(f"(() => {{ {said}; return {test}; }})()", timeout=WAIT)
     return page.locator(".live-demo").first.get_attribute(f"data-{kebab(name)}")
 
 
@@ -77,7 +78,8 @@ def fits(page: Any, width: int = 390) -> None:
     page.wait_for_timeout(300)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     beyond = page.evaluate(
-        "(w) => [...document.querySelectorAll('.live *')].filter((e) => e.getBoundingClientRect().right > w + 1).map((e) => e.className || e.tagName)",
+        """(w) => [...document.querySelectorAll('.live *')].filter((e) => e.getBoundingClientRect().right > w + 1)
+        .map((e) => e.className || e.tagName)""",
         width,
     )  # fmt: skip
     assert not beyond, beyond

@@ -37,7 +37,10 @@ def opened(browser, site_url):
 @pytest.fixture(scope="module")
 def seen(opened):
     """chelsea's bytes, and the page's activations of them, kept as `window.seen`."""
-    opened.evaluate("async () => { window.pixels = net.prepared(await read.readPicture(net.sampleAddress('chelsea')), 227); window.seen = await net.forward(look, pixels); }")  # fmt: skip
+    opened.evaluate(
+        """async () => { window.pixels = net.prepared(await read.readPicture(net.sampleAddress('chelsea')), 227);
+        window.seen = await net.forward(look, pixels); }"""
+    )
     picture = np.asarray(Image.open(SAMPLES / "chelsea.png"))
     assert np.array_equal(numbers(opened.evaluate(f"({PACK})(pixels)")), picture.ravel())
     return picture
@@ -82,7 +85,8 @@ def test_strongest_patches_are_find_maximas(opened, model):
     maxima = visualize.find_maxima(model, inputs, ["fire4", "fire8"])
     for layer, channel in (("fire4", 170), ("fire8", 430), ("fire8", 3)):
         found = opened.evaluate(
-            "async ([layer, channel]) => (await net.maxima(look))(layer, channel).map(({ value, place, sample }) => [value, place, sample])",
+            """async ([layer, channel]) => (await net.maxima(look))(layer, channel)
+            .map(({ value, place, sample }) => [value, place, sample])""",
             [layer, channel],
         )
         held = maxima[layer]
@@ -107,7 +111,10 @@ def test_kept_pictures_are_those_that_the_script_draws(opened, model):
     kept = live_look.kept_pictures(model)
     assert len(kept) == 60
     assert sorted(f"{stem}.jpg" for _, stem in kept) == sorted(p.name for p in draw_units.OUT.glob("*.jpg"))
-    loaded = opened.evaluate("Promise.all(Object.keys(look.net.kept).map(async (unit) => (await fetch(net.keptAddress(look, ...unit.split(':')))).ok))")  # fmt: skip
+    loaded = opened.evaluate(
+        """Promise.all(Object.keys(look.net.kept).map((unit) => net.keptAddress(look, ...unit.split(':')))
+        .map(async (address) => (await fetch(address)).ok))"""
+    )
     assert len(loaded) == 60 and all(loaded)
 
 
@@ -123,7 +130,10 @@ def test_the_page_by_keyboard_mouse_and_file(browser, site_url):
     assert until(page, "answer") == "Egyptian cat"
     sheet = page.locator(".look-middle canvas")
     sheet.focus()
-    keys = (("ArrowRight", "fire7:198"), ("l", "fire7:199"), ("j", "fire7:198"), ("o", "fire8:0"), ("u", "fire7:0"), ("Shift+ArrowRight", "fire7:3"))  # fmt: skip
+    keys = (
+        ("ArrowRight", "fire7:198"), ("l", "fire7:199"), ("j", "fire7:198"), ("o", "fire8:0"), ("u", "fire7:0"),
+        ("Shift+ArrowRight", "fire7:3"),
+    )  # fmt: skip
     for key, unit in keys:
         page.keyboard.press(key)
         until(page, "unit", unit)
@@ -133,7 +143,7 @@ def test_the_page_by_keyboard_mouse_and_file(browser, site_url):
     page.keyboard.press("d")
     page.keyboard.press("u")
     page.keyboard.press("a")
-    page.wait_for_function("document.querySelector('.look-left .live-note ~ .live-note, .look-left').textContent.includes('from fire7:3, frozen')")  # fmt: skip
+    page.wait_for_selector(".look-left .live-note:has-text('from fire7:3, frozen')")
     page.keyboard.press("h")
     assert page.locator(".look-help[open]").count() == 1
     assert page.evaluate("document.activeElement.tagName") == "CANVAS"  # the site's own keys took nothing
@@ -141,7 +151,8 @@ def test_the_page_by_keyboard_mouse_and_file(browser, site_url):
     page.locator(".look-thumb").nth(1).click()
     until(page, "answer", "espresso")
     page.locator("input[type=file]").set_input_files(str(SAMPLES / "rocket.png"))
-    page.wait_for_function("['missile', 'projectile', 'pole', 'space shuttle'].includes(document.querySelector('.live-demo').dataset.answer)")  # fmt: skip
+    rockets = "['missile', 'projectile', 'pole', 'space shuttle']"
+    page.wait_for_function(f"{rockets}.includes(document.querySelector('.live-demo').dataset.answer)")
     box = sheet.bounding_box()
     before = demo.get_attribute("data-unit")
     sheet.click(position={"x": box["width"] * 0.6, "y": box["height"] * 0.4})

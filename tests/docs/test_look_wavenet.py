@@ -69,7 +69,8 @@ def test_samples_are_pythons(page, site_url, network, said):
     page.goto(f"{site_url}live/wavenet/")
     found = page.evaluate(
         f"""async ([uniform, speaker, count, said, frames]) => {{
-        const at = (name) => import(new URL('../' + name, location)), common = await at('common.js'), back = await at('back.js'), wave = await at('wave_loop.js');
+        const at = (name) => import(new URL('../' + name, location));
+        const [common, back, wave] = [await at('common.js'), await at('back.js'), await at('wave_loop.js')];
         const net = back.unpack(await common.fetchFile('wavenet_small.net')), pack = {PACK}, found = [];
         const spectrum = said ? net.arrays.clip_lj.slice(40 * net.mels, (40 + frames) * net.mels) : null;
         for (const plainly of [false, true]) {{
@@ -109,7 +110,8 @@ def test_the_product_is_a_product_with_and_without_simd(page, site_url):
         if (!simd) return 'no SIMD in this Chromium';
         let worst = 0;
         for (const [n, m] of [[1, 16], [5, 48], [64, 128]]) {
-            const memory = new WebAssembly.Memory({ initial: 2 }), f = new Float32Array(memory.buffer), w = 8, x = w + n * m + 1, y = x + n + 3, z = y + m;
+            const memory = new WebAssembly.Memory({ initial: 2 }), f = new Float32Array(memory.buffer);
+            const w = 8, x = w + n * m + 1, y = x + n + 3, z = y + m;
             for (let i = 0; i < z; i++) f[i] = Math.sin(i * i);
             f.copyWithin(z, y, y + m);
             productOf(memory)(w, x, y, n, m);
@@ -128,11 +130,12 @@ def test_the_page_generates_pauses_and_steps(page, site_url):
     page.get_by_role("button", name="Generate").focus()
     page.keyboard.press("Enter")
     assert until(page, "finished", "1600")
-    length = page.evaluate("(async () => (await (await fetch(document.querySelector('.wave-buttons audio').src)).arrayBuffer()).byteLength)()")  # fmt: skip
+    sound = "await fetch(document.querySelector('.wave-buttons audio').src)"
+    length = page.evaluate(f"(async () => (await ({sound}).arrayBuffer()).byteLength)()")
     assert length == 44 + 2 * 1600
     page.get_by_label("speed").select_option("sample by sample")
     page.get_by_role("button", name="Generate").click()
-    page.wait_for_function("Number(document.querySelector('.live-demo').dataset.count) >= 3 && Number(document.querySelector('.live-demo').dataset.count) < 1600")  # fmt: skip
+    page.wait_for_function("(({ count }) => count >= 3 && count < 1600)(document.querySelector('.live-demo').dataset)")
     page.get_by_role("button", name="Pause").click()
     page.wait_for_selector("button:has-text('Go on')")
     page.wait_for_timeout(300)
@@ -141,7 +144,10 @@ def test_the_page_generates_pauses_and_steps(page, site_url):
     page.wait_for_selector("text=layer 2 of")
     until(page, "count", str(count + 1))
     page.get_by_label("shown").select_option("32")
-    drawn = page.evaluate("(() => { const c = document.querySelector('.wave-stack'); return new Set(new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer)).size; })()")  # fmt: skip
+    drawn = page.evaluate(
+        """(() => { const c = document.querySelector('.wave-stack');
+        return new Set(new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer)).size; })()"""
+    )
     assert drawn > 20
     fits(page)
     assert not page.problems
