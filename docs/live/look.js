@@ -48,7 +48,7 @@ export async function mount(element) {
   const cameraButton = button("camera", () => actions.camera(), { "aria-pressed": "false" });
   const freeze = button("freeze", () => actions.freeze(), { "aria-pressed": "false", hidden: true });
   const thumbs = samples.map((name, i) =>
-    make("button", { type: "button", class: "look-thumb", title: net.samples[name], "aria-label": name, onclick: () => sample(i) }, make("img", { src: sampleAddress(name), alt: "", width: 48, height: 48 })),
+    make("button", { type: "button", class: "look-thumb", title: net.samples[name], "aria-label": `picture: ${name}`, onclick: () => sample(i) }, make("img", { src: sampleAddress(name), alt: "", width: 48, height: 48 })),
   );
   for (const layer of net.shown) views.layers.append(button(layer, () => choose({ layer, channel: 0, place: null }), { "data-layer": layer }));
 

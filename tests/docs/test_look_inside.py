@@ -180,7 +180,7 @@ def test_a_camera_is_looked_through_and_frozen(chromium_path, site_url):
             chromium = playwright.chromium.launch(executable_path=chromium_path, args=flags)
             page = chromium.new_page()
             start(page, f"{site_url}live/look/")
-            page.get_by_role("button", name="camera").click()
+            page.get_by_role("button", name="camera", exact=True).last.click()
             page.wait_for_function(
                 "document.querySelector('.look').textContent.includes('camera; nothing leaves')", timeout=120000
             )
