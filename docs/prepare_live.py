@@ -8,7 +8,7 @@ of rows per demo:
     part: step                         ... its step graph
     export: {activations: true}        ... options of `kerasrecipes.export.export`; takes some 15 s once
     copy: tests/data/clip.mp3          a file of this repository as it is
-    make: digits                       a function of docs/live_files.py: (path) -> None
+    make: live_files.digits            a function of a module of docs/: (path) -> None; with `recipe`, made of its weights
     credit: ...                        who made it, under which licence; whatever else a row holds goes into files.json too
 
 A recipe without released weights is left out with a sentence, and its demo says so. What is up to date is kept.
@@ -16,6 +16,7 @@ A recipe without released weights is left out with a sentence, and its demo says
 
 import gzip
 import hashlib
+import importlib
 import json
 import shutil
 import subprocess
@@ -26,7 +27,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import live_files
 import yaml
 
 from kerasrecipes import manifest, store
@@ -88,8 +88,12 @@ def wanted() -> Iterator[tuple[str, str, Any, dict[str, Any]]]:
                 source = ROOT / row["copy"]
                 yield name, store.sha256(source), lambda path, source=source: shutil.copy(source, path), facts
             elif "make" in row:
-                code = hashlib.sha256(Path(live_files.__file__).read_bytes()).hexdigest()
-                yield name, code, getattr(live_files, row["make"]), facts
+                try:
+                    key, write = made(row)
+                except WeightsUnavailable as error:
+                    print(f"docs/live: {name} is left out: {error}", file=sys.stderr)
+                    continue
+                yield name, key, write, facts
             else:
                 try:
                     key, write = network(row)
@@ -97,6 +101,20 @@ def wanted() -> Iterator[tuple[str, str, Any, dict[str, Any]]]:
                     print(f"docs/live: {name} is left out: {error}", file=sys.stderr)
                     continue
                 yield name, key, write, facts
+
+
+def made(row: dict[str, Any]) -> tuple[str, Any]:
+    """(key, write) of what a function of docs/ makes; the key changes with the code that makes files, and with the weights.
+
+    Raises:
+        WeightsUnavailable: of its recipe nothing is released.
+    """
+    module, _, function = row["make"].rpartition(".")
+    code = importlib.import_module(module or "live_files")
+    said = b"".join(path.read_bytes() for path in sorted((ROOT / "docs").glob("live_*.py")))
+    if "recipe" in row:
+        said += manifest.get(row["recipe"]).sha256.encode()
+    return hashlib.sha256(said).hexdigest(), getattr(code, function)
 
 
 def network(row: dict[str, Any]) -> tuple[str, Any]:

@@ -11,6 +11,7 @@ import kerasrecipes as kr
 from kerasrecipes import engines, export, layers
 from kerasrecipes.engines.models import MODELS
 from kerasrecipes.errors import ExportError
+from kerasrecipes.export.graphs import with_activations
 from kerasrecipes.registry import catalogue
 from kerasrecipes.tasks.carried import Carried
 
@@ -247,6 +248,10 @@ def test_half_precision_halves_the_file_and_activations_have_their_names(tmp_pat
     kind = lambda name: re.sub(r"_\d+$", "", name)  # noqa: E731  (numbers of layers depend on what was built before)
     assert {kind(v.name) for v in model.layers[1:]} == {kind(o) for o in outputs} and "logits" in outputs
     assert len(outputs) == len(model.layers) - 1  # all but the input
+    names = [model.layers[2].name, model.layers[3].name]
+    assert list(with_activations(model, names).output) == ["logits", *names]
+    with pytest.raises(ExportError, match="no layers nothing"):
+        with_activations(model, ["nothing"])
     picture = np.random.default_rng(0).uniform(0, 255, (2, *model.input_shape[1:])).astype("float32")
     for place, allowed in (("half", 1e-3), ("int8", 3e-2), ("layers", 1e-5)):
         found = engines.load_file(tmp_path / place / "convnetjs_mnist.onnx", "onnxruntime").scores(picture)

@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,8 +47,9 @@ FORMATS = {
 
 
 def export(
-    model: Any, folder: str | Path, format: str = "onnx", *, activations: bool = False, float16: bool = False,
-    int8: bool = False, opset: int = 17, name: str | None = None, report: Callable[[str], Any] | None = None,
+    model: Any, folder: str | Path, format: str = "onnx", *, activations: bool | Sequence[str] = False,
+    float16: bool = False, int8: bool = False, opset: int = 17, name: str | None = None,
+    report: Callable[[str], Any] | None = None,
 ) -> Path:  # fmt: skip
     """Write a model in another format, and inputs with Keras's outputs beside it (NAME.npz).
 
@@ -59,7 +60,7 @@ def export(
         model: the name of a recipe with released weights, a `.keras` file, or a loaded model with whatever weights it has.
         folder: made if it is not there. What has the same names in it is replaced, when the new files are whole.
         format: "onnx", "tf_saved_model", "litert" or "openvino".
-        activations: also give the output of every layer, under the layers' names.
+        activations: also give the output of every layer, under the layers' names; or of the layers of these names.
         float16: store weights in half precision; the arithmetic stays in float32.
         int8: store trained matrices and kernels in eight bits with a factor per output; likewise. Both may be given.
         opset: of ONNX, 15 to 18.
@@ -76,7 +77,7 @@ def export(
         >>> kerasrecipes.export.export("deepspeech2_small", "exported")
         PosixPath('exported/deepspeech2_small.onnx')
     """
-    known = known_format(format, activations=activations, float16=float16, int8=int8)
+    known = known_format(format, activations=bool(activations), float16=float16, int8=int8)
     if not OPSETS[0] <= opset <= OPSETS[1]:
         raise ExportError(f"opset {opset}: from {OPSETS[0]} to {OPSETS[1]}")
     recipe = recipe_of(model)
@@ -96,7 +97,8 @@ def export(
             saved = str(model)
         request = {
             "recipe": None if saved else str(model), "saved": saved, "folder": place, "name": name, "format": format,
-            "activations": activations, "float16": float16, "int8": int8, "opset": opset, "step": known.recurrent,
+            "activations": activations if isinstance(activations, bool) else list(activations), "float16": float16,
+            "int8": int8, "opset": opset, "step": known.recurrent,
         }  # fmt: skip
         work(request, Path(place))
         if report:

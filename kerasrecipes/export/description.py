@@ -48,5 +48,8 @@ def describe(model: Any, row: Any = None, pieces: Any = None) -> dict[str, Any]:
     if hasattr(model, "preparation"):
         found["preparation"] = dataclasses.asdict(model.preparation)
     if hasattr(model, "palette"):
-        found |= {"stride": model.stride, "margin": model.margin, "palette": np.asarray(model.palette).tolist()}
+        found |= {
+            "stride": model.stride, "margin": model.margin, "palette": np.asarray(model.palette).tolist(),
+            "context": 1 + 2 * sum(dilation for _, dilation in config["context"]),  # cells that the context module sees
+        }  # fmt: skip
     return found

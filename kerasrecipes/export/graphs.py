@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from kerasrecipes.engines.description import LOGITS
+from kerasrecipes.errors import ExportError
 from kerasrecipes.export.cases import Case
 from kerasrecipes.export.replaced import replaced
 
@@ -50,15 +51,29 @@ def function_of(inputs: dict[str, Any], outputs: Any) -> Any:
     return tf.function(call, input_signature=signature, autograph=False)
 
 
-def with_activations(model: Any) -> keras.Model:
-    """The network with the output of every layer beside its logits, named after the layers."""
+def with_activations(model: Any, names: Any = True) -> keras.Model:
+    """The network with outputs of its layers beside its logits, named after the layers; `logits_maps` is that of a layer
+    `logits` whose places are averaged to the network's own.
+
+    Args:
+        names: of layers; True for all.
+
+    Raises:
+        ExportError: there is no such layer.
+    """
     outputs = {LOGITS: model.output}
     for layer in model.layers:
         first = layer.output[0] if isinstance(layer.output, list | tuple) else layer.output
-        if isinstance(layer, keras.layers.InputLayer) or layer.name in (LOGITS, "scores"):
+        final = layer.name in (LOGITS, "scores")
+        if isinstance(layer, keras.layers.InputLayer) or (final and len(first.shape) == len(model.output.shape)):
             continue
         if first.dtype == "float32":
-            outputs[layer.name] = first
+            outputs[f"{layer.name}_maps" if final else layer.name] = first
+    if names is not True:
+        missing = [name for name in names if name not in outputs]
+        if missing:
+            raise ExportError(f"There are no layers {', '.join(missing)}; there are {', '.join(outputs)}")
+        outputs = {name: outputs[name] for name in dict.fromkeys((LOGITS, *names))}
     return keras.Model(model.input, outputs)
 
 

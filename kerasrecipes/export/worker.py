@@ -56,7 +56,7 @@ def main(request: dict[str, Any]) -> None:
     for name, network, expected in parts:
         step = name != request["name"]
         if not step:
-            function = traced(with_activations(whole) if request["activations"] else whole, model)
+            function = traced(with_activations(whole, request["activations"]) if request["activations"] else whole, model)
         else:
             function = traced_step(graph, source) if graph else function_of(waves.inputs, waves.outputs)
         write = getattr(formats, f"write_{request['format']}")

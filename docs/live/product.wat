@@ -1,0 +1,33 @@
+;; y += x W for a row-major matrix W (n, m): the product that WaveNet's loop is made of, four numbers at a time.
+;; m is a multiple of 16. Assembled by `npx wabt@1.0.39 wat2wasm product.wat`; product.js holds the bytes.
+(module
+  (import "live" "memory" (memory 1))
+  (func (export "product") (param $w i32) (param $x i32) (param $y i32) (param $n i32) (param $m i32)
+    (local $a v128) (local $b v128) (local $c v128) (local $d v128) (local $s v128)
+    (local $i i32) (local $p i32) (local $q i32) (local $stride i32) (local $end i32)
+    (local.set $stride (i32.shl (local.get $m) (i32.const 2)))
+    (local.set $end (i32.add (local.get $y) (local.get $stride)))
+    (loop $columns
+      (local.set $a (v128.load offset=0 (local.get $y)))
+      (local.set $b (v128.load offset=16 (local.get $y)))
+      (local.set $c (v128.load offset=32 (local.get $y)))
+      (local.set $d (v128.load offset=48 (local.get $y)))
+      (local.set $p (local.get $w))
+      (local.set $q (local.get $x))
+      (local.set $i (local.get $n))
+      (loop $rows
+        (local.set $s (v128.load32_splat (local.get $q)))
+        (local.set $a (f32x4.add (local.get $a) (f32x4.mul (local.get $s) (v128.load offset=0 (local.get $p)))))
+        (local.set $b (f32x4.add (local.get $b) (f32x4.mul (local.get $s) (v128.load offset=16 (local.get $p)))))
+        (local.set $c (f32x4.add (local.get $c) (f32x4.mul (local.get $s) (v128.load offset=32 (local.get $p)))))
+        (local.set $d (f32x4.add (local.get $d) (f32x4.mul (local.get $s) (v128.load offset=48 (local.get $p)))))
+        (local.set $p (i32.add (local.get $p) (local.get $stride)))
+        (local.set $q (i32.add (local.get $q) (i32.const 4)))
+        (br_if $rows (local.tee $i (i32.sub (local.get $i) (i32.const 1)))))
+      (v128.store offset=0 (local.get $y) (local.get $a))
+      (v128.store offset=16 (local.get $y) (local.get $b))
+      (v128.store offset=32 (local.get $y) (local.get $c))
+      (v128.store offset=48 (local.get $y) (local.get $d))
+      (local.set $w (i32.add (local.get $w) (i32.const 64)))
+      (local.set $y (i32.add (local.get $y) (i32.const 64)))
+      (br_if $columns (i32.lt_u (local.get $y) (local.get $end))))))

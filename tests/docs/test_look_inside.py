@@ -1,0 +1,197 @@
+"""Look inside: the page's activations and ways back are Python's, and all of it can be reached."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from look_pages import PACK, close, fits, numbers, start, until
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLES = ROOT / "docs" / "live" / "samples"
+UNITS = ("conv1:29", "fire3:93", "fire5:183@all", "fire7:197@9,7", "fire9:489", "logits:285", "scores:285")
+METHODS = ("gradient", "guided", "deconv")
+
+
+@pytest.fixture(scope="module")
+def model():
+    import kerasrecipes
+
+    return kerasrecipes.load("squeezenet", compile=False)
+
+
+@pytest.fixture(scope="module")
+def opened(browser, site_url):
+    """The page's modules with the network open, `window.look`."""
+    page = browser.new_page()
+    page.goto(f"{site_url}live/look/")
+    page.evaluate(
+        """async () => { window.net = await import(new URL('../look_net.js', location)); window.look = await net.open();
+        window.read = await import(new URL('../pixels.js', location)); }"""
+    )
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def seen(opened):
+    """chelsea's bytes, and the page's activations of them, kept as `window.seen`."""
+    opened.evaluate(
+        """async () => { window.pixels = net.prepared(await read.readPicture(net.sampleAddress('chelsea')), 227);
+        window.seen = await net.forward(look, pixels); }"""
+    )
+    picture = np.asarray(Image.open(SAMPLES / "chelsea.png"))
+    assert np.array_equal(numbers(opened.evaluate(f"({PACK})(pixels)")), picture.ravel())
+    return picture
+
+
+def test_activations_are_pythons(opened, seen, model):
+    from kerasrecipes.visualize.compute import run
+
+    names = ["conv1", "fire2", "fire5_squeeze", "fire9", "logits", "scores"]
+    for name, right in zip(names, run(model, seen[None].astype("float32"), names), strict=True):
+        close(numbers(opened.evaluate(f"({PACK})(seen.values['{name}'])")), np.asarray(right))
+    best = opened.evaluate("look.net.classes[seen.probabilities.indexOf(Math.max(...seen.probabilities))]")
+    assert best == model.classify(seen).name == "Egyptian cat"
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_the_way_back_is_visualize_project(opened, seen, model, unit):
+    from kerasrecipes import visualize
+    from kerasrecipes.visualize.backward import sizes_of
+
+    some = 0
+    for method in METHODS:
+        right = visualize.project(model, seen[None].astype("float32"), unit, method)
+        place = right.unit.place
+        if place != "all":
+            sizes = sizes_of(model, right.unit.layer)
+            place = int(np.ravel_multi_index(place, sizes)) if sizes else 0
+        wish = {"layer": right.unit.layer, "channel": right.unit.channel, "place": place}
+        found = opened.evaluate(
+            f"async ([unit, method]) => ({PACK})((await net.back(seen.values, unit, method)).picture)", [wish, method]
+        )
+        close(numbers(found), right.values)
+        some += not right.empty
+    assert some >= 2
+
+
+def test_strongest_patches_are_find_maximas(opened, model):
+    from kerasrecipes import visualize
+
+    names = [path.stem for path in sorted(SAMPLES.glob("*.png")) if path.stem != "street"]
+    inputs = np.stack([np.asarray(Image.open(SAMPLES / f"{name}.png"), "float32") for name in names])
+    maxima = visualize.find_maxima(model, inputs, ["fire4", "fire8"])
+    for layer, channel in (("fire4", 170), ("fire8", 430), ("fire8", 3)):
+        found = opened.evaluate(
+            """async ([layer, channel]) => (await net.maxima(look))(layer, channel)
+            .map(({ value, place, sample }) => [value, place, sample])""",
+            [layer, channel],
+        )
+        held = maxima[layer]
+        for (value, place, sample), right, number, at in zip(
+            found, held.values[channel], held.pictures[channel], held.places[channel], strict=False
+        ):
+            assert value == pytest.approx(float(right), rel=1e-3, abs=1e-3)
+            if right > 0:
+                assert (place, sample) == (int(at), names[int(number)])
+    patches = visualize.top_patches(model, maxima["fire8"], "fire8:430", method=None)
+    field = opened.evaluate(
+        "([layer, place]) => net.fieldOf(look, layer, place)", ["fire8", int(maxima["fire8"].places[430, 0])]
+    )
+    assert tuple(field[2:]) == patches.patches.shape[1:3]
+
+
+def test_kept_pictures_are_those_that_the_script_draws(opened, model):
+    sys.path.insert(0, str(ROOT / "docs"))
+    import draw_units
+    import live_look
+
+    kept = live_look.kept_pictures(model)
+    assert len(kept) == 60
+    assert sorted(f"{stem}.jpg" for _, stem in kept) == sorted(p.name for p in draw_units.OUT.glob("*.jpg"))
+    loaded = opened.evaluate(
+        """Promise.all(Object.keys(look.net.kept).map((unit) => net.keptAddress(look, ...unit.split(':')))
+        .map(async (address) => (await fetch(address)).ok))"""
+    )
+    assert len(loaded) == 60 and all(loaded)
+
+
+def test_the_page_by_keyboard_mouse_and_file(browser, site_url):
+    page = browser.new_page()
+    loaded = []
+    page.on("response", lambda r: loaded.append((r.url, int(r.headers.get("content-length", 0)))))
+    page.goto(f"{site_url}live/look/")
+    page.wait_for_load_state("networkidle")
+    assert not any(name in url for url, _ in loaded for name in ("ort.wasm", ".onnx", ".net"))
+    demo = start(page, f"{site_url}live/look/")
+    until(page, "patches", "fire7:197")
+    assert until(page, "answer") == "Egyptian cat"
+    sheet = page.locator(".look-middle canvas")
+    sheet.focus()
+    keys = (
+        ("ArrowRight", "fire7:198"), ("l", "fire7:199"), ("j", "fire7:198"), ("o", "fire8:0"), ("u", "fire7:0"),
+        ("Shift+ArrowRight", "fire7:3"),
+    )  # fmt: skip
+    for key, unit in keys:
+        page.keyboard.press(key)
+        until(page, "unit", unit)
+    page.keyboard.press("b")  # from deconv raw to off
+    page.keyboard.press("b")
+    until(page, "led", "fire7:3 gradient raw")
+    page.keyboard.press("d")
+    page.keyboard.press("u")
+    page.keyboard.press("a")
+    page.wait_for_selector(".look-left .live-note:has-text('from fire7:3, frozen')")
+    page.keyboard.press("h")
+    assert page.locator(".look-help[open]").count() == 1
+    assert page.evaluate("document.activeElement.tagName") == "CANVAS"  # the site's own keys took nothing
+    page.keyboard.press("Escape")
+    page.locator(".look-thumb").nth(1).click()
+    until(page, "answer", "espresso")
+    page.locator("input[type=file]").set_input_files(str(SAMPLES / "rocket.png"))
+    rockets = "['missile', 'projectile', 'pole', 'space shuttle']"
+    page.wait_for_function(f"{rockets}.includes(document.querySelector('.live-demo').dataset.answer)")
+    box = sheet.bounding_box()
+    before = demo.get_attribute("data-unit")
+    sheet.click(position={"x": box["width"] * 0.6, "y": box["height"] * 0.4})
+    page.wait_for_function(f"document.querySelector('.live-demo').dataset.unit !== '{before}'")
+    assert sum(size for _, size in loaded) < 30e6
+    fits(page)
+    assert not page.problems
+    page.close()
+
+
+def test_a_camera_is_looked_through_and_frozen(chromium_path, site_url):
+    # in a thread: the session's browser has an event loop of its own here
+    import concurrent.futures
+
+    from playwright.sync_api import sync_playwright
+
+    def look() -> list[str]:
+        with sync_playwright() as playwright:
+            flags = [
+                "--no-sandbox",
+                "--disable-gpu",
+                "--use-fake-ui-for-media-stream",
+                "--use-fake-device-for-media-stream",
+            ]
+            chromium = playwright.chromium.launch(executable_path=chromium_path, args=flags)
+            page = chromium.new_page()
+            start(page, f"{site_url}live/look/")
+            page.get_by_role("button", name="camera", exact=True).last.click()
+            page.wait_for_function(
+                "document.querySelector('.look').textContent.includes('camera; nothing leaves')", timeout=120000
+            )
+            page.locator(".look-middle canvas").focus()
+            page.keyboard.press("f")
+            page.wait_for_selector("button[aria-pressed=true]:has-text('freeze')")
+            page.keyboard.press("c")
+            until(page, "answer", "Egyptian cat")
+            problems = page.problems
+            chromium.close()
+            return problems
+
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        assert pool.submit(look).result() == []
