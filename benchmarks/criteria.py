@@ -2,7 +2,8 @@
 
 python benchmarks/criteria.py [--runs 7] [--backends tensorflow jax torch]
 
-The sizes are those of the Wav2Letter paper's table (arXiv 1609.03193): 150 frames with 40 labels, 700 with 200.
+The sizes are those of the Wav2Letter paper's table (arXiv 1609.03193): 150 frames with 40 labels, 700 with 200. Its own
+times stand beside ours.
 """
 
 import argparse
@@ -19,6 +20,16 @@ from kerasrecipes.training.trainer import hardware
 
 LETTERS = 30
 SIZES = [(batch, frames, labels) for frames, labels in ((150, 40), (700, 200)) for batch in (1, 4, 8)]
+
+# the paper's milliseconds at these sizes: its ASG on a CPU, Baidu's CTC on a CPU and on a graphics card
+PAPER = dict(zip(SIZES, (
+    (2.5, 1.9, 5.9), (2.8, 2.0, 6.0), (2.8, 2.0, 6.1), (16.0, 40.9, 97.9), (17.7, 41.6, 99.6), (19.2, 41.7, 100.3),
+), strict=True))  # fmt: skip
+
+
+def named(batch: int, frames: int, labels: int) -> str:
+    """A size in words."""
+    return f"batch {batch}, {frames} frames, {labels} labels"
 
 
 def example(batch: int, frames: int, labels: int) -> tuple:
@@ -78,7 +89,7 @@ def measure(runs: int) -> dict[str, list[float]]:
                 way()
                 if run:  # the first one compiles
                     kept.append(time.perf_counter() - begin)
-        found["batch {}, {} frames, {} labels".format(*size)] = [float(np.median(kept)) for kept in times]
+        found[named(*size)] = [float(np.median(kept)) for kept in times]
     return found
 
 
@@ -99,6 +110,10 @@ def main() -> None:
         out = subprocess.run(command, env=env, check=True, stdout=subprocess.PIPE, text=True).stdout
         for size, (asg, ctc) in json.loads(out.splitlines()[-1]).items():
             figures[f"{backend}, {size}"] = f"ASG {1000 * asg:.1f} ms, {asg / ctc:.3g} of CTC's {1000 * ctc:.1f} ms"
+    for size, (asg, ctc, card) in PAPER.items():
+        figures[f"the paper's C, {named(*size)}"] = (
+            f"ASG {asg:.1f} ms, {asg / ctc:.3g} of CTC's {ctc:.1f} ms (on a graphics card {card:.1f} ms)"
+        )
     for name, value in figures.items():
         print(f"{name:48} {value}")
     if o.write:

@@ -20,6 +20,7 @@ LM = "librispeech_small"
 SETTINGS = (
     {}, {"decoder": "beam"}, {"decoder": "beam", "beam_size": 10}, {"language_model": LM, "beam_size": 10},
     {"language_model": LM}, {"language_model": LM, "beam_size": 200}, {"language_model": LM, "hotwords": ["kerosene"]},
+    {"decoder": "beam", "rescore": "char_rnn_small"}, {"language_model": LM, "rescore": "char_rnn_small"},
 )  # fmt: skip
 
 

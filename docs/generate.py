@@ -8,7 +8,7 @@ from pathlib import Path
 from kerasrecipes import card, manifest, registry
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.training import studies
-from kerasrecipes.training.curve import AMOUNTS
+from kerasrecipes.training.curve import AMOUNTS, draw_study
 
 OUT = Path(__file__).parent / "recipes"
 README = OUT.parent.parent / "README.md"
@@ -78,40 +78,61 @@ def stages(row: manifest.Weights) -> list[str]:
 
 
 def table() -> str:
-    """All released recognisers with their measured numbers; it stands in the README."""
+    """All released recipes for speech and text with their measured numbers; it stands in the README."""
     head = [
         "recipe",
         "parameters",
         "file",
         "sees",
         "trained on",
-        "word errors, greedy",
+        "best path",
         "beam",
         "beam and language model",
-        "time, greedy",
+        "time, best path",
         "latency",
     ]
     lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
     for name, row in manifest.rows().items():
-        if registry.get_recipe(name).task != "speech-recognition":
+        task = registry.get_recipe(name).task
+        if task == "language-model":
+            lines.append(f"| {' | '.join(language_model_cells(name, row))} |")
+        if not task.endswith("recognition"):
             continue
         model = card.skeleton(name)
         field = model.receptive_field
-        seen, wall = row.training["audio_hours"], row.training["wall_hours"]
-        trained = f"{sum(d['hours'] for d in row.data):.0f} h of data, {seen:.0f} h seen in {wall:.1f} h"
+        best = getattr(model.criterion, "decoders", ("greedy",))[0]
+        metric, of = ("wer", "") if task == "speech-recognition" else ("per", " of phones")
         try:
             latency = f"{1000 * model.stream().latency:.0f} ms"
-        except KerasRecipesError:
+        except (KerasRecipesError, AttributeError):
             latency = "whole utterance"
         cells = [
             f"`{name}`", f"{model.count_params() / 1e6:.1f} M", f"{row.size / 1e6:.1f} MB",
-            "all" if field is None else f"{field / model.sample_rate:.2f} s", trained,
-            word_errors(row, lambda d: d == "greedy"), word_errors(row, lambda d: d.startswith("beam") and "+" not in d),
-            word_errors(row, lambda d: "+" in d),
-            next((f"{m['value']:.4f} of real time" for m in reported(row, "rtf") if m["decoder"] == "greedy"), "-"), latency,
+            "all" if field is None else f"{field / model.sample_rate:.2f} s", trained(row, "audio_hours", "h", "hours", "h"),
+            errors(row, metric, lambda d, best=best: d == best, of),
+            errors(row, metric, lambda d: d.startswith("beam") and "+" not in d),
+            errors(row, metric, lambda d: d.count("+") == 1),
+            next((f"{m['value']:.4f} of real time" for m in reported(row, "rtf") if m["decoder"] == best), "-"), latency,
         ]  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def language_model_cells(name: str, row: manifest.Weights) -> list[str]:
+    """A character language model's row of the same table: bits per character in place of errors."""
+    bits = next((m for m in row.metrics if m["metric"] == "bpc" and "dev-mini-report" in m["dataset"]), None)
+    value = f"{bits['value']:.2f} bits per character ({bits['low']:.2f} to {bits['high']:.2f})" if bits else "-"
+    size = f"{card.skeleton(name).count_params() / 1e6:.1f} M"
+    read = trained(row, "million_characters", "million", "characters", "characters")
+    return [f"`{name}`", size, f"{row.size / 1e6:.1f} MB", "all before", read, value, *["-"] * 4]
+
+
+def trained(row: manifest.Weights, amount: str, unit: str, of: str, of_unit: str) -> str:
+    """How much data there was, how much of it was seen, and how long that took."""
+    have = sum(d[of] for d in row.data)
+    size = f"{have / 1e6:.0f} million" if have > 1e6 else f"{have:.0f}"
+    seen = row.training[amount]
+    return f"{size} {of_unit} of data, {seen:.0f} {unit} seen in {row.training['wall_hours']:.1f} h"
 
 
 def picture_table() -> str:
@@ -140,13 +161,13 @@ def reported(row: manifest.Weights, metric: str) -> list:
     return [m for m in row.metrics if m["dataset"].startswith("dev-mini-report:") and m["metric"] == metric]
 
 
-def word_errors(row: manifest.Weights, wanted: Callable[[str], bool]) -> str:
-    """The lowest on dev-mini-report by a decoder of that kind, with its interval."""
-    found = [m for m in reported(row, "wer") if wanted(m["decoder"])]
+def errors(row: manifest.Weights, metric: str, wanted: Callable[[str], bool], of: str = "") -> str:
+    """The lowest rate on dev-mini-report by a decoder of that kind, with its interval."""
+    found = [m for m in reported(row, metric) if wanted(m["decoder"])]
     if not found:
         return "-"
     best = min(found, key=lambda m: m["value"])
-    return f"{100 * best['value']:.1f} % ({100 * best['low']:.1f} to {100 * best['high']:.1f})"
+    return f"{100 * best['value']:.1f} %{of} ({100 * best['low']:.1f} to {100 * best['high']:.1f})"
 
 
 def with_table(readme: str) -> str:
@@ -197,6 +218,9 @@ def study_pages() -> str:
         found = json.loads(path.read_text())
         lines += [f"## {found['title']}", "", found["question"], "", f"{found['source']}. {found['setting']}.", ""]
         lines += [*studies.table(found["outcomes"]), "", found["notes"], ""]
+        picture = draw_study(found, OUT / f"study_{path.stem}.png")
+        if picture:
+            lines += [f"![{found['title']}: losses while training, and scores]({picture.name})", ""]
     return "\n".join(lines if paths else [*lines, "None has been run yet."])
 
 

@@ -1,6 +1,8 @@
 """Fine-tune deepspeech2_small on spoken digits, beside the same training from random numbers.
 
-    python examples/finetune_digits.py --data PATH/fsdd [--share 1.0] [--minutes 8] [--scratch]
+    python examples/finetune_digits.py --data PATH/fsdd                # all training digits, from the released weights
+    python examples/finetune_digits.py --data PATH/fsdd --share 0.1    # a tenth of them
+    python examples/finetune_digits.py --data PATH/fsdd --table        # 10, 50 and 100 %, also from random numbers
 
 The Free Spoken Digit Dataset: 3,000 files `{digit}_{speaker}_{index}.flac`, 8 kHz; by its convention index 0-4 is the
 test set. The texts are the digits' English names, so that the pretrained alphabet stays.
@@ -15,8 +17,10 @@ import keras
 import numpy as np
 
 import kerasrecipes as kr
+from kerasrecipes import manifest
 from kerasrecipes.training.trainer import hardware
 
+TAG = manifest.get("deepspeech2_small").tag
 NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 
 
@@ -50,6 +54,28 @@ def accuracy(model: keras.Model, test: kr.data.Utterances) -> float:
     return right / len(test)
 
 
+def tune(train: kr.data.Utterances, test: kr.data.Utterances, scratch: bool, epochs: int, rate: float) -> str:
+    """Train on digits and say how many of the test's are right."""
+    keras.utils.set_random_seed(0)
+    # digits last 0.4 s: half the hop of the spectrogram gives their names frames enough for CTC
+    model = kr.load("deepspeech2_small", **({"weights": None} if scratch else {}), hop=80)
+    model.compile(keras.optimizers.AdamW(rate, global_clipnorm=5.0))
+    before = accuracy(model, test)
+    begin = time.time()
+    model.fit(train, epochs=epochs, batch_seconds=24, verbose=2)
+    minutes = (time.time() - begin) / 60
+    right = accuracy(model, test)
+    return f"{100 * right:.1f} % of {len(test)} test digits right ({100 * before:.1f} % before) after {minutes:.1f} minutes"
+
+
+def record(path: Path, setting: str, name: str, value: str) -> None:
+    """Add a figure to a JSON file; those of earlier weights go."""
+    known = json.loads(path.read_text())["figures"] if path.exists() else {}
+    kept = {n: v for n, v in known.items() if n.startswith((f"weights of {TAG},", "random"))}
+    content = {"title": "Fine-tuning on spoken digits", "setting": setting, "figures": {**kept, name: value}}
+    path.write_text(json.dumps(content, indent=1) + "\n")
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--data", type=Path, required=True)
@@ -57,34 +83,20 @@ def main() -> None:
     options.add_argument("--epochs", type=int, default=10)
     options.add_argument("--rate", type=float, default=5e-4)
     options.add_argument("--scratch", action="store_true", help="begin from random numbers")
-    options.add_argument("--write", type=Path, help="add the figure to this JSON file")
+    options.add_argument("--table", action="store_true", help="10, 50 and 100 %% of the digits, from weights and from random numbers")
+    options.add_argument("--write", type=Path, help="add the figures to this JSON file")
     o = options.parse_args()
-    keras.utils.set_random_seed(0)
-    train, test = digits(o.data)
-    train = kr.data.Utterances(
-        train[int(i)] for i in np.random.default_rng(0).permutation(len(train))[: int(o.share * len(train))]
-    )
-    # digits last 0.4 s: half the hop of the spectrogram gives their names frames enough for CTC
-    config = {"hop": 80}
-    model = kr.load("deepspeech2_small", **({"weights": None} if o.scratch else {}), **config)
-    model.compile(keras.optimizers.AdamW(o.rate, global_clipnorm=5.0))
-    before = accuracy(model, test)
-    begin = time.time()
-    model.fit(train, epochs=o.epochs, batch_seconds=24, verbose=2)
-    minutes = (time.time() - begin) / 60
-    right = accuracy(model, test)
-    begun = "random numbers" if o.scratch else f"weights of {kr.manifest.get('deepspeech2_small').tag}"
-    name = f"{begun}, {len(train)} digits ({100 * o.share:.0f} %)"
-    value = f"{100 * right:.1f} % of {len(test)} test digits right ({100 * before:.1f} % before) after {minutes:.1f} minutes"
-    print(f"{name}: {value}")
-    if o.write:
-        title = {
-            "title": "Fine-tuning on spoken digits",
-            "setting": f"{o.epochs} passes over FSDD, {hardware()}",
-            "figures": {},
-        }
-        known = json.loads(o.write.read_text()) if o.write.exists() else title
-        o.write.write_text(json.dumps({**known, "figures": {**known["figures"], name: value}}, indent=1) + "\n")
+    all_of, test = digits(o.data)
+    order = np.random.default_rng(0).permutation(len(all_of))
+    runs = [(s, b) for s in (0.1, 0.5, 1.0) for b in (False, True)] if o.table else [(o.share, o.scratch)]
+    for share, scratch in runs:
+        keras.utils.clear_session()
+        train = kr.data.Utterances(all_of[int(i)] for i in order[: int(share * len(all_of))])
+        value = tune(train, test, scratch, o.epochs, o.rate)
+        name = f"{'random numbers' if scratch else f'weights of {TAG}'}, {len(train)} digits ({100 * share:.0f} %)"
+        print(f"{name}: {value}")
+        if o.write:
+            record(o.write, f"{o.epochs} passes over FSDD, {hardware()}", name, value)
 
 
 if __name__ == "__main__":

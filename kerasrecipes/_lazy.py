@@ -3,12 +3,14 @@
 import importlib
 import importlib.util
 import os
+import sys
 from types import ModuleType
 from typing import Any
 
 from kerasrecipes.errors import BackendUnavailable
 
 BACKENDS = ("tensorflow", "jax", "torch")
+quiet = False  # the command line's: no notes of a backend between results
 ENGINES = 'recipes with an ONNX file do without: load(NAME, engine="onnxruntime")'
 
 
@@ -19,6 +21,24 @@ class LazyModule(ModuleType):
         if self.__name__ == "keras":
             choose_backend()
         return getattr(importlib.import_module(self.__name__), attribute)
+
+
+def hushed(name: str) -> None:
+    """Import TensorFlow without the notes on oneDNN that it writes to standard error whatever TF_CPP_MIN_LOG_LEVEL says."""
+    if not quiet or name != "tensorflow" or name in sys.modules:
+        return
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is no standard error
+        return
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        importlib.import_module(name)
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(null)
 
 
 def choose_backend() -> str:
@@ -38,10 +58,12 @@ def choose_backend() -> str:
             raise BackendUnavailable(
                 f'KERAS_BACKEND is {chosen}, which is not installed: pip install "kerasrecipes[{chosen}]"'
             )
+        hushed(chosen)
         return chosen
     for name in BACKENDS:
         if importlib.util.find_spec(name):
             os.environ["KERAS_BACKEND"] = name
+            hushed(name)
             return name
     raise BackendUnavailable(
         'This needs Keras, and no backend of it is installed: pip install "kerasrecipes[tensorflow]" (or [jax], [torch]); '

@@ -76,6 +76,21 @@ def metric_rows(row: manifest.Weights) -> list[tuple[str, str, str, str]]:
     return rows
 
 
+def measurements(row: manifest.Weights) -> list[str]:
+    """Lines for the terminal: under each data set what each decoder scores, and the command that measures it."""
+    groups: dict[str, dict[tuple[str, str], list[str]]] = {}
+    for dataset, metric, value, command in metric_rows(row):
+        name, _, decoder = metric.partition(", ")
+        groups.setdefault(dataset, {}).setdefault((decoder, command), []).append(f"{name} {value}")
+    lines = []
+    for dataset, runs in groups.items():
+        lines.append(f"  {dataset}")
+        for (decoder, command), values in runs.items():
+            said = f"{decoder}: " if decoder != "none" else ""
+            lines += [f"    {said}{', '.join(values)}", f"        {command}"]
+    return lines
+
+
 def data_line(row: manifest.Weights) -> str:
     """What the weights were trained on."""
     unit = next((u for u in UNITS if u in row.data[0]), None)
@@ -126,9 +141,7 @@ def card(name: str) -> str:
         lines["weights"] = "none released"
     text = [name, "", *(f"{key:16} {value}" for key, value in lines.items())]
     if row and row.metrics:
-        text += ["", "measured (95 % intervals over speakers):"]
-        for dataset, metric, value, command in metric_rows(row):
-            text.append(f"  {value:24} {metric:14} {dataset}\n      {command}")
+        text += ["", "measured (95 % intervals over speakers):", *measurements(row)]
     text += ["", "commands:", *(f"  {c}" for c in commands(name, bool(row)))]
     return "\n".join(text)
 

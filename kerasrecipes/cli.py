@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kerasrecipes import exporting, phone_verbs, picture_verbs, speaking, verbs
+from kerasrecipes import _lazy, exporting, phone_verbs, picture_verbs, speaking, verbs
 from kerasrecipes.batch import verb as many
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.visualize.verb import add_verbs
@@ -264,6 +264,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; 0 when all went well, 1 after an error of ours, 130 when interrupted."""
     options = parser().parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    _lazy.quiet = os.environ["TF_CPP_MIN_LOG_LEVEL"] == "3"
     try:
         return options.run(options) or 0
     except KerasRecipesError as error:

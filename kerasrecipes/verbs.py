@@ -18,8 +18,10 @@ HOTWORD = "5"  # nats, as in `decoding.Decoding`
 def run_list(o: argparse.Namespace) -> None:
     from kerasrecipes.registry import list_recipes
 
-    for name in list_recipes(o.pattern, task=o.task, pretrained=o.pretrained, licence=o.licence):
-        print(name)
+    names = list_recipes(o.pattern, task=o.task, pretrained=o.pretrained, licence=o.licence)
+    if not names:
+        raise KerasRecipesError(f"No recipe fits {o.pattern} and the options: kerasrecipes list shows all names")
+    print("\n".join(names))
 
 
 def run_show(o: argparse.Namespace) -> None:
@@ -34,6 +36,11 @@ def run_transcribe(o: argparse.Namespace) -> int:
     if many.wanted(o):
         return many.run(o, "transcribe", decoding(o) | ({"ipa": True} if o.ipa else {}))
     model = loaded(o)
+    if o.verb == "transcribe" and not model.recipe.task.endswith("recognition"):
+        raise KerasRecipesError(
+            f"{o.recipe} transcribes nothing: its task is {model.recipe.task}; "
+            f"`kerasrecipes predict {o.recipe} ...` does what it can"
+        )
     if model.recipe.task == "language-model":
         return write(o, model, o.files)
     if model.recipe.task == "waveform-generation":
@@ -213,7 +220,11 @@ def decoder_name(options: dict[str, Any], criterion: Any = None) -> str:
 
 def typed(options: dict[str, Any]) -> list[str]:
     """Decoding options as they are typed."""
-    return [f"--{name.replace('_', '-')} {value}" for name, value in options.items() if name != "hotwords"]
+    return [
+        f"--{name.replace('_', '-')} {f'{value:g}' if isinstance(value, float) else value}"
+        for name, value in options.items()
+        if name != "hotwords"
+    ]
 
 
 def public(spec: str) -> str:
@@ -226,8 +237,10 @@ def run_train(o: argparse.Namespace) -> None:
     import signal
 
     from kerasrecipes._lazy import choose_backend
+    from kerasrecipes.registry import get_recipe
     from kerasrecipes.training import config
 
+    get_recipe(o.name)  # before all other faults
     choose_backend()
     from kerasrecipes.training.devices import begin
     from kerasrecipes.training.trainer import Run
@@ -269,7 +282,7 @@ def run_study(o: argparse.Namespace) -> None:
         raise KerasRecipesError(f"No training of {study.name} is done yet: go on with the same command")
     print("\n".join(studies.table([vars(outcome) for outcome in outcomes])))
     if o.write:
-        print(studies.record(study, outcomes, o.write / f"{study.name}.json"))
+        print(studies.record(study, outcomes, o.write / f"{study.name}.json", o.out / study.name))
 
 
 def run_release(o: argparse.Namespace) -> None:

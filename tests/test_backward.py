@@ -7,17 +7,17 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from networks import distinct
 from test_models import in_new_process
 
 import kerasrecipes as kr
 from kerasrecipes import visualize
 from kerasrecipes.errors import ImageError, KerasRecipesError
-from kerasrecipes.registry import catalogue
 from kerasrecipes.visualize.backward import Projection, Projector
 from kerasrecipes.visualize.compute import ALL, STRONGEST
 
 L = keras.layers
-IMAGES = [n for n, r in catalogue().items() if r.task == "image-classification"]
+IMAGES = distinct("image-classification")
 
 
 def random_weights(model, seed=0):

@@ -81,6 +81,17 @@ def test_written_symbols_have_the_models_frequencies(models):
     ("arguments", "message"),
     [(("xyz",), "outside the alphabet"), (("a", -1), "negative"), (("a", 5, -0.5), "negative")],
 )
+def test_writing_at_half_precision():
+    """States carried from step to step are those that the next step takes, whatever the layers compute in."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = kr.load("char_rnn_small", weights=None, alphabet="ab ", **kr.get_recipe("char_rnn_small").test_config)
+        assert len(model.generate("ab", length=6, seed=1).text) <= 8
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
 def test_bad_requests_are_refused(models, arguments, message):
     with pytest.raises(DataError, match=message):
         models["char_rnn_small"].generate(*arguments)

@@ -9,12 +9,12 @@ import sys
 import keras
 import numpy as np
 import pytest
+from networks import distinct
 
 import kerasrecipes as kr
 from kerasrecipes.errors import WeightsCorrupt
-from kerasrecipes.registry import catalogue
 
-SPEECH = [n for n, r in catalogue().items() if r.task in ("speech-recognition", "phoneme-recognition")]
+SPEECH = distinct("speech-recognition", "phoneme-recognition")
 LENGTHS = np.array([12000, 7700, 4001], "int32")
 
 

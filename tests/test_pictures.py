@@ -6,16 +6,15 @@ import json
 import keras
 import numpy as np
 import pytest
+from networks import distinct
 from test_models import in_new_process
 
 import kerasrecipes as kr
 from kerasrecipes import layers
 from kerasrecipes.card import skeleton
 from kerasrecipes.errors import DataError, ImageError, KerasRecipesError, WeightsCorrupt
-from kerasrecipes.registry import catalogue
 
-CLASSIFIERS = [n for n, r in catalogue().items() if r.task == "image-classification"]
-SEGMENTERS = [n for n, r in catalogue().items() if r.task == "segmentation"]
+CLASSIFIERS, SEGMENTERS = distinct("image-classification"), distinct("segmentation")
 NAMES = CLASSIFIERS + SEGMENTERS
 rng = np.random.default_rng(0)
 

@@ -7,6 +7,7 @@ import pytest
 from kerasrecipes import cli, data
 from kerasrecipes.errors import DataError
 from kerasrecipes.training import studies
+from kerasrecipes.training.curve import draw_study, losses
 
 
 @pytest.mark.parametrize("name", studies.names())
@@ -54,9 +55,24 @@ def test_a_study_goes_on_where_it_stopped(tiny, tmp_path):
     before = (place / "gru-1" / "outcome.json").stat().st_mtime_ns
     assert studies.run(study, place) == found and (place / "gru-1" / "outcome.json").stat().st_mtime_ns == before
     assert set(found[0].rates) == {"clean", "20 dB", "10 dB", "0 dB"}
-    path = studies.record(study, found, tmp_path / "out" / "cells.json")
-    table = studies.table(json.loads(path.read_text())["outcomes"])
+    path = studies.record(study, found, tmp_path / "out" / "cells.json", place)
+    written = json.loads(path.read_text())
+    table = studies.table(written["outcomes"])
     assert len(table) == 4 and "2 seeds" in table[2] and table[3].startswith("| plain rnn")
+    assert set(written["curves"]) == {"gru", "plain rnn"}  # of the first seeds
+    with open(place / "gru-1" / "log.csv") as file:
+        last = file.read().split()[-1].split(",")
+    assert written["curves"]["gru"]["audio_hours"][-1] == pytest.approx(float(last[3]), abs=1e-3)
+    assert draw_study(written, tmp_path / "study.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_curves_keep_the_mean_and_grow_no_longer(tmp_path):
+    rows = ["step,audio_hours,loss", *(f"{i},{i / 10},{5 - i / 50}" for i in range(1, 161))]
+    (tmp_path / "log.csv").write_text("\n".join(rows))
+    found = losses(tmp_path)
+    assert len(found["loss"]) == len(found["audio_hours"]) == 40
+    assert sum(found["loss"]) / 40 == pytest.approx(sum(5 - i / 50 for i in range(1, 161)) / 160)
+    assert losses(tmp_path / "none") == {}
 
 
 def test_language_models_are_studied_too(tmp_path, capsys):

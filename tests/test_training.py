@@ -126,7 +126,11 @@ def test_averaged_weights_come_and_go(clips, tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
-def test_configuration_faults_are_named(tmp_path):
+def test_configuration_faults_are_named(tmp_path, clips):
+    with pytest.raises(DataError, match="precision 'float99'.*mixed_bfloat16"):
+        Run(settings(clips, precision="float99"), tmp_path / "run")
+    with pytest.raises(DataError, match="no weights none.h5 to begin from"):
+        Run(settings(clips, start="none.h5"), tmp_path / "run")
     with pytest.raises(DataError, match="unknown keys batchsize"):
         configs.from_dict({"recipe": "x", "batchsize": 3})
     with pytest.raises(DataError, match="'recipe' is missing"):

@@ -65,7 +65,7 @@ def describe(
     spread = lambda x, unit: "{:.1f} / {:.1f} / {:.1f} / {:.1f} {}".format(*np.percentile(x, [0, 50, 95, 100]), unit)  # noqa: E731
     rows = [
         ("clips", f"{len(utterances):,}"),
-        ("hours", f"{seconds.sum() / 3600:.2f}"),
+        ("hours", f"{seconds.sum() / 3600:.2f}" if seconds.sum() > 360 else f"{seconds.sum() / 3600:.4f}"),
         ("sets", ", ".join(sorted({u.source for u in utterances}))),
         ("speakers", f"{len(speakers):,}" + (f" ({sex['F']} female, {sex['M']} male)" if sex else "")),
         ("length", f"{spread(seconds, 's')} (least, median, 95 %, most)"),

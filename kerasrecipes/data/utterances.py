@@ -107,11 +107,14 @@ def librispeech(root: str | Path, subset: str | None = None, speakers: Iterable[
         speakers: only these.
 
     Raises:
-        DataError: no speaker folder, a chapter without its trans.txt, a listed clip that is not there, an empty transcript.
+        DataError: no such folder, no speaker folder in it, a chapter without its trans.txt,
+            a listed clip that is not there, an empty transcript.
     """
     base = Path(root) / subset if subset else Path(root)
     wanted = {str(s) for s in speakers}
     chapters = sorted(p for p in base.glob("*/*") if p.is_dir() and p.parent.name.isdigit())
+    if not base.is_dir():
+        raise DataError(f"There is no folder {base}: check the path")
     if not chapters:
         raise DataError(f"{base} is not laid out as LibriSpeech: there is no speaker/chapter folder in it")
     unknown = wanted - {c.parent.name for c in chapters}

@@ -34,7 +34,7 @@ class Advance(keras.layers.Layer):
             if isinstance(layer, TimeLayer):
                 own, kept = kept[:count], kept[count:]
                 x, position, length, own = layer.advance(x, position, length, own)
-                new += own
+                new += [keras.ops.cast(s, "float32") for s in own]  # of any layer's precision: they come back as inputs
             else:
                 x = layer(x)
         return x, position, new

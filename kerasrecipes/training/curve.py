@@ -1,7 +1,8 @@
-"""The picture of a run: loss and validation scores over what was trained on."""
+"""Pictures of runs: loss and validation scores over what was trained on; the trainings of a study side by side."""
 
 import csv
 from pathlib import Path
+from typing import Any
 
 AMOUNTS = {
     "audio_hours": "hours of audio trained on",
@@ -18,6 +19,28 @@ SCALES = {
 STYLES = {name: "s-" if name in ("wer", "bps_conditioned") else "o-" for name in SCALES}
 
 
+POINTS = 40  # of a study's curves
+
+
+def columns(path: Path) -> dict[str, list[float]]:
+    """The columns of a run's table."""
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {key: [float(row[key]) for row in rows] for key in rows[0]} if rows else {}
+
+
+def losses(folder: Path) -> dict[str, list[float]]:
+    """A run's training losses over what it was trained on, neighbours averaged until there are few: {amount: ..., "loss": ...}."""
+    if not (folder / "log.csv").is_file():
+        return {}
+    log = columns(folder / "log.csv")
+    amount = next(name for name in AMOUNTS if name in log)
+    step = -(-len(log["loss"]) // POINTS)
+    groups = range(0, len(log["loss"]), step)
+    means = {name: [log[name][i : i + step] for i in groups] for name in (amount, "loss")}
+    return {name: [round(sum(g) / len(g), 4) for g in parts] for name, parts in means.items()}
+
+
 def draw_curve(folder: Path) -> Path | None:
     """Write `curve.png` from a run's `log.csv` and `validation.csv`; None where matplotlib or the log is missing."""
     try:
@@ -29,18 +52,13 @@ def draw_curve(folder: Path) -> Path | None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    def columns(name: str) -> dict[str, list[float]]:
-        with open(folder / name, newline="") as file:
-            rows = list(csv.DictReader(file))
-        return {key: [float(row[key]) for row in rows] for key in rows[0]} if rows else {}
-
-    log = columns("log.csv")
+    log = columns(folder / "log.csv")
     figure, axes = pyplot.subplots(figsize=(6, 3.4), layout="constrained")
     amount = next(name for name in AMOUNTS if name in log)
     axes.plot(log[amount], log["loss"], color="#3f51b5", label="training loss")
     axes.set(xlabel=AMOUNTS[amount], ylabel="loss, nats")
     if (folder / "validation.csv").is_file():
-        scores = columns("validation.csv")
+        scores = columns(folder / "validation.csv")
         right = axes.twinx()
         shown = [name for name in SCALES if name in scores]
         for name in shown:
@@ -52,6 +70,44 @@ def draw_curve(folder: Path) -> Path | None:
         right.legend(loc="lower left", frameon=False)
     axes.legend(loc="upper right", frameon=False)
     path = folder / "curve.png"
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+    return path
+
+
+def draw_study(found: dict[str, Any], path: Path) -> Path | None:
+    """Write the picture of a study's record: its trainings' losses, and what they score in each condition.
+
+    Returns:
+        `path`, or None where matplotlib is missing.
+    """
+    try:
+        import matplotlib
+    except ImportError:
+        return None
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    conditions = list(found["outcomes"][0]["rates"])
+    metric = next(iter(found["outcomes"][0]["rates"][conditions[0]]))
+    scale, unit = SCALES.get(metric, (1, metric))
+    arms = list(dict.fromkeys(o["arm"] for o in found["outcomes"]))
+    for number, arm in enumerate(arms):
+        curve, colour = found["curves"].get(arm, {}), f"C{number}"
+        if curve:
+            amount = next(iter(curve))
+            left.plot(curve[amount], curve["loss"], color=colour, label=arm)
+            left.set(xlabel=AMOUNTS[amount], ylabel="training loss, nats")
+        for o in found["outcomes"]:  # a line for each seed; one condition alone is a point
+            if o["arm"] == arm:
+                places = range(len(conditions)) if len(conditions) > 1 else [number]
+                right.plot(places, [scale * o["rates"][c][metric]["rate"] for c in conditions], "o-", color=colour)
+    ticks = conditions if len(conditions) > 1 else arms
+    right.set_xticks(range(len(ticks)), ticks)
+    said = unit.replace("errors", {"wer": "word errors", "per": "phone errors"}.get(metric, "errors"))
+    right.set(ylabel=said, **({} if len(conditions) > 1 else {"xlabel": conditions[0]}))
+    left.legend(frameon=False)
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
     return path

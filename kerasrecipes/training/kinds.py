@@ -223,13 +223,15 @@ def begin_from(config: TrainConfig, model: Any) -> None:
 
     Raises:
         WeightsCorrupt: the file belongs to another architecture.
-        DataError: no layer of the other recipe fits.
+        DataError: there is no such file, or no layer of the other recipe fits.
     """
     plain = {k: v for k, v in config.config.items() if k not in TRAINING_ONLY}
     if config.start_recipe:
         if not take_over(load(config.start_recipe, compile=False), model):
             raise DataError(f"No layer of {config.start_recipe} fits {config.recipe}: leave start_recipe away")
         return
+    if not Path(str(config.start)).is_file():
+        raise DataError(f"There are no weights {config.start} to begin from: pass a .weights.h5 file, or 'released'")
     saved = model_of(replace(config, config={**plain, **(config.start_config or {})}))
     assign(saved, Path(str(config.start)))
     if config.start_config:

@@ -13,6 +13,7 @@ import h5py
 import keras
 
 from kerasrecipes import manifest, store
+from kerasrecipes.errors import DataError
 from kerasrecipes.training import checkpoint
 from kerasrecipes.training.config import from_dict
 from kerasrecipes.training.kinds import kind_of, model_of
@@ -68,7 +69,12 @@ def release(name: str, run: Path, tag: str, after: Sequence[Path] = (), bundled:
 
     Returns:
         The row's path.
+
+    Raises:
+        DataError: the folder holds no run.
     """
+    if not (run / "run.json").is_file():
+        raise DataError(f"{run} holds no run (no run.json): pass the --out of a training, for instance runs/{name}")
     record = json.loads((run / "run.json").read_text())
     config = from_dict(record["config"])
     trained = model_of(config)

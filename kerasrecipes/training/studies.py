@@ -21,6 +21,7 @@ from kerasrecipes import data
 from kerasrecipes.card import FORMS, hollow
 from kerasrecipes.errors import DataError
 from kerasrecipes.training.config import TrainConfig, from_dict
+from kerasrecipes.training.curve import losses
 from kerasrecipes.training.kinds import kind_of, model_of
 from kerasrecipes.training.trainer import Run, averaged, commit, hardware
 
@@ -122,13 +123,18 @@ def run(
     done = []
     for seed in study.seeds:
         for arm in arms or study.arms:
-            place = folder / f"{arm.replace(' ', '_')}-{seed}"
+            place = folder / place_of(arm, seed)
             found = outcome_in(place) or train(study, arm, seed, place, minutes)
             if found:
                 done.append(found)
                 if progress:
                     progress(found)
     return done
+
+
+def place_of(arm: str, seed: int) -> str:
+    """The folder of one training."""
+    return f"{arm.replace(' ', '_')}-{seed}"
 
 
 def train(study: Study, arm: str, seed: int, place: Path, minutes: float | None) -> Outcome | None:
@@ -168,12 +174,13 @@ def parameters(study: Study) -> dict[str, int]:
     return {arm: hollow(partial(model_of, study.config(arm, 1))).count_params() for arm in study.arms}
 
 
-def record(study: Study, outcomes: list[Outcome], path: Path) -> Path:
-    """Write what a study gave for the documentation."""
+def record(study: Study, outcomes: list[Outcome], path: Path, folder: Path) -> Path:
+    """Write what a study gave, the curves of its trainings in `folder` among it, for the documentation."""
     values = {
         "name": study.name, "title": study.title, "question": study.question, "source": study.source,
         "notes": study.notes, "setting": f"{budget(study)}; {hardware()}", "commit": commit(),
         "outcomes": [vars(o) for o in outcomes],
+        "curves": {o.arm: losses(folder / place_of(o.arm, o.seed)) for o in reversed(outcomes)},  # of the first seed
     }  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")

@@ -50,7 +50,10 @@ class Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         random.seed(config.seed)
         keras.utils.set_random_seed(config.seed)
-        keras.config.set_dtype_policy(config.precision)
+        try:
+            keras.config.set_dtype_policy(config.precision)
+        except ValueError as error:
+            raise DataError(f"precision {config.precision!r}: {error}") from None
         kind = kind_of(config.recipe)
         self.model = model_of(config)
         optimizer = optimizer_of(config)

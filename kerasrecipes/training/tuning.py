@@ -44,8 +44,12 @@ def tune(
         progress: called with every setting tried.
 
     Raises:
-        KerasRecipesError: a clip cannot be read.
+        KerasRecipesError: a clip cannot be read, or the model is no recogniser of words.
     """
+    if not hasattr(model, "criterion") or model.recipe.task != "speech-recognition":
+        raise KerasRecipesError(
+            f"{model.name} has no beam search to tune: its task is {model.recipe.task} (kerasrecipes list --task speech-recognition)"
+        )
     failed: list = [None] * len(utterances)
     frames = {i: s for i, s, _ in scored(model, [u.path for u in utterances], failed)}
     if bad := [f for f in failed if f is not None]:
