@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kerasrecipes import _lazy, exporting, phone_verbs, picture_verbs, speaking, verbs
+from kerasrecipes import _lazy, exporting, learning, phone_verbs, picture_verbs, speaking, verbs
 from kerasrecipes.batch import verb as many
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.visualize.verb import add_verbs
@@ -134,7 +134,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--beam-size", type=int, default=50)
     p.add_argument("--write", action="store_true", help="record them in the manifest as the recipe's defaults")
 
-    p = verb("train", verbs.run_train, "train a recipe; interrupt it at any time and go on with --resume")
+    p = verb("train", learning.run_train, "train a recipe; interrupt it at any time and go on with --resume")
     p.add_argument("name")
     _data(p, required=False)
     p.add_argument("--validation", action="append", help="a data set scored every few minutes; repeatable")
@@ -196,7 +196,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--repo", required=True, metavar="ORG/NAME")
     p.add_argument("--yes", action="store_true", help="really upload; without it, only say what would be done")
 
-    p = verb("data", verbs.run_data, "get to know a data set, have one spoken, time its phones, or write it as shards")
+    p = verb("data", learning.run_data, "get to know a data set, have one spoken, time its phones, or write it as shards")
     p.add_argument("action", choices=("describe", "synthesise", "align-phones", "shard"))
     p.add_argument("data", nargs="+", metavar="DATA", help="librispeech:FOLDER, manifest:TABLE?split=train; text:FILE")
     p.add_argument("--out", help="synthesise, shard: the folder of the new set; align-phones: the file of labels")
