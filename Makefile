@@ -66,6 +66,7 @@ bench: $(VENV)/.test
 	$(BIN)/kerasrecipes export deepspeech2_small --out exported
 	$(BIN)/python benchmarks/engines.py exported/deepspeech2_small.onnx --data tests/data/LibriSpeech
 	$(BIN)/python benchmarks/many_files.py --data tests/data/LibriSpeech
+	$(BIN)/python benchmarks/plan.py
 	$(BIN)/python benchmarks/decoding.py --data librispeech:tests/data/LibriSpeech/dev-mini
 
 # tensorflow-io's last release needs TensorFlow 2.16: an environment of its own
@@ -85,7 +86,7 @@ test-oracles:
 test-ray:
 	$(PYTHON) -m venv .venv-ray
 	.venv-ray/bin/pip install -q --disable-pip-version-check -e ".[ray,parquet]" pytest psutil
-	.venv-ray/bin/python -m pytest tests/ray
+	.venv-ray/bin/python -m pytest tests/cluster
 
 clean:
 	rm -rf .venv .venv-tfio .venv-oracles .venv-ray site dist

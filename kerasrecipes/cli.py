@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kerasrecipes import _lazy, exporting, phone_verbs, picture_verbs, speaking, training_verbs, verbs
+from kerasrecipes import _lazy, data_verb, exporting, phone_verbs, picture_verbs, speaking, training_verbs, verbs
 from kerasrecipes.batch import verb as many
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.visualize.verb import add_verbs
@@ -196,7 +196,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--repo", required=True, metavar="ORG/NAME")
     p.add_argument("--yes", action="store_true", help="really upload; without it, only say what would be done")
 
-    p = verb("data", verbs.run_data, "get to know a data set, have one spoken, time its phones, or write it as shards")
+    p = verb("data", data_verb.run_data, "get to know a data set, have one spoken, time its phones, or write it as shards")
     p.add_argument("action", choices=("describe", "synthesise", "align-phones", "shard"))
     p.add_argument("data", nargs="+", metavar="DATA", help="librispeech:FOLDER, manifest:TABLE?split=train; text:FILE")
     p.add_argument("--out", help="synthesise, shard: the folder of the new set; align-phones: the file of labels")

@@ -24,8 +24,14 @@ class TimeGeometry:
     right: int = 0
 
     def output_length(self, length: Any) -> Any:
-        """Output steps of `length` input steps (an int, an array or a tensor), never negative."""
+        """Output steps of `length` input steps (an int, an array or a tensor), never negative; of nothing comes nothing."""
         steps = (length + self.left + self.right - (self.span or 1)) // self.stride + 1
+        if self.left + self.right >= (self.span or 1):  # padding alone would give some
+            steps = steps * (
+                length > 0
+                if isinstance(length, int | np.ndarray | np.integer)
+                else keras.ops.cast(length > 0, length.dtype)
+            )
         if isinstance(steps, int):
             return max(steps, 0)
         return np.maximum(steps, 0) if isinstance(steps, np.ndarray | np.integer) else keras.ops.maximum(steps, 0)

@@ -20,6 +20,7 @@ from kerasrecipes.training.devices import begin  # noqa: E402
 from kerasrecipes.training.trainer import Run  # noqa: E402
 
 STEPS = 6
+CLASSES = ("airplane", "car")
 TINY = dict(kr.get_recipe("deepspeech2_small").test_config) | {"recurrent_layers": 1}
 
 
@@ -84,6 +85,25 @@ def compared():
     (FOLDER / "found.json").write_text(json.dumps(found))
 
 
+def pictures():
+    """A pass over ten pictures in batches of four: the last holds two, less than there are devices."""
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for i in range(10):
+        (FOLDER / "pictures" / CLASSES[i % 2]).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 255, (32, 32, 3), "uint8")).save(
+            FOLDER / "pictures" / CLASSES[i % 2] / f"{i}.png"
+        )
+    config = {"recipe": "zfnet_small", "config": dict(kr.get_recipe("zfnet_small").test_config),
+              "data": (f"folder:{FOLDER}/pictures",), "batch_pictures": 4, "steps": 6, "warmup": 1, "peak": 0.01}  # fmt: skip
+    found = {}
+    for name, asked in (("one", 1), ("four", 4)):
+        run = Run(configs.from_dict(config), FOLDER / f"{name} pictures", False, begin(asked))
+        found[name] = [*steps(run, 6), float(sum(np.abs(w).sum() for w in weights(run.model)))]
+    (FOLDER / "pictures.json").write_text(json.dumps(found))
+
+
 def loopback():
     devices = begin("all")
     values = gradients(devices)
@@ -100,4 +120,4 @@ def loopback():
 
 
 if __name__ == "__main__":
-    {"compared": compared, "loopback": loopback}[WAY]()
+    {"compared": compared, "pictures": pictures, "loopback": loopback}[WAY]()

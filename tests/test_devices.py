@@ -100,6 +100,16 @@ def test_two_processes_give_the_gradients_of_one(trained):
     assert len((folder / "loopback" / "log.csv").read_text().splitlines()) == 2  # the first process writes, alone
 
 
+@pytest.mark.slow
+def test_a_last_batch_that_cannot_be_divided_is_every_devices(tmp_path):
+    """With batch normalisation, whose statistics no filling may touch."""
+    process = start("pictures", tmp_path)
+    _, said = process.communicate(timeout=600)
+    assert process.returncode == 0, said[-3000:]
+    found = json.loads((tmp_path / "pictures.json").read_text())
+    np.testing.assert_allclose(found["four"], found["one"], rtol=1e-4)
+
+
 SEQUENCES = [
     "wav2letter_small_asg", "palaz_mfcc_small", "wavenet_asr_small", "char_rnn_small", "wavenet_small",
     *(pytest.param(name, marks=pytest.mark.slow) for name in (

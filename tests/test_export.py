@@ -319,6 +319,8 @@ def test_formats_say_what_they_cannot_hold_before_they_start(tmp_path, monkeypat
     real = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda n, *a: None if n == "tf2onnx" else real(n, *a))
     refused(r'needs tf2onnx: pip install "kerasrecipes\[tensorflow,export\]"', "deepspeech2_small", tmp_path)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda n, *a: None if n == "openvino" else real(n, *a))
+    refused(r'needs openvino: pip install "kerasrecipes\[tensorflow,export,openvino\]"', "squeezenet", tmp_path, "openvino")
 
 
 def test_a_failed_export_leaves_the_old_file(tmp_path, monkeypatch):

@@ -137,7 +137,8 @@ def known_format(name: str, **options: bool) -> Format:
             raise ExportError(f"{name} has no {option}: leave it out, or take --format onnx")
     missing = [package for package in found.packages if not importlib.util.find_spec(package)]
     if missing:
-        raise ExportError(f'--format {name} needs {", ".join(missing)}: pip install "kerasrecipes[tensorflow,export]"')
+        extras = "tensorflow,export" + (",openvino" if "openvino" in missing else "")
+        raise ExportError(f'--format {name} needs {", ".join(missing)}: pip install "kerasrecipes[{extras}]"')
     return found
 
 

@@ -62,7 +62,7 @@ class Devices:
                 f"A batch of {counts[0]} items cannot be divided among {self.count} devices: set {kind.fixed} in the "
                 f"configuration so that it holds a multiple of {self.count}, {fitting} for instance, or pass another --devices"
             )
-        if np.mean(counts) < self.count:
+        if not kind.fixed and np.mean(counts) < self.count:
             raise DataError(
                 f"Batches hold {np.mean(counts):.1f} items on average, fewer than there are devices ({self.count}): most would "
                 "have nothing to do. Make batches larger (batch_seconds, batch_symbols) or pass a smaller number of --devices"

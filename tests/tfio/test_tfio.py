@@ -36,3 +36,28 @@ def test_pipeline_decodes_in_the_graph(tmp_path):
     dataset = data.to_tf_dataset(utterances, Alphabet())
     ((x, _),) = list(dataset)
     np.testing.assert_allclose(x["audio"][0], read_audio(path), atol=STEP)
+
+
+@pytest.mark.parametrize("suffix", [".flac", ".ogg"])
+def test_shards_are_read_and_decoded_in_the_graph(tmp_path, suffix, monkeypatch):
+    from kerasrecipes import data
+    from kerasrecipes.data import tfdata
+    from kerasrecipes.decoding import Alphabet
+
+    rows = []
+    for i in range(6):
+        path = tmp_path / f"clip{i}{suffix}"
+        soundfile.write(path, np.clip(WAVE[: 20000 + 1000 * i], -0.9, 0.9), 16000)
+        rows.append(data.Utterance(f"clip{i}", str(path), "a" * (i + 1)))
+    data.write_shards(data.Utterances(rows), tmp_path / "shards", megabytes=0.05)
+    found = data.shards(tmp_path / "shards")
+    monkeypatch.setattr(tfdata, "read_audio", lambda *a: pytest.fail("libsndfile decoded"))
+    seen = {}
+    for host in range(2):
+        for x, y in data.to_tf_dataset(found, Alphabet(), batch_size=1, host=host, hosts=2):
+            seen[y.shape[1]] = x["audio"][0].numpy()
+    assert sorted(seen) == [1, 2, 3, 4, 5, 6]
+    for i, row in enumerate(rows):
+        count = min(len(seen[i + 1]), len(read_audio(row.path)))
+        assert count > 15000
+        np.testing.assert_allclose(seen[i + 1][:count], read_audio(row.path)[:count], atol=STEP)
