@@ -28,7 +28,12 @@ def serve(page: Any, files: dict[str, tuple[bytes, dict]]) -> None:
     page.route("**/live/files/files.json*", listing)
     for name, (content, _) in files.items():
         if content is not None:
-            page.route(f"**/live/files/{name}*", lambda route, content=content: route.fulfill(body=content))
+            page.route(f"**/live/files/{name}*", answer(content))
+
+
+def answer(content: bytes) -> Any:
+    """A route's handler that gives these bytes."""
+    return lambda route: route.fulfill(body=content)
 
 
 def start(page: Any, address: str) -> Any:
