@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from kerasrecipes.errors import KerasRecipesError
+from kerasrecipes.visualize import measuring
 
 PROJECTIONS = ("deconv", "guided", "gradient")
 WITH_PICTURE = (*PROJECTIONS, "activations", "occlusion")
 WITH_UNITS = (*PROJECTIONS, "maximize", "receptive-field")
-METHODS = (*WITH_PICTURE, "maximize", "filters", "receptive-field", "table", "graph")
+METHODS = (*WITH_PICTURE, "maximize", "filters", "receptive-field", "table", "graph", *measuring.METHODS)
 SPAN = re.compile(r"^(?P<layer>[^:@]+):(?P<first>\d+)-(?P<last>\d+)(?P<place>@.*)?$")
 
 
@@ -32,6 +33,8 @@ def expand_units(words: Sequence[str]) -> list[str]:
 
 def run_visualize(o: argparse.Namespace) -> None:
     """Draw what was asked for into the folder, and print the files' names."""
+    if o.method in measuring.METHODS:
+        return measuring.run(o)
     from kerasrecipes import loading, visualize
 
     units = expand_units(o.unit)
@@ -112,7 +115,7 @@ def add_verbs(verb: Callable[[str, Any, str], argparse.ArgumentParser]) -> None:
         help='"fire5:17", at a place "fire5:17@9,7", a class "scores:tabby", many "fire5:0-15"; repeatable',
     )  # fmt: skip
     p.add_argument("--method", choices=METHODS, default="deconv")
-    p.add_argument("--layer", action="append", default=[], help="of activations and filters; repeatable")
+    p.add_argument("--layer", action="append", default=[], help="of activations, filters and sets; repeatable")
     p.add_argument("--out", type=Path, default=Path("visualize"), help="folder of the pictures")
     p.add_argument(
         "--filter", choices=("raw", "grey", "norm", "normblur"), default="raw", help="how projections are drawn"
@@ -130,6 +133,7 @@ def add_verbs(verb: Callable[[str, Any, str], argparse.ArgumentParser]) -> None:
     )
     p.add_argument("--max-rate", type=float, help="maximize: the largest learning rate")
     p.add_argument("--gain", type=float, help="maximize: what a step shall gain; normalized: grey levels of a step")
+    measuring.add_options(p)
 
     p = verb(
         "report", run_report, "pages about units as HTML: synthesised pictures, strongest patches, what they look at"
@@ -147,4 +151,4 @@ def add_verbs(verb: Callable[[str, Any, str], argparse.ArgumentParser]) -> None:
 def _ascent(p: argparse.ArgumentParser) -> None:
     p.add_argument("--preset", type=int, choices=(1, 2, 3, 4), help="row of table 1 of arXiv 1506.06579 (default 3)")
     p.add_argument("--starts", type=int, default=4, help="random starts of each unit")
-    p.add_argument("--steps", type=int, help="of the ascent")
+    p.add_argument("--steps", type=int, help="of the ascent; transfer: of each training (300)")
