@@ -23,6 +23,7 @@ _WHERE = {
     "measure_transfer": "transfer", "Transfer": "transfer",
     "EvolutionWatcher": "evolution", "Evolution": "evolution",
     "write_report": "report",
+    "project_sound": "sounds", "SoundProjection": "sounds", "letters_over_time": "sounds", "Letters": "sounds",
     "draw_graph": "graph", "GraphDrawing": "graph",
 }  # fmt: skip
 

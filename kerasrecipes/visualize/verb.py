@@ -11,7 +11,7 @@ from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.visualize import measuring
 
 PROJECTIONS = ("deconv", "guided", "gradient")
-WITH_PICTURE = (*PROJECTIONS, "activations", "occlusion")
+WITH_PICTURE = (*PROJECTIONS, "activations", "occlusion", "letters")
 WITH_UNITS = (*PROJECTIONS, "maximize", "receptive-field")
 METHODS = (*WITH_PICTURE, "maximize", "filters", "receptive-field", "table", "graph", *measuring.METHODS)
 SPAN = re.compile(r"^(?P<layer>[^:@]+):(?P<first>\d+)-(?P<last>\d+)(?P<place>@.*)?$")
@@ -39,7 +39,8 @@ def run_visualize(o: argparse.Namespace) -> None:
 
     units = expand_units(o.unit)
     if o.method in WITH_PICTURE and o.picture is None:
-        raise KerasRecipesError(f"--method {o.method} looks at a picture: kerasrecipes visualize {o.name} PICTURE ...")
+        what = "recording" if o.method == "letters" else "picture"
+        raise KerasRecipesError(f"--method {o.method} looks at a {what}: kerasrecipes visualize {o.name} FILE ...")
     if o.method in WITH_UNITS and not units:
         raise KerasRecipesError(
             f'--method {o.method} is about units: --unit "LAYER:NUMBER"; --method table names the layers'
@@ -50,7 +51,13 @@ def run_visualize(o: argparse.Namespace) -> None:
     def written(result: Any, name: str) -> None:
         print(result.save(o.out / f"{stem}{name}.{o.format}"))
 
-    if o.method in PROJECTIONS:
+    if o.method == "letters":
+        written(visualize.letters_over_time(model, o.picture), "letters")
+    elif o.method in PROJECTIONS and hasattr(model, "transcribe"):
+        for unit in units:
+            result = visualize.project_sound(model, o.picture, unit, o.method)
+            written(result, f"{result.unit.stem}_{o.method}")
+    elif o.method in PROJECTIONS:
         for unit in units:
             result = visualize.project(model, o.picture, unit, o.method)
             name = f"{stem}{result.unit.stem}_{o.method}" + ("" if o.filter == "raw" else f"_{o.filter}")
@@ -109,7 +116,9 @@ def add_verbs(verb: Callable[[str, Any, str], argparse.ArgumentParser]) -> None:
     """Put both verbs on the command line."""
     p = verb("visualize", run_visualize, "look into a network: what a unit sees, wants and reacts to")
     p.add_argument("name", help="a recipe or a .keras file")
-    p.add_argument("picture", nargs="?", help="a picture file, where the method looks at one")
+    p.add_argument(
+        "picture", nargs="?", help="a picture, or for recognisers of speech a recording, where the method looks at one"
+    )
     p.add_argument(
         "--unit", action="append", default=[], metavar="LAYER:NUMBER",
         help='"fire5:17", at a place "fire5:17@9,7", a class "scores:tabby", many "fire5:0-15"; repeatable',
