@@ -8,6 +8,7 @@ from pathlib import Path
 from kerasrecipes import card, manifest, registry
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.training import studies
+from kerasrecipes.training.config import CONFIGS
 from kerasrecipes.training.curve import AMOUNTS
 
 OUT = Path(__file__).parent / "recipes"
@@ -135,6 +136,37 @@ def picture_table() -> str:
     return "\n".join(lines)
 
 
+def phone_table() -> str:
+    """All released recognisers of phones, each with the decoder that belongs to its criterion; it stands in the README."""
+    head = ["recipe", "parameters", "file", "sees", "trained on", "phone errors", "boundaries within 20 ms", "time"]
+    lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
+    for name, row in manifest.rows().items():
+        if registry.get_recipe(name).task != "phoneme-recognition":
+            continue
+        model = card.skeleton(name)
+        decoder = "crf" if registry.get_recipe(name).config["criterion"] == "crf" else "greedy"
+        seen, wall = row.training["audio_hours"], row.training["wall_hours"]
+        found = {m["metric"]: m for m in row.metrics if m["decoder"] == decoder}
+        cells = [
+            f"`{name}`", f"{model.count_params() / 1e6:.1f} M", f"{row.size / 1e6:.1f} MB",
+            f"{1000 * model.receptive_field / model.sample_rate:.0f} ms",
+            f"{sum(d['hours'] for d in row.data):.0f} h of data, {seen:.0f} h seen in {wall:.1f} h",
+            *(f"{100 * found[k]['value']:.1f} % ({100 * found[k]['low']:.1f} to {100 * found[k]['high']:.1f})"
+              for k in ("per", "boundaries_found")),
+            f"{found['rtf']['value']:.4f} of real time",
+        ]  # fmt: skip
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def unreleased() -> str:
+    """Recipes that have a training configuration and no weights yet."""
+    names = sorted({p.stem for p in CONFIGS.glob("*.yaml")} - set(manifest.rows()))
+    if not names:
+        return "All recipes with a training configuration have released weights."
+    return f"Trainable with one command, without released weights so far: {', '.join(f'`{n}`' for n in names)}."
+
+
 def reported(row: manifest.Weights, metric: str) -> list:
     """Measurements of a metric on dev-mini-report as it is, without noise."""
     return [m for m in row.metrics if m["dataset"].startswith("dev-mini-report:") and m["metric"] == metric]
@@ -150,8 +182,13 @@ def word_errors(row: manifest.Weights, wanted: Callable[[str], bool]) -> str:
 
 
 def with_table(readme: str) -> str:
-    """The README with the tables as they are now between their marks."""
-    for name, write in (("table", table), ("pictures", picture_table)):
+    """The README with what is generated as it is now between its marks."""
+    for name, write in (
+        ("table", table),
+        ("phones", phone_table),
+        ("pictures", picture_table),
+        ("unreleased", unreleased),
+    ):
         begin, end = f"<!-- {name}: written by docs/generate.py -->", f"<!-- end of {name} -->"
         before, rest = readme.split(begin)
         readme = f"{before}{begin}\n{write()}\n{end}{rest.split(end)[1]}"
