@@ -63,6 +63,7 @@ bench: $(VENV)/.test
 	$(BIN)/python benchmarks/transcribe.py
 	$(BIN)/python benchmarks/criteria.py
 	$(BIN)/python benchmarks/generation.py
+	$(BIN)/python benchmarks/visualize.py
 	$(BIN)/kerasrecipes export deepspeech2_small --out exported
 	$(BIN)/python benchmarks/engines.py exported/deepspeech2_small.onnx --data tests/data/LibriSpeech
 	$(BIN)/python benchmarks/many_files.py --data tests/data/LibriSpeech

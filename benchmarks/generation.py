@@ -3,6 +3,8 @@
 python benchmarks/generation.py [--backends tensorflow torch jax] [--write benchmarks/results/generation.json]
 
 Naive is the network, compiled, on one receptive field per sample; widths are those of wavenet_small without conditioning.
+Within a block the receptive field about doubles with each layer, so the ratio of the two should; each further block adds
+the same to the field, and so to the ratio.
 """
 
 import argparse
@@ -17,12 +19,12 @@ import numpy as np
 
 from kerasrecipes.training.trainer import hardware
 
-DEPTHS = [(1, 6), (1, 8), (1, 10), (2, 10), (3, 10)]  # blocks, layers in a block
+DEPTHS = [(1, 6), (1, 7), (1, 8), (1, 9), (1, 10), (2, 10), (3, 10)]  # blocks, layers in a block
 SMALL = {"residual_channels": 64, "dilation_channels": 64, "skip_channels": 128}
 
 
 def measure(pieces: int, naive_samples: int) -> dict[str, list[float]]:
-    """{depth: [samples per second of the loop, of the naive way]} on the running backend."""
+    """{depth: [samples per second of the loop, of the naive way, receptive field]} on the running backend."""
     import kerasrecipes as kr
     from kerasrecipes.tasks import naive_generation
 
@@ -48,8 +50,24 @@ def measure(pieces: int, naive_samples: int) -> dict[str, list[float]]:
             begin = time.perf_counter()
             naive_generation.choose(model.scores(inputs)[:, -1], np.array([(i + 0.5) / naive_samples]), 1.0)
             slow.append(time.perf_counter() - begin)
-        found[f"{blocks} x {layers} layers"] = [4000 / float(np.median(times)), 1 / float(np.median(slow))]
+        found[f"{blocks} x {layers} layers"] = [4000 / float(np.median(times)), 1 / float(np.median(slow)), field]
     return found
+
+
+def growth(found: dict[str, list[float]]) -> dict[str, str]:
+    """How the ratio grows within a block and over blocks, and how the receptive field does."""
+    said = {}
+    for kind, chosen in (
+        ("layers of one block", [d for d in DEPTHS if d[0] == 1]),
+        ("blocks of 10 layers", [d for d in DEPTHS if d[1] == 10]),
+    ):
+        rows = [found[f"{blocks} x {layers} layers"] for blocks, layers in chosen]
+        numbers = [layers if kind.startswith("layers") else blocks for blocks, layers in chosen]
+        said[f"{', '.join(map(str, numbers))} {kind}"] = (
+            f"ratios {', '.join(f'{fast / slow:.0f}' for fast, slow, _ in rows)}; "
+            f"receptive fields {', '.join(f'{field:,.0f}' for *_, field in rows)}"
+        )
+    return said
 
 
 def main() -> None:
@@ -68,10 +86,12 @@ def main() -> None:
         env = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
         command = [sys.executable, __file__, "--here", "--pieces", str(o.pieces), "--naive", str(o.naive)]
         out = subprocess.run(command, env=env, check=True, stdout=subprocess.PIPE, text=True).stdout
-        for depth, (fast, slow) in json.loads(out.splitlines()[-1]).items():
+        found = json.loads(out.splitlines()[-1])
+        for depth, (fast, slow, _) in found.items():
             figures[f"{backend}, {depth}"] = (
                 f"{fast:.0f} samples a second, {fast / slow:.0f} times the naive {slow:.1f}"
             )
+        figures |= {f"{backend}, {name}": value for name, value in growth(found).items()}
     for name, value in figures.items():
         print(f"{name:32} {value}")
     if o.write:

@@ -67,12 +67,16 @@ def hollow(make: Callable[[], Any]) -> Any:
 def metric_rows(row: manifest.Weights) -> list[tuple[str, str, str, str]]:
     """(data set, metric, value with interval, command) of each measurement."""
     rows = []
+    chained = registry.get_recipe(row.recipe).config.get("criterion") == "crf"
     for m in row.metrics:
         scale, unit, digits = FORMS.get(m["metric"], (100, " %", 1))
         value = f"{scale * m['value']:.{digits}f}{unit}"
         if m.get("low") is not None:
             value += f" ({scale * m['low']:.{digits}f} to {scale * m['high']:.{digits}f})"
-        rows.append((m["dataset"], f"{m['metric']}, {m['decoder']}", value, m["command"]))
+        decoder = m["decoder"]
+        if chained and decoder == "greedy":  # not how such a net is meant to be decoded
+            decoder = "greedy, without its transitions"
+        rows.append((m["dataset"], f"{m['metric']}, {decoder}", value, m["command"]))
     return rows
 
 

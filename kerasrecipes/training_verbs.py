@@ -67,7 +67,12 @@ def run_study(o: argparse.Namespace) -> None:
     outcomes = studies.run(study, o.out / study.name, arms=tuple(o.arm), minutes=o.minutes, progress=show)
     if not outcomes:
         raise KerasRecipesError(f"No training of {study.name} is done yet: go on with the same command")
-    print("\n".join(studies.table([vars(outcome) for outcome in outcomes])))
+    rows = [vars(outcome) for outcome in outcomes]
+    print("\n".join(studies.table(rows)))
+    if o.picture:
+        from kerasrecipes.training.study_picture import draw_study
+
+        print(draw_study(study.title, rows, o.picture))
     if o.write:
         print(studies.record(study, outcomes, o.write / f"{study.name}.json", o.out / study.name))
 

@@ -143,9 +143,13 @@ def test_masks_from_folders(tmp_path):
     with pytest.raises(DataError, match=r"a.jpg has no mask .*a.png"):
         load_masks([f"masks:{tmp_path}"], classes)
     Image.fromarray(mask).save(tmp_path / "masks" / "a.png")
+    with pytest.raises(DataError, match=r"a: its mask holds labels \[7\], but there are 2 classes.* write 255"):
+        load_masks([f"masks:{tmp_path}"], classes)
+    mask[0, 2] = 255
+    Image.fromarray(mask).save(tmp_path / "masks" / "a.png")
     (picture,), (found,) = load_masks([f"masks:{tmp_path}"], classes)
     assert picture.shape == (4, 4, 3)
-    np.testing.assert_array_equal(found, np.where(mask > 1, 255, mask))
+    np.testing.assert_array_equal(found, mask)
     Image.fromarray(np.zeros((4, 4, 3), "uint8")).save(tmp_path / "masks" / "a.png")
     with pytest.raises(DataError, match="holds colours"):
         load_masks([f"masks:{tmp_path}"], classes)

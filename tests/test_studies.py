@@ -2,11 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from kerasrecipes import cli, data
 from kerasrecipes.errors import DataError
-from kerasrecipes.training import studies
+from kerasrecipes.training import studies, study_picture
 from kerasrecipes.training.curve import draw_study, losses
 
 
@@ -85,11 +86,27 @@ def test_language_models_are_studied_too(tmp_path, capsys):
     arms = {"GRU": {"config": {"cell": "gru"}}, "LSTM": {"config": {"cell": "lstm"}}}
     path = tmp_path / "mine.yaml"
     path.write_text(json.dumps({"title": "t", "question": "q", "source": "s", "base": base, "arms": arms}))
-    assert cli.main(["study", str(path), "--out", str(tmp_path / "runs"), "--write", str(tmp_path)]) == 0
+    picture = tmp_path / "new" / "study.png"
+    more = ["--write", str(tmp_path), "--picture", str(picture)]
+    assert cli.main(["study", str(path), "--out", str(tmp_path / "runs"), *more]) == 0
+    assert picture.read_bytes()[:4] == b"\x89PNG"
     table = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
     assert "bits per character, held out" in table[0] and "words" not in table[0] and len(table) == 4
     written = json.loads((tmp_path / "mine.json").read_text())
     assert "2 steps of 200" in written["setting"] and 2 < written["outcomes"][0]["rates"]["held out"]["bpc"]["rate"] < 8
+
+
+def test_a_bar_is_the_mean_of_its_seeds():
+    rates = {"a": [(0.2, 0.1, 0.4)], "b": [(0.3, 0.2, 0.4), (0.5, 0.4, 0.6)]}
+    outcomes = [
+        {"arm": arm, "seed": seed, "rates": {"held out": {"error": dict(zip(("rate", "low", "high"), r, strict=True))}}}
+        for arm, found in rates.items() for seed, r in enumerate(found)
+    ]  # fmt: skip
+    axes = study_picture.plot_study("t", outcomes).axes[0]
+    assert [bar.get_width() for bar in axes.patches] == pytest.approx([20, 40])
+    lines = axes.collections[0].get_segments()  # 10 to 40 of one seed, 30 to 50 over two
+    np.testing.assert_allclose([line[:, 0] for line in lines], [[10, 40], [30, 50]])
+    assert axes.get_xlabel() == "wrong classes, held out, %"
 
 
 def test_what_is_unknown_is_named(tiny, tmp_path, capsys):

@@ -379,6 +379,7 @@ BAD = [
     ({"seconds": 0}, "seconds is a positive number, not 0"), ({"seconds": -1.0}, "not -1.0"),
     ({"seconds": float("nan")}, "not nan"), ({}, "Say how much to generate"),
     ({"seconds": 1, "temperature": -1}, "temperature cannot be negative"),
+    ({"seconds": 1, "temperature": float("nan")}, "temperature cannot be .*nan"),
     ({"seconds": 1, "speaker": "mary"}, "knows no speaker 'mary': there are kathleen, lj"),
     ({"seconds": 1, "conditioning": np.zeros((80, 12))}, "has 80 frames, 1 s need 100 .100 a second."),
     ({"conditioning": np.zeros((80, 13))}, r"conditioning is .frames, 12., not .80, 13."),

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from kerasrecipes import card, manifest, registry
 from kerasrecipes.errors import KerasRecipesError
+from kerasrecipes.training.config import CONFIGS
 from pages import networks
 from pages.text import ROOT, escape, table
 
@@ -109,9 +110,17 @@ def classifiers() -> str:
     return "\n".join(table(["recipe", "parameters", "file", "trained on", "measured"], rows))
 
 
+def unreleased() -> str:
+    """Recipes that have a training configuration and no weights yet."""
+    names = sorted({p.stem for p in CONFIGS.glob("*.yaml")} - set(manifest.rows()))
+    if not names:
+        return "All recipes with a training configuration have released weights."
+    return f"Trainable with one command, without released weights so far: {', '.join(f'`{n}`' for n in names)}."
+
+
 def with_tables(readme: str) -> str:
-    """The README with the tables as they are now between their marks."""
-    for name, write in (("table", recognisers), ("pictures", classifiers)):
+    """The README with what is generated as it is now between its marks."""
+    for name, write in (("table", recognisers), ("pictures", classifiers), ("unreleased", unreleased)):
         begin, end = f"<!-- {name}: written by docs/generate.py -->", f"<!-- end of {name} -->"
         before, rest = readme.split(begin)
         readme = f"{before}{begin}\n{write()}\n{end}{rest.split(end)[1]}"

@@ -24,13 +24,14 @@ def load_masks(specs: Sequence[str], classes: Sequence[str]) -> tuple[list[np.nd
     Args:
         specs: `camvid:FILE` (an `.npz` with JPEG pictures and masks of the SegNet split, `?split=train`, `val` or `test`),
             `masks:FOLDER` (`pictures/NAME.*` and `masks/NAME.png`, whose pixel values are class numbers, 255 for none).
-        classes: names; labels beyond them mean "none".
+        classes: names; of CamVid labels beyond them mean "none".
 
     Returns:
         (height, width, 3) uint8 each, (height, width) uint8 each with 255 where no class is given.
 
     Raises:
-        DataError: a word names no set, or pictures and masks do not belong together.
+        DataError: a word names no set, pictures and masks do not belong together, or a mask in a folder holds labels that
+            are neither classes nor 255.
     """
     pictures: list[np.ndarray] = []
     masks: list[np.ndarray] = []
@@ -43,6 +44,12 @@ def load_masks(specs: Sequence[str], classes: Sequence[str]) -> tuple[list[np.nd
         for picture, mask, name in found:
             if picture.shape[:2] != mask.shape:
                 raise DataError(f"{name}: the picture has {picture.shape[:2]} pixels, its mask {mask.shape}")
+            unknown = np.setdiff1d(mask[mask >= len(classes)], [IGNORED])
+            if kind == "masks" and unknown.size:
+                raise DataError(
+                    f"{name}: its mask holds labels {unknown.tolist()[:5]}, but there are {len(classes)} classes, numbered from "
+                    f"0: write {IGNORED} where a pixel has none"
+                )
             pictures.append(picture)
             masks.append(np.where(mask < len(classes), mask, IGNORED).astype("uint8"))
     return pictures, masks

@@ -48,8 +48,8 @@ def generate(
     seconds, speaker, conditioning = (
         list(v) if isinstance(v, list | tuple) else [v] * count for v in (seconds, speaker, conditioning)
     )
-    if temperature < 0:
-        raise DataError(f"A temperature cannot be negative: {temperature}")
+    if not 0 <= temperature < np.inf:
+        raise DataError(f"A temperature cannot be negative or without bound: {temperature}")
     samples = [wanted(model, s, c) for s, c in zip(seconds, conditioning, strict=True)]
     numbers = np.array([model.speaker_number(s) for s in speaker], "int32")
     seeds = [seed if seed is None else seed + i for i in range(count)]

@@ -20,7 +20,10 @@ _WHERE = {
     "occlude": "occlusion", "OcclusionMaps": "occlusion", "correspondence": "occlusion", "correspondence_of": "occlusion",
     "filter_sheet": "filters", "FilterSheet": "filters",
     "measure_invariance": "invariance", "Invariance": "invariance", "probe_layers": "probes", "Probes": "probes",
+    "measure_transfer": "transfer", "Transfer": "transfer",
+    "EvolutionWatcher": "evolution", "Evolution": "evolution",
     "write_report": "report",
+    "project_sound": "sounds", "SoundProjection": "sounds", "letters_over_time": "sounds", "Letters": "sounds",
     "draw_graph": "graph", "GraphDrawing": "graph",
 }  # fmt: skip
 

@@ -15,6 +15,16 @@ from kerasrecipes.visualize.units import channel_axis, find_step, layer_names
 
 GAMMAS = (1.0, 0.7, 0.5, 0.3)  # the toolbox's boosts
 SCALES = ("map", "layer")
+DULL = (
+    "Dropout",
+    "Flatten",
+    "ZeroPadding",
+    "Cropping",
+    "Reshape",
+    "Rescaling",
+    "ChannelMeans",
+    "Normalization",
+)  # kinds
 
 
 @dataclass(frozen=True)
@@ -104,8 +114,7 @@ def activation_maps(
 
 def default_layers(model: Any) -> list[str]:
     """Layers worth looking at."""
-    dull = ("Dropout", "Flatten", "ZeroPadding", "Cropping", "Reshape", "Rescaling", "ChannelMeans", "Normalization")
-    names = [n for n in layer_names(model) if not find_step(model, n).kind.startswith(dull)]
+    names = [n for n in layer_names(model) if not find_step(model, n).kind.startswith(DULL)]
     if not names:
         raise KerasRecipesError(f"{model.name} has no layers whose activations could be shown")
     return names

@@ -108,13 +108,15 @@ class Projector:
     Args:
         model: any functional or Sequential model. layer: name of the step where it starts. method: see `project`.
         start: "activation" starts with the unit's value (the deconvnet: all other activations are set to zero), "one"
-            with 1 (the gradient). None: by method.
+            with 1 (the gradient). None: by method. begin: a step whose output takes the place of the input.
 
     Raises:
         KerasRecipesError: no such layer or method; a deconvnet through a pooling without switches.
     """
 
-    def __init__(self, model: Any, layer: str, method: str = "deconv", start: str | None = None):
+    def __init__(
+        self, model: Any, layer: str, method: str = "deconv", start: str | None = None, begin: str | None = None
+    ):
         rule = rule_of(method)
         step = find_step(model, layer)
         if method == "deconv":
@@ -129,7 +131,7 @@ class Projector:
                 mask = aim(y, channel, place, axis)[2]
                 return mask * y if start == "activation" else mask
 
-            y, gradient = pull(lambda v: run(model, v, [layer], rule)[0], x, seed)
+            y, gradient = pull(lambda v: run(model, v, [layer], rule, begin)[0], x, seed)
             value, index, _ = aim(y, channel, place, axis)
             return [ops.cast(gradient, "float32"), ops.cast(value, "float32"), index]
 

@@ -35,6 +35,17 @@ class Invariance(Drawing):
     distances: np.ndarray
     probabilities: np.ndarray
 
+    def figures(self) -> dict[str, str]:
+        """What was found, in words."""
+        found = {
+            f"{self.kind}, {name}": f"distance {row.mean():.2f} on average, {row.max():.2f} at most"
+            for name, row in zip(self.layers, self.distances, strict=True)
+        }
+        worst = int(self.probabilities.argmin())
+        least = f"{self.probabilities[worst]:.2f} at {self.values[worst]:.3g}"
+        best = f"{self.probabilities.max():.2f} at {self.values[int(self.probabilities.argmax())]:.3g}"
+        return found | {f"{self.kind}, probability of the class": f"{best}, least {least}"}
+
     def plot(self) -> Any:
         drawn = figure(7, 2.8)
         left, right = drawn.subplots(1, 2)

@@ -8,10 +8,17 @@ import keras
 import numpy as np
 
 from kerasrecipes.metrics import Ratio, wrong_share
+from kerasrecipes.visualize.activations import DULL
 from kerasrecipes.visualize.drawing import Drawing, figure
 from kerasrecipes.visualize.units import find_step
+from kerasrecipes.visualize.walk import steps_of
 
 CELLS = 4  # a map is averaged to so many cells on each side
+BATCH, RATE, DECAY = (
+    100,
+    3e-3,
+    1e-2,
+)  # of a linear classifier: pictures in a step, largest learning rate, decay of weights
 
 
 @dataclass(frozen=True)
@@ -21,6 +28,13 @@ class Probes(Drawing):
     layers: tuple[str, ...]
     errors: tuple[Ratio, ...]
     features: tuple[int, ...]
+
+    def figures(self) -> dict[str, str]:
+        """What was found, in words."""
+        return {
+            layer: f"{100 * e.rate:.1f} % wrong ({100 * e.low:.1f} to {100 * e.high:.1f}), {count:,} features"
+            for layer, e, count in zip(self.layers, self.errors, self.features, strict=True)
+        }
 
     def plot(self) -> Any:
         drawn = figure(1.2 + 0.7 * len(self.layers), 2.8)
@@ -34,32 +48,65 @@ class Probes(Drawing):
 
 
 def probe_layers(
-    model: Any, train: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray], layers: Sequence[str],
-    epochs: int = 15, seed: int = 0,
+    model: Any, train: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray],
+    layers: Sequence[str] | None = None, epochs: int = 15, seed: int = 0,
 ) -> Probes:  # fmt: skip
     """Train a softmax on each layer's features, which stay as they are.
 
     Args:
         model: any network of one picture. train, test: (pictures, labels): inputs of the network, 0 to 255, and numbers.
-        layers: names; maps are averaged to 4 x 4 cells, so that layers are compared by what they hold, not by their size.
+        layers: names, by default `stage_ends`; maps are averaged to 4 x 4 cells, so that layers are compared by what they
+            hold, not by their size.
         epochs: passes of the linear classifiers. seed: of their first weights and order.
     """
-    steps = [find_step(model, name) for name in layers]
-    seen = keras.Model(model.inputs, [step.outputs[0] for step in steps])
-    parts = [keras.tree.flatten(cells_of(seen, np.asarray(x, "float32"))) for x, _ in (train, test)]
-    errors, sizes = [], []
-    for x, other in zip(*parts, strict=True):
-        mean, deviation = x.mean(0), x.std(0) + 1e-3
-        keras.utils.set_random_seed(seed)
-        linear = keras.Sequential([keras.Input(x.shape[1:]), keras.layers.Dense(int(np.max(train[1])) + 1)])
-        rate = keras.optimizers.schedules.CosineDecay(3e-3, epochs * -(-len(x) // 100))
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        linear.compile(keras.optimizers.AdamW(rate, weight_decay=1e-2), loss)
-        linear.fit((x - mean) / deviation, train[1], batch_size=100, epochs=epochs, verbose=0)
-        chosen = linear.predict((other - mean) / deviation, batch_size=500, verbose=0).argmax(-1)
-        errors.append(wrong_share(test[1], chosen))
-        sizes.append(x.shape[1])
-    return Probes(tuple(layers), tuple(errors), tuple(sizes))
+    layers = tuple(layers or stage_ends(model))
+    seen = keras.Model(model.inputs, [find_step(model, name).outputs[0] for name in layers])
+    parts = [cells_of(seen, np.asarray(x, "float32")) for x, _ in (train, test)]
+    steps = epochs * -(-len(train[0]) // BATCH)
+    errors = [
+        wrong_share(test[1], linear_choice(x, train[1], other, steps, seed)) for x, other in zip(*parts, strict=True)
+    ]
+    return Probes(layers, tuple(errors), tuple(x.shape[1] for x in parts[0]))
+
+
+def stage_ends(model: Any) -> list[str]:
+    """The last layer of every stage: of what lies between one layer with a kernel and the next; not the scores."""
+    ends: list[str] = []
+    for step in steps_of(model):
+        if getattr(step.operation, "kernel", None) is not None:
+            ends.append(step.name)
+        elif ends and not step.kind.startswith(DULL):
+            ends[-1] = step.name
+    return ends[:-1]
+
+
+def linear_choice(x: np.ndarray, labels: np.ndarray, other: np.ndarray, steps: int, seed: int = 0) -> np.ndarray:
+    """Train a softmax on features (pictures, features) by AdamW, and let it choose the classes of others.
+
+    It begins at zero, and a feature hardly ever active is not blown up: what never acts in training says nothing later.
+    """
+    mean, deviation = x.mean(0), x.std(0)
+    deviation = deviation + 0.1 * deviation.mean() + 1e-6
+    x, other = ((v - mean) / deviation for v in (x, other))
+    classes, batch = int(np.max(labels)) + 1, min(BATCH, len(x))
+    weights = [np.zeros((x.shape[1], classes), "float32"), np.zeros(classes, "float32")]
+    moments = [(np.zeros_like(w), np.zeros_like(w)) for w in weights]
+    rng, order = np.random.default_rng(seed), np.empty(0, "int64")
+    for step in range(1, steps + 1):
+        if len(order) < batch:
+            order = rng.permutation(len(x))
+        members, order = order[:batch], order[batch:]
+        scores = x[members] @ weights[0] + weights[1]
+        chances = np.exp(scores - scores.max(1, keepdims=True))
+        chances /= chances.sum(1, keepdims=True)
+        chances[np.arange(batch), labels[members]] -= 1  # now the gradient for the scores
+        rate = RATE * (1 + np.cos(np.pi * (step - 1) / steps)) / 2
+        weights[0] *= 1 - rate * DECAY
+        for w, (m, v), g in zip(weights, moments, (x[members].T @ chances / batch, chances.mean(0)), strict=True):
+            m += 0.1 * (g - m)
+            v += 0.001 * (g * g - v)
+            w -= rate * (m / (1 - 0.9**step)) / (np.sqrt(v / (1 - 0.999**step)) + 1e-7)
+    return (other @ weights[0] + weights[1]).argmax(-1)
 
 
 def cells_of(seen: Any, pictures: np.ndarray, batch: int = 100) -> list[np.ndarray]:

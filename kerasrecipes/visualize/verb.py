@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from kerasrecipes.errors import KerasRecipesError
+from kerasrecipes.visualize import measuring
 
 PROJECTIONS = ("deconv", "guided", "gradient")
-WITH_PICTURE = (*PROJECTIONS, "activations", "occlusion")
+WITH_PICTURE = (*PROJECTIONS, "activations", "occlusion", "letters")
 WITH_UNITS = (*PROJECTIONS, "maximize", "receptive-field")
-METHODS = (*WITH_PICTURE, "maximize", "filters", "receptive-field", "table", "graph")
+METHODS = (*WITH_PICTURE, "maximize", "filters", "receptive-field", "table", "graph", *measuring.METHODS)
 SPAN = re.compile(r"^(?P<layer>[^:@]+):(?P<first>\d+)-(?P<last>\d+)(?P<place>@.*)?$")
 
 
@@ -32,11 +33,14 @@ def expand_units(words: Sequence[str]) -> list[str]:
 
 def run_visualize(o: argparse.Namespace) -> None:
     """Draw what was asked for into the folder, and print the files' names."""
+    if o.method in measuring.METHODS:
+        return measuring.run(o)
     from kerasrecipes import loading, visualize
 
     units = expand_units(o.unit)
     if o.method in WITH_PICTURE and o.picture is None:
-        raise KerasRecipesError(f"--method {o.method} looks at a picture: kerasrecipes visualize {o.name} PICTURE ...")
+        what = "recording" if o.method == "letters" else "picture"
+        raise KerasRecipesError(f"--method {o.method} looks at a {what}: kerasrecipes visualize {o.name} FILE ...")
     if o.method in WITH_UNITS and not units:
         raise KerasRecipesError(
             f'--method {o.method} is about units: --unit "LAYER:NUMBER"; --method table names the layers'
@@ -47,7 +51,13 @@ def run_visualize(o: argparse.Namespace) -> None:
     def written(result: Any, name: str) -> None:
         print(result.save(o.out / f"{stem}{name}.{o.format}"))
 
-    if o.method in PROJECTIONS:
+    if o.method == "letters":
+        written(visualize.letters_over_time(model, o.picture), "letters")
+    elif o.method in PROJECTIONS and hasattr(model, "transcribe"):
+        for unit in units:
+            result = visualize.project_sound(model, o.picture, unit, o.method)
+            written(result, f"{result.unit.stem}_{o.method}")
+    elif o.method in PROJECTIONS:
         for unit in units:
             result = visualize.project(model, o.picture, unit, o.method)
             name = f"{stem}{result.unit.stem}_{o.method}" + ("" if o.filter == "raw" else f"_{o.filter}")
@@ -106,13 +116,15 @@ def add_verbs(verb: Callable[[str, Any, str], argparse.ArgumentParser]) -> None:
     """Put both verbs on the command line."""
     p = verb("visualize", run_visualize, "look into a network: what a unit sees, wants and reacts to")
     p.add_argument("name", help="a recipe or a .keras file")
-    p.add_argument("picture", nargs="?", help="a picture file, where the method looks at one")
+    p.add_argument(
+        "picture", nargs="?", help="a picture, or for recognisers of speech a recording, where the method looks at one"
+    )
     p.add_argument(
         "--unit", action="append", default=[], metavar="LAYER:NUMBER",
         help='"fire5:17", at a place "fire5:17@9,7", a class "scores:tabby", many "fire5:0-15"; repeatable',
     )  # fmt: skip
     p.add_argument("--method", choices=METHODS, default="deconv")
-    p.add_argument("--layer", action="append", default=[], help="of activations and filters; repeatable")
+    p.add_argument("--layer", action="append", default=[], help="of activations, filters and sets; repeatable")
     p.add_argument("--out", type=Path, default=Path("visualize"), help="folder of the pictures")
     p.add_argument(
         "--filter", choices=("raw", "grey", "norm", "normblur"), default="raw", help="how projections are drawn"
@@ -130,6 +142,7 @@ def add_verbs(verb: Callable[[str, Any, str], argparse.ArgumentParser]) -> None:
     )
     p.add_argument("--max-rate", type=float, help="maximize: the largest learning rate")
     p.add_argument("--gain", type=float, help="maximize: what a step shall gain; normalized: grey levels of a step")
+    measuring.add_options(p)
 
     p = verb(
         "report", run_report, "pages about units as HTML: synthesised pictures, strongest patches, what they look at"
@@ -147,4 +160,4 @@ def add_verbs(verb: Callable[[str, Any, str], argparse.ArgumentParser]) -> None:
 def _ascent(p: argparse.ArgumentParser) -> None:
     p.add_argument("--preset", type=int, choices=(1, 2, 3, 4), help="row of table 1 of arXiv 1506.06579 (default 3)")
     p.add_argument("--starts", type=int, default=4, help="random starts of each unit")
-    p.add_argument("--steps", type=int, help="of the ascent")
+    p.add_argument("--steps", type=int, help="of the ascent; transfer: of each training (300)")

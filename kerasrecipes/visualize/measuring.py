@@ -1,0 +1,210 @@
+"""The methods of `kerasrecipes visualize` that measure a classifier on a set of pictures: the studies of arXiv 1311.2901."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from kerasrecipes.errors import DataError, KerasRecipesError
+
+# method -> pictures to learn from and to look at where --limit is not given
+METHODS = {"probes": (5000, 1000), "invariance": (0, 200), "transfer": (0, 1000), "evolution": (10000, 1000)}
+Measured = tuple[dict[str, Any], str]  # name of a picture -> what to draw; on what
+TITLES = {
+    "probes": "What each layer of {} knows: a softmax on its features",
+    "invariance": "How far {}'s features move with the picture",
+    "transfer": "{}'s features on another set, against training from scratch",
+    "evolution": "How the kernels of {} settle",
+}
+
+
+def run(o: argparse.Namespace) -> None:
+    """Measure, draw, and print the pictures' names and what was found.
+
+    Raises:
+        KerasRecipesError: the model is no classifier with a rule for pictures. DataError: no data.
+    """
+    from kerasrecipes import loading
+
+    if not o.data:
+        raise DataError(f"--method {o.method} looks at a set: --data cifar10:FOLDER, mnist:FILE or folder:FOLDER")
+    model = loading.load(o.name, compile=False, **({"weights": None} if o.random or o.method == "evolution" else {}))
+    if not hasattr(model, "classify"):
+        raise KerasRecipesError(
+            f"{model.name} is no classifier of pictures with classes of its own; the functions of kerasrecipes.visualize "
+            "take arrays and any functional model"
+        )
+    results, said = RUN[o.method](model, o, *limits(o.method, o.limit), bar(o.method))
+    figures: dict[str, str] = {}
+    for name, result in results.items():
+        print(result.save(o.out / f"{model.name}_{name}.{o.format}"))
+        figures |= result.figures()
+    for name, value in figures.items():
+        print(f"{name}: {value}")
+    if o.write:
+        print(written(o.write, TITLES[o.method].format(model.name), setting(o, said), figures))
+
+
+def limits(method: str, limit: int | None) -> tuple[int | None, int]:
+    """How many pictures are learned from (None: all) and looked at."""
+    learn, look = METHODS[method]
+    if limit is not None and limit < 1:
+        raise DataError(f"--limit is {limit}: a positive number of pictures")
+    return (limit or learn or None), min(limit or look, look)
+
+
+def sets(o: argparse.Namespace) -> tuple[list[str], list[str]]:
+    """The words of --data and --validation; the second are the test split of the first where they are not given.
+
+    Raises:
+        DataError: --data names a part, and nothing says which pictures are for testing.
+    """
+    if o.validation:
+        return o.data, o.validation
+    if any("?" in spec for spec in o.data):
+        raise DataError("--data names a part of a set: say on which to test, --validation cifar10:FOLDER?split=test")
+    return [f"{spec}?split=train" for spec in o.data], [f"{spec}?split=test" for spec in o.data]
+
+
+def some(model: Any, specs: Sequence[str], limit: int | None, other: bool = False) -> tuple[Any, Any]:
+    """Inputs (pictures, height, width, channels) uint8 and labels; of more than `limit`, some drawn at random.
+
+    Args:
+        other: the classes need not be the model's: those of a folder are its folders.
+    """
+    import numpy as np
+
+    from kerasrecipes.data.pictures import load_pictures
+
+    rule, classes = model.preparation, model.classes
+    if other:
+        roots = [Path(s.partition(":")[2].partition("?")[0]) for s in specs if s.startswith("folder:")]
+        inside = [p for root in roots for p in (root, root / "train", root / "test") if p.is_dir()]
+        names = {d.name for p in inside for d in p.iterdir() if d.is_dir()} - {"train", "test"}
+        classes = tuple(sorted(names)) or classes
+    pictures, labels = load_pictures(specs, classes, rule)
+    order = np.random.default_rng(0).permutation(len(pictures))[:limit]
+    return np.stack([rule.one(p) for p in pictures[order]]), labels[order]
+
+
+def probes(model: Any, o: argparse.Namespace, learn: Any, look: int, progress: Any) -> Measured:
+    from kerasrecipes import visualize
+
+    train, test = (some(model, part, n) for part, n in zip(sets(o), (learn, look), strict=True))
+    found = visualize.probe_layers(model, train, test, o.layer or None, seed=o.seed)
+    return {"probes": found}, f"{len(train[0]):,} pictures to learn from, {len(test[0]):,} to test"
+
+
+def invariance(model: Any, o: argparse.Namespace, learn: Any, look: int, progress: Any) -> Measured:
+    from kerasrecipes import visualize
+    from kerasrecipes.visualize.invariance import KINDS
+    from kerasrecipes.visualize.probes import stage_ends
+
+    pictures, labels = some(model, o.validation or (o.data if any("?" in s for s in o.data) else sets(o)[1]), look)
+    ends = stage_ends(model)
+    layers = o.layer or [ends[0], ends[-1]]  # the paper: the first and the seventh
+    found = {
+        f"invariance_{kind}": visualize.measure_invariance(model, pictures, kind, layers, labels)
+        for kind in o.kind or KINDS
+    }
+    return found, f"{len(pictures):,} pictures"
+
+
+def transfer(model: Any, o: argparse.Namespace, learn: Any, look: int, progress: Any) -> Measured:
+    from kerasrecipes import visualize
+
+    train, test = (some(model, part, n, True) for part, n in zip(sets(o), (learn, look), strict=True))
+    found = visualize.measure_transfer(
+        model, train, test, numbers(o.per_class, "--per-class"), layer=o.layer[0] if o.layer else None,
+        draws=o.draws, steps=o.steps or 300, seed=o.seed, progress=progress,
+    )  # fmt: skip
+    return {
+        "transfer": found
+    }, f"{len(test[0]):,} pictures to test, {o.draws} draws, in brackets the best and the worst"
+
+
+def evolution(model: Any, o: argparse.Namespace, learn: Any, look: int, progress: Any) -> Measured:
+    import keras
+
+    from kerasrecipes.data.pictures import PictureDataset
+    from kerasrecipes.visualize.evolution import EvolutionWatcher
+    from kerasrecipes.visualize.probes import stage_ends
+    from kerasrecipes.visualize.verb import expand_units
+
+    keras.utils.set_random_seed(o.seed)
+    model = type(model).from_config(model.get_config())  # random numbers, also in place of those of a .keras file
+    model.compile()
+    places = [n for n in stage_ends(model) if len(model.get_layer(n).output.shape) == 4]
+    units = expand_units(o.unit) or [f"{name}:{k}" for name in places for k in (0, 1)]
+    epochs = numbers(o.epochs, "--epochs")
+    (pictures, labels), test = (some(model, part, n) for part, n in zip(sets(o), (learn, look), strict=True))
+    watcher = EvolutionWatcher(test[0], units, epochs, o.layer[0] if o.layer else None)
+    batches = PictureDataset(pictures, labels, model.preparation, batch_size=128, augment=True, seed=o.seed)
+    told = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: progress(epoch + 1, max(epochs)))
+    model.fit(batches, epochs=max(epochs), callbacks=[watcher, told], verbose=0)
+    said = f"{len(pictures):,} pictures of training, as other views in every pass, {len(test[0]):,} to look at"
+    return {"evolution": watcher.result}, said
+
+
+RUN: dict[str, Any] = {"probes": probes, "invariance": invariance, "transfer": transfer, "evolution": evolution}
+
+
+def numbers(text: str, option: str) -> list[int]:
+    """Numbers with commas between them."""
+    try:
+        return [int(n) for n in text.split(",")]
+    except ValueError:
+        raise KerasRecipesError(f"{option} is numbers with commas, 1,5,15, not {text!r}") from None
+
+
+def bar(told: str) -> Callable[[int, int], None]:
+    """Says how far a long command is and how long it may take, on a terminal."""
+    import time
+
+    begin = time.perf_counter()
+
+    def show(done: int, total: int) -> None:
+        left = (time.perf_counter() - begin) / done * (total - done)
+        print(f"\r{told}: {done} of {total}, {left:.0f} s left ", end="\n" if done == total else "", file=sys.stderr)
+
+    return show if sys.stderr.isatty() else lambda done, total: None
+
+
+def setting(o: argparse.Namespace, said: str) -> str:
+    """What was measured on what, by what."""
+    from kerasrecipes.training.trainer import hardware
+
+    return f"{', '.join(spec.partition(':')[0] for spec in o.data)}, {said}; {hardware()}"
+
+
+def written(path: Path, title: str, where: str, figures: dict[str, str]) -> Path:
+    """The figures as JSON, as the benchmarks write theirs."""
+    from kerasrecipes.visualize.drawing import write_whole
+
+    text = json.dumps({"title": title, "setting": where, "figures": figures}, indent=1) + "\n"
+    return write_whole(path, lambda file: file.write(text.encode()))
+
+
+def add_options(p: argparse.ArgumentParser) -> None:
+    """Of these methods."""
+    p.add_argument(
+        "--data", action="append", default=[], metavar="SET",
+        help="of probes, invariance, transfer and evolution: cifar10:FOLDER, mnist:FILE or folder:FOLDER; repeatable",
+    )  # fmt: skip
+    p.add_argument(
+        "--validation",
+        action="append",
+        default=[],
+        metavar="SET",
+        help="the pictures to test on (default: --data?split=test)",
+    )
+    p.add_argument("--limit", type=int, help="pictures at most")
+    p.add_argument(
+        "--kind", action="append", choices=("shift", "scale", "turn"), help="invariance: only this; repeatable"
+    )
+    p.add_argument("--per-class", default="1,5,15,60", metavar="N,N", help="transfer: pictures of each class")
+    p.add_argument("--draws", type=int, default=3, help="transfer: other pictures and random numbers, so often")
+    p.add_argument("--epochs", default="1,2,5,10", metavar="N,N", help="evolution: passes after which to look")
+    p.add_argument("--write", type=Path, metavar="FILE", help="also write what was measured as JSON")

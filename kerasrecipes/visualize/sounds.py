@@ -1,0 +1,167 @@
+"""What a recogniser listens to, and when it hears which letter or phone: saliency over time and frequency, letters over time."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from kerasrecipes.audio import read_audio
+from kerasrecipes.errors import KerasRecipesError
+from kerasrecipes.visualize import drawing
+from kerasrecipes.visualize.backward import Projector
+from kerasrecipes.visualize.compute import flat_place, forward, inputs_order
+from kerasrecipes.visualize.scene import front_end
+from kerasrecipes.visualize.units import Unit, find_unit, symbols_of
+from kerasrecipes.visualize.walk import graph_of, input_name
+
+LEAST = 0.1  # a symbol that never has this probability is not drawn
+
+
+@dataclass(frozen=True)
+class SoundProjection(drawing.Drawing):
+    """A unit's activity led back to what the network reads: frames of a spectrum, or samples.
+
+    Args:
+        unit: with the frame it starts at. method: "gradient", "guided" or "deconv".
+        values: (frames, bands) signed. heard: (frames, bands) what the network read. begin: name of the layer or input
+            that gave it.
+        activation: of the unit. seconds: of the recording.
+    """
+
+    unit: Unit
+    method: str
+    values: np.ndarray = field(repr=False)
+    heard: np.ndarray = field(repr=False)
+    begin: str
+    activation: float
+    seconds: float
+
+    def span(self) -> tuple[float, float]:
+        """The seconds between which anything counts; (0, 0) where nothing does."""
+        rows = np.flatnonzero(np.abs(self.values).max(1) > 0)
+        step = self.seconds / len(self.values)
+        return (float(rows[0] * step), float((rows[-1] + 1) * step)) if len(rows) else (0.0, 0.0)
+
+    def plot(self) -> Any:
+        """What was read, and below it what counted: red speaks for the unit, blue against it."""
+        drawn = drawing.figure(8, 4.4)
+        above, below = drawn.subplots(2, 1, sharex=True)
+        edges = (0, self.seconds, -0.5, self.heard.shape[1] - 0.5)
+        if self.heard.shape[1] == 1:
+            times = (np.arange(len(self.heard)) + 0.5) * self.seconds / len(self.heard)
+            above.plot(times, self.heard[:, 0], linewidth=0.4, color="#3f51b5")
+            below.plot(times, self.values[:, 0], linewidth=0.4, color="#c62828")
+        else:
+            above.imshow(self.heard.T, origin="lower", aspect="auto", extent=edges, cmap="magma")
+            most = float(np.quantile(np.abs(self.values), 0.999)) or float(np.abs(self.values).max()) or 1.0
+            below.imshow(
+                self.values.T, origin="lower", aspect="auto", extent=edges, cmap="seismic", vmin=-most, vmax=most
+            )
+        above.set(title=self.begin, ylabel="band" if self.heard.shape[1] > 1 else "")
+        below.set(title=f"{self.method} of {self.unit}: {self.activation:.2f}", xlabel="seconds")
+        below.set(ylabel=above.get_ylabel())
+        return drawn
+
+
+def project_sound(
+    model: Any, audio: Any, unit: str | Unit, method: str = "gradient", *, sample_rate: int | None = None,
+    begin: str | None = None,
+) -> SoundProjection:  # fmt: skip
+    """Lead a unit's activity back to the spectrum or the samples that a recogniser reads.
+
+    Args:
+        model: a recogniser. audio: a path, bytes, a file object, or an array with sample_rate, in Hz.
+        unit: "logits:e", at a frame "logits:e@37"; without one where it is strongest. method: as in `project`.
+        begin: layer whose output the network is said to read; by default the last before the first layer with weights, or
+            the waveform where that still counts samples.
+
+    Raises:
+        KerasRecipesError: no recogniser, no such unit or method. AudioError: the audio cannot be read.
+
+    Example:
+        >>> project_sound(kerasrecipes.load("wav2letter_small"), "talk.flac", "logits:e").save("e.png")
+    """
+    wave = waveform(model, audio, sample_rate)
+    found = find_unit(model, unit)
+    name = begin or front_end(model)
+    heard = forward(model, [name])(wave[None])[0]
+    if begin is None and heard.shape[1] == len(
+        wave
+    ):  # nothing but samples before the first weights: from the waveform on
+        heard, name = wave[None], input_name(graph_of(model).inputs[inputs_order(model)])
+    else:
+        begin = name
+    place = flat_place(found.place, ()) if not found.place else found.place[0]
+    values, activation, index = Projector(model, found.layer, method, begin=begin)(heard, [found.channel], [place])
+    frame = found.place if found.place else (int(index[0]),)
+    flat = [v[0].reshape(v.shape[1], -1) for v in (values, heard)]
+    return SoundProjection(
+        Unit(found.layer, found.channel, frame),
+        method,
+        *flat,
+        begin,
+        float(activation[0]),
+        len(wave) / model.sample_rate,
+    )
+
+
+def waveform(model: Any, audio: Any, sample_rate: int | None) -> np.ndarray:
+    """Samples at the model's rate.
+
+    Raises:
+        KerasRecipesError: the model hears nothing.
+    """
+    if not hasattr(model, "transcribe"):
+        raise KerasRecipesError(f"{model.name} is no recogniser of speech")
+    return read_audio(audio, sample_rate=sample_rate, target=model.sample_rate)
+
+
+@dataclass(frozen=True)
+class Letters(drawing.Drawing):
+    """When a recogniser hears which letter or phone.
+
+    Args:
+        symbols: of the columns. probabilities: (frames, symbols), rows sum to 1. transcript: with the words' times.
+        seconds: of the recording.
+    """
+
+    symbols: tuple[str, ...]
+    probabilities: np.ndarray = field(repr=False)
+    transcript: Any
+    seconds: float
+
+    def plot(self) -> Any:
+        """Probabilities of the symbols that ever matter, dark where sure, with the words above at their times."""
+        shown = [i for i, p in enumerate(self.probabilities.max(0)) if p >= LEAST] or [0]
+        drawn = drawing.figure(max(6.0, min(2.2 * self.seconds, 30.0)), max(2.2, 1.4 + 0.17 * len(shown)))
+        axes = drawn.add_subplot()
+        edges = (0, self.seconds, len(shown) - 0.5, -0.5)
+        axes.imshow(self.probabilities[:, shown].T, aspect="auto", extent=edges, cmap="Blues", vmin=0, vmax=1)
+        axes.set_yticks(range(len(shown)), [self.symbols[i].replace(" ", "space") for i in shown], fontsize=7)
+        for word in self.transcript.words:
+            axes.axvline(word.start, color="#c62828", linewidth=0.5)
+            axes.text(word.start, -0.7, word.text, fontsize=7, rotation=30)
+        axes.set(xlabel="seconds")
+        return drawn
+
+
+def letters_over_time(model: Any, audio: Any, *, sample_rate: int | None = None) -> Letters:
+    """The probability of every letter or phone at every frame, and the transcript's times.
+
+    Args:
+        model: a recogniser. audio, sample_rate: as in `project_sound`.
+
+    Raises:
+        KerasRecipesError: no recogniser. AudioError: the audio cannot be read.
+
+    Example:
+        >>> letters_over_time(kerasrecipes.load("deepspeech2_small"), "talk.flac").save("letters.png")
+    """
+    from kerasrecipes.decoding.greedy import log_softmax
+    from kerasrecipes.tasks.transcribing import scores_of
+
+    wave = waveform(model, audio, sample_rate)
+    phones = hasattr(model, "posteriors")  # theirs are over all paths
+    found = model.posteriors(wave, model.sample_rate) if phones else np.exp(log_softmax(scores_of(model, wave)))
+    heard = model.transcribe(wave, model.sample_rate)
+    return Letters(tuple(symbols_of(model)), found, heard, len(wave) / model.sample_rate)
