@@ -46,6 +46,19 @@ def test_saliency_is_the_gradient_of_the_unit(model, wave):
     assert strongest.activation == pytest.approx(score(found.heard[None])[0][0, :, letter].max(), rel=1e-4)
 
 
+def test_nets_on_the_waveform_show_samples(wave):
+    model = tiny("palaz_raw_small")
+    found = visualize.project_sound(model, wave, "logits:AA@100", sample_rate=16000)
+    assert found.begin == "audio" and found.values.shape == found.heard.shape == (32000, 1)
+    np.testing.assert_array_equal(found.heard[:, 0], wave)
+    # the utterance's mean and deviation depend on all samples, a little; what counts lies around the frame
+    share = np.abs(found.values[:, 0])
+    around = slice(
+        int(100.5 * 160 - model.receptive_field / 2 - 160), int(100.5 * 160 + model.receptive_field / 2 + 160)
+    )
+    assert share[around].max() > 20 * np.delete(share, np.r_[around]).max()
+
+
 def test_letters_are_the_scores_and_spell_the_transcript(model, wave):
     found = visualize.letters_over_time(model, wave, sample_rate=16000)
     np.testing.assert_allclose(found.probabilities.sum(1), 1, rtol=1e-5)

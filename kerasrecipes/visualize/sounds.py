@@ -85,24 +85,17 @@ def project_sound(
     found = find_unit(model, unit)
     name = begin or front_end(model)
     heard = forward(model, [name])(wave[None])[0]
-    if begin is None and heard.shape[1] == len(
-        wave
-    ):  # nothing but samples before the first weights: from the waveform on
+    if begin is None and heard.shape[1] == len(wave):  # only samples before the first weights: from the waveform on
         heard, name = wave[None], input_name(graph_of(model).inputs[inputs_order(model)])
     else:
         begin = name
-    place = flat_place(found.place, ()) if not found.place else found.place[0]
-    values, activation, index = Projector(model, found.layer, method, begin=begin)(heard, [found.channel], [place])
-    frame = found.place if found.place else (int(index[0]),)
-    flat = [v[0].reshape(v.shape[1], -1) for v in (values, heard)]
+    place = found.place[0] if isinstance(found.place, tuple) and found.place else flat_place(found.place, ())
+    values, activation, index = Projector(model, found.layer, method, begin=begin)(heard, [found.channel], [int(place)])
+    values, heard = (v[0].reshape(v.shape[1], -1) for v in (values, heard))
+    unit = Unit(found.layer, found.channel, found.place or (int(index[0]),))
     return SoundProjection(
-        Unit(found.layer, found.channel, frame),
-        method,
-        *flat,
-        begin,
-        float(activation[0]),
-        len(wave) / model.sample_rate,
-    )
+        unit, method, values, heard, name, float(activation[0]), len(wave) / model.sample_rate
+    )  # fmt: skip
 
 
 def waveform(model: Any, audio: Any, sample_rate: int | None) -> np.ndarray:
