@@ -104,7 +104,7 @@ def test_forward_net_ignores_what_lies_beyond_its_lookahead(models):
 
 def in_new_process(code, *arguments, backend="tensorflow"):
     env = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    subprocess.run([sys.executable, "-c", code, *map(str, arguments)], check=True, env=env, timeout=400)
+    subprocess.run([sys.executable, "-c", code, *map(str, arguments)], check=True, env=env, timeout=900)
 
 
 RELOAD = """

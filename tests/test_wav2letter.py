@@ -107,9 +107,10 @@ def test_lengths_are_those_of_torchaudio():
     model = narrow("wav2letter")
     sequence = [v for v in model.layers if isinstance(v, SequenceLayer)]
     core = [v.geometry for v in sequence[next(i for i, v in enumerate(sequence) if "conv" in v.name) :]]
-    for frames in (1, 2, 99, 100, 300):
+    for frames in (2, 99, 100, 300):
         assert output_length(core, frames) == frames // 2 + 1
         assert output_length([v.geometry for v in sequence], 400 + 160 * (frames - 1)) == frames // 2 + 1
+    assert output_length(core, 1) == 0  # shorter than the first filter with its padding: torchaudio refuses it
     raw = [v.geometry for v in narrow("wav2letter_raw").layers if isinstance(v, SequenceLayer)]
     assert [output_length(raw, n) for n in (16_000, 48_000)] == [51, 151]
 
