@@ -208,21 +208,10 @@ def test_the_stream_is_pythons_and_the_microphone_is_heard(microphone, streaming
     page.get_by_role("button", name="Stop", exact=True).click()
     page.wait_for_function("+document.querySelector('.live-demo').dataset.done === 1")
     text = page.locator(".speak-card").first.get_attribute("data-text")
-    right = kr.load("deepspeech2_small", engine="onnxruntime").transcribe(CLIP, decoder="greedy").text
-    # the clip may begin anywhere and begin again: what was heard shares much of it
-    assert SequenceMatcher(None, text, right, autojunk=False).find_longest_match().size >= 8
-
-
-def test_little_is_loaded_before_the_start_and_below_30_mb_after(browser, site_url: str) -> None:
-    page = browser.new_page()
-    page.set_default_timeout(live_pages.WAIT)
-    loaded: dict[str, int] = {}
-    page.on("response", lambda r: loaded.update({r.url: int(r.headers.get("content-length", 0))}))
-    page.goto(f"{site_url}live/speak/")
-    page.wait_for_selector(".live-start")
-    page.wait_for_load_state("networkidle")
-    assert all(url.startswith(site_url) for url in loaded)
-    assert sum(loaded.values()) < 3e6 and not any(".onnx" in url or ".wasm" in url for url in loaded)
-    live_pages.start(page, "speak")
-    assert any(".onnx" in url for url in loaded) and sum(loaded.values()) < 30e6
-    page.close()
+    # the clip may begin anywhere and begin again: what was heard is far more like its reading than like another clip's
+    likeness = {
+        clip: alike(text, kr.load("deepspeech2_small", engine="onnxruntime").transcribe(clip, decoder="greedy").text)
+        for clip in CLIPS
+    }
+    own = likeness.pop(CLIP)
+    assert likeness and own > 1.5 * max(likeness.values()), (text, own, likeness)
