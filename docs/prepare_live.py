@@ -87,16 +87,9 @@ def wanted() -> Iterator[tuple[str, str, Any, dict[str, Any]]]:
             if "copy" in row:
                 source = ROOT / row["copy"]
                 yield name, store.sha256(source), lambda path, source=source: shutil.copy(source, path), facts
-            elif "make" in row:
-                try:
-                    key, write = made(row)
-                except WeightsUnavailable as error:
-                    print(f"docs/live: {name} is left out: {error}", file=sys.stderr)
-                    continue
-                yield name, key, write, facts
             else:
                 try:
-                    key, write = network(row)
+                    key, write = made(row) if "make" in row else network(row)
                 except WeightsUnavailable as error:
                     print(f"docs/live: {name} is left out: {error}", file=sys.stderr)
                     continue

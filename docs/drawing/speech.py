@@ -5,6 +5,7 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
+from pages.kept import aligned
 
 from drawing.keeping import REPORT, Keeper, clips
 from kerasrecipes import data, metrics, visualize
@@ -181,24 +182,3 @@ def summary(names: list[str], pairs: list[tuple[list, list]], unit: str) -> dict
         "confused": [[a, b, n] for (a, b), n in swapped.most_common(12)],
         "worst": examples(order[::-1][:3]), "typical": examples(nearest[:3]), "best": examples(order[:2]),
     }  # fmt: skip
-
-
-def aligned(a: list, b: list) -> list[tuple]:
-    """Pairs of a cheapest way from `a` to `b`; None stands for what is not there."""
-    cost = np.zeros((len(a) + 1, len(b) + 1), int)
-    cost[:, 0], cost[0] = np.arange(len(a) + 1), np.arange(len(b) + 1)
-    for i, x in enumerate(a, 1):
-        for j, y in enumerate(b, 1):
-            cost[i, j] = min(cost[i - 1, j - 1] + (x != y), cost[i - 1, j] + 1, cost[i, j - 1] + 1)
-    found, i, j = [], len(a), len(b)
-    while i or j:
-        if i and j and cost[i, j] == cost[i - 1, j - 1] + (a[i - 1] != b[j - 1]):
-            i, j = i - 1, j - 1
-            found.append((a[i], b[j]))
-        elif i and cost[i, j] == cost[i - 1, j] + 1:
-            i -= 1
-            found.append((a[i], None))
-        else:
-            j -= 1
-            found.append((None, b[j]))
-    return found[::-1]
