@@ -12,6 +12,7 @@ import kerasrecipes as kr
 from kerasrecipes.errors import DataError, KerasRecipesError
 from kerasrecipes.training import config as configs
 from kerasrecipes.training.curve import draw_curve
+from kerasrecipes.training.kinds import model_of, take_over
 from kerasrecipes.training.optimizer import GuardedAdamW
 from kerasrecipes.training.trainer import Run, averaged
 
@@ -63,6 +64,19 @@ def test_a_run_begins_from_the_layers_of_another_recipe_that_fit(clips, tmp_path
         assert len(same) == fits and all(same)
     with pytest.raises(DataError, match="No layer of squeezenet fits"):
         Run(settings(clips, start_recipe="squeezenet"), tmp_path / "other")
+
+
+def test_another_front_end_keeps_the_layers_behind_it():
+    rows = ((8, 12, 2), (8, 7, 1), (8, 7, 1), (12, 5, 1))
+    mel, raw = (
+        model_of(configs.from_dict({"recipe": "wav2letter_raw_small", "config": {"front_end": front, "conv": rows}}))
+        for front in ("mel", "raw")
+    )
+    taken = take_over(mel, raw)
+    convolutions = [[la for la in m.layers if type(la).__name__ == "SequenceConv1D"] for m in (mel, raw)]
+    assert taken[-1] == "logits" and not {c.name for c in convolutions[1][:3]} & set(taken)
+    for old, new in zip(convolutions[0][1:], convolutions[1][3:], strict=True):
+        assert new.name in taken and np.array_equal(old.get_weights()[0], new.get_weights()[0])
 
 
 HOLDER = """

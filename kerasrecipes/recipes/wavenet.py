@@ -105,10 +105,10 @@ PAPER = {
     "conditioning_channels": 64, "conditioning_kernel": 3, "upsampling": "repeat",
 }  # fmt: skip
 
-# 192 ms of receptive field; widths that two cores train in hours and sample in minutes; mean and deviation are those of
+# 128 ms of receptive field; widths that two cores train in hours and sample in minutes; mean and deviation are those of
 # the logarithms over 20 clips of each speaker of the training sets
 SMALL = PAPER | {
-    "blocks": 3, "residual_channels": 64, "dilation_channels": 64, "skip_channels": 128, "speakers": ("kathleen", "lj"),
+    "blocks": 2, "residual_channels": 64, "dilation_channels": 64, "skip_channels": 128, "speakers": ("kathleen", "lj"),
     "mels": 80, "mel_mean": -4.2, "mel_deviation": 4.0,
 }  # fmt: skip
 
@@ -131,7 +131,7 @@ RECIPES = (
     ),
     _recipe(
         "wavenet_small", SMALL,
-        "3 blocks of dilations 1 to 512 for two hours of two speakers; speaks freely, or what a mel spectrogram says.",
+        "2 blocks of dilations 1 to 512 for two hours of two speakers; speaks freely, or what a mel spectrogram says.",
         ("pretrained", "vocoder"), TINY_SMALL,
     ),
 )  # fmt: skip

@@ -33,8 +33,8 @@ class TrainConfig:
         precision: a Keras dtype policy.
         start: a weights file to begin from, or None. start_config: changes to `config` for the network in that file,
             where its scores are others ({criterion: ctc} before ASG): all but the layers of scores is taken over.
-        start_recipe: a released recipe to begin from in part: the k-th layer of a kind takes over the weights of that recipe's
-            k-th layer of the kind where their shapes are equal.
+        start_recipe: a released recipe to begin from in part: layers take over the weights of that recipe's layers of their
+            kind where shapes are equal, counted from the input or, where more then agree, from the output.
         checkpoint_minutes, validate_minutes: how often.
     """
 

@@ -1,6 +1,5 @@
 """What training a recipe of each task needs: its batches, how to count what was seen, and what is measured on the way."""
 
-from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -240,15 +239,25 @@ def begin_from(config: TrainConfig, model: Any) -> None:
 
 
 def take_over(source: Any, target: Any) -> list[str]:
-    """Give each layer the weights of the source's layer of the same kind and count where shapes agree; returns their names."""
+    """Give layers the weights of the source's layers of their kind where shapes agree; returns the names of those that took.
+
+    A kind's layers are paired by their number from the input, or from the output where more of them then agree: a net with
+    another front end has the same layers behind it.
+    """
     taken: list[str] = []
-    of_kind: dict[type, list[Any]] = defaultdict(list)
-    for layer in source.layers:
-        of_kind[type(layer)].append(layer)
-    for layer in target.layers:
-        twin = of_kind[type(layer)].pop(0) if of_kind[type(layer)] else None
-        shapes = [v.shape for v in layer.weights]
-        if twin is not None and shapes and shapes == [v.shape for v in twin.weights]:
-            layer.set_weights(twin.get_weights())
-            taken.append(layer.name)
+    kinds = [{k: [x for x in model.layers if type(x) is k] for k in map(type, target.layers)} for model in (source, target)]
+    for kind in kinds[1]:
+        given, wanted = kinds[0][kind], kinds[1][kind]
+        fits: list[list[tuple[Any, Any]]] = [
+            [(old, new) for old, new in zip(*pair, strict=False) if new.weights and shapes(old) == shapes(new)]
+            for pair in ((given, wanted), (given[::-1], wanted[::-1]))
+        ]
+        for old, new in max(fits, key=len):  # the first of equals
+            new.set_weights(old.get_weights())
+            taken.append(new.name)
     return taken
+
+
+def shapes(layer: Any) -> list[tuple]:
+    """Those of a layer's variables."""
+    return [tuple(v.shape) for v in layer.weights]
