@@ -11,8 +11,9 @@ import pytest
 import kerasrecipes as kr
 from kerasrecipes.errors import DataError, KerasRecipesError
 from kerasrecipes.training import config as configs
+from kerasrecipes.training.beginning import fit_front, take_over
 from kerasrecipes.training.curve import draw_curve
-from kerasrecipes.training.kinds import model_of, take_over
+from kerasrecipes.training.kinds import model_of
 from kerasrecipes.training.optimizer import GuardedAdamW
 from kerasrecipes.training.trainer import Run, averaged
 
@@ -67,16 +68,22 @@ def test_a_run_begins_from_the_layers_of_another_recipe_that_fit(clips, tmp_path
 
 
 def test_another_front_end_keeps_the_layers_behind_it():
-    rows = ((8, 12, 2), (8, 7, 1), (8, 7, 1), (12, 5, 1))
+    rows, wave = ((8, 12, 2), (8, 7, 1), (8, 7, 1), (12, 5, 1)), ((6, 100, 40), (8, 8, 4))
     mel, raw = (
-        model_of(configs.from_dict({"recipe": "wav2letter_raw_small", "config": {"front_end": front, "conv": rows}}))
+        model_of(configs.from_dict({"recipe": "wav2letter_raw_small", "config": {"front_end": front, "conv": rows, "waveform": wave}}))
         for front in ("mel", "raw")
     )
     taken = take_over(mel, raw)
     convolutions = [[la for la in m.layers if type(la).__name__ == "SequenceConv1D"] for m in (mel, raw)]
-    assert taken[-1] == "logits" and not {c.name for c in convolutions[1][:3]} & set(taken)
+    assert taken[-1][1].name == "logits" and not set(convolutions[1][:3]) & {new for _, new in taken}
     for old, new in zip(convolutions[0][1:], convolutions[1][3:], strict=True):
-        assert new.name in taken and np.array_equal(old.get_weights()[0], new.get_weights()[0])
+        assert (old, new) in taken and np.array_equal(old.get_weights()[0], new.get_weights()[0])
+    # the new front end learns to give the layers behind it what the old one gave them, and these stay as they are
+    rng = np.random.default_rng(0)
+    batch = {"audio": rng.normal(size=(2, 8000)).astype("float32"), "length": np.array([8000, 6000], "int32")}
+    before = convolutions[1][-1].get_weights()[0]
+    errors = fit_front(mel, raw, taken, lambda i: batch, 60, 0.02, show=False)
+    assert errors[-1] < 0.7 * errors[0] and np.array_equal(before, convolutions[1][-1].get_weights()[0])
 
 
 HOLDER = """

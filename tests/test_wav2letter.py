@@ -234,7 +234,8 @@ def test_small_nets_hear_loud_and_quiet_alike():
 
 def test_asg_begins_from_the_network_of_ctc(tmp_path):
     from kerasrecipes.training import config
-    from kerasrecipes.training.kinds import begin_from, model_of
+    from kerasrecipes.training.beginning import begin_from
+    from kerasrecipes.training.kinds import model_of
 
     tiny = dict(kr.get_recipe("wav2letter_small").test_config)
     ctc = kr.load("wav2letter_small", weights=None, compile=False, **tiny)

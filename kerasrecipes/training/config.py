@@ -34,7 +34,8 @@ class TrainConfig:
         start: a weights file to begin from, or None. start_config: changes to `config` for the network in that file,
             where its scores are others ({criterion: ctc} before ASG): all but the layers of scores is taken over.
         start_recipe: a released recipe to begin from in part: layers take over the weights of that recipe's layers of their
-            kind where shapes are equal, counted from the input or, where more then agree, from the output.
+            kind where shapes are equal, counted from the input or, where more then agree, from the output. hint_steps: so many
+            steps first teach the layers before those to give them what they were given there.
         checkpoint_minutes, validate_minutes: how often.
     """
 
@@ -64,6 +65,7 @@ class TrainConfig:
     start: str | None = None
     start_config: dict[str, Any] | None = None
     start_recipe: str | None = None
+    hint_steps: int = 0
     checkpoint_minutes: float = 5.0
     validate_minutes: float = 20.0
 

@@ -1,6 +1,5 @@
 """What training a recipe of each task needs: its batches, how to count what was seen, and what is measured on the way."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +7,8 @@ import numpy as np
 
 from kerasrecipes import data
 from kerasrecipes.data.waves import cached
-from kerasrecipes.errors import DataError, KerasRecipesError
-from kerasrecipes.loading import assign, build, load, renew_head
+from kerasrecipes.errors import KerasRecipesError
+from kerasrecipes.loading import build
 from kerasrecipes.registry import get_recipe
 from kerasrecipes.training.config import TrainConfig
 from kerasrecipes.training.devices import octaves
@@ -188,8 +187,6 @@ def _count(specs: list[str]) -> int:
     return sum(len(text) + 1 for text in data.load_texts(specs))
 
 
-TRAINING_ONLY = ("dropout", "spec_augment", "band_limit")  # changes of a configuration that add no weights
-
 KINDS = {
     "speech-recognition": Speech, "phoneme-recognition": Phones, "language-model": Text, "waveform-generation": Waves,
     "image-classification": Pictures, "segmentation": Masks,
@@ -213,51 +210,3 @@ def kind_of(recipe: str) -> Any:
 def model_of(config: TrainConfig) -> Any:
     """The model that a configuration trains, with random weights."""
     return build(get_recipe(config.recipe), config.alphabet, config.config)
-
-
-def begin_from(config: TrainConfig, model: Any) -> None:
-    """Set the model's weights from `config.start`, a file of the recipe as it is used, without the run's own changes.
-
-    Or, in part, from the released weights of another recipe, `config.start_recipe`.
-
-    Raises:
-        WeightsCorrupt: the file belongs to another architecture.
-        DataError: there is no such file, or no layer of the other recipe fits.
-    """
-    plain = {k: v for k, v in config.config.items() if k not in TRAINING_ONLY}
-    if config.start_recipe:
-        if not take_over(load(config.start_recipe, compile=False), model):
-            raise DataError(f"No layer of {config.start_recipe} fits {config.recipe}: leave start_recipe away")
-        return
-    if not Path(str(config.start)).is_file():
-        raise DataError(f"There are no weights {config.start} to begin from: pass a .weights.h5 file, or 'released'")
-    saved = model_of(replace(config, config={**plain, **(config.start_config or {})}))
-    assign(saved, Path(str(config.start)))
-    if config.start_config:
-        saved = renew_head(saved, model_of(replace(config, config=plain)))
-    model.set_weights(saved.get_weights())
-
-
-def take_over(source: Any, target: Any) -> list[str]:
-    """Give layers the weights of the source's layers of their kind where shapes agree; returns the names of those that took.
-
-    A kind's layers are paired by their number from the input, or from the output where more of them then agree: a net with
-    another front end has the same layers behind it.
-    """
-    taken: list[str] = []
-    kinds = [{k: [x for x in model.layers if type(x) is k] for k in map(type, target.layers)} for model in (source, target)]
-    for kind in kinds[1]:
-        given, wanted = kinds[0][kind], kinds[1][kind]
-        fits: list[list[tuple[Any, Any]]] = [
-            [(old, new) for old, new in zip(*pair, strict=False) if new.weights and shapes(old) == shapes(new)]
-            for pair in ((given, wanted), (given[::-1], wanted[::-1]))
-        ]
-        for old, new in max(fits, key=len):  # the first of equals
-            new.set_weights(old.get_weights())
-            taken.append(new.name)
-    return taken
-
-
-def shapes(layer: Any) -> list[tuple]:
-    """Those of a layer's variables."""
-    return [tuple(v.shape) for v in layer.weights]

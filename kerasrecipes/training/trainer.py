@@ -19,10 +19,11 @@ from kerasrecipes.errors import DataError, KerasRecipesError
 from kerasrecipes.locks import only_one
 from kerasrecipes.training import checkpoint
 from kerasrecipes.training.ahead import Ahead
+from kerasrecipes.training.beginning import begin_from
 from kerasrecipes.training.config import TrainConfig
 from kerasrecipes.training.curve import draw_curve
 from kerasrecipes.training.devices import Devices
-from kerasrecipes.training.kinds import begin_from, kind_of, model_of
+from kerasrecipes.training.kinds import kind_of, model_of
 from kerasrecipes.training.optimizer import GuardedAdamW
 
 LOG_STEPS = 20
@@ -59,18 +60,18 @@ class Run:
         optimizer = optimizer_of(config)
         optimizer.build(self.model.trainable_variables)
         self.model.compile(optimizer=optimizer, metrics=[], jit_compile=keras.config.backend() == "jax")
-        if config.start or config.start_recipe:
-            begin_from(config, self.model)
-            for average, variable in zip(
-                optimizer._model_variables_moving_average or [], self.model.trainable_variables, strict=True
-            ):
-                average.assign(variable)
         self.state: dict[str, Any] = {"step": 0, "epoch": 0, "batch": 0, kind.amount: 0.0, "wall_hours": 0.0}
         if self.file.exists():
             self.state |= checkpoint.restore(self.file, self.model)
         self.kind = kind(config, self.model, self.folder.parent / "audio_cache")
         self.dataset = self.kind.dataset
         self.devices.check(self.kind)
+        if (config.start or config.start_recipe) and not self.file.exists():
+            batch = lambda i: self.dataset[i % len(self.dataset)][0]  # noqa: E731
+            begin_from(config, self.model, batch, self.devices.first)
+            averages = optimizer._model_variables_moving_average or []
+            for average, variable in zip(averages, self.model.trainable_variables, strict=bool(averages)):
+                average.assign(variable)
         self.devices.same(
             self.state["step"],
             f"The hosts do not see the same checkpoint: {self.folder} must lie on a disk that all of them share",

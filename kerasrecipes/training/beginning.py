@@ -1,0 +1,125 @@
+"""Where a training begins: at saved weights, or at layers of another recipe and a front end fitted to them."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from rich.progress import track
+
+from kerasrecipes.errors import DataError
+from kerasrecipes.loading import assign, load, renew_head
+from kerasrecipes.training.config import TrainConfig
+from kerasrecipes.training.kinds import model_of
+from kerasrecipes.training.optimizer import GuardedAdamW
+
+TRAINING_ONLY = ("dropout", "spec_augment", "band_limit")  # changes of a configuration that add no weights
+Pairs = list[tuple[Any, Any]]  # layers: the one that gives its weights, the one that takes them
+
+
+def begin_from(config: TrainConfig, model: Any, batches: Any = None, show: bool = True) -> list[float]:
+    """Set the model's weights from `config.start`, a file of the recipe as it is used, without the run's own changes.
+
+    Or, in part, from the released weights of another recipe, `config.start_recipe`.
+
+    Args:
+        batches: inputs by number, for `config.hint_steps`. show: progress of these.
+
+    Returns:
+        Errors of the steps that fitted the front end.
+
+    Raises:
+        WeightsCorrupt: the file belongs to another architecture.
+        DataError: there is no such file, or no layer of the other recipe fits.
+    """
+    plain = {k: v for k, v in config.config.items() if k not in TRAINING_ONLY}
+    if config.start_recipe:
+        source = load(config.start_recipe, compile=False)
+        if not (pairs := take_over(source, model)):
+            raise DataError(f"No layer of {config.start_recipe} fits {config.recipe}: leave start_recipe away")
+        return fit_front(source, model, pairs, batches, config.hint_steps, config.peak, show) if config.hint_steps else []
+    if not Path(str(config.start)).is_file():
+        raise DataError(f"There are no weights {config.start} to begin from: pass a .weights.h5 file, or 'released'")
+    saved = model_of(replace(config, config={**plain, **(config.start_config or {})}))
+    assign(saved, Path(str(config.start)))
+    if config.start_config:
+        saved = renew_head(saved, model_of(replace(config, config=plain)))
+    model.set_weights(saved.get_weights())
+    return []
+
+
+def take_over(source: Any, target: Any) -> Pairs:
+    """Give layers the weights of the source's layers of their kind where shapes agree; returns (given, taking) in the target's order.
+
+    A kind's layers are paired by their number from the input, or from the output where more of them then agree: a net with
+    another front end has the same layers behind it.
+    """
+    taken: Pairs = []
+    kinds = [{k: [x for x in model.layers if type(x) is k] for k in map(type, target.layers)} for model in (source, target)]
+    for kind in kinds[1]:
+        given, wanted = kinds[0][kind], kinds[1][kind]
+        fits: list[Pairs] = [
+            [(old, new) for old, new in zip(*pair, strict=False) if new.weights and shapes(old) == shapes(new)]
+            for pair in ((given, wanted), (given[::-1], wanted[::-1]))
+        ]
+        for old, new in max(fits, key=len):  # the first of equals
+            new.set_weights(old.get_weights())
+            taken.append((old, new))
+    return sorted(taken, key=lambda pair: target.layers.index(pair[1]))
+
+
+def shapes(layer: Any) -> list[tuple]:
+    """Those of a layer's variables."""
+    return [tuple(v.shape) for v in layer.weights]
+
+
+def fit_front(source: Any, target: Any, pairs: Pairs, batches: Any, steps: int, peak: float, show: bool = True) -> list[float]:
+    """Teach the layers before the first that was taken over to give it what it was given in the source; returns the errors.
+
+    A new front end sends noise into layers that know what to do with the old one's features, and they would forget it before
+    the front end has learnt to speak to them. So it first learns to imitate ("hints", FitNets, arXiv 1412.6550, section 2.2).
+
+    Args:
+        source, target, pairs: of `take_over`. batches: inputs of both models, by number.
+        steps: of AdamW; the rate falls from `peak` to zero. show: a progress bar.
+
+    Raises:
+        DataError: the front ends differ in their strides.
+
+    Returns:
+        Mean squared differences, with each feature's variance in the source as 1, of every step.
+    """
+    old, new = pairs[0]
+    teacher, student = (
+        keras.Model(model.inputs, keras.tree.flatten(layer.input)[0]) for model, layer in ((source, old), (target, new))
+    )
+    first = batches(0)
+    wanted = ops.convert_to_numpy(teacher(given(teacher, first), training=False)).astype("float32")
+    steps_made = student(given(student, first), training=False).shape[1]
+    if abs(steps_made - wanted.shape[1]) > 2:
+        raise DataError(
+            f"hint_steps: {new.name} would get {steps_made} steps where it got {wanted.shape[1]}: the front ends' strides differ"
+        )
+    variance = wanted[np.any(wanted != 0, axis=-1)].var(axis=0) + 1e-6  # steps behind an item's end are zero
+
+    def error(y_true: Any, y_pred: Any) -> Any:
+        sizes = ops.shape(y_true)[1], ops.shape(y_pred)[1]  # one of two front ends may end a step earlier
+        most = min(sizes) if all(isinstance(size, int) for size in sizes) else ops.minimum(*sizes)
+        difference = ops.cast(y_pred[:, :most], "float32") - ops.cast(y_true[:, :most], "float32")
+        return ops.mean(ops.square(difference) / variance, axis=-1)
+
+    student.compile(GuardedAdamW(peak, weight_decay=0.0), error, jit_compile=keras.config.backend() == "jax")
+    errors = []
+    for step in track(range(steps), "fitting the front end", disable=not show):
+        inputs = batches(step)
+        student.optimizer.learning_rate.assign(peak * (1 - step / steps))
+        wanted = ops.convert_to_numpy(teacher(given(teacher, inputs), training=False))
+        errors.append(float(student.train_on_batch(given(student, inputs), wanted)))
+    return errors
+
+
+def given(model: Any, inputs: dict[str, Any]) -> list[Any]:
+    """A batch's arrays in the order of a model's inputs."""
+    return [inputs[x.name] for x in model.inputs]
