@@ -67,14 +67,14 @@ def run_study(o: argparse.Namespace) -> None:
     outcomes = studies.run(study, o.out / study.name, arms=tuple(o.arm), minutes=o.minutes, progress=show)
     if not outcomes:
         raise KerasRecipesError(f"No training of {study.name} is done yet: go on with the same command")
-    rows = [vars(outcome) for outcome in outcomes]
-    print("\n".join(studies.table(rows)))
+    found = studies.recorded(study, outcomes, o.out / study.name)
+    print("\n".join(studies.table(found["outcomes"])))
     if o.picture:
         from kerasrecipes.training.study_picture import draw_study
 
-        print(draw_study(study.title, rows, o.picture))
+        print(draw_study(found, o.picture))
     if o.write:
-        print(studies.record(study, outcomes, o.write / f"{study.name}.json", o.out / study.name))
+        print(studies.record(found, o.write / f"{study.name}.json"))
 
 
 def run_release(o: argparse.Namespace) -> None:

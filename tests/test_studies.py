@@ -8,7 +8,7 @@ import pytest
 from kerasrecipes import cli, data
 from kerasrecipes.errors import DataError
 from kerasrecipes.training import studies, study_picture
-from kerasrecipes.training.curve import draw_study, losses
+from kerasrecipes.training.curve import losses
 
 
 @pytest.mark.parametrize("name", studies.names())
@@ -56,7 +56,7 @@ def test_a_study_goes_on_where_it_stopped(tiny, tmp_path):
     before = (place / "short-1" / "outcome.json").stat().st_mtime_ns
     assert studies.run(study, place) == found and (place / "short-1" / "outcome.json").stat().st_mtime_ns == before
     assert set(found[0].rates) == {"clean", "20 dB", "10 dB", "0 dB"}
-    path = studies.record(study, found, tmp_path / "out" / "cells.json", place)
+    path = studies.record(studies.recorded(study, found, place), tmp_path / "out" / "cells.json")
     written = json.loads(path.read_text())
     table = studies.table(written["outcomes"])
     assert len(table) == 4 and "2 seeds" in table[2] and table[3].startswith("| long filters")
@@ -64,7 +64,9 @@ def test_a_study_goes_on_where_it_stopped(tiny, tmp_path):
     with open(place / "short-1" / "log.csv") as file:
         last = file.read().split()[-1].split(",")
     assert written["curves"]["short"]["audio_hours"][-1] == pytest.approx(float(last[3]), abs=1e-3)
-    assert draw_study(written, tmp_path / "study.png").read_bytes()[:4] == b"\x89PNG"
+    losses_drawn, scores = study_picture.plot_study(written).axes
+    assert len(losses_drawn.lines) == 2 and [t.get_text() for t in scores.get_xticklabels()] == list(found[0].rates)
+    assert study_picture.draw_study(written, tmp_path / "study.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_curves_keep_the_mean_and_grow_no_longer(tmp_path):
@@ -102,9 +104,9 @@ def test_a_bar_is_the_mean_of_its_seeds():
         {"arm": arm, "seed": seed, "rates": {"held out": {"error": dict(zip(("rate", "low", "high"), r, strict=True))}}}
         for arm, found in rates.items() for seed, r in enumerate(found)
     ]  # fmt: skip
-    axes = study_picture.plot_study("t", outcomes).axes[0]
+    axes = study_picture.plot_study({"title": "t", "outcomes": outcomes}).axes[0]
     assert [bar.get_width() for bar in axes.patches] == pytest.approx([20, 40])
-    lines = axes.collections[0].get_segments()  # 10 to 40 of one seed, 30 to 50 over two
+    lines = [line for drawn in axes.collections for line in drawn.get_segments()]  # 10 to 40 of one seed, 30 to 50 over two
     np.testing.assert_allclose([line[:, 0] for line in lines], [[10, 40], [30, 50]])
     assert axes.get_xlabel() == "wrong classes, held out, %"
 

@@ -4,7 +4,7 @@ import json
 
 from kerasrecipes import manifest
 from kerasrecipes.training import studies
-from kerasrecipes.training.curve import draw_study
+from kerasrecipes.training.study_picture import draw_study
 from pages.text import DOCS, ROOT, shell, table
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -50,8 +50,8 @@ def study_pages() -> str:
         found = json.loads(path.read_text())
         lines += [f"## {found['title']}", "", found["question"], "", f"{found['source']}. {found['setting']}.", ""]
         lines += [*studies.table(found["outcomes"]), "", found["notes"], ""]
-        if picture := draw_study(found, DOCS / "recipes" / f"study_{path.stem}.png"):
-            lines += [f"![{found['title']}: losses while training, and scores]({picture.name})", ""]
+        picture = draw_study(found, DOCS / "recipes" / f"study_{path.stem}.png")
+        lines += [f"![{found['title']}: losses while training, and scores]({picture.name})", ""]
     return "\n".join(lines if paths else [*lines, "None has been run yet."])
 
 

@@ -57,12 +57,11 @@ def take_over(source: Any, target: Any) -> Pairs:
     another front end has the same layers behind it.
     """
     taken: Pairs = []
-    kinds = [{k: [x for x in model.layers if type(x) is k] for k in map(type, target.layers)} for model in (source, target)]
-    for kind in kinds[1]:
-        given, wanted = kinds[0][kind], kinds[1][kind]
+    for kind in dict.fromkeys(map(type, target.layers)):
+        old_ones, new_ones = ([x for x in model.layers if type(x) is kind] for model in (source, target))
         fits: list[Pairs] = [
             [(old, new) for old, new in zip(*pair, strict=False) if new.weights and shapes(old) == shapes(new)]
-            for pair in ((given, wanted), (given[::-1], wanted[::-1]))
+            for pair in ((old_ones, new_ones), (old_ones[::-1], new_ones[::-1]))
         ]
         for old, new in max(fits, key=len):  # the first of equals
             new.set_weights(old.get_weights())
@@ -102,13 +101,13 @@ def fit_front(source: Any, target: Any, pairs: Pairs, batches: Any, steps: int, 
         raise DataError(
             f"hint_steps: {new.name} would get {steps_made} steps where it got {wanted.shape[1]}: the front ends' strides differ"
         )
-    variance = wanted[np.any(wanted != 0, axis=-1)].var(axis=0) + 1e-6  # steps behind an item's end are zero
+    scale = 1 / (wanted[np.any(wanted != 0, axis=-1)].var(axis=0) + 1e-6)  # steps behind an item's end are zero
 
     def error(y_true: Any, y_pred: Any) -> Any:
         sizes = ops.shape(y_true)[1], ops.shape(y_pred)[1]  # one of two front ends may end a step earlier
         most = min(sizes) if all(isinstance(size, int) for size in sizes) else ops.minimum(*sizes)
         difference = ops.cast(y_pred[:, :most], "float32") - ops.cast(y_true[:, :most], "float32")
-        return ops.mean(ops.square(difference) / variance, axis=-1)
+        return ops.mean(ops.square(difference) * ops.convert_to_tensor(scale), axis=-1)
 
     student.compile(GuardedAdamW(peak, weight_decay=0.0), error, jit_compile=keras.config.backend() == "jax")
     errors = []

@@ -1,8 +1,7 @@
-"""Pictures of runs: loss and validation scores over what was trained on; the trainings of a study side by side."""
+"""Pictures of runs: loss and validation scores over what was trained on."""
 
 import csv
 from pathlib import Path
-from typing import Any
 
 AMOUNTS = {
     "audio_hours": "hours of audio trained on",
@@ -70,44 +69,6 @@ def draw_curve(folder: Path) -> Path | None:
         right.legend(loc="lower left", frameon=False)
     axes.legend(loc="upper right", frameon=False)
     path = folder / "curve.png"
-    figure.savefig(path, dpi=110)
-    pyplot.close(figure)
-    return path
-
-
-def draw_study(found: dict[str, Any], path: Path) -> Path | None:
-    """Write the picture of a study's record: its trainings' losses, and what they score in each condition.
-
-    Returns:
-        `path`, or None where matplotlib is missing.
-    """
-    try:
-        import matplotlib
-    except ImportError:
-        return None
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
-    conditions = list(found["outcomes"][0]["rates"])
-    metric = next(iter(found["outcomes"][0]["rates"][conditions[0]]))
-    scale, unit = SCALES.get(metric, (1, metric))
-    arms = list(dict.fromkeys(o["arm"] for o in found["outcomes"]))
-    for number, arm in enumerate(arms):
-        curve, colour = found["curves"].get(arm, {}), f"C{number}"
-        if curve:
-            amount = next(iter(curve))
-            left.plot(curve[amount], curve["loss"], color=colour, label=arm)
-            left.set(xlabel=AMOUNTS[amount], ylabel="training loss, nats")
-        for o in found["outcomes"]:  # a line for each seed; one condition alone is a point
-            if o["arm"] == arm:
-                places = range(len(conditions)) if len(conditions) > 1 else [number]
-                right.plot(places, [scale * o["rates"][c][metric]["rate"] for c in conditions], "o-", color=colour)
-    ticks = conditions if len(conditions) > 1 else arms
-    right.set_xticks(range(len(ticks)), ticks)
-    said = unit.replace("errors", {"wer": "word errors", "per": "phone errors"}.get(metric, "errors"))
-    right.set(ylabel=said, **({} if len(conditions) > 1 else {"xlabel": conditions[0]}))
-    left.legend(frameon=False)
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
     return path

@@ -174,17 +174,21 @@ def parameters(study: Study) -> dict[str, int]:
     return {arm: hollow(partial(model_of, study.config(arm, 1))).count_params() for arm in study.arms}
 
 
-def record(study: Study, outcomes: list[Outcome], path: Path, folder: Path) -> Path:
-    """Write what a study gave, the curves of its trainings in `folder` among it, for the documentation."""
-    values = {
+def recorded(study: Study, outcomes: list[Outcome], folder: Path) -> dict[str, Any]:
+    """What a study gave, the curves of its trainings in `folder` among it, as plain values."""
+    return {
         "name": study.name, "title": study.title, "question": study.question, "source": study.source,
         "notes": study.notes, "setting": f"{budget(study)}; {hardware()}", "commit": commit(),
         "outcomes": [vars(o) for o in outcomes],
         "curves": {o.arm: losses(folder / place_of(o.arm, o.seed)) for o in reversed(outcomes)},  # of the first seed
     }  # fmt: skip
+
+
+def record(found: dict[str, Any], path: Path) -> Path:
+    """Write what `recorded` found, for the documentation."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(values, indent=1) + "\n")
+    partial.write_text(json.dumps(found, indent=1) + "\n")
     partial.replace(path)
     return path
 

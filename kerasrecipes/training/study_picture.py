@@ -1,4 +1,4 @@
-"""The picture of a study: a bar for every arm."""
+"""The picture of a study: its trainings' losses, and what every arm scores in each condition."""
 
 from pathlib import Path
 from typing import Any
@@ -6,44 +6,64 @@ from typing import Any
 import numpy as np
 
 from kerasrecipes.card import FORMS
+from kerasrecipes.training.curve import AMOUNTS
 from kerasrecipes.training.studies import WORDS
 from kerasrecipes.visualize.drawing import figure, write_whole
 
 
-def draw_study(title: str, outcomes: list[dict[str, Any]], path: Path) -> Path:
+def draw_study(found: dict[str, Any], path: Path) -> Path:
     """Write `plot_study` as PNG; the file is whole or absent.
 
     Raises:
         KerasRecipesError: matplotlib is missing, or the folder cannot be written to.
     """
-    drawn = plot_study(title, outcomes)
+    drawn = plot_study(found)
     return write_whole(path, lambda file: drawn.savefig(file, format="png", dpi=110))
 
 
-def plot_study(title: str, outcomes: list[dict[str, Any]]) -> Any:
-    """Each arm's first metric in the first condition, a figure.
+def plot_study(found: dict[str, Any]) -> Any:
+    """A figure of each arm's first metric, beside the losses of its first training where these are known.
 
-    A bar is the mean over seeds; its line reaches from the lowest to the highest, of one seed over the 95 % interval of its test set.
+    The score is the mean over seeds; its line reaches from the lowest to the highest, of one seed over the 95 % interval of its
+    test set. One condition is a bar for each arm, several are a curve.
 
     Args:
-        title: of the study. outcomes: as `studies.record` writes them.
+        found: "title", "outcomes" and, for the losses, "curves", as `studies.record` writes them.
     """
-    condition = next(iter(outcomes[0]["rates"]))
-    metric = next(iter(outcomes[0]["rates"][condition]))
+    outcomes, curves = found["outcomes"], {a: c for a, c in found.get("curves", {}).items() if c}
+    conditions = list(outcomes[0]["rates"])
+    metric = next(iter(outcomes[0]["rates"][conditions[0]]))
     scale, unit, _ = FORMS.get(metric, (100, " %", 1))
+    name, percent = WORDS[metric], f",{unit}" if unit.strip() else ""
     arms = list(dict.fromkeys(o["arm"] for o in outcomes))
-    means, ends = [], []
-    for arm in arms:
-        rates = [o["rates"][condition][metric] for o in outcomes if o["arm"] == arm]
-        values = [scale * r["rate"] for r in rates]
-        low, high = (min(values), max(values)) if len(values) > 1 else (
-            (scale * rates[0][k] if rates[0][k] is not None else values[0]) for k in ("low", "high")
-        )  # fmt: skip
-        means.append(np.mean(values))
-        ends.append((means[-1] - low, high - means[-1]))
-    drawn = figure(6.4, 0.9 + 0.42 * len(arms))
-    axes = drawn.add_subplot()
-    axes.barh(arms, means, xerr=np.abs(np.array(ends).T), color="#3f51b5", capsize=3, height=0.6)
-    axes.invert_yaxis()
-    axes.set(title=title, xlabel=f"{WORDS[metric]}, {condition}{',' if unit.strip() else ''}{unit}")
+    drawn = figure(10 if curves else 6.4, max(3.4 if curves or len(conditions) > 1 else 0.0, 0.9 + 0.42 * len(arms)))
+    drawn.suptitle(found["title"])
+    *left, right = drawn.subplots(1, 2 if curves else 1, squeeze=False)[0]
+    for arm, curve in curves.items():
+        amount = next(iter(curve))
+        left[0].plot(curve[amount], curve["loss"], color=f"C{arms.index(arm)}", label=arm)
+        left[0].set(xlabel=AMOUNTS[amount], ylabel="training loss, nats")
+    for number, arm in enumerate(arms):
+        rates = [[o["rates"][c][metric] for o in outcomes if o["arm"] == arm] for c in conditions]
+        means, ends = zip(*(span(r, scale) for r in rates), strict=True)
+        if len(conditions) == 1:
+            right.barh([arm], means, xerr=np.array(ends).T, color=f"C{number}", capsize=3, height=0.6)
+        else:
+            right.errorbar(conditions, means, np.array(ends).T, fmt="o-", capsize=3, color=f"C{number}", label=arm)
+    if len(conditions) == 1:
+        right.invert_yaxis()
+        right.set(xlabel=f"{name}, {conditions[0]}{percent}")
+    else:
+        right.set(ylabel=f"{name}{percent}")
+    for axes in left or [right] * (len(conditions) > 1):
+        axes.legend(frameon=False)
     return drawn
+
+
+def span(rates: list[dict[str, Any]], scale: float) -> tuple[float, tuple[float, float]]:
+    """The mean of several seeds' rates, and how far the lowest and the highest, or one seed's interval, lie from it."""
+    values = [scale * r["rate"] for r in rates]
+    mean, low, high = float(np.mean(values)), min(values), max(values)
+    if len(rates) == 1 and rates[0]["low"] is not None:
+        low, high = scale * rates[0]["low"], scale * rates[0]["high"]
+    return mean, (max(mean - low, 0.0), max(high - mean, 0.0))
