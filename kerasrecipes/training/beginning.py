@@ -58,7 +58,8 @@ def take_over(source: Any, target: Any) -> Pairs:
     """
     taken: Pairs = []
     for kind in dict.fromkeys(map(type, target.layers)):
-        old_ones, new_ones = ([x for x in model.layers if type(x) is kind] for model in (source, target))
+        of_kind: list[list[Any]] = [[x for x in model.layers if type(x) is kind] for model in (source, target)]
+        old_ones, new_ones = of_kind
         fits: list[Pairs] = [
             [(old, new) for old, new in zip(*pair, strict=False) if new.weights and shapes(old) == shapes(new)]
             for pair in ((old_ones, new_ones), (old_ones[::-1], new_ones[::-1]))
