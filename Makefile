@@ -69,6 +69,7 @@ bench: $(VENV)/.test
 	$(BIN)/python benchmarks/many_files.py --data tests/data/LibriSpeech
 	$(BIN)/python benchmarks/plan.py
 	$(BIN)/python benchmarks/decoding.py --data librispeech:tests/data/LibriSpeech/dev-mini
+	$(BIN)/python benchmarks/independent.py --data librispeech:tests/data/LibriSpeech/dev-mini --every 1
 
 # tensorflow-io's last release needs TensorFlow 2.16: an environment of its own
 test-tfio:
