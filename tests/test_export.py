@@ -259,6 +259,30 @@ def test_half_precision_halves_the_file_and_activations_have_their_names(tmp_pat
         assert error < allowed and (error > 1e-3) == (place == "int8")
 
 
+def test_stored_weights_are_known_whatever_their_zeros_signs_and_twins_are_stored_once():
+    from onnx import helper, numpy_helper
+
+    from kerasrecipes.export import storage
+
+    kernel = np.random.default_rng(0).normal(size=(64, 32)).astype("float16").astype("float32")
+    kernel[:9, 0] = 0.0
+    turned = kernel.T.copy()
+    turned[0, ::2] *= np.where(turned[0, ::2] == 0, -1.0, 1.0)  # an export may turn 0 into -0
+    assert np.signbit(turned[turned == 0]).any() and storage.fingerprint(turned) == storage.fingerprint(kernel)
+    constants = [numpy_helper.from_array(turned, name) for name in ("forward", "backward")]
+    nodes = [helper.make_node("MatMul", ["x", c.name], [f"y_{c.name}"]) for c in constants]
+    values = [helper.make_tensor_value_info(n, 1, s) for n, s in (("x", (3, 32)), ("y_forward", (3, 64)), ("y_backward", (3, 64)))]
+    model = helper.make_model(helper.make_graph(nodes, "g", values[:1], values[1:], constants))
+    storage.halve(model, {storage.fingerprint(kernel)})
+    onnx.checker.check_model(model)
+    assert [i.data_type for i in model.graph.initializer] == [onnx.TensorProto.FLOAT16]
+    from onnx.reference import ReferenceEvaluator
+
+    x = np.ones((3, 32), "float32")
+    for y in ReferenceEvaluator(model).run(None, {"x": x}):
+        np.testing.assert_allclose(y, x @ turned, rtol=1e-5)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_recurrent_recipes_are_known_by_their_configuration(name):
     recipe = kr.get_recipe(name)

@@ -19,20 +19,23 @@ AXES = {"MatMul": -1, "Gemm": -1, "Conv": 0, "ConvTranspose": 1, "Gather": 0, "R
 def halve(model: onnx.ModelProto, weights: set[str]) -> None:
     """Store trained weights as float16 with a Cast behind each; nothing is lost where they come from a float16 file.
 
-    Constants stay in float32 where float16 would overflow.
+    Constants stay in float32 where float16 would overflow; what two directions of a recurrence share is stored once.
 
     Args:
         weights: hashes of the trained ones (`fingerprint`): what a front end computes with, such as a Fourier transform,
             is no weight and stays exact, for a logarithm behind it would make small errors large.
     """
-    casts, constants = [], []
+    casts, constants, stored = [], [], {}
     for value in model.graph.initializer:
         array = large(value)
         if array is None or not trained(value, array, weights) or not np.isfinite(array.astype("float16")).all():
             constants.append(value)
             continue
-        constants.append(numpy_helper.from_array(array.astype("float16"), f"{value.name}_half"))
-        casts.append(helper.make_node("Cast", [f"{value.name}_half"], [value.name], to=TensorProto.FLOAT))
+        half = array.astype("float16")
+        name = stored.setdefault((half.shape, half.tobytes()), f"{value.name}_half")
+        if name == f"{value.name}_half":
+            constants.append(numpy_helper.from_array(half, name))
+        casts.append(helper.make_node("Cast", [name], [value.name], to=TensorProto.FLOAT))
     put(model, constants, casts)
 
 
@@ -90,4 +93,5 @@ def put(model: onnx.ModelProto, constants: list, nodes: list) -> None:
 
 def fingerprint(array: np.ndarray) -> str:
     """The same for an array in any order of its axes."""
-    return hashlib.sha256(np.sort(np.asarray(array, "float32"), axis=None).tobytes()).hexdigest()
+    plain = np.asarray(array, "float32") + np.float32(0)  # without -0, which sorting leaves anywhere among the zeros
+    return hashlib.sha256(np.sort(plain, axis=None).tobytes()).hexdigest()
