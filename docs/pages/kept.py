@@ -187,12 +187,11 @@ def language_model(found: dict) -> list[str]:
 def generator(name: str, found: dict) -> list[str]:
     """Sounds to play, and what clips cost."""
     lines = ["### Listen", "", ATTRIBUTION, '<div class="clips">']
-    lines.append(
-        f"<figure>{player(found['clip'], found['text'])}<figcaption>The clip: “{escape(found['text'])}”</figcaption></figure>"
-    )
     for s in found["sounds"]:
         tag = f'<audio controls preload="none" src="../../kept/{name}/{s["file"]}" aria-label="{escape(s["title"])}"></audio>'
         lines.append(f"<figure>{tag}<figcaption>{escape(s['title'])}</figcaption></figure>")
+    said = f"The clip of LibriSpeech (CC BY 4.0): “{escape(found['text'])}”"
+    lines.append(f"<figure>{player(found['clip'], found['text'])}<figcaption>{said}</figcaption></figure>")
     rows = sorted(((c["rate"], c["text"]) for c in found["clips"]), reverse=True)
     return [*lines, "</div>", "", *table(["bits per sample", "clip, the costliest first"], rows, [0]), ""]
 
