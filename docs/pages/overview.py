@@ -85,10 +85,13 @@ def language_model_cells(name: str, row: manifest.Weights) -> tuple[str, ...]:
 
 
 def trained(row: manifest.Weights, amount: str, unit: str, of: str, of_unit: str) -> str:
-    """How much data there was, how much of it was seen, and how long that took."""
+    """How much data there was, how much of it was seen, how long that took, and whose layers it began with."""
     have = sum(d[of] for d in row.data)
     size = f"{have / 1e6:.0f} million" if have > 1e6 else f"{have:.0f}"
-    return f"{size} {of_unit} of data, {row.training[amount]:.0f} {unit} seen in {row.training['wall_hours']:.1f} h"
+    stages = row.training.get("stages") or [row.training]
+    other = stages[0]["config"].get("start_recipe")
+    begun = f", begun with layers of `{other}`" if other else ""
+    return f"{size} {of_unit} of data, {row.training[amount]:.0f} {unit} seen in {row.training['wall_hours']:.1f} h{begun}"
 
 
 def classifiers() -> str:

@@ -25,7 +25,8 @@ def halve(model: onnx.ModelProto, weights: set[str]) -> None:
         weights: hashes of the trained ones (`fingerprint`): what a front end computes with, such as a Fourier transform,
             is no weight and stays exact, for a logarithm behind it would make small errors large.
     """
-    casts, constants, stored = [], [], {}
+    casts, constants = [], []
+    stored: dict[tuple, str] = {}  # name of each array that there is
     for value in model.graph.initializer:
         array = large(value)
         if array is None or not trained(value, array, weights) or not np.isfinite(array.astype("float16")).all():
