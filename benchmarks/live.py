@@ -2,12 +2,14 @@
 digit demo has answered, and of 4 s of speech."""
 
 import argparse
+import json
 import shutil
 import statistics
 import threading
 import time
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import sync_playwright
@@ -36,7 +38,9 @@ def main() -> None:
     parser.add_argument("--site", default="site", help="folder of the built site")
     parser.add_argument("--chromium", default=shutil.which("chromium"))
     parser.add_argument("--repeat", type=int, default=20)
+    parser.add_argument("--write", type=Path, help="also write the figures as JSON")
     o = parser.parse_args()
+    figures = {}
     with (
         ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=o.site)) as server,
         sync_playwright() as playwright,
@@ -55,27 +59,36 @@ def main() -> None:
             found = page.evaluate("({...document.querySelector('.live-demo').dataset})")
             network.append(float(found["ms"]))
             whole.append(float(found["wholeMs"]))
-        print(f"digit page shows its content after {shown:.2f} s")
-        print(
-            f"a stroke is answered in {statistics.median(whole):.1f} ms, the network's part {statistics.median(network):.1f} ms"
+        figures["digit page shows its content"] = f"{shown:.2f} s after it was asked for"
+        figures["a stroke is answered"] = (
+            f"in {statistics.median(whole):.1f} ms, the network's part {statistics.median(network):.1f} ms"
         )
 
         page, shown = started(chromium, f"{url}/speak/", "speak")
-        print(f"speech page shows its content after {shown:.2f} s")
+        figures["speech page shows its content"] = f"{shown:.2f} s after it was asked for"
         times = []
         for i in range(1, 6):
             page.get_by_role("button", name="A heavy step").click()
             page.wait_for_selector(f"[data-done='{i}']")
             times.append(float(page.locator(".speak-card").get_attribute("data-ms")))
-        print(f"deepspeech2_small scores 4 s of speech in {statistics.median(times):.0f} ms")
+        figures["deepspeech2_small scores 4 s of speech"] = f"in {statistics.median(times):.0f} ms"
 
         page, shown = started(chromium, f"{url}/train/", "train")
         page.get_by_role("button", name="Start training").click()
         page.wait_for_function("+document.querySelector('.live-demo').dataset.seen > 500")
         rate = page.locator(".live-demo").get_attribute("data-rate")
-        print(f"training page shows its content after {shown:.2f} s; it trains on {rate} digits a second")
+        figures["training page shows its content"] = f"{shown:.2f} s after it was asked for"
+        figures["ConvNetJS's net trains"] = f"on {rate} digits a second"
+        browser = chromium.version
         chromium.close()
         server.shutdown()
+    for name, value in figures.items():
+        print(f"{name:44} {value}")
+    if o.write:
+        from kerasrecipes.training.trainer import hardware
+
+        setting = f"headless Chromium {browser}, one thread of WebAssembly; {hardware()}"
+        o.write.write_text(json.dumps({"title": "Live pages", "setting": setting, "figures": figures}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
