@@ -140,9 +140,15 @@ def test_the_page_generates_pauses_and_steps(page, site_url):
     page.wait_for_selector("button:has-text('Go on')")
     page.wait_for_timeout(300)
     count = int(page.locator(".live-demo").get_attribute("data-count"))
+    page.evaluate(  # what it says stands for a moment only
+        """() => { window.said = []; const demo = document.querySelector('.live-demo');
+        const kinds = { childList: true, characterData: true, subtree: true };
+        new MutationObserver(() => window.said.push(demo.textContent)).observe(demo, kinds); }"""
+    )
     page.get_by_role("button", name="One step").click()
-    page.wait_for_selector("text=layer 2 of")
-    until(page, "count", str(count + 1))
+    for words in ("layer 2 of", "all layers"):
+        page.wait_for_function("(words) => window.said.some((text) => text.includes(words))", arg=words)
+    assert until(page, "count", str(count + 1))
     page.get_by_label("shown").select_option("32")
     drawn = page.evaluate(
         """(() => { const c = document.querySelector('.wave-stack');
