@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasrecipes.training.trainer import hardware
+from kerasrecipes.visualize.measuring import written
 
 LETTERS = 30
 SIZES = [(batch, frames, labels) for frames, labels in ((150, 40), (700, 200)) for batch in (1, 4, 8)]
@@ -118,9 +119,7 @@ def main() -> None:
         print(f"{name:48} {value}")
     if o.write:
         setting = f"loss and gradient, {LETTERS} letters, medians of {o.runs} interleaved runs, {hardware()}"
-        o.write.write_text(
-            json.dumps({"title": "ASG and CTC", "setting": setting, "figures": figures}, indent=1) + "\n"
-        )
+        written(o.write, "ASG and CTC", setting, figures)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ python benchmarks/decoding.py --data librispeech:PATH [--speakers 84,174] [--rec
 """
 
 import argparse
-import json
 import time
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from kerasrecipes.decoding.decoder import Decoding, decoder_of
 from kerasrecipes.decoding.lattice import best_states, ctc_lattice
 from kerasrecipes.tasks.transcribing import scored
 from kerasrecipes.training.trainer import hardware
+from kerasrecipes.visualize.measuring import written
 
 LM = "librispeech_small"
 SETTINGS = (
@@ -61,7 +61,7 @@ def main() -> None:
         print(f"{name:44} {value}")
     if o.write:
         setting = f"{o.recipe}, {seconds / 60:.0f} minutes of speech, one core of {hardware()}"
-        o.write.write_text(json.dumps({"title": "Decoders", "setting": setting, "figures": figures}, indent=1) + "\n")
+        written(o.write, "Decoders", setting, figures)
 
 
 if __name__ == "__main__":

@@ -83,9 +83,10 @@ def main() -> None:
         print(f"{name:44} {value}")
     if o.write:
         from kerasrecipes.training.trainer import hardware
+        from kerasrecipes.visualize.measuring import written
 
         setting = f"{recipe}, {len(set(clips))} different clips, each process alone; {hardware()}"
-        o.write.write_text(json.dumps({"title": "Engines", "setting": setting, "figures": figures}, indent=1) + "\n")
+        written(o.write, "Engines", setting, figures)
 
 
 if __name__ == "__main__":

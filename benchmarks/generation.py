@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasrecipes.training.trainer import hardware
+from kerasrecipes.visualize.measuring import written
 
 DEPTHS = [(1, 6), (1, 7), (1, 8), (1, 9), (1, 10), (2, 10), (3, 10)]  # blocks, layers in a block
 SMALL = {"residual_channels": 64, "dilation_channels": 64, "skip_channels": 128}
@@ -96,8 +97,7 @@ def main() -> None:
         print(f"{name:32} {value}")
     if o.write:
         setting = f"one sound, 64 residual and 128 skip channels, medians, {hardware()}"
-        title = "WaveNet: cached and naive generation"
-        o.write.write_text(json.dumps({"title": title, "setting": setting, "figures": figures}, indent=1) + "\n")
+        written(o.write, "WaveNet: cached and naive generation", setting, figures)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ PocketSphinx computes on one thread, and so do ours here.
 """
 
 import argparse
-import json
 import os
 import time
 from pathlib import Path
@@ -18,6 +17,7 @@ from kerasrecipes.audio import SAMPLE_RATE, read_audio
 from kerasrecipes.decoding.alphabet import Alphabet
 from kerasrecipes.training.copies import LISTENER, Sphinx
 from kerasrecipes.training.trainer import hardware
+from kerasrecipes.visualize.measuring import written
 
 RECIPES = ("deepspeech2_small", "wav2letter_small_asg")
 WAYS = {
@@ -62,8 +62,7 @@ def main() -> None:
             measure(f"{recipe}, {name}", lambda path, way=way, model=model: model.transcribe(path, **way).text)
     if o.write:
         setting = f"{len(clips)} clips, {seconds / 60:.0f} minutes of speech, one thread of {hardware()}"
-        found = {"title": f"Beside {LISTENER}", "setting": setting, "figures": figures}
-        o.write.write_text(json.dumps(found, indent=1) + "\n")
+        written(o.write, f"Beside {LISTENER}", setting, figures)
 
 
 if __name__ == "__main__":

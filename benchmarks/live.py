@@ -2,7 +2,6 @@
 digit demo has answered, and of 4 s of speech."""
 
 import argparse
-import json
 import shutil
 import statistics
 import threading
@@ -86,9 +85,10 @@ def main() -> None:
         print(f"{name:44} {value}")
     if o.write:
         from kerasrecipes.training.trainer import hardware
+        from kerasrecipes.visualize.measuring import written
 
         setting = f"headless Chromium {browser}, one thread of WebAssembly; {hardware()}"
-        o.write.write_text(json.dumps({"title": "Live pages", "setting": setting, "figures": figures}, indent=1) + "\n")
+        written(o.write, "Live pages", setting, figures)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ python benchmarks/long_audio.py --data librispeech:PATH [--speakers 251] [--hour
 """
 
 import argparse
-import json
 import resource
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ from kerasrecipes.decoding import greedy
 from kerasrecipes.tasks.long_audio import long_scores
 from kerasrecipes.tasks.transcribing import scores
 from kerasrecipes.training.trainer import hardware
+from kerasrecipes.visualize.measuring import written
 
 
 def main() -> None:
@@ -52,9 +52,7 @@ def main() -> None:
         print(f"{name:36} {value}")
     if o.write:
         setting = f"{o.minutes:.0f} minutes of speech, pieces of 30 s, {hardware()}"
-        o.write.write_text(
-            json.dumps({"title": "Long recordings", "setting": setting, "figures": figures}, indent=1) + "\n"
-        )
+        written(o.write, "Long recordings", setting, figures)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ python benchmarks/many_files.py --data librispeech-folder
 """
 
 import argparse
-import json
 import subprocess
 import sys
 import tempfile
@@ -95,6 +94,7 @@ def overhead(count: int) -> dict[str, float]:
 
 def main() -> None:
     from kerasrecipes.training.trainer import hardware
+    from kerasrecipes.visualize.measuring import written
 
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--data", required=True, help="a folder of speech")
@@ -123,8 +123,7 @@ def main() -> None:
         setting = (
             f"{len(clips)} clips, {SPEECH} in onnxruntime, best of {o.runs} runs; {local.cpus()} CPUs; {hardware()}"
         )
-        values = {"title": "Many files", "setting": setting, "figures": figures}
-        o.write.write_text(json.dumps(values, indent=1) + "\n")
+        written(o.write, "Many files", setting, figures)
 
 
 if __name__ == "__main__":

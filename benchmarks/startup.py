@@ -4,13 +4,13 @@ python benchmarks/startup.py
 """
 
 import argparse
-import json
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 from kerasrecipes.training.trainer import hardware
+from kerasrecipes.visualize.measuring import written
 
 COMMANDS = {
     "python": ["-c", "pass"],
@@ -40,8 +40,7 @@ def main() -> None:
     for name, value in figures.items():
         print(f"{name:24} {value}")
     if o.write:
-        values = {"title": "Start-up", "setting": f"fastest of {o.runs} runs; {hardware()}", "figures": figures}
-        o.write.write_text(json.dumps(values, indent=1) + "\n")
+        written(o.write, "Start-up", f"fastest of {o.runs} runs; {hardware()}", figures)
 
 
 if __name__ == "__main__":

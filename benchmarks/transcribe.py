@@ -5,7 +5,6 @@ python benchmarks/transcribe.py [--seconds 4] [--calls 1000]
 
 import argparse
 import gc
-import json
 import time
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import psutil
 
 import kerasrecipes as kr
 from kerasrecipes.training.trainer import hardware
+from kerasrecipes.visualize.measuring import written
 
 CLIP = Path(kr.__file__).parent / "assets" / "demo.mp3"
 
@@ -66,10 +66,7 @@ def main() -> None:
     for name, value in figures.items():
         print(f"{name:44} {value}")
     if o.write:
-        setting = f"{keras.config.backend()}, {hardware()}"
-        o.write.write_text(
-            json.dumps({"title": "Transcribing", "setting": setting, "figures": figures}, indent=1) + "\n"
-        )
+        written(o.write, "Transcribing", f"{keras.config.backend()}, {hardware()}", figures)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasrecipes.training.trainer import hardware
+from kerasrecipes.visualize.measuring import written
 
 
 def memory() -> float:
@@ -84,12 +85,7 @@ def main() -> None:
     if o.write:
         import keras
 
-        values = {
-            "title": "Looking into networks",
-            "setting": f"{keras.config.backend()}; {hardware()}",
-            "figures": figures,
-        }
-        o.write.write_text(json.dumps(values, indent=1) + "\n")
+        written(o.write, "Looking into networks", f"{keras.config.backend()}; {hardware()}", figures)
 
 
 if __name__ == "__main__":
