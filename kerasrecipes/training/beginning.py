@@ -19,16 +19,13 @@ TRAINING_ONLY = ("dropout", "spec_augment", "band_limit")  # changes of a config
 Pairs = list[tuple[Any, Any]]  # layers: the one that gives its weights, the one that takes them
 
 
-def begin_from(config: TrainConfig, model: Any, batches: Any = None, show: bool = True) -> list[float]:
+def begin_from(config: TrainConfig, model: Any, batches: Any = None, show: bool = True) -> None:
     """Set the model's weights from `config.start`, a file of the recipe as it is used, without the run's own changes.
 
     Or, in part, from the released weights of another recipe, `config.start_recipe`.
 
     Args:
         batches: inputs by number, for `config.hint_steps`. show: progress of these.
-
-    Returns:
-        Errors of the steps that fitted the front end.
 
     Raises:
         WeightsCorrupt: the file belongs to another architecture.
@@ -39,7 +36,9 @@ def begin_from(config: TrainConfig, model: Any, batches: Any = None, show: bool 
         source = load(config.start_recipe, compile=False)
         if not (pairs := take_over(source, model)):
             raise DataError(f"No layer of {config.start_recipe} fits {config.recipe}: leave start_recipe away")
-        return fit_front(source, model, pairs, batches, config.hint_steps, config.peak, show) if config.hint_steps else []
+        if config.hint_steps:
+            fit_front(source, model, pairs, batches, config.hint_steps, config.peak, show)
+        return
     if not Path(str(config.start)).is_file():
         raise DataError(f"There are no weights {config.start} to begin from: pass a .weights.h5 file, or 'released'")
     saved = model_of(replace(config, config={**plain, **(config.start_config or {})}))
@@ -47,7 +46,6 @@ def begin_from(config: TrainConfig, model: Any, batches: Any = None, show: bool 
     if config.start_config:
         saved = renew_head(saved, model_of(replace(config, config=plain)))
     model.set_weights(saved.get_weights())
-    return []
 
 
 def take_over(source: Any, target: Any) -> Pairs:
