@@ -14,7 +14,7 @@ from typing import Any
 from kerasrecipes.batch.work import Job
 from kerasrecipes.errors import KerasRecipesError
 
-STARTS = 2  # processes that may end before they have loaded the model
+STARTS = 3  # processes that may end before they have loaded the model; a machine short of memory ends some
 TWICE = 2
 THREADS = ("KERASRECIPES_THREADS", "OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 
