@@ -158,7 +158,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--minutes", type=float, help="of each training, at most")
     p.add_argument("--write", type=Path, metavar="FOLDER", help="also write NAME.json for the documentation")
-    p.add_argument("--picture", type=Path, metavar="FILE", help="also draw a bar for each arm, a PNG")
+    p.add_argument("--picture", type=Path, metavar="FILE", help="also draw what the arms score, a PNG")
 
     p = verb(
         "filters", phone_verbs.run_filters, "draw the frequency responses of a recogniser's filters on the waveform"

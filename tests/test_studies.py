@@ -59,13 +59,15 @@ def test_a_study_goes_on_where_it_stopped(tiny, tmp_path):
     path = studies.record(studies.recorded(study, found, place), tmp_path / "out" / "cells.json")
     written = json.loads(path.read_text())
     table = studies.table(written["outcomes"])
-    assert len(table) == 4 and "2 seeds" in table[2] and table[3].startswith("| long filters")
+    assert len(table) == 6 and "2 seeds" in table[2] and table[4].startswith("| long filters")
+    assert [row.split(" | ")[3] for row in table[2:]] == ["words", "characters"] * 2
     assert set(written["curves"]) == {"short", "long filters"}  # of the first seeds
     with open(place / "short-1" / "log.csv") as file:
         last = file.read().split()[-1].split(",")
     assert written["curves"]["short"]["audio_hours"][-1] == pytest.approx(float(last[3]), abs=1e-3)
-    losses_drawn, scores = study_picture.plot_study(written).axes
-    assert len(losses_drawn.lines) == 2 and [t.get_text() for t in scores.get_xticklabels()] == list(found[0].rates)
+    losses_drawn, *scores = study_picture.plot_study(written).axes
+    assert len(losses_drawn.lines) == 2 and [a.get_ylabel() for a in scores] == ["words, %", "characters, %"]
+    assert [t.get_text() for t in scores[0].get_xticklabels()] == list(found[0].rates)
     assert study_picture.draw_study(written, tmp_path / "study.png").read_bytes()[:4] == b"\x89PNG"
 
 

@@ -205,17 +205,22 @@ def budget(study: Study) -> str:
 
 
 def table(outcomes: list[dict[str, Any]]) -> list[str]:
-    """Rows of Markdown: each arm's mean over its seeds, and from the lowest to the highest where there are several."""
+    """Rows of Markdown: each arm's mean over its seeds, and from the lowest to the highest where there are several.
+
+    One condition has a column for each metric. Of several, each has a column, and an arm a row for each metric.
+    """
     rates = outcomes[0]["rates"]
-    first = next(iter(rates))  # condition of which all metrics are shown; of the others the first
-    columns = [(c, next(iter(rates[c]))) for c in rates] + [(first, metric) for metric in list(rates[first])[1:]]
-    head = ["arm", "parameters", "hours of training", *(f"{WORDS[metric]}, {c}" for c, metric in columns)]
+    conditions, metrics = list(rates), list(next(iter(rates.values())))
+    several = len(conditions) > 1
+    head = ["arm", "parameters", "hours of training"]
+    head += ["measured", *conditions] if several else [f"{WORDS[m]}, {conditions[0]}" for m in metrics]
     lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
     for arm in dict.fromkeys(o["arm"] for o in outcomes):
         same = [o for o in outcomes if o["arm"] == arm]
         cells = [arm, f"{same[0]['parameters'] / 1e6:.2f} M", f"{np.mean([o['wall_hours'] for o in same]):.2f}"]
-        cells += [spread([o["rates"][c][metric] for o in same], metric) for c, metric in columns]
-        lines.append(f"| {' | '.join(cells)} |")
+        found = {m: [spread([o["rates"][c][m] for o in same], m) for c in conditions] for m in metrics}
+        rows = [[*cells, WORDS[m], *found[m]] for m in metrics] if several else [[*cells, *(f for m in metrics for f in found[m])]]
+        lines += [f"| {' | '.join(row)} |" for row in rows]
     return lines
 
 

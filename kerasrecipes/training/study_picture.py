@@ -22,41 +22,43 @@ def draw_study(found: dict[str, Any], path: Path) -> Path:
 
 
 def plot_study(found: dict[str, Any]) -> Any:
-    """A figure of each arm's first metric, beside the losses of its first training where these are known.
+    """A figure of what each arm scores, beside the losses of its first training where these are known.
 
     The score is the mean over seeds; its line reaches from the lowest to the highest, of one seed over the 95 % interval of its
-    test set. One condition is a bar for each arm, several are a curve.
+    test set. One condition is a bar for each arm, of the first metric; several are a curve, with axes for every metric.
 
     Args:
         found: "title", "outcomes" and, for the losses, "curves", as `studies.record` writes them.
     """
     outcomes, curves = found["outcomes"], {a: c for a, c in found.get("curves", {}).items() if c}
     conditions = list(outcomes[0]["rates"])
-    metric = next(iter(outcomes[0]["rates"][conditions[0]]))
-    scale, unit, _ = FORMS.get(metric, (100, " %", 1))
-    name, percent = WORDS[metric], f",{unit}" if unit.strip() else ""
+    metrics = list(outcomes[0]["rates"][conditions[0]])[: None if len(conditions) > 1 else 1]
     arms = list(dict.fromkeys(o["arm"] for o in outcomes))
-    drawn = figure(10 if curves else 6.4, max(3.4 if curves or len(conditions) > 1 else 0.0, 0.9 + 0.42 * len(arms)))
+    panels = bool(curves) + len(metrics)
+    drawn = figure(1.4 + 4.3 * panels if panels > 1 else 6.4, max(3.4 if panels > 1 else 0.0, 0.9 + 0.42 * len(arms)))
     drawn.suptitle(found["title"])
-    *left, right = drawn.subplots(1, 2 if curves else 1, squeeze=False)[0]
+    axes = drawn.subplots(1, panels, squeeze=False)[0]
     for arm, curve in curves.items():
         amount = next(iter(curve))
-        left[0].plot(curve[amount], curve["loss"], color=f"C{arms.index(arm)}", label=arm)
-        left[0].set(xlabel=AMOUNTS[amount], ylabel="training loss, nats")
-    for number, arm in enumerate(arms):
-        rates = [[o["rates"][c][metric] for o in outcomes if o["arm"] == arm] for c in conditions]
-        means, ends = zip(*(span(r, scale) for r in rates), strict=True)
+        axes[0].plot(curve[amount], curve["loss"], color=f"C{arms.index(arm)}", label=arm)
+        axes[0].set(xlabel=AMOUNTS[amount], ylabel="training loss, nats")
+    for metric, right in zip(metrics, axes[-len(metrics) :], strict=True):
+        scale, unit, _ = FORMS.get(metric, (100, " %", 1))
+        percent = f",{unit}" if unit.strip() else ""
+        for number, arm in enumerate(arms):
+            rates = [[o["rates"][c][metric] for o in outcomes if o["arm"] == arm] for c in conditions]
+            means, ends = zip(*(span(r, scale) for r in rates), strict=True)
+            if len(conditions) == 1:
+                right.barh([arm], means, xerr=np.array(ends).T, color=f"C{number}", capsize=3, height=0.6)
+            else:
+                right.errorbar(conditions, means, np.array(ends).T, fmt="o-", capsize=3, color=f"C{number}", label=arm)
         if len(conditions) == 1:
-            right.barh([arm], means, xerr=np.array(ends).T, color=f"C{number}", capsize=3, height=0.6)
+            right.invert_yaxis()
+            right.set(xlabel=f"{WORDS[metric]}, {conditions[0]}{percent}")
         else:
-            right.errorbar(conditions, means, np.array(ends).T, fmt="o-", capsize=3, color=f"C{number}", label=arm)
-    if len(conditions) == 1:
-        right.invert_yaxis()
-        right.set(xlabel=f"{name}, {conditions[0]}{percent}")
-    else:
-        right.set(ylabel=f"{name}{percent}")
-    for axes in left or [right] * (len(conditions) > 1):
-        axes.legend(frameon=False)
+            right.set(ylabel=f"{WORDS[metric]}{percent}")
+    if curves or len(conditions) > 1:
+        axes[0].legend(frameon=False)
     return drawn
 
 
