@@ -6,7 +6,6 @@ settings and the arms' changes.
 """
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,6 +23,7 @@ from kerasrecipes.training.config import TrainConfig, from_dict
 from kerasrecipes.training.curve import losses
 from kerasrecipes.training.kinds import kind_of, model_of
 from kerasrecipes.training.trainer import Run, averaged, commit, hardware
+from kerasrecipes.visualize.drawing import write_json
 
 STUDIES = Path(__file__).parent / "study_configs"
 # metric -> head of its column
@@ -150,9 +150,7 @@ def train(study: Study, arm: str, seed: int, place: Path, minutes: float | None)
         arm, seed, training.model.count_params(), state[training.kind.amount], state["wall_hours"],
         {noise: {n: number(r) for n, r in both.items()} for noise, both in rates.items()},
     )  # fmt: skip
-    partial = place / "outcome.json.partial"
-    partial.write_text(json.dumps(vars(found), indent=1) + "\n")
-    os.replace(partial, place / "outcome.json")
+    write_json(place / "outcome.json", vars(found))
     return found
 
 
@@ -186,11 +184,7 @@ def recorded(study: Study, outcomes: list[Outcome], folder: Path) -> dict[str, A
 
 def record(found: dict[str, Any], path: Path) -> Path:
     """Write what `recorded` found, for the documentation."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(found, indent=1) + "\n")
-    partial.replace(path)
-    return path
+    return write_json(path, found)
 
 
 def budget(study: Study) -> str:
@@ -219,7 +213,8 @@ def table(outcomes: list[dict[str, Any]]) -> list[str]:
         same = [o for o in outcomes if o["arm"] == arm]
         cells = [arm, f"{same[0]['parameters'] / 1e6:.2f} M", f"{np.mean([o['wall_hours'] for o in same]):.2f}"]
         found = {m: [spread([o["rates"][c][m] for o in same], m) for c in conditions] for m in metrics}
-        rows = [[*cells, WORDS[m], *found[m]] for m in metrics] if several else [[*cells, *(f for m in metrics for f in found[m])]]
+        alone = [rate for rates_of in found.values() for rate in rates_of]  # each of one condition
+        rows = [[*cells, WORDS[m], *found[m]] for m in metrics] if several else [[*cells, *alone]]
         lines += [f"| {' | '.join(row)} |" for row in rows]
     return lines
 

@@ -43,23 +43,29 @@ def plot_study(found: dict[str, Any]) -> Any:
         axes[0].plot(curve[amount], curve["loss"], color=f"C{arms.index(arm)}", label=arm)
         axes[0].set(xlabel=AMOUNTS[amount], ylabel="training loss, nats")
     for metric, right in zip(metrics, axes[-len(metrics) :], strict=True):
-        scale, unit, _ = FORMS.get(metric, (100, " %", 1))
-        percent = f",{unit}" if unit.strip() else ""
-        for number, arm in enumerate(arms):
-            rates = [[o["rates"][c][metric] for o in outcomes if o["arm"] == arm] for c in conditions]
-            means, ends = zip(*(span(r, scale) for r in rates), strict=True)
-            if len(conditions) == 1:
-                right.barh([arm], means, xerr=np.array(ends).T, color=f"C{number}", capsize=3, height=0.6)
-            else:
-                right.errorbar(conditions, means, np.array(ends).T, fmt="o-", capsize=3, color=f"C{number}", label=arm)
-        if len(conditions) == 1:
-            right.invert_yaxis()
-            right.set(xlabel=f"{WORDS[metric]}, {conditions[0]}{percent}")
-        else:
-            right.set(ylabel=f"{WORDS[metric]}{percent}")
+        draw_scores(right, outcomes, metric)
     if curves or len(conditions) > 1:
         axes[0].legend(frameon=False)
     return drawn
+
+
+def draw_scores(axes: Any, outcomes: list[dict[str, Any]], metric: str) -> None:
+    """What every arm scores by one metric: bars in one condition, curves over several."""
+    conditions = list(outcomes[0]["rates"])
+    scale, unit, _ = FORMS.get(metric, (100, " %", 1))
+    percent = f",{unit}" if unit.strip() else ""
+    for number, arm in enumerate(dict.fromkeys(o["arm"] for o in outcomes)):
+        rates = [[o["rates"][c][metric] for o in outcomes if o["arm"] == arm] for c in conditions]
+        means, ends = zip(*(span(r, scale) for r in rates), strict=True)
+        if len(conditions) == 1:
+            axes.barh([arm], means, xerr=np.array(ends).T, color=f"C{number}", capsize=3, height=0.6)
+        else:
+            axes.errorbar(conditions, means, np.array(ends).T, fmt="o-", capsize=3, color=f"C{number}", label=arm)
+    if len(conditions) == 1:
+        axes.invert_yaxis()
+        axes.set(xlabel=f"{WORDS[metric]}, {conditions[0]}{percent}")
+    else:
+        axes.set(ylabel=f"{WORDS[metric]}{percent}")
 
 
 def span(rates: list[dict[str, Any]], scale: float) -> tuple[float, tuple[float, float]]:

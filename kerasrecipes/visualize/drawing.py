@@ -1,5 +1,6 @@
 """What all results share: figures without pyplot's state, PNG files that are whole or absent, values as grey and colour."""
 
+import json
 import os
 import uuid
 from pathlib import Path
@@ -61,6 +62,11 @@ def write_whole(path: str | Path, write: Any) -> Path:
     finally:
         partial.unlink(missing_ok=True)
     return path
+
+
+def write_json(path: str | Path, values: Any) -> Path:
+    """The values as JSON; the file is whole or absent."""
+    return write_whole(path, lambda file: file.write((json.dumps(values, indent=1) + "\n").encode()))
 
 
 def save_image(path: str | Path, image: np.ndarray, **options: Any) -> Path:

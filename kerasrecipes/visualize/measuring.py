@@ -1,7 +1,6 @@
 """The methods of `kerasrecipes visualize` that measure a classifier on a set of pictures: the studies of arXiv 1311.2901."""
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -181,10 +180,9 @@ def setting(o: argparse.Namespace, said: str) -> str:
 
 def written(path: Path, title: str, where: str, figures: dict[str, str]) -> Path:
     """The figures as JSON, as the benchmarks write theirs."""
-    from kerasrecipes.visualize.drawing import write_whole
+    from kerasrecipes.visualize.drawing import write_json
 
-    text = json.dumps({"title": title, "setting": where, "figures": figures}, indent=1) + "\n"
-    return write_whole(path, lambda file: file.write(text.encode()))
+    return write_json(path, {"title": title, "setting": where, "figures": figures})
 
 
 def add_options(p: argparse.ArgumentParser) -> None:
