@@ -20,9 +20,14 @@ def run_tune(o: argparse.Namespace) -> None:
         print(tuning.record(o.name, best))
 
 
-def run_train(o: argparse.Namespace) -> None:
+def heed_kill() -> None:
+    """Let `kill` save a checkpoint as Ctrl-C does."""
     import signal
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def run_train(o: argparse.Namespace) -> None:
     from kerasrecipes._lazy import choose_backend
     from kerasrecipes.registry import get_recipe
     from kerasrecipes.training import config
@@ -32,8 +37,7 @@ def run_train(o: argparse.Namespace) -> None:
     from kerasrecipes.training.devices import begin
     from kerasrecipes.training.trainer import Run
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` saves a checkpoint as Ctrl-C does
-
+    heed_kill()
     devices = begin(o.devices) if o.devices is not None else None
     start = o.start
     if start == "released":
@@ -63,6 +67,7 @@ def run_study(o: argparse.Namespace) -> None:
             print(f"{name:14} {studies.read(name).question}")
         return
     study = studies.read(o.name)
+    heed_kill()
     show = lambda done: print(f"{done.arm}, seed {done.seed}: done", file=sys.stderr)  # noqa: E731
     outcomes = studies.run(study, o.out / study.name, arms=tuple(o.arm), minutes=o.minutes, progress=show)
     if not outcomes:

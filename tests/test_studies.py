@@ -1,6 +1,8 @@
 """Studies: equal budgets, one difference, trainings that go on where they stopped."""
 
 import json
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -69,6 +71,15 @@ def test_a_study_goes_on_where_it_stopped(tiny, tmp_path):
     assert len(losses_drawn.lines) == 2 and [a.get_ylabel() for a in scores] == ["words, %", "characters, %"]
     assert [t.get_text() for t in scores[0].get_xticklabels()] == list(found[0].rates)
     assert study_picture.draw_study(written, tmp_path / "study.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_killed_study_ends_as_an_interrupted_one(tiny, tmp_path, monkeypatch):
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(studies, "run", lambda *a, **k: os.kill(os.getpid(), signal.SIGTERM))
+    try:
+        assert cli.main(["study", str(tiny), "--out", str(tmp_path)]) == 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_curves_keep_the_mean_and_grow_no_longer(tmp_path):
