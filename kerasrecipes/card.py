@@ -95,6 +95,13 @@ def measurements(row: manifest.Weights) -> list[str]:
     return lines
 
 
+def over(task: str) -> str:
+    """What intervals are over: the parts of a set that are drawn again."""
+    return {"image-classification": "pictures", "segmentation": "pictures", "waveform-generation": "clips"}.get(
+        task, "speakers"
+    )
+
+
 def data_line(row: manifest.Weights) -> str:
     """What the weights were trained on."""
     unit = next((u for u in UNITS if u in row.data[0]), None)
@@ -145,7 +152,7 @@ def card(name: str) -> str:
         lines["weights"] = "none released"
     text = [name, "", *(f"{key:16} {value}" for key, value in lines.items())]
     if row and row.metrics:
-        text += ["", "measured (95 % intervals over speakers):", *measurements(row)]
+        text += ["", f"measured (95 % intervals over {over(recipe.task)}):", *measurements(row)]
     text += ["", "commands:", *(f"  {c}" for c in commands(name, bool(row)))]
     return "\n".join(text)
 
@@ -161,7 +168,10 @@ def commands(name: str, pretrained: bool) -> list[str]:
         "segmentation": (f"segment picture.jpg --recipe {name} --out masks", "masks:PATH"),
     }[registry.get_recipe(name).task]
     train = f"kerasrecipes train {name} --data {data} --resume"
-    return [f"kerasrecipes {use}", train] if pretrained else [train]
+    more = (
+        [f"kerasrecipes vocode {name} talk.flac --out copy.wav"] if registry.get_recipe(name).config.get("mels") else []
+    )
+    return [f"kerasrecipes {use}", *more, train] if pretrained else [train]
 
 
 def card_markdown(name: str) -> str:

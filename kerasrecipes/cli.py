@@ -53,7 +53,10 @@ def parser() -> argparse.ArgumentParser:
             "files", nargs="+", help="audio files, pictures, folders, patterns; prompts of a language model; seconds"
         )
         _engine(p)
-        p.add_argument("--format", choices=("text", "json", "srt", "vtt", "words"), default="text")
+        p.add_argument(
+            "--format", choices=("text", "json", "srt", "vtt", "words"),
+            help='words: with their times; default: "text", of phones printed on the screen "words"',
+        )  # fmt: skip
         p.add_argument("--out", help="write one file per input into this folder instead of printing")
         p.add_argument("--ipa", action="store_true", help="phones in the International Phonetic Alphabet")
         _decoding(p)
@@ -111,7 +114,11 @@ def parser() -> argparse.ArgumentParser:
     _engine(p)
     p.add_argument("--pace", type=float, default=1.0, help="of a file; 0 does not wait")
 
-    p = verb("evaluate", verbs.run_evaluate, "error rates on a data set, with 95 %% intervals over speakers")
+    p = verb(
+        "evaluate",
+        verbs.run_evaluate,
+        "what a recipe scores on a data set, with 95 %% intervals over speakers (clips, pictures)",
+    )
     p.add_argument("name")
     _data(p)
     p.add_argument("--speakers", default="", help="only these, separated by commas")
@@ -123,10 +130,15 @@ def parser() -> argparse.ArgumentParser:
         "--copies", type=Path, metavar="FOLDER",
         help="generators: also make each text's first clip again from its spectrogram, and count PocketSphinx's word errors",
     )  # fmt: skip
+    p.add_argument(
+        "--listener", metavar="RECIPE", help="--copies: count the word errors of this recogniser too, with the decoder's options"
+    )  # fmt: skip
     p.add_argument("--write", metavar="DATASET", help="record the result in the manifest under this name")
     _decoding(p)
 
-    p = verb("tune-decoder", training_verbs.run_tune, "the weights of a language model that give the fewest word errors")
+    p = verb(
+        "tune-decoder", training_verbs.run_tune, "the weights of a language model that give the fewest word errors"
+    )
     p.add_argument("name")
     _data(p)
     p.add_argument("--speakers", default="", help="only these, separated by commas")
@@ -148,9 +160,13 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--precision", help="a Keras dtype policy, for instance mixed_bfloat16")
     p.add_argument("--start", help="weights to begin from: a .weights.h5 file, or 'released'")
     p.add_argument("--seed", type=int)
-    p.add_argument("--devices", metavar="N", help="divide batches among so many devices, or 'all'; needs KERAS_BACKEND=jax")
+    p.add_argument(
+        "--devices", metavar="N", help="divide batches among so many devices, or 'all'; needs KERAS_BACKEND=jax"
+    )
 
-    p = verb("study", training_verbs.run_study, "answer a paper's question by small trainings that differ in one choice")
+    p = verb(
+        "study", training_verbs.run_study, "answer a paper's question by small trainings that differ in one choice"
+    )
     p.add_argument("name", nargs="?", help="without one, the names of all studies; or a YAML file")
     p.add_argument("--arm", action="append", default=[], help="only this one; repeatable")
     p.add_argument(
@@ -197,7 +213,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--repo", required=True, metavar="ORG/NAME")
     p.add_argument("--yes", action="store_true", help="really upload; without it, only say what would be done")
 
-    p = verb("data", data_verb.run_data, "get to know a data set, have one spoken, time its phones, or write it as shards")
+    p = verb(
+        "data", data_verb.run_data, "get to know a data set, have one spoken, time its phones, or write it as shards"
+    )
     p.add_argument("action", choices=("describe", "synthesise", "align-phones", "shard"))
     p.add_argument("data", nargs="+", metavar="DATA", help="librispeech:FOLDER, manifest:TABLE?split=train; text:FILE")
     p.add_argument("--out", help="synthesise, shard: the folder of the new set; align-phones: the file of labels")

@@ -135,6 +135,27 @@ class Classification:
         }
 
 
+def sound_file(path: str | os.PathLike) -> str:
+    """The kind of sound file that a name asks for, "WAV" for one; its folder is made.
+
+    Raises:
+        AudioError: no sound file has that ending, or the folder cannot be written to.
+    """
+    import soundfile
+
+    path = Path(path)
+    kind = path.suffix[1:].upper()
+    if kind not in soundfile.available_formats():
+        raise AudioError(f"{path}: write a .wav, .flac, .ogg or .mp3 file")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AudioError(f"{path} cannot be written: {error}") from None
+    if not os.access(path.parent, os.W_OK):
+        raise AudioError(f"{path} cannot be written: {path.parent} is not writable")
+    return kind
+
+
 @dataclass(frozen=True, eq=False)
 class Sound:
     """What a generator made: `samples` (samples,) float32 between -1 and 1 at `sample_rate` Hz."""
@@ -162,11 +183,7 @@ class Sound:
         """
         import soundfile
 
-        path = Path(path)
-        kind = path.suffix[1:].upper()
-        if kind not in soundfile.available_formats():
-            raise AudioError(f"{path}: write a .wav, .flac, .ogg or .mp3 file")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path, kind = Path(path), sound_file(path)
         partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
         try:
             soundfile.write(partial, self.samples, self.sample_rate, format=kind)

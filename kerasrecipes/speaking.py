@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from kerasrecipes.errors import KerasRecipesError
+from kerasrecipes.results import sound_file
 
 
 @contextmanager
-def bar(told: str) -> Iterator[Callable[[float, float], None]]:
-    """A function of (seconds done, seconds in all) that draws a bar with the time that is left on standard error."""
+def bar(told: str, amount: str = "{:.2f} of {:.2f} s") -> Iterator[Callable[[float, float], None]]:
+    """A function of how much is done and how much there is, which draws a bar with the time that is left on standard error."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -20,7 +21,7 @@ def bar(told: str) -> Iterator[Callable[[float, float], None]]:
         task = progress.add_task("compiling", total=None)
 
         def show(done: float, total: float) -> None:
-            progress.update(task, completed=done, total=total, description=f"{told} {done:.2f} of {total:.2f} s")
+            progress.update(task, completed=done, total=total, description=f"{told} {amount.format(done, total)}")
 
         yield show
 
@@ -40,6 +41,7 @@ def generate(o: argparse.Namespace, model: Any) -> int:
         raise KerasRecipesError(f"{model.name} reads no prompts: say --seconds 3 --out x.wav")
     if o.out is None or o.seconds is None:
         raise KerasRecipesError(f"Say how much {model.name} shall generate, and where to: --seconds 3 --out x.wav")
+    sound_file(o.out)
     with bar("generating") as progress:
         sound = model.generate(o.seconds, progress=progress, **options_of(o, "seed", "temperature", "speaker"))
     print(f"{sound.save(o.out)}: {sound}")
@@ -57,6 +59,7 @@ def vocode(o: argparse.Namespace) -> None:
     model = loading.load(o.recipe, compile=False)
     if model.recipe.task != "waveform-generation":
         raise KerasRecipesError(f"{o.recipe} makes no sound: its task is {model.recipe.task}")
+    sound_file(o.out)
     with bar("vocoding") as progress:
         sound = model.vocode(o.audio, progress=progress, **options_of(o, "seed", "temperature", "speaker"))
     print(f"{sound.save(o.out)}: {sound}")
@@ -74,7 +77,8 @@ def predict(o: argparse.Namespace, model: Any) -> int:
         raise KerasRecipesError(f"{model.name} takes seconds to generate, not {' '.join(o.files)}") from None
     if o.out is None:
         raise KerasRecipesError("Say which folder the sounds shall go to: --out FOLDER")
-    sounds = model.generate(seconds, **options_of(o, "seed", "temperature"))
+    with bar("generating") as progress:
+        sounds = model.generate(seconds, progress=progress, **options_of(o, "seed", "temperature", "speaker"))
     for number, sound in enumerate(sounds, 1):
         print(f"{sound.save(Path(o.out) / f'{model.name}-{number}.wav')}: {sound}")
     return 0

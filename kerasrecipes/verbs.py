@@ -48,31 +48,34 @@ def run_transcribe(o: argparse.Namespace) -> int:
     if model.recipe.task in picture_verbs.SHOWN:
         return picture_verbs.show(model, o)
     files = audio.expand(o.files)
-    show = len(files) > 1 and sys.stderr.isatty()
     options = decoding(o)
+    phones = model.recipe.task == "phoneme-recognition"
     if getattr(o, "ipa", False):
-        if model.recipe.task != "phoneme-recognition":
+        if not phones:
             raise KerasRecipesError(f"--ipa is for recognisers of phones, {o.recipe} writes words")
         options["ipa"] = True
-    if show:
-        options["progress"] = lambda done, total: print(f"\r{done}/{total}", end="", file=sys.stderr)
-    results = loading.predict(model, files, **options)
+    form = o.format or ("words" if phones and not o.out else "text")
+    if len(files) > 1 and sys.stderr.isatty():
+        with speaking.bar("transcribing", "{:.0f} of {:.0f} files") as options["progress"]:
+            results = loading.predict(model, files, **options)
+    else:
+        results = loading.predict(model, files, **options)
     failed = 0
     for path, result in zip(files, results, strict=True):
         if isinstance(result, Exception):
             failed += 1
             print(f"kerasrecipes: {result}", file=sys.stderr)
             continue
-        text = render(result, o.format)
+        text = render(result, form)
         if o.out:
             folder = Path(o.out)
             folder.mkdir(parents=True, exist_ok=True)
-            suffix = {"text": "txt", "words": "txt"}.get(o.format, o.format)
+            suffix = {"text": "txt", "words": "txt"}.get(form, form)
             (folder / f"{Path(path).stem}.{suffix}").write_text(text + "\n")
         else:
-            if len(files) > 1 and o.format == "text":
-                text = f"{path}\t{text}"
-            elif o.format == "json":
+            if len(files) > 1 and form in ("text", "words"):
+                text = f"{path}{chr(9) if form == 'text' else chr(10)}{text}"
+            elif form == "json":
                 text = json.dumps({"path": str(path), **result.to_dict()}, ensure_ascii=False)
             print(text)
     return 1 if failed else 0
@@ -149,7 +152,7 @@ def run_listen(o: argparse.Namespace) -> None:
 
 def run_evaluate(o: argparse.Namespace) -> None:
     from kerasrecipes import loading
-    from kerasrecipes.training import evaluation
+    from kerasrecipes.training import copies, evaluation
 
     speakers = [s for s in o.speakers.split(",") if s]
     model = loading.load(o.name, **({"weights": o.weights} if o.weights else {}), compile=False)
@@ -163,9 +166,13 @@ def run_evaluate(o: argparse.Namespace) -> None:
         if model.recipe.task != "waveform-generation":
             raise KerasRecipesError(f"--copies is for generators of sound: the task of {o.name} is {model.recipe.task}")
         options["copies"] = "FOLDER"  # what is recorded
+        more: dict[str, Any] = {"copies": o.copies}
+        if o.listener:
+            options |= {"listener": o.listener, **decoding(o)}
+            ours = copies.recogniser(o.listener, **decoding(o))
+            more["listeners"] = {copies.INDEPENDENT: copies.Sphinx(), o.listener: ours}
         with speaking.bar("vocoding") as progress:
-            more = {"copies": o.copies, "progress": progress}
-            rates = evaluation.evaluate(model, o.data, speakers, **options | more)
+            rates = evaluation.evaluate(model, o.data, speakers, **more, progress=progress)
     else:
         rates = evaluation.evaluate(model, o.data, speakers, **options)
     decoder = decoder_name(options, model.criterion) if recogniser else f"{o.views} views" if o.views else "none"
@@ -185,13 +192,12 @@ def run_evaluate(o: argparse.Namespace) -> None:
         from kerasrecipes.training.release import record_metrics
 
         words = ["kerasrecipes evaluate", o.name, *(f"--data {public(d)}" for d in o.data)]
-        record_metrics(
-            o.name,
-            o.write,
-            rates,
-            " ".join([*words, *([f"--speakers {o.speakers}"] if o.speakers else []), *typed(options)]),
-            decoder,
-        )
+        command = " ".join([*words, *([f"--speakers {o.speakers}"] if o.speakers else []), *typed(options)])
+        for listener in dict.fromkeys(name.partition(" by ")[2] for name in rates):  # "" where nobody listens
+            said = {n.partition(" by ")[0]: r for n, r in rates.items() if n.partition(" by ")[2] == listener}
+            heard = decoder_name(decoding(o)) if listener and listener == o.listener else ""
+            by = f"heard by {listener}{f', {heard}' if heard else ''}" if listener else decoder
+            record_metrics(o.name, o.write, said, command, by)
 
 
 def decoder_name(options: dict[str, Any], criterion: Any = None) -> str:

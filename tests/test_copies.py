@@ -50,7 +50,9 @@ def listener(wave):
 def test_what_is_compared(model, clips, tmp_path, monkeypatch):
     monkeypatch.setattr(copies, "BATCH", 2)
     told = []
-    rates = copy_synthesis(model, clips, tmp_path / "a", listener=listener, progress=lambda *t: told.append(t))
+    rates = copy_synthesis(
+        model, clips, tmp_path / "a", listeners={"loudness": listener}, progress=lambda *t: told.append(t)
+    )
     found = json.loads((tmp_path / "a" / "copies.json").read_text())
     rows = {row["path"]: row for row in found["clips"]}
     assert list(rows) == ["clip0", "clip1", "clip3"]  # the second take is left out
@@ -60,25 +62,30 @@ def test_what_is_compared(model, clips, tmp_path, monkeypatch):
         made = read_audio(tmp_path / "a" / f"{clip.id}.wav")
         np.testing.assert_allclose(made, model.vocode(clip.path, speaker=speaker, seed=1 + number).samples, atol=1e-4)
         row, wave = rows[clip.id], read_audio(clip.path)
-        assert len(made) == len(wave) and row["original"] == listener(wave) and row["copy"] == listener(made)
+        assert len(made) == len(wave) and row["heard"]["loudness"] == {
+            "original": listener(wave),
+            "copy": listener(made),
+        }
         assert row["level_original"] == pytest.approx(10 * np.log10(np.mean(wave.astype("float64") ** 2)), abs=1e-6)
         power = [10 * np.log10(np.exp(model.spectrogram(w, 16000).astype("float64"))) for w in (wave, made)]
         distance = np.sqrt(((power[1] - power[0]) ** 2).mean(1)).mean()
         assert row["spectral_distance"] == pytest.approx(distance, rel=1e-4)
     texts = ["one two", "three", "four five six"]
     for side in ("original", "copy"):
-        assert rates[f"wer_{side}"].rate == word_errors(texts, [r[side] for r in rows.values()]).rate
-    assert rates["wer_added"].rate == pytest.approx(rates["wer_copy"].rate - rates["wer_original"].rate)
+        answers = [r["heard"]["loudness"][side] for r in rows.values()]
+        assert rates[f"wer_{side} by loudness"].rate == word_errors(texts, answers).rate
+    added = rates["wer_copy by loudness"].rate - rates["wer_original by loudness"].rate
+    assert rates["wer_added by loudness"].rate == pytest.approx(added) and found["listeners"] == ["loudness"]
     apart = [abs(r["level_copy"] - r["level_original"]) for r in rows.values()]
-    assert rates["level_difference"].rate == pytest.approx(np.mean(apart)) and rates["wer_copy"].total == 6
-    assert found["rates"]["wer_copy"]["rate"] == rates["wer_copy"].rate
+    assert rates["level_difference"].rate == pytest.approx(np.mean(apart)) and rates["wer_copy by loudness"].total == 6
+    assert found["rates"]["wer_copy by loudness"]["rate"] == rates["wer_copy by loudness"].rate
     if importlib.util.find_spec("matplotlib"):
         assert (tmp_path / "a" / "copies.png").stat().st_size > 10000
 
 
 def test_an_interrupted_run_goes_on(model, clips, tmp_path, monkeypatch):
     monkeypatch.setattr(copies, "BATCH", 1)
-    whole = copy_synthesis(model, clips, tmp_path / "whole", listener=listener)
+    whole = copy_synthesis(model, clips, tmp_path / "whole", listeners={"loudness": listener})
     heard = []
 
     def impatient(wave):
@@ -88,21 +95,23 @@ def test_an_interrupted_run_goes_on(model, clips, tmp_path, monkeypatch):
         return listener(wave)
 
     with pytest.raises(KeyboardInterrupt):
-        copy_synthesis(model, clips, tmp_path / "part", listener=impatient)
+        copy_synthesis(model, clips, tmp_path / "part", listeners={"loudness": impatient})
     assert not (tmp_path / "part" / "copies.json").exists()
     journal = tmp_path / "part" / "clips.jsonl"
     journal.write_text(journal.read_text() + '{"path": "clip1", "te')  # a line cut in two
     heard.clear()
     heard += [0, 0, 0]
-    again = copy_synthesis(model, clips, tmp_path / "part", listener=impatient)
+    again = copy_synthesis(model, clips, tmp_path / "part", listeners={"loudness": impatient})
     assert heard[3:] == [1100, 1100, 1500, 1500] and again == whole  # the first clip was not made again
     for name in ("clip0.wav", "clip1.wav", "clip3.wav"):
         assert (tmp_path / "part" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     assert (tmp_path / "part" / "copies.json").read_text() == (tmp_path / "whole" / "copies.json").read_text()
-    with pytest.raises(KerasRecipesError, match="by other weights or with another seed"):
-        copy_synthesis(model, clips, tmp_path / "part", listener=listener, seed=2)
+    with pytest.raises(KerasRecipesError, match="by other weights, with another seed or for other listeners"):
+        copy_synthesis(model, clips, tmp_path / "part", listeners={"loudness": listener}, seed=2)
+    with pytest.raises(KerasRecipesError, match="for other listeners"):
+        copy_synthesis(model, clips, tmp_path / "part", listeners={"another": listener})
     with pytest.raises(KerasRecipesError, match="no recording"):
-        copy_synthesis(model, [], tmp_path / "none", listener=listener)
+        copy_synthesis(model, [], tmp_path / "none", listeners={"loudness": listener})
 
 
 def test_the_verb_records_all(model, clips, tmp_path, place, monkeypatch, capsys):
@@ -125,14 +134,26 @@ def test_the_verb_records_all(model, clips, tmp_path, place, monkeypatch, capsys
         "said",
     ]
     assert cli.main(command) == 0
-    assert "wer_added  " in capsys.readouterr().out
+    assert "wer_added by PocketSphinx  " in capsys.readouterr().out
     measured = {m["metric"]: m for m in manifest.get("wavenet_small").metrics}
     assert {"bps", "bps_conditioned", "wer_original", "wer_copy", "wer_added", "level_difference"} < set(measured)
     assert measured["wer_copy"]["command"].endswith("--copies FOLDER")
     from kerasrecipes.card import metric_rows
 
     shown = {name: value for _, name, value, _ in metric_rows(manifest.get("wavenet_small"))}
-    assert " dB (" in shown["level_difference, none"] and " % (" in shown["wer_copy, none"]
+    assert " dB (" in shown["level_difference, none"] and " % (" in shown["wer_copy, heard by PocketSphinx"]
+
+    monkeypatch.setattr(copies, "recogniser", lambda name, **options: lambda wave: f"{name} {options['beam_size']}")
+    command[command.index(str(tmp_path / "c"))] = str(tmp_path / "d")
+    assert cli.main([*command, "--listener", "ours", "--decoder", "beam", "--beam-size", "3"]) == 0
+    found = manifest.get("wavenet_small").metrics
+    heard = {m["decoder"]: m for m in found if m["metric"] == "wer_original"}
+    assert set(heard) == {"heard by PocketSphinx", "heard by ours, beam 3"} and len(found) == 4 + 2 * 3
+    assert heard["heard by ours, beam 3"]["command"].endswith(
+        "--copies FOLDER --listener ours --decoder beam --beam-size 3"
+    )
+    text = json.loads((tmp_path / "d" / "copies.json").read_text())["clips"][0]["heard"]["ours"]["copy"]
+    assert text == "ours 3"
 
 
 def test_only_generators_are_copied(clips, tmp_path, capsys):
@@ -140,7 +161,7 @@ def test_only_generators_are_copied(clips, tmp_path, capsys):
     assert "--copies is for generators of sound" in capsys.readouterr().err
     plain = kr.load("wavenet", weights=None, compile=False, **kr.get_recipe("wavenet").test_config)
     with pytest.raises(DataError, match="no local conditioning"):
-        copy_synthesis(plain, clips, tmp_path, listener=listener)
+        copy_synthesis(plain, clips, tmp_path, listeners={"loudness": listener})
 
 
 @needs_sphinx

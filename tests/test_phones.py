@@ -127,6 +127,8 @@ def test_label_files_that_are_none(tmp_path):
         ("a\tb\n", "no file of phone labels"),
         ('# phones {}\npath\tspeaker\tseconds\tphones\na.wav\ts\t1\tAA 0.5 B 0.2\n', "line 3: phones need starts that rise"),
         ('# phones {}\npath\tspeaker\tseconds\tphones\na.wav\ts\t1\tAA 0.5 B\n', "line 3"),
+        ('# phones {}\npath\tspeaker\tseconds\tphones\na.wav\ts\t1\tAA nan\n', "line 3: phones need starts that rise"),
+        ('# phones {cut\npath\tspeaker\tseconds\tphones\na.wav\ts\t1\tAA 0\n', "line 1: .* is no JSON"),
     ):  # fmt: skip
         (tmp_path / "x.tsv").write_text(text)
         with pytest.raises(DataError, match=message):
@@ -276,6 +278,8 @@ def test_alignment_of_real_speech(clips, tmp_path, capsys):
         assert times[0] == 0 and (np.diff(times) >= 0.03 - 1e-9).all() and found[u.id].seconds - times[-1] > 0.02
     with pytest.raises(DataError, match="is there already"):
         forced.align_phones(utterances, clips, out)
+    forced.align_phones(utterances[::-1], clips, tmp_path / "backwards.tsv")  # what came before changes nothing
+    assert (tmp_path / "backwards.tsv").read_text() == out.read_text()
 
     again = tmp_path / "again.tsv"
 

@@ -119,7 +119,9 @@ def test_a_bar_is_the_mean_of_its_seeds():
     ]  # fmt: skip
     axes = study_picture.plot_study({"title": "t", "outcomes": outcomes}).axes[0]
     assert [bar.get_width() for bar in axes.patches] == pytest.approx([20, 40])
-    lines = [line for drawn in axes.collections for line in drawn.get_segments()]  # 10 to 40 of one seed, 30 to 50 over two
+    lines = [
+        line for drawn in axes.collections for line in drawn.get_segments()
+    ]  # 10 to 40 of one seed, 30 to 50 over two
     np.testing.assert_allclose([line[:, 0] for line in lines], [[10, 40], [30, 50]])
     assert axes.get_xlabel() == "wrong classes, held out, %"
 

@@ -366,6 +366,15 @@ def test_copy_synthesis(speaker, tmp_path):
     mixed = speaker.vocode([tmp_path / "a.wav", tmp_path / "none.wav"], speaker="lj", seed=3)
     np.testing.assert_array_equal(mixed[0].samples, sound.samples)
     assert isinstance(mixed[1], AudioError) and "no file" in str(mixed[1])
+    # a bad file takes nobody's seed, and more clips than are made at once have speakers of their own
+    many = speaker.vocode([tmp_path / "none.wav"] + [spectrogram[:2]] * 9, speaker=[None] * 9 + ["kathleen"], seed=3)
+    last = speaker.vocode(spectrogram[:2], speaker="kathleen", seed=12)
+    assert isinstance(many[0], AudioError) and len(many) == 10
+    np.testing.assert_array_equal(many[9].samples, last.samples)
+    with pytest.raises(DataError, match="Lists of unequal lengths: 1 sources, 2 speakers"):
+        speaker.vocode([spectrogram], speaker=["lj", "lj"])
+    with pytest.raises(DataError, match=r"conditioning is .frames, 12."):
+        speaker.vocode(np.zeros((4, 11), "float32"))
     path = sound.save(tmp_path / "deep" / "y.wav")
     back, rate = soundfile.read(path)
     np.testing.assert_allclose(back, sound.samples, atol=1e-4)
@@ -378,8 +387,10 @@ def test_copy_synthesis(speaker, tmp_path):
 BAD = [
     ({"seconds": 0}, "seconds is a positive number, not 0"), ({"seconds": -1.0}, "not -1.0"),
     ({"seconds": float("nan")}, "not nan"), ({}, "Say how much to generate"),
-    ({"seconds": 1, "temperature": -1}, "temperature cannot be negative"),
-    ({"seconds": 1, "temperature": float("nan")}, "temperature cannot be .*nan"),
+    ({"seconds": 1, "temperature": -1}, "temperature is a number, neither negative nor .* not -1"),
+    ({"seconds": 1, "temperature": float("nan")}, "not nan"), ({"seconds": 1, "temperature": "warm"}, "not 'warm'"),
+    ({"seconds": 1, "seed": -1}, "seed is a whole number from 0 on, not -1"), ({"seconds": 1, "seed": 0.5}, "not 0.5"),
+    ({"seconds": [1, 2], "seed": [1]}, "Lists of unequal lengths: 2, 1"),
     ({"seconds": 1, "speaker": "mary"}, "knows no speaker 'mary': there are kathleen, lj"),
     ({"seconds": 1, "conditioning": np.zeros((80, 12))}, "has 80 frames, 1 s need 100 .100 a second."),
     ({"conditioning": np.zeros((80, 13))}, r"conditioning is .frames, 12., not .80, 13."),
@@ -421,6 +432,14 @@ def test_command_line(speaker, tmp_path, capsys):
     capsys.readouterr()
     assert cli.main(["generate", name, "--seconds", "1"]) == 1 and "where to" in capsys.readouterr().err
     assert cli.main(["generate", name, "once", "--out", out]) == 1 and "no prompts" in capsys.readouterr().err
+    (tmp_path / "file").write_text("no folder")
+    for bad, words in (("x.xyz", "write a .wav"), (str(tmp_path / "file" / "x.wav"), "cannot be written")):
+        # said before an hour of sound is made
+        assert cli.main(["generate", name, "--seconds", "3600", "--out", bad]) == 1 and words in capsys.readouterr().err
+        assert (
+            cli.main(["vocode", name, str(tmp_path / "clip.flac"), "--out", bad]) == 1
+            and words in capsys.readouterr().err
+        )
     assert cli.main(["predict", name, "x.wav", "--out", out]) == 1 and "takes seconds" in capsys.readouterr().err
 
 

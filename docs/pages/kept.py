@@ -92,7 +92,8 @@ def player(clip: str, label: str) -> str:
 def recogniser(found: dict) -> list[str]:
     """Clips to listen to, then examples of the report set, then what is confused."""
     unit = found["unit"]
-    lines = ["### Listen", "", f"{ATTRIBUTION} Greedy; words that differ are marked.", '<div class="clips">']
+    what = "Greedy; words" if unit == "words" else "Phones"
+    lines = ["### Listen", "", f"{ATTRIBUTION} {what} that differ are marked.", '<div class="clips">']
     for c in found["clips"]:
         told = f"<p class=said>{escape(c.get('text', c['said']))}</p>"
         lines.append(

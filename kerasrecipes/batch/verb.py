@@ -33,7 +33,7 @@ def run(o: argparse.Namespace, verb: str, options: dict[str, Any]) -> int:
     """Do it; 1 where a file has an error."""
     if not o.out:
         raise KerasRecipesError("Say where the rows shall lie: --out FOLDER")
-    if o.format not in ("text", "json"):
+    if o.format not in (None, "text", "json"):
         raise KerasRecipesError(f"--workers writes rows, which hold all times: leave out --format {o.format}")
     workers = o.workers or "auto"
     if workers != "auto" and not workers.isdigit():

@@ -92,19 +92,24 @@ def fitting(utterances: Utterances, quiet: bool = False) -> Utterances:
         DataError: nothing is left.
     """
     kept: list[Utterance] = []
-    bad: list[Utterance] = []
+    bad: list[str] = []
     for u in utterances:
         try:
-            (kept if fits(u, audio.duration(u.path)) else bad).append(u)
-        except AudioError:
-            bad.append(u)
+            seconds = audio.duration(u.path)
+        except AudioError as error:
+            bad.append(f"{u.id} ({error})")
+            continue
+        if fits(u, seconds):
+            kept.append(u)
+        else:
+            bad.append(u.id)
     if not kept:
-        raise DataError(f"No clip's labels fit its audio, for instance {bad[0].id}" if bad else "There are no labels")
+        raise DataError(f"No clip's labels fit its audio, for instance {bad[0]}" if bad else "There are no labels")
     if bad and not quiet:
-        shown = ", ".join(u.id for u in bad[:5]) + (", ..." if len(bad) > 5 else "")
-        Console(stderr=True).print(
-            f"{len(bad)} of {len(utterances)} alignments do not fit their audio, left out: {shown}"
-        )
+        Console(stderr=True, soft_wrap=True).print(
+            f"{len(bad)} of {len(utterances)} alignments do not fit their audio, left out: {', '.join(bad)}",
+            markup=False, highlight=False,
+        )  # fmt: skip
     return Utterances(kept)
 
 

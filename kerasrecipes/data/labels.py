@@ -3,6 +3,7 @@
 import gzip
 import json
 import lzma
+import math
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -56,7 +57,11 @@ def read_labels(path: str | Path) -> tuple[dict[str, Any], list[Labelled]]:
         raise DataError(f"{path} is not a readable label file: {error}") from None
     if len(lines) < 2 or not lines[0].startswith(HEAD) or lines[1] != COLUMNS:
         raise DataError(f"{path} is no file of phone labels: it must begin with '{HEAD}{{...}}' and the columns' names")
-    return json.loads(lines[0][len(HEAD) :]), list(rows(path, lines))
+    try:
+        head = json.loads(lines[0][len(HEAD) :])
+    except ValueError as error:
+        raise DataError(f"{path}, line 1: what follows '{HEAD}' is no JSON: {error}") from None
+    return head, list(rows(path, lines))
 
 
 def rows(path: Path, lines: list[str]) -> Iterator[Labelled]:
@@ -66,7 +71,8 @@ def rows(path: Path, lines: list[str]) -> Iterator[Labelled]:
             name, speaker, seconds, phones = line.split("\t")
             words = phones.split()
             pairs = tuple(zip(words[::2], map(float, words[1::2]), strict=True))
-            if not pairs or list(pairs) != sorted(pairs, key=lambda p: p[1]) or pairs[0][1] < 0:
+            starts = [start for _, start in pairs]
+            if not pairs or not all(map(math.isfinite, starts)) or starts != sorted(starts) or starts[0] < 0:
                 raise ValueError("phones need starts that rise from 0")
             yield Labelled(name, speaker, float(seconds), pairs)
         except ValueError as error:

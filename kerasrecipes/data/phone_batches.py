@@ -50,16 +50,29 @@ class PhoneDataset(SpeechDataset):
         super().__init__(utterances, alphabet, output_length, **kwargs)
 
     def encoded(self, utterances: Any, alphabet: Any) -> list[np.ndarray]:
+        """The phones of each clip as numbers, and their starts.
+
+        Raises:
+            DataError: a phone outside the set; it and its clip are named.
+        """
         self.starts = [np.array([start for _, start in u.phones]) for u in utterances]
-        return [alphabet.encode([phone for phone, _ in u.phones]) for u in utterances]
+        found = []
+        for u in utterances:
+            try:
+                found.append(alphabet.encode([phone for phone, _ in u.phones]))
+            except DataError as error:
+                raise DataError(f"{u.id}: {error}") from None
+        return found
 
     def fitting(self) -> np.ndarray:
+        """Whether each clip's labels end where its audio does."""
         seconds = self.lengths[:, 0] * self.cache.speeds[0] / SAMPLE_RATE
         return np.array([fits(u, s) for u, s in zip(self.utterances, seconds, strict=True)]) & (self.frames > 0).all(
             axis=1
         )
 
     def set_epoch(self, epoch: int) -> None:
+        """Begin a pass: with crops, other pieces of every clip."""
         super().set_epoch(epoch)
         if not self.crop:
             return
@@ -85,19 +98,23 @@ class PhoneDataset(SpeechDataset):
         return begin, begin + self.crop
 
     def samples(self, index: int, place: int) -> int:
+        """Of a place's piece."""
         (begin, end), step = self.cut(index, place), round(self.frame_seconds * SAMPLE_RATE)
         whole = super().samples(index, place)
         return whole if end is None else min(end * step, whole) - begin * step
 
     def wave(self, index: int, place: int) -> np.ndarray:
+        """A place's piece, (samples,) float32."""
         (begin, end), step = self.cut(index, place), round(self.frame_seconds * SAMPLE_RATE)
         wave = super().wave(index, place)
         return wave if end is None else wave[begin * step : end * step]
 
     def labels_at(self, index: int, place: int) -> np.ndarray:
+        """The phone of each frame of a place's piece."""
         return super().labels_at(index, place)[slice(*self.cut(index, place))]
 
     def target(self, clip: int) -> np.ndarray:
+        """The phone of each frame of a clip at the speed it has in this pass."""
         speed = int(self.speed[clip])
         starts = self.starts[clip] / self.cache.speeds[speed]
         return frame_labels(self.labels[clip], starts, int(self.frames[clip, speed]), self.frame_seconds)

@@ -92,8 +92,9 @@ PAPER = {
     "initial_kernel": 2, "residual_channels": 32, "dilation_channels": 32, "skip_channels": 512, "bias": True,
 }  # fmt: skip
 
-# one block sees the 64 ms that two of dilations 1 to 256 see, for five ninths of their work; 310 ms of frames, as much as Palaz et
-# al.'s window, in convolutions that cost next to nothing at 100 steps a second; the next sample of one in eight
+# one block sees the 64 ms that two of dilations 1 to 256 see, for five ninths of their work; 250 ms of frames, with
+# the stack as much as Palaz et al.'s window, in convolutions that cost next to nothing at 100 steps a second; the next
+# sample of one in eight
 SMALL = PAPER | {
     "blocks": 1, "skip_channels": 64, "top": ((128, 9), (128, 9), (128, 9)), "batch_norm": "sequence",
     "next_sample": 0.3, "every": 8,

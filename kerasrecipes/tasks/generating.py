@@ -32,6 +32,7 @@ class Columns:
     post: list  # (S, S), (S,), (S, V), (V,)
 
     def to_dict(self) -> dict[str, Any]:
+        """By name."""
         return dict(vars(self))
 
 

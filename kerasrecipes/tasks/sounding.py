@@ -19,40 +19,45 @@ BATCH = 8  # clips vocoded at once
 
 
 def generate(
-    model: Any, seconds: Any = None, seed: int | None = None, temperature: float = 1.0, speaker: Any = None,
+    model: Any, seconds: Any = None, seed: Any = None, temperature: float = 1.0, speaker: Any = None,
     conditioning: Any = None, progress: Callable[[float, float], Any] | None = None,
 ) -> Any:  # fmt: skip
     """New sound, sample by sample, by the cached loop of `tasks.generating`.
 
     Args:
         model: a `WaveGenerator`. seconds: how much; None for as much as `conditioning` says.
-        seed: the same one gives the same sound; item i of a list has seed + i.
+        seed: a whole number, the same one gives the same sound; item i of a list has seed + i, or the seed of its own.
         temperature: of the softmax; 1 samples from the model, 0 always takes the likeliest code.
         speaker: a name, or None for nobody in particular. conditioning: a spectrogram (frames, mels) of
             `model.spectrogram`, or None for none.
         progress: called with seconds done and seconds in all.
-        Each of `seconds`, `speaker` and `conditioning` may be a list: all are made at once.
+        Each of `seconds`, `seed`, `speaker` and `conditioning` may be a list: all are made at once.
 
     Returns:
         A `Sound`; a list of them for lists.
 
     Raises:
-        DataError: seconds that are not positive, a negative temperature, an unknown speaker, a spectrogram that does not fit.
+        DataError: seconds that are not positive, a negative temperature or seed, an unknown speaker, a spectrogram that
+        does not fit.
     """
-    many = [len(v) for v in (seconds, speaker, conditioning) if isinstance(v, list | tuple)]
+    many = [len(v) for v in (seconds, seed, speaker, conditioning) if isinstance(v, list | tuple)]
     if len(set(many)) > 1:
         raise DataError(f"Lists of unequal lengths: {', '.join(map(str, many))}")
     count = many[0] if many else 1
     if not count:
         return []
-    seconds, speaker, conditioning = (
-        list(v) if isinstance(v, list | tuple) else [v] * count for v in (seconds, speaker, conditioning)
+    if isinstance(seed, int | np.integer):
+        seed = [seed + i for i in range(count)]
+    seconds, seeds, speaker, conditioning = (
+        list(v) if isinstance(v, list | tuple) else [v] * count for v in (seconds, seed, speaker, conditioning)
     )
-    if not 0 <= temperature < np.inf:
-        raise DataError(f"A temperature cannot be negative or without bound: {temperature}")
+    if not isinstance(temperature, int | float | np.number) or not 0 <= temperature < np.inf:
+        raise DataError(f"A temperature is a number, neither negative nor without bound, not {temperature!r}")
+    for s in seeds:
+        if s is not None and (not isinstance(s, int | np.integer) or s < 0):
+            raise DataError(f"A seed is a whole number from 0 on, not {s!r}")
     samples = [wanted(model, s, c) for s, c in zip(seconds, conditioning, strict=True)]
     numbers = np.array([model.speaker_number(s) for s in speaker], "int32")
-    seeds = [seed if seed is None else seed + i for i in range(count)]
     codes = run(model, samples, numbers, conditioning, seeds, temperature, progress)
     waves = [mu_law.decode(c, model.levels).astype("float32") for c in codes]
     sounds = [Sound(w, model.sample_rate) for w in waves]
@@ -158,8 +163,8 @@ def vocode(
 
     Args:
         model: a `WaveGenerator` with local conditioning. source: a path, bytes, a file object, an array (samples,) with
-            `sample_rate`, a spectrogram (frames, mels); or a list of such.
-        others: as in `generate`.
+            `sample_rate`, a spectrogram (frames, mels); or a list of such. speaker: may be a list too, one of each source.
+        others: as in `generate`; source i of a list is made with seed + i.
 
     Returns:
         A `Sound` as long as the recording; a list for a list, where a bad file's place holds its `AudioError`.
@@ -178,12 +183,15 @@ def vocode(
             found.append(heard(model, item, sample_rate))
         except AudioError as error:
             found.append(error)
+    speakers = list(speaker) if isinstance(speaker, list | tuple) else [speaker] * len(found)
+    if len(speakers) != len(found):
+        raise DataError(f"Lists of unequal lengths: {len(found)} sources, {len(speakers)} speakers")
     good = [i for i, f in enumerate(found) if not isinstance(f, AudioError)]
     for begin in range(0, len(good), BATCH):
         some = good[begin : begin + BATCH]
         seconds, values = [found[i][0] for i in some], [found[i][1] for i in some]
-        first = seed if seed is None else seed + begin
-        made = generate(model, seconds, first, temperature, speaker, values, progress)
+        seeds = [seed if seed is None else seed + i for i in some]
+        made = generate(model, seconds, seeds, temperature, [speakers[i] for i in some], values, progress)
         for i, sound in zip(some, made, strict=True):
             found[i] = sound
     return found
@@ -193,7 +201,7 @@ def heard(model: Any, source: Any, sample_rate: int | None) -> tuple[float | Non
     """Seconds (None for those of the spectrogram) and the spectrogram of a source."""
     if not isinstance(source, str | Path | bytes | bytearray) and not hasattr(source, "read"):
         array = np.asarray(source)
-        if array.ndim == 2 and array.shape[1] == model.mels:
-            return None, array.astype("float32")
+        if array.ndim == 2 and sample_rate is None:
+            return None, array.astype("float32")  # `generate` says where its bands are too few
     wave = read_audio(source, sample_rate=sample_rate, target=model.sample_rate)
     return len(wave) / model.sample_rate, model.spectrogram(wave, model.sample_rate)

@@ -4,7 +4,7 @@ how far level and spectrum are from the originals'."""
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ from kerasrecipes.data.forced import resume
 from kerasrecipes.decoding.alphabet import Alphabet
 from kerasrecipes.errors import DataError, KerasRecipesError
 from kerasrecipes.tasks.sounding import BATCH
+from kerasrecipes.visualize.drawing import write_json
 
-LISTENER = "PocketSphinx"  # its own model of US English, which shares nothing with the generator
+INDEPENDENT = "PocketSphinx"  # its own model of US English, which shares nothing with the generator
 DECIBELS = 10 / np.log(10)  # a natural logarithm of power in decibels
 QUIET = 1e-5  # root mean square below which a level is not told apart
 
@@ -46,9 +47,23 @@ class Sphinx:
         return found.hypstr if found else ""
 
 
+def recogniser(name: str, **options: Any) -> Callable[[np.ndarray], str]:
+    """One of our recognisers of words as a listener; options are those of its `transcribe`.
+
+    Raises:
+        KerasRecipesError: there is no such recipe, or it writes no words.
+    """
+    from kerasrecipes import loading
+
+    model = loading.load(name, compile=False)
+    if model.recipe.task != "speech-recognition":
+        raise KerasRecipesError(f"{name} hears no words: its task is {model.recipe.task}")
+    return lambda wave: model.transcribe(wave, SAMPLE_RATE, **options).text
+
+
 def copy_synthesis(
-    model: Any, utterances: Sequence[Any], folder: str | Path, *, seed: int = 1, listener: Any = None,
-    progress: Callable[[float, float], Any] | None = None,
+    model: Any, utterances: Sequence[Any], folder: str | Path, *, seed: int = 1,
+    listeners: Mapping[str, Callable[[np.ndarray], str]] | None = None, progress: Callable[[float, float], Any] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Vocode one clip of each text and compare the copies with the originals; an interrupted run is gone on with.
 
@@ -58,28 +73,31 @@ def copy_synthesis(
         folder: gets NAME.wav of every copy, `clips.jsonl` (a line per clip), `copies.json` (all of them and the rates) and,
             where matplotlib is installed, `copies.png` (spectra and spectrograms).
         seed: clip i is made with seed + i.
-        listener: from (samples,) at 16 kHz to words; default: PocketSphinx.
+        listeners: name -> from (samples,) at 16 kHz to words; default: PocketSphinx. `recogniser` makes one of ours.
         progress: called with seconds made and seconds in all.
 
     Returns:
-        {"wer_original", "wer_copy": ErrorRate of the listener; "wer_added": their difference; "level_difference": mean
+        {"wer_original by NAME", "wer_copy by NAME": ErrorRate of each listener; "wer_added by NAME": their difference;
+        "level_difference": mean
         absolute difference of levels, in decibels; "spectral_distance": root mean square over bands of the difference of
         log mel spectra, mean over frames, in decibels}, with intervals over clips.
 
     Raises:
-        KerasRecipesError: a clip cannot be read, there is none, or the folder holds copies by other weights.
+        KerasRecipesError: a clip cannot be read, there is none, or the folder holds copies by other weights or for others.
         DataError: PocketSphinx is missing, or the model has no local conditioning.
     """
     model.needs_mels()
-    listener = listener or Sphinx()
+    listeners = listeners or {INDEPENDENT: Sphinx()}
     clips, folder = first_takes(utterances), Path(folder)
     if not clips:
         raise KerasRecipesError("There is no recording to copy")
     folder.mkdir(parents=True, exist_ok=True)
-    journal, made_by = folder / "clips.jsonl", fingerprint(model, seed)
+    journal, made_by = folder / "clips.jsonl", fingerprint(model, seed, listeners)
     done = resume(journal)
     if any(row["model"] != made_by for row in done.values()):
-        raise KerasRecipesError(f"{folder} holds copies by other weights or with another seed: take another folder")
+        raise KerasRecipesError(
+            f"{folder} holds copies by other weights, with another seed or for other listeners: take another folder"
+        )
     groups = [range(i, min(i + BATCH, len(clips))) for i in range(0, len(clips), BATCH)]
     todo = [
         g for g in groups if any(clips[i].id not in done or not (folder / f"{clips[i].id}.wav").exists() for i in g)
@@ -89,16 +107,14 @@ def copy_synthesis(
         for number, group in enumerate(todo):
             before = sum(lengths[:number])
             show = (lambda at, _, before=before: progress(before + at, sum(lengths))) if progress else None
-            for row in copied(model, [clips[i] for i in group], folder, seed + group[0], listener, show):
+            for row in copied(model, [clips[i] for i in group], folder, seed + group[0], listeners, show):
                 done[row["path"]] = row | {"model": made_by}
                 file.write(json.dumps(done[row["path"]]) + "\n")
                 file.flush()
     rows = [done[u.id] for u in clips]
     rates = compared(rows)
     values = {name: {k: None if v != v else v for k, v in vars(rate).items()} for name, rate in rates.items()}
-    partial = folder / "copies.json.partial"
-    partial.write_text(json.dumps({"listener": LISTENER, "rates": values, "clips": rows}, indent=1) + "\n", "utf-8")
-    partial.replace(folder / "copies.json")
+    write_json(folder / "copies.json", {"listeners": list(listeners), "rates": values, "clips": rows})
     with contextlib.suppress(KerasRecipesError):  # without matplotlib there are numbers only
         draw_copies(model, clips, folder)
     return rates
@@ -112,9 +128,9 @@ def first_takes(utterances: Sequence[Any]) -> list[Any]:
     return list(found.values())
 
 
-def fingerprint(model: Any, seed: int) -> str:
-    """Of the weights and the seed that copies are made with."""
-    made = hashlib.sha256(str(seed).encode())
+def fingerprint(model: Any, seed: int, listeners: Mapping[str, Any]) -> str:
+    """Of the weights and the seed that copies are made with, and of who hears them."""
+    made = hashlib.sha256(repr((seed, sorted(listeners))).encode())
     for values in model.get_weights():
         made.update(np.ascontiguousarray(values).tobytes())
     return made.hexdigest()[:16]
@@ -130,8 +146,9 @@ def read(clip: Any, rate: int) -> np.ndarray:
 
 
 def copied(
-    model: Any, clips: list[Any], folder: Path, seed: int, listener: Any, progress: Callable[[float, float], Any] | None
-) -> list[dict[str, Any]]:
+    model: Any, clips: list[Any], folder: Path, seed: int, listeners: Mapping[str, Any],
+    progress: Callable[[float, float], Any] | None,
+) -> list[dict[str, Any]]:  # fmt: skip
     """Vocode clips at once; what is known of each copy and its original."""
     spectrograms = [model.spectrogram(c.path) for c in clips]
     names = [c.speaker if model.speaker_number(c.speaker, known=False) else None for c in clips]
@@ -141,11 +158,12 @@ def copied(
     for clip, sound, spectrogram in zip(clips, sounds, spectrograms, strict=True):
         path = sound.save(folder / f"{clip.id}.wav")
         distance = DECIBELS * (model.spectrogram(path) - spectrogram)
-        original, copy = read_audio(clip.path, target=SAMPLE_RATE), read_audio(path, target=SAMPLE_RATE)
+        both = {s: read_audio(p, target=SAMPLE_RATE) for s, p in (("original", clip.path), ("copy", path))}
+        heard = {n: {s: Alphabet().normalise(words(w)) for s, w in both.items()} for n, words in listeners.items()}
         rows.append({
             "path": clip.id, "speaker": clip.speaker, "text": Alphabet().normalise(clip.text),
-            "original": Alphabet().normalise(listener(original)), "copy": Alphabet().normalise(listener(copy)),
-            "level_original": level(original), "level_copy": level(copy), "frames": len(distance),
+            "heard": heard, "level_original": level(both["original"]), "level_copy": level(both["copy"]),
+            "frames": len(distance),
             "spectral_distance": float(np.sqrt((distance**2).mean(axis=1)).mean()),
         })  # fmt: skip
     return rows
@@ -159,18 +177,20 @@ def level(wave: np.ndarray) -> float:
 def compared(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The rates of `copy_synthesis` from what is known of each clip."""
     ids, texts = [r["path"] for r in rows], [r["text"] for r in rows]
-    heard = {side: [r[side] for r in rows] for side in ("original", "copy")}
-    errors = {
-        side: np.array([sum(metrics.edits(t.split(), h.split())) for t, h in zip(texts, answers, strict=True)])
-        for side, answers in heard.items()
-    }
-    words, frames = [len(t.split()) for t in texts], np.array([r["frames"] for r in rows])
+    found = {}
+    for name in rows[0]["heard"]:
+        heard = {side: [r["heard"][name][side] for r in rows] for side in ("original", "copy")}
+        errors = {
+            side: np.array([sum(metrics.edits(t.split(), h.split())) for t, h in zip(texts, answers, strict=True)])
+            for side, answers in heard.items()
+        }
+        words = [len(t.split()) for t in texts]
+        found |= {f"wer_{side} by {name}": metrics.word_errors(texts, answers, ids) for side, answers in heard.items()}
+        found[f"wer_added by {name}"] = metrics.ratio(errors["copy"] - errors["original"], words, ids)
+    frames = np.array([r["frames"] for r in rows])
     apart = [abs(r["level_copy"] - r["level_original"]) for r in rows]
     distances = np.array([r["spectral_distance"] for r in rows])
-    return {
-        "wer_original": metrics.word_errors(texts, heard["original"], ids),
-        "wer_copy": metrics.word_errors(texts, heard["copy"], ids),
-        "wer_added": metrics.ratio(errors["copy"] - errors["original"], words, ids),
+    return found | {
         "level_difference": metrics.ratio(apart, np.ones(len(rows)), ids),
         "spectral_distance": metrics.ratio(distances * frames, frames, ids),
     }

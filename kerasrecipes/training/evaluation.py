@@ -196,7 +196,8 @@ def evaluate(model: Any, specs: Sequence[str], speakers: Sequence[str] = (), **o
         if options.get("copies"):
             from kerasrecipes.training.copies import copy_synthesis
 
-            rates |= copy_synthesis(model, utterances, options["copies"], progress=options.get("progress"))
+            more = {name: options[name] for name in ("progress", "listeners") if name in options}
+            rates |= copy_synthesis(model, utterances, options["copies"], **more)
         return rates
     model.transcribe([u.path for u in utterances[:1]], **{k: v for k, v in options.items() if k != "noise"})
     begin = time.perf_counter()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from kerasrecipes.errors import KerasRecipesError
+from kerasrecipes.visualize.drawing import figure, write_whole
 
 SIZE = 1024  # of the DFT, in samples: 15.6 Hz a bin at 16 kHz
 
@@ -58,17 +59,11 @@ def draw_filters(model: Any, path: str | Path) -> Path:
     Example:
         >>> draw_filters(kerasrecipes.load("palaz_raw_small", weights="mine.weights.h5"), "filters.png")
     """
-    try:
-        import matplotlib
-    except ImportError:
-        raise KerasRecipesError('Pictures need matplotlib: pip install "kerasrecipes[plots]"') from None
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     kernels = first_kernels(model)
     frequencies, magnitudes = responses(kernels, model.sample_rate)
     decibels = 20 * np.log10(np.maximum(magnitudes, 1e-3))
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 4), layout="constrained")
+    picture = figure(9, 4)
+    left, right = picture.subplots(1, 2)
     edges = (-0.5, len(kernels) - 0.5, 0, frequencies[-1] / 1000)
     shown = left.imshow(decibels.T, origin="lower", aspect="auto", extent=edges, cmap="magma", vmin=-40, vmax=0)
     left.set(
@@ -76,11 +71,10 @@ def draw_filters(model: Any, path: str | Path) -> Path:
         ylabel="kHz",
         title=f"{len(kernels)} filters of {kernels.shape[1]} samples",
     )
-    figure.colorbar(shown, ax=left, label="dB below its largest")
+    picture.colorbar(shown, ax=left, label="dB below its largest")
     right.plot(np.arange(len(kernels)), frequencies[magnitudes.argmax(axis=1)] / 1000, color="#3f51b5")
     right.set(xlabel="filter", ylabel="centre frequency, kHz", xlim=edges[:2], ylim=edges[2:])
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
-    pyplot.close(figure)
-    return path
+    kind = Path(path).suffix[1:].lower()
+    if kind not in picture.canvas.get_supported_filetypes():
+        raise KerasRecipesError(f"{path}: write a .png, .jpg, .svg or .pdf file")
+    return write_whole(path, lambda file: picture.savefig(file, format=kind, dpi=110))
