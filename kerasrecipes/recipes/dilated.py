@@ -46,7 +46,8 @@ def dilated(
     Returns:
         A functional `keras.Model`: (batch, height, width, 3), 0 to 255, the picture with a margin on each side -> scores
         (batch, rows, columns, classes), one cell for 2^pools pixels of the picture inside the margin; no softmax. The front
-        end's own maps are the output of the layer `front`. The margin is 186 pixels for VGG-16, where sides are 372 + 8 n.
+        end's own maps are the output of the layer `front`, or `logits` where no context module follows. The margin is 186 pixels
+        for VGG-16, where sides are 372 + 8 n.
     """
     picture = keras.Input((None, None, 3), dtype="float32", name="picture")
     x = layers.ChannelMeans(tuple(reversed(means)), bgr=True, dtype="float32", name="means")(picture)
