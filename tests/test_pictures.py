@@ -188,15 +188,6 @@ def test_large_filters_are_scaled_to_the_limit_and_others_left():
 # ---------------------------------------------------------------------------------------- the verb
 
 
-def test_squeezenet_names_what_is_on_a_picture(big_data):
-    model = kr.load("squeezenet", compile=False)
-    cat, coffee = model.classify([big_data / "images_cc0" / f for f in ("chelsea.png", "coffee.png")])
-    assert cat.name == str(cat) == "Egyptian cat" and coffee.name == "espresso"
-    assert len(cat.top(5)) == 5 and sum(cat.probabilities) == pytest.approx(1, abs=1e-6)
-    ten = model.classify(big_data / "images_cc0" / "chelsea.png", views=10)
-    assert ten.name == "Egyptian cat" and ten != cat
-
-
 def test_one_bad_picture_never_loses_the_others(models, tmp_path):
     (tmp_path / "x.png").write_text("no picture")
     picture = rng.integers(0, 256, size=(50, 40, 3)).astype("uint8")

@@ -8,6 +8,7 @@ from kerasrecipes.training.study_picture import draw_study
 from pages.text import DOCS, ROOT, shell, table
 
 RESULTS = ROOT / "benchmarks" / "results"
+LEARNED = ("features_", "finetune_", "zfnet_")  # results that are no speeds
 
 
 def language_models() -> str:
@@ -56,12 +57,16 @@ def study_pages() -> str:
 
 
 def benchmarks() -> str:
-    """The page of measured speeds, from the files that the benchmark scripts wrote."""
-    lines = ["# Measured speed", "", "Ratios count; absolute times are those of one machine.", ""]
+    """The page of measured speeds, and of what else was measured once, from the files that the scripts wrote."""
+    speeds: list[str] = []
+    others: list[str] = []
     for path in sorted(RESULTS.glob("*.json")):
         found = json.loads(path.read_text())
-        lines += [f"## {found['title']}", "", f"{found['setting']}", "", *table(["", ""], found["figures"].items()), ""]
-    return "\n".join(lines)
+        page = others if path.stem.startswith(LEARNED) else speeds
+        page += [f"## {found['title']}", "", f"{found['setting']}", "", *table(["", ""], found["figures"].items()), ""]
+    head = ["# Measured", "", "Speeds first: ratios count; absolute times are those of one machine."]
+    head += ["At the end what networks have learned, measured: probes, invariances, features, few examples.", ""]
+    return "\n".join([*head, *speeds, *others])
 
 
 def convolutions() -> str:
@@ -118,6 +123,8 @@ def licences() -> str:
         ),
         "",
     ]
+    notice = ROOT / "kerasrecipes" / "assets" / "SQUEEZENET_LICENSE.txt"
+    lines += ["### The weights of SqueezeNet", "", "```text", notice.read_text("utf-8").strip(), "```", ""]
     sets: dict[tuple[str, str], list[str]] = {}
     for name, row in rows.items():
         for d in row.data:
