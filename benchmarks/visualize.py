@@ -27,7 +27,8 @@ def memory() -> float:
 
 
 def ascent(steps: int) -> dict[str, str]:
-    """One unit of SqueezeNet from one random start, by the default preset, on the whole picture and on what it sees."""
+    """One unit of SqueezeNet from one random start, on the whole picture and on what it sees: the default preset's regularisation
+    with steps of 8 grey levels (rate="normalized", gain=8)."""
     import kerasrecipes as kr
     from kerasrecipes import visualize
 

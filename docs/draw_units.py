@@ -45,12 +45,17 @@ def draw() -> list[Path]:
     from kerasrecipes import visualize
 
     model = kerasrecipes.load("squeezenet", compile=False)
-    found = []
-    options: dict[str, Any] = {"suffix": ".jpg", "progress": print}
-    visualize.synthesize_into(model, [f"scores:{name}" for name in CLEARER], OUT, starts=1, **options, **CLEARLY)
+    # what the repository keeps came without a settings file: it is taken for what is asked here
+    options: dict[str, Any] = {"suffix": ".jpg", "progress": print, "keep_unknown": True}
+    clearer = [f"scores:{name}" for name in CLEARER]
+    found: dict[str, Path] = {}
     for _, starts, units in names():
-        found += visualize.synthesize_into(model, units, OUT, starts=starts, **options, **SETTINGS)
-    return found
+        for settings, part in (
+            (CLEARLY, [u for u in units if u in clearer]), (SETTINGS, [u for u in units if u not in clearer]),
+        ):  # fmt: skip
+            paths = visualize.synthesize_into(model, part, OUT, starts=starts, **options, **settings)
+            found |= dict(zip(part, paths, strict=True))
+    return [found[unit] for _, _, units in names() for unit in units]
 
 
 def sheet(paths: list[Path]) -> Image.Image:

@@ -199,7 +199,38 @@ def test_many_units_go_on_where_they_were(tmp_path):
     paths = visualize.synthesize_into(model, ["mid:0", "mid:3", "scores:1"], tmp_path, progress=made.append, **options)
     assert [p.name for p in paths] == ["mid_0.png", "mid_3.png", "scores_1.png"] and all(p.exists() for p in paths)
     assert made == ["mid_3.png", "scores_1.png"] and paths[0].stat().st_mtime_ns == stamp
-    assert len(list(tmp_path.iterdir())) == 3
+    assert {p.name for p in tmp_path.iterdir()} == {"mid_0.png", "mid_3.png", "scores_1.png", "synthesis.json"}
+
+
+def test_pictures_of_other_settings_or_weights_are_not_handed_out(tmp_path):
+    model = small()
+    (path,) = visualize.synthesize_into(model, ["mid:0"], tmp_path, starts=1, steps=3)
+    stamp = path.stat().st_mtime_ns
+    for changes, message in (
+        ({"steps": 4}, "steps 3, not 4"), ({"seed": 2}, "seed 0, not 2"), ({"preset": 1, "steps": 3}, "decay 0.0001, not 0.0"),
+        ({"whole": True, "starts": 2}, "starts 1, not 2; whole False, not True"),
+    ):  # fmt: skip
+        with pytest.raises(KerasRecipesError, match=rf"mid_0.png was made with other settings \(.*{message}"):
+            visualize.synthesize_into(model, ["mid:1", "mid:0"], tmp_path, **{"starts": 1, "steps": 3} | changes)
+    with pytest.raises(KerasRecipesError, match="weights .*, not "):
+        visualize.synthesize_into(random_weights(model, 1), ["mid:0"], tmp_path, starts=1, steps=3)
+    assert path.stat().st_mtime_ns == stamp and not (tmp_path / "mid_1.png").exists()
+    same = visualize.synthesize_into(small(), ["mid:0"], tmp_path, 3, starts=1, steps=3, seed=0)  # as by default
+    assert same == [path] and path.stat().st_mtime_ns == stamp
+
+
+def test_pictures_of_which_nothing_is_known_are_kept_on_demand(tmp_path):
+    (tmp_path / "net_mid_0.jpg").write_bytes(b"from elsewhere")
+    options = {"starts": 1, "steps": 3, "prefix": "net_", "suffix": ".jpg"}
+    with pytest.raises(KerasRecipesError, match="no synthesis.json beside it says how it was made"):
+        visualize.synthesize_into(small(), ["mid:0"], tmp_path, **options)
+    paths = visualize.synthesize_into(small(), ["mid:0", "mid:1"], tmp_path, keep_unknown=True, **options)
+    assert [p.name for p in paths] == ["net_mid_0.jpg", "net_mid_1.jpg"] and paths[0].read_bytes() == b"from elsewhere"
+    with pytest.raises(KerasRecipesError, match="net_mid_1.jpg was made with other settings"):
+        visualize.synthesize_into(small(), ["mid:1"], tmp_path, keep_unknown=True, **options | {"steps": 4})
+    (tmp_path / "synthesis.json").write_text("{")
+    with pytest.raises(KerasRecipesError, match="synthesis.json cannot be read"):
+        visualize.synthesize_into(small(), ["mid:0"], tmp_path, **options)
 
 
 def test_starts_are_as_the_authors_have_them():

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 import kerasrecipes as kr
-from kerasrecipes import visualize
+from kerasrecipes import layers, visualize
 from kerasrecipes.errors import KerasRecipesError
-from kerasrecipes.visualize.receptive import box_of, fields_of, place_axes
+from kerasrecipes.visualize.receptive import box_of, fields_of, place_axes, size_asked
 from kerasrecipes.visualize.units import find_step, find_unit, layer_names
 
 L = keras.layers
@@ -50,6 +50,13 @@ NETS = {
     "gated by all": squeeze_and_excite,
     "padding alone": lambda x: L.ZeroPadding2D(((2, 1), (0, 3)))(L.Conv2D(2, 5, 2)(x)),
     "dense": lambda x: L.Dense(3)(L.Flatten()(L.Conv2D(2, 4, 4)(x))),
+    "local": lambda x: L.Conv2D(2, 3)(layers.LocallyConnected2D(2, (4, 3), 2, "full")(x)),
+    "local same": lambda x: layers.LocallyConnected2D(2, (4, 3), (2, 3), "same")(x),
+    "tiled": lambda x: L.Conv2D(2, 2)(layers.TiledConv2D(2, (2, 4), (2, 3), strides=(1, 2), padding="same")(x)),
+    "adaptive": lambda x: L.Conv2D(2, 2)(L.AdaptiveAveragePooling2D((4, 7))(L.Conv2D(2, 3)(x))),
+    "mean of rows": lambda x: L.Conv1D(2, 3)(keras.ops.mean(L.Conv2D(2, 3)(x), axis=1)),
+    "sum kept": lambda x: L.Conv2D(2, 3, 2)(x) * keras.ops.sum(x, axis=(1, 2), keepdims=True),
+    "flipped in training": lambda x: L.Conv2D(2, 3, 2)(L.RandomZoom(0.3)(L.RandomFlip()(x))),
     "turned": lambda x: L.Conv2D(2, 3)(L.Permute((2, 1, 3))(L.Conv2D(2, (2, 5))(x))),
 }
 
@@ -62,7 +69,7 @@ def test_boxes_are_what_perturbation_finds(name):
     base = np.random.default_rng(1).uniform(1, 2, (1, SIDE, SIDE, 1)).astype("float32")
     changed = np.repeat(base, SIDE * SIDE, 0)
     changed.reshape(SIDE * SIDE, -1)[np.arange(SIDE * SIDE), np.arange(SIDE * SIDE)] += 5
-    outputs = keras.ops.convert_to_numpy(model(np.concatenate([base, changed])))
+    outputs = keras.ops.convert_to_numpy(model(np.concatenate([base, changed]), training=False))
     moved = (np.abs(outputs[1:] - outputs[0]) > 1e-4 * np.abs(outputs[0])).any(-1)  # (pixels, *places)
     moved = moved.reshape(SIDE, SIDE, *moved.shape[1:])
     layer = layer_names(model)[-1]
@@ -74,6 +81,25 @@ def test_boxes_are_what_perturbation_finds(name):
         expected = ((rows[0], rows[-1] + 1), (columns[0], columns[-1] + 1)) if seen.any() else ((0, 0), (0, 0))
         box = box_of(reaches, axes, place)
         assert box == expected if seen.any() else any(a == b for a, b in box), place
+
+
+def test_attention_keeps_the_query_s_places_and_sees_all_values():
+    x = keras.Input((12, 3))
+    query = L.Conv1D(4, 3, 2, name="query")(x)
+    apart = L.MultiHeadAttention(2, 4, name="apart")(query, L.Conv1D(4, 3)(L.Cropping1D((0, 4))(x)))
+    itself = L.MultiHeadAttention(2, 4, name="itself")(query, query)
+    model = keras.Model(x, [apart, itself])
+    boxes = [visualize.receptive_field(model, f"{name}:0@4").box for name in ("query", "apart", "itself")]
+    assert boxes == [((8, 11),), ((0, 11),), ((0, 11),)]
+    assert visualize.receptive_field(model, "apart:0@0").box == ((0, 8),)
+    assert visualize.receptive_field(model, "apart:0").stride == (2.0,)
+
+
+def test_an_adaptive_pool_that_divides_is_an_ordinary_one():
+    x = keras.Input((20, 20, 1))
+    model = keras.Model(x, [L.AdaptiveMaxPooling2D(5, name="a")(x), L.MaxPooling2D(4, name="b")(x)])
+    a, b = (visualize.receptive_field(model, f"{name}:0@1,2") for name in "ab")
+    assert (a.box, a.span, a.stride) == (b.box, b.span, b.stride)
 
 
 def test_spans_and_strides_are_the_textbook_ones():
@@ -116,6 +142,36 @@ def test_table_counts_by_hand():
     assert len(str(table).splitlines()) == len(table.to_markdown().splitlines()) - 1 == 9
 
 
+@pytest.mark.parametrize(
+    ("shape", "layer", "expected"),
+    [
+        ((12, 12, 2), lambda: layers.LocallyConnected2D(3, 3), 100 * 54),
+        ((12, 12, 2), lambda: layers.TiledConv2D(3, 3, 2), 100 * 54),
+        ((12, 2), lambda: layers.LocallyConnected1D(3, 3), 10 * 18),
+        ((7, 5), lambda: L.GRU(4), 7 * 3 * (5 * 4 + 4 * 4)),
+        ((7, 5), lambda: L.Bidirectional(L.LSTM(4, return_sequences=True)), 2 * 7 * 4 * (5 * 4 + 4 * 4)),
+        ((7, 8), lambda: lambda x: L.MultiHeadAttention(2, 3)(x, x), 7 * 4 * 8 * 6),
+    ],
+)
+def test_weights_that_are_used_once_and_biases(shape, layer, expected):
+    x = keras.Input(shape)
+    assert visualize.layer_table(keras.Model(x, layer()(x))).multiply_adds == expected
+
+
+def test_open_sizes_are_question_marks_until_they_are_said():
+    model = keras.Sequential([keras.Input((None, None, 3)), L.ReLU(), L.Conv2D(2, 3, name="c")], name="open")
+    table = visualize.layer_table(model)
+    assert table["c"].multiply_adds is table.multiply_adds is None and table.parameters == 56
+    assert [line.split()[-1] for line in str(table).splitlines()[2:]] == ["?", "?"] and table.rows[0].multiply_adds == 0
+    assert size_asked(model, "240x180") == (180, 240)
+    assert visualize.layer_table(model, (180, 240)).multiply_adds == 178 * 238 * 54
+    for words in ("240", "240x180x3", "240xa", "0x180", ""):
+        with pytest.raises(KerasRecipesError, match=r"no size of an input of open: \?x\?, where"):
+            size_asked(model, words)
+    with pytest.raises(KerasRecipesError, match=r"c \(Conv2D\) cannot take \(1, 2, 2, 3\): give the model"):
+        visualize.layer_table(model, (2, 2))
+
+
 def test_squeezenet_has_its_published_size():
     table = visualize.layer_table(kr.load("squeezenet", weights=None, compile=False))
     assert table.parameters == 1_248_424  # table 1 of the paper without biases: 1,244,448 weights and 3,976 biases
@@ -141,6 +197,7 @@ def test_nested_and_sequential_models():
         ("conv1:0@3", "no place 3"),
         ("conv1:0@x", 'write "conv3:17"'),
         ("conv1:cat", "is no map of conv1"),
+        (3, '3 names no unit: write "conv3:17"'),
         ("scores:siamese", "no class of squeezenet; did you mean siamese cat"),
         ("picture:0", "is the model's input"),
     ],

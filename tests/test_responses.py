@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import kerasrecipes as kr
-from kerasrecipes import cli
+from kerasrecipes import cli, visualize
 from kerasrecipes.errors import KerasRecipesError
-from kerasrecipes.visualize.responses import first_kernels, responses
+from kerasrecipes.visualize.responses import first_kernels, hears_samples, responses
 
 
 def sinusoids(samples, frequencies):
@@ -40,6 +40,10 @@ def test_picture_of_a_models_filters(name, tmp_path, capsys):
     assert cli.main(["filters", str(tmp_path / "m.keras"), "--out", str(tmp_path / "new" / "f.png")]) == 0
     assert capsys.readouterr().out.strip() == str(tmp_path / "new" / "f.png")
     assert (tmp_path / "new" / "f.png").read_bytes()[:4] == b"\x89PNG"
+    found = visualize.filter_responses(model)
+    assert found.samples == kernels.shape[1] and (np.diff(found.centres) >= 0).all() and found.magnitudes.max() == 1
+    command = ["visualize", str(tmp_path / "m.keras"), "--method", "filters", "--out", str(tmp_path)]
+    assert cli.main(command) == 0 and (tmp_path / f"{model.name}_filters.png").stat().st_size > 3000
 
 
 @pytest.mark.parametrize("name", ["palaz_mfcc_small", "wav2letter", "deepspeech2_small"])
@@ -47,3 +51,4 @@ def test_models_without_filters_say_so(name):
     model = kr.load(name, weights=None, compile=False, **kr.get_recipe(name).test_config)
     with pytest.raises(KerasRecipesError, match="does not begin with filters on the waveform"):
         first_kernels(model)
+    assert not hears_samples(model)

@@ -82,6 +82,6 @@ def test_the_verb_looks_into_recordings(wave, tmp_path, capsys):
         tiny(name).save(file)
         assert main(["visualize", file, talk, "--unit", unit, "--method", "gradient", "--out", str(out)]) == 0, name
         assert main(["visualize", file, talk, "--method", "letters", "--out", str(out / name)]) == 0, name
-        assert (out / name / "talk_letters.png").stat().st_size > 3000
-    assert len(list(out.glob("talk_*_gradient.png"))) == 2
+        assert (out / name / f"{name}_talk_letters.png").stat().st_size > 3000
+    assert len(list(out.glob("*_talk_*_gradient.png"))) == 2
     assert main(["visualize", file, "--method", "letters"]) == 1 and "looks at a recording" in capsys.readouterr().err

@@ -1,9 +1,11 @@
 """Activations, occlusion, strongest patches, filters, drawings, the report and the verbs."""
 
+import importlib.util
 import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 from PIL import Image
 from test_backward import net
 from test_maximize import small
+from test_models import in_new_process
 
 import kerasrecipes as kr
 from kerasrecipes import visualize
@@ -54,6 +57,38 @@ def test_activations_are_the_layers_outputs():
     assert found.image("mid", columns=3).shape == (2 * side + 1, 3 * side + 2)
     with pytest.raises(KerasRecipesError, match="no layer 'low' here; there are"):
         found.image("low")
+
+
+def test_layers_of_training_alone_are_passed():
+    model = net(L.RandomBrightness(0.9), L.RandomFlip(), L.Conv2D(2, 3, name="maps"), channels=3)
+    x = inputs(1, 13)
+    np.testing.assert_allclose(
+        visualize.activation_maps(model, x).layers["maps"], model.predict(x, verbose=0)[0], rtol=1e-4, atol=1e-2
+    )
+
+
+def looked_at():
+    """Arrays that every backend must agree on."""
+    model, x = small(), inputs(3)
+    found = visualize.occlude(model, x[:1], 3, size=12, stride=11)
+    maxima = find_maxima(model, x, ["mid"], 2)["mid"]
+    return {
+        **visualize.activation_maps(model, x[:1], ["mid", "scores"]).layers, "probability": found.probability, "activity": found.activity,
+        "best": found.best, "maxima": maxima.values, "pictures": maxima.pictures,
+    }  # fmt: skip
+
+
+ELSEWHERE = "import sys, numpy as np; sys.path.insert(0, sys.argv[1]); import test_visualize as t; np.savez(sys.argv[2], **t.looked_at())"
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_backends_agree(backend, tmp_path):
+    if not importlib.util.find_spec(backend):
+        pytest.skip(f"{backend} is not installed")
+    in_new_process(ELSEWHERE, Path(__file__).parent, tmp_path / "found.npz", backend=backend)
+    found = np.load(tmp_path / "found.npz")
+    for name, values in looked_at().items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-3, atol=1e-4, err_msg=name)
 
 
 def test_scales_and_boosts():
@@ -269,6 +304,10 @@ def test_the_report_opens_from_disk(saved, pictures, tmp_path, capsys):
     assert main(command) == 0
     changed = {p.name for p, stamp in stamps.items() if p.stat().st_mtime_ns != stamp}
     assert changed == {"relu1_1.png", "relu1_1_back.png"}
+    (tmp_path / "none").mkdir()
+    nothing = [str(tmp_path / "none") if word == str(pictures) else word for word in command[:-1]]
+    assert main([*nothing, str(tmp_path / "new")]) == 1 and "holds no pictures" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
     assert main([*command, "--preset", "1"]) == 1 and "report of other settings" in capsys.readouterr().err
     assert len(json.loads((tmp_path / "patches" / "relu1_0.json").read_text())["activations"]) == 7
 
@@ -276,21 +315,16 @@ def test_the_report_opens_from_disk(saved, pictures, tmp_path, capsys):
 def test_the_verb_draws_every_method(saved, pictures, tmp_path, capsys):
     picture = str(pictures / "3.png")
     for method, more in {
-        "deconv": ["--unit", "relu2:1", "--filter", "norm"], "gradient": ["--unit", "logits:dog"], "table": [], "graph": [], "filters": [],
+        "deconv": ["--unit", "relu2:1", "--filter", "norm"], "gradient": ["--unit", "logits:dog"],
+        "table": ["--input", "32x32"], "graph": [], "filters": [],
         "maximize": ["--unit", "relu1:0-1", "--steps", "2", "--starts", "1"], "receptive-field": ["--unit", "relu2:1@3,3"],
         "activations": ["--layer", "conv1"], "occlusion": ["--size", "16", "--stride", "16"],
     }.items():  # fmt: skip
         assert main(["visualize", saved, picture, "--method", method, "--out", str(tmp_path), *more]) == 0, method
-    names = {p.name for p in tmp_path.iterdir()}
-    assert {
-        "3_table.png",
-        "3_graph.png",
-        "3_occlusion.png",
-        "relu1_0.png",
-        "relu1_1.png",
-        "3_relu2_1_3_3_receptive_field.png",
-    } <= names
-    assert len(names) == 10 and "in all" in capsys.readouterr().out
+    names = {p.name for p in tmp_path.iterdir()} - {"synthesis.json"}
+    some = ("3_table", "3_graph", "3_occlusion", "relu1_0", "relu1_1", "3_relu2_1_3_3_receptive_field")
+    assert {f"zfnet_small_{name}.png" for name in some} <= names and len(names) == 10
+    assert "in all" in capsys.readouterr().out
 
 
 def test_the_verb_says_what_is_missing(saved, pictures, tmp_path, capsys):
@@ -298,6 +332,7 @@ def test_the_verb_says_what_is_missing(saved, pictures, tmp_path, capsys):
         (["--method", "occlusion"], "looks at a picture"),
         ([str(pictures / "3.png")], "is about units"),
         ([str(pictures / "3.png"), "--unit", "conv9:1"], "no layer 'conv9'. Did you mean conv"),
+        (["--method", "table", "--input", "31x32"], "no size of an input of zfnet_small: 32x32"),
         ([str(pictures / "8.png"), "--unit", "conv1:1"], "cannot be read as a picture"),
     ):
         assert main(["visualize", saved, *words, "--out", str(tmp_path)]) == 1

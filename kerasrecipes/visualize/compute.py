@@ -38,6 +38,9 @@ def run(model: Any, x: Any, names: Sequence[str], rule: Rule | None = None, begi
             if begin is not None and (not tensors or not symbols):
                 return [None] * len(step.outputs)
             operation = (rule(step) if rule else None) or step.operation
+            if getattr(operation, "_call_has_training_arg", False):
+                # as `predict` does; random layers would change the picture by default
+                keywords = keywords | {"training": False}
             outputs = operation(*arguments, **keywords)
         if step.name in wanted:
             found[step.name] = keras.tree.flatten(outputs)[0]

@@ -161,4 +161,5 @@ class EvolutionWatcher(keras.callbacks.Callback):
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> float:
+    """Of the angle between two vectors; 0 where one is zero."""
     return float(a @ b / max(float(np.linalg.norm(a) * np.linalg.norm(b)), 1e-30))

@@ -13,13 +13,18 @@ from kerasrecipes.visualize.walk import links_of, steps_of
 
 @dataclass(frozen=True)
 class FilterSheet(drawing.Drawing):
-    """Filters (filters, height, width, channels), in the picture's channels; rms: (filters,) root mean squares."""
+    """Filters of a layer over pictures.
+
+    Args:
+        layer: its name. filters: (filters, height, width, channels), in the picture's channels.
+    """
 
     layer: str
     filters: np.ndarray = field(repr=False)
 
     @property
     def rms(self) -> np.ndarray:
+        """(filters,) root mean squares of the weights."""
         return np.sqrt((self.filters.astype("float64") ** 2).mean((1, 2, 3)))
 
     def image(self, scale: str = "filter", columns: int | None = None) -> np.ndarray:

@@ -47,6 +47,7 @@ class Invariance(Drawing):
         return found | {f"{self.kind}, probability of the class": f"{best}, least {least}"}
 
     def plot(self) -> Any:
+        """Left the distances, a curve for each layer; right the probability of the class."""
         drawn = figure(7, 2.8)
         left, right = drawn.subplots(1, 2)
         for name, row in zip(self.layers, self.distances, strict=True):

@@ -38,12 +38,17 @@ def run(o: argparse.Namespace) -> None:
     results, said = RUN[o.method](model, o, *limits(o.method, o.limit), bar(o.method))
     figures: dict[str, str] = {}
     for name, result in results.items():
-        print(result.save(o.out / f"{model.name}_{name}.{o.format}"))
+        print(result.save(o.out / f"{called(model, o)}_{name}.{o.format}"))
         figures |= result.figures()
     for name, value in figures.items():
         print(f"{name}: {value}")
     if o.write:
         print(written(o.write, TITLES[o.method].format(model.name), setting(o, said), figures))
+
+
+def called(model: Any, o: argparse.Namespace) -> str:
+    """What the files' names begin with."""
+    return f"{model.name}_random" if o.random else model.name
 
 
 def limits(method: str, limit: int | None) -> tuple[int | None, int]:
@@ -89,6 +94,7 @@ def some(model: Any, specs: Sequence[str], limit: int | None, other: bool = Fals
 
 
 def probes(model: Any, o: argparse.Namespace, learn: Any, look: int, progress: Any) -> Measured:
+    """Linear classifiers on layers: a picture and what it is of, as all of `RUN` give them."""
     from kerasrecipes import visualize
 
     train, test = (some(model, part, n) for part, n in zip(sets(o), (learn, look), strict=True))
@@ -97,6 +103,7 @@ def probes(model: Any, o: argparse.Namespace, learn: Any, look: int, progress: A
 
 
 def invariance(model: Any, o: argparse.Namespace, learn: Any, look: int, progress: Any) -> Measured:
+    """Features and the class's probability as the pictures are shifted, enlarged and turned: a picture for each `--kind`."""
     from kerasrecipes import visualize
     from kerasrecipes.visualize.invariance import KINDS
     from kerasrecipes.visualize.probes import stage_ends
@@ -112,6 +119,7 @@ def invariance(model: Any, o: argparse.Namespace, learn: Any, look: int, progres
 
 
 def transfer(model: Any, o: argparse.Namespace, learn: Any, look: int, progress: Any) -> Measured:
+    """Another set's classes from a few pictures of each, on the network's features and from scratch."""
     from kerasrecipes import visualize
 
     train, test = (some(model, part, n, True) for part, n in zip(sets(o), (learn, look), strict=True))
@@ -125,6 +133,7 @@ def transfer(model: Any, o: argparse.Namespace, learn: Any, look: int, progress:
 
 
 def evolution(model: Any, o: argparse.Namespace, learn: Any, look: int, progress: Any) -> Measured:
+    """The network trained from random numbers, looked at after some passes."""
     import keras
 
     from kerasrecipes.data.pictures import PictureDataset

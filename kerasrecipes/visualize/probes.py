@@ -37,6 +37,7 @@ class Probes(Drawing):
         }
 
     def plot(self) -> Any:
+        """A bar for each layer, with its interval."""
         drawn = figure(1.2 + 0.7 * len(self.layers), 2.8)
         axes = drawn.add_subplot()
         rates = 100 * np.array([e.rate for e in self.errors])

@@ -13,6 +13,8 @@ from kerasrecipes.visualize.places import Field
 from kerasrecipes.visualize.units import Unit, channel_axis, find_step, find_unit
 from kerasrecipes.visualize.walk import Finished, Step, graph_of, input_name, symbolic, walk
 
+HOW = {True: "width first", False: "of samples or characters"}  # a size is written
+
 
 @dataclass(frozen=True)
 class ReceptiveField(drawing.Drawing):
@@ -148,6 +150,26 @@ def input_shapes(model: Any, size: Any = None) -> list[tuple]:
             rest.pop(0) if rest and n < max(len(shapes[number]) - 1, 1) else s for n, s in enumerate(shapes[number])
         )
     return shapes
+
+
+def size_asked(model: Any, text: str) -> tuple[int, ...]:
+    """The size that a command line's "240x180" (width, height) or "16000" (samples) says: (height, width) or (samples,).
+
+    Raises:
+        KerasRecipesError: no such words, or the model takes no input of that size.
+    """
+    graph = graph_of(model)
+    shape = tuple(graph.inputs[_with_places(graph)].shape[1:])
+    open_sizes = shape[: max(len(shape) - 1, 1)]
+    words = text.split("x")
+    size = tuple(int(word) for word in reversed(words) if word.isdecimal())
+    fits = all(own is None or own == n for own, n in zip(open_sizes, size, strict=False))
+    if len(size) != len(words) or len(size) != len(open_sizes) or not fits or 0 in size:
+        takes = "x".join("?" if n is None else str(n) for n in reversed(open_sizes))
+        raise KerasRecipesError(
+            f"{text!r} is no size of an input of {model.name}: {takes}, where ? is any number, {HOW[len(open_sizes) > 1]}"
+        )
+    return size
 
 
 def place_axes(step: Step) -> list[int]:

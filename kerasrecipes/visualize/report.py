@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from kerasrecipes import image
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.visualize import drawing
 from kerasrecipes.visualize.backward import Projector
+from kerasrecipes.visualize.keeping import digest_of, synthesize_into
 from kerasrecipes.visualize.receptive import receptive_field
-from kerasrecipes.visualize.synthesis import synthesize_into
 from kerasrecipes.visualize.table import LayerTable, layer_table
 from kerasrecipes.visualize.top import COUNT, TopPatches, find_maxima, top_patches
 from kerasrecipes.visualize.units import Unit, find_unit, symbols_of
@@ -47,15 +48,18 @@ def write_report(
         The index page.
 
     Raises:
-        KerasRecipesError: no such unit, a folder with a report of other settings. ImageError: no pictures.
+        KerasRecipesError: no such unit, a folder with a report of other weights or settings. ImageError: no pictures.
     """
     say = progress or (lambda text: None)
     folder = Path(folder)
     found = [Unit(u.layer, u.channel) for u in (find_unit(model, u) for u in units)]
     if not found:
         raise KerasRecipesError('Name units for the report: --units "conv1:0,conv1:1"')
+    # before the work, that a folder without pictures is said at once
+    sources = pictures if isinstance(pictures, np.ndarray) else image.expand(pictures)
     settings = {
         "model": model.name,
+        "weights": digest_of(model),
         "preset": preset or 3,
         "starts": starts,
         "steps": steps,
@@ -72,7 +76,7 @@ def write_report(
     missing = [u for u in found if not (folder / "patches" / f"{u.stem}.json").exists()]
     if missing:
         maxima = find_maxima(
-            model, pictures, [u.layer for u in missing], progress=lambda seen, total: say(f"pictures {seen} of {total}")
+            model, sources, [u.layer for u in missing], progress=lambda seen, total: say(f"pictures {seen} of {total}")
         )
         for layer in dict.fromkeys(u.layer for u in missing):
             projector = Projector(model, layer, method)

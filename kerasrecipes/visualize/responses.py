@@ -3,15 +3,54 @@
 Palaz et al. show that such filters become a filter bank (Interspeech 2015 and arXiv 1312.2137's line of work).
 """
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kerasrecipes.errors import KerasRecipesError
-from kerasrecipes.visualize.drawing import figure, write_whole
+from kerasrecipes.visualize.drawing import Drawing, figure, write_whole
 
 SIZE = 1024  # of the DFT, in samples: 15.6 Hz a bin at 16 kHz
+
+
+@dataclass(frozen=True)
+class FilterResponses(Drawing):
+    """How much of each frequency the filters of a first layer let through, sorted by the frequency that they let through most.
+
+    Args:
+        frequencies: (bins,) in Hz. magnitudes: (filters, bins), of which each filter's largest is 1.
+        samples: of a filter.
+    """
+
+    frequencies: np.ndarray = field(repr=False)
+    magnitudes: np.ndarray = field(repr=False)
+    samples: int
+
+    @property
+    def centres(self) -> np.ndarray:
+        """(filters,) the frequency, in Hz, that each lets through most."""
+        return self.frequencies[self.magnitudes.argmax(axis=1)]
+
+    def plot(self) -> Any:
+        """Left each filter's response in decibels, right their centre frequencies."""
+        decibels = 20 * np.log10(np.maximum(self.magnitudes, 1e-3))
+        count, highest = len(decibels), self.frequencies[-1] / 1000
+        drawn = figure(9, 4)
+        left, right = drawn.subplots(1, 2)
+        edges = (-0.5, count - 0.5, 0, highest)
+        shown = left.imshow(decibels.T, origin="lower", aspect="auto", extent=edges, cmap="magma", vmin=-40, vmax=0)
+        left.set(xlabel="filter, by centre frequency", ylabel="kHz", title=f"{count} filters of {self.samples} samples")
+        drawn.colorbar(shown, ax=left, label="dB below its largest")
+        right.plot(np.arange(count), self.centres / 1000, color="#3f51b5")
+        right.set(xlabel="filter", ylabel="centre frequency, kHz", xlim=edges[:2], ylim=edges[2:])
+        return drawn
+
+
+def hears_samples(model: Any) -> bool:
+    """Whether a model of sound begins with filters on the waveform."""
+    return hasattr(model, "sample_rate") and _kernels(model) is not None
 
 
 def first_kernels(model: Any) -> np.ndarray:
@@ -20,15 +59,22 @@ def first_kernels(model: Any) -> np.ndarray:
     Raises:
         KerasRecipesError: the model begins with spectra or cepstra, not with learned filters.
     """
+    kernels = _kernels(model)
+    if kernels is None:
+        raise KerasRecipesError(
+            f"{model.name} does not begin with filters on the waveform; palaz_raw and wav2letter_raw do"
+        )
+    return kernels
+
+
+def _kernels(model: Any) -> np.ndarray | None:
     convolutions = [getattr(layer, "convolution", layer) for layer in model.layers]
     first = next((c for c in convolutions if getattr(c, "kernel", None) is not None and len(c.kernel.shape) > 2), None)
     shape = () if first is None else tuple(first.kernel.shape)
     # (samples, 1, filters), or (1, samples, 1, filters) where windows lie side by side
     if first is not None and (len(shape) == 3 or shape[:1] == (1,)) and shape[-2] == 1:
         return np.array(first.get_weights()[0], "float64").reshape(-1, shape[-1]).T
-    raise KerasRecipesError(
-        f"{model.name} does not begin with filters on the waveform; palaz_raw and wav2letter_raw do"
-    )
+    return None
 
 
 def responses(kernels: np.ndarray, sample_rate: int, size: int = SIZE) -> tuple[np.ndarray, np.ndarray]:
@@ -47,8 +93,24 @@ def responses(kernels: np.ndarray, sample_rate: int, size: int = SIZE) -> tuple[
     return np.fft.rfftfreq(size, 1 / sample_rate), magnitudes[np.argsort(magnitudes.argmax(axis=1), kind="stable")]
 
 
+def filter_responses(model: Any) -> FilterResponses:
+    """The responses of a model's first filters.
+
+    Args:
+        model: a recogniser on the waveform.
+
+    Raises:
+        KerasRecipesError: the model has no such filters.
+
+    Example:
+        >>> filter_responses(kerasrecipes.load("palaz_raw_small")).save("filters.png")
+    """
+    kernels = first_kernels(model)
+    return FilterResponses(*responses(kernels, model.sample_rate), kernels.shape[1])
+
+
 def draw_filters(model: Any, path: str | Path) -> Path:
-    """Draw the responses of a model's first filters: left each filter's in decibels, right their centre frequencies.
+    """Draw `filter_responses` into a file.
 
     Args:
         model: a recogniser on the waveform. path: of the picture; its suffix names the format.
@@ -59,21 +121,7 @@ def draw_filters(model: Any, path: str | Path) -> Path:
     Example:
         >>> draw_filters(kerasrecipes.load("palaz_raw_small", weights="mine.weights.h5"), "filters.png")
     """
-    kernels = first_kernels(model)
-    frequencies, magnitudes = responses(kernels, model.sample_rate)
-    decibels = 20 * np.log10(np.maximum(magnitudes, 1e-3))
-    picture = figure(9, 4)
-    left, right = picture.subplots(1, 2)
-    edges = (-0.5, len(kernels) - 0.5, 0, frequencies[-1] / 1000)
-    shown = left.imshow(decibels.T, origin="lower", aspect="auto", extent=edges, cmap="magma", vmin=-40, vmax=0)
-    left.set(
-        xlabel="filter, by centre frequency",
-        ylabel="kHz",
-        title=f"{len(kernels)} filters of {kernels.shape[1]} samples",
-    )
-    picture.colorbar(shown, ax=left, label="dB below its largest")
-    right.plot(np.arange(len(kernels)), frequencies[magnitudes.argmax(axis=1)] / 1000, color="#3f51b5")
-    right.set(xlabel="filter", ylabel="centre frequency, kHz", xlim=edges[:2], ylim=edges[2:])
+    picture = filter_responses(model).plot()
     kind = Path(path).suffix[1:].lower()
     if kind not in picture.canvas.get_supported_filetypes():
         raise KerasRecipesError(f"{path}: write a .png, .jpg, .svg or .pdf file")

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -112,10 +111,7 @@ def synthesize_units(
         raise KerasRecipesError(
             "Units that climb together are of one layer and at one place, with one start or more each"
         )
-    speech = begin is not None or len(graph_of(model).inputs[0].shape) != 4
-    if speech and begin is None:
-        begin = front_end(model)
-    settings = settings_of(preset if preset is not None else SPECTROGRAM if speech else 3, **changes)
+    settings, begin = plan_of(model, preset, begin, **changes)
     layer, step = asked[0].layer, find_step(model, asked[0].layer)
     scene = scene_of(model, asked[0], begin, whole, span)
     if begin is None:
@@ -146,6 +142,16 @@ def synthesize_units(
     return found
 
 
+def plan_of(
+    model: Any, preset: int | Regularisation | None, begin: str | None, **changes: Any
+) -> tuple[Regularisation, str | None]:
+    """The settings of the ascent, and the step where it begins (None: at the input), with the defaults of `synthesize`."""
+    speech = begin is not None or len(graph_of(model).inputs[0].shape) != 4
+    if speech and begin is None:
+        begin = front_end(model)
+    return settings_of(preset if preset is not None else SPECTROGRAM if speech else 3, **changes), begin
+
+
 def _row(run: Ascent, i: int) -> dict:
     return {name: values[:, i] if name == "curve" else values[i] for name, values in vars(run).items()}
 
@@ -164,30 +170,3 @@ def _result(
         tuple(int(r["best_at"]) for r in rows), tuple(int(r["majority_at"]) for r in rows),
         tuple(bool(r["stopped"]) for r in rows), settings, np.stack([r["curve"] for r in rows], axis=1),
     )  # fmt: skip
-
-
-def synthesize_into(
-    model: Any, units: Sequence[str | Unit], folder: str | Path, preset: int | Regularisation | None = None, *,
-    suffix: str = ".png", progress: Callable[[str], None] | None = None, **options: Any,
-) -> list[Path]:  # fmt: skip
-    """Pictures of many units as files UNIT.png (.jpg with `suffix`) in a folder; what is there is not made again, so that an
-    interrupted command goes on where it was.
-
-    Args:
-        options: of `synthesize`, changes of settings too. progress: called with each new file's name.
-
-    Returns:
-        The files in the order of the units.
-    """
-    asked = [find_unit(model, u) for u in units]
-    paths = [Path(folder) / f"{u.stem}{suffix}" for u in asked]
-    missing = [u for u, path in zip(asked, paths, strict=True) if not path.exists()]
-    while missing:
-        together = [u for u in missing if (u.layer, u.place) == (missing[0].layer, missing[0].place)]
-        together = together[: max(BATCH // options.get("starts", 9), 1)]
-        for unit, result in zip(together, synthesize_units(model, together, preset, **options), strict=True):
-            drawing.save_image(Path(folder) / f"{unit.stem}{suffix}", drawing.enlarged(result.image(), 240))
-            if progress:
-                progress(f"{unit.stem}{suffix}")
-        missing = [u for u in missing if u not in together]
-    return paths

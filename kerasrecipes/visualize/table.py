@@ -10,6 +10,8 @@ from kerasrecipes.visualize.places import Field
 from kerasrecipes.visualize.receptive import fields_of, input_shapes
 from kerasrecipes.visualize.walk import Step, links_of, shapes_of
 
+RECURRENT = ("LSTM", "GRU", "SimpleRNN", "Bidirectional", "RNN")  # Keras's own
+WITHOUT_PRODUCTS = ("Embedding", "Transitions")  # looked up; used by the criterion alone
 HEADS = ("layer", "kind", "output", "parameters", "multiply-adds", "receptive field", "stride")
 
 
@@ -20,7 +22,8 @@ class Row:
     Args:
         name, kind: of the step. inputs: names of the steps that it reads.
         shape: of its output without the batch. parameters: its own weights, counted once.
-        multiply_adds: products of its kernels for one input; additions, biases and poolings are not counted.
+        multiply_adds: products of its kernels for one input; additions, biases and poolings are not counted. None where they
+            depend on a size that is open.
         span: input places that a unit far from all edges sees, per axis; "all" is None; () where it is not known.
         stride: input places between two units.
     """
@@ -30,20 +33,25 @@ class Row:
     inputs: tuple[str, ...]
     shape: tuple[int | None, ...]
     parameters: int
-    multiply_adds: int
+    multiply_adds: int | None
     span: tuple[int | None, ...]
     stride: tuple[float | None, ...]
 
     def cells(self) -> tuple[str, ...]:
+        """As the table writes it, in the order of `HEADS`; "?" is what is not known."""
         return (
             self.name, self.kind, " x ".join("?" if n is None else str(n) for n in self.shape), f"{self.parameters:,}",
-            f"{self.multiply_adds:,}", _sizes(self.span, "all"), _sizes(self.stride, "-"),
+            _number(self.multiply_adds), _sizes(self.span, "all"), _sizes(self.stride, "-"),
         )  # fmt: skip
 
 
 def _sizes(values: tuple, missing: str) -> str:
     words = [missing if v is None else f"{v:g}" for v in values]
     return "?" if not words else words[0] if len(set(words)) == 1 else " x ".join(words)
+
+
+def _number(value: int | None) -> str:
+    return "?" if value is None else f"{value:,}"
 
 
 @dataclass(frozen=True)
@@ -55,17 +63,21 @@ class LayerTable(drawing.Drawing):
 
     @property
     def parameters(self) -> int:
+        """Of all layers; shared weights count once."""
         return sum(r.parameters for r in self.rows)
 
     @property
-    def multiply_adds(self) -> int:
-        return sum(r.multiply_adds for r in self.rows)
+    def multiply_adds(self) -> int | None:
+        """Of all layers; None where one's are not known."""
+        counts = [r.multiply_adds for r in self.rows if r.multiply_adds is not None]
+        return sum(counts) if len(counts) == len(self.rows) else None
 
     def __getitem__(self, name: str) -> Row:
         return next(r for r in self.rows if r.name == name)
 
     def lines(self) -> list[tuple[str, ...]]:
-        total = ("in all", "", "", f"{self.parameters:,}", f"{self.multiply_adds:,}", "", "")
+        """`HEADS`, the cells of each layer, and the sums."""
+        total = ("in all", "", "", f"{self.parameters:,}", _number(self.multiply_adds), "", "")
         return [HEADS, *(r.cells() for r in self.rows), total]
 
     def __str__(self) -> str:
@@ -137,16 +149,25 @@ def layer_table(model: Any, size: tuple[int, ...] | dict[str, tuple] | None = No
     return LayerTable(model.name, tuple(rows))
 
 
-def multiply_adds(step: Step, taken: tuple, given: tuple) -> int:
-    """Products of a step's kernels for a batch of one: every weight of a kernel is used once per place of the output, of
-    a transposed convolution once per place of the input."""
-    if step.kind == "Embedding":
+def multiply_adds(step: Step, taken: tuple, given: tuple) -> int | None:
+    """Products of a step's kernels for a batch of one; None where a size is open.
+
+    Every weight of a kernel is used once per place of the output, of a transposed convolution and a recurrence once per place of
+    the input, of a locally connected layer once; of a tiled convolution each place uses one of the kernels.
+    """
+    kernels = [w for w in getattr(step.operation, "weights", []) if _is_kernel(w)]
+    if step.kind in WITHOUT_PRODUCTS or not kernels:
         return 0
-    kernels = [w for w in getattr(step.operation, "weights", []) if len(w.shape) > 1 and "normalization" not in w.path]
-    shape = taken if step.kind.endswith("Transpose") else given
-    sequence = step.kind in ("LSTM", "GRU", "SimpleRNN", "Bidirectional", "RNN")
-    if sequence:
-        return sum(int(np.prod(w.shape)) for w in kernels) * (taken[1] or 0)
+    if step.kind.startswith("TiledConv"):
+        kernels = kernels[:1]
+    weights = sum(int(np.prod(w.shape)) for w in kernels)
+    if step.kind.startswith("LocallyConnected"):
+        return weights
     first = getattr(step.operation, "data_format", None) == "channels_first"
-    places = [n or 0 for n in (shape[2:] if first and len(shape) > 2 else shape[1:-1])]
-    return sum(int(np.prod(w.shape)) for w in kernels) * int(np.prod(places, dtype="int64"))
+    shape = taken if step.kind.endswith("Transpose") or step.kind in RECURRENT else given
+    places = shape[1:2] if step.kind in RECURRENT else shape[2:] if first and len(shape) > 2 else shape[1:-1]
+    return None if None in places else weights * int(np.prod(places, dtype="int64"))
+
+
+def _is_kernel(weight: Any) -> bool:
+    return len(weight.shape) > 1 and "normalization" not in weight.path and "bias" not in weight.name

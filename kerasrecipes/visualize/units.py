@@ -67,6 +67,7 @@ def channel_axis(step: Step) -> int:
 
 
 def channels_of(step: Step) -> int | None:
+    """How many maps a step's output has; None of outputs without maps."""
     shape = step.outputs[0].shape
     return shape[channel_axis(step)] if len(shape) > 1 else None
 
@@ -86,8 +87,8 @@ def find_unit(model: Any, unit: str | Unit) -> Unit:
     if isinstance(unit, Unit):
         layer, channel, place = unit.layer, str(unit.channel), unit.place
     else:
-        match = WRITTEN.match(unit)
-        if not match:
+        match = WRITTEN.match(unit) if isinstance(unit, str) else None
+        if match is None:
             raise KerasRecipesError(f'{unit!r} names no unit: write "conv3:17", "conv3:17@6,6" or "conv3:17@all"')
         layer, channel, where = match["layer"], match["channel"], match["place"]
         place = where if where in (None, "all") else tuple(int(n) for n in where.split(","))
@@ -109,6 +110,11 @@ def find_unit(model: Any, unit: str | Unit) -> Unit:
 
 
 def channel_number(model: Any, step: Step, channel: str, count: int) -> int:
+    """The map of a step that a number or a name of `symbols_of` means.
+
+    Raises:
+        KerasRecipesError: none; the message says which there are.
+    """
     if channel.isdecimal():
         if int(channel) < count:
             return int(channel)

@@ -36,6 +36,8 @@ def run_visualize(o: argparse.Namespace) -> None:
     if o.method in measuring.METHODS:
         return measuring.run(o)
     from kerasrecipes import loading, visualize
+    from kerasrecipes.visualize.receptive import size_asked
+    from kerasrecipes.visualize.responses import hears_samples
 
     units = expand_units(o.unit)
     if o.method in WITH_PICTURE and o.picture is None:
@@ -46,7 +48,8 @@ def run_visualize(o: argparse.Namespace) -> None:
             f'--method {o.method} is about units: --unit "LAYER:NUMBER"; --method table names the layers'
         )
     model = loading.load(o.name, compile=False, **({"weights": None} if o.random else {}))
-    stem = Path(o.picture).stem + "_" if o.picture else ""
+    size = size_asked(model, o.input) if o.input else None
+    stem = f"{measuring.called(model, o)}_" + (f"{Path(o.picture).stem}_" if o.picture else "")
 
     def written(result: Any, name: str) -> None:
         print(result.save(o.out / f"{stem}{name}.{o.format}"))
@@ -64,7 +67,7 @@ def run_visualize(o: argparse.Namespace) -> None:
             print(result.save(o.out / f"{name}.{o.format}", filter=o.filter))
     elif o.method == "receptive-field":
         for unit in units:
-            result = visualize.receptive_field(model, unit, picture=o.picture)
+            result = visualize.receptive_field(model, unit, picture=o.picture, size=size)
             print(result)
             written(result, f"{result.unit.stem}_receptive_field")
     elif o.method == "maximize":
@@ -74,13 +77,15 @@ def run_visualize(o: argparse.Namespace) -> None:
     elif o.method == "occlusion":
         written(visualize.occlude(model, o.picture, o.target, size=o.size, stride=o.stride), "occlusion")
     elif o.method == "filters":
-        written(visualize.filter_sheet(model, o.layer[0] if o.layer else None), "filters")
+        heard = not o.layer and hears_samples(model)
+        sheet = visualize.filter_responses(model) if heard else visualize.filter_sheet(model, *o.layer[:1])
+        written(sheet, "filters")
     elif o.method == "table":
-        result = visualize.layer_table(model)
+        result = visualize.layer_table(model, size)
         print(result)
         written(result, "table")
     else:
-        written(visualize.draw_graph(model), "graph")
+        written(visualize.draw_graph(model, size), "graph")
 
 
 def maximize(model: Any, units: list[str], o: argparse.Namespace) -> None:
@@ -89,7 +94,7 @@ def maximize(model: Any, units: list[str], o: argparse.Namespace) -> None:
     changes = {name: v for name in ("steps", "rate", "max_rate", "gain") if (v := getattr(o, name)) is not None}
     paths = visualize.synthesize_into(
         model, units, o.out, o.preset, starts=o.starts, seed=o.seed, whole=o.whole, suffix=f".{o.format}",
-        progress=teller(len(units)), **changes
+        prefix=f"{measuring.called(model, o)}_", progress=teller(len(units)), **changes
     )  # fmt: skip
     print("\n".join(map(str, paths)))
 
@@ -133,6 +138,10 @@ def add_verbs(verb: Callable[[str, Any, str], argparse.ArgumentParser]) -> None:
     p.add_argument("--format", choices=("png", "jpg"), default="png", help="of the files")
     p.add_argument("--size", type=int, help="occlusion: side of the square, in pixels")
     p.add_argument("--stride", type=int, help="occlusion: steps of the square, in pixels")
+    p.add_argument(
+        "--input", metavar="WIDTHxHEIGHT",
+        help="table, graph, receptive-field: size of the input where the network leaves it open; of sound, samples",
+    )  # fmt: skip
     p.add_argument("--random", action="store_true", help="random weights in place of the released ones")
     _ascent(p)
     p.add_argument("--seed", type=int, default=0)

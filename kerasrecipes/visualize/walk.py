@@ -104,8 +104,18 @@ def _walk(graph: Any, inputs: Any, visit: Callable, scope: str) -> list[Any]:
 
 
 def symbolic(step: Step, arguments: tuple, keywords: dict) -> Any:
-    """A visitor: shapes and dtypes (`KerasTensor`), nothing computed and nothing added to the model."""
-    return step.operation.compute_output_spec(*arguments, **keywords)
+    """A visitor: shapes and dtypes (`KerasTensor`), nothing computed and nothing added to the model.
+
+    Raises:
+        KerasRecipesError: the step cannot take these shapes.
+    """
+    try:
+        return step.operation.compute_output_spec(*arguments, **keywords)
+    except ValueError as error:
+        shapes = [tuple(v.shape) for v in keras.tree.flatten((arguments, keywords)) if hasattr(v, "shape")]
+        raise KerasRecipesError(
+            f"{step.name} ({step.kind}) cannot take {', '.join(map(str, shapes))}: give the model an input of another size"
+        ) from error
 
 
 def steps_of(model: Any) -> list[Step]:
