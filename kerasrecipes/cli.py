@@ -158,7 +158,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--config", type=Path, help="a YAML file in place of the recipe's own configuration")
     p.add_argument("--peak", type=float, help="highest learning rate")
     p.add_argument("--precision", help="a Keras dtype policy, for instance mixed_bfloat16")
-    p.add_argument("--start", help="weights to begin from: a .weights.h5 file, or 'released'")
+    p.add_argument("--start", help="weights to begin from: a .weights.h5 file, the folder of a run, or 'released'")
     p.add_argument("--seed", type=int)
     p.add_argument(
         "--devices", metavar="N", help="divide batches among so many devices, or 'all'; needs KERAS_BACKEND=jax"

@@ -76,7 +76,7 @@ def decode(source: Any, name: str) -> Image.Image:
         check_size(picture.width, picture.height, name)
         picture.load()
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise too_large(name, str(error)) from error
+        raise too_large(name, "beyond what Pillow opens") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise ImageError(
             f"{name} cannot be read as a picture ({error}): it is damaged or no picture; save it as PNG or JPEG"
@@ -93,6 +93,7 @@ def check_size(width: int, height: int, name: str) -> None:
 
 
 def too_large(name: str, size: str) -> ImageError:
+    """The error of a picture beyond the limit."""
     return ImageError(
         f"{name} is too large ({size}; at most {MOST_PIXELS / 1e6:.0f} million pixels): make it smaller first"
     )

@@ -159,9 +159,13 @@ def same_symbols(given: Any, trained: Any) -> bool:
 
 
 def renew_head(model: Any, other: Any) -> Any:
-    """`other` with the weights of `model`, except where symbols are written (scores) or read (a language model's input)."""
-    for source, target in zip(model.layers, other.layers, strict=True):
-        if source.name in HEAD or target.name in HEAD or isinstance(source, keras.layers.Embedding):
+    """`other` with the weights of `model`, except where symbols are written (scores) or read (a language model's input).
+
+    A segmenter writes its classes in the front end's scores and in all that reads them.
+    """
+    written = model.layers.index(model.front_scores) if hasattr(model, "front_scores") else len(model.layers)
+    for place, (source, target) in enumerate(zip(model.layers, other.layers, strict=True)):
+        if place >= written or source.name in HEAD or target.name in HEAD or isinstance(source, keras.layers.Embedding):
             continue
         if all(v.shape == w.shape for v, w in zip(source.weights, target.weights, strict=True)):
             target.set_weights(source.get_weights())

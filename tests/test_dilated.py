@@ -136,6 +136,19 @@ def test_masks_are_saved_as_class_numbers_with_colours(model, tmp_path):
     np.testing.assert_array_equal(np.asarray(again.convert("RGB")), found.colours())
 
 
+def test_other_classes_of_the_same_number_renew_all_that_knows_classes():
+    """The front end's maps stay, its scores and the context module, the identity again, begin anew."""
+    released = kr.load("dilated_camvid_small", compile=False)
+    other = kr.load("dilated_camvid_small", compile=False, classes=[f"kind {i}" for i in range(len(released.classes))])
+    place = [layer.name for layer in other.layers].index("front")
+    for number, (before, after) in enumerate(zip(released.layers, other.layers, strict=True)):
+        same = all(np.array_equal(a, b) for a, b in zip(before.get_weights(), after.get_weights(), strict=True))
+        assert same == (number < place or not before.weights), before.name
+    maps = np.abs(np.random.default_rng(0).normal(size=(1, 9, 9, len(other.classes)))).astype("float32")
+    context = keras.Model(other.get_layer("front").output, other.output)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(context(maps)), maps, atol=1e-5)
+
+
 def test_enlarging_is_bilinear_between_cells_middles():
     maps = rng.normal(size=(3, 4, 2))
     found = enlarge(maps, 4)
@@ -148,6 +161,16 @@ def test_enlarging_is_bilinear_between_cells_middles():
         (1 - v) * maps[i + 1, j] + v * maps[i + 1, j + 1]
     )
     np.testing.assert_allclose(found[y, x], expected, atol=1e-5)
+    np.testing.assert_array_equal(enlarge(maps, 4, range(5, 9)), found[5:9])
+
+
+def test_large_pictures_are_enlarged_in_bands(model, monkeypatch):
+    picture = rng.integers(0, 256, size=(50, 30, 3)).astype("uint8")
+    whole = model.segment(picture)
+    monkeypatch.setattr("kerasrecipes.tasks.segmenting.BAND", 7 * 30)
+    banded = model.segment(picture)
+    np.testing.assert_array_equal(banded.mask, whole.mask)
+    np.testing.assert_array_equal(banded.confidence, whole.confidence)
 
 
 def test_pixels_without_a_class_change_neither_loss_nor_gradient(model):

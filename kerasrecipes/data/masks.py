@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from kerasrecipes import image
+from kerasrecipes.data.pictures import as_bytes
 from kerasrecipes.data.specs import place, split_spec
 from kerasrecipes.errors import DataError, ImageError
 
@@ -44,15 +45,46 @@ def load_masks(specs: Sequence[str], classes: Sequence[str]) -> tuple[list[np.nd
         for picture, mask, name in found:
             if picture.shape[:2] != mask.shape:
                 raise DataError(f"{name}: the picture has {picture.shape[:2]} pixels, its mask {mask.shape}")
-            unknown = np.setdiff1d(mask[mask >= len(classes)], [IGNORED])
-            if kind == "masks" and unknown.size:
-                raise DataError(
-                    f"{name}: its mask holds labels {unknown.tolist()[:5]}, but there are {len(classes)} classes, numbered from "
-                    f"0: write {IGNORED} where a pixel has none"
-                )
+            if kind == "masks":
+                check_labels(mask, classes, f"{name}: its mask holds")
             pictures.append(picture)
             masks.append(np.where(mask < len(classes), mask, IGNORED).astype("uint8"))
     return pictures, masks
+
+
+def check_labels(masks: np.ndarray, classes: Sequence[str], who: str) -> None:
+    """
+    Raises:
+        DataError: a label is no class and not 255; begins with `who`.
+    """
+    unknown = np.setdiff1d(masks, [*range(len(classes)), IGNORED])
+    if unknown.size:
+        raise DataError(
+            f"{who} labels {unknown.tolist()[:5]}, but there are {len(classes)} classes, numbered from 0: write {IGNORED} where a "
+            "pixel has none"
+        )
+
+
+def masks_of(x: Any, y: Any, model: Any) -> tuple[Any, Any] | None:
+    """Pictures and masks from what a `Segmenter`'s `fit` takes, None where Keras shall take it as it is.
+
+    Raises:
+        DataError: pictures and masks of other shapes than (batch, height, width, 3) and (batch, height, width), a label that is no
+            class and not 255, or what `load_masks` raises for a folder.
+        ImageError: numbers of pictures beyond their range.
+    """
+    if isinstance(x, str | Path) and y is None:
+        return load_masks([f"masks:{x}"], model.classes)
+    if not isinstance(x, np.ndarray) or y is None:
+        return None
+    y = np.asarray(y)
+    if x.ndim != 4 or x.shape[-1] != 3 or x.shape[:3] != y.shape:
+        raise DataError(
+            f"Pictures of shape {x.shape} and masks of shape {y.shape} do not fit: pass pictures (batch, height, width, 3) and "
+            "masks (batch, height, width) with the number of a class for every pixel"
+        )
+    check_labels(y, model.classes, "Masks hold")
+    return as_bytes(x), y.astype("uint8")
 
 
 def camvid(path: Path, split: str) -> list[tuple[np.ndarray, np.ndarray, str]]:
@@ -96,24 +128,25 @@ class MaskDataset(keras.utils.PyDataset):
     Args:
         pictures, masks: lists of one size. model: whose margin and cells they get. batch_size: pictures in a batch.
         augment: mirror half of them, and enlarge each by a factor from 1 to 1.5 before a cut-out of the same size is taken.
-        seed: of order and changes, another for every pass.
+        shuffle: whether every pass has an order of its own. seed: of order and changes, another for every pass.
     """
 
     def __init__(
         self, pictures: Sequence[np.ndarray], masks: Sequence[np.ndarray], model: Any, *, batch_size: int = 8,
-        augment: bool = False, seed: int = 0, **kwargs: Any,
+        augment: bool = False, shuffle: bool = True, seed: int = 0, **kwargs: Any,
     ):  # fmt: skip
         super().__init__(**kwargs)
         if len({p.shape for p in pictures}) > 1:
             raise DataError("The pictures of a training set have one size: cut or resize them first")
         self.pictures, self.masks, self.model = pictures, masks, model
-        self.batch_size, self.augment, self.seed = batch_size, augment, seed
+        self.batch_size, self.augment, self.shuffle, self.seed = batch_size, augment, shuffle, seed
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
         """Lay out a pass; the same number gives the same batches."""
         self.epoch = epoch
-        self.order = np.random.default_rng((self.seed, epoch)).permutation(len(self.pictures))
+        size = len(self.pictures)
+        self.order = np.random.default_rng((self.seed, epoch)).permutation(size) if self.shuffle else np.arange(size)
 
     def on_epoch_end(self) -> None:
         self.set_epoch(self.epoch + 1)

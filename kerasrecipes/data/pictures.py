@@ -132,15 +132,19 @@ READERS: dict[str, Any] = {"mnist": mnist, "cifar10": cifar10, "folder": folders
 
 
 def pictures_of(x: Any, y: Any, model: Any) -> tuple[np.ndarray, np.ndarray] | None:
-    """Pictures on the canvas and label numbers from what `fit` takes, None where Keras shall take it as it is."""
-    from kerasrecipes.tasks.images import label_numbers
+    """Pictures on the canvas and label numbers from what `fit` takes, None where Keras shall take it as it is.
 
+    Raises:
+        DataError: labels of another form, or another number of labels than of pictures.
+        ImageError: no pictures of the recipe, or numbers beyond their range.
+    """
     rule = model.preparation
     if isinstance(x, str | Path) and y is None:
         paths, labels = folders(Path(x), "", model.classes)
         return np.stack([rule.on_canvas(image.read_image(p)) for p in paths]), labels
     if isinstance(x, list | tuple) and y is not None and not (x and isinstance(x[0], dict)):
-        return np.stack([rule.on_canvas(image.read_image(p)) for p in x]), label_numbers(y, model.classes)
+        labels = labels_of(x, y, model)
+        return np.stack([rule.on_canvas(image.read_image(p)) for p in x]), labels
     if isinstance(x, np.ndarray) and y is not None:
         x = x[..., None] if x.ndim == 3 else x
         if x.ndim != 4 or x.shape[1:3] not in (rule.canvas, rule.size) or x.shape[-1] != rule.channels:
@@ -148,8 +152,46 @@ def pictures_of(x: Any, y: Any, model: Any) -> tuple[np.ndarray, np.ndarray] | N
                 f"An array of shape {x.shape} holds no pictures of this recipe: it takes (batch, {rule.canvas[0]}, "
                 f"{rule.canvas[1]}, {rule.channels}), 0 to 255; pass a list for pictures of other sizes"
             )
-        return x, label_numbers(y, model.classes)
+        labels = labels_of(x, y, model)
+        return as_bytes(x), labels
     return None
+
+
+def labels_of(pictures: Any, labels: Any, model: Any) -> np.ndarray:
+    """A label number for each picture.
+
+    Raises:
+        DataError: labels of another form, or another number of labels than of pictures.
+    """
+    from kerasrecipes.tasks.images import label_numbers
+
+    found = label_numbers(labels, model.classes)
+    if len(found) != len(pictures):
+        raise DataError(f"{len(pictures)} pictures have {len(found)} labels: give each picture one")
+    return found
+
+
+def as_bytes(pictures: np.ndarray) -> np.ndarray:
+    """An array of pictures as uint8, 0 to 255.
+
+    As in `image.read_image`, uint16 counts over its whole range and floats from 0 to 1; where one is greater, all floats count
+    from 0 to 255, as integers do.
+
+    Raises:
+        ImageError: no numbers, or numbers beyond that.
+    """
+    if pictures.dtype == np.uint8 or not pictures.size:
+        return pictures
+    if pictures.dtype.kind not in "iuf":
+        raise ImageError(f"The pictures hold {pictures.dtype}: pass uint8 (0 to 255), uint16, or floats from 0 to 1")
+    lowest, highest = float(pictures.min()), float(pictures.max())
+    top = 65535 if pictures.dtype == np.uint16 else 1 if pictures.dtype.kind == "f" and highest <= 1 else 255
+    if not 0 <= lowest <= highest <= top:
+        raise ImageError(
+            f"The pictures hold numbers from {lowest:.3g} to {highest:.3g}: pass 0 to 255, or floats from 0 to 1; the network "
+            "subtracts means and scales by itself"
+        )
+    return np.round(pictures.astype("float32") * np.float32(255 / top)).astype("uint8")
 
 
 class PictureDataset(keras.utils.PyDataset):

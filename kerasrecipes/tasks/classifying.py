@@ -40,18 +40,22 @@ class Classifies:
         sources = image.expand(pictures)
         step = max(batch // views, 1)
         for begin in range(0, len(sources), step):
-            read = image.tried(sources[begin : begin + step])
-            good = [p for p in read if not isinstance(p, ImageError)]
+            read = [self._canvas(source) for source in sources[begin : begin + step]]  # no two large pictures at once
+            good = [c for c in read if not isinstance(c, ImageError)]
             results = iter(self._classified(good, views, seed) if good else [])
-            found += [p if isinstance(p, ImageError) else next(results) for p in read]
+            found += [c if isinstance(c, ImageError) else next(results) for c in read]
         if several:
             return found
         if isinstance(found[0], ImageError):
             raise found[0]
         return found[0]
 
-    def _classified(self, pictures: Sequence[np.ndarray], views: int, seed: int) -> list[Classification]:
-        canvases = [self.preparation.on_canvas(p) for p in pictures]
+    def _canvas(self, source: Any) -> Any:
+        """A picture on the recipe's canvas, or its `ImageError`."""
+        read = image.tried([source])[0]
+        return read if isinstance(read, ImageError) else self.preparation.on_canvas(read)
+
+    def _classified(self, canvases: Sequence[np.ndarray], views: int, seed: int) -> list[Classification]:
         return [Classification(self.classes, tuple(p.tolist())) for p in self.probabilities(canvases, views, seed)]
 
     def probabilities(self, canvases: Any, views: int = 1, seed: int = 0) -> np.ndarray:

@@ -61,8 +61,8 @@ class PictureModel(keras.Model):
 class ImageClassifier(Classifies, PictureModel):
     """A classifier: pictures (batch, height, width, channels), 0 to 255 -> scores (batch, classes), no softmax.
 
-    `classify` takes files and arrays of any size; `fit` takes arrays of pictures and labels, a folder with one folder per
-    class, or anything Keras takes; `save` writes a `.keras` file that opens in a fresh process.
+    `classify` takes files and arrays of any size; `fit` and `evaluate` take arrays of pictures and labels, a folder with one
+    folder per class, or anything Keras takes; `save` writes a `.keras` file that opens in a fresh process.
 
     Args:
         recipe: name of a registered recipe.
@@ -86,9 +86,15 @@ class ImageClassifier(Classifies, PictureModel):
         """Keras's `fit`; also takes a folder with one folder of pictures per class, and lists of pictures with labels.
 
         Args:
-            x: pictures (batch, height, width, channels) on the recipe's canvas, 0 to 255; a list of what `classify` takes; a
-                folder; or anything Keras takes. y: labels: numbers or names of classes.
+            x: an array of pictures (batch, height, width, channels) on the recipe's canvas, 0 to 255, or as `classify` takes it:
+                floats up to 1 and uint16 are brought to 0 to 255, and all become whole numbers; a list of what `classify`
+                takes; a folder; or anything Keras takes, then at the network's size and 0 to 255.
+            y: labels, (batch,) or (batch, 1) numbers or names of classes, or one-hot rows (batch, classes); the loss gets numbers.
             augment: train on the recipe's random views.
+
+        Raises:
+            DataError: labels of another form, or another number of labels than of pictures.
+            ImageError: no pictures of this recipe, or numbers beyond their range.
         """
         from kerasrecipes.data.pictures import PictureDataset, pictures_of
 
@@ -100,7 +106,7 @@ class ImageClassifier(Classifies, PictureModel):
         return super().fit(batches, None, *args, **{**kwargs, "shuffle": False})
 
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any):
-        """Keras's `evaluate`, on what `fit` takes."""
+        """Keras's `evaluate`, on what `fit` takes; raises what it raises."""
         found = self._held_out((x, y))
         return (
             super().evaluate(*found, *args, **kwargs)
@@ -117,7 +123,9 @@ class ImageClassifier(Classifies, PictureModel):
         found = pictures_of(x, y, self)
         if found is None:
             return data if y is not None or not isinstance(data, tuple) else x
-        return np.stack([self.preparation.one(c) for c in found[0]]), found[1]
+        pictures, labels = found
+        same = pictures.shape[1:3] == self.preparation.size
+        return pictures if same else np.stack([self.preparation.one(c) for c in pictures]), labels
 
 
 def class_names(classes: Any, recipe: Any) -> tuple[str, ...]:
@@ -137,23 +145,44 @@ def class_names(classes: Any, recipe: Any) -> tuple[str, ...]:
 
 
 def label_numbers(labels: Any, classes: Sequence[str]) -> np.ndarray:
-    """Labels (numbers or names) as int32.
+    """Labels as numbers of classes: (n,) int32.
+
+    Args:
+        labels: (n,) or (n, 1) whole numbers or names of classes, or one-hot rows (n, classes). classes: their names.
 
     Raises:
-        DataError: one is none of the classes.
+        DataError: labels of another form, or one that is none of the classes.
     """
-    labels = list(labels) if not isinstance(labels, np.ndarray) else labels.ravel()
+    wanted = f"give each picture the number or the name of its class, (n,), or a one-hot row, (n, {len(classes)})"
+    try:
+        values = np.asarray(labels)
+    except ValueError as error:
+        raise DataError(f"The labels have several lengths: {wanted}") from error
+    if values.ndim == 2 and values.shape[1] == len(classes):
+        ones = values == 1
+        if not ((ones | (values == 0)).all() and (ones.sum(1) == 1).all()):
+            raise DataError(f"Labels of shape {values.shape} are no one-hot rows, of one 1 and else 0: {wanted}")
+        return values.argmax(1).astype("int32")
+    if values.ndim != 1 and (values.ndim != 2 or values.shape[1] != 1):
+        raise DataError(f"Labels of shape {values.shape} do not fit {len(classes)} classes: {wanted}")
+    values = values.ravel()
+    return named(values, classes) if values.dtype.kind in "UO" else numbered(values, classes, wanted)
+
+
+def named(names: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+    """Numbers of the classes of those names; raises `DataError` for a name that is none of them."""
     index = {name: i for i, name in enumerate(classes)}
-    if len(labels) and isinstance(labels[0], str):
-        unknown = sorted(set(labels) - set(classes))
-        if unknown:
-            raise DataError(
-                f"Labels that are no class of this model: {', '.join(unknown[:5])}; it has {', '.join(classes[:12])}"
-            )
-        return np.array([index[v] for v in labels], "int32")
-    numbers = np.asarray(labels).astype("int64")
-    if len(numbers) and (numbers.min() < 0 or numbers.max() >= len(classes)):
+    if unknown := sorted({str(name) for name in names} - set(index)):
+        raise DataError(f"Labels that are no class of this model: {', '.join(unknown[:5])}; it has {', '.join(classes[:12])}")
+    return np.array([index[str(name)] for name in names], "int32")
+
+
+def numbered(values: np.ndarray, classes: Sequence[str], wanted: str) -> np.ndarray:
+    """The values as class numbers; raises `DataError`, which says what is `wanted`, for others."""
+    if values.dtype.kind not in "biuf" or (values != np.round(values)).any():
+        raise DataError(f"Labels such as {values[:3].tolist()} are neither whole numbers nor names: {wanted}")
+    if len(values) and (values.min() < 0 or values.max() >= len(classes)):
         raise DataError(
-            f"Labels from {numbers.min()} to {numbers.max()}, but the model has {len(classes)} classes: load(..., classes=...)"
+            f"Labels from {values.min():.0f} to {values.max():.0f}, but the model has {len(classes)} classes: load(..., classes=...)"
         )
-    return numbers.astype("int32")
+    return values.astype("int32")

@@ -6,19 +6,17 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasrecipes.errors import DataError
+from kerasrecipes.data.masks import IGNORED, MaskDataset, check_labels, masks_of
 from kerasrecipes.tasks.images import PictureModel
 from kerasrecipes.tasks.segmenting import TILE, Segments
-
-IGNORED = 255  # label of pixels that count neither in the loss nor in the scores
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
 class Segmenter(Segments, PictureModel):
     """A segmenter: pictures with a margin (batch, height, width, 3), 0 to 255 -> scores (batch, rows, columns, classes).
 
-    `segment` takes pictures of any size; `fit` takes pictures (batch, height, width, 3) with masks (batch, height, width), 255
-    where no class is given.
+    `segment` takes pictures of any size; `fit` and `evaluate` take pictures (batch, height, width, 3) with masks (batch, height,
+    width), 255 where no class is given, or a folder of both.
 
     Args:
         recipe: name of a registered recipe.
@@ -43,6 +41,11 @@ class Segmenter(Segments, PictureModel):
         known = self.recipe.palette()
         return np.array([known.get(name) or spread(i) for i, name in enumerate(self.classes)], "uint8")
 
+    @property
+    def front_scores(self) -> keras.Layer:
+        """The front end's layer of scores: `front`, or `logits` where no context module follows."""
+        return self.get_layer("front" if any(layer.name == "front" for layer in self.layers) else "logits")
+
     # ------------------------------------------------------------------ training
 
     def own_loss(self) -> Any:
@@ -52,12 +55,42 @@ class Segmenter(Segments, PictureModel):
         """As Keras's; without arguments the recipe's optimiser, cross entropy over labelled cells, and no metrics."""
         super().compile(optimizer, loss, [] if metrics is None else metrics, **kwargs)
 
-    def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any):
-        """Keras's `fit`; pictures (batch, height, width, 3), 0 to 255, with masks (batch, height, width) get their margin, and
-        every cell the label at its middle."""
-        if isinstance(x, np.ndarray) and isinstance(y, np.ndarray) and y.ndim == 3:
-            x, y = self.inputs_of(x), self.cells(y)
-        return super().fit(x, y, *args, **kwargs)
+    def fit(self, x: Any = None, y: Any = None, batch_size: int = 8, *args: Any, augment: bool = False, **kwargs: Any):
+        """Keras's `fit`; also takes a folder of pictures and masks. Pictures get their margin, and every cell the label at its
+        middle, those of `validation_data` too.
+
+        Args:
+            x: an array of pictures (batch, height, width, 3), 0 to 255, or floats from 0 to 1; a folder with `pictures/NAME.*` and
+                `masks/NAME.png`, all of one size; or anything Keras takes: a `tf.data.Dataset` must already give
+                `model.inputs_of(pictures)` and `model.cells(masks)`.
+            y: an array of masks (batch, height, width) of class numbers, 255 where a pixel has none.
+            augment: mirror and enlarge pictures at random.
+
+        Raises:
+            DataError: pictures and masks do not belong together, or a label is no class and not 255.
+            ImageError: numbers of pictures beyond their range.
+        """
+        held = kwargs.get("validation_data")
+        pair = held if isinstance(held, tuple) else (held, None)
+        if len(pair) == 2:  # with sample weights it is Keras's affair
+            size = kwargs.get("validation_batch_size") or batch_size
+            kwargs["validation_data"] = self._batches(*pair, held, batch_size=size, shuffle=False)
+        batches = self._batches(x, y, batch_size=batch_size, augment=augment)
+        if batches is None:
+            return super().fit(x, y, batch_size, *args, **kwargs)
+        return super().fit(batches, None, None, *args, **{**kwargs, "shuffle": False})
+
+    def evaluate(self, x: Any = None, y: Any = None, batch_size: int = 8, *args: Any, **kwargs: Any):
+        """Keras's `evaluate`, on what `fit` takes; raises what it raises."""
+        batches = self._batches(x, y, batch_size=batch_size, shuffle=False)
+        if batches is None:
+            return super().evaluate(x, y, batch_size, *args, **kwargs)
+        return super().evaluate(batches, None, None, *args, **kwargs)
+
+    def _batches(self, x: Any, y: Any, otherwise: Any = None, **options: Any) -> Any:
+        """A `MaskDataset` of what `fit` takes; `otherwise`, where Keras shall take it as it is."""
+        found = masks_of(x, y, self)
+        return otherwise if found is None else MaskDataset(*found, self, **options)
 
     def cells(self, masks: np.ndarray) -> np.ndarray:
         """Labels of the cells: the pixel in the middle of each, (batch, rows, columns) int32.
@@ -65,11 +98,7 @@ class Segmenter(Segments, PictureModel):
         Raises:
             DataError: a label is no class and not 255.
         """
-        wrong = np.setdiff1d(np.unique(masks), [*range(len(self.classes)), IGNORED])
-        if len(wrong):
-            raise DataError(
-                f"Masks hold the labels {wrong[:5].tolist()}, but there are {len(self.classes)} classes, and {IGNORED} for none"
-            )
+        check_labels(masks, self.classes, "Masks hold")
         down, right = (-n % self.stride for n in masks.shape[1:3])
         padded = np.pad(masks.astype("int32"), ((0, 0), (0, down), (0, right)), constant_values=IGNORED)
         half = self.stride // 2
@@ -83,11 +112,10 @@ class Segmenter(Segments, PictureModel):
         from kerasrecipes.tasks.forward import compiled
 
         if self._parts is None:
-            names = [layer.name for layer in self.layers]
-            front = self.get_layer("front" if "front" in names else "logits").output
+            front = self.front_scores.output
+            behind = front is not self.output
             self._parts = Parts(
-                compiled(keras.Model(self.input, front)),
-                compiled(keras.Model(front, self.output)) if "front" in names else None,
+                compiled(keras.Model(self.input, front)), compiled(keras.Model(front, self.output)) if behind else None
             )
         padded, step = self.inputs_of(picture[None]), max(tile // self.stride, 1)
         rows, columns = ((n - 2 * self.margin) // self.stride for n in padded.shape[1:3])

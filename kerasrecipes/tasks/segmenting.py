@@ -11,6 +11,7 @@ from kerasrecipes import image
 from kerasrecipes.errors import ImageError
 
 TILE = 512  # pixels of a picture that go through the front end at once, on each side
+BAND = 1 << 18  # pixels whose probabilities are enlarged at once: those of a large picture would take gigabytes
 
 
 @dataclass(frozen=True)
@@ -116,19 +117,23 @@ class Segments:
     def _segmented(self, picture: np.ndarray, tile: int) -> Segmentation:
         scores = self.cell_scores(picture, tile)
         scores = np.exp(scores - scores.max(-1, keepdims=True))
-        probabilities = enlarge(scores / scores.sum(-1, keepdims=True), self.stride)[
-            : picture.shape[0], : picture.shape[1]
-        ]
-        return Segmentation(probabilities.argmax(-1).astype("uint8"), self.classes, self.palette, probabilities.max(-1))
+        cells = scores / scores.sum(-1, keepdims=True)
+        height, width = picture.shape[:2]
+        mask, confidence = np.empty((height, width), "uint8"), np.empty((height, width), "float32")
+        rows = max(BAND // width, 1)
+        for top in range(0, height, rows):
+            band = enlarge(cells, self.stride, range(top, min(top + rows, height)))[:, :width]
+            mask[top : top + rows], confidence[top : top + rows] = band.argmax(-1), band.max(-1)
+        return Segmentation(mask, self.classes, self.palette, confidence)
 
 
-def enlarge(maps: np.ndarray, factor: int) -> np.ndarray:
+def enlarge(maps: np.ndarray, factor: int, rows: range | None = None) -> np.ndarray:
     """Bilinear: (rows, columns, classes) -> (factor rows, factor columns, classes) float32; beyond the outer cells' middles
-    their own values."""
+    their own values. `rows`: of the result, only these."""
 
-    def along(values: np.ndarray, axis: int) -> np.ndarray:
+    def along(values: np.ndarray, axis: int, wanted: range) -> np.ndarray:
         size = values.shape[axis]
-        at = np.clip((np.arange(size * factor) + 0.5) / factor - 0.5, 0, size - 1)
+        at = np.clip((np.array(wanted) + 0.5) / factor - 0.5, 0, size - 1)
         low = np.minimum(at.astype(int), max(size - 2, 0))
         share = (at - low).astype("float32")
         shape = [1] * values.ndim
@@ -136,4 +141,5 @@ def enlarge(maps: np.ndarray, factor: int) -> np.ndarray:
         upper = np.take(values, np.minimum(low + 1, size - 1), axis)
         return np.take(values, low, axis) * (1 - share.reshape(shape)) + upper * share.reshape(shape)
 
-    return along(along(maps.astype("float32"), 0), 1)
+    chosen = range(maps.shape[0] * factor) if rows is None else rows
+    return along(along(maps.astype("float32"), 0, chosen), 1, range(maps.shape[1] * factor))

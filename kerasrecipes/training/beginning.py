@@ -1,5 +1,6 @@
 """Where a training begins: at saved weights, or at layers of another recipe and a front end fitted to them."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,10 @@ import numpy as np
 from keras import ops
 from rich.progress import track
 
-from kerasrecipes.errors import DataError
+from kerasrecipes.errors import DataError, WeightsCorrupt
 from kerasrecipes.loading import assign, load, renew_head
-from kerasrecipes.training.config import TrainConfig
+from kerasrecipes.training import checkpoint
+from kerasrecipes.training.config import TrainConfig, from_dict
 from kerasrecipes.training.kinds import model_of
 from kerasrecipes.training.optimizer import GuardedAdamW
 
@@ -20,16 +22,15 @@ Pairs = list[tuple[Any, Any]]  # layers: the one that gives its weights, the one
 
 
 def begin_from(config: TrainConfig, model: Any, batches: Any = None, show: bool = True) -> None:
-    """Set the model's weights from `config.start`, a file of the recipe as it is used, without the run's own changes.
-
-    Or, in part, from the released weights of another recipe, `config.start_recipe`.
+    """Set the model's weights from `config.start`: a file of the recipe as it is used, without the run's own changes, or the folder
+    of a run, with `config.start_config` on top. Or, in part, from the released weights of another recipe, `config.start_recipe`.
 
     Args:
         batches: inputs by number, for `config.hint_steps`. show: progress of these.
 
     Raises:
-        WeightsCorrupt: the file belongs to another architecture.
-        DataError: there is no such file, or no layer of the other recipe fits.
+        WeightsCorrupt: the file or run belongs to another architecture.
+        DataError: there is no such file, or no layer of the other recipe or of the file fits.
     """
     plain = {k: v for k, v in config.config.items() if k not in TRAINING_ONLY}
     if config.start_recipe:
@@ -39,13 +40,64 @@ def begin_from(config: TrainConfig, model: Any, batches: Any = None, show: bool 
         if config.hint_steps:
             fit_front(source, model, pairs, batches, config.hint_steps, config.peak, show)
         return
-    if not Path(str(config.start)).is_file():
-        raise DataError(f"There are no weights {config.start} to begin from: pass a .weights.h5 file, or 'released'")
-    saved = model_of(replace(config, config={**plain, **(config.start_config or {})}))
-    assign(saved, Path(str(config.start)))
+    start = Path(str(config.start))
+    if not start.is_file() and not (start / "run.json").is_file():
+        raise DataError(f"There are no weights {start} to begin from: pass a .weights.h5 file, a run's folder, or 'released'")
+    saved = model_of(replace(config, frozen=(), config={**plain, **(config.start_config or {})}))
+    (assign if start.is_file() else assign_run)(saved, start)
+    keras.utils.set_random_seed(config.seed)  # a run's checkpoint brings its random state
+    if config.start_config and hasattr(model, "front_scores"):
+        take_named(saved, model, config)
+        return
     if config.start_config:
-        saved = renew_head(saved, model_of(replace(config, config=plain)))
+        fresh = model_of(replace(config, frozen=(), config=plain))
+        if len(saved.layers) != len(fresh.layers):
+            raise DataError(
+                f"start_config: the network of {start} has {len(saved.layers)} layers, this one {len(fresh.layers)}: only a "
+                "segmenter's are taken over by their names"
+            )
+        saved = renew_head(saved, fresh)
     model.set_weights(saved.get_weights())
+
+
+def assign_run(model: Any, folder: Path) -> None:
+    """Set the model's weights to the averaged ones of a run.
+
+    Raises:
+        WeightsCorrupt: the run trained another architecture.
+    """
+    from kerasrecipes.training.trainer import averaged, optimizer_of  # which imports this module
+
+    config = from_dict(json.loads((folder / "run.json").read_text())["config"], str(folder))
+    trained = model_of(config)
+    trained.compile(optimizer=optimizer_of(config), metrics=[])
+    trained.optimizer.build(trained.trainable_variables)
+    checkpoint.restore(folder / "checkpoint.npz", trained)
+    try:
+        with averaged(trained):
+            model.set_weights(trained.get_weights())
+    except ValueError as error:
+        raise WeightsCorrupt(
+            f"The run {folder} does not fit {model.name}: give what its configuration has otherwise as start_config"
+        ) from error
+
+
+def take_named(source: Any, target: Any, config: TrainConfig) -> None:
+    """Give a segmenter's layers the weights of the source's layers of their names where shapes agree; the front end's scores are
+    one layer, whatever it is called.
+
+    Raises:
+        DataError: no layer fits.
+    """
+    given, taking = (
+        {"front" if layer is model.front_scores else layer.name: layer for layer in model.layers if layer.weights}
+        for model in (source, target)
+    )
+    fits = [name for name, layer in taking.items() if name in given and shapes(given[name]) == shapes(layer)]
+    if not fits:
+        raise DataError(f"No layer of {config.start} fits {config.recipe}: leave start away, or mend start_config")
+    for name in fits:
+        taking[name].set_weights(given[name].get_weights())
 
 
 def take_over(source: Any, target: Any) -> Pairs:

@@ -31,11 +31,13 @@ class TrainConfig:
             pictures anything that is not empty: random views.
         weight_decay, clipnorm, average: of AdamW; `average` is the momentum of the averaged weights that are released.
         precision: a Keras dtype policy.
-        start: a weights file to begin from, or None. start_config: changes to `config` for the network in that file,
-            where its scores are others ({criterion: ctc} before ASG): all but the layers of scores is taken over.
+        start: a weights file to begin from, or a run's folder (its averaged weights), or None. start_config: changes to `config`
+            for the network in there. Where its scores are others ({criterion: ctc} before ASG), all but the layers of scores is
+            taken over; a segmenter's layers ({context: []} before its context module) by their names, where shapes agree.
         start_recipe: a released recipe to begin from in part: layers take over the weights of that recipe's layers of their
             kind where shapes are equal, counted from the input or, where more then agree, from the output. hint_steps: so many
             steps first teach the layers before those to give them what they were given there.
+        frozen: layers that are not trained, by the beginnings of their names; "front end" means a segmenter's.
         checkpoint_minutes, validate_minutes: how often.
     """
 
@@ -66,6 +68,7 @@ class TrainConfig:
     start_config: dict[str, Any] | None = None
     start_recipe: str | None = None
     hint_steps: int = 0
+    frozen: tuple[str, ...] = ()
     checkpoint_minutes: float = 5.0
     validate_minutes: float = 20.0
 
@@ -83,7 +86,7 @@ def from_dict(values: dict[str, Any], where: str = "training configuration") -> 
     """Check the names and make lists tuples.
 
     Raises:
-        DataError: an unknown or missing key, by name.
+        DataError: an unknown or missing key, by name, or `frozen` is no list.
     """
     known = {f.name for f in fields(TrainConfig)}
     unknown = sorted(set(values) - known)
@@ -91,6 +94,8 @@ def from_dict(values: dict[str, Any], where: str = "training configuration") -> 
         raise DataError(f"{where}: unknown keys {', '.join(unknown)}; known are {', '.join(sorted(known))}")
     if "recipe" not in values:
         raise DataError(f"{where}: the key 'recipe' is missing")
+    if isinstance(values.get("frozen"), str):
+        raise DataError(f"{where}: frozen is a list of names, for instance [{values['frozen']}]")
     fixed: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     return TrainConfig(**fixed)
 

@@ -177,7 +177,7 @@ def level(wave: np.ndarray) -> float:
 def compared(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The rates of `copy_synthesis` from what is known of each clip."""
     ids, texts = [r["path"] for r in rows], [r["text"] for r in rows]
-    found = {}
+    found: dict[str, Any] = {}
     for name in rows[0]["heard"]:
         heard = {side: [r["heard"][name][side] for r in rows] for side in ("original", "copy")}
         errors = {

@@ -1,5 +1,6 @@
 """What training a recipe of each task needs: its batches, how to count what was seen, and what is measured on the way."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from kerasrecipes import data
 from kerasrecipes.data.waves import cached
-from kerasrecipes.errors import KerasRecipesError
+from kerasrecipes.errors import DataError, KerasRecipesError
 from kerasrecipes.loading import build
 from kerasrecipes.registry import get_recipe
 from kerasrecipes.training.config import TrainConfig
@@ -15,6 +16,7 @@ from kerasrecipes.training.devices import octaves
 from kerasrecipes.training.evaluation import bits_per_character, bits_per_sample, error_rates, phone_rates
 from kerasrecipes.training.picture_kinds import Masks, Pictures
 
+FRONT_END = "front end"  # in `frozen`: a segmenter's layers up to its front end's scores
 NOISE = (20.0, 10.0, 0.0)  # decibels between speech and pink noise, beside none, in studies
 
 
@@ -208,5 +210,32 @@ def kind_of(recipe: str) -> Any:
 
 
 def model_of(config: TrainConfig) -> Any:
-    """The model that a configuration trains, with random weights."""
-    return build(get_recipe(config.recipe), config.alphabet, config.config)
+    """The model that a configuration trains, with random weights; its frozen layers are not trainable.
+
+    Raises:
+        DataError: no layer is called like one of `config.frozen`, or none is left to train.
+    """
+    model = build(get_recipe(config.recipe), config.alphabet, config.config)
+    if config.frozen:
+        freeze(model, config.frozen)
+    return model
+
+
+def freeze(model: Any, names: Sequence[str]) -> None:
+    """Make the layers not trainable whose names begin so; "front end": a segmenter's, up to its scores.
+
+    Raises:
+        DataError: no layer is called so, or none is left to train.
+    """
+    for name in names:
+        if name == FRONT_END and hasattr(model, "front_scores"):
+            chosen = model.layers[: model.layers.index(model.front_scores) + 1]
+        else:
+            chosen = [layer for layer in model.layers if layer.name.startswith(name)]
+        if not any(layer.weights for layer in chosen):
+            there = ", ".join(layer.name for layer in model.layers if layer.weights)
+            raise DataError(f"frozen: no layer of {model.name} with weights is called {name!r}; there are {there}")
+        for layer in chosen:
+            layer.trainable = False
+    if not model.trainable_variables:
+        raise DataError(f"frozen: nothing of {model.name} is left to train with {', '.join(names)}: leave some layers out")

@@ -39,7 +39,8 @@ class Run:
         devices: of `training.devices.begin`, called before anything of Keras is made; default: one.
 
     Raises:
-        DataError: the folder already holds a run and `resume` is False, or batches cannot be divided among the devices.
+        DataError: the folder already holds a run and `resume` is False, its checkpoint does not fit, or batches cannot be divided
+            among the devices.
     """
 
     def __init__(self, config: TrainConfig, folder: str | Path, resume: bool = False, devices: Devices | None = None):
@@ -62,7 +63,10 @@ class Run:
         self.model.compile(optimizer=optimizer, metrics=[], jit_compile=keras.config.backend() == "jax")
         self.state: dict[str, Any] = {"step": 0, "epoch": 0, "batch": 0, kind.amount: 0.0, "wall_hours": 0.0}
         if self.file.exists():
-            self.state |= checkpoint.restore(self.file, self.model)
+            try:
+                self.state |= checkpoint.restore(self.file, self.model)
+            except ValueError as error:
+                raise DataError(f"{error}: go on with the configuration that the run began with (its run.json)") from error
         self.kind = kind(config, self.model, self.folder.parent / "audio_cache")
         self.dataset = self.kind.dataset
         self.devices.check(self.kind)
@@ -71,7 +75,7 @@ class Run:
             begin_from(config, self.model, batch, self.devices.first)
             averages = optimizer._model_variables_moving_average or []
             for average, variable in zip(averages, self.model.trainable_variables, strict=bool(averages)):
-                average.assign(variable)
+                average.assign(keras.ops.copy(variable.value))  # JAX gives each buffer away once
         self.devices.same(
             self.state["step"],
             f"The hosts do not see the same checkpoint: {self.folder} must lie on a disk that all of them share",

@@ -1,0 +1,151 @@
+"""What `fit` and `evaluate` take of pictures: forms of labels, ranges of arrays, folders of masks."""
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+import kerasrecipes as kr
+from kerasrecipes.data.masks import MaskDataset
+from kerasrecipes.data.pictures import as_bytes, pictures_of
+from kerasrecipes.errors import DataError, ImageError
+from kerasrecipes.image import read_image
+from kerasrecipes.recipes.dilated import TINY
+from kerasrecipes.tasks.images import label_numbers
+
+rng = np.random.default_rng(0)
+CLASSES = ("cat", "dog", "kea")
+Y = np.array([2, 0, 1, 2])
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [Y, Y[:, None], Y.astype("float32"), list(Y), [CLASSES[i] for i in Y], np.array(CLASSES)[Y][:, None], np.eye(3)[Y]],
+)
+def test_forms_of_labels_mean_the_same(labels):
+    found = label_numbers(labels, CLASSES)
+    assert found.dtype == np.int32
+    np.testing.assert_array_equal(found, Y)
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (np.eye(4)[Y], r"Labels of shape \(4, 4\) do not fit 3 classes: .* or a one-hot row, \(n, 3\)"),
+        (np.full((4, 3), 1 / 3), "no one-hot rows"),
+        (np.ones((4, 3)), "no one-hot rows"),
+        (np.zeros((4, 3)), "no one-hot rows"),
+        (np.zeros((2, 2, 1)), r"shape \(2, 2, 1\)"),
+        ([0.5, 1.0], "neither whole numbers nor names"),
+        ([0.0, np.nan], "neither whole numbers nor names"),
+        ([[0], [1, 2]], "several lengths"),
+        ([0, 3], "Labels from 0 to 3, but the model has 3 classes"),
+        (["cat", "bird"], "no class of this model: bird"),
+    ],
+)
+def test_other_labels_are_refused(labels, said):
+    with pytest.raises(DataError, match=said):
+        label_numbers(labels, CLASSES)
+
+
+def test_arrays_mean_what_they_mean_to_classify():
+    floats, wide = rng.uniform(size=(2, 8, 8, 3)), rng.integers(0, 65536, size=(2, 8, 8, 3)).astype("uint16")
+    for given in (floats, floats.astype("float32"), wide):
+        np.testing.assert_array_equal(as_bytes(given), [read_image(p) for p in given])
+    whole = as_bytes(floats)
+    for given in (whole, whole.astype("float32"), whole.astype("int64")):
+        np.testing.assert_array_equal(as_bytes(given), whole)
+    assert (as_bytes(np.ones((1, 4, 4, 3), "int32")) == 1).all()  # whole numbers are never stretched
+    for wrong in (floats - 0.5, 300 * floats, np.where(floats < 0.5, np.nan, floats)):
+        with pytest.raises(ImageError, match="pass 0 to 255, or floats from 0 to 1"):
+            as_bytes(wrong)
+    with pytest.raises(ImageError, match="hold bool"):
+        as_bytes(floats > 0.5)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    config = dict(kr.get_recipe("convnetjs_mnist").test_config)
+    return kr.load("convnetjs_mnist", weights=None, **config)
+
+
+def test_one_hot_labels_and_floats_train_and_score_as_numbers_and_bytes(digits):
+    x, y = rng.integers(0, 256, size=(6, 28, 28)).astype("uint8"), np.arange(6)
+    a, b = (pictures_of(*given, digits) for given in ((x, y), (x / 255, keras.utils.to_categorical(y, 10))))
+    for one, other in zip(a, b, strict=True):
+        np.testing.assert_array_equal(one, other)
+    losses = [
+        digits.evaluate(*given, verbose=0)[0] for given in ((x, y), (x / 255, np.eye(10)[y]), (x[:, 2:26, 2:26], y))
+    ]
+    np.testing.assert_allclose(losses, losses[0], rtol=1e-5)
+    history = digits.fit(x, np.eye(10)[y], validation_data=(x / 255, y), verbose=0).history
+    assert "val_accuracy" in history
+    for verb in (digits.fit, digits.evaluate):
+        for pictures in (x, list(x)):
+            with pytest.raises(DataError, match="6 pictures have 5 labels"):
+                verb(pictures, y[:5], verbose=0)
+
+
+# ---------------------------------------------------------------------------------------- masks
+
+
+@pytest.fixture
+def segmenter():
+    keras.utils.set_random_seed(0)
+    return kr.load("dilated_camvid_small", weights=None, classes=["dark", "light"], **TINY)
+
+
+PICTURES = rng.integers(0, 256, size=(5, 22, 32, 3)).astype("uint8")
+MASKS = np.where(PICTURES[..., 1] > 250, 255, PICTURES[..., 0] > 127).astype("uint8")
+
+
+@pytest.fixture
+def streets(tmp_path):
+    for part in ("pictures", "masks"):
+        (tmp_path / part).mkdir()
+    for i, (picture, mask) in enumerate(zip(PICTURES, MASKS, strict=True)):
+        Image.fromarray(picture).save(tmp_path / "pictures" / f"{i}.png")
+        Image.fromarray(mask).save(tmp_path / "masks" / f"{i}.png")
+    return tmp_path
+
+
+def test_evaluate_takes_arrays_folders_and_batches(segmenter, streets):
+    ready = segmenter.inputs_of(PICTURES), segmenter.cells(MASKS)
+    given = [(PICTURES, MASKS), (PICTURES / 255, MASKS.astype("int64")), (streets,), (str(streets),)]
+    losses = [segmenter.evaluate(*x, verbose=0, batch_size=5) for x in given]
+    losses.append(segmenter.evaluate(MaskDataset(PICTURES, MASKS, segmenter, batch_size=5), verbose=0))
+    expected = float(segmenter.own_loss()(ready[1], segmenter.scores(ready[0])))
+    np.testing.assert_allclose(losses, expected, rtol=1e-4)
+
+
+def test_fit_validates_on_what_it_trains_on(segmenter, streets):
+    for x, y, held in (
+        (PICTURES, MASKS, (PICTURES, MASKS)),
+        (streets, None, streets),
+        (streets, None, (streets, None)),
+    ):
+        history = segmenter.fit(
+            x, y, epochs=2, batch_size=5, augment=x is PICTURES, validation_data=held, verbose=0
+        ).history
+        assert history["val_loss"][-1] == pytest.approx(segmenter.evaluate(streets, verbose=0, batch_size=5), rel=1e-4)
+
+
+def test_what_gives_inputs_and_cells_is_keras_s_affair(segmenter):
+    tf = pytest.importorskip("tensorflow")
+    pairs = tf.data.Dataset.from_tensor_slices((segmenter.inputs_of(PICTURES), segmenter.cells(MASKS))).batch(5)
+    history = segmenter.fit(pairs, validation_data=pairs, verbose=0).history
+    assert history["val_loss"][0] == pytest.approx(segmenter.evaluate(PICTURES, MASKS, verbose=0), rel=1e-4)
+
+
+def test_pictures_and_masks_that_do_not_fit_are_refused(segmenter, streets):
+    for verb in (segmenter.fit, segmenter.evaluate):
+        for x, y in ((PICTURES, MASKS[:4]), (PICTURES, MASKS[:, :-1]), (PICTURES, np.eye(2)[MASKS % 2])):
+            with pytest.raises(DataError, match=r"shape \(5, 22, 32, 3\) and masks of shape \(") as told:
+                verb(x, y, verbose=0)
+            assert str(y.shape) in str(told.value)
+        with pytest.raises(DataError, match=r"Masks hold labels \[2\], but there are 2 classes"):
+            verb(PICTURES, np.minimum(MASKS, 2), verbose=0)
+        with pytest.raises(DataError, match="holds no folder `pictures`"):
+            verb(streets / "masks", verbose=0)
+    with pytest.raises(DataError, match=r"masks of shape \(4, 22, 32\)"):
+        segmenter.fit(PICTURES, MASKS, validation_data=(PICTURES, MASKS[:4]), verbose=0)
