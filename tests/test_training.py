@@ -136,6 +136,21 @@ def test_learning_rate_rises_holds_and_falls():
     assert rates[0] == 0.1 and rates[9] == rates[50] == rates[80] == 1.0 and rates[90] == 0.5 and rates[100] == 0.0
 
 
+def test_averages_forget_where_training_began():
+    """Momentum t / (t + 9) until it reaches the limit; the first step's weights are the first average."""
+    optimizer = GuardedAdamW(0.1, weight_decay=0.0, use_ema=True, ema_momentum=0.5)
+    variable = keras.Variable(np.array([100.0], "float32"))
+    optimizer.build([variable])
+    expected = None
+    for step in range(14):
+        optimizer.apply([keras.ops.ones((1,))])
+        momentum = min(0.5, step / (step + 9))
+        now = float(keras.ops.convert_to_numpy(variable)[0])
+        expected = now if expected is None else momentum * expected + (1 - momentum) * now
+    (average,) = optimizer._model_variables_moving_average
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(average), [expected], rtol=1e-6)
+
+
 def test_averaged_weights_come_and_go(clips, tmp_path):
     run = Run(settings(clips, recurrent=False, batch_seconds=30.0, speeds=(1.0,)), tmp_path)
     for _ in range(3):

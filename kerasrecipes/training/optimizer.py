@@ -11,7 +11,9 @@ class GuardedAdamW(keras.optimizers.AdamW):
     """As `keras.optimizers.AdamW`, with gradients scaled to norm `limit` (Deep Speech 2 clips at 400, section 3.7).
 
     Where the norm is not finite the gradient is taken as zero; `skipped` counts such steps, so that one bad batch
-    cannot turn every weight into NaN.
+    cannot turn every weight into NaN. The running average of the weights (`use_ema`) has momentum t / (t + 9) at step t until
+    that reaches `ema_momentum`: with 0.999 from the first step on, a third of an average after 1,000 steps would be the random
+    numbers that training began with.
 
     Args:
         learning_rate, weight_decay, kwargs: as Keras's. limit: of the global norm.
@@ -34,6 +36,15 @@ class GuardedAdamW(keras.optimizers.AdamW):
         scale = ops.minimum(self.limit / ops.maximum(norm, 1e-12), 1.0)
         self.skipped.assign_add(ops.cast(ops.logical_not(finite), "int32"))
         super().apply([ops.where(finite, g * scale, ops.zeros_like(g)) for g in grads], trainable_variables)
+
+    def _update_model_variables_moving_average(self, trainable_variables: Any) -> None:
+        if not self.use_ema:
+            return
+        steps = ops.cast(self.iterations, "float32")  # before this one
+        momentum = ops.minimum(self.ema_momentum, steps / (steps + 9))
+        for variable, average in zip(trainable_variables, self._model_variables_moving_average, strict=True):
+            if average is not None:
+                average.assign(momentum * average + (1 - momentum) * variable)
 
     def get_config(self) -> dict:
         return {**super().get_config(), "limit": self.limit}
