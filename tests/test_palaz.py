@@ -278,7 +278,7 @@ def test_training_learns_measures_and_releases(spoken, place, tmp_path, monkeypa
     assert kr.data.load_specs([spec], speakers=["s1"])[0].speaker == "s1"
 
     from kerasrecipes import manifest
-    from kerasrecipes.training import release
+    from kerasrecipes.training import release, studies
 
     monkeypatch.setattr(release, "model_of", lambda c: kr.PhoneRecognizer(
         c.recipe, c.alphabet, {**kr.get_recipe(c.recipe).test_config, **c.config}))  # fmt: skip
@@ -295,6 +295,7 @@ def test_training_learns_measures_and_releases(spoken, place, tmp_path, monkeypa
         set(measured) == {"per", "boundaries_found", "boundaries_right", "rtf"}
         and measured["per"]["decoder"] == "greedy"
     )
+    assert set(measured) - {"rtf"} <= set(studies.WORDS)  # a study of phones can be told
     assert (
         cli.main(["transcribe", str(spoken / "0.flac"), "--recipe", "palaz_raw_small", "--ipa", "--decoder", "crf"])
         == 0

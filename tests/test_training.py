@@ -123,8 +123,6 @@ def test_guarded_optimizer_clips_and_skips():
     optimizer.apply([keras.ops.convert_to_tensor(np.array([np.nan, 1, 1, 1], "float32"))], [w])
     np.testing.assert_array_equal(w, np.ones(4))
     assert int(optimizer.skipped) == 1
-    plain, guarded = keras.optimizers.SGD(1.0), None
-    del plain, guarded
     optimizer.apply([keras.ops.convert_to_tensor(np.array([3, 4, 0, 0], "float32") * 1e3)], [w])
     # the first moment after one zero and one clipped gradient: 0.1 * gradient / norm
     np.testing.assert_allclose(optimizer._momentums[0], 0.1 * np.array([0.6, 0.8, 0, 0]), rtol=1e-4)

@@ -33,7 +33,8 @@ WORDS = {
     "bpc": "bits per character",
     "error": "wrong classes",
     "per": "phones",
-    "boundaries": "boundaries within 20 ms",
+    "boundaries_found": "boundaries found within 20 ms",
+    "boundaries_right": "boundaries that are right",
     "miou": "mean IoU",
     "pixels": "wrong pixels",
 }
