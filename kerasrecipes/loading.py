@@ -1,6 +1,7 @@
 """`load`: a name, a file or a hub reference becomes a model with verified weights. `predict`: the verb of its task."""
 
 import importlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -158,14 +159,17 @@ def same_symbols(given: Any, trained: Any) -> bool:
     )
 
 
-def renew_head(model: Any, other: Any) -> Any:
+def renew_head(model: Any, other: Any, head: Sequence[str] = HEAD) -> Any:
     """`other` with the weights of `model`, except where symbols are written (scores) or read (a language model's input).
 
     A segmenter writes its classes in the front end's scores and in all that reads them.
+
+    Args:
+        head: names of layers that are not taken over.
     """
     written = model.layers.index(model.front_scores) if hasattr(model, "front_scores") else len(model.layers)
     for place, (source, target) in enumerate(zip(model.layers, other.layers, strict=True)):
-        if place >= written or source.name in HEAD or target.name in HEAD or isinstance(source, keras.layers.Embedding):
+        if place >= written or source.name in head or target.name in head or isinstance(source, keras.layers.Embedding):
             continue
         if all(v.shape == w.shape for v, w in zip(source.weights, target.weights, strict=True)):
             target.set_weights(source.get_weights())

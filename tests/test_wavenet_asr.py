@@ -68,7 +68,7 @@ def parameters(s, phones=40):
     for filters, width in s["top"]:
         total += before * width * filters + (4 if normal else 1) * filters
         before = filters
-    return total + before * phones + phones
+    return total + before * phones + phones + (phones**2 if s["criterion"] == "crf" else 0)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def nats(scores, targets):
 
 @pytest.mark.parametrize(("name", "weight"), [("wavenet_asr", 1.0), ("wavenet_asr_small", 0.3), ("wavenet_asr", 0.07)])
 def test_losses_are_cross_entropies(name, weight):
-    model = tiny(name, next_sample=weight)
+    model = tiny(name, next_sample=weight, criterion="frames")
     inputs, labels = batch()
     found = model.test_on_batch(inputs, labels, return_dict=True)
     y = outputs(model, inputs)
@@ -378,7 +378,7 @@ def test_resuming_is_exact(spoken, tmp_path):
 def test_training_learns_phones_and_samples(spoken, tmp_path):
     spec = f"phones:{spoken}/labels.tsv.xz?audio={spoken}"
     sizes = {**TINY, "blocks": 1, "layers": 5, "residual_channels": 12, "dilation_channels": 12, "skip_channels": 16}
-    run = Run(settings(spoken, steps=70, peak=0.02, config=sizes, batch_seconds=1.5, average=0.8), tmp_path / "run")
+    run = Run(settings(spoken, steps=110, peak=0.02, config=sizes, batch_seconds=1.5, average=0.8), tmp_path / "run")
     first = run.step()[0]
     run.train()
     assert first > 4 and run.step()[0] < 0.6 * first
@@ -389,6 +389,20 @@ def test_training_learns_phones_and_samples(spoken, tmp_path):
         run.model.save(tmp_path / "m.keras")
         text = run.model.transcribe(clips[0].path).text
         assert kr.load(tmp_path / "m.keras").transcribe(clips[0].path).text == text
+
+
+def test_a_crf_begins_with_what_frames_have_learned(spoken, tmp_path):
+    """The phones are the same, so that their scores are taken over; only the transitions are new."""
+    keras.utils.set_random_seed(5)
+    frames = tiny("wavenet_asr_small", criterion="frames")
+    frames.save_weights(tmp_path / "frames.weights.h5")
+    start = {"start": str(tmp_path / "frames.weights.h5"), "start_config": {"criterion": "frames"}}
+    model = Run(settings(spoken, config=TINY, **start), tmp_path / "run").model
+    (transitions,) = (v for v in model.weights if "transitions" in v.path)
+    own = [v for v in model.weights if v is not transitions]
+    assert transitions.shape == (40, 40) and any("logits" in v.path for v in own)
+    for a, b in zip(own, frames.weights, strict=True):
+        np.testing.assert_array_equal(a, b, err_msg=a.path)
 
 
 def test_fit_and_evaluate_take_clips(spoken):
@@ -406,4 +420,4 @@ def test_the_configuration_is_that_of_the_others():
     """The same data, speeds and seed as the other nets on the same labels; crops and batches for a stack at 16 kHz."""
     ours, theirs = (configs.of_recipe(n).to_dict() for n in ("wavenet_asr_small", "palaz_raw_small"))
     different = {k for k in ours if ours[k] != theirs[k]}
-    assert different <= {"recipe", "steps", "batch_seconds", "crop_seconds", "average", "validate_minutes"}
+    assert different <= {"recipe", "steps", "decay", "batch_seconds", "crop_seconds", "average", "validate_minutes"}

@@ -97,7 +97,7 @@ PAPER = {
 # sample of one in eight
 SMALL = PAPER | {
     "blocks": 1, "skip_channels": 64, "top": ((128, 9), (128, 9), (128, 9)), "batch_norm": "sequence",
-    "next_sample": 0.3, "every": 8,
+    "next_sample": 0.3, "every": 8, "criterion": "crf",
 }  # fmt: skip
 
 TINY = {
@@ -109,7 +109,7 @@ def _recipe(name, config, summary, tags):
     return Recipe(
         name=name, paper="arXiv:1609.03499", title="WaveNet: A Generative Model for Raw Audio",
         task="phoneme-recognition", builder="kerasrecipes.recipes.wavenet_asr:wavenet_asr", config=config,
-        summary=summary, tags=("frames", "convolutional", *tags), test_config=TINY,
+        summary=summary, tags=("convolutional", *tags), test_config=TINY,
     )  # fmt: skip
 
 
@@ -117,11 +117,11 @@ RECIPES = (
     _recipe(
         "wavenet_asr", PAPER,
         "The paper's recogniser: WaveNet's stack, means of 10 ms, non-causal convolutions; predicts phones and next samples.",
-        ("paper",),
+        ("frames", "paper"),
     ),
     _recipe(
         "wavenet_asr_small", SMALL,
-        "One block of dilations 1 to 512, three convolutions over 9 frames, batch normalisation; 39 phones.",
-        ("pretrained",),
+        "One block of dilations 1 to 512, three convolutions over 9 frames, batch normalisation, a CRF; 39 phones.",
+        ("crf", "pretrained"),
     ),
 )  # fmt: skip

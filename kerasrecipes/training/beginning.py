@@ -11,7 +11,7 @@ from keras import ops
 from rich.progress import track
 
 from kerasrecipes.errors import DataError, WeightsCorrupt
-from kerasrecipes.loading import assign, load, renew_head
+from kerasrecipes.loading import HEAD, assign, load, renew_head
 from kerasrecipes.training import checkpoint
 from kerasrecipes.training.config import TrainConfig, from_dict
 from kerasrecipes.training.kinds import model_of
@@ -56,7 +56,8 @@ def begin_from(config: TrainConfig, model: Any, batches: Any = None, show: bool 
                 f"start_config: the network of {start} has {len(saved.layers)} layers, this one {len(fresh.layers)}: only a "
                 "segmenter's are taken over by their names"
             )
-        saved = renew_head(saved, fresh)
+        same = hasattr(saved, "alphabet") and saved.alphabet == fresh.alphabet  # another criterion over the same symbols
+        saved = renew_head(saved, fresh, ("transitions",) if same else HEAD)
     model.set_weights(saved.get_weights())
 
 
