@@ -32,8 +32,9 @@ def draw(model: Any, keeper: Keeper) -> None:
             "The frequency response of every filter of the first layer, sorted by the frequency that it lets through most: "
             "`kerasrecipes filters`. Nobody told the network about frequencies.",
         )  # fmt: skip
-    except KerasRecipesError:  # it begins on spectra
-        wishes(model, keeper)
+    except KerasRecipesError:  # it begins on spectra, or on codes, of which a picture says nothing
+        if model.recipe.task != "phoneme-recognition":
+            wishes(model, keeper)
     if model.criterion.transitions() is not None:
         transitions(model, keeper)
     if model.recipe.task == "phoneme-recognition":

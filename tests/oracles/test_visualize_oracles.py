@@ -2,13 +2,15 @@
 
 import warnings
 
-import captum.attr
 import keras
 import numpy as np
-import torch
+import pytest
 
 from kerasrecipes import visualize
 from kerasrecipes.visualize.backward import Projector
+
+torch = pytest.importorskip("torch")
+attr = pytest.importorskip("captum.attr")
 
 L = keras.layers
 
@@ -40,7 +42,7 @@ def twins():
 
 
 METHODS = {
-    "gradient": captum.attr.Saliency, "guided": captum.attr.GuidedBackprop, "deconv": captum.attr.Deconvolution,
+    "gradient": attr.Saliency, "guided": attr.GuidedBackprop, "deconv": attr.Deconvolution,
 }  # fmt: skip
 
 
@@ -71,7 +73,7 @@ def test_occlusion():
     model, plain = twins()
     x = np.random.default_rng(1).uniform(0, 2, (1, 45, 45, 3)).astype("float32")
     inputs = torch.tensor(x).permute(0, 3, 1, 2)
-    occlusion = captum.attr.Occlusion(lambda pictures: torch.softmax(plain(pictures), 1))
+    occlusion = attr.Occlusion(lambda pictures: torch.softmax(plain(pictures), 1))
     expected = occlusion.attribute(inputs, (3, 9, 9), strides=(3, 9, 9), baselines=1.0, target=2)[0, 0]
     found = visualize.occlude(model, x, 2, size=9, stride=9, grey=1)
     with torch.no_grad():
