@@ -137,7 +137,8 @@ for name, config in json.load(open(folder + "/configs.json")).items():
     if config.get("lookahead"):
         from kerasrecipes.tasks.long_audio import long_scores
         out["pieces " + name] = long_scores(model, x["audio"][0], 0.2)
-    if kr.get_recipe(name).task == "speech-recognition":  # and it learns
+    compiled_long = keras.config.backend() == "jax" and name not in ("deepspeech2_streaming_small", "wav2letter_raw")
+    if kr.get_recipe(name).task == "speech-recognition" and not compiled_long:  # and it learns
         model.compile(keras.optimizers.SGD(1e-3))
         losses = [np.ravel(model.train_on_batch(x, np.array([[1, 2], [3, 0], [4, 0]], "int32")))[0] for _ in range(4)]
         assert np.isfinite(losses).all() and losses[-1] < losses[0], (name, losses)

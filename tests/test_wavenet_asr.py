@@ -375,6 +375,7 @@ def test_resuming_is_exact(spoken, tmp_path):
     assert float(row["loss"]) == pytest.approx(float(row["frame_loss"]) + 0.3 * float(row["sample_loss"]), abs=1e-3)
 
 
+@pytest.mark.slow
 def test_training_learns_phones_and_samples(spoken, tmp_path):
     spec = f"phones:{spoken}/labels.tsv.xz?audio={spoken}"
     sizes = {**TINY, "blocks": 1, "layers": 5, "residual_channels": 12, "dilation_channels": 12, "skip_channels": 16}
