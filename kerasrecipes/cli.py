@@ -115,10 +115,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--pace", type=float, default=1.0, help="of a file; 0 does not wait")
 
     p = verb(
-        "evaluate",
-        verbs.run_evaluate,
-        "what a recipe scores on a data set, with 95 %% intervals over speakers (clips, pictures)",
-    )
+        "evaluate", verbs.run_evaluate, "what a recipe scores on a data set, with 95 %% intervals over speakers (clips, pictures)"
+    )  # fmt: skip
     p.add_argument("name")
     _data(p)
     p.add_argument("--speakers", default="", help="only these, separated by commas")
@@ -136,9 +134,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--write", metavar="DATASET", help="record the result in the manifest under this name")
     _decoding(p)
 
-    p = verb(
-        "tune-decoder", training_verbs.run_tune, "the weights of a language model that give the fewest word errors"
-    )
+    p = verb("tune-decoder", training_verbs.run_tune, "the weights of a language model that give the fewest word errors")
     p.add_argument("name")
     _data(p)
     p.add_argument("--speakers", default="", help="only these, separated by commas")
@@ -160,13 +156,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--precision", help="a Keras dtype policy, for instance mixed_bfloat16")
     p.add_argument("--start", help="weights to begin from: a .weights.h5 file, the folder of a run, or 'released'")
     p.add_argument("--seed", type=int)
-    p.add_argument(
-        "--devices", metavar="N", help="divide batches among so many devices, or 'all'; needs KERAS_BACKEND=jax"
-    )
+    p.add_argument("--devices", metavar="N", help="divide batches among so many devices, or 'all'; needs KERAS_BACKEND=jax")
 
-    p = verb(
-        "study", training_verbs.run_study, "answer a paper's question by small trainings that differ in one choice"
-    )
+    p = verb("study", training_verbs.run_study, "answer a paper's question by small trainings that differ in one choice")
     p.add_argument("name", nargs="?", help="without one, the names of all studies; or a YAML file")
     p.add_argument("--arm", action="append", default=[], help="only this one; repeatable")
     p.add_argument(
@@ -213,9 +205,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--repo", required=True, metavar="ORG/NAME")
     p.add_argument("--yes", action="store_true", help="really upload; without it, only say what would be done")
 
-    p = verb(
-        "data", data_verb.run_data, "get to know a data set, have one spoken, time its phones, or write it as shards"
-    )
+    p = verb("data", data_verb.run_data, "get to know a data set, have one spoken, time its phones, or write it as shards")
     p.add_argument("action", choices=("describe", "synthesise", "align-phones", "shard"))
     p.add_argument("data", nargs="+", metavar="DATA", help="librispeech:FOLDER, manifest:TABLE?split=train; text:FILE")
     p.add_argument("--out", help="synthesise, shard: the folder of the new set; align-phones: the file of labels")

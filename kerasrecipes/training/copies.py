@@ -17,6 +17,7 @@ from kerasrecipes.decoding.alphabet import Alphabet
 from kerasrecipes.errors import DataError, KerasRecipesError
 from kerasrecipes.tasks.sounding import BATCH
 from kerasrecipes.visualize.drawing import write_json
+from kerasrecipes.visualize.keeping import digest_of
 
 INDEPENDENT = "PocketSphinx"  # its own model of US English, which shares nothing with the generator
 DECIBELS = 10 / np.log(10)  # a natural logarithm of power in decibels
@@ -130,10 +131,7 @@ def first_takes(utterances: Sequence[Any]) -> list[Any]:
 
 def fingerprint(model: Any, seed: int, listeners: Mapping[str, Any]) -> str:
     """Of the weights and the seed that copies are made with, and of who hears them."""
-    made = hashlib.sha256(repr((seed, sorted(listeners))).encode())
-    for values in model.get_weights():
-        made.update(np.ascontiguousarray(values).tobytes())
-    return made.hexdigest()[:16]
+    return hashlib.sha256(repr((digest_of(model), seed, sorted(listeners))).encode()).hexdigest()[:16]
 
 
 def read(clip: Any, rate: int) -> np.ndarray:

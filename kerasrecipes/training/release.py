@@ -14,10 +14,9 @@ import keras
 
 from kerasrecipes import manifest, store
 from kerasrecipes.errors import DataError
-from kerasrecipes.training import checkpoint
+from kerasrecipes.training.beginning import assign_run
 from kerasrecipes.training.config import from_dict
 from kerasrecipes.training.kinds import kind_of, model_of
-from kerasrecipes.training.trainer import averaged, optimizer_of
 
 LICENCES = {
     "train-mini": "CC BY 4.0 (LibriSpeech, V. Panayotov et al., LibriVox readers)",
@@ -71,22 +70,17 @@ def release(name: str, run: Path, tag: str, after: Sequence[Path] = (), bundled:
         The row's path.
 
     Raises:
-        DataError: the folder holds no run.
+        DataError: the folder holds no run. WeightsCorrupt: it trained another architecture than the recipe's.
     """
     if not (run / "run.json").is_file():
         raise DataError(f"{run} holds no run (no run.json): pass the --out of a training, for instance runs/{name}")
     record = json.loads((run / "run.json").read_text())
     config = from_dict(record["config"])
-    trained = model_of(config)
-    trained.compile(optimizer=optimizer_of(config), metrics=[])
-    trained.optimizer.build(trained.trainable_variables)
-    checkpoint.restore(run / "checkpoint.npz", trained)
     model = model_of(replace(config, config={}))  # without the run's dropout and masks
+    assign_run(model, run)
     folder = manifest.weights_folder()
     folder.mkdir(exist_ok=True)
     path = folder / f"{name}.weights.h5"
-    with averaged(trained):
-        model.set_weights(trained.get_weights())
     save_half(model, path)
     before = manifest.rows().get(name)
     amount = kind_of(name).amount
