@@ -27,8 +27,9 @@ lint: $(VENV)/.test
 	$(BIN)/ruff check kerasrecipes tests docs benchmarks examples tools build_hook.py
 	$(BIN)/mypy
 
+# without coverage, whose tracing takes half as long again; test-all prints it
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/docs -m "not slow" --cov=kerasrecipes --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/docs -m "not slow" --durations 12
 
 test-all: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/docs --cov=kerasrecipes --cov-report=term:skip-covered
