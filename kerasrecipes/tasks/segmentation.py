@@ -117,7 +117,7 @@ class Segmenter(Segments, PictureModel):
             self._parts = Parts(
                 compiled(keras.Model(self.input, front)), compiled(keras.Model(front, self.output)) if behind else None
             )
-        padded, step = self.inputs_of(picture[None]), max(tile // self.stride, 1)
+        padded, step = self.with_margin(picture[None]), max(tile // self.stride, 1)
         rows, columns = ((n - 2 * self.margin) // self.stride for n in padded.shape[1:3])
         bands = []
         for top in range(0, rows, step):
@@ -127,7 +127,7 @@ class Segmenter(Segments, PictureModel):
                     min(step, end - at) * self.stride + 2 * self.margin for end, at in ((rows, top), (columns, left))
                 )
                 y, x = top * self.stride, left * self.stride
-                band.append(self._parts.front(padded[:, y : y + high, x : x + wide]))
+                band.append(self._parts.front(padded[:, y : y + high, x : x + wide].astype("float32")))
             bands.append(np.concatenate(band, axis=2))
         maps = np.concatenate(bands, axis=1)
         return (self._parts.context(maps) if self._parts.context else maps)[0]

@@ -84,11 +84,14 @@ class Segments:
     cell_scores: Any
 
     def inputs_of(self, pictures: np.ndarray) -> np.ndarray:
+        """Pictures as the network takes them: `with_margin`, float32."""
+        return self.with_margin(pictures).astype("float32")
+
+    def with_margin(self, pictures: np.ndarray) -> np.ndarray:
         """Pictures with the margin mirrored around them (arXiv 1511.07122, section 4), sides padded to whole cells."""
         down, right = (-n % self.stride for n in pictures.shape[1:3])
         m = self.margin
-        around = ((0, 0), (m, m + down), (m, m + right), (0, 0))
-        return np.pad(np.asarray(pictures, "float32"), around, mode="reflect")
+        return np.pad(pictures, ((0, 0), (m, m + down), (m, m + right), (0, 0)), mode="reflect")
 
     def segment(self, pictures: Any, tile: int = TILE) -> Any:
         """A class for every pixel.
