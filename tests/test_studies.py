@@ -19,9 +19,10 @@ def test_arms_differ_in_what_is_asked_only(name):
     counts = studies.parameters(study)
     assert max(counts.values()) <= (1 + study.parameters) * min(counts.values()), counts
     configs = [study.config(arm, 1) for arm in study.arms]
-    for shared in ("data", "validation", "steps", "batch_seconds", "batch_symbols", "speeds", "peak"):
+    for shared in ("data", "validation", "batch_seconds", "batch_symbols", "speeds", "peak"):
         assert len({repr(getattr(c, shared)) for c in configs}) == 1, shared
-    assert len({repr((c.config, c.order)) for c in configs}) == len(configs) >= 2
+    assert len({c.steps for c in configs if not c.start}) == 1
+    assert len({repr((c.config, c.order, c.frozen)) for c in configs}) == len(configs) >= 2
     speakers = {s for c in configs for s in c.validation_speakers}
     spoken = any("dev-mini" in d for c in configs for d in c.validation)
     # never the speakers that released weights are reported on
@@ -132,6 +133,23 @@ def test_what_is_unknown_is_named(tiny, tmp_path, capsys):
     with pytest.raises(DataError, match="no arm lstm; it has short, long filters"):
         studies.run(studies.read(str(tiny)), tmp_path, arms=("lstm",))
     assert cli.main(["study"]) == 0 and "combination" in capsys.readouterr().out
+
+
+def test_an_arm_begins_with_the_arm_that_it_names(tiny, tmp_path):
+    plan = json.loads(tiny.read_text())
+    plan["arms"]["longer"] = {"after": "short", "steps": 5, "config": plan["arms"]["short"]["config"]}
+    tiny.write_text(json.dumps(plan))
+    study = studies.read(str(tiny))
+    config = study.config("longer", 2, tmp_path)
+    assert (config.start, config.steps) == (str(tmp_path / "short-2"), 5)
+    assert config.start_config == {"conv": [[8, 5, 4]]}
+    assert study.config("short", 2, tmp_path).start is None
+    with pytest.raises(DataError, match="'longer' begins with 'short' of seed 1, which is not done: train that first"):
+        studies.run(study, tmp_path, arms=("longer",))
+    plan["arms"]["longer"]["after"] = "later"
+    tiny.write_text(json.dumps(plan))
+    with pytest.raises(DataError, match="longer: after is 'later', no arm before it"):
+        studies.read(str(tiny))
 
 
 def test_a_part_of_a_set_is_always_the_same(clips):

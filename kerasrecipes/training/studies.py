@@ -46,7 +46,8 @@ class Study:
 
     Args:
         name, title, question, source: what is asked, and where the paper asks it.
-        base: settings that all arms share. arms: name -> what differs; its `config` is merged into that of `base`.
+        base: settings that all arms share. arms: name -> what differs; its `config` is merged into that of `base`, and `after`
+            names an arm before it, with whose weights of the same seed it begins.
         seeds: of each arm. parameters: how far the arms' numbers of parameters may be apart, as a share.
     """
 
@@ -60,9 +61,12 @@ class Study:
     parameters: float = 0.05
     notes: str = ""
 
-    def config(self, arm: str, seed: int) -> TrainConfig:
-        """The training of one arm."""
+    def config(self, arm: str, seed: int, folder: Path = Path()) -> TrainConfig:
+        """The training of one arm; `folder` is where the study's trainings lie."""
         changes = dict(self.arms[arm])
+        if first := changes.pop("after", None):
+            changes["start"] = str(folder / place_of(first, seed))
+            changes["start_config"] = dict(self.arms[first].get("config", {}))
         merged = {**self.base.get("config", {}), **changes.pop("config", {})}
         return from_dict({**self.base, **changes, "config": merged, "seed": seed}, f"study {self.name}, {arm}")
 
@@ -95,8 +99,12 @@ def read(name: str) -> Study:
         raise DataError(f"There is no study {name}; there are {', '.join(names())}")
     values = yaml.safe_load(path.read_text("utf-8"))
     study = Study(path.stem, **{**values, "seeds": tuple(values.get("seeds", (1,)))})
-    for arm in study.arms:
+    before: list[str] = []
+    for arm, changes in study.arms.items():
+        if changes.get("after", arm) not in [*before, arm]:
+            raise DataError(f"study {study.name}, {arm}: after is {changes['after']!r}, no arm before it")
         study.config(arm, 1)
+        before.append(arm)
     return study
 
 
@@ -115,7 +123,7 @@ def run(
         Outcomes of the trainings that are done.
 
     Raises:
-        DataError: an unknown arm.
+        DataError: an unknown arm, or one that begins with another which is not done.
     """
     if unknown := set(arms) - set(study.arms):
         raise DataError(
@@ -141,7 +149,10 @@ def place_of(arm: str, seed: int) -> str:
 def train(study: Study, arm: str, seed: int, place: Path, minutes: float | None) -> Outcome | None:
     """One training, from where it stands; None when its time ran out."""
     keras.utils.clear_session()
-    training = Run(study.config(arm, seed), place, resume=True)
+    first = study.arms[arm].get("after")
+    if first and not outcome_in(place.parent / place_of(first, seed)):
+        raise DataError(f"The arm {arm!r} begins with {first!r} of seed {seed}, which is not done: train that first")
+    training = Run(study.config(arm, seed, place.parent), place, resume=True)
     state = training.train(minutes)
     if state["step"] < training.config.steps:
         return None
