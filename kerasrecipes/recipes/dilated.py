@@ -99,7 +99,7 @@ PAPER = {
 }  # fmt: skip
 URBAN = PAPER | {"context": BASIC, "padding": "each"}
 SMALL = PAPER | {
-    "classes": 11, "blocks": ((32, 32), (64, 64), (96, 96), (128, 128)), "pools": 2, "dense": ((256, 3),), "dropout": 0.2,
+    "classes": 11, "blocks": ((16, 16), (32, 32), (48, 48), (64, 64)), "pools": 2, "dense": ((128, 3),), "dropout": 0.2,
     "context": BASIC, "padding": "each", "noise": 0.0, "batch_norm": True, "means": (105.41, 108.78, 110.7), "scale": 1 / 64,
 }  # fmt: skip
 
