@@ -1,6 +1,7 @@
 """The trainer: a resumed run is the run, bad numbers stop it, a release is what was trained."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -205,6 +206,16 @@ def test_release_is_the_averaged_run(clips, tmp_path, monkeypatch):
     release.release("deepspeech2_small", tmp_path / "run", "t", bundled=True)
     release.release("deepspeech2_small", tmp_path / "run", "u")
     assert manifest.get("deepspeech2_small").bundled and manifest.get("deepspeech2_small").tag == "u"
+    later = tmp_path / "later"  # a run that began with these weights, released twice: what came before counts, and once
+    shutil.copytree(tmp_path / "run", later)
+    record = json.loads((later / "run.json").read_text())
+    record["config"]["start"] = str(tmp_path / "weights" / "deepspeech2_small.weights.h5")
+    (later / "run.json").write_text(json.dumps(record))
+    for rows in ("1,0.5", "1,0.5\n2,0.4"):
+        (later / "validation.csv").write_text(f"audio_hours,wer\n{rows}\n")
+        release.release("deepspeech2_small", later, "v")
+        training = manifest.get("deepspeech2_small").training
+        assert training["steps"] == 6 and [len(s["validation"]) for s in training["stages"]] == [0, rows.count(",")]
     manifest.rows.cache_clear()
 
 

@@ -63,7 +63,8 @@ def release(name: str, run: Path, tag: str, after: Sequence[Path] = (), bundled:
 
     Args:
         name: of the recipe. run: the run's folder. tag: of the release.
-        after: folders of the runs that led to the weights it started from, first to last.
+        after: folders of the runs that led to the weights it started from, first to last. Where the first of all began with
+            the released weights, what the row tells of their training comes before it.
         bundled: whether the file comes with the package; one that did still does.
 
     Returns:
@@ -85,6 +86,9 @@ def release(name: str, run: Path, tag: str, after: Sequence[Path] = (), bundled:
     before = manifest.rows().get(name)
     amount = kind_of(name).amount
     stages = [stage(folder, amount) for folder in (*after, run)]
+    start = json.loads(((*after, run)[0] / "run.json").read_text())["config"]["start"]
+    if before and start and Path(start).name == before.file:
+        stages = [s for s in before.training.get("stages", ()) if not is_part(s, stages[0])] + stages
     totals = {k: round(sum(s[k] for s in stages), 2) for k in ("steps", "passes", amount, "wall_hours")}
     row = manifest.Weights(
         recipe=name, tag=tag, file=path.name, size=path.stat().st_size, sha256=store.sha256(path),
@@ -122,6 +126,12 @@ def stage(run: Path, amount: str) -> dict[str, Any]:
         "wall_hours": round(state["wall_hours"], 2),
         "validation": [{k: round(v, 4) for k, v in row.items() if k not in hidden} for row in scores],
     }  # fmt: skip
+
+
+def is_part(earlier: dict[str, Any], whole: dict[str, Any]) -> bool:
+    """Whether a stage that was released before is the same run at an earlier step: its scores begin the other's."""
+    scores = earlier["validation"]
+    return bool(scores) and scores == whole["validation"][: len(scores)]
 
 
 def record_metrics(name: str, dataset: str, rates: dict[str, Any], command: str, decoder: str = "greedy") -> None:
