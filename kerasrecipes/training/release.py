@@ -122,7 +122,7 @@ def stage(run: Path, amount: str) -> dict[str, Any]:
     hidden = ("step", "epoch", "batch", "wall_hours")
     return {
         "config": {k: v for k, v in record["config"].items() if k not in ("data", "validation", "start")},
-        "steps": state["step"], "passes": state["epoch"], amount: round(state[amount], 1),
+        "steps": state["step"], "passes": state["epoch"], amount: round(state[amount], 2),
         "wall_hours": round(state["wall_hours"], 2),
         "validation": [{k: round(v, 4) for k, v in row.items() if k not in hidden} for row in scores],
     }  # fmt: skip
