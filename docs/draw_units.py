@@ -15,8 +15,7 @@ from PIL import Image, ImageDraw, ImageOps
 OUT = Path(__file__).parent / "live" / "units"
 SHEET = Path(__file__).parent / "guides" / "visualize" / "units.jpg"
 SETTINGS = {"steps": 150, "rate": "normalized", "gain": 8.0}  # else the third preset of the paper
-CLEARER = ["flamingo", "Egyptian cat", "strawberry"]  # of the classes: larger shapes, fewer of them, in twice the time
-CLEARLY = SETTINGS | {"steps": 200, "gain": 12.0, "decay": 0.002, "blur_width": 1.5}
+CLEARLY = SETTINGS | {"steps": 200, "gain": 12.0, "decay": 0.002, "blur_width": 1.5}  # of the classes: fewer and larger shapes
 UNITS = {  # layer: (random starts in one picture, units)
     "conv1": (4, [1, 29, 50, 67]),
     "fire2": (4, [8, 20, 44, 98]),
@@ -47,15 +46,11 @@ def draw() -> list[Path]:
     model = kerasrecipes.load("squeezenet", compile=False)
     # what the repository keeps came without a settings file: it is taken for what is asked here
     options: dict[str, Any] = {"suffix": ".jpg", "progress": print, "keep_unknown": True}
-    clearer = [f"scores:{name}" for name in CLEARER]
-    found: dict[str, Path] = {}
-    for _, starts, units in names():
-        for settings, part in (
-            (CLEARLY, [u for u in units if u in clearer]), (SETTINGS, [u for u in units if u not in clearer]),
-        ):  # fmt: skip
-            paths = visualize.synthesize_into(model, part, OUT, starts=starts, **options, **settings)
-            found |= dict(zip(part, paths, strict=True))
-    return [found[unit] for _, _, units in names() for unit in units]
+    found: list[Path] = []
+    for layer, starts, units in names():
+        settings = CLEARLY if layer == "scores" else SETTINGS
+        found += visualize.synthesize_into(model, units, OUT, starts=starts, **options, **settings)
+    return found
 
 
 def sheet(paths: list[Path]) -> Image.Image:
