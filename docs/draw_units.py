@@ -44,7 +44,7 @@ def draw() -> list[Path]:
     from kerasrecipes import visualize
 
     model = kerasrecipes.load("squeezenet", compile=False)
-    # what the repository keeps came without a settings file: it is taken for what is asked here
+    # most of what the repository keeps came without a settings file: it is taken for what is asked here
     options: dict[str, Any] = {"suffix": ".jpg", "progress": print, "keep_unknown": True}
     found: list[Path] = []
     for layer, starts, units in names():

@@ -146,10 +146,11 @@ def test_an_arm_begins_with_the_arm_that_it_names(tiny, tmp_path):
     assert study.config("short", 2, tmp_path).start is None
     with pytest.raises(DataError, match="'longer' begins with 'short' of seed 1, which is not done: train that first"):
         studies.run(study, tmp_path, arms=("longer",))
-    plan["arms"]["longer"]["after"] = "later"
-    tiny.write_text(json.dumps(plan))
-    with pytest.raises(DataError, match="longer: after is 'later', no arm before it"):
-        studies.read(str(tiny))
+    for wrong in ("later", "longer"):
+        plan["arms"]["longer"]["after"] = wrong
+        tiny.write_text(json.dumps(plan))
+        with pytest.raises(DataError, match=f"longer: after is '{wrong}', no arm before it"):
+            studies.read(str(tiny))
 
 
 def test_a_part_of_a_set_is_always_the_same(clips):

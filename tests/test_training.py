@@ -216,6 +216,13 @@ def test_release_is_the_averaged_run(clips, tmp_path, monkeypatch):
         release.release("deepspeech2_small", later, "v")
         training = manifest.get("deepspeech2_small").training
         assert training["steps"] == 6 and [len(s["validation"]) for s in training["stages"]] == [0, rows.count(",")]
+    last = tmp_path / "last"  # and behind it a run of its own, released twice as well
+    shutil.copytree(tmp_path / "run", last)
+    (last / "validation.csv").write_text("audio_hours,wer\n3,0.3\n")
+    for _ in range(2):
+        release.release("deepspeech2_small", last, "w", after=[later])
+        training = manifest.get("deepspeech2_small").training
+        assert training["steps"] == 9 and [len(s["validation"]) for s in training["stages"]] == [0, 2, 1]
     manifest.rows.cache_clear()
 
 

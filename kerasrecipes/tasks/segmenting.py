@@ -85,7 +85,7 @@ class Segments:
 
     def inputs_of(self, pictures: np.ndarray) -> np.ndarray:
         """Pictures as the network takes them: `with_margin`, float32."""
-        return self.with_margin(pictures).astype("float32")
+        return self.with_margin(pictures).astype("float32", copy=False)
 
     def with_margin(self, pictures: np.ndarray) -> np.ndarray:
         """Pictures with the margin mirrored around them (arXiv 1511.07122, section 4), sides padded to whole cells."""

@@ -75,7 +75,7 @@ def release(name: str, run: Path, tag: str, after: Sequence[Path] = (), bundled:
     """
     if not (run / "run.json").is_file():
         raise DataError(f"{run} holds no run (no run.json): pass the --out of a training, for instance runs/{name}")
-    record = json.loads((run / "run.json").read_text())
+    record = record_of(run)
     config = from_dict(record["config"])
     model = model_of(replace(config, config={}))  # without the run's dropout and masks
     assign_run(model, run)
@@ -85,10 +85,12 @@ def release(name: str, run: Path, tag: str, after: Sequence[Path] = (), bundled:
     save_half(model, path)
     before = manifest.rows().get(name)
     amount = kind_of(name).amount
-    stages = [stage(folder, amount) for folder in (*after, run)]
-    start = json.loads(((*after, run)[0] / "run.json").read_text())["config"]["start"]
+    runs = (*after, run)
+    stages = [stage(folder, amount) for folder in runs]
+    start = record_of(runs[0])["config"]["start"]
     if before and start and Path(start).name == before.file:
-        stages = [s for s in before.training.get("stages", ()) if not is_part(s, stages[0])] + stages
+        earlier = before.training.get("stages", ())
+        stages = [s for s in earlier if not any(is_part(s, new) for new in stages)] + stages
     totals = {k: round(sum(s[k] for s in stages), 2) for k in ("steps", "passes", amount, "wall_hours")}
     row = manifest.Weights(
         recipe=name, tag=tag, file=path.name, size=path.stat().st_size, sha256=store.sha256(path),
@@ -112,9 +114,14 @@ def meaning(model: Any) -> dict[str, Any]:
     return {name: list(getattr(model, name)) for name in ("classes", "speakers") if hasattr(model, name)}
 
 
+def record_of(run: Path) -> dict[str, Any]:
+    """What a run wrote of itself: its configuration, state, data and machine."""
+    return json.loads((run / "run.json").read_text())
+
+
 def stage(run: Path, amount: str) -> dict[str, Any]:
     """What a run did: its configuration, how much it saw, and its scores on the way."""
-    record = json.loads((run / "run.json").read_text())
+    record = record_of(run)
     state, scores = record["state"], []
     if (run / "validation.csv").is_file():
         with open(run / "validation.csv", newline="") as file:

@@ -99,12 +99,12 @@ def read(name: str) -> Study:
         raise DataError(f"There is no study {name}; there are {', '.join(names())}")
     values = yaml.safe_load(path.read_text("utf-8"))
     study = Study(path.stem, **{**values, "seeds": tuple(values.get("seeds", (1,)))})
-    before: list[str] = []
-    for arm, changes in study.arms.items():
-        if changes.get("after", arm) not in [*before, arm]:
-            raise DataError(f"study {study.name}, {arm}: after is {changes['after']!r}, no arm before it")
+    arms = list(study.arms)
+    for place, arm in enumerate(arms):
+        first = study.arms[arm].get("after")
+        if first and first not in arms[:place]:
+            raise DataError(f"study {study.name}, {arm}: after is {first!r}, no arm before it")
         study.config(arm, 1)
-        before.append(arm)
     return study
 
 
