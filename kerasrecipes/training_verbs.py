@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from kerasrecipes.errors import KerasRecipesError
@@ -39,15 +40,14 @@ def run_train(o: argparse.Namespace) -> None:
 
     heed_kill()
     devices = begin(o.devices) if o.devices is not None else None
-    start = o.start
-    if start == "released":
-        from kerasrecipes import manifest, store
-
-        start = str(store.locate(manifest.get(o.name)))
     settings = config.of_recipe(
         o.name, o.config, data=tuple(o.data) if o.data else None, validation=tuple(o.validation) if o.validation else None,
-        steps=o.steps, decay=o.decay, peak=o.peak, precision=o.precision, start=start, seed=o.seed,
+        steps=o.steps, decay=o.decay, peak=o.peak, precision=o.precision, start=o.start, seed=o.seed,
     )  # fmt: skip
+    if settings.start == "released":
+        from kerasrecipes import manifest, store
+
+        settings = replace(settings, start=str(store.locate(manifest.get(o.name))))
     if not settings.data:
         raise KerasRecipesError(f"Say what to train {o.name} on: --data librispeech:FOLDER or --data manifest:TABLE")
     folder = o.out or Path("runs") / o.name

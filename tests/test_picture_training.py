@@ -53,6 +53,10 @@ def test_from_training_to_a_measured_row(mnist, place, capsys):
     manifest.rows.cache_clear()
     row = manifest.get("convnetjs_mnist")
     assert row.bundled and row.data[0]["pictures"] == 18 and row.model["classes"] == list(CLASSES)
+    file, more = place / "more.yaml", place / "more"
+    file.write_text(f"recipe: convnetjs_mnist\ndata: ['mnist:{mnist}?part=kept']\nstart: released\nsteps: 1\n")
+    run(capsys, "train", "convnetjs_mnist", "--config", file, "--out", more)
+    assert json.loads((more / "run.json").read_text())["config"]["start"].endswith(f"/{row.file}")
     for views in (1, 4):
         text = run(
             capsys,

@@ -31,8 +31,8 @@ class TrainConfig:
             pictures anything that is not empty: random views.
         weight_decay, clipnorm, average: of AdamW; `average` is the momentum of the averaged weights that are released.
         precision: a Keras dtype policy.
-        start: a weights file to begin from, or a run's folder (its averaged weights), or None. start_config: changes to `config`
-            for the network in there. Where its symbols are others ({criterion: ctc} before ASG), all but the layers of scores
+        start: a weights file to begin from, "released", or a run's folder (its averaged weights), or None. start_config: changes to
+            `config` for the network in there. Where its symbols are others ({criterion: ctc} before ASG), all but the layers of scores
             is taken over, where only the transitions are new ({criterion: frames} before a CRF) all but these; a segmenter's
             layers ({context: []} before its context module) by their names, where shapes agree.
         start_recipe: a released recipe to begin from in part: layers take over the weights of that recipe's layers of their
