@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
             _choices(p)
         else:
             p.add_argument(
-                "--recipe", default=DEFAULT, help="a recipe, a .keras or .onnx file or hf://org/name@revision"
+                "--recipe", default=DEFAULT, help="a recipe, a .keras or .onnx file, a training's folder or hf://org/name@revision"
             )
         p.add_argument(
             "files", nargs="+", help="audio files, pictures, folders, patterns; prompts of a language model; seconds"
@@ -57,32 +57,32 @@ def parser() -> argparse.ArgumentParser:
             "--format", choices=("text", "json", "srt", "vtt", "words"),
             help='words: with their times; default: "text", of phones printed on the screen "words"',
         )  # fmt: skip
-        p.add_argument("--out", help="write one file per input into this folder instead of printing")
+        p.add_argument("--out", help="write a file for every input into this folder (below it as below a folder given), print nothing")
         p.add_argument("--ipa", action="store_true", help="phones in the International Phonetic Alphabet")
         _decoding(p)
         if name == "transcribe":
             many.add_options(p)
 
     p = verb("classify", picture_verbs.run_classify, "what is on pictures")
-    p.add_argument("--recipe", default=PICTURES, help="a recipe, a .keras or .onnx file or hf://org/name@revision")
+    p.add_argument("--recipe", default=PICTURES, help="a recipe, a .keras or .onnx file, a training's folder or hf://org/name@revision")
     p.add_argument("files", nargs="+", help="pictures, folders")
     _engine(p)
     p.add_argument("--top", type=int, default=5, help="classes to name")
     p.add_argument("--views", type=int, default=1, help="average over so many cut-outs")
     p.add_argument("--format", choices=("text", "json"), default="text")
-    p.add_argument("--out", help="many files: the folder of their rows")
+    p.add_argument("--out", help="rows of many files, in this folder, in place of printing")
     many.add_options(p)
 
     p = verb("segment", picture_verbs.run_segment, "a class for every pixel of pictures")
-    p.add_argument("--recipe", required=True, help="a recipe, a .keras or .onnx file or hf://org/name@revision")
+    p.add_argument("--recipe", required=True, help="a recipe, a .keras or .onnx file, a training's folder or hf://org/name@revision")
     p.add_argument("files", nargs="+", help="pictures, folders")
     _engine(p)
-    p.add_argument("--out", help="write NAME.png (class numbers) and NAME_overlay.png into this folder")
+    p.add_argument("--out", help="write NAME.png (class numbers) and NAME_overlay.png into this folder (below it as below a folder given)")
     p.add_argument("--format", choices=("text", "json"), default="text")
     many.add_options(p)
 
     p = verb("generate", verbs.run_generate, "text by a language model, or sound by a generator")
-    p.add_argument("recipe", help="a recipe, a .keras or .onnx file or hf://org/name@revision")
+    p.add_argument("recipe", help="a recipe, a .keras or .onnx file, a training's folder or hf://org/name@revision")
     p.add_argument("prompts", nargs="*", help="what a language model's texts begin with")
     _engine(p)
     p.add_argument("--length", type=int, help="most characters of a text")
@@ -102,7 +102,7 @@ def parser() -> argparse.ArgumentParser:
     p = verb("align", verbs.run_align, "times of a known text's words in a recording, and the words that do not fit")
     p.add_argument("audio")
     p.add_argument("text", type=Path, help="a text file with what is said")
-    p.add_argument("--recipe", default=DEFAULT, help="a recipe, a .keras or .onnx file")
+    p.add_argument("--recipe", default=DEFAULT, help="a recipe, a .keras or .onnx file, or a training's folder")
     _engine(p)
     p.add_argument("--format", choices=("words", "json", "srt", "vtt"), default="words")
 
@@ -110,7 +110,7 @@ def parser() -> argparse.ArgumentParser:
         "listen", verbs.run_listen, "text while somebody speaks: the microphone, or a file at the pace of its playing"
     )
     p.add_argument("file", nargs="?", help="an audio file instead of the microphone")
-    p.add_argument("--recipe", default=STREAMING, help="a forward-only recipe, a .keras or .onnx file")
+    p.add_argument("--recipe", default=STREAMING, help="a forward-only recipe, a .keras or .onnx file, or a training's folder")
     _engine(p)
     p.add_argument("--pace", type=float, default=1.0, help="of a file; 0 does not wait")
 
@@ -171,7 +171,7 @@ def parser() -> argparse.ArgumentParser:
     p = verb(
         "filters", phone_verbs.run_filters, "draw the frequency responses of a recogniser's filters on the waveform"
     )
-    p.add_argument("name", help="a recipe or a .keras file")
+    p.add_argument("name", help="a recipe, a .keras file or a training's folder")
     p.add_argument("--weights", help="another weights file than the released one")
     p.add_argument("--out", type=Path, help="the picture (default: NAME_filters.png)")
 
@@ -185,7 +185,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--tag", required=True, help="name of the release, for instance 2026-11")
 
     p = verb("export", exporting.run_export, "a recipe in another format, compared with Keras before it is done")
-    p.add_argument("name", help="a recipe or a .keras file")
+    p.add_argument("name", help="a recipe, a .keras file or a training's folder")
     p.add_argument("--format", choices=("onnx", "tf_saved_model", "litert", "openvino"), default="onnx")
     p.add_argument("--out", type=Path, help="the folder (default: exported)")
     p.add_argument("--activations", action="store_true", help="also give the output of every layer")

@@ -13,8 +13,8 @@ SHOWN = ("image-classification", "segmentation")  # tasks
 
 
 def run_classify(o: argparse.Namespace) -> int:
-    if many.wanted(o):
-        return many.run(o, "classify", {"views": o.views} if o.views > 1 else {})
+    if many.wanted(o) or o.out:
+        return many.run(o, "classify", {"views": o.views} if o.views != 1 else {})
     return show(loaded(o), o)
 
 
@@ -24,14 +24,18 @@ def run_segment(o: argparse.Namespace) -> int:
 
 def show(model: Any, o: argparse.Namespace) -> int:
     """Classify or segment the files, as the model's task is; 1 where one of them cannot be read."""
-    from kerasrecipes import image, loading
+    from kerasrecipes import image, loading, outputs
     from kerasrecipes.errors import KerasRecipesError
 
     if model.recipe.task not in SHOWN:
         raise KerasRecipesError(f"{model.name} takes no pictures: its task is {model.recipe.task}")
     classifier = model.recipe.task == "image-classification"
+    if classifier and o.out:
+        raise KerasRecipesError("Classes are printed: kerasrecipes classify --out FOLDER writes rows")
     files = image.expand(list(o.files))
-    options = {"views": o.views} if classifier and getattr(o, "views", None) else {}
+    places = {} if classifier or not o.out else outputs.places(o.files, image.expand, Path(o.out), ".png", "_overlay.png")
+    options = {"views": o.views} if classifier and hasattr(o, "views") else {}
+    count = getattr(o, "top", 5)
     failed = 0
     for path in files:
         result = loading.predict(model, [path], **options)[0]
@@ -39,26 +43,24 @@ def show(model: Any, o: argparse.Namespace) -> int:
             failed += 1
             print(f"kerasrecipes: {result}", file=sys.stderr)
             continue
-        if not classifier and o.out:
-            keep(result, Path(path), Path(o.out))
+        if places:
+            keep(result, path, *places[path])
         if o.format == "json":
-            print(json.dumps({"path": str(path), **result.to_dict()}, ensure_ascii=False))
+            values = result.to_dict(count) if classifier else result.to_dict()
+            print(json.dumps({"path": str(path), **values}, ensure_ascii=False))
             continue
-        told = (
-            ", ".join(f"{g.name} {100 * g.probability:.1f} %" for g in result.top(getattr(o, "top", 5)))
-            if classifier
-            else str(result)
-        )
+        guesses = result.top(count) if classifier else ()
+        told = ", ".join(f"{g.name} {100 * g.probability:.1f} %" for g in guesses) or str(result)
         print(f"{path}\t{told}" if len(files) > 1 else told)
     return 1 if failed else 0
 
 
-def keep(result: Any, path: Path, folder: Path) -> None:
+def keep(result: Any, path: str, mask: Path, overlay: Path) -> None:
     """The mask and the picture under its colours, as PNG."""
     from PIL import Image
 
-    folder.mkdir(parents=True, exist_ok=True)
-    result.save(folder / f"{path.stem}.png")
-    partial = folder / f".{path.stem}_overlay.partial"
+    mask.parent.mkdir(parents=True, exist_ok=True)
+    result.save(mask)
+    partial = overlay.with_name(f".{overlay.stem}.partial")
     Image.fromarray(result.overlay(path)).save(partial, format="PNG")
-    partial.replace(folder / f"{path.stem}_overlay.png")
+    partial.replace(overlay)

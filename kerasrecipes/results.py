@@ -127,11 +127,11 @@ class Classification:
     def __str__(self) -> str:
         return self.name
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON: the likeliest class and the five best."""
+    def to_dict(self, count: int = 5) -> dict[str, Any]:
+        """Plain values for JSON: the likeliest class and the `count` best."""
         return {
             "name": self.name,
-            "top": [{"name": g.name, "probability": round(g.probability, 5)} for g in self.top(5)],
+            "top": [{"name": g.name, "probability": round(g.probability, 5)} for g in self.top(count)],
         }
 
 

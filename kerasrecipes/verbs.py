@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ def run_show(o: argparse.Namespace) -> None:
 
 
 def run_transcribe(o: argparse.Namespace) -> int:
-    from kerasrecipes import audio, loading
+    from kerasrecipes import audio, loading, outputs
 
     if many.wanted(o):
         return many.run(o, "transcribe", decoding(o) | ({"ipa": True} if o.ipa else {}))
@@ -55,6 +56,8 @@ def run_transcribe(o: argparse.Namespace) -> int:
             raise KerasRecipesError(f"--ipa is for recognisers of phones, {o.recipe} writes words")
         options["ipa"] = True
     form = o.format or ("words" if phones and not o.out else "text")
+    suffix = {"text": ".txt", "words": ".txt"}.get(form, f".{form}")
+    places = outputs.places(o.files, audio.expand, Path(o.out), suffix) if o.out else {}
     if len(files) > 1 and sys.stderr.isatty():
         with speaking.bar("transcribing", "{:.0f} of {:.0f} files") as options["progress"]:
             results = loading.predict(model, files, **options)
@@ -67,11 +70,8 @@ def run_transcribe(o: argparse.Namespace) -> int:
             print(f"kerasrecipes: {result}", file=sys.stderr)
             continue
         text = render(result, form)
-        if o.out:
-            folder = Path(o.out)
-            folder.mkdir(parents=True, exist_ok=True)
-            suffix = {"text": "txt", "words": "txt"}.get(form, form)
-            (folder / f"{Path(path).stem}.{suffix}").write_text(text + "\n")
+        if places:
+            outputs.write_text(places[str(path)][0], text + "\n")
         else:
             if len(files) > 1 and form in ("text", "words"):
                 text = f"{path}{chr(9) if form == 'text' else chr(10)}{text}"
@@ -151,11 +151,19 @@ def run_listen(o: argparse.Namespace) -> None:
 
 
 def run_evaluate(o: argparse.Namespace) -> None:
-    from kerasrecipes import loading
+    from kerasrecipes import loading, manifest
     from kerasrecipes.training import copies, evaluation
 
     speakers = [s for s in o.speakers.split(",") if s]
+    if o.write:
+        manifest.get(o.name)
+        if o.weights:
+            raise KerasRecipesError("--write is for the released weights: leave out --weights")
+    if o.listener and not o.copies:
+        raise KerasRecipesError("--listener hears copies: pass --copies FOLDER")
     model = loading.load(o.name, **({"weights": o.weights} if o.weights else {}), compile=False)
+    if o.views and model.recipe.task != "image-classification":
+        raise KerasRecipesError(f"--views is for classifiers: the task of {o.name} is {model.recipe.task}")
     recogniser = model.recipe.task.endswith("recognition")
     options = decoding(o) if recogniser else {}
     if recogniser and o.noise is not None:
@@ -213,11 +221,12 @@ def decoder_name(options: dict[str, Any], criterion: Any = None) -> str:
 
 def typed(options: dict[str, Any]) -> list[str]:
     """Decoding options as they are typed."""
+    words = [shlex.quote(f"{word}={nats:g}") for word, nats in options.get("hotwords", {}).items()]
     return [
         f"--{name.replace('_', '-')} {f'{value:g}' if isinstance(value, float) else value}"
         for name, value in options.items()
         if name != "hotwords"
-    ]
+    ] + [f"--hotword {word}" for word in words]
 
 
 def public(spec: str) -> str:

@@ -20,13 +20,13 @@ def add_options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--threads", type=int, metavar="N", help="of each worker")
     p.add_argument("--runner", choices=batch.RUNNERS, help="default: local")
     p.add_argument("--address", help="of a running Ray cluster, HOST:PORT or auto")
-    p.add_argument("--gpus", type=float, default=0.0, help="of each Ray worker")
-    p.add_argument("--shards", choices=batch.SHARDS, default="jsonl", help="kind of the files of rows")
+    p.add_argument("--gpus", type=float, help="of each Ray worker")
+    p.add_argument("--shards", choices=batch.SHARDS, help="kind of the files of rows (default: jsonl)")
 
 
 def wanted(o: argparse.Namespace) -> bool:
     """Whether the options ask for it."""
-    return bool(getattr(o, "workers", None) or getattr(o, "runner", None))
+    return any(getattr(o, name, None) is not None for name in ("workers", "threads", "runner", "address", "gpus", "shards"))
 
 
 def run(o: argparse.Namespace, verb: str, options: dict[str, Any]) -> int:
@@ -34,14 +34,14 @@ def run(o: argparse.Namespace, verb: str, options: dict[str, Any]) -> int:
     if not o.out:
         raise KerasRecipesError("Say where the rows shall lie: --out FOLDER")
     if o.format not in (None, "text", "json"):
-        raise KerasRecipesError(f"--workers writes rows, which hold all times: leave out --format {o.format}")
-    workers = o.workers or "auto"
+        raise KerasRecipesError(f"Many files become rows, which hold all times: leave out --format {o.format}")
+    workers = "auto" if o.workers is None else o.workers
     if workers != "auto" and not workers.isdigit():
         raise KerasRecipesError(f'--workers {workers}: a number, or "auto"')
     with Shown() as shown:
         done = batch.run(
             o.recipe, o.files, o.out, verb=verb, workers=workers, threads=o.threads, runner=o.runner or "local",
-            address=o.address, gpus=o.gpus, shards=o.shards, engine=o.engine, precision=o.precision, progress=shown,
+            address=o.address, gpus=o.gpus or 0.0, shards=o.shards or "jsonl", engine=o.engine, precision=o.precision, progress=shown,
             **options,
         )  # fmt: skip
     there = f", {done.earlier} of them were there" if done.earlier else ""
