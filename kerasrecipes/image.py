@@ -73,8 +73,12 @@ def decode(source: Any, name: str) -> Image.Image:
     file: Any = io.BytesIO(source) if isinstance(source, bytes | bytearray) else source
     try:
         picture = Image.open(file)
-        check_size(picture.width, picture.height, name)
-        picture.load()
+        try:
+            check_size(picture.width, picture.height, name)
+            picture.load()
+        except BaseException:
+            picture.close()  # the error that is kept in a list would keep the file open
+            raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise too_large(name, "beyond what Pillow opens") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
@@ -130,7 +134,7 @@ def to_rgb(picture: Image.Image, name: str) -> np.ndarray:
     """(height, width, 3) uint8 of a picture of any mode, upright."""
     check_size(picture.width, picture.height, name)
     try:
-        picture = ImageOps.exif_transpose(picture)
+        picture = upright(picture)
         if picture.mode.startswith(("I", "F")):  # 16 bits or more: over their whole range
             values = np.asarray(picture).astype("float64")
             top = 65535.0 if picture.mode.startswith("I") else 1.0
@@ -146,6 +150,14 @@ def to_rgb(picture: Image.Image, name: str) -> np.ndarray:
         return np.asarray(picture.convert("RGB"))
     except (OSError, ValueError) as error:
         raise ImageError(f"{name} cannot be read as a picture ({error}): save it as PNG or JPEG") from error
+
+
+def upright(picture: Image.Image) -> Image.Image:
+    """Turned as its EXIF block says; as it is where nobody can read that block."""
+    try:
+        return ImageOps.exif_transpose(picture)
+    except Exception:  # Pillow raises many kinds, and the pixels are whole
+        return picture
 
 
 @dataclass(frozen=True)
@@ -212,7 +224,7 @@ class Preparation:
 def centred(height: int, width: int, canvas: tuple[int, int]) -> tuple[float, float, float, float]:
     """(left, top, right, bottom) of the largest centred part with the canvas's proportions."""
     scale = min(height / canvas[0], width / canvas[1])
-    h, w = canvas[0] * scale, canvas[1] * scale
+    h, w = min(canvas[0] * scale, height), min(canvas[1] * scale, width)  # rounding may go beyond
     return (width - w) / 2, (height - h) / 2, (width + w) / 2, (height + h) / 2
 
 
@@ -244,8 +256,16 @@ def tried(sources: Sequence[Any]) -> list[Any]:
         try:
             found.append(read_image(source))
         except ImageError as error:
-            found.append(error)
+            found.append(forgetful(error))
     return found
+
+
+def forgetful(error: ImageError) -> ImageError:
+    """The error without the frames that it came from, and what lies in them: lists keep errors for long."""
+    at: BaseException | None = error
+    while at is not None:
+        at.__traceback__, at = None, at.__cause__ or at.__context__
+    return error
 
 
 def digit(picture: Any, dark_ink: bool | None = None) -> np.ndarray:

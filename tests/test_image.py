@@ -3,6 +3,7 @@
 import io
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
@@ -167,3 +168,29 @@ def test_a_drawn_digit_becomes_one_of_mnist(dark):
     np.testing.assert_allclose(centre, 14, atol=0.55)
     with pytest.raises(ImageError, match="nothing darker or lighter"):
         image.digit(np.full((50, 50), 200, "uint8"))
+
+
+def test_the_largest_part_lies_inside_whatever_rounding_does():
+    for canvas in (28, 224, 227, 299, 331):
+        for side in range(4, 1200):
+            for height, width in ((side, side + 7), (side + 3, side)):
+                left, top, right, bottom = image.centred(height, width, (canvas, canvas))
+                assert 0 <= left < right <= width and 0 <= top < bottom <= height
+    rule = image.Preparation(canvas=(28, 28), size=(24, 24), channels=1)
+    assert rule.on_canvas(np.zeros((29, 29, 3), "uint8")).shape == (28, 28, 1)
+
+
+def test_what_cannot_be_read_of_exif_turns_nothing():
+    for block in (b"Exif\0\0garbagegarbage", b"Exif\0\0II"):
+        np.testing.assert_array_equal(image.read_image(png(Image.fromarray(RGB), exif=block)), RGB)
+
+
+def test_kept_errors_keep_no_file_open(tmp_path):
+    whole = png(Image.fromarray(RGB))
+    paths = [tmp_path / f"{i}.png" for i in range(20)]
+    for path in paths:
+        path.write_bytes(whole[: len(whole) // 2])
+    before = psutil.Process().num_fds()
+    found = image.tried(paths)
+    assert all(isinstance(e, ImageError) and e.__traceback__ is None for e in found)
+    assert psutil.Process().num_fds() == before
