@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 import kerasrecipes as kr
-from kerasrecipes.data.masks import MaskDataset
+from kerasrecipes.data.masks import MaskDataset, load_masks
 from kerasrecipes.data.pictures import as_bytes, pictures_of
 from kerasrecipes.errors import DataError, ImageError
 from kerasrecipes.image import read_image
@@ -149,3 +149,65 @@ def test_pictures_and_masks_that_do_not_fit_are_refused(segmenter, streets):
             verb(streets / "masks", verbose=0)
     with pytest.raises(DataError, match=r"masks of shape \(4, 22, 32\)"):
         segmenter.fit(PICTURES, MASKS, validation_data=(PICTURES, MASKS[:4]), verbose=0)
+
+
+# ---------------------------------------------------------------------------------------- arguments of Keras's own
+
+
+class Seen(keras.callbacks.Callback):
+    """Counts batches."""
+
+    batches = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.batches += 1
+
+
+def test_fit_takes_what_keras_takes(digits):
+    x, y = rng.integers(0, 256, size=(40, 28, 28)).astype("uint8"), np.arange(40) % 10
+    for arguments, options, batches in (
+        ((10, 2), {}, 8), ((10,), {"validation_split": 0.25}, 3), ((8,), {"sample_weight": np.ones(40)}, 5),
+        ((20,), {"validation_data": (x, y, np.ones(40))}, 2), ((20,), {"epochs": 3, "initial_epoch": 2}, 2),
+    ):  # fmt: skip
+        seen = Seen()
+        history = digits.fit(x, y, *arguments, callbacks=[seen], verbose=0, **options).history
+        assert seen.batches == batches and ("val_loss" in history) == ("validation" in str(options))
+    ready = x[:, 2:26, 2:26, None].astype("float32")
+    assert len(digits.fit(tuple_of(ready, y), None, 10, verbose=0).history["loss"]) == 1
+    weightless = digits.fit(x, y, verbose=0, sample_weight=np.zeros(40)).history["loss"][0]
+    assert weightless < 0.1 * digits.evaluate(x, y, verbose=0)[0]  # decay alone
+    with pytest.raises(DataError, match="give a folder's, or others, as validation_data"):
+        digits.fit(x, y, validation_split=0.2, validation_data=(x, y), verbose=0)
+
+
+def tuple_of(x, y):
+    import tensorflow as tf
+
+    return tf.data.Dataset.from_tensor_slices((x, y)).batch(10)
+
+
+def test_order_and_views_are_new_in_every_call(digits, monkeypatch):
+    made = []
+    batches = type(digits).batches
+    monkeypatch.setattr(type(digits), "batches", lambda *a, **k: made.append(batches(*a, **k)) or made[-1])
+    x, y = rng.integers(0, 256, size=(40, 28, 28)).astype("uint8"), np.arange(40) % 10
+    for seed in (1, 1, None):
+        if seed:
+            keras.utils.set_random_seed(seed)
+        digits.fit(x, y, augment=True, verbose=0)
+    first, same, other = (m.seed for m in made)
+    assert first == same != other
+    digits.fit(x, y, shuffle=False, verbose=0)
+    assert made[-1].order.tolist() == list(range(40))
+
+
+def test_masks_that_cannot_be_read_or_chosen_are_named(segmenter, streets):
+    with pytest.raises(DataError, match="names no set of masks"):
+        load_masks([f"masks:{streets}?split=test"], segmenter.classes)
+    with pytest.raises(DataError, match="sample_weight is not for masks"):
+        segmenter.fit(PICTURES, MASKS, sample_weight=np.ones(5), verbose=0)
+    (streets / "masks" / "3.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"3\.png cannot be read as a picture"):
+        segmenter.evaluate(streets, verbose=0)
+    with pytest.raises(DataError, match="256 classes: masks have 8 bits"):
+        kr.load("dilated_camvid_small", weights=None, classes=256, **TINY)

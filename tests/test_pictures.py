@@ -244,3 +244,30 @@ def test_fit_takes_arrays_lists_and_folders(tmp_path):
     (tmp_path / "bird").mkdir()
     with pytest.raises(DataError, match="folders that are no class: bird"):
         fresh().fit(tmp_path, verbose=0)
+
+
+def test_a_network_of_another_size_has_a_canvas_to_match():
+    model = kr.load("squeezenet", size=299)
+    assert model.preparation.canvas == (337, 337) and model.preparation.size == (299, 299)
+    assert len(model.classify(rng.integers(0, 256, (400, 420, 3)).astype("uint8"), views=10).classes) == 1000
+    assert kr.load("squeezenet", weights=None, size=113).preparation.canvas == (127, 127)
+    assert kr.load("squeezenet", weights=None).preparation.canvas == (256, 256)
+
+
+def test_what_is_no_list_of_classes():
+    config = kr.get_recipe("convnetjs_mnist").test_config
+    assert kr.load("convnetjs_mnist", weights=None, classes=np.int64(3), **config).classes == ("0", "1", "2")
+    with pytest.raises(KerasRecipesError, match="two names or more"):
+        kr.load("convnetjs_mnist", weights=None, classes="cat", **config)
+
+
+def test_a_whole_model_is_loaded_as_it_is(tmp_path):
+    path = tmp_path / "mine.keras"
+    tiny("zfnet_small").save(path)
+    for changes in ({"classes": 3}, {"weights": tmp_path / "none.h5"}, {"dropout": 0.1}, {"alphabet": "ab"}):
+        with pytest.raises(KerasRecipesError, match="is a whole model"):
+            kr.load(path, **changes)
+    kept, fresh = kr.load(path).get_weights(), kr.load(path, weights=None).get_weights()
+    for a, b in zip(tiny("zfnet_small").get_weights(), kept, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert [a.shape for a in fresh] == [a.shape for a in kept] and not np.array_equal(fresh[0], kept[0])

@@ -38,7 +38,7 @@ def load_masks(specs: Sequence[str], classes: Sequence[str]) -> tuple[list[np.nd
     masks: list[np.ndarray] = []
     for spec in specs:
         kind, path, options = split_spec(spec)
-        split = options.pop("split", "train")
+        split = options.pop("split", "train") if kind == "camvid" else ""
         if kind not in ("camvid", "masks") or not path or options:
             raise DataError(f"{spec!r} names no set of masks: write {KINDS}")
         found = camvid(Path(place(path, spec)), split) if kind == "camvid" else folder(Path(place(path, spec)))
@@ -113,13 +113,23 @@ def folder(root: Path) -> list[tuple[np.ndarray, np.ndarray, str]]:
         mask = root / "masks" / f"{path.stem}.png"
         if not mask.is_file():
             raise DataError(f"{path} has no mask {mask}")
-        labels = Image.open(mask)
-        if labels.mode not in ("L", "P"):
-            raise DataError(
-                f"{mask} holds colours ({labels.mode}): save class numbers as a grey picture or with a palette"
-            )
-        found.append((image.read_image(path), np.asarray(labels), path.stem))
+        found.append((image.read_image(path), labels_in(mask), path.stem))
     return found
+
+
+def labels_in(mask: Path) -> np.ndarray:
+    """(height, width) uint8: the pixel values of a grey picture or one with a palette.
+
+    Raises:
+        DataError: the file is no picture, or one of colours.
+    """
+    try:
+        with Image.open(mask) as labels:
+            if labels.mode not in ("L", "P"):
+                raise DataError(f"{mask} holds colours ({labels.mode}): save class numbers as a grey picture or with a palette")
+            return np.asarray(labels)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DataError(f"{mask} cannot be read as a picture ({error}): save the mask again, as PNG") from error
 
 
 class MaskDataset(keras.utils.PyDataset):

@@ -200,22 +200,24 @@ class PictureDataset(keras.utils.PyDataset):
     Args:
         pictures: (pictures, height, width, channels) on the canvas or at the network's size. labels: (pictures,).
         rule: of the recipe. batch_size: pictures in a batch. augment: random views (shifted, mirrored), else the centre.
+        shuffle: whether every pass has an order of its own. weights: (pictures,), the batches' third part, or None.
         seed: of order and views, another for every pass.
     """
 
     def __init__(
         self, pictures: np.ndarray, labels: np.ndarray, rule: image.Preparation, *, batch_size: int = 32,
-        augment: bool = False, seed: int = 0, **kwargs: Any,
+        augment: bool = False, shuffle: bool = True, weights: np.ndarray | None = None, seed: int = 0, **kwargs: Any,
     ):  # fmt: skip
         super().__init__(**kwargs)
-        self.pictures, self.labels, self.rule = pictures, labels, rule
-        self.batch_size, self.augment, self.seed = batch_size, augment, seed
+        self.pictures, self.labels, self.weights, self.rule = pictures, labels, weights, rule
+        self.batch_size, self.augment, self.shuffle, self.seed = batch_size, augment, shuffle, seed
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
         """Lay out a pass; the same number gives the same batches."""
         self.epoch = epoch
-        self.order = np.random.default_rng((self.seed, epoch)).permutation(len(self.pictures))
+        size = len(self.pictures)
+        self.order = np.random.default_rng((self.seed, epoch)).permutation(size) if self.shuffle else np.arange(size)
 
     def on_epoch_end(self) -> None:
         self.set_epoch(self.epoch + 1)
@@ -223,10 +225,11 @@ class PictureDataset(keras.utils.PyDataset):
     def __len__(self) -> int:
         return -(-len(self.pictures) // self.batch_size)
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
         members = self.order[index * self.batch_size : (index + 1) * self.batch_size]
         canvases = self.pictures[members].astype("float32")
-        return self.views(canvases, np.random.default_rng((self.seed, self.epoch, index))), self.labels[members]
+        views = self.views(canvases, np.random.default_rng((self.seed, self.epoch, index)))
+        return views, self.labels[members], *(() if self.weights is None else (self.weights[members],))
 
     def views(self, canvases: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """One view of each: the centre, or a random place, mirrored half of the times."""

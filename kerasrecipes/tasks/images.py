@@ -1,5 +1,7 @@
 """Image classification: a network over pictures, its classes, and the verb `classify`."""
 
+import inspect
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +11,7 @@ import numpy as np
 from kerasrecipes import image
 from kerasrecipes.errors import DataError, KerasRecipesError
 from kerasrecipes.registry import get_recipe
-from kerasrecipes.tasks.classifying import Classifies
+from kerasrecipes.tasks.classifying import BATCH, Classifies
 
 
 class PictureModel(keras.Model):
@@ -35,6 +37,49 @@ class PictureModel(keras.Model):
 
     def own_loss(self) -> Any:
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    # ------------------------------------------------------------------ training
+
+    own_batch = BATCH
+
+    def fit(self, x: Any = None, y: Any = None, batch_size: int | None = None, *args: Any, augment: bool = False, **kwargs: Any):
+        """As subclasses say; what `arrays` makes nothing of goes to Keras as it is."""
+        fit = super().fit
+        asked = by_name(fit, x, y, batch_size or self.own_batch, *args, **kwargs)
+        x, y, size = (asked.pop(name) for name in ("x", "y", "batch_size"))
+        if (held := asked.get("validation_data")) is not None:
+            asked["validation_data"] = self.held_out(held, asked.get("validation_batch_size") or size)
+        found = self.arrays(x, y)
+        if found is None:
+            return fit(x, y, size, **asked)
+        share, weights = asked.pop("validation_split", 0.0), asked.pop("sample_weight", None)
+        parts = [*found] if weights is None else [*found, np.asarray(weights)]
+        if share:
+            if held is not None or not isinstance(x, np.ndarray | list | tuple):
+                raise DataError("validation_split takes the last of an array or a list: give a folder's, or others, as validation_data")
+            kept = int(len(parts[0]) * (1 - share))
+            asked["validation_data"] = self.held_out(tuple(part[kept:] for part in parts), size)
+            parts = [part[:kept] for part in parts]
+        batches = self.batches(
+            *parts[:2], batch_size=size, augment=augment, shuffle=asked.pop("shuffle", True), weights=parts[2] if parts[2:] else None,
+            seed=np.random.randint(1 << 31),
+        )  # fmt: skip
+        batches.set_epoch(asked.get("initial_epoch", 0))
+        return fit(batches, shuffle=False, **asked)
+
+    def arrays(self, x: Any, y: Any) -> Any:
+        """Pictures and their labels or masks from what `fit` takes, None where Keras shall take it as it is."""
+        raise NotImplementedError
+
+    def batches(self, *found: Any, **options: Any) -> Any:
+        """A data set of what `arrays` gave."""
+        raise NotImplementedError
+
+    def held_out(self, data: Any, batch_size: int) -> Any:
+        """`validation_data` as Keras takes it."""
+        raise NotImplementedError
+
+    # ------------------------------------------------------------------ as a network
 
     def scores(self, pictures: np.ndarray) -> np.ndarray:
         """The network on a batch (batch, height, width, channels), 0 to 255, compiled; no softmax."""
@@ -76,13 +121,14 @@ class ImageClassifier(Classifies, PictureModel):
 
     @property
     def preparation(self) -> image.Preparation:
-        """How pictures become inputs: the recipe's rule at the network's size."""
+        """How pictures become inputs: the recipe's rule; a network of another size has a canvas as much larger or smaller."""
         height, width, channels = self.input_shape[1:]
-        rule = dict(self.recipe.picture)
-        canvas = rule.pop("canvas", None) or (height, width)
-        return image.Preparation(canvas=tuple(canvas), size=(height, width), channels=channels, **rule)
+        rule, own = dict(self.recipe.picture), self.recipe.config["size"]
+        canvas = rule.pop("canvas", None) or (own, own)
+        canvas = tuple(round(side * n / own) for side, n in zip(canvas, (height, width), strict=True))
+        return image.Preparation(canvas=canvas, size=(height, width), channels=channels, **rule)
 
-    def fit(self, x: Any = None, y: Any = None, *args: Any, augment: bool = False, batch_size: int = 32, **kwargs: Any):
+    def fit(self, x: Any = None, y: Any = None, batch_size: int | None = None, *args: Any, augment: bool = False, **kwargs: Any):
         """Keras's `fit`; also takes a folder with one folder of pictures per class, and lists of pictures with labels.
 
         Args:
@@ -90,42 +136,45 @@ class ImageClassifier(Classifies, PictureModel):
                 floats up to 1 and uint16 are brought to 0 to 255, and all become whole numbers; a list of what `classify`
                 takes; a folder; or anything Keras takes, then at the network's size and 0 to 255.
             y: labels, (batch,) or (batch, 1) numbers or names of classes, or one-hot rows (batch, classes); the loss gets numbers.
-            augment: train on the recipe's random views.
+            batch_size: default 32.
+            augment: train on the recipe's random views, others in every pass and call; `keras.utils.set_random_seed` fixes them.
 
         Raises:
             DataError: labels of another form, or another number of labels than of pictures.
             ImageError: no pictures of this recipe, or numbers beyond their range.
         """
-        from kerasrecipes.data.pictures import PictureDataset, pictures_of
-
-        kwargs["validation_data"] = self._held_out(kwargs.get("validation_data"))
-        found = pictures_of(x, y, self)
-        if found is None:
-            return super().fit(x, y, *args, batch_size=batch_size, **kwargs)
-        batches = PictureDataset(*found, self.preparation, batch_size=batch_size, augment=augment)
-        return super().fit(batches, None, *args, **{**kwargs, "shuffle": False})
+        return super().fit(x, y, batch_size, *args, augment=augment, **kwargs)
 
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any):
         """Keras's `evaluate`, on what `fit` takes; raises what it raises."""
-        found = self._held_out((x, y))
-        return (
-            super().evaluate(*found, *args, **kwargs)
-            if isinstance(found, tuple)
-            else super().evaluate(found, *args, **kwargs)
-        )
+        found = self.held_out((x, y), BATCH)
+        return super().evaluate(*(found if isinstance(found, tuple) else (found, None)), *args, **kwargs)
 
-    def _held_out(self, data: Any) -> Any:
+    def arrays(self, x: Any, y: Any) -> Any:
         from kerasrecipes.data.pictures import pictures_of
 
-        if data is None:
-            return None
-        x, y = data if isinstance(data, tuple) else (data, None)
-        found = pictures_of(x, y, self)
+        return pictures_of(x, y, self)
+
+    def batches(self, pictures: Any, labels: Any, **options: Any) -> Any:
+        from kerasrecipes.data.pictures import PictureDataset
+
+        return PictureDataset(pictures, labels, self.preparation, **options)
+
+    def held_out(self, data: Any, batch_size: int) -> Any:
+        """The pictures' centres and label numbers."""
+        x, y, *weights = data if isinstance(data, tuple) else (data, None)
+        found = self.arrays(x, y)
         if found is None:
             return data if y is not None or not isinstance(data, tuple) else x
         pictures, labels = found
         same = pictures.shape[1:3] == self.preparation.size
-        return pictures if same else np.stack([self.preparation.one(c) for c in pictures]), labels
+        return pictures if same else np.stack([self.preparation.one(c) for c in pictures]), labels, *weights
+
+
+def by_name(call: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    """Arguments of a call by their names."""
+    found = inspect.signature(call).bind_partial(*args, **kwargs).arguments
+    return found | found.pop("kwargs", {})
 
 
 def class_names(classes: Any, recipe: Any) -> tuple[str, ...]:
@@ -136,9 +185,9 @@ def class_names(classes: Any, recipe: Any) -> tuple[str, ...]:
     """
     if classes is None:
         classes = recipe.class_names()
-    if isinstance(classes, int):
-        classes = [str(i) for i in range(classes)]
-    names = tuple(str(c) for c in classes)
+    if isinstance(classes, numbers.Integral):
+        classes = [str(i) for i in range(int(classes))]
+    names = (classes,) if isinstance(classes, str) else tuple(str(c) for c in classes)
     if len(names) < 2 or len(set(names)) < len(names):
         raise KerasRecipesError(f"{recipe.name}: classes must be two names or more, each once, not {list(names)[:5]}")
     return names

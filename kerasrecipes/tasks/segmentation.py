@@ -7,7 +7,8 @@ import keras
 import numpy as np
 
 from kerasrecipes.data.masks import IGNORED, MaskDataset, check_labels, masks_of
-from kerasrecipes.tasks.images import PictureModel
+from kerasrecipes.errors import DataError
+from kerasrecipes.tasks.images import PictureModel, by_name
 from kerasrecipes.tasks.segmenting import TILE, Segments
 
 
@@ -30,6 +31,8 @@ class Segmenter(Segments, PictureModel):
 
     def __init__(self, recipe: str, classes: Any = None, config: dict | None = None, **kwargs: Any):
         super().__init__(recipe, classes, config, **kwargs)
+        if len(self.classes) > IGNORED:
+            raise DataError(f"{len(self.classes)} classes: masks have 8 bits, and {IGNORED} is for no class; {IGNORED} at most")
         settings = {**self.recipe.config, **self.changes}
         self.stride = 2 ** settings["pools"]
         self.margin = margin(settings)
@@ -48,6 +51,8 @@ class Segmenter(Segments, PictureModel):
 
     # ------------------------------------------------------------------ training
 
+    own_batch = 8
+
     def own_loss(self) -> Any:
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=IGNORED)
 
@@ -55,7 +60,7 @@ class Segmenter(Segments, PictureModel):
         """As Keras's; without arguments the recipe's optimiser, cross entropy over labelled cells, and no metrics."""
         super().compile(optimizer, loss, [] if metrics is None else metrics, **kwargs)
 
-    def fit(self, x: Any = None, y: Any = None, batch_size: int = 8, *args: Any, augment: bool = False, **kwargs: Any):
+    def fit(self, x: Any = None, y: Any = None, batch_size: int | None = None, *args: Any, augment: bool = False, **kwargs: Any):
         """Keras's `fit`; also takes a folder of pictures and masks. Pictures get their margin, and every cell the label at its
         middle, those of `validation_data` too.
 
@@ -64,33 +69,37 @@ class Segmenter(Segments, PictureModel):
                 `masks/NAME.png`, all of one size; or anything Keras takes: a `tf.data.Dataset` must already give
                 `model.inputs_of(pictures)` and `model.cells(masks)`.
             y: an array of masks (batch, height, width) of class numbers, 255 where a pixel has none.
-            augment: mirror and enlarge pictures at random.
+            batch_size: default 8.
+            augment: mirror and enlarge pictures at random, otherwise in every pass and call; `keras.utils.set_random_seed` fixes it.
 
         Raises:
-            DataError: pictures and masks do not belong together, or a label is no class and not 255.
+            DataError: pictures and masks do not belong together, a label is no class and not 255, or pictures have weights.
             ImageError: numbers of pictures beyond their range.
         """
-        held = kwargs.get("validation_data")
-        pair = held if isinstance(held, tuple) else (held, None)
-        if len(pair) == 2:  # with sample weights it is Keras's affair
-            size = kwargs.get("validation_batch_size") or batch_size
-            kwargs["validation_data"] = self._batches(*pair, held, batch_size=size, shuffle=False)
-        batches = self._batches(x, y, batch_size=batch_size, augment=augment)
-        if batches is None:
-            return super().fit(x, y, batch_size, *args, **kwargs)
-        return super().fit(batches, None, None, *args, **{**kwargs, "shuffle": False})
+        return super().fit(x, y, batch_size, *args, augment=augment, **kwargs)
 
-    def evaluate(self, x: Any = None, y: Any = None, batch_size: int = 8, *args: Any, **kwargs: Any):
+    def evaluate(self, x: Any = None, y: Any = None, batch_size: int | None = None, *args: Any, **kwargs: Any):
         """Keras's `evaluate`, on what `fit` takes; raises what it raises."""
-        batches = self._batches(x, y, batch_size=batch_size, shuffle=False)
-        if batches is None:
-            return super().evaluate(x, y, batch_size, *args, **kwargs)
-        return super().evaluate(batches, None, None, *args, **kwargs)
+        size, evaluate = batch_size or self.own_batch, super().evaluate
+        asked, found = by_name(evaluate, None, None, None, *args, **kwargs), self.arrays(x, y)
+        if found is None:
+            return evaluate(**asked | {"x": x, "y": y, "batch_size": size})
+        batches = self.batches(*found, batch_size=size, shuffle=False, weights=asked.pop("sample_weight", None))
+        return evaluate(**asked | {"x": batches})
 
-    def _batches(self, x: Any, y: Any, otherwise: Any = None, **options: Any) -> Any:
-        """A `MaskDataset` of what `fit` takes; `otherwise`, where Keras shall take it as it is."""
-        found = masks_of(x, y, self)
-        return otherwise if found is None else MaskDataset(*found, self, **options)
+    def arrays(self, x: Any, y: Any) -> Any:
+        return masks_of(x, y, self)
+
+    def batches(self, pictures: Any, masks: Any, *, weights: Any = None, **options: Any) -> Any:
+        if weights is not None:
+            raise DataError("sample_weight is not for masks: give pixels that shall not count the label 255")
+        return MaskDataset(pictures, masks, self, **options)
+
+    def held_out(self, data: Any, batch_size: int) -> Any:
+        """Batches in order; weighted pictures are Keras's affair."""
+        x, y, *weights = data if isinstance(data, tuple) else (data, None)
+        found = None if weights else self.arrays(x, y)
+        return data if found is None else self.batches(*found, batch_size=batch_size, shuffle=False)
 
     def cells(self, masks: np.ndarray) -> np.ndarray:
         """Labels of the cells: the pixel in the middle of each, (batch, rows, columns) int32.
