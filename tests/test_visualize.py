@@ -342,3 +342,44 @@ def test_the_verb_says_what_is_missing(saved, pictures, tmp_path, capsys):
 def test_help_needs_no_keras():
     code = "import sys; from kerasrecipes.cli import parser; parser(); import kerasrecipes.visualize; assert 'keras' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# ---------------------------------------------------------------- models of others
+
+
+def test_probabilities_are_not_squashed_twice():
+    x = keras.Input((12, 12, 3))
+    y = L.Dense(4, name="logits")(L.Flatten()(L.Conv2D(3, 3, name="c1")(x)))
+    scores, chances = keras.Model(x, y), keras.Model(x, L.Softmax()(y))
+    pictures = inputs(3, 12)
+    found = [visualize.measure_invariance(m, pictures, "shift", ["c1"], values=[0.0]) for m in (scores, chances)]
+    expected = float(NUMPY(chances(pictures)).max(-1).mean())
+    for each in found:
+        assert each.probabilities[0] == pytest.approx(expected, rel=1e-5) and each.distances[0, 0] == 0
+    said = visualize.measure_invariance(chances, pictures, "shift", ["c1"], values=[0.0], logits=True)
+    assert said.probabilities[0] < expected
+
+
+def test_layers_of_a_model_inside_are_measured_too():
+    x = keras.Input((12, 12, 3))
+    base = keras.Model(x, L.Conv2D(3, 3, activation="relu", name="c1")(x), name="base")
+    whole = keras.Sequential([keras.Input((12, 12, 3)), base, L.Flatten(), L.Dense(2, name="scores")])
+    pictures, labels = inputs(20, 12), np.arange(20) % 2
+    layer = next(n for n in visualize.layer_names(whole) if n.endswith("/c1"))
+    assert visualize.probe_layers(whole, (pictures, labels), (pictures, labels), [layer], epochs=1).layers == (layer,)
+    assert visualize.measure_invariance(whole, pictures, "turn", [layer], values=[0.0]).distances[0, 0] == 0
+    with pytest.raises(KerasRecipesError, match="is inside a model"):
+        visualize.measure_transfer(whole, (pictures, labels), (pictures, labels), [1], layer=layer)
+
+
+def test_occlusion_may_follow_the_scores():
+    model, x = small(), inputs(1)
+    found = visualize.occlude(model, x, layer="scores", size=20, stride=20)
+    assert found.layer == "scores" and found.channel == int(np.argmax(NUMPY(model(x))[0]))
+
+
+def test_random_filters_of_a_saved_model_are_random(saved, tmp_path, capsys):
+    for options in ((), ("--random",)):
+        assert main(["visualize", str(saved), "--method", "filters", "--out", str(tmp_path), *options]) == 0
+    trained, fresh = (Path(p).read_bytes() for p in capsys.readouterr().out.split())
+    assert trained != fresh

@@ -1,16 +1,17 @@
 """How much a layer's features move when the picture is shifted, scaled or turned (arXiv 1311.2901, section 4.1, figure 5)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 from PIL import Image
 
 from kerasrecipes.errors import KerasRecipesError
+from kerasrecipes.visualize.compute import forward
 from kerasrecipes.visualize.drawing import Drawing, figure
-from kerasrecipes.visualize.units import find_step
+from kerasrecipes.visualize.occlusion import are_logits, softmax
+from kerasrecipes.visualize.units import find_step, layer_names
 
 KINDS = {
     "shift": (tuple(np.linspace(-0.25, 0.25, 11)), "vertical shift, share of the height"),
@@ -61,6 +62,7 @@ class Invariance(Drawing):
 
 def measure_invariance(
     model: Any, pictures: np.ndarray, kind: str, layers: Sequence[str], labels: Any = None, values: Sequence[float] | None = None,
+    logits: bool | None = None,
 ) -> Invariance:  # fmt: skip
     """Compare features of changed pictures with those of the pictures.
 
@@ -68,17 +70,20 @@ def measure_invariance(
         model: a classifier. pictures: (pictures, height, width, channels), inputs of the network, 0 to 255.
         kind: "shift" (down, in shares of the height), "scale" (about the centre) or "turn" (degrees); what comes into view
             repeats the border. layers: names. labels: (pictures,) numbers of classes.
-        values: how far; default: those of the paper's figure.
+        values: how far; default: those of the paper's figure. logits: whether the output is not yet probabilities; None looks
+            at it.
 
     Raises:
         KerasRecipesError: another kind, or no such layer.
     """
     if kind not in KINDS:
         raise KerasRecipesError(f"There is no kind {kind!r}; there are {', '.join(KINDS)}")
-    steps = [find_step(model, name) for name in layers]
-    seen = keras.Model(model.inputs, [*(step.outputs[0] for step in steps), model.outputs[0]])
+    for name in layers:
+        find_step(model, name)
+    seen = forward(model, [*layers, layer_names(model)[-1]])
     pictures = np.asarray(pictures, "float32")
     *own, scores = features(seen, pictures)
+    logits = are_logits(scores) if logits is None else logits
     classes = scores.argmax(-1) if labels is None else np.asarray(labels)
     far = np.asarray(KINDS[kind][0] if values is None else values, "float64")
     distances, probabilities = np.zeros((len(layers), len(far))), np.zeros(len(far))
@@ -86,15 +91,15 @@ def measure_invariance(
         *found, scores = features(seen, np.stack([changed(p, kind, float(value)) for p in pictures]))
         for k, (a, b) in enumerate(zip(found, own, strict=True)):
             distances[k, i] = (np.linalg.norm(a - b, axis=1) / np.maximum(np.linalg.norm(b, axis=1), 1e-9)).mean()
-        chances = np.exp(scores - scores.max(-1, keepdims=True))
-        probabilities[i] = (chances / chances.sum(-1, keepdims=True))[np.arange(len(scores)), classes].mean()
+        chances = softmax(scores) if logits else scores
+        probabilities[i] = chances[np.arange(len(scores)), classes].mean()
     return Invariance(kind, far, tuple(layers), distances, probabilities)
 
 
-def features(seen: Any, pictures: np.ndarray) -> list[np.ndarray]:
-    """(pictures, features) of every output."""
-    outputs = keras.tree.flatten(seen.predict(pictures, batch_size=32, verbose=0))
-    return [np.asarray(v, "float64").reshape(len(pictures), -1) for v in outputs]
+def features(seen: Callable, pictures: np.ndarray, batch: int = 32) -> list[np.ndarray]:
+    """(pictures, features) of every output of a `compute.forward`."""
+    parts = [seen(pictures[i : i + batch]) for i in range(0, len(pictures), batch)]
+    return [np.concatenate(column).reshape(len(pictures), -1).astype("float64") for column in zip(*parts, strict=True)]
 
 
 def changed(picture: np.ndarray, kind: str, value: float) -> np.ndarray:

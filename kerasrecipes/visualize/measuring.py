@@ -142,7 +142,7 @@ def evolution(model: Any, o: argparse.Namespace, learn: Any, look: int, progress
     from kerasrecipes.visualize.verb import expand_units
 
     keras.utils.set_random_seed(o.seed)
-    model = type(model).from_config(model.get_config())  # random numbers, also in place of those of a .keras file
+    model = type(model).from_config(model.get_config())  # of this seed
     model.compile()
     places = [n for n in stage_ends(model) if len(model.get_layer(n).output.shape) == 4]
     units = expand_units(o.unit) or [f"{name}:{k}" for name in places for k in (0, 1)]

@@ -132,14 +132,14 @@ def occlude(
 
     def answers(pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         filled = np.concatenate([pictures, np.repeat(pictures[:1], batch - len(pictures), 0)])
-        maps, logits_found = run(filled)
-        maps = np.moveaxis(maps, axis, -1)
-        return maps.reshape(batch, -1, maps.shape[-1]).sum(1)[: len(pictures)], logits_found[: len(pictures)]
+        found = run(filled)  # one output where the layer is that of the scores
+        maps = np.moveaxis(found[0], axis, -1)
+        return maps.reshape(batch, -1, maps.shape[-1]).sum(1)[: len(pictures)], found[-1][: len(pictures)]
 
     whole_maps, whole_scores = answers(inputs[None])
     if logits is None:
-        logits = bool(whole_scores.min() < 0 or abs(whole_scores.sum() - 1) > 1e-3)
-    probabilities = _softmax if logits else np.asarray
+        logits = are_logits(whole_scores)
+    probabilities = softmax if logits else np.asarray
     whole = probabilities(whole_scores)[0]
     names = tuple(symbols_of(model)) or tuple(map(str, range(len(whole))))
     wanted = _class(target, names, int(whole.argmax()))
@@ -164,6 +164,11 @@ def occlude(
     )  # fmt: skip
 
 
+def are_logits(scores: np.ndarray) -> bool:
+    """Whether rows of scores (rows, classes) are not yet probabilities."""
+    return bool(scores.min() < 0 or (abs(scores.sum(-1) - 1) > 1e-3).any())
+
+
 def _last_map(model: Any) -> str:
     maps = [n for n in layer_names(model) if len(find_step(model, n).outputs[0].shape) == 4]
     if not maps:
@@ -184,7 +189,7 @@ def _class(target: int | str | None, names: tuple[str, ...], likeliest: int) -> 
     return int(target)
 
 
-def _softmax(scores: np.ndarray) -> np.ndarray:
+def softmax(scores: np.ndarray) -> np.ndarray:
     found = np.exp(scores - scores.max(-1, keepdims=True))
     return found / found.sum(-1, keepdims=True)
 

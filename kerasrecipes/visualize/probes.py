@@ -1,14 +1,14 @@
 """How much each layer knows: a linear classifier on its features (arXiv 1311.2901, section 5.2, table 7)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 
 from kerasrecipes.metrics import Ratio, wrong_share
 from kerasrecipes.visualize.activations import DULL
+from kerasrecipes.visualize.compute import forward
 from kerasrecipes.visualize.drawing import Drawing, figure
 from kerasrecipes.visualize.units import find_step
 from kerasrecipes.visualize.walk import steps_of
@@ -61,7 +61,9 @@ def probe_layers(
         epochs: passes of the linear classifiers. seed: of their first weights and order.
     """
     layers = tuple(layers or stage_ends(model))
-    seen = keras.Model(model.inputs, [find_step(model, name).outputs[0] for name in layers])
+    for name in layers:
+        find_step(model, name)
+    seen = forward(model, layers)
     parts = [cells_of(seen, np.asarray(x, "float32")) for x, _ in (train, test)]
     steps = epochs * -(-len(train[0]) // BATCH)
     errors = [
@@ -110,12 +112,11 @@ def linear_choice(x: np.ndarray, labels: np.ndarray, other: np.ndarray, steps: i
     return (other @ weights[0] + weights[1]).argmax(-1)
 
 
-def cells_of(seen: Any, pictures: np.ndarray, batch: int = 100) -> list[np.ndarray]:
-    """(pictures, features) of every output, maps averaged to cells; a batch at a time, for whole maps would fill the memory."""
+def cells_of(seen: Callable, pictures: np.ndarray, batch: int = 100) -> list[np.ndarray]:
+    """(pictures, features) of all outputs of a `compute.forward`, maps averaged to cells; by batches: whole maps fill the memory."""
     found: list[list[np.ndarray]] = []
     for begin in range(0, len(pictures), batch):
-        outputs = keras.tree.flatten(seen.predict_on_batch(pictures[begin : begin + batch]))
-        found.append([averaged(np.asarray(v, "float32")) for v in outputs])
+        found.append([averaged(v) for v in seen(np.asarray(pictures[begin : begin + batch], "float32"))])
     return [np.concatenate(column) for column in zip(*found, strict=True)]
 
 

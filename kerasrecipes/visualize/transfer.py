@@ -8,7 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasrecipes.errors import DataError
+from kerasrecipes.errors import DataError, KerasRecipesError
+from kerasrecipes.visualize.compute import forward
 from kerasrecipes.visualize.drawing import Drawing, figure
 from kerasrecipes.visualize.probes import cells_of, linear_choice, stage_ends
 from kerasrecipes.visualize.units import find_step
@@ -71,12 +72,14 @@ def measure_transfer(
         progress: called with (trainings done, trainings).
 
     Raises:
-        DataError: a class has fewer pictures than asked for. KerasRecipesError: no such layer.
+        DataError: a class has fewer pictures than asked for. KerasRecipesError: no such layer, or it is that of a model inside.
     """
     (x, y), (other, wanted) = ((np.asarray(p), np.asarray(n)) for p, n in (train, test))
     counts = tuple(sorted(set(map(int, per_class))))
     layer = layer or stage_ends(model)[-1]
     find_step(model, layer)
+    if "/" in layer:
+        raise KerasRecipesError(f"{layer} is inside a model in {model.name}: pass that model, or a layer of {model.name} itself")
     fewest = min((int((y == c).sum()), int(c)) for c in np.unique(y))
     if not counts or counts[0] < 1 or fewest[0] < counts[-1]:
         raise DataError(
@@ -111,7 +114,7 @@ def measure_transfer(
 
 def features_of(model: Any, layer: str, pictures: np.ndarray) -> np.ndarray:
     """(pictures, features) of a layer."""
-    return cells_of(keras.Model(model.inputs, [find_step(model, layer).outputs[0]]), pictures)[0]
+    return cells_of(forward(model, [layer]), pictures)[0]
 
 
 def trained(

@@ -120,7 +120,7 @@ def run_report(o: argparse.Namespace) -> None:
 def add_verbs(verb: Callable[[str, Any, str], argparse.ArgumentParser]) -> None:
     """Put both verbs on the command line."""
     p = verb("visualize", run_visualize, "look into a network: what a unit sees, wants and reacts to")
-    p.add_argument("name", help="a recipe or a .keras file")
+    p.add_argument("name", help="a recipe, a .keras file or a training's folder")
     p.add_argument(
         "picture", nargs="?", help="a picture, or for recognisers of speech a recording, where the method looks at one"
     )
@@ -156,7 +156,7 @@ def add_verbs(verb: Callable[[str, Any, str], argparse.ArgumentParser]) -> None:
     p = verb(
         "report", run_report, "pages about units as HTML: synthesised pictures, strongest patches, what they look at"
     )
-    p.add_argument("name", help="a recipe or a .keras file")
+    p.add_argument("name", help="a recipe, a .keras file or a training's folder")
     p.add_argument("--images", required=True, help="folder of pictures to look for the strongest patches in")
     p.add_argument(
         "--units", action="append", required=True, metavar="LAYER:NUMBER,...", help='"conv1:0,fire5:0-15"; repeatable'
