@@ -2,6 +2,7 @@
 
 import glob
 import io
+import numbers
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from kerasrecipes import members
 from kerasrecipes.errors import AudioError
 
 SAMPLE_RATE = 16000
+HIGHEST = 10_000_000  # Hz
 MIN_SECONDS = 0.05  # a spectrogram frame and a few: nothing shorter holds speech
 LOUDEST = 4.0  # float samples above this are integers in disguise
 SUFFIXES = frozenset(
@@ -72,8 +74,8 @@ def read_audio(source: Any, *, sample_rate: int | None = None, target: int = SAM
                 f"{name} has no sample rate: pass sample_rate= in Hz, for instance transcribe(x, sample_rate=16000)"
             )
         samples, rate = from_array(np.asarray(source), name), sample_rate
-    if rate <= 0:
-        raise AudioError(f"{name}: a sample rate of {rate} Hz is none")
+    if not isinstance(rate, numbers.Real) or not 0 < rate <= HIGHEST:
+        raise AudioError(f"{name}: a sample rate of {rate!r} Hz is none, give a number up to {HIGHEST}")
     if not np.isfinite(samples).all():
         count = int(np.size(samples) - np.isfinite(samples).sum())
         raise AudioError(
@@ -110,6 +112,12 @@ def decode(source: str | os.PathLike | bytes | bytearray | BinaryIO, name: str) 
             raise AudioError(f"There is no file {name}: check the path")
         if path.stat().st_size == 0:
             raise AudioError(f"{name} is empty (0 bytes): record or download it again")
+    if not isinstance(source, str | os.PathLike | bytes | bytearray):
+        source = source.read()  # whole: a pipe cannot be searched
+        if isinstance(source, str):
+            raise AudioError(f'{name} gives text: open it with open(path, "rb")')
+        if not source:
+            raise AudioError(f"{name} gives no bytes: it is empty or was read to its end; seek(0) first")
     file: Any = io.BytesIO(source) if isinstance(source, bytes | bytearray) else source
     try:
         with soundfile.SoundFile(file) as sound:
@@ -136,6 +144,11 @@ def from_array(samples: np.ndarray, name: str) -> np.ndarray:
         raise AudioError(f"{name} has more channels than samples: transpose it to (samples, channels)")
     if samples.dtype.kind == "u" and samples.dtype.itemsize == 1:
         return (samples.astype("float32") - 128) / 128
+    if samples.dtype.kind == "i" and samples.dtype.itemsize == 8:
+        raise AudioError(
+            f"{name} of type {samples.dtype}: the range of its numbers is anybody's guess; pass integers of 16 or 32 bits, for "
+            'instance numpy.asarray(x, "int16"), or floats between -1 and 1'
+        )
     if samples.dtype.kind == "i":
         return (samples / -float(np.iinfo(samples.dtype).min)).astype("float32")
     if samples.dtype.kind != "f":

@@ -114,3 +114,38 @@ def test_expand(tmp_path):
     assert audio.expand([str(tmp_path / "*.wav"), "other.mp3"]) == [str(tmp_path / "b.wav"), "other.mp3"]
     with pytest.raises(AudioError, match="No file matches"):
         audio.expand(str(tmp_path / "*.xyz"))
+
+
+class Pipe(io.RawIOBase):
+    """Bytes that can be read once and not searched, as an answer of a server."""
+
+    def __init__(self, content):
+        self.content = io.BytesIO(content)
+
+    def read(self, size=-1):
+        return self.content.read(size)
+
+
+def test_file_objects_that_cannot_be_searched_or_were_read(tmp_path):
+    path = tmp_path / "x.wav"
+    soundfile.write(path, TONE, 16000)
+    np.testing.assert_array_equal(audio.read_audio(Pipe(path.read_bytes())), audio.read_audio(path))
+    with open(path, "rb") as file:
+        assert len(audio.read_audio(file)) == len(TONE)
+        with pytest.raises(AudioError, match=r"no bytes: .* seek\(0\)"):
+            audio.read_audio(file)
+    with pytest.raises(AudioError, match='"rb"'):
+        audio.read_audio(io.StringIO("text"))
+
+
+@pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf"), "16000", 1e9])
+def test_rates_that_are_none(rate):
+    with pytest.raises(AudioError, match="a sample rate of .* is none"):
+        audio.read_audio(TONE, sample_rate=rate)
+
+
+def test_integers_whose_range_nobody_knows():
+    whole = (TONE * 32767).astype("int16")
+    for samples in (whole.astype("int64"), whole.tolist()):
+        with pytest.raises(AudioError, match="pass integers of 16 or 32 bits"):
+            audio.read_audio(samples, sample_rate=16000)

@@ -276,3 +276,29 @@ def test_tuning_walks_to_no_worse_settings_and_records_them(pretrained, clips, a
     monkeypatch.undo()
     manifest.rows.cache_clear()
     assert (filled.lm_weight, filled.word_score) == (best.lm_weight, best.word_score)
+
+
+def test_readings_that_differ_in_spaces_alone_are_one():
+    scores = np.log([[0.02, 0.02, 0.94, 0.02], [0.5, 0.46, 0.02, 0.02], [0.94, 0.02, 0.02, 0.02]])
+    found = beam(scores, LETTERS, n_best=3)
+    texts = [found.text, *(a.text for a in found.alternatives)]
+    assert texts[0] == "a" and len(texts) == len(set(texts)) == 3
+    assert beam(scores, LETTERS).text == "a"
+
+
+def test_apostrophes_of_the_alphabet_stay():
+    assert Alphabet("abl\u2019 ").normalise("l\u2019a") == "l\u2019a" and Alphabet("abl\u2019 ").encode("l\u2019a").tolist() == [3, 4, 1]
+    assert Alphabet("abl\u02bc").normalise("l\u02bca") == "l\u02bca"
+    assert Alphabet("abl'").normalise("l\u2019a l`a") == "l'a l'a"
+
+
+def test_a_rewritten_language_model_has_its_new_words(tmp_path):
+    import os
+
+    path = tmp_path / "own.arpa"
+    path.write_text(ARPA)
+    before = Lexicon(path, LETTERS)
+    path.write_text(ARPA.replace("\tba\t", "\tbb\t").replace("a ba", "a bb").replace("ba ab", "bb ab"))
+    os.utime(path, ns=(1, 1))
+    after = Lexicon(path, LETTERS)
+    assert [[x.dictionary.contains(w) for w in ("ba", "bb")] for x in (before, after)] == [[True, False], [False, True]]

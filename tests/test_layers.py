@@ -219,3 +219,15 @@ def test_band_limit_does_what_a_filter_does_to_the_spectrum():
         assert np.abs(real[1:-1, edges[i] + 1 :] - y[i, 1:-1, edges[i] + 1 :]).max() < 0.5
     cut = layers.BandLimit(share=0.3, seed=1)(np.repeat(x, 10, 0), np.repeat(frames, 10), training=True)[0]
     assert 0.2 < (np.array(cut)[:, 0, 160] == np.float32(-4.6)).mean() < 0.4
+
+
+@pytest.mark.parametrize(
+    ("layer", "features"), [("PowerNormalization", 0), ("UtteranceNormalization", 100), ("SequenceStandardization", 100)]
+)
+def test_statistics_of_long_items_in_half_precision(layer, features):
+    """Counts beyond 65504 and small epsilons are not numbers of 16 bits."""
+    x = (1e-2 * rng.normal(size=(1, 80000 if not features else 1000, *([features] if features else [])))).astype("float32")
+    half, whole = (getattr(layers, layer)(dtype=policy) for policy in ("mixed_float16", "float32"))
+    found, expected = (keras.ops.convert_to_numpy(each(x, np.array([x.shape[1]]))[0]) for each in (half, whole))
+    assert found.dtype == "float16" and expected.std() > 0.1
+    np.testing.assert_allclose(found.astype("float32"), expected, atol=5e-3 * np.abs(expected).max())

@@ -13,6 +13,7 @@ from networks import distinct
 
 import kerasrecipes as kr
 from kerasrecipes.errors import WeightsCorrupt
+from kerasrecipes.tasks.pieces import Carried
 
 SPEECH = distinct("speech-recognition", "phoneme-recognition")
 LENGTHS = np.array([12000, 7700, 4001], "int32")
@@ -265,3 +266,19 @@ def test_predict_runs_the_verb_of_every_task(models):
     wave = inputs()["audio"][0]
     for name, model in models.items():
         assert kr.predict(model, wave, sample_rate=16000) == model.transcribe(wave, sample_rate=16000), name
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_in_pieces_under_a_mixed_policy(policy):
+    """What the first layers get of a piece has the precision that they have of the whole."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = tiny("deepspeech2_streaming_small")
+        wave = inputs()["audio"][0]
+        whole = model.scores({"audio": wave[None], "length": LENGTHS[:1]})[0][: model.output_length(12000)]
+        found = Carried(model.sample_graph(), 4000)
+        pieces = np.concatenate([found.feed(wave), found.finish()])
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert pieces.shape == whole.shape and np.abs(pieces - whole).max() < 0.05 * np.abs(whole).max()

@@ -14,7 +14,7 @@ import soundfile
 
 import kerasrecipes as kr
 from kerasrecipes import card, cli, manifest
-from kerasrecipes.errors import AudioError, WeightsCorrupt
+from kerasrecipes.errors import AudioError, DataError, WeightsCorrupt
 
 ROOT = Path(__file__).parent.parent
 CLIPS = ROOT / "tests" / "data" / "LibriSpeech" / "dev-mini"
@@ -183,6 +183,11 @@ def test_decoding_on_the_command_line_is_that_of_python(capsys, clips, files, mo
         (["train", "deepspeech3"], "Did you mean"),
         (["train", "deepspeech2"], "--data librispeech:FOLDER"),
         (["transcribe", "none.wav"], "There is no file"),
+        (["evaluate", "convnetjs_mnist", "--data", "x", "--weights", "x.h5", "--write", "x"], "leave out --weights"),
+        (["evaluate", "deepspeech2_small", "--data", "x", "--views", "6"], "--views is for classifiers"),
+        (["evaluate", "wavenet_small", "--data", "x", "--listener", "deepspeech2_small"], "pass --copies"),
+        (["evaluate", "deepspeech2_small", "--data", f"librispeech:{CLIPS}", "--speakers", "x"], "x"),
+        (["generate", "char_rnn_small", "the", "--seed", "-1"], "The seed is -1"),
         (["transcribe", "none.wav", "--hotword", "kea=much"], "WORD=NATS"),
         (["align", "none.wav", "none.txt"], "There is no text file"),
     ],
@@ -257,3 +262,35 @@ def test_plain_wheel_transcribes_without_a_framework(tmp_path):
     found = json.loads(run(str(python), "-c", TRANSCRIBED, clip).stdout)
     assert found["text"] == expected and found["modules"] == []
     assert len(found["need"]) == 3 and all('pip install "kerasrecipes[tensorflow]"' in said for said in found["need"])
+
+
+def test_long_items_of_a_list_are_scored_alone(model, files, monkeypatch):
+    calls, whole = [], type(model).long_scores
+    monkeypatch.setattr(type(model), "long_scores", lambda self, wave: calls.append(len(wave)) or whole(self, wave))
+    wave = kr.read_audio(files[0])
+    alone = model.transcribe(wave, 16000, long_seconds=1).text
+    assert [t.text for t in model.transcribe([wave, wave], 16000, long_seconds=1)] == [alone] * 2
+    assert calls == [len(wave)] * 3
+
+
+def test_a_network_hears_its_own_rate(files):
+    tiny = dict(kr.get_recipe("deepspeech2_small").test_config)
+    model = kr.load("deepspeech2_small", weights=None, compile=False, **tiny | {"sample_rate": 8000, "window": 160, "hop": 80})
+    wave = kr.read_audio(files[0])
+    found = model.transcribe([wave, wave[:30000]], 16000)
+    assert [t.duration for t in found] == pytest.approx([len(wave) / 16000, 30000 / 16000], abs=1e-3)
+    heard = []
+    model.scores = lambda inputs: heard.append(inputs) or np.zeros((1, 2000, model.alphabet.size), "float32")
+    model.transcribe(wave, 16000)
+    expected = kr.read_audio(files[0], target=8000)
+    np.testing.assert_allclose(heard[0]["audio"][0, : len(expected)], expected, atol=1e-2)
+    with pytest.raises(DataError, match="Clips are read at 16000 Hz and deepspeech2_small hears 8000 Hz"):
+        model.fit(kr.data.librispeech(CLIPS))
+
+
+def test_files_and_texts_to_validate_on(files, clips):
+    tiny = kr.get_recipe("deepspeech2_small").test_config | {"recurrent_layers": 0}  # quick to trace
+    model = kr.load("deepspeech2_small", weights=None, **tiny)
+    texts = [u.text for u in kr.data.librispeech(clips)]
+    history = model.fit(files[:2], texts[:2], validation_data=(files[:2], texts[:2]), verbose=0).history
+    assert np.isfinite(history["val_loss"]).all()

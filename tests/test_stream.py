@@ -178,3 +178,9 @@ def test_whole_utterance_nets_say_so():
     model = kr.load(name, weights=None, compile=False, **kr.get_recipe(name).test_config)
     with pytest.raises(KerasRecipesError, match="cannot stream"):
         model.stream()
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan")])
+def test_chunks_have_a_length(model, seconds):
+    with pytest.raises(KerasRecipesError, match="chunk_seconds is"):
+        model.stream(chunk_seconds=seconds)

@@ -86,9 +86,10 @@ class Alphabet:
         elif all(s == s.upper() for s in self.symbols):
             cased = str.upper
         known = set(self.symbols)
+        text = text.translate({k: v for k, v in APOSTROPHES.items() if chr(k) not in known})
         letters: list[str] = []
         # composed first: an alphabet that has an accented letter keeps it, however the text spells it
-        for character in cased(unicodedata.normalize("NFC", text.translate(APOSTROPHES))):
+        for character in cased(unicodedata.normalize("NFC", text)):
             plain = character if character in known else cased(unicodedata.normalize("NFKD", character))
             letters.extend(c for c in plain if c in known or not unicodedata.combining(c))
         kept = "".join(c if c in known or c.isalnum() else " " for c in letters)

@@ -186,12 +186,14 @@ def beam(
     if frames == 0:
         return Transcript("", duration=duration)
     log_p = log_softmax(logits)
-    readings = []
-    for hypothesis in prefix_beam_search(log_p, beam_size, n_best):
+    readings: dict[str, Transcript] = {}  # some hypotheses differ in spaces alone, which no text shows
+    for hypothesis in prefix_beam_search(log_p, beam_size, beam_size if n_best > 1 else 1):
+        if len(readings) == n_best:
+            break
         lattice = ctc_lattice(np.array(hypothesis.numbers, "int64"))
         path = lattice.columns[best_states(log_p, lattice)]
         trust = np.exp(log_p[np.arange(frames), path])
         said = transcript(path, trust, alphabet, frame_seconds, offset, duration)
-        readings.append(replace(said, score=hypothesis.score))
-    first, *others = readings
+        readings.setdefault(said.text, replace(said, score=hypothesis.score))
+    first, *others = readings.values()
     return replace(first, alternatives=tuple(others))

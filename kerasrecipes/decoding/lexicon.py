@@ -40,7 +40,7 @@ class Lexicon:
         parts, bonus = flashlight(), bonus or {}
         self.alphabet = alphabet
         self.space = int(alphabet.encode(" ", normalise=False, surround=False)[0]) - alphabet.first
-        vocabulary, spellings = spelled(path, alphabet, tuple(sorted(bonus)))
+        vocabulary, spellings = spelled(path, path.stat().st_mtime_ns, alphabet, tuple(sorted(bonus)))
         self.dictionary = parts.dictionary(vocabulary)
         try:
             self.model = parts.KenLM(str(path), self.dictionary)
@@ -147,8 +147,9 @@ def words_of(phrase: str, alphabet: Alphabet) -> list[str]:
 
 
 @lru_cache(4)
-def spelled(path: Path, alphabet: Alphabet, more: Sequence[str] = ()) -> tuple[list[str], list[list[int]]]:
-    """Words of a language model that the alphabet can write, and each one's columns of the scores, a space last.
+def spelled(path: Path, changed: int, alphabet: Alphabet, more: Sequence[str] = ()) -> tuple[list[str], list[list[int]]]:
+    """Words of a language model, as it was when it was `changed` last, that the alphabet can write, and each one's columns of the
+    scores, a space last.
 
     Raises:
         DataError: there is none: the model is in another writing, upper case for instance.

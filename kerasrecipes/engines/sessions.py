@@ -42,6 +42,7 @@ def open_session(path: Path, engine: str, precision: str | None = None) -> Any:
         raise KerasRecipesError(f"There is no precision {precision!r}; there are {', '.join(PRECISIONS)}")
     if engine == "onnxruntime" and precision == "bf16":
         raise KerasRecipesError('precision="bf16" is for engine="openvino"; onnxruntime computes in float32')
+    processors()  # before what the engine says is taken for the file's fault
     try:
         if engine == "onnxruntime":
             return OnnxRuntime(path)
@@ -54,8 +55,14 @@ def open_session(path: Path, engine: str, precision: str | None = None) -> Any:
 
 def processors() -> int:
     """Threads to compute with: `KERASRECIPES_THREADS`, else the CPUs that this process may use (an engine's own count, of all
-    of the machine's, makes threads wait for each other)."""
+    of the machine's, makes threads wait for each other).
+
+    Raises:
+        KerasRecipesError: `KERASRECIPES_THREADS` is no positive number.
+    """
     if told := os.environ.get("KERASRECIPES_THREADS"):
+        if not told.isdecimal() or not int(told):
+            raise KerasRecipesError(f"KERASRECIPES_THREADS is {told!r}: a number of threads, or unset")
         return int(told)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

@@ -12,8 +12,9 @@ from kerasrecipes.layers.sequence import SequenceLayer, TimeGeometry, zero_behin
 
 
 def valid_mean(x, length, axes=(1,)):
-    """Mean over the valid steps of `x` (batch, steps, ...) and the given further axes, which are kept."""
-    weight = ops.cast(ops.maximum(length, 1), x.dtype)
+    """Mean over the valid steps of `x` (batch, steps, ...), in float32 (counts are beyond what 16 bits hold), and the given further
+    axes, which are kept."""
+    weight = ops.cast(ops.maximum(length, 1), "float32")
     for _ in range(len(x.shape) - 1):
         weight = ops.expand_dims(weight, -1)
     others = 1
@@ -39,8 +40,8 @@ class PowerNormalization(SequenceLayer):
         self.epsilon = epsilon
 
     def compute(self, x, length, training=None):
-        x = zero_behind(x, length)
-        return x / ops.sqrt(valid_mean(ops.square(x), length) + self.epsilon)
+        x = zero_behind(ops.cast(x, "float32"), length)
+        return ops.cast(x / ops.sqrt(valid_mean(ops.square(x), length) + self.epsilon), self.compute_dtype)
 
     def over_whole(self, x):
         return (x / np.sqrt(np.mean(np.square(x, dtype="float64")) + self.epsilon)).astype("float32")
@@ -112,8 +113,10 @@ class UtteranceNormalization(SequenceLayer):
         self.epsilon = epsilon
 
     def compute(self, x, length, training=None):
+        x = ops.cast(x, "float32")
         centred = zero_behind(x - valid_mean(x, length), length)
-        return centred / ops.sqrt(valid_mean(ops.square(centred), length, (1, 2)) + self.epsilon)
+        scale = ops.sqrt(valid_mean(ops.square(centred), length, (1, 2)) + self.epsilon)
+        return ops.cast(centred / scale, self.compute_dtype)
 
     def over_whole(self, x):
         x = x - x.mean(axis=0, dtype="float64").astype("float32")
@@ -144,9 +147,10 @@ class SequenceStandardization(SequenceLayer):
         self.epsilon = epsilon
 
     def compute(self, x, length, training=None):
-        axes = tuple(range(1, len(x.shape)))
+        x, axes = ops.cast(x, "float32"), tuple(range(1, len(x.shape)))
         centred = zero_behind(x - valid_mean(zero_behind(x, length), length, axes), length)
-        return centred / ops.sqrt(valid_mean(ops.square(centred), length, axes) + self.epsilon)
+        scale = ops.sqrt(valid_mean(ops.square(centred), length, axes) + self.epsilon)
+        return ops.cast(centred / scale, self.compute_dtype)
 
     def over_whole(self, x):
         x = x - np.mean(x, dtype="float64").astype("float32")

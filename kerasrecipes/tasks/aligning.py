@@ -51,7 +51,7 @@ def align(
     if not written:
         raise DataError("There is no word to align")
     numbers = alphabet.encode(" ".join(written), normalise=False)
-    wave = sound.read_audio(audio, sample_rate=sample_rate)
+    wave = sound.read_audio(audio, sample_rate=sample_rate, target=model.sample_rate)
     scores = scores_of(model, wave)
     transitions = model.criterion.transitions()
     lattice = ctc_lattice(numbers) if transitions is None else asg_lattice(numbers, transitions)

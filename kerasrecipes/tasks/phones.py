@@ -70,6 +70,7 @@ class PhoneRecognizer(RecognizesPhones, SpeechRecognizer):
         """A `kerasrecipes.data.PhoneDataset` of clips with aligned phones; options are its own: `crop_seconds` and more."""
         from kerasrecipes import data
 
+        self.check_rate()
         seconds = self.stride / self.sample_rate
         return data.PhoneDataset(x, self.alphabet, self.output_length, frame_seconds=seconds, **options)
 

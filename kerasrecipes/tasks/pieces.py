@@ -25,7 +25,7 @@ class Advance(keras.layers.Layer):
     """
 
     def __init__(self, chained: list, **kwargs: Any):
-        super().__init__(**kwargs)
+        super().__init__(**{"dtype": "float32", **kwargs})  # or a mixed policy would halve what the first layers get
         self.chained = chained
 
     def call(self, x: Any, position: Any, length: Any, states: list) -> tuple[Any, Any, list]:

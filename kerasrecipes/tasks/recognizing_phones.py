@@ -18,6 +18,7 @@ class RecognizesPhones(Recognizes):
     """`transcribe` and `posteriors` on top of `scores(inputs)`; subclasses have what `Recognizes` names."""
 
     name: Any
+    sample_rate: int
     alphabet: Any
     criterion: Any
     at_once: Mapping[str, float] = MappingProxyType({})  # seconds that the network takes at once, where the usual ones would be too many
@@ -73,7 +74,8 @@ class RecognizesPhones(Recognizes):
         from kerasrecipes.tasks.transcribing import LONG_SECONDS, scores_of
 
         long_seconds = self.at_once.get("long_seconds", LONG_SECONDS)
-        scores = scores_of(self, sound.read_audio(audio, sample_rate=sample_rate), long_seconds)
+        wave = sound.read_audio(audio, sample_rate=sample_rate, target=self.sample_rate)
+        scores = scores_of(self, wave, long_seconds)
         return self.criterion.posteriors(scores) if len(scores) else np.zeros((0, self.alphabet.size))
 
     def align(self, audio: Any, text: str, sample_rate: int | None = None, **options: Any):

@@ -6,6 +6,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasrecipes.audio import SAMPLE_RATE
+from kerasrecipes.errors import DataError
 from kerasrecipes.geometry import chain
 from kerasrecipes.layers.sequence import TimeLayer
 from kerasrecipes.registry import get_recipe
@@ -110,6 +112,8 @@ class SpeechRecognizer(Recognizes, keras.Model):
         from kerasrecipes import data
         from kerasrecipes.data.feeding import feed
 
+        if isinstance(x, tuple) and y is None and len(x) == 2 and isinstance(x[0], list | tuple):
+            x, y = x  # of `validation_data`
         if isinstance(x, list | tuple) and y is not None and x and isinstance(x[0], str | os.PathLike):
             x = self._pairs(x, y)
         if isinstance(x, data.Utterances):
@@ -120,7 +124,19 @@ class SpeechRecognizer(Recognizes, keras.Model):
         """Batches of utterances as `fit` takes them; options are those of the data set's class."""
         from kerasrecipes import data
 
+        self.check_rate()
         return data.SpeechDataset(x, self.alphabet, self.output_length, **options)
+
+    def check_rate(self) -> None:
+        """
+        Raises:
+            DataError: the network hears another rate than that at which clips are read for training.
+        """
+        if self.sample_rate != SAMPLE_RATE:
+            raise DataError(
+                f"Clips are read at {SAMPLE_RATE} Hz and {self.name} hears {self.sample_rate} Hz: train it on batches of your own, "
+                '({"audio", "length"}, labels)'
+            )
 
     def _pairs(self, paths: Any, labels: Any) -> Any:
         from kerasrecipes import data

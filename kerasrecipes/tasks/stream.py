@@ -30,7 +30,7 @@ class Stream:
         chunk_seconds: audio that is scored at once; what is less waits.
 
     Raises:
-        KerasRecipesError: the model sees whole utterances, as a best path with transitions (ASG) also does.
+        KerasRecipesError: the model sees whole utterances, as a best path with transitions (ASG) also does; a chunk of no length.
 
     Example:
         >>> stream = kerasrecipes.load("deepspeech2_streaming_small").stream(sample_rate=16000)
@@ -44,6 +44,8 @@ class Stream:
                 f"{model.name} cannot stream: without a blank the best path of all frames is known at the end only. "
                 "Take a CTC recipe tagged 'streaming' (kerasrecipes list)"
             )
+        if not chunk_seconds > 0:
+            raise KerasRecipesError(f"chunk_seconds is {chunk_seconds}: more than 0")
         try:
             graph = model.sample_graph()
         except NotImplementedError as error:  # a layer sees the whole utterance

@@ -39,7 +39,7 @@ def transcribe(
         raise KerasRecipesError(f"{model.name} has no use for {', '.join(decoding)}: that is for recognisers of words")
     read = reader(model, decode or decoder_of(model, Decoding(**decoding)))
     if not is_many(source):
-        wave = sound.read_audio(source, sample_rate=sample_rate)
+        wave = sound.read_audio(source, sample_rate=sample_rate, target=model.sample_rate)
         return read(scores_of(model, wave, long_seconds, jitter), wave)
     items = sound.expand(source)
     results: list[Transcript | AudioError | None] = [None] * len(items)
@@ -59,7 +59,7 @@ def scored(
     batch_seconds: float = BATCH_SECONDS, long_seconds: float = LONG_SECONDS, jitter: float = 0.0,
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:  # fmt: skip
     """(place, scores, wave) of every input that can be read, similar lengths together; errors go to their place in `results`."""
-    for batch in batches(items, sample_rate, batch_seconds, results, model.sample_rate):
+    for batch in batches(items, sample_rate, batch_seconds, results, model.sample_rate, long_seconds):
         waves = [wave for _, wave in batch]
         if len(waves) > 1:
             found = jittered(model, waves, lambda shifted: scores(model, shifted), jitter)
@@ -77,16 +77,20 @@ def is_many(source: Any) -> bool:
 
 
 def batches(
-    items: Sequence[Any], sample_rate: int | None, batch_seconds: float, results: list, rate: int
+    items: Sequence[Any], sample_rate: int | None, batch_seconds: float, results: list, rate: int, alone: float = float("inf")
 ) -> Iterator[list[tuple[int, np.ndarray]]]:
-    """Group inputs of similar length, reading at most a few hundred seconds ahead; what cannot be read goes to `results`."""
+    """Group inputs of similar length, reading at most a few hundred seconds ahead; what cannot be read goes to `results`.
+
+    Args:
+        rate: Hz of what is read. alone: seconds above which an input is a group of its own.
+    """
     pool: list[tuple[int, np.ndarray]] = []
 
     def grouped() -> Iterator[list[tuple[int, np.ndarray]]]:
         pool.sort(key=lambda item: len(item[1]))
         group: list[tuple[int, np.ndarray]] = []
         for item in pool:
-            if group and (len(group) + 1) * len(item[1]) > batch_seconds * rate:
+            if group and ((len(group) + 1) * len(item[1]) > batch_seconds * rate or len(item[1]) > alone * rate):
                 yield group
                 group = []
             group.append(item)
@@ -97,7 +101,7 @@ def batches(
     held = 0
     for index, item in enumerate(items):
         try:
-            pool.append((index, sound.read_audio(item, sample_rate=sample_rate)))
+            pool.append((index, sound.read_audio(item, sample_rate=sample_rate, target=rate)))
         except AudioError as error:
             results[index] = error
             continue

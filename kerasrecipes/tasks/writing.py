@@ -88,13 +88,15 @@ class Writes:
             A `Continuation`, or a list of them.
 
         Raises:
-            DataError: a prompt has characters outside the alphabet; a negative length or temperature.
+            DataError: a prompt has characters outside the alphabet; a negative length, temperature or seed.
         """
         if isinstance(prompt, list | tuple):
             seeds = [seed if seed is None else seed + i for i in range(len(prompt))]
             return [self.generate(p, length, temperature, s) for p, s in zip(prompt, seeds, strict=True)]
         if length < 0 or temperature < 0:
             raise DataError(f"length and temperature cannot be negative: {length}, {temperature}")
+        if seed is not None and seed < 0:
+            raise DataError(f"The seed is {seed}: 0 or more")
         rng = np.random.default_rng(seed)
         # a space at the end of a prompt is a symbol like others; only the writing is normalised
         begin = self.alphabet.normalise(prompt) + (" " if prompt.strip() and prompt[-1].isspace() else "")
