@@ -32,11 +32,12 @@ def load(
     """A model that is ready for raw input and for fine-tuning.
 
     Args:
-        name: a recipe ("deepspeech2_small"), a `.keras` file that `model.save` wrote, an `.onnx` file that
-            `kerasrecipes export` wrote, or "hf://org/name@revision".
+        name: a recipe ("deepspeech2_small"), a `.keras` file that `model.save` wrote, the folder of a training (its averaged
+            weights), an `.onnx` file that `kerasrecipes export` wrote, or "hf://org/name@revision".
         alphabet: other output symbols: the trunk keeps its weights, the head starts anew.
         classes: likewise for pictures: names of classes, or their number.
-        weights: "default" for the recipe's released file, a path to a `.weights.h5`, or None for random numbers.
+        weights: "default" for the recipe's released file or what a `.keras` file holds, a path to a `.weights.h5`, or None for
+            random numbers.
         compile: with the recipe's own loss, metrics and optimiser.
         engine: "keras", the default for all but `.onnx` files; "onnxruntime" or "openvino", which need no Keras and cannot be
             trained: the released ONNX file, or one that is made once on this machine; or "auto", the fastest of these two
@@ -48,23 +49,29 @@ def load(
         RecipeNotFound: no such recipe; the three closest are named.
         WeightsUnavailable: the released file is not at hand and cannot be fetched.
         WeightsCorrupt: a file does not match its manifest row or the architecture.
-        KerasRecipesError: `alphabet` for pictures, or `classes` for speech and text; changes to a network in an engine.
+        KerasRecipesError: `alphabet` for pictures, or `classes` for speech and text; changes to a network in an engine, a
+            `.keras` file or a training's folder, whose only other weights are none.
 
     Example:
         >>> kerasrecipes.load("deepspeech2_small").transcribe("talk.flac").text
     """
     text = str(name)
+    changed = alphabet is not None or classes is not None or bool(config)
     if text.endswith(".onnx") or engine not in (None, "keras"):
-        changed = alphabet is not None or classes is not None or weights != "default" or bool(config)
-        found = in_engine(text, engine or "auto", precision, changed)
+        found = in_engine(text, engine or "auto", precision, changed or weights != "default")
         if found is not None:
             return found
         if precision is not None:
             raise KerasRecipesError(f'precision= is for engine="openvino", and "auto" leaves {text} to Keras')
     elif precision is not None:
         raise KerasRecipesError('precision= is for engine="openvino"; Keras has keras.config.set_dtype_policy')
-    if text.endswith(".keras"):
-        return load_saved(Path(text), compile)
+    if is_whole(text):
+        if changed or weights not in ("default", None):
+            raise KerasRecipesError(
+                f"{text} is a whole model, with its own symbols, configuration and weights: load its recipe to change these, with "
+                "weights=FILE for what save_weights wrote"
+            )
+        return load_whole(Path(text), compile, fresh=weights is None)
     recipe, row, path = resolve(text, weights)
     keyword = SYMBOLS.get(recipe.task, "alphabet")
     given = {"alphabet": alphabet, "classes": classes}
@@ -96,7 +103,7 @@ def in_engine(name: str, engine: str, precision: str | None, changed: bool) -> A
         known = ", ".join(("auto", *engines.ENGINES, *(() if name.endswith(".onnx") else ("keras",))))
         raise KerasRecipesError(f"There is no engine {engine!r} for {name}; there are {known}")
     auto = engine == "auto" and not name.endswith(".onnx")
-    if changed or name.endswith(".keras"):
+    if changed or is_whole(name):
         if auto:
             return None
         raise KerasRecipesError(
@@ -105,14 +112,16 @@ def in_engine(name: str, engine: str, precision: str | None, changed: bool) -> A
         )
     if name.endswith(".onnx"):
         return engines.load_file(Path(name), engine, precision)
-    row = store.fetch_row(name) if name.startswith("hf://") else manifest.rows().get(registry.get_recipe(name).name)
+    ours = not name.startswith("hf://")
+    row = manifest.rows().get(registry.get_recipe(name).name) if ours else store.fetch_row(name)
     if auto and not (row and engines.installed() and (row.onnx or made.at_hand(row)) and engines.runs(row.recipe)):
         return None
     row = row or manifest.get(name)
     if row.onnx:
         return engines.load_file(
-            store.locate_onnx(row), engine, precision, row.recipe, lambda: store.locate_onnx(row, step=True)
-        )
+            store.locate_onnx(row, packaged=ours), engine, precision, row.recipe,
+            lambda: store.locate_onnx(row, step=True, packaged=ours),
+        )  # fmt: skip
     return engines.load_file(made.made(row, name), engine, precision, row.recipe)
 
 
@@ -191,7 +200,30 @@ def assign(model: Any, path: Path) -> None:
         ) from error
 
 
-def load_saved(path: Path, compile: bool) -> Any:
+def is_whole(name: str) -> bool:
+    """Whether a name is that of a `.keras` file or of a training's folder."""
+    return name.endswith(".keras") or (Path(name) / "checkpoint.npz").is_file()
+
+
+def load_whole(path: Path, compile: bool, fresh: bool = False) -> Any:
+    """The model of a `.keras` file or a training's folder; `fresh`: with random numbers in place of its weights."""
+    model = load_run(path) if path.is_dir() else load_saved(path)
+    if fresh:
+        model = type(model).from_config(model.get_config())
+    if compile:
+        model.compile()
+    return model
+
+
+def load_run(folder: Path) -> Any:
+    """What a training made, its averaged weights, without what was for training alone."""
+    choose_backend()
+    from kerasrecipes.training.beginning import trained_in
+
+    return trained_in(folder)
+
+
+def load_saved(path: Path) -> Any:
     """A model that `model.save` wrote; only this package's own layers are built, nothing in the file is executed."""
     if not path.is_file():
         raise KerasRecipesError(f"There is no file {path}")
@@ -199,12 +231,9 @@ def load_saved(path: Path, compile: bool) -> Any:
     for module, _ in (entry[0].split(":") for entry in TASKS.values()):
         importlib.import_module(module)
     try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
     except (ValueError, OSError, KeyError) as error:
         raise WeightsCorrupt(f"{path} is not a model this version can open: {str(error).splitlines()[0]}") from error
-    if compile:
-        model.compile()
-    return model
 
 
 def predict(model: Any, source: Any, **options: Any) -> Any:

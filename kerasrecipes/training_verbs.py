@@ -1,6 +1,7 @@
 """What the command line's verbs of training do: train, study, release, tune-decoder."""
 
 import argparse
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -42,8 +43,12 @@ def run_train(o: argparse.Namespace) -> None:
     devices = begin(o.devices) if o.devices is not None else None
     settings = config.of_recipe(
         o.name, o.config, data=tuple(o.data) if o.data else None, validation=tuple(o.validation) if o.validation else None,
-        steps=o.steps, decay=o.decay, peak=o.peak, precision=o.precision, start=o.start, seed=o.seed,
+        validation_speakers=() if o.validation else None, steps=o.steps, decay=o.decay, peak=o.peak, precision=o.precision,
+        start=o.start, seed=o.seed,
     )  # fmt: skip
+    if o.data and not o.validation and any("{data}" in v for v in settings.validation) and "KERASRECIPES_DATA" not in os.environ:
+        print("nothing is scored on the way: --validation SET would, or KERASRECIPES_DATA with the recipe's own set", file=sys.stderr)
+        settings = replace(settings, validation=(), validation_speakers=())
     if settings.start == "released":
         from kerasrecipes import manifest, store
 

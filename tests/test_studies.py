@@ -142,8 +142,12 @@ def test_an_arm_begins_with_the_arm_that_it_names(tiny, tmp_path):
     study = studies.read(str(tiny))
     config = study.config("longer", 2, tmp_path)
     assert (config.start, config.steps) == (str(tmp_path / "short-2"), 5)
-    assert config.start_config == {"conv": [[8, 5, 4]]}
-    assert study.config("short", 2, tmp_path).start is None
+    assert config.start_config == {} and study.config("short", 2, tmp_path).start is None
+    assert [(o.arm, o.seed) for o in studies.run(study, tmp_path / "late", minutes=0)] == []  # nobody waits for the first
+    plan["base"]["config"]["conv"] = [[8, 5, 4]]
+    plan["arms"] |= {"short": {}, "longer": {"after": "short", "config": {"conv": [[8, 9, 4]], "dropout": 0.1}}}
+    tiny.write_text(json.dumps(plan))
+    assert studies.read(str(tiny)).config("longer", 1).start_config == {"conv": [[8, 5, 4]]}
     with pytest.raises(DataError, match="'longer' begins with 'short' of seed 1, which is not done: train that first"):
         studies.run(study, tmp_path, arms=("longer",))
     for wrong in ("later", "longer"):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -10,10 +11,12 @@ import numpy as np
 import pytest
 
 import kerasrecipes as kr
-from kerasrecipes.errors import DataError, KerasRecipesError
+from kerasrecipes.cli import main
+from kerasrecipes.errors import DataError, KerasRecipesError, RecipeNotFound
 from kerasrecipes.training import config as configs
 from kerasrecipes.training.beginning import fit_front, take_over
 from kerasrecipes.training.curve import draw_curve
+from kerasrecipes.training.interrupts import Interrupts
 from kerasrecipes.training.kinds import model_of
 from kerasrecipes.training.optimizer import GuardedAdamW
 from kerasrecipes.training.trainer import Run, averaged
@@ -230,3 +233,104 @@ def tiny_recognizer(config):
     return kr.SpeechRecognizer(
         config.recipe, config.alphabet, {**kr.get_recipe(config.recipe).test_config, **config.config}
     )
+
+
+def test_an_interrupt_lets_the_step_end(clips, tmp_path, monkeypatch):
+    """The signal comes within the third step; what is saved is whole and goes on as if nothing had been."""
+    whole = Run(settings(clips, recurrent=False, steps=5), tmp_path / "whole")
+    whole.train()
+    part = Run(settings(clips, recurrent=False, steps=5), tmp_path / "part")
+    train = part.model.train_on_batch
+
+    def interrupted(*args, **kwargs):
+        if part.state["step"] == 2:
+            signal.raise_signal(signal.SIGINT)
+        return train(*args, **kwargs)
+
+    monkeypatch.setattr(part.model, "train_on_batch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        part.train()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    again = Run(settings(clips, recurrent=False, steps=5), tmp_path / "part", resume=True)
+    assert again.state["step"] == 3
+    again.train()
+    for a, b in zip(weights(whole), weights(again), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_a_second_interrupt_ends_at_once():
+    with Interrupts() as interrupts:
+        signal.raise_signal(signal.SIGINT)
+        assert interrupts.asked
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    with Interrupts() as interrupts, pytest.raises(KeyboardInterrupt), interrupts.at_once():
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_a_run_in_bfloat16_goes_on(clips, tmp_path):
+    values = settings(clips, recurrent=False, steps=2, precision="bfloat16")
+    before = keras.config.dtype_policy()
+    try:
+        run = Run(values, tmp_path)
+        run.step()
+        run.save()
+        again = Run(values, tmp_path, resume=True)
+        for a, b in zip(weights(run), weights(again), strict=True):
+            np.testing.assert_array_equal(a, b)
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def test_settings_are_read_as_what_they_are(tmp_path):
+    found = configs.from_dict({"recipe": "x", "peak": "1e-3", "steps": 5.0, "validation_speakers": [84], "speeds": [1]})
+    assert (found.peak, found.steps, found.validation_speakers, found.speeds) == (1e-3, 5, ("84",), (1.0,))
+    for name, value, said in (
+        ("peak", "much", "not a number"), ("steps", 2.5, "not a whole number"), ("data", "librispeech:x", "not a list"),
+        ("config", ["a"], "not a table"), ("frozen", "stack", r"not a list, for instance \[stack\]"),
+    ):  # fmt: skip
+        with pytest.raises(DataError, match=f"here: {name} is .*{said}"):
+            configs.from_dict({"recipe": "x", name: value}, "here")
+    (tmp_path / "empty.yaml").write_text("")
+    with pytest.raises(DataError, match="holds no settings"):
+        configs.of_recipe("convnetjs_mnist", tmp_path / "empty.yaml")
+    with pytest.raises(DataError, match="trains convnetjs_mnist, not convnetjs_cifar10"):
+        configs.of_recipe("convnetjs_cifar10", configs.CONFIGS / "convnetjs_mnist.yaml")
+
+
+def test_a_set_of_one_s_own_is_scored_on_nothing_else(clips, tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("KERASRECIPES_DATA", raising=False)
+    made = []
+    monkeypatch.setattr("kerasrecipes.training.trainer.Run", lambda settings, *a: made.append(settings) or sys.exit(0))
+    for more in ((), ("--validation", f"librispeech:{clips}")):
+        with pytest.raises(SystemExit):
+            main(["train", "deepspeech2_small", "--data", f"librispeech:{clips}", "--out", str(tmp_path), *more])
+    assert "nothing is scored on the way" in capsys.readouterr().err
+    assert [(m.validation, m.validation_speakers) for m in made] == [((), ()), ((f"librispeech:{clips}",), ())]
+
+
+def test_release_refuses_before_it_writes(place, clips, tmp_path):
+    from kerasrecipes.training import release
+
+    run = Run(settings(clips, recurrent=False, steps=1), tmp_path / "run")
+    run.save()
+    for name, after, said in (("wav2letter_small", (), "trained deepspeech2_small, not wav2letter_small"),
+                              ("deepspeech2_small", (tmp_path / "none",), "none holds no run")):  # fmt: skip
+        with pytest.raises(DataError, match=said):
+            release.release(name, tmp_path / "run", "t", after)
+    assert not list((place / "weights").iterdir())
+
+
+def test_a_training_s_folder_is_a_model(clips, tmp_path):
+    run = Run(settings(clips, recurrent=False, steps=2, alphabet="abcdefghijklmnopqrstuvwxyz '-"), tmp_path / "run")
+    with pytest.raises(RecipeNotFound):  # nothing is saved yet
+        kr.load(tmp_path / "run")
+    run.train()
+    found, clip = kr.load(tmp_path / "run"), kr.data.librispeech(clips)[0].path
+    assert found.alphabet == run.model.alphabet and "dropout" not in found.changes
+    with averaged(run.model):
+        assert found.transcribe(clip) == run.model.transcribe(clip)
+        assert kr.load(tmp_path / "run", engine="auto").transcribe(clip) == run.model.transcribe(clip)
+    with pytest.raises(KerasRecipesError, match="is a whole model"):
+        kr.load(tmp_path / "run", alphabet="ab")
+    assert main(["transcribe", clip, "--recipe", str(tmp_path / "run")]) == 0

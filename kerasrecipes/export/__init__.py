@@ -57,7 +57,8 @@ def export(
     values: one piece of the input, its position, the utterance's length and the states in; logits and the next states out.
 
     Args:
-        model: the name of a recipe with released weights, a `.keras` file, or a loaded model with whatever weights it has.
+        model: the name of a recipe with released weights, a `.keras` file, a training's folder, or a loaded model with whatever
+            weights it has.
         folder: made if it is not there. What has the same names in it is replaced, when the new files are whole.
         format: "onnx", "tf_saved_model", "litert" or "openvino".
         activations: also give the output of every layer, under the layers' names; or of the layers of these names.
@@ -77,9 +78,13 @@ def export(
         >>> kerasrecipes.export.export("deepspeech2_small", "exported")
         PosixPath('exported/deepspeech2_small.onnx')
     """
+    from kerasrecipes import loading
+
     known = known_format(format, activations=bool(activations), float16=float16, int8=int8)
     if not OPSETS[0] <= opset <= OPSETS[1]:
         raise ExportError(f"opset {opset}: from {OPSETS[0]} to {OPSETS[1]}")
+    if isinstance(model, str | Path) and Path(model).is_dir() and loading.is_whole(str(model)):
+        model = loading.load(model, compile=False)
     recipe = recipe_of(model)
     check(recipe, format, known)
     name, folder = name or recipe.name, Path(folder)

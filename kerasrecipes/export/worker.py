@@ -33,7 +33,7 @@ def main(request: dict[str, Any]) -> None:
         row = loading.resolve(request["recipe"], "default")[1]
         model = loading.load(request["recipe"], compile=False)
     else:
-        model = loading.load_saved(Path(request["saved"]), compile=False)
+        model = loading.load_saved(Path(request["saved"]))
     storage = next((kind for kind in ("int8", "float16") if request[kind]), "float32")
     graph = pieces_of(model) if request["step"] else None
     source = next(iter(model.input)) if isinstance(model.input, dict) else "picture"

@@ -26,10 +26,13 @@ class SequenceBatchNormalization(SequenceLayer):
 
     def build(self, x_shape, length_shape=None):
         size = (x_shape[-1],)
-        self.gamma = self.add_weight(size, "ones", name="gamma", autocast=False)
-        self.beta = self.add_weight(size, "zeros", name="beta", autocast=False)
-        self.moving_mean = self.add_weight(size, "zeros", name="moving_mean", trainable=False, autocast=False)
-        self.moving_variance = self.add_weight(size, "ones", name="moving_variance", trainable=False, autocast=False)
+
+        def add(name, begin, **options):  # float32 under every policy: sums of many steps
+            return self.add_weight(size, begin, name=name, autocast=False, dtype="float32", **options)
+
+        self.gamma, self.beta = add("gamma", "ones"), add("beta", "zeros")
+        self.moving_mean = add("moving_mean", "zeros", trainable=False)
+        self.moving_variance = add("moving_variance", "ones", trainable=False)
 
     def count(self, x, length):
         """How many values of each feature are valid: float32, at least 1."""

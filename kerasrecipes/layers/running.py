@@ -61,8 +61,8 @@ class RunningNormalization(SequenceLayer):
         self.keep, self.prior, self.momentum, self.epsilon = float(np.exp(-1 / decay)), prior, momentum, epsilon
 
     def build(self, x_shape, length_shape=None):
-        self.mean = self.add_weight((x_shape[-1],), "zeros", name="mean", trainable=False, autocast=False)
-        self.variance = self.add_weight((1,), "ones", name="variance", trainable=False, autocast=False)
+        self.mean = self.add_weight((x_shape[-1],), "zeros", name="mean", trainable=False, autocast=False, dtype="float32")
+        self.variance = self.add_weight((1,), "ones", name="variance", trainable=False, autocast=False, dtype="float32")
 
     def state_shapes(self, shape, start):
         return [(shape[-1],), (1,)]

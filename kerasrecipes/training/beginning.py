@@ -61,6 +61,20 @@ def begin_from(config: TrainConfig, model: Any, batches: Any = None, show: bool 
     model.set_weights(saved.get_weights())
 
 
+def trained_in(folder: Path) -> Any:
+    """The model of a run with its averaged weights, without the changes that are for training alone.
+
+    Raises:
+        DataError: the folder holds no run, or one of another version.
+    """
+    if not (folder / "run.json").is_file():
+        raise DataError(f"{folder} has no run.json yet: a training writes it with its checkpoints")
+    config = from_dict(json.loads((folder / "run.json").read_text())["config"], str(folder))
+    model = model_of(replace(config, frozen=(), config={k: v for k, v in config.config.items() if k not in TRAINING_ONLY}))
+    assign_run(model, folder)
+    return model
+
+
 def assign_run(model: Any, folder: Path) -> None:
     """Set the model's weights to the averaged ones of a run.
 
@@ -73,7 +87,7 @@ def assign_run(model: Any, folder: Path) -> None:
     trained = model_of(config)
     trained.compile(optimizer=optimizer_of(config), metrics=[])
     trained.optimizer.build(trained.trainable_variables)
-    checkpoint.restore(folder / "checkpoint.npz", trained)
+    checkpoint.restore(folder / "checkpoint.npz", trained, chance=False)
     try:
         with averaged(trained):
             model.set_weights(trained.get_weights())

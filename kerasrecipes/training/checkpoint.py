@@ -17,7 +17,7 @@ def variables(model: keras.Model) -> list[tuple[str, Any]]:
 
 def save(path: Path, model: keras.Model, state: dict[str, Any]) -> None:
     """Write all variables and the JSON-able `state`; the old file stays until the new one is complete."""
-    arrays = {name: keras.ops.convert_to_numpy(v.value) for name, v in variables(model)}
+    arrays: dict[str, Any] = {name: stored(keras.ops.convert_to_numpy(v.value)) for name, v in variables(model)}
     if keras.config.backend() == "torch":  # its dropout draws from a generator of its own
         import torch
 
@@ -31,8 +31,13 @@ def save(path: Path, model: keras.Model, state: dict[str, Any]) -> None:
     os.replace(partial, path)
 
 
-def restore(path: Path, model: keras.Model) -> dict[str, Any]:
-    """Set all variables from the file and return its state.
+def stored(values: np.ndarray) -> np.ndarray:
+    """As numpy's files can hold them: bfloat16 is no type of theirs, and exact in float32."""
+    return values.astype("float32") if values.dtype.name == "bfloat16" else values
+
+
+def restore(path: Path, model: keras.Model, chance: bool = True) -> dict[str, Any]:
+    """Set all variables from the file and return its state; with `chance` also torch's random numbers.
 
     Variables are matched by position and shape: the automatic numbers in layer names depend on what else was built.
     """
@@ -46,7 +51,7 @@ def restore(path: Path, model: keras.Model) -> dict[str, Any]:
             if value.shape != tuple(variable.shape):
                 raise ValueError(f"{path}: {name} has shape {value.shape}, the model wants {tuple(variable.shape)}")
             variable.assign(value)
-        if "torch|0" in file.files and keras.config.backend() == "torch":
+        if chance and "torch|0" in file.files and keras.config.backend() == "torch":
             import torch
 
             torch.set_rng_state(torch.from_numpy(file["torch|0"]))

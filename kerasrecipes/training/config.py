@@ -1,8 +1,9 @@
 """A training configuration: one YAML file per pretrained recipe, every value of which a run records."""
 
+import types
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import yaml
 
@@ -87,18 +88,50 @@ def from_dict(values: dict[str, Any], where: str = "training configuration") -> 
     """Check the names and make lists tuples.
 
     Raises:
-        DataError: an unknown or missing key, by name, or `frozen` is no list.
+        DataError: not a table of keys, an unknown or missing key, or a value of another kind; says which.
     """
+    if not isinstance(values, dict):
+        raise DataError(f"{where} holds no settings: write KEY: VALUE lines, recipe: NAME among them")
     known = {f.name for f in fields(TrainConfig)}
     unknown = sorted(set(values) - known)
     if unknown:
         raise DataError(f"{where}: unknown keys {', '.join(unknown)}; known are {', '.join(sorted(known))}")
     if "recipe" not in values:
         raise DataError(f"{where}: the key 'recipe' is missing")
-    if isinstance(values.get("frozen"), str):
-        raise DataError(f"{where}: frozen is a list of names, for instance [{values['frozen']}]")
-    fixed: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    kinds = {f.name: f.type for f in fields(TrainConfig)}
+    fixed: dict[str, Any] = {}
+    for name, value in values.items():
+        try:
+            fixed[name] = of_kind(kinds[name], value)
+        except (TypeError, ValueError) as error:
+            raise DataError(f"{where}: {name} is {value!r}, {error}") from None
     return TrainConfig(**fixed)
+
+
+def of_kind(kind: Any, value: Any) -> Any:
+    """`value` as a field of that type has it: YAML reads 1e-3 as text and [84] as numbers.
+
+    Raises:
+        ValueError: it is something else; says what it should be.
+    """
+    if isinstance(kind, types.UnionType):  # with None
+        return None if value is None else of_kind(kind.__args__[0], value)
+    origin = get_origin(kind) or kind
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise ValueError(f"not a list, for instance [{value}]")
+        return tuple(of_kind(get_args(kind)[0], item) for item in value)
+    if origin is dict and not isinstance(value, dict):
+        raise ValueError("not a table of keys and values")
+    if origin in (int, float):
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise ValueError("not a number") from None
+        if origin is int and number != int(number):
+            raise ValueError("not a whole number")
+        return origin(number)
+    return str(value) if origin is str else value
 
 
 def read(path: str | Path) -> TrainConfig:
@@ -112,4 +145,6 @@ def of_recipe(name: str, file: str | Path | None = None, **changes: Any) -> Trai
     if file and not path.is_file():
         raise DataError(f"There is no training configuration {path}")
     config = read(path) if path.exists() else TrainConfig(recipe=name)
+    if config.recipe != name:
+        raise DataError(f"{path} trains {config.recipe}, not {name}")
     return replace(config, **{k: v for k, v in changes.items() if v is not None})

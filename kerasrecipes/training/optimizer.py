@@ -31,11 +31,11 @@ class GuardedAdamW(keras.optimizers.AdamW):
     def apply(self, grads: Any, trainable_variables: Any = None) -> None:
         if not self.built:
             self.build(trainable_variables)
-        norm = ops.sqrt(sum(ops.sum(ops.square(g)) for g in grads))
+        norm = ops.sqrt(sum(ops.sum(ops.square(ops.cast(g, "float32"))) for g in grads))
         finite = ops.isfinite(norm)
         scale = ops.minimum(self.limit / ops.maximum(norm, 1e-12), 1.0)
         self.skipped.assign_add(ops.cast(ops.logical_not(finite), "int32"))
-        super().apply([ops.where(finite, g * scale, ops.zeros_like(g)) for g in grads], trainable_variables)
+        super().apply([ops.where(finite, g * ops.cast(scale, g.dtype), ops.zeros_like(g)) for g in grads], trainable_variables)
 
     def _update_model_variables_moving_average(self, trainable_variables: Any) -> None:
         if not self.use_ema:
@@ -44,7 +44,7 @@ class GuardedAdamW(keras.optimizers.AdamW):
         momentum = ops.minimum(self.ema_momentum, steps / (steps + 9))
         for variable, average in zip(trainable_variables, self._model_variables_moving_average, strict=True):
             if average is not None:
-                average.assign(momentum * average + (1 - momentum) * variable)
+                average.assign(momentum * ops.cast(average, "float32") + (1 - momentum) * ops.cast(variable, "float32"))
 
     def get_config(self) -> dict:
         return {**super().get_config(), "limit": self.limit}

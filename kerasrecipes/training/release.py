@@ -71,23 +71,24 @@ def release(name: str, run: Path, tag: str, after: Sequence[Path] = (), bundled:
         The row's path.
 
     Raises:
-        DataError: the folder holds no run. WeightsCorrupt: it trained another architecture than the recipe's.
+        DataError: a folder holds no run, or one of another recipe. WeightsCorrupt: it trained another architecture than the recipe's.
     """
-    if not (run / "run.json").is_file():
-        raise DataError(f"{run} holds no run (no run.json): pass the --out of a training, for instance runs/{name}")
-    record = record_of(run)
+    runs = (*after, run)
+    records = [record_of(place) for place in runs]
+    record = records[-1]
     config = from_dict(record["config"])
+    if config.recipe != name:
+        raise DataError(f"{run} trained {config.recipe}, not {name}")
     model = model_of(replace(config, config={}))  # without the run's dropout and masks
     assign_run(model, run)
+    amount = kind_of(name).amount
+    stages = [stage(place, amount) for place in runs]
     folder = manifest.weights_folder()
     folder.mkdir(exist_ok=True)
     path = folder / f"{name}.weights.h5"
     save_half(model, path)
     before = manifest.rows().get(name)
-    amount = kind_of(name).amount
-    runs = (*after, run)
-    stages = [stage(folder, amount) for folder in runs]
-    start = record_of(runs[0])["config"]["start"]
+    start = records[0]["config"]["start"]
     if before and start and Path(start).name == before.file:
         earlier = before.training.get("stages", ())
         stages = [s for s in earlier if not any(is_part(s, new) for new in stages)] + stages
@@ -115,7 +116,13 @@ def meaning(model: Any) -> dict[str, Any]:
 
 
 def record_of(run: Path) -> dict[str, Any]:
-    """What a run wrote of itself: its configuration, state, data and machine."""
+    """What a run wrote of itself: its configuration, state, data and machine.
+
+    Raises:
+        DataError: the folder holds no run.
+    """
+    if not (run / "run.json").is_file():
+        raise DataError(f"{run} holds no run (no run.json): pass the --out of a training, for instance runs/NAME")
     return json.loads((run / "run.json").read_text())
 
 

@@ -19,6 +19,8 @@ import yaml
 from kerasrecipes import data
 from kerasrecipes.card import FORMS, hollow
 from kerasrecipes.errors import DataError
+from kerasrecipes.registry import get_recipe
+from kerasrecipes.training.beginning import TRAINING_ONLY
 from kerasrecipes.training.config import TrainConfig, from_dict
 from kerasrecipes.training.curve import losses
 from kerasrecipes.training.kinds import kind_of, model_of
@@ -64,10 +66,15 @@ class Study:
     def config(self, arm: str, seed: int, folder: Path = Path()) -> TrainConfig:
         """The training of one arm; `folder` is where the study's trainings lie."""
         changes = dict(self.arms[arm])
-        if first := changes.pop("after", None):
+        common = self.base.get("config", {})
+        first, merged = changes.pop("after", None), {**common, **changes.pop("config", {})}
+        if first:
             changes["start"] = str(folder / place_of(first, seed))
-            changes["start_config"] = dict(self.arms[first].get("config", {}))
-        merged = {**self.base.get("config", {}), **changes.pop("config", {})}
+            recipe = get_recipe({**self.base, **changes}["recipe"]).config
+            before, now = {**recipe, **common, **self.arms[first].get("config", {})}, {**recipe, **merged}
+            changes["start_config"] = {
+                k: v for k, v in before.items() if k not in TRAINING_ONLY and json.dumps(v) != json.dumps(now.get(k))
+            }
         return from_dict({**self.base, **changes, "config": merged, "seed": seed}, f"study {self.name}, {arm}")
 
 
@@ -133,6 +140,9 @@ def run(
     for seed in study.seeds:
         for arm in arms or study.arms:
             place = folder / place_of(arm, seed)
+            first = study.arms[arm].get("after")
+            if first and arm not in arms and not outcome_in(folder / place_of(first, seed)):
+                continue  # its time ran out
             found = outcome_in(place) or train(study, arm, seed, place, minutes)
             if found:
                 done.append(found)

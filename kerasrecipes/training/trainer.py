@@ -23,6 +23,7 @@ from kerasrecipes.training.beginning import begin_from
 from kerasrecipes.training.config import TrainConfig
 from kerasrecipes.training.curve import draw_curve
 from kerasrecipes.training.devices import Devices
+from kerasrecipes.training.interrupts import Interrupts
 from kerasrecipes.training.kinds import kind_of, model_of
 from kerasrecipes.training.optimizer import GuardedAdamW
 
@@ -85,7 +86,8 @@ class Run:
     # ------------------------------------------------------------------ the loop
 
     def train(self, minutes: float | None = None) -> dict[str, Any]:
-        """Take steps until `config.steps`, or for so many minutes; returns the state. Interrupting loses nothing.
+        """Take steps until `config.steps`, or for so many minutes; returns the state. Interrupting loses nothing: the step at hand is
+        finished and saved; interrupting again ends at once, and the last checkpoint stays.
 
         Raises:
             DataError: another process trains into the folder.
@@ -102,42 +104,43 @@ class Run:
         columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
         agree = self.devices.agree
         (over,) = agree(minutes is not None and minutes <= 0)
-        with Progress(*columns, disable=not self.devices.first) as progress:
+        with Interrupts() as interrupts, Progress(*columns, disable=not self.devices.first) as progress:
             bar = progress.add_task("compiling", total=config.steps, completed=state["step"])
-            try:
-                while state["step"] < config.steps and not over:
-                    loss, amount = self.step()
-                    recent.append(self.losses)
-                    now = time.monotonic()
-                    state["wall_hours"] += (now - lap) / 3600
-                    speed, told = self.kind.speed(amount, now - lap)
-                    lap = now
-                    if state["step"] % LOG_STEPS == 0 or state["step"] == config.steps:
-                        self.log(
-                            "log.csv",
-                            **{name: float(np.mean([r[name] for r in recent])) for name in self.losses},
-                            rate=config.learning_rate(state["step"]),
-                            speed=round(speed, 1),
-                        )
-                        recent.clear()
-                    progress.update(
-                        bar, completed=state["step"],
-                        description=f"pass {state['epoch']}  loss {loss:.3f}  {told}",
-                    )  # fmt: skip
-                    over, save, validate = agree(
-                        minutes is not None and now - begin >= 60 * minutes,
-                        now - last_save > 60 * config.checkpoint_minutes,
-                        bool(self.kind.validation) and now - last_validation > 60 * config.validate_minutes,
+            while state["step"] < config.steps and not over:
+                loss, amount = self.step()
+                recent.append(self.losses)
+                now = time.monotonic()
+                state["wall_hours"] += (now - lap) / 3600
+                speed, told = self.kind.speed(amount, now - lap)
+                lap = now
+                if state["step"] % LOG_STEPS == 0 or state["step"] == config.steps:
+                    self.log(
+                        "log.csv",
+                        **{name: float(np.mean([r[name] for r in recent])) for name in self.losses},
+                        rate=config.learning_rate(state["step"]),
+                        speed=round(speed, 1),
                     )
-                    if save:
-                        self.save()
-                        last_save = now
-                    if validate:
+                    recent.clear()
+                progress.update(
+                    bar, completed=state["step"],
+                    description=f"pass {state['epoch']}  loss {loss:.3f}  {told}",
+                )  # fmt: skip
+                over, save, validate = agree(
+                    minutes is not None and now - begin >= 60 * minutes,
+                    now - last_save > 60 * config.checkpoint_minutes,
+                    bool(self.kind.validation) and now - last_validation > 60 * config.validate_minutes,
+                )
+                if save:
+                    self.save()
+                    last_save = now
+                if interrupts.asked:
+                    self.save()
+                    raise KeyboardInterrupt
+                if validate:
+                    self.save()
+                    with interrupts.at_once():
                         self.validate()
-                        last_validation = lap = time.monotonic()
-            except KeyboardInterrupt:
-                self.save()
-                raise
+                    last_validation = last_save = lap = time.monotonic()
         self.save()
         if self.kind.validation:
             self.validate()
