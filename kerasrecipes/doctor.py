@@ -87,7 +87,7 @@ def beam() -> Iterator[tuple[str, bool, str]]:
 def cache() -> Iterator[tuple[str, bool, str]]:
     from huggingface_hub import constants
 
-    folder = os.environ.get("HF_HUB_CACHE", constants.HF_HUB_CACHE)
+    folder = os.path.abspath(os.environ.get("HF_HUB_CACHE") or constants.HF_HUB_CACHE)
     exists = next(p for p in (folder, *parents(folder)) if os.path.isdir(p))
     ok = os.access(exists, os.W_OK)
     yield "cache", ok, f"{folder} {'can' if ok else 'cannot'} be written" + ("" if ok else ": set HF_HUB_CACHE")

@@ -21,17 +21,19 @@ def run_align_phones(o: argparse.Namespace) -> None:
     from rich.progress import Progress
 
     from kerasrecipes import data
+    from kerasrecipes.data.specs import place
 
     if not o.out:
         raise KerasRecipesError("Say where the labels shall lie: --out FILE.tsv.xz")
     utterances = data.load_specs(o.data)
-    folders = {Path(spec.partition(":")[2].partition("?")[0]) for spec in o.data}
+    out = Path(place(o.out, o.out))
+    folders = {Path(place(spec.partition(":")[2].partition("?")[0], spec)) for spec in o.data}
     roots = {folder if folder.is_dir() else folder.parent for folder in folders}
     root = o.audio or (roots.pop() if len(roots) == 1 else Path(os.path.commonpath([str(r.resolve()) for r in roots])))
     with Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task("aligning phones", total=len(utterances))
         show = lambda done, total: bar.update(task, completed=done)  # noqa: E731
-        count, left_out = data.align_phones(utterances, root, Path(o.out), processes=o.processes, progress=show)
+        count, left_out = data.align_phones(utterances, root, out, processes=o.processes, progress=show)
     for path, why in left_out.items():
         print(f"left out: {path}: {why}", file=sys.stderr)
-    print(f"{count} clips labelled, {len(left_out)} left out; --data 'phones:{o.out}?audio={root}'")
+    print(f"{count} clips labelled, {len(left_out)} left out; --data 'phones:{out}?audio={root}'")

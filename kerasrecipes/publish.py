@@ -28,14 +28,15 @@ def publish(name: str, repo: str, *, dry_run: bool = True) -> str:
     row = manifest.get(name)
     path = store.locate(row, offline=True)
     card = card_markdown(name)
-    plan = f"{path.name} ({row.size / 1e6:.1f} MB), {store.ROW} and README.md ({len(card)} characters) to {repo}"
+    engines = {e["file"]: store.locate_onnx(row, step=e is not row.onnx, offline=True) for e in store.onnx_files(row)}
+    sizes = ", ".join(f"{p.name} ({p.stat().st_size / 1e6:.1f} MB)" for p in (path, *engines.values()))
+    plan = f"{sizes}, {store.ROW} and README.md ({len(card)} characters) to {repo}"
     if dry_run:
         return f"would upload {plan}; add --yes to do it"
     # what is uploaded cannot know its own revision: whoever loads it has it in the reference
     uploaded = manifest.to_json(replace(row, hub=None)).encode()
     files: dict[str, str | bytes] = {row.file: str(path), store.ROW: uploaded, "README.md": card.encode()}
-    for entry in store.onnx_files(row):
-        files[entry["file"]] = str(store.locate_onnx(row, step=entry is not row.onnx, offline=True))
+    files |= {name: str(file) for name, file in engines.items()}
     revision = _commit(repo, files, f"{name} {row.tag}")
     place = {"repo": repo, "revision": revision}
     try:

@@ -17,7 +17,7 @@ ROW = "manifest.json"  # name of the row's file in a hub repository
 CHUNK = 1 << 20
 
 
-def locate(row: Weights, *, offline: bool | None = None) -> Path:
+def locate(row: Weights, *, offline: bool | None = None, packaged: bool = True) -> Path:
     """The verified weights file of a row.
 
     Looks in the package or checkout, then in the hub's cache, then downloads at the row's pinned revision, going on
@@ -26,6 +26,7 @@ def locate(row: Weights, *, offline: bool | None = None) -> Path:
     Args:
         row: from the manifest.
         offline: never touch the network; default: `KERASRECIPES_OFFLINE=1` or `HF_HUB_OFFLINE=1`.
+        packaged: whether the row is the package's own; what came with the package is no file of another's.
 
     Raises:
         WeightsUnavailable: the file is nowhere to be had. WeightsCorrupt: it is there and is not what the row says.
@@ -35,7 +36,7 @@ def locate(row: Weights, *, offline: bool | None = None) -> Path:
         'deepspeech2_small.weights.h5'
     """
     local = manifest.weights_folder() / row.file
-    if local.is_file():
+    if packaged and local.is_file():
         return check(local, row, "restore it (git checkout, or install the package again)")
     if row.hub is None:
         raise WeightsUnavailable(
@@ -45,7 +46,7 @@ def locate(row: Weights, *, offline: bool | None = None) -> Path:
     return from_hub(row, row.hub["repo"], row.hub["revision"], is_offline(offline))
 
 
-def locate_onnx(row: Weights, *, step: bool = False, offline: bool | None = None) -> Path:
+def locate_onnx(row: Weights, *, step: bool = False, offline: bool | None = None, packaged: bool = True) -> Path:
     """The verified ONNX file of a row, found as `locate` finds the weights; with `step` the one that takes pieces.
 
     Raises:
@@ -61,7 +62,7 @@ def locate_onnx(row: Weights, *, step: bool = False, offline: bool | None = None
         raise WeightsCorrupt(
             f"{entry['file']} was made from earlier weights of {row.recipe}: kerasrecipes export {row.recipe} --release"
         )
-    return locate(onnx_row(row, entry), offline=offline)
+    return locate(onnx_row(row, entry), offline=offline, packaged=packaged)
 
 
 def onnx_row(row: Weights, entry: Mapping[str, Any]) -> Weights:

@@ -276,3 +276,12 @@ def test_noise_from_recordings_keeps_its_level_and_its_colour(tmp_path):
     soundfile.write(tmp_path / "none" / "quiet.wav", np.zeros(4000), 16000)
     with pytest.raises(DataError, match="silence only"):
         Augment(noise=1, recordings=str(tmp_path / "none"))(x, np.random.default_rng(2))
+
+
+def test_texts_may_hold_ends_of_lines(clips, tmp_path):
+    clip = next(iter(data.librispeech(clips))).path
+    (tmp_path / "a.csv").write_text(f'path,text\n{clip},"hello\nworld"\n{clip},bye\n')
+    (tmp_path / "a.jsonl").write_text(json.dumps({"path": clip, "text": "hello\u2028world"}, ensure_ascii=False) + "\n")
+    (tmp_path / "a.tsv").write_text(f"path\ttext\r\n{clip}\tsay \"hello\r\n")
+    found = [[u.text.split() for u in data.manifest(tmp_path / f"a.{end}")] for end in ("csv", "jsonl", "tsv")]
+    assert found == [[["hello", "world"], ["bye"]], [["hello", "world"]], [["say", '"hello']]]

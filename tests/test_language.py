@@ -183,3 +183,17 @@ def test_the_trainer_resumes_and_releases(tmp_path, place, capsys):
     assert capsys.readouterr().out.startswith("the cat")
     assert cli.main(["show", "char_rnn_small"]) == 0
     assert "870 characters" in capsys.readouterr().out
+
+
+def test_held_out_texts_are_found_in_any_writing(tmp_path):
+    from kerasrecipes.data.text import plain
+    from kerasrecipes.decoding import Alphabet
+
+    (tmp_path / "list.txt").write_text("A sinewy hand, dripping.\n")
+    lines = ["so a, SINEWY hand \u2014 dripping indeed", "a sinewy hand-dripping", "a sinewy handdripping", "caf\u00e9 at a sinewy hand"]
+    (tmp_path / "x.txt").write_text("\n".join(lines))
+    assert kr.data.load_texts([f"text:{tmp_path / 'x.txt'}?exclude={tmp_path / 'list.txt'}"]) == lines[2:]
+    rng, alphabet = np.random.default_rng(0), Alphabet()
+    for _ in range(200):
+        line = bytes(rng.integers(32, 127, 40).astype("uint8")).decode()
+        assert plain(line, alphabet) == alphabet.normalise(line)

@@ -123,3 +123,12 @@ def test_card_for_the_hub(released):
 def test_card_counts_as_the_filled_model_does():
     model = loading.load(NAME, weights=None, compile=False)
     assert card.facts(NAME)["parameters"] == f"{model.count_params():,}"
+
+
+def test_the_plan_names_and_checks_the_files_of_engines(released):
+    entry = {"file": "x.onnx", "size": len(CONTENT), "sha256": row().sha256, "weights": row().sha256}
+    manifest.write(row(hub=None, onnx=entry))
+    with pytest.raises(WeightsUnavailable):
+        publish(NAME, "org/name")
+    (released / "weights" / "x.onnx").write_bytes(CONTENT)
+    assert "x.onnx (0.3 MB)" in publish(NAME, "org/name")

@@ -251,3 +251,23 @@ def test_read_only_cache_serves_what_it_has_and_says_what_it_lacks(place, loopba
     assert out.strip() == str(path), error
     for folder in folders:  # so that it can be removed
         folder.chmod(0o755)
+
+
+def test_another_s_onnx_file_is_never_the_package_s(place, loopback):
+    """A recipe's bundled file stays in the way of nobody's own weights of that recipe."""
+    own = row(onnx={"file": "deepspeech2_small.onnx", "size": len(CONTENT), "sha256": row().sha256, "weights": row().sha256})
+    (place / "weights" / "deepspeech2_small.onnx").write_bytes(b"the package's")
+    loopback.files["deepspeech2_small.onnx"] = CONTENT
+    with pytest.raises(WeightsCorrupt):
+        store.locate_onnx(own)
+    assert store.locate_onnx(own, packaged=False).read_bytes() == CONTENT
+
+
+def test_the_doctor_reads_any_cache(place, monkeypatch):
+    from kerasrecipes import doctor
+
+    monkeypatch.chdir(place)
+    for folder in ("cache", "not/there", ""):
+        monkeypatch.setenv("HF_HUB_CACHE", folder)
+        ((name, ok, text),) = doctor.cache()
+        assert name == "cache" and text.startswith("/") and (ok or not folder)

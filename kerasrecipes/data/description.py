@@ -98,16 +98,16 @@ def suspects(utterances: Utterances, texts: list[str], seconds: np.ndarray, rate
 
 
 def draw(seconds: np.ndarray, rate: np.ndarray, folder: Path) -> None:
-    """Histograms of lengths and speaking rates."""
-    import matplotlib
+    """Histograms of lengths and speaking rates.
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
+    Raises:
+        KerasRecipesError: matplotlib is missing, or the folder cannot be written to.
+    """
+    from kerasrecipes.visualize.drawing import figure, write_whole
 
-    folder.mkdir(parents=True, exist_ok=True)
     for name, values, label in (("lengths", seconds, "seconds"), ("rates", rate, "characters per second")):
-        figure, axes = pyplot.subplots(figsize=(4, 2.2), layout="constrained")
+        drawn = figure(4, 2.2)
+        axes = drawn.subplots()
         axes.hist(values, bins=40, color="#3f51b5")
         axes.set(xlabel=label, ylabel="clips")
-        figure.savefig(folder / f"{name}.png", dpi=80)
-        pyplot.close(figure)
+        write_whole(folder / f"{name}.png", lambda file, drawn=drawn: drawn.savefig(file, format="png", dpi=80))

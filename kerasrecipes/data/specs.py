@@ -33,7 +33,7 @@ def load_specs(specs: Iterable[str], speakers: Collection[str] = ()) -> Utteranc
         speakers: only these, in every set.
 
     Raises:
-        DataError: a word that names no set, or whatever the set's reader raises.
+        DataError: a word that names no set, or whatever the set's reader raises; nothing is left of a set.
     """
     found = Utterances([])
     for spec in specs:
@@ -51,6 +51,9 @@ def load_specs(specs: Iterable[str], speakers: Collection[str] = ()) -> Utteranc
         if only:
             prefixes = read_list(only)
             part = Utterances(u for u in part if name_of(u.path).stem.startswith(prefixes))
+        if not part:
+            said = f" of the speakers {', '.join(speakers)}" if speakers else ""
+            raise DataError(f"{spec!r} leaves no clip{said}: look at --speakers, exclude= and only=")
         found += subset(part, hours, spec) if hours else part
     return found
 

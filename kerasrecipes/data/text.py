@@ -3,6 +3,7 @@
 import gzip
 import lzma
 import math
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from kerasrecipes.data.specs import load_specs, place, read_list, split_spec
 from kerasrecipes.decoding.alphabet import Alphabet
 from kerasrecipes.errors import DataError
 
+PUNCTUATION = re.compile(r"[^a-z0-9' ]")
 OPENERS: dict[str, Any] = {".xz": lzma.open, ".gz": gzip.open}
 
 
@@ -55,9 +57,14 @@ def load_texts(specs: Iterable[str], speakers: Sequence[str] = ()) -> list[str]:
         if exclude:
             alphabet = Alphabet()
             known = [f" {alphabet.normalise(text)} " for text in read_list(exclude)]
-            lines = [line for line in lines if not any(k in f" {line.lower()} " for k in known)]
+            lines = [line for line in lines if not any(k in f" {plain(line, alphabet)} " for k in known)]
         found += lines
     return found
+
+
+def plain(line: str, alphabet: Alphabet) -> str:
+    """`alphabet.normalise` of English, fast for lines of ASCII."""
+    return " ".join(PUNCTUATION.sub(" ", line.replace("`", "'").lower()).split()) if line.isascii() else alphabet.normalise(line)
 
 
 class TextDataset(keras.utils.PyDataset):

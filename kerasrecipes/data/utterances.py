@@ -1,6 +1,7 @@
 """What was said in which file: LibriSpeech's official layout, and anybody's own table of clips."""
 
 import csv
+import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -190,13 +191,13 @@ def _rows(table: Path) -> list[dict[str, Any]]:
     try:
         text = table.read_text(encoding="utf-8-sig")
         if table.suffix in (".jsonl", ".json", ".ndjson"):
-            return [json.loads(line) for line in text.splitlines() if line.strip()]
+            return [json.loads(line) for line in text.split("\n") if line.strip()]  # JSON may hold other ends of lines
         lines = text.splitlines()
         if lines and table.name == "metadata.csv" and lines[0].count("|") == 2:  # LJ Speech: id|as written|as spoken
             return [{"path": f"wavs/{i}.wav", "text": spoken} for i, _, spoken in (line.split("|") for line in lines)]
         if table.suffix == ".tsv" or (lines and "\t" in lines[0]):
-            return list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
-        return list(csv.DictReader(lines))
+            return list(csv.DictReader(io.StringIO(text, newline=""), delimiter="\t", quoting=csv.QUOTE_NONE))
+        return list(csv.DictReader(io.StringIO(text, newline="")))
     except (UnicodeDecodeError, json.JSONDecodeError, csv.Error, ValueError) as error:
         raise DataError(f"{table} is not a table of clips in TSV, CSV or JSON lines: {error}") from error
 
