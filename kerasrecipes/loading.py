@@ -33,7 +33,7 @@ def load(
 
     Args:
         name: a recipe ("deepspeech2_small"), a `.keras` file that `model.save` wrote, the folder of a training (its averaged
-            weights), an `.onnx` file that `kerasrecipes export` wrote, or "hf://org/name@revision".
+            weights; "./NAME" where a recipe has its name), an `.onnx` file that `kerasrecipes export` wrote, or "hf://org/name@revision".
         alphabet: other output symbols: the trunk keeps its weights, the head starts anew.
         classes: likewise for pictures: names of classes, or their number.
         weights: "default" for the recipe's released file or what a `.keras` file holds, a path to a `.weights.h5`, or None for
@@ -201,8 +201,8 @@ def assign(model: Any, path: Path) -> None:
 
 
 def is_whole(name: str) -> bool:
-    """Whether a name is that of a `.keras` file or of a training's folder."""
-    return name.endswith(".keras") or (Path(name) / "checkpoint.npz").is_file()
+    """Whether a name is that of a `.keras` file or of a training's folder; a recipe's name is always the recipe's."""
+    return name.endswith(".keras") or (name not in registry.catalogue() and (Path(name) / "checkpoint.npz").is_file())
 
 
 def load_whole(path: Path, compile: bool, fresh: bool = False) -> Any:

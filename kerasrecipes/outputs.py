@@ -32,17 +32,9 @@ def places(given: Sequence[str], expand: Callable[[Any], list[Any]], folder: Pat
             if result.resolve() in inputs:
                 raise KerasRecipesError(f"{result} is read, and would be written over: pass another --out")
             other = owner.setdefault(result.resolve(), path)
-            if other != path:
+            if Path(other).resolve() != Path(path).resolve():
                 raise KerasRecipesError(
                     f"{other} and {path} would both be written to {result}: pass them in calls of their own with another --out, "
                     "or a folder above both, whose folders are kept"
                 )
     return found
-
-
-def write_text(path: Path, text: str) -> None:
-    """The whole file or nothing; its folder is made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text)
-    partial.replace(path)

@@ -7,13 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from kerasrecipes.batch import verb as many
+from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.exporting import loaded
 
+TOP = 5  # classes
 SHOWN = ("image-classification", "segmentation")  # tasks
 
 
 def run_classify(o: argparse.Namespace) -> int:
     if many.wanted(o) or o.out:
+        if o.top != TOP:
+            raise KerasRecipesError(f"Rows hold the {TOP} likeliest classes: leave out --top")
         return many.run(o, "classify", {"views": o.views} if o.views != 1 else {})
     return show(loaded(o), o)
 
@@ -25,7 +29,6 @@ def run_segment(o: argparse.Namespace) -> int:
 def show(model: Any, o: argparse.Namespace) -> int:
     """Classify or segment the files, as the model's task is; 1 where one of them cannot be read."""
     from kerasrecipes import image, loading, outputs
-    from kerasrecipes.errors import KerasRecipesError
 
     if model.recipe.task not in SHOWN:
         raise KerasRecipesError(f"{model.name} takes no pictures: its task is {model.recipe.task}")
@@ -35,7 +38,7 @@ def show(model: Any, o: argparse.Namespace) -> int:
     files = image.expand(list(o.files))
     places = {} if classifier or not o.out else outputs.places(o.files, image.expand, Path(o.out), ".png", "_overlay.png")
     options = {"views": o.views} if classifier and hasattr(o, "views") else {}
-    count = getattr(o, "top", 5)
+    count = getattr(o, "top", TOP)
     failed = 0
     for path in files:
         result = loading.predict(model, [path], **options)[0]
@@ -57,10 +60,7 @@ def show(model: Any, o: argparse.Namespace) -> int:
 
 def keep(result: Any, path: str, mask: Path, overlay: Path) -> None:
     """The mask and the picture under its colours, as PNG."""
-    from PIL import Image
+    from kerasrecipes.visualize.drawing import save_image
 
-    mask.parent.mkdir(parents=True, exist_ok=True)
+    save_image(overlay, result.overlay(path))
     result.save(mask)
-    partial = overlay.with_name(f".{overlay.stem}.partial")
-    Image.fromarray(result.overlay(path)).save(partial, format="PNG")
-    partial.replace(overlay)

@@ -49,10 +49,6 @@ def run_train(o: argparse.Namespace) -> None:
     if o.data and not o.validation and any("{data}" in v for v in settings.validation) and "KERASRECIPES_DATA" not in os.environ:
         print("nothing is scored on the way: --validation SET would, or KERASRECIPES_DATA with the recipe's own set", file=sys.stderr)
         settings = replace(settings, validation=(), validation_speakers=())
-    if settings.start == "released":
-        from kerasrecipes import manifest, store
-
-        settings = replace(settings, start=str(store.locate(manifest.get(o.name))))
     if not settings.data:
         raise KerasRecipesError(f"Say what to train {o.name} on: --data librispeech:FOLDER or --data manifest:TABLE")
     folder = o.out or Path("runs") / o.name

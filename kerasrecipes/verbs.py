@@ -33,6 +33,7 @@ def run_show(o: argparse.Namespace) -> None:
 
 def run_transcribe(o: argparse.Namespace) -> int:
     from kerasrecipes import audio, loading, outputs
+    from kerasrecipes.visualize.drawing import write_whole
 
     if many.wanted(o):
         return many.run(o, "transcribe", decoding(o) | ({"ipa": True} if o.ipa else {}))
@@ -71,7 +72,7 @@ def run_transcribe(o: argparse.Namespace) -> int:
             continue
         text = render(result, form)
         if places:
-            outputs.write_text(places[str(path)][0], text + "\n")
+            write_whole(places[str(path)][0], lambda file, text=text: file.write(f"{text}\n".encode()))
         else:
             if len(files) > 1 and form in ("text", "words"):
                 text = f"{path}{chr(9) if form == 'text' else chr(10)}{text}"

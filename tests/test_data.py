@@ -73,6 +73,10 @@ def test_tables(form, tmp_path, clips):
     spec = f"manifest:{tmp_path / form}"
     assert len(data.load_specs([f"{spec}?split=train", spec])) == 3
     assert len(data.load_specs([f"{spec}?exclude={_list(tmp_path, 'a', 'clips_a')}"])) == 1
+    with pytest.raises(DataError, match="leaves no clip"):
+        data.load_specs([f"{spec}?exclude={_list(tmp_path, 'a', 'b', 'clips_a', 'clips_b')}"])
+    with pytest.raises(DataError, match="no clip of the speakers nobody"):
+        data.load_specs([spec], ["nobody"])
 
 
 def _list(folder, *names):
@@ -285,3 +289,11 @@ def test_texts_may_hold_ends_of_lines(clips, tmp_path):
     (tmp_path / "a.tsv").write_text(f"path\ttext\r\n{clip}\tsay \"hello\r\n")
     found = [[u.text.split() for u in data.manifest(tmp_path / f"a.{end}")] for end in ("csv", "jsonl", "tsv")]
     assert found == [[["hello", "world"], ["bye"]], [["hello", "world"]], [["say", '"hello']]]
+
+
+def test_a_speaker_may_lack_from_some_sets_of_a_mix(clips, tmp_path):
+    clip = next(iter(data.librispeech(clips))).path
+    for name in ("anna", "ben"):
+        (tmp_path / f"{name}.tsv").write_text(f"path\ttext\tspeaker\n{clip}\thello\t{name}\n")
+    specs = [f"manifest:{tmp_path / name}.tsv" for name in ("anna", "ben")]
+    assert [u.speaker for u in data.load_specs(specs, ["anna"])] == ["anna"]

@@ -13,7 +13,7 @@ from networks import distinct
 
 import kerasrecipes as kr
 from kerasrecipes.errors import WeightsCorrupt
-from kerasrecipes.tasks.pieces import Carried
+from kerasrecipes.tasks.pieces import Advance, Carried
 
 SPEECH = distinct("speech-recognition", "phoneme-recognition")
 LENGTHS = np.array([12000, 7700, 4001], "int32")
@@ -271,14 +271,14 @@ def test_predict_runs_the_verb_of_every_task(models):
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_in_pieces_under_a_mixed_policy(policy):
     """What the first layers get of a piece has the precision that they have of the whole."""
-    before = keras.config.dtype_policy()
+    before, wave = keras.config.dtype_policy(), inputs()["audio"][0]
     keras.config.set_dtype_policy(policy)
     try:
-        model = tiny("deepspeech2_streaming_small")
-        wave = inputs()["audio"][0]
+        model = tiny("wavenet_asr_small")
         whole = model.scores({"audio": wave[None], "length": LENGTHS[:1]})[0][: model.output_length(12000)]
-        found = Carried(model.sample_graph(), 4000)
-        pieces = np.concatenate([found.feed(wave), found.finish()])
+        graph = Carried(model.sample_graph(), 4000)
+        pieces = np.concatenate([graph.feed(wave), graph.finish()])
+        assert [v.compute_dtype for v in model.sample_graph().model.layers if isinstance(v, Advance)] == ["float32"]
     finally:
         keras.config.set_dtype_policy(before)
     assert pieces.shape == whole.shape and np.abs(pieces - whole).max() < 0.05 * np.abs(whole).max()

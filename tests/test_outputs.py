@@ -64,4 +64,5 @@ def test_classes_as_rows_and_as_many_as_asked_for(tmp_path, capsys):
     assert main([*words, "--format", "json", "--top", "2"]) == 0
     assert capsys.readouterr().out.count("probability") == 2
     assert main([*words, "--views", "0"]) == 1 and "views is 0" in capsys.readouterr().err
+    assert main([*words, "--out", str(tmp_path / "rows"), "--top", "3"]) == 1 and "leave out --top" in capsys.readouterr().err
     assert main([*words, "--out", str(tmp_path / "rows")]) == 0 and (tmp_path / "rows" / "run.json").is_file()

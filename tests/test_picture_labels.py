@@ -111,7 +111,7 @@ def streets(tmp_path):
 
 def test_evaluate_takes_arrays_folders_and_batches(segmenter, streets):
     ready = segmenter.inputs_of(PICTURES), segmenter.cells(MASKS)
-    given = [(PICTURES, MASKS), (PICTURES / 255, MASKS.astype("int64")), (streets,), (str(streets),)]
+    given = [(PICTURES, MASKS), (list(PICTURES), list(MASKS)), (PICTURES / 255, MASKS.astype("int64")), (streets,), (str(streets),)]
     losses = [segmenter.evaluate(*x, verbose=0, batch_size=5) for x in given]
     losses.append(segmenter.evaluate(MaskDataset(PICTURES, MASKS, segmenter, batch_size=5), verbose=0))
     expected = float(segmenter.own_loss()(ready[1], segmenter.scores(ready[0])))
@@ -133,6 +133,7 @@ def test_fit_validates_on_what_it_trains_on(segmenter, streets):
 def test_what_gives_inputs_and_cells_is_keras_s_affair(segmenter):
     tf = pytest.importorskip("tensorflow")
     pairs = tf.data.Dataset.from_tensor_slices((segmenter.inputs_of(PICTURES), segmenter.cells(MASKS))).batch(5)
+    segmenter.fit(pairs, validation_data=(pairs,), verbose=0)
     history = segmenter.fit(pairs, validation_data=pairs, verbose=0).history
     assert history["val_loss"][0] == pytest.approx(segmenter.evaluate(PICTURES, MASKS, verbose=0), rel=1e-4)
 
@@ -176,8 +177,11 @@ def test_fit_takes_what_keras_takes(digits):
     assert len(digits.fit(tuple_of(ready, y), None, 10, verbose=0).history["loss"]) == 1
     weightless = digits.fit(x, y, verbose=0, sample_weight=np.zeros(40)).history["loss"][0]
     assert weightless < 0.1 * digits.evaluate(x, y, verbose=0)[0]  # decay alone
-    with pytest.raises(DataError, match="give a folder's, or others, as validation_data"):
-        digits.fit(x, y, validation_split=0.2, validation_data=(x, y), verbose=0)
+    assert digits.fit(x, y, validation_split=0.2, validation_data=[x[:5], y[:5]], verbose=0).history["val_loss"]  # as in Keras
+    with pytest.raises(DataError, match="leaves some of both"):
+        digits.fit(x[:2], y[:2], validation_split=0.9, verbose=0)
+    with pytest.raises(DataError, match="40 pictures have 50 weights"):
+        digits.fit(x, y, sample_weight=np.ones(50), verbose=0)
 
 
 def tuple_of(x, y):
@@ -204,8 +208,11 @@ def test_order_and_views_are_new_in_every_call(digits, monkeypatch):
 def test_masks_that_cannot_be_read_or_chosen_are_named(segmenter, streets):
     with pytest.raises(DataError, match="names no set of masks"):
         load_masks([f"masks:{streets}?split=test"], segmenter.classes)
-    with pytest.raises(DataError, match="sample_weight is not for masks"):
-        segmenter.fit(PICTURES, MASKS, sample_weight=np.ones(5), verbose=0)
+    for weighted in ({"sample_weight": np.ones(5)}, {"validation_data": (PICTURES, MASKS, np.ones(5))}):
+        with pytest.raises(DataError, match="sample_weight is not for masks"):
+            segmenter.fit(PICTURES, MASKS, verbose=0, **weighted)
+    with pytest.raises(DataError, match="have one size"):
+        segmenter.fit([PICTURES[0], PICTURES[1][:-1]], list(MASKS[:2]), verbose=0)
     (streets / "masks" / "3.png").write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"3\.png cannot be read as a picture"):
         segmenter.evaluate(streets, verbose=0)

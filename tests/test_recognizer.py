@@ -186,7 +186,7 @@ def test_decoding_on_the_command_line_is_that_of_python(capsys, clips, files, mo
         (["evaluate", "convnetjs_mnist", "--data", "x", "--weights", "x.h5", "--write", "x"], "leave out --weights"),
         (["evaluate", "deepspeech2_small", "--data", "x", "--views", "6"], "--views is for classifiers"),
         (["evaluate", "wavenet_small", "--data", "x", "--listener", "deepspeech2_small"], "pass --copies"),
-        (["evaluate", "deepspeech2_small", "--data", f"librispeech:{CLIPS}", "--speakers", "x"], "x"),
+        (["evaluate", "deepspeech2_small", "--data", f"librispeech:{CLIPS}", "--speakers", "x"], "no speaker x"),
         (["generate", "char_rnn_small", "the", "--seed", "-1"], "The seed is -1"),
         (["transcribe", "none.wav", "--hotword", "kea=much"], "WORD=NATS"),
         (["align", "none.wav", "none.txt"], "There is no text file"),

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 import kerasrecipes as kr
+from kerasrecipes.batch.work import weights_of
 from kerasrecipes.cli import main
 from kerasrecipes.errors import DataError, KerasRecipesError, RecipeNotFound
+from kerasrecipes.store import sha256
 from kerasrecipes.training import config as configs
 from kerasrecipes.training.beginning import fit_front, take_over
 from kerasrecipes.training.curve import draw_curve
@@ -266,6 +268,10 @@ def test_a_second_interrupt_ends_at_once():
             signal.raise_signal(signal.SIGINT)
     with Interrupts() as interrupts, pytest.raises(KeyboardInterrupt), interrupts.at_once():
         signal.raise_signal(signal.SIGINT)
+    with Interrupts() as interrupts:
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt), interrupts.at_once():
+            pytest.fail("asked before, and not heard")
 
 
 def test_a_run_in_bfloat16_goes_on(clips, tmp_path):
@@ -287,7 +293,8 @@ def test_settings_are_read_as_what_they_are(tmp_path):
     assert (found.peak, found.steps, found.validation_speakers, found.speeds) == (1e-3, 5, ("84",), (1.0,))
     for name, value, said in (
         ("peak", "much", "not a number"), ("steps", 2.5, "not a whole number"), ("data", "librispeech:x", "not a list"),
-        ("config", ["a"], "not a table"), ("frozen", "stack", r"not a list, for instance \[stack\]"),
+        ("config", ["a"], "not a table"), ("steps", float("inf"), "not a whole number"), ("order", None, "nothing stands there"),
+        ("frozen", "stack", r"not a list, for instance \[stack\]"),
     ):  # fmt: skip
         with pytest.raises(DataError, match=f"here: {name} is .*{said}"):
             configs.from_dict({"recipe": "x", name: value}, "here")
@@ -321,7 +328,7 @@ def test_release_refuses_before_it_writes(place, clips, tmp_path):
     assert not list((place / "weights").iterdir())
 
 
-def test_a_training_s_folder_is_a_model(clips, tmp_path):
+def test_a_training_s_folder_is_a_model(clips, tmp_path, monkeypatch):
     run = Run(settings(clips, recurrent=False, steps=2, alphabet="abcdefghijklmnopqrstuvwxyz '-"), tmp_path / "run")
     with pytest.raises(RecipeNotFound):  # nothing is saved yet
         kr.load(tmp_path / "run")
@@ -333,4 +340,8 @@ def test_a_training_s_folder_is_a_model(clips, tmp_path):
         assert kr.load(tmp_path / "run", engine="auto").transcribe(clip) == run.model.transcribe(clip)
     with pytest.raises(KerasRecipesError, match="is a whole model"):
         kr.load(tmp_path / "run", alphabet="ab")
+    assert weights_of(str(tmp_path / "run")) == sha256(tmp_path / "run" / "checkpoint.npz")
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree("run", "convnetjs_mnist")  # a recipe's name is the recipe's, whatever lies here
+    assert hasattr(kr.load("convnetjs_mnist"), "classify") and hasattr(kr.load("./convnetjs_mnist"), "transcribe")
     assert main(["transcribe", clip, "--recipe", str(tmp_path / "run")]) == 0

@@ -32,7 +32,9 @@ def wanted(o: argparse.Namespace) -> bool:
 def run(o: argparse.Namespace, verb: str, options: dict[str, Any]) -> int:
     """Do it; 1 where a file has an error."""
     if not o.out:
-        raise KerasRecipesError("Say where the rows shall lie: --out FOLDER")
+        raise KerasRecipesError(
+            "--workers, --threads, --runner and --shards make rows of many files: say where these shall lie, --out FOLDER"
+        )
     if o.format not in (None, "text", "json"):
         raise KerasRecipesError(f"Many files become rows, which hold all times: leave out --format {o.format}")
     workers = "auto" if o.workers is None else o.workers

@@ -49,17 +49,20 @@ class Job:
 
 
 def weights_of(name: str) -> str:
-    """The sha256 of a recipe's released weights, or of a model's file.
+    """The sha256 of a recipe's released weights, of a model's file, or of a training's checkpoint.
 
     Raises:
         WeightsUnavailable: the recipe has none. KerasRecipesError: there is no such recipe or file.
     """
+    from kerasrecipes import loading
+
     if name.startswith("hf://"):
         return store.fetch_row(name).sha256
-    if name.endswith((".keras", ".onnx")):
-        if not Path(name).is_file():
+    if name.endswith(".onnx") or loading.is_whole(name):
+        path = Path(name) / "checkpoint.npz" if Path(name).is_dir() else Path(name)
+        if not path.is_file():
             raise KerasRecipesError(f"There is no file {name}")
-        return store.sha256(Path(name))
+        return store.sha256(path)
     return manifest.get(name).sha256
 
 

@@ -75,6 +75,11 @@ def masks_of(x: Any, y: Any, model: Any) -> tuple[Any, Any] | None:
     """
     if isinstance(x, str | Path) and y is None:
         return load_masks([f"masks:{x}"], model.classes)
+    if isinstance(x, list | tuple) and y is not None and len(x) and isinstance(x[0], np.ndarray):
+        try:
+            x, y = np.stack(x), np.stack(y)
+        except ValueError as error:
+            raise DataError("The pictures of a training set have one size, and their masks too: cut or resize them first") from error
     if not isinstance(x, np.ndarray) or y is None:
         return None
     y = np.asarray(y)

@@ -35,7 +35,7 @@ def load_specs(specs: Iterable[str], speakers: Collection[str] = ()) -> Utteranc
     Raises:
         DataError: a word that names no set, or whatever the set's reader raises; nothing is left of a set.
     """
-    found = Utterances([])
+    found, specs = Utterances([]), list(specs)
     for spec in specs:
         kind, path, options = split_spec(spec)
         exclude, only, hours = (options.pop(name, None) for name in ("exclude", "only", "hours"))
@@ -51,10 +51,11 @@ def load_specs(specs: Iterable[str], speakers: Collection[str] = ()) -> Utteranc
         if only:
             prefixes = read_list(only)
             part = Utterances(u for u in part if name_of(u.path).stem.startswith(prefixes))
-        if not part:
-            said = f" of the speakers {', '.join(speakers)}" if speakers else ""
-            raise DataError(f"{spec!r} leaves no clip{said}: look at --speakers, exclude= and only=")
+        if not part and not speakers:
+            raise DataError(f"{spec!r} leaves no clip: look at its exclude= and only=")
         found += subset(part, hours, spec) if hours else part
+    if speakers and not found:
+        raise DataError(f"{', '.join(specs)}: no clip of the speakers {', '.join(speakers)}")
     return found
 
 

@@ -54,10 +54,15 @@ class PictureModel(keras.Model):
             return fit(x, y, size, **asked)
         share, weights = asked.pop("validation_split", 0.0), asked.pop("sample_weight", None)
         parts = [*found] if weights is None else [*found, np.asarray(weights)]
-        if share:
-            if held is not None or not isinstance(x, np.ndarray | list | tuple):
-                raise DataError("validation_split takes the last of an array or a list: give a folder's, or others, as validation_data")
+        if len(parts[-1]) != len(parts[0]):
+            raise DataError(f"{len(parts[0])} pictures have {len(parts[-1])} weights: give each picture one")
+        if share and held is None:
             kept = int(len(parts[0]) * (1 - share))
+            if not isinstance(x, np.ndarray | list | tuple) or not 0 < kept < len(parts[0]):
+                raise DataError(
+                    f"validation_split={share} takes the last of an array or a list, and leaves some of both: give others, or a "
+                    "folder's, as validation_data"
+                )
             asked["validation_data"] = self.held_out(tuple(part[kept:] for part in parts), size)
             parts = [part[:kept] for part in parts]
         batches = self.batches(
@@ -162,13 +167,14 @@ class ImageClassifier(Classifies, PictureModel):
 
     def held_out(self, data: Any, batch_size: int) -> Any:
         """The pictures' centres and label numbers."""
-        x, y, *weights = data if isinstance(data, tuple) else (data, None)
+        x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
         found = self.arrays(x, y)
         if found is None:
-            return data if y is not None or not isinstance(data, tuple) else x
+            return x if y is None else data
         pictures, labels = found
         same = pictures.shape[1:3] == self.preparation.size
-        return pictures if same else np.stack([self.preparation.one(c) for c in pictures]), labels, *weights
+        pictures = pictures if same else np.stack([self.preparation.one(c) for c in pictures])
+        return (pictures, labels) if weights is None else (pictures, labels, weights)
 
 
 def by_name(call: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:

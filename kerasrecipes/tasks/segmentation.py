@@ -96,10 +96,10 @@ class Segmenter(Segments, PictureModel):
         return MaskDataset(pictures, masks, self, **options)
 
     def held_out(self, data: Any, batch_size: int) -> Any:
-        """Batches in order; weighted pictures are Keras's affair."""
-        x, y, *weights = data if isinstance(data, tuple) else (data, None)
-        found = None if weights else self.arrays(x, y)
-        return data if found is None else self.batches(*found, batch_size=batch_size, shuffle=False)
+        """Batches in order."""
+        x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
+        found = self.arrays(x, y)
+        return data if found is None else self.batches(*found, batch_size=batch_size, shuffle=False, weights=weights)
 
     def cells(self, masks: np.ndarray) -> np.ndarray:
         """Labels of the cells: the pixel in the middle of each, (batch, rows, columns) int32.

@@ -128,9 +128,11 @@ def of_kind(kind: Any, value: Any) -> Any:
             number = float(value)
         except (TypeError, ValueError):
             raise ValueError("not a number") from None
-        if origin is int and number != int(number):
+        if origin is int and not number.is_integer():
             raise ValueError("not a whole number")
         return origin(number)
+    if origin is str and value is None:
+        raise ValueError("but nothing stands there")
     return str(value) if origin is str else value
 
 

@@ -38,6 +38,8 @@ class Interrupts:
     @contextlib.contextmanager
     def at_once(self) -> Iterator[None]:
         """In this context the first one raises, too: for what changes nothing."""
+        if self.asked:
+            raise KeyboardInterrupt
         self.patient = False
         try:
             yield

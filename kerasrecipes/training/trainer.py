@@ -8,6 +8,7 @@ import platform
 import random
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import keras
 import numpy as np
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from kerasrecipes import manifest, store
 from kerasrecipes.errors import DataError, KerasRecipesError
 from kerasrecipes.locks import only_one
 from kerasrecipes.training import checkpoint
@@ -46,6 +48,8 @@ class Run:
 
     def __init__(self, config: TrainConfig, folder: str | Path, resume: bool = False, devices: Devices | None = None):
         self.devices = devices or Devices()
+        if config.start == "released":
+            config = replace(config, start=str(store.locate(manifest.get(config.recipe))))  # which the release looks for
         self.config, self.folder = config, Path(folder)
         self.file = self.folder / "checkpoint.npz"
         if self.file.exists() and not resume:
@@ -125,15 +129,16 @@ class Run:
                     bar, completed=state["step"],
                     description=f"pass {state['epoch']}  loss {loss:.3f}  {told}",
                 )  # fmt: skip
-                over, save, validate = agree(
+                over, save, validate, stop = agree(
                     minutes is not None and now - begin >= 60 * minutes,
                     now - last_save > 60 * config.checkpoint_minutes,
                     bool(self.kind.validation) and now - last_validation > 60 * config.validate_minutes,
+                    interrupts.asked,
                 )
                 if save:
                     self.save()
                     last_save = now
-                if interrupts.asked:
+                if stop:
                     self.save()
                     raise KeyboardInterrupt
                 if validate:
