@@ -8,7 +8,7 @@ from mkdocs.config.config_options import ExtraScriptValue
 
 DOCS = Path(__file__).parent
 TABLE, LIVE, SPEAK = "<!-- all recipes -->", "<!-- live -->", "<!-- live: speak -->"
-DEMOS = ("speak", "digit", "train", "look", "street", "wave")  # in the menu's order, as far as they are there
+DEMOS = ("speak", "digit", "train", "look", "segment", "wavenet")  # in the menu's order, as far as they are there
 
 
 def title_of(path: Path) -> str:

@@ -29,21 +29,27 @@ export async function listen(take) {
   const wanted = { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: true };
   const stream = await navigator.mediaDevices.getUserMedia({ audio: wanted });
   let context;
-  try {
-    context = new AudioContext({ sampleRate: RATE });
-    await connect(context, stream, take);
-  } catch (error) {
-    if (error.name !== "NotSupportedError") throw error;
-    await context.close();
-    context = new AudioContext(); // Firefox takes a microphone at the device's rate only
-    const resample = resampler(context.sampleRate);
-    await connect(context, stream, (samples) => take(resample(samples)));
-  }
-  await context.resume();
-  return async () => {
+  const end = async () => {
     for (const track of stream.getTracks()) track.stop();
-    await context.close();
+    await context?.close();
   };
+  try {
+    try {
+      context = new AudioContext({ sampleRate: RATE });
+      await connect(context, stream, take);
+    } catch (error) {
+      if (error.name !== "NotSupportedError") throw error;
+      await context?.close();
+      context = new AudioContext(); // Firefox takes a microphone at the device's rate only
+      const resample = resampler(context.sampleRate);
+      await connect(context, stream, (samples) => take(resample(samples)));
+    }
+    await context.resume();
+  } catch (error) {
+    await end(); // no microphone stays on behind an error
+    throw error;
+  }
+  return end;
 }
 
 async function connect(context, stream, take) {

@@ -1,6 +1,6 @@
 // A picture of the reader's own in convnetjs_cifar10, 32 x 32 pixels, with all its layers.
 
-import { button, explain, figure, fileInput, labelled, make, progress, run, session, softmax } from "./common.js";
+import { button, explain, fileInput, labelled, loaded, make, newest, run, session, softmax } from "./common.js";
 import { bars, drawColour, layerMaps } from "./maps.js";
 import { centred, readPicture, resize } from "./pixels.js";
 
@@ -30,9 +30,7 @@ export async function classify(net, prepared) {
 }
 
 export async function mount(element) {
-  const loading = progress(element);
-  const net = await session(NET, loading.report);
-  loading.done();
+  const net = await loaded(element, (report) => session(NET, report));
 
   const shown = make("canvas", { class: "cifar-picture", role: "img", "aria-label": "the picture" });
   const answer = make("div", { class: "digit-answer", role: "status", "aria-live": "polite" });
@@ -41,9 +39,12 @@ export async function mount(element) {
   const layers = layerMaps(LAYERS);
   const problems = make("div");
 
+  const choice = newest();
   async function look(source) {
+    const current = choice();
     try {
       const { rgb, shape } = await readPicture(source, 512);
+      if (!current()) return;
       explain(problems, null);
       drawColour(shown, rgb, shape);
       const { probabilities, outputs, ms } = await classify(net, prepare(rgb, shape));

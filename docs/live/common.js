@@ -13,10 +13,12 @@ let listed;
 /** What prepare_live.py made: {name: {size, hash, ...facts of its row}}; names are those of files/. */
 export function listing() {
   return (listed ??= (async () => {
-    const answer = await fetch(new URL("files.json", folder), { cache: "no-cache" });
+    const answer = await fetch(new URL("files.json", folder), { cache: "no-cache" }).catch(() => {
+      throw new LiveError("The list of the demo's files could not be loaded: is the connection gone? Try again.");
+    });
     if (!answer.ok) throw new LiveError("The demo's files are not on this server: it was built without docs/prepare_live.py.");
     return answer.json();
-  })());
+  })().catch((error) => { listed = undefined; throw error; })); // a second try may succeed
 }
 
 /** Whether all of these files were built. */
@@ -231,17 +233,33 @@ export function progress(element) {
   };
 }
 
-/** Runs `work(onProgress)` with a progress bar in `element`, and explains there what goes wrong; undefined then. */
-export async function attempt(element, work) {
-  explain(element, null);
+/** What `work(onProgress)` gives, with a progress bar in `element` meanwhile. */
+export async function loaded(element, work) {
   const bar = progress(element);
   try {
     return await work(bar.report);
-  } catch (error) {
-    explain(element, error);
   } finally {
     bar.done();
   }
+}
+
+/** As `loaded`; explains in `element` what goes wrong, and gives undefined then. */
+export async function attempt(element, work) {
+  explain(element, null);
+  try {
+    return await loaded(element, work);
+  } catch (error) {
+    explain(element, error);
+  }
+}
+
+/** `begin()` gives a function that says whether nothing has begun since: what comes late must not overwrite what was chosen later. */
+export function newest() {
+  let last = 0;
+  return () => {
+    const mine = ++last;
+    return () => mine === last;
+  };
 }
 
 /** Softmax of an array of numbers. */

@@ -1,6 +1,6 @@
 // Draw a digit: convnetjs_mnist answers at every stroke, and shows all its layers.
 
-import { button, explain, figure, fileInput, labelled, LiveError, make, progress, run, session, softmax } from "./common.js";
+import { button, explain, figure, fileInput, labelled, LiveError, loaded, make, newest, run, session, softmax } from "./common.js";
 import { digits } from "./digits.js";
 import { bars, drawMaps, layerMaps } from "./maps.js";
 import { SIDE, pad } from "./pad.js";
@@ -23,10 +23,7 @@ export async function classify(net, prepared) {
 }
 
 export async function mount(element) {
-  const loading = progress(element);
-  const net = await session(NET, loading.report);
-  const samples = await digits(loading.report);
-  loading.done();
+  const [net, samples] = await loaded(element, async (report) => [await session(NET, report), await digits(report)]);
 
   const { classes } = net.told;
   const answer = make("div", { class: "digit-answer", role: "status", "aria-live": "polite" });
@@ -74,17 +71,24 @@ export async function mount(element) {
     time.textContent = "Draw a digit, large or small, anywhere on the pad.";
   }
 
-  const drawing = pad(() => answerTo(() => digit(drawing.ink, [SIDE, SIDE])));
+  const choice = newest();
+  const drawing = pad(() => {
+    choice();
+    answerTo(() => digit(drawing.ink, [SIDE, SIDE]));
+  });
 
   function showSample(label) {
+    choice();
     const some = samples.test.filter((d) => d.label === label), one = some[Math.floor(Math.random() * some.length)];
     drawing.show(one.pixels, [28, 28]);
     answerTo(() => one.pixels); // MNIST's are prepared already
   }
 
   async function fromFile(file) {
+    const current = choice();
     try {
       const { rgb, shape } = await readPicture(file, 512);
+      if (!current()) return;
       const prepared = digit(grey(rgb), shape);
       drawing.show(prepared, [28, 28]);
       answerTo(() => prepared);

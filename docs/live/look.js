@@ -1,7 +1,8 @@
 // Look inside: squeezenet's layers as tiles for a picture or the camera; a unit's favourite picture, its strongest patches, and its
 // activity led back. Moves on the keyboard are those of the Deep Visualization Toolbox.
 
-import { attempt, button, explain, fileInput, make, need, progress } from "./common.js";
+import { camera } from "./camera.js";
+import { attempt, button, explain, fileInput, labelled, loaded, make, newest } from "./common.js";
 import { GAMMAS, METHODS, help, keyHandler } from "./look_keys.js";
 import { back, fieldOf, forward, keptAddress, maxima, open, prepared, sampleAddress, strongest } from "./look_net.js";
 import { FILTERS, drawMap, drawPatch, drawSheet, drawSignal, tileBox, unitAt } from "./look_tiles.js";
@@ -17,13 +18,11 @@ const part = (title, ...children) => make("section", { class: "look-part" }, mak
 const select = (options, onchange) => make("select", { onchange }, ...options.map((o) => make("option", { value: o }, o)));
 
 export async function mount(element) {
-  const loading = progress(element);
-  const look = await open(loading.report);
-  loading.done();
+  const look = await loaded(element, open);
   const { net } = look, samples = Object.keys(net.samples);
   const state = {
     layer: "fire7", channel: 197, place: null, method: "deconv", filter: "raw", gamma: 0.5, origin: null, diffs: false, pattern: false,
-    sample: samples.indexOf("chelsea"), camera: null, frozen: false, seen: null,
+    sample: samples.indexOf("chelsea"), frozen: false, seen: null,
   };
   const shape = (layer = state.layer) => net.steps[layer].shape;
 
@@ -54,7 +53,7 @@ export async function mount(element) {
 
   element.classList.add("look");
   element.append(
-    make("div", { class: "look-sources live-row" }, ...thumbs, fileInput(element, "image/*", (file) => picture(file)), cameraButton, freeze),
+    make("div", { class: "look-sources live-row" }, ...thumbs, labelled("A picture of yours (or drop it here)", fileInput(element, "image/*", (file) => picture(file))), cameraButton, freeze),
     views.problems,
     make("div", { class: "look-panes" },
       make("div", { class: "look-left" },
@@ -194,9 +193,14 @@ export async function mount(element) {
     await draw();
   }
 
+  const choice = newest();
   const picture = (source, credit = "your picture; it stays on this device") => {
-    stopCamera();
-    return attempt(views.problems, async () => show(prepared(await readPicture(source), look.side), credit));
+    const current = choice();
+    lens.stop();
+    return attempt(views.problems, async () => {
+      const read = await readPicture(source);
+      if (current()) await show(prepared(read, look.side), credit);
+    });
   };
   function sample(i) {
     state.sample = (i + samples.length) % samples.length;
@@ -204,45 +208,33 @@ export async function mount(element) {
     return picture(sampleAddress(samples[state.sample]), net.samples[samples[state.sample]]);
   }
 
-  async function startCamera() {
+  const frame = new OffscreenCanvas(256, 256), pixels = frame.getContext("2d", { willReadFrequently: true });
+  const lens = camera(element, { width: 320, height: 240 }, async (video) => {
+    if (state.frozen) return;
+    const side = Math.min(video.videoWidth, video.videoHeight);
+    pixels.drawImage(video, (video.videoWidth - side) / 2, (video.videoHeight - side) / 2, side, side, 0, 0, 256, 256);
+    await show(prepared({ rgb: withoutAlpha(pixels.getImageData(0, 0, 256, 256).data), shape: [256, 256, 3] }, look.side), "camera; nothing leaves this device");
+  }, (on) => {
+    state.frozen = false;
+    freeze.hidden = !on;
+    freeze.setAttribute("aria-pressed", "false");
+    cameraButton.setAttribute("aria-pressed", on);
+  });
+  function startCamera() {
+    choice();
     explain(views.problems, null);
-    try {
-      need("media");
-      const stream = await navigator.mediaDevices.getUserMedia({ video: { width: 320, height: 240, facingMode: "environment" } });
-      const video = make("video", { muted: true, playsinline: true });
-      Object.assign(video, { srcObject: stream, muted: true });
-      await video.play();
-      const camera = (state.camera = { stream });
-      freeze.hidden = false;
-      cameraButton.setAttribute("aria-pressed", "true");
-      const frame = new OffscreenCanvas(256, 256), context = frame.getContext("2d", { willReadFrequently: true });
-      while (state.camera === camera && element.isConnected) {
-        if (!state.frozen && video.videoWidth) {
-          const side = Math.min(video.videoWidth, video.videoHeight);
-          context.drawImage(video, (video.videoWidth - side) / 2, (video.videoHeight - side) / 2, side, side, 0, 0, 256, 256);
-          await show(prepared({ rgb: withoutAlpha(context.getImageData(0, 0, 256, 256).data), shape: [256, 256, 3] }, look.side), "camera; nothing leaves this device");
-        }
-        await new Promise((next) => setTimeout(next, state.frozen ? 100 : 15));
-      }
-      if (state.camera === camera) stopCamera();
-    } catch (error) {
-      stopCamera();
-      explain(views.problems, error);
-    }
-  }
-  function stopCamera() {
-    state.camera?.stream.getTracks().forEach((track) => track.stop());
-    Object.assign(state, { camera: null, frozen: false });
-    freeze.hidden = true;
-    for (const b of [cameraButton, freeze]) b.setAttribute("aria-pressed", "false");
+    return lens.start().catch((error) => explain(views.problems, error));
   }
 
   const actions = {
     state, choose, shape, sample, layers: net.shown,
     diffs: () => choose({ diffs: !state.diffs }),
     pattern: () => choose({ pattern: !state.pattern }),
-    camera: () => (state.camera ? sample(state.sample) : startCamera()),
-    freeze() { state.frozen = !state.frozen; freeze.setAttribute("aria-pressed", state.frozen); },
+    camera: () => (lens.on ? sample(state.sample) : startCamera()),
+    freeze() {
+      state.frozen = lens.on && !state.frozen;
+      freeze.setAttribute("aria-pressed", state.frozen);
+    },
     freezeOrigin() {
       const { layer, channel, seen } = state;
       const place = state.place ?? (seen ? strongest(seen.values[layer], shape()[2], channel) : 0);

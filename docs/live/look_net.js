@@ -98,6 +98,6 @@ export async function back(values, unit, method, layers = []) {
     const call = remote(new URL("look_worker.js", here));
     await call("start", { bytes: await fetchFile("squeezenet.net") });
     return call;
-  })();
+  })().catch((error) => { worker = undefined; throw error; }); // a second try may succeed
   return (await worker)("lead", { values, unit, method, layers });
 }

@@ -64,22 +64,24 @@ export function pad(changed) {
     const box = canvas.getBoundingClientRect();
     return [((event.clientX - box.left) * SIDE) / box.width, ((event.clientY - box.top) * SIDE) / box.height];
   };
-  let last = null;
+  let last = null, finger = null; // one pointer draws at a time
   canvas.addEventListener("pointerdown", (event) => {
+    if (event.button || finger !== null) return;
+    finger = event.pointerId;
     canvas.setPointerCapture(event.pointerId);
     pen.keys = false;
     last = place(event);
     line(...last, ...last);
   });
   canvas.addEventListener("pointermove", (event) => {
-    if (!last) return;
+    if (event.pointerId !== finger) return;
     for (const one of event.getCoalescedEvents?.().length ? event.getCoalescedEvents() : [event]) {
       const next = place(one);
       line(...last, ...next);
       last = next;
     }
   });
-  for (const kind of ["pointerup", "pointercancel"]) canvas.addEventListener(kind, () => (last = null));
+  for (const kind of ["pointerup", "pointercancel"]) canvas.addEventListener(kind, (event) => event.pointerId === finger && (last = finger = null));
 
   const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   canvas.addEventListener("keydown", (event) => {

@@ -1,7 +1,8 @@
 // Segment a street: dilated_camvid_small on the reader's picture or camera, with and without its context module, and how far a
 // cell of each sees.
 
-import { LiveError, attempt, available, button, explain, fileInput, labelled, make, need, progress, session } from "./common.js";
+import { camera } from "./camera.js";
+import { LiveError, attempt, available, button, explain, fileInput, labelled, loaded, make, newest, session } from "./common.js";
 import { size } from "./maps.js";
 import { centred, readPicture, resize, withoutAlpha } from "./pixels.js";
 import { classesOf, fieldsAt, segmented } from "./segment_net.js";
@@ -14,19 +15,16 @@ const here = new URL(".", import.meta.url);
 
 export async function mount(element) {
   if (!(await available(`${NET}.onnx`))) throw new LiveError(MISSING);
-  const loading = progress(element);
-  const net = await session(NET, loading.report);
-  loading.done();
-  return build(element, net);
+  return build(element, await loaded(element, (report) => session(NET, report)));
 }
 
 /** The demo for an opened network whose description has classes, palette, margin, stride and context. */
 export async function build(element, net) {
   const { classes, palette, stride } = net.told;
-  const state = { picture: null, shape: null, source: null, found: {}, camera: null, pointer: null };
+  const state = { picture: null, shape: null, source: null, found: {}, pointer: null };
   const opacity = make("input", { type: "range", min: 0, max: 1, step: 0.05, value: 0.55, oninput: () => paint() });
   const sizes = make("select", { onchange: () => again() }, ...Object.keys(SIZES).map((words) => make("option", {}, words)));
-  const cameraButton = button("camera", () => (state.camera ? stopCamera() : startCamera()), { "aria-pressed": "false" });
+  const cameraButton = button("camera", () => (lens.on ? lens.stop() : startCamera()), { "aria-pressed": "false" });
   const problems = make("div"), time = make("p", { class: "live-note" }), pointed = make("p", { class: "segment-pointed", role: "status", "aria-live": "polite" });
   const panes = Object.fromEntries(Object.entries(WORDS).map(([part, words]) => {
     const canvas = make("canvas", { tabindex: 0, role: "application", "aria-label": `classes ${words}; arrow keys move the pointer` });
@@ -34,29 +32,32 @@ export async function build(element, net) {
     const areas = make("table", { class: "segment-areas" });
     canvas.addEventListener("pointermove", (event) => point(event, canvas));
     canvas.addEventListener("pointerdown", (event) => point(event, canvas));
-    canvas.addEventListener("pointerleave", () => move(null));
+    canvas.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && move(null)); // a finger always leaves
     canvas.addEventListener("keydown", (event) => keys(event));
     return [part, { canvas, box, areas, element: make("figure", { class: "segment-pane" }, make("figcaption", {}, words), make("div", { class: "segment-over" }, canvas, box), areas) }];
   }));
 
   element.classList.add("segment");
   element.append(
-    make("div", { class: "live-row" }, button("the drawn street", () => sample()), fileInput(element, "image/*", (file) => take(file)), cameraButton,
+    make("div", { class: "live-row" }, button("the drawn street", () => sample()), labelled("A picture of yours (or drop it here)", fileInput(element, "image/*", (file) => take(file))), cameraButton,
       labelled("overlay", opacity), labelled("size", sizes)),
     problems, make("div", { class: "segment-panes" }, panes.context.element, panes.front.element), pointed, time,
   );
 
   /** A picture from a file or an address, at the chosen size. */
+  const choice = newest();
   function take(source) {
-    stopCamera();
+    const current = choice();
+    lens.stop();
     return attempt(problems, async () => {
-      state.source = source;
       const { rgb, shape } = await readPicture(source);
+      if (!current()) return;
+      state.source = source;
       await show(...fitted(rgb, shape));
     });
   }
   const sample = () => take(new URL("samples/street.png", here).href);
-  const again = () => (state.source && !state.camera ? take(state.source) : undefined);
+  const again = () => (state.source && !lens.on ? take(state.source) : undefined);
 
   /** Bytes of the largest centred part in 4 : 3, or of a portrait in 3 : 4, at the chosen size. */
   function fitted(rgb, shape) {
@@ -66,6 +67,8 @@ export async function build(element, net) {
 
   async function show(rgb, shape) {
     const { rows, columns, ms, ...scores } = await segmented(net, rgb, shape);
+    const [y, x] = state.pointer ?? [0, 0];
+    if (y >= shape[0] || x >= shape[1]) state.pointer = null;
     Object.assign(state, { picture: rgb, shape });
     for (const part of Object.keys(panes)) state.found[part] = classesOf(scores[part], rows, columns, classes.length, shape, stride);
     time.textContent = `network ${ms.toFixed(0)} ms for ${shape[1]} × ${shape[0]} pixels, ${columns} × ${rows} cells`;
@@ -125,35 +128,17 @@ export async function build(element, net) {
     element.dataset.pointed = `${name("context")} ${name("front")}`;
   }
 
-  async function startCamera() {
+  const lens = camera(element, { width: 640, height: 480 }, async (video) => {
+    const [height, width] = video.videoHeight > video.videoWidth ? SIZES[sizes.value].toReversed() : SIZES[sizes.value];
+    const frame = new OffscreenCanvas(width, height), context = frame.getContext("2d");
+    const [left, top, right, bottom] = centred([video.videoHeight, video.videoWidth], [height, width]);
+    context.drawImage(video, left, top, right - left, bottom - top, 0, 0, width, height);
+    await show(withoutAlpha(context.getImageData(0, 0, width, height).data), [height, width]);
+  }, (on) => cameraButton.setAttribute("aria-pressed", on));
+  function startCamera() {
+    choice();
     explain(problems, null);
-    try {
-      need("media");
-      const stream = await navigator.mediaDevices.getUserMedia({ video: { width: 640, height: 480, facingMode: "environment" } });
-      const video = Object.assign(make("video", { playsinline: true }), { srcObject: stream, muted: true });
-      await video.play();
-      const camera = (state.camera = { stream });
-      cameraButton.setAttribute("aria-pressed", "true");
-      while (state.camera === camera && element.isConnected) {
-        if (video.videoWidth) {
-          const [height, width] = video.videoHeight > video.videoWidth ? SIZES[sizes.value].toReversed() : SIZES[sizes.value];
-          const frame = new OffscreenCanvas(width, height), context = frame.getContext("2d");
-          const [left, top, right, bottom] = centred([video.videoHeight, video.videoWidth], [height, width]);
-          context.drawImage(video, left, top, right - left, bottom - top, 0, 0, width, height);
-          await show(withoutAlpha(context.getImageData(0, 0, width, height).data), [height, width]);
-        }
-        await new Promise((next) => setTimeout(next, 30));
-      }
-      if (state.camera === camera) stopCamera();
-    } catch (error) {
-      stopCamera();
-      explain(problems, error);
-    }
-  }
-  function stopCamera() {
-    state.camera?.stream.getTracks().forEach((track) => track.stop());
-    state.camera = null;
-    cameraButton.setAttribute("aria-pressed", "false");
+    return lens.start().catch((error) => explain(problems, error));
   }
 
   move(null);

@@ -1,7 +1,7 @@
 // Speak, upload or choose a clip: its spectrogram, and what recognisers write, word by word with times.
 
 import { LONGEST, RATE, decode, listen } from "./audio.js";
-import { address, attempt, available, button, bytes, explain, fetchFile, fileInput, labelled, listing, make, run, session, sizeOf } from "./common.js";
+import { attempt, available, button, bytes, explain, fetchFile, fileInput, labelled, listing, make, newest, run, session, sizeOf } from "./common.js";
 import { greedy } from "./ctc.js";
 import { spectrogram } from "./spectrogram.js";
 import { Stream } from "./stream.js";
@@ -116,21 +116,25 @@ export async function mount(element) {
     await write();
   }
 
+  const choice = newest();
   async function open(read, text = "") {
+    const current = choice();
     try {
       explain(problems, null);
-      await stop();
-      await take(await decode(await read()), text);
+      await stop(false);
+      const sound = await decode(await read());
+      if (current()) await take(sound, text);
     } catch (error) {
-      explain(problems, error);
+      if (current()) explain(problems, error);
     }
   }
 
   // -------------------------------------------------------------------------------------------- the microphone
 
-  const microphone = button("Speak", () => (recording ? stop() : speak()), { class: "live-start", "aria-pressed": "false" });
+  const microphone = button("Speak", () => (recording ? stop().catch((error) => explain(problems, error)) : speak()), { class: "live-start", "aria-pressed": "false" });
 
   async function speak() {
+    const current = choice();
     explain(problems, null);
     microphone.disabled = true;
     try {
@@ -144,8 +148,10 @@ export async function mount(element) {
         samples += portion.length;
         picture.add(portion);
         stream && stream.feed(portion).then(({ text }) => (said.textContent = text || "…"), (error) => explain(problems, error));
-        if (samples > LONGEST * RATE) stop();
+        if (samples > LONGEST * RATE) stop().catch((error) => explain(problems, error));
       });
+      microphone.disabled = false;
+      if (!current()) return await end(); // a clip was chosen meanwhile
       recording = { heard, end, stream };
       microphone.textContent = "Stop";
       microphone.setAttribute("aria-pressed", "true");
@@ -156,7 +162,8 @@ export async function mount(element) {
     microphone.disabled = false;
   }
 
-  async function stop() {
+  /** End listening; `keep`: and show what was said. */
+  async function stop(keep = true) {
     if (!recording) return;
     const { heard, end, stream } = recording;
     recording = null;
@@ -165,9 +172,15 @@ export async function mount(element) {
     await end();
     const whole = new Float32Array(heard.reduce((n, p) => n + p.length, 0));
     heard.reduce((at, portion) => (whole.set(portion, at), at + portion.length), 0);
-    if (!whole.length) return;
-    element.dataset.live = stream ? (await stream.finish()).text : "";
-    await take(whole, element.dataset.live);
+    if (!keep || !whole.length) return;
+    let text = "";
+    try {
+      if (stream) ({ text } = await stream.finish());
+    } catch (error) {
+      explain(problems, error); // the recording is there all the same
+    }
+    element.dataset.live = text;
+    await take(whole, text);
   }
 
   // -------------------------------------------------------------------------------------------- the page

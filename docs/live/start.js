@@ -4,24 +4,22 @@
 //   data-near    start by itself when it comes into view (for demos that load next to nothing)
 // Other data-... are the demo's own: `mount` reads them from `element.dataset`.
 
-import { attempt, bytes, button, make, sizeOf } from "./common.js";
+import { bytes, button, explain, make, sizeOf } from "./common.js";
 
 async function begin(element) {
   if (element.dataset.started !== undefined) return;
   element.dataset.started = "";
   const box = make("div", { class: "live-demo" });
   element.replaceChildren(box);
-  const mounted = await attempt(box, async () => {
+  try {
     const demo = await import(`./${element.dataset.demo}.js`);
     await demo.mount(box, element.dataset);
-    return true;
-  });
-  if (!mounted) {
-    delete element.dataset.started;
-    box.append(button("Try again", () => begin(element)));
-  } else {
     element.dataset.ready = "";
     box.querySelector("button, canvas[tabindex], input, [tabindex]")?.focus({ preventScroll: true });
+  } catch (error) {
+    explain(box, error);
+    delete element.dataset.started;
+    box.append(button("Try again", () => begin(element)));
   }
 }
 

@@ -1,6 +1,6 @@
 // Train ConvNetJS's digit net in the page: net.js on the bundled digits of MNIST.
 
-import { button, explain, figure, fileInput, labelled, LiveError, make, offer, progress } from "./common.js";
+import { button, explain, figure, fileInput, labelled, LiveError, loaded, make, offer } from "./common.js";
 import { digits } from "./digits.js";
 import { bars, curves, drawMaps, layerMaps, limits } from "./maps.js";
 import { DIGITS, Net } from "./net.js";
@@ -38,9 +38,7 @@ const percent = (x) => (Number.isFinite(x) ? `${(100 * x).toFixed(1)} %` : "–"
 const most = (values) => values.indexOf(Math.max(...values));
 
 export async function mount(element) {
-  const loading = progress(element);
-  const data = await digits(loading.report);
-  loading.done();
+  const data = await loaded(element, digits);
 
   let net, trainer, running = false, tested = 0, drawn = 0, recent;
   const problems = make("div");
@@ -54,8 +52,9 @@ export async function mount(element) {
     if (made.inputShape[2] !== 1 || made.inputShape[0] !== made.inputShape[1] || made.inputShape[0] > 28 || made.layers.at(-1)?.size !== 10) {
       throw new LiveError("This snapshot is no net for digits: it needs a square input of one channel, at most 28 × 28, and 10 classes.");
     }
+    const settings = read(); // throws before anything is changed
     net = made;
-    trainer = new Trainer(net, read());
+    trainer = new Trainer(net, settings);
     const window = () => new Recent(WINDOW);
     recent = { loss: window(), whole: window(), train: window(), test: window(), forward: window(), backward: window() };
     tested = 0;
@@ -149,7 +148,14 @@ export async function mount(element) {
   const start = button("Start training", () => go(!running), { class: "live-start" });
   const actions = make("div", { class: "live-row" },
     start,
-    button("New random weights", () => begin(new Net(DIGITS, Math.floor(Math.random() * 2 ** 31)))),
+    button("New random weights", () => {
+      try {
+        begin(new Net(DIGITS, Math.floor(Math.random() * 2 ** 31)));
+        explain(problems, null);
+      } catch (error) {
+        explain(problems, error);
+      }
+    }),
     button("Clear the graphs", () => { loss.clear(); accuracy.clear(); }),
     button("Save as JSON", () => offer(JSON.stringify(net.toJSON()), "digits.json")),
     labelled("Load a ConvNetJS JSON (or drop it here)", fileInput(element, ".json,application/json", fromFile)),

@@ -1,6 +1,6 @@
 // WaveNet: sound made sample by sample in the page, and drawn as the stack of dilated convolutions computes it.
 
-import { LiveError, address, available, button, explain, fetchFile, labelled, make, need, progress } from "./common.js";
+import { LiveError, address, available, button, explain, fetchFile, labelled, loaded, make, need } from "./common.js";
 import { unpack } from "./back.js";
 import { simd } from "./product.js";
 import { remote } from "./remote.js";
@@ -18,10 +18,7 @@ const select = (options, chosen) => make("select", {}, ...options.map(([value, w
 export async function mount(element) {
   need("WebAssembly", "Worker");
   if (!(await available(NET))) throw new LiveError(MISSING);
-  const loading = progress(element);
-  const bytes = await fetchFile(NET, loading.report);
-  loading.done();
-  return build(element, bytes);
+  return build(element, await loaded(element, (report) => fetchFile(NET, report)));
 }
 
 /** The demo for a network's bytes (docs/live_wavenet.py). */
@@ -48,7 +45,7 @@ export async function build(element, bytes) {
   const start = button("Generate", () => generate()), pause = button("Pause", () => toggle(), { disabled: true });
   const step = button("One step", () => single(), { title: "one sample more, drawn node by node" });
   const stack = new Stack(views.stack, net);
-  let job = null; // {samples, count, total, running, temperature}
+  let job = null; // {samples, count, total, running, temperature; turn: of the loop that goes on with it; queue: of requests}
 
   element.classList.add("wave");
   element.append(
@@ -83,8 +80,9 @@ export async function build(element, bytes) {
     if (!(temperature >= 0)) throw new LiveError("The temperature is 0 or more; 1 is the network’s own.");
     await call("begin", { speaker: Number(controls.speaker.value), spectrogram: says ? net.arrays[`clip_${says}`].slice() : null, samples: total, seed: Number(controls.seed.value) || 0, temperature });
     stack.clear();
+    views.sound.pause();
     views.sound.hidden = views.save.hidden = true;
-    return (job = { samples: new Float32Array(total), count: 0, total, running: false, temperature, ms: 0, last: null });
+    return (job = { samples: new Float32Array(total), count: 0, total, running: false, temperature, ms: 0, last: null, turn: null, queue: null });
   }
 
   async function generate() {
@@ -97,27 +95,36 @@ export async function build(element, bytes) {
 
   /** Until the sound is whole or somebody stops it. */
   async function run(mine) {
-    Object.assign(mine, { running: true });
+    const turn = (mine.turn = {}), current = () => mine === job && mine.turn === turn;
+    mine.running = true;
     pause.disabled = false;
     pause.textContent = "Pause";
     let chunk = 32;
-    while (mine.running && mine.count < mine.total && element.isConnected) {
-      const speed = SPEEDS[controls.speed.value], count = Math.min(speed.pause ? 1 : chunk, mine.total - mine.count);
-      const found = await advance(mine, count);
-      if (mine !== job) return;
-      if (!speed.pause) chunk = Math.max(16, Math.min(2048, Math.round((count * CHUNK_MS) / Math.max(found.ms, 1))));
-      if (speed.nodes) await nodeByNode(mine, speed.pause);
+    while (current() && mine.running && mine.count < mine.total && element.isConnected) {
+      const speed = SPEEDS[controls.speed.value], found = await advance(mine, speed.pause ? 1 : chunk);
+      if (!current() || !found) return;
+      if (!speed.pause) chunk = Math.max(16, Math.min(2048, Math.round((found.samples.length * CHUNK_MS) / Math.max(found.ms, 1))));
+      if (speed.nodes) await nodeByNode(mine, speed.pause, current);
       else await Promise.race([new Promise(requestAnimationFrame), wait(100)]), paint(); // a hidden tab has no frames
       if (speed.pause) await wait(speed.pause);
     }
+    if (!current()) return;
     mine.running = false;
     pause.textContent = "Go on";
     if (mine.count === mine.total) finish(mine);
   }
 
-  async function advance(mine, count) {
+  /** The next samples, `most` at most, one request after the other; undefined where none is left or another job has begun. */
+  function advance(mine, most) {
+    const answer = Promise.resolve(mine.queue).then(() => request(mine, Math.min(most, mine.total - mine.count)));
+    mine.queue = answer.catch(() => {});
+    return answer;
+  }
+
+  async function request(mine, count) {
+    if (mine !== job || count < 1) return undefined;
     const found = await call("run", { count });
-    if (mine !== job) return found;
+    if (mine !== job) return undefined;
     mine.samples.set(found.samples, mine.count);
     mine.count += count;
     mine.ms += found.ms;
@@ -126,8 +133,8 @@ export async function build(element, bytes) {
     return found;
   }
 
-  async function nodeByNode(mine, pauseMs) {
-    for (let lit = 0; lit <= stack.depth + 1 && mine === job && element.isConnected; lit++) {
+  async function nodeByNode(mine, pauseMs, current) {
+    for (let lit = 0; lit <= stack.depth + 1 && current() && element.isConnected; lit++) {
       stack.draw(Number(controls.columns.value), lit);
       views.words.textContent = lit < stack.depth ? `sample ${mine.count}: layer ${lit + 1} of ${stack.depth} reads the present and ${net.dilations[lit]} samples ago` : `sample ${mine.count}: the sum of all layers' skips gives the probabilities of ${net.levels} codes`;
       await wait(pauseMs);
@@ -157,16 +164,20 @@ export async function build(element, bytes) {
 
   function toggle() {
     if (!job) return;
-    if (job.running) job.running = false;
-    else run(job).catch((error) => explain(views.problems, error));
+    if (job.running) {
+      job.running = false;
+      pause.textContent = "Go on";
+    } else run(job).catch((error) => explain(views.problems, error));
   }
 
   async function single() {
     try {
       const mine = job && job.count < job.total ? job : await begin();
+      const turn = (mine.turn = {}), current = () => mine === job && mine.turn === turn; // ends a run
       mine.running = false;
-      await advance(mine, 1);
-      await nodeByNode(mine, SPEEDS["node by node"].pause);
+      if (!(await advance(mine, 1))) return;
+      await nodeByNode(mine, SPEEDS["node by node"].pause, current);
+      if (!current()) return;
       pause.disabled = false;
       pause.textContent = "Go on";
       if (mine.count === mine.total) finish(mine);

@@ -5,7 +5,7 @@ from pages import architecture, kept, networks, papers, usage, weights
 from pages.text import paper_link, table, value_of
 
 LIVE = {"deepspeech2_streaming_small": "speak", "deepspeech2_small": "speak", "wav2letter_small": "speak", "convnetjs_mnist": "digit",
-        "convnetjs_cifar10": "digit", "squeezenet": "look", "dilated_camvid_small": "street", "wavenet_small": "wave"}  # fmt: skip
+        "convnetjs_cifar10": "digit", "squeezenet": "look", "dilated_camvid_small": "segment", "wavenet_small": "wavenet"}  # fmt: skip
 
 
 def page(name: str) -> str:
@@ -49,8 +49,9 @@ def badges(recipe: registry.Recipe, row: manifest.Weights | None) -> list[str]:
 
 
 def live(name: str) -> list[str]:
-    """A link to the demo in which the recipe runs, where the site has it."""
-    demo = LIVE.get(name)
-    if not demo or not (kept.DOCS / "live" / f"{demo}.md").is_file():
+    """A link to the demo in which the recipe runs."""
+    if not (demo := LIVE.get(name)):
         return []
+    if not (kept.DOCS / "live" / f"{demo}.md").is_file():
+        raise FileNotFoundError(f"{name} runs in {demo}, and there is no docs/live/{demo}.md")
     return [f"[Try it here, in your browser](../live/{demo}.md){{ .md-button .md-button--primary }}", ""]

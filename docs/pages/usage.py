@@ -41,7 +41,7 @@ TUNE = {
         'model = kr.load("{name}", classes=["kea", "kaka"]{random})   # the trunk stays, the head starts anew',
         'model.fit("birds/", epochs=5, augment=True)   # a folder of pictures for each class',
     ],
-    "segmentation": ["model.fit(pictures, masks, epochs=5)          # lists of arrays; 255 is no class"],
+    "segmentation": ["model.fit(pictures, masks, epochs=5)          # of one size; 255 is no class"],
     "language-model": ['model.fit(open("lines.txt").read().splitlines(), epochs=3)'],
     "waveform-generation": ['model.fit("clips/", epochs=1)'],
 }  # fmt: skip

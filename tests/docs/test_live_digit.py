@@ -115,6 +115,21 @@ def test_pointer_draws_a_seven_and_keys_a_one(page) -> None:
     page.wait_for_function("document.querySelector('.digit-answer').textContent === '1'")
 
 
+def test_two_fingers_draw_no_line_between_them(page) -> None:
+    lit = page.evaluate(
+        """() => { const pad = document.querySelector('.live-pad'), box = pad.getBoundingClientRect();
+        pad.setPointerCapture = () => {};
+        const touch = (kind, pointerId, x, y) => pad.dispatchEvent(
+            new PointerEvent(kind, { pointerId, clientX: box.left + x, clientY: box.top + y, bubbles: true }));
+        const ink = (x, y) => 255 - pad.getContext('2d').getImageData(x, y, 1, 1).data[0];
+        [...document.querySelectorAll('button')].find((b) => b.textContent === 'Clear').click();
+        touch('pointerdown', 1, 40, 40); touch('pointerdown', 2, 240, 240); touch('pointermove', 2, 230, 230);
+        touch('pointermove', 1, 60, 40); touch('pointerup', 2, 230, 230); touch('pointermove', 1, 80, 40); touch('pointerup', 1, 80, 40);
+        return [ink(80, 40), ink(140, 140), ink(235, 235)]; }"""
+    )
+    assert lit == [255, 0, 0]
+
+
 def test_a_photograph_of_a_digit(page) -> None:
     """Dark on light, one of MNIST's, enlarged."""
     digit = live_pages.call(

@@ -107,8 +107,36 @@ def test_the_page_shows_both_answers_and_what_a_pixel_sees(page, site_url):
     assert sum(shares) == pytest.approx(100, abs=0.7)
     page.locator(".segment select").select_option(index=1)
     until(page, "shown", "320x240")
+    canvas.focus()
+    for _ in range(12):
+        page.keyboard.press("Shift+ArrowRight")
+    page.locator(".segment select").select_option(index=0)
+    until(page, "shown", "240x180")
+    assert "undefined" not in page.locator(".segment-pointed").inner_text()  # that pixel is no longer there
     fits(page)
     assert not page.problems
+
+
+def test_no_camera_stays_on(page, site_url):
+    """Switched on, off and on while the browser still asks, and then off: every stream that was given has ended."""
+    start(page, f"{site_url}live/segment/")
+    page.evaluate(
+        """() => { window.tracks = []; navigator.mediaDevices.getUserMedia = async () => {
+        await new Promise((next) => setTimeout(next, 400));
+        const canvas = document.createElement('canvas'), pen = canvas.getContext('2d');
+        setInterval(() => { pen.fillStyle = `hsl(${Date.now() % 360} 50% 50%)`; pen.fillRect(0, 0, 300, 150); }, 50);
+        const stream = canvas.captureStream(10);
+        window.tracks.push(...stream.getTracks());
+        return stream; }; }"""
+    )
+    camera = page.get_by_role("button", name="camera", exact=True)
+    for pressed in ("true", "false", "true"):
+        camera.click()
+        assert camera.get_attribute("aria-pressed") == pressed
+    page.wait_for_function("tracks.length === 2 && tracks.filter((t) => t.readyState === 'live').length === 1")
+    camera.click()
+    page.wait_for_function("tracks.every((t) => t.readyState === 'ended')")
+    assert camera.get_attribute("aria-pressed") == "false" and not page.problems
 
 
 def test_without_weights_it_says_so(browser, site_url):

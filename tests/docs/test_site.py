@@ -265,12 +265,16 @@ def test_clips_play(page, site_url) -> None:
     assert 1 < seconds < 30
 
 
+@pytest.mark.parametrize("path", ["", "live/digit/"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_stands_out_in_light_and_dark(browser, site_url, scheme) -> None:
-    """Contrast of at least 4.5 (WCAG AA) of text, links and buttons on the home page."""
+def test_text_stands_out_in_light_and_dark(browser, site_url, scheme, path) -> None:
+    """Contrast of at least 4.5 (WCAG AA) of text, links and buttons on the home page and in a demo."""
     context = browser.new_context(color_scheme=scheme)
     page = context.new_page()
-    page.goto(site_url)
+    page.goto(site_url + path)
+    if path:
+        page.locator(".live-start").first.click()
+        page.wait_for_selector(".live[data-ready]")
     weak = page.evaluate(
         """() => {
           const linear = (v) => (v / 255 <= 0.03928 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4);
@@ -282,7 +286,7 @@ def test_text_stands_out_in_light_and_dark(browser, site_url, scheme) -> None:
           const over = (top, below) => top.slice(0, 3).map((v, i) => (v * top[3] + below[i] * (255 - top[3])) / 255);
           const ground = (e) => { if (!e) return [255, 255, 255]; const c = rgba(getComputedStyle(e).backgroundColor);
             return c[3] === 255 ? c.slice(0, 3) : over(c, ground(e.parentElement)); };
-          return [...document.querySelectorAll('.md-content :is(p, li, a.md-button, td, small, th button, h1, h2, code)')]
+          return [...document.querySelectorAll('.md-content :is(p, li, a.md-button, .live-button, td, small, th button, h1, h2, code)')]
             .filter((e) => e.textContent.trim() && e.checkVisibility())
             .map((e) => { const below = ground(e), mine = over(rgba(getComputedStyle(e).color), below);
               const [a, b] = [light(mine), light(below)].sort((x, y) => y - x);
