@@ -172,3 +172,5 @@ def test_the_listener_understands_speech_whatever_came_before():
     words = [sphinx(w) for w in waves]
     assert word_errors([u.text.lower() for u in speech], words).rate < 0.6
     assert [sphinx(w) for w in reversed(waves)] == words[::-1]
+    noise = (0.3 * np.random.default_rng(0).normal(size=5 * 16000)).astype("float32")
+    assert [(sphinx(noise), sphinx(w))[1] for w in waves] == words

@@ -36,11 +36,12 @@ class Sphinx:
             import pocketsphinx
         except ImportError:
             raise DataError('Counting words needs PocketSphinx: pip install "kerasrecipes[phones]"') from None
-        # means of the whole clip: with "live" ones a clip's words would depend on the clips before it
+        # means of the whole clip: with "live" ones a clip's words would depend on the clips before it ...
         self.decoder = pocketsphinx.Decoder(cmn="batch", loglevel="FATAL")
 
     def __call__(self, wave: np.ndarray) -> str:
         """Words in (samples,) floats at 16 kHz."""
+        self.decoder.reinit_feat()  # ... and so with what its front end remembers of them
         self.decoder.start_utt()
         self.decoder.process_raw((np.clip(wave, -1, 1) * 32767).astype("int16").tobytes(), full_utt=True)
         self.decoder.end_utt()
