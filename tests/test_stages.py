@@ -107,7 +107,7 @@ def test_what_cannot_be_frozen_or_taken_over_is_said(front, streets, tmp_path):
         Run(settings(streets, frozen=["kontext"]), tmp_path)
     with pytest.raises(DataError, match="nothing of dilated_camvid_small is left to train"):
         Run(settings(streets, frozen=["front end", "context", "logits"]), tmp_path)
-    with pytest.raises(DataError, match=r"frozen is a list of names, for instance \[front end\]"):
+    with pytest.raises(DataError, match=r"frozen is 'front end', not a list, for instance \[front end\]"):
         settings(streets, frozen="front end")
     with pytest.raises(WeightsCorrupt, match="give what its configuration has otherwise as start_config"):
         Run(settings(streets, start=str(front[0])), tmp_path)

@@ -237,7 +237,15 @@ def tiny_recognizer(config):
     )
 
 
-def test_an_interrupt_lets_the_step_end(clips, tmp_path, monkeypatch):
+@pytest.fixture
+def ctrl_c():
+    """SIGINT as a terminal's Python has it; test workers ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_lets_the_step_end(clips, tmp_path, monkeypatch, ctrl_c):
     """The signal comes within the third step; what is saved is whole and goes on as if nothing had been."""
     whole = Run(settings(clips, recurrent=False, steps=5), tmp_path / "whole")
     whole.train()
@@ -260,7 +268,7 @@ def test_an_interrupt_lets_the_step_end(clips, tmp_path, monkeypatch):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
-def test_a_second_interrupt_ends_at_once():
+def test_a_second_interrupt_ends_at_once(ctrl_c):
     with Interrupts() as interrupts:
         signal.raise_signal(signal.SIGINT)
         assert interrupts.asked
