@@ -67,12 +67,21 @@ def trained_in(folder: Path) -> Any:
     Raises:
         DataError: the folder holds no run, or one of another version.
     """
-    if not (folder / "run.json").is_file():
-        raise DataError(f"{folder} has no run.json yet: a training writes it with its checkpoints")
-    config = from_dict(json.loads((folder / "run.json").read_text())["config"], str(folder))
+    config = from_dict(record_of(folder)["config"], str(folder))
     model = model_of(replace(config, frozen=(), config={k: v for k, v in config.config.items() if k not in TRAINING_ONLY}))
     assign_run(model, folder)
     return model
+
+
+def record_of(run: Path) -> dict[str, Any]:
+    """What a run wrote of itself: its configuration, state, data and machine.
+
+    Raises:
+        DataError: the folder holds no run.
+    """
+    if not (run / "run.json").is_file():
+        raise DataError(f"{run} holds no run (no run.json): pass the --out of a training, for instance runs/NAME")
+    return json.loads((run / "run.json").read_text())
 
 
 def assign_run(model: Any, folder: Path) -> None:
@@ -83,7 +92,7 @@ def assign_run(model: Any, folder: Path) -> None:
     """
     from kerasrecipes.training.trainer import averaged, optimizer_of  # which imports this module
 
-    config = from_dict(json.loads((folder / "run.json").read_text())["config"], str(folder))
+    config = from_dict(record_of(folder)["config"], str(folder))
     trained = model_of(config)
     trained.compile(optimizer=optimizer_of(config), metrics=[])
     trained.optimizer.build(trained.trainable_variables)

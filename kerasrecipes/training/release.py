@@ -2,7 +2,6 @@
 
 import csv
 import datetime
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,7 +13,7 @@ import keras
 
 from kerasrecipes import manifest, store
 from kerasrecipes.errors import DataError
-from kerasrecipes.training.beginning import assign_run
+from kerasrecipes.training.beginning import assign_run, record_of
 from kerasrecipes.training.config import from_dict
 from kerasrecipes.training.kinds import kind_of, model_of
 
@@ -113,17 +112,6 @@ def meaning(model: Any) -> dict[str, Any]:
     if hasattr(model, "alphabet"):
         return {"alphabet": model.alphabet.get_config()}
     return {name: list(getattr(model, name)) for name in ("classes", "speakers") if hasattr(model, name)}
-
-
-def record_of(run: Path) -> dict[str, Any]:
-    """What a run wrote of itself: its configuration, state, data and machine.
-
-    Raises:
-        DataError: the folder holds no run.
-    """
-    if not (run / "run.json").is_file():
-        raise DataError(f"{run} holds no run (no run.json): pass the --out of a training, for instance runs/NAME")
-    return json.loads((run / "run.json").read_text())
 
 
 def stage(run: Path, amount: str) -> dict[str, Any]:

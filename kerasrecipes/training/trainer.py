@@ -135,14 +135,12 @@ class Run:
                     bool(self.kind.validation) and now - last_validation > 60 * config.validate_minutes,
                     interrupts.asked,
                 )
-                if save:
+                if save or stop or validate:
                     self.save()
                     last_save = now
                 if stop:
-                    self.save()
                     raise KeyboardInterrupt
                 if validate:
-                    self.save()
                     with interrupts.at_once():
                         self.validate()
                     last_validation = last_save = lap = time.monotonic()
