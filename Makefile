@@ -66,11 +66,11 @@ bench: $(VENV)/.test
 	$(BIN)/python benchmarks/generation.py
 	$(BIN)/python benchmarks/visualize.py
 	$(BIN)/kerasrecipes export deepspeech2_small --out exported
-	$(BIN)/python benchmarks/engines.py exported/deepspeech2_small.onnx --data tests/data/LibriSpeech
-	$(BIN)/python benchmarks/many_files.py --data tests/data/LibriSpeech
+	$(BIN)/python benchmarks/engines.py exported/deepspeech2_small.onnx --data tests/fixtures/LibriSpeech
+	$(BIN)/python benchmarks/many_files.py --data tests/fixtures/LibriSpeech
 	$(BIN)/python benchmarks/plan.py
-	$(BIN)/python benchmarks/decoding.py --data librispeech:tests/data/LibriSpeech/dev-mini
-	$(BIN)/python benchmarks/independent.py --data librispeech:tests/data/LibriSpeech/dev-mini --every 1
+	$(BIN)/python benchmarks/decoding.py --data librispeech:tests/fixtures/LibriSpeech/dev-mini
+	$(BIN)/python benchmarks/independent.py --data librispeech:tests/fixtures/LibriSpeech/dev-mini --every 1
 
 # tensorflow-io's last release needs TensorFlow 2.16: an environment of its own
 test-tfio:

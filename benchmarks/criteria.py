@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasrecipes.training.trainer import hardware
-from kerasrecipes.visualize.measuring import written
+from kerasrecipes.experiments.image_experiments import write_benchmark_json
+from kerasrecipes.training.trainer import hardware_summary
 
 LETTERS = 30
 SIZES = [(batch, frames, labels) for frames, labels in ((150, 40), (700, 200)) for batch in (1, 4, 8)]
@@ -118,8 +118,8 @@ def main() -> None:
     for name, value in figures.items():
         print(f"{name:48} {value}")
     if o.write:
-        setting = f"loss and gradient, {LETTERS} letters, medians of {o.runs} interleaved runs, {hardware()}"
-        written(o.write, "ASG and CTC", setting, figures)
+        setting = f"loss and gradient, {LETTERS} letters, medians of {o.runs} interleaved runs, {hardware_summary()}"
+        write_benchmark_json(o.write, "ASG and CTC", setting, figures)
 
 
 if __name__ == "__main__":

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 import kerasrecipes as kr
-from kerasrecipes.decoding.decoder import Decoding, decoder_of
-from kerasrecipes.decoding.lattice import best_states, ctc_lattice
-from kerasrecipes.tasks.transcribing import scored
-from kerasrecipes.training.trainer import hardware
-from kerasrecipes.visualize.measuring import written
+from kerasrecipes.decoding.forced_alignment import ctc_alignment_graph, viterbi_align
+from kerasrecipes.decoding.options import DecodingOptions, make_decoder
+from kerasrecipes.experiments.image_experiments import write_benchmark_json
+from kerasrecipes.inference.transcribe import score_batches
+from kerasrecipes.training.trainer import hardware_summary
 
 LM = "librispeech_small"
 SETTINGS = (
@@ -32,22 +32,22 @@ def main() -> None:
     options.add_argument("--write", type=Path, help="also write the figures as JSON")
     o = options.parse_args()
     model = kr.load(o.recipe, compile=False)
-    utterances = kr.data.load_specs([o.data], [s for s in o.speakers.split(",") if s])
+    utterances = kr.data.load_datasets([o.data], [s for s in o.speakers.split(",") if s])
     frames, seconds = {}, 0.0
-    for i, found, wave in scored(model, [u.path for u in utterances], [None] * len(utterances)):
+    for i, found, wave in score_batches(model, [u.path for u in utterances], [None] * len(utterances)):
         frames[i] = found
         seconds += len(wave) / model.sample_rate
     references = [model.alphabet.normalise(u.text) for u in utterances]
     figures: dict[str, str] = {}
     greedy = 0.0
     for settings in SETTINGS:
-        chosen = Decoding(**settings)
-        decode = decoder_of(model, chosen)
+        chosen = DecodingOptions(**settings)
+        decode = make_decoder(model, chosen)
         begin = time.perf_counter()
         said = [decode(frames[i], frame_seconds=model.stride / model.sample_rate).text for i in range(len(utterances))]
         took = time.perf_counter() - begin
         greedy = greedy or took
-        errors = kr.metrics.word_errors(references, said).rate
+        errors = kr.metrics.word_error_rate(references, said).rate
         name = chosen.name + (", one hotword" if chosen.hotwords else "")
         figures[name] = (
             f"{took / seconds:.4f} of real time, {took / greedy:.1f} times greedy; {100 * errors:.1f} % words"
@@ -55,13 +55,13 @@ def main() -> None:
     hour = np.resize(np.concatenate([frames[i] for i in range(len(utterances))]), (90000, model.alphabet.size))
     letters = np.random.default_rng(0).integers(1, model.alphabet.size, 45000)  # about what is said in an hour
     begin = time.perf_counter()
-    best_states(hour, ctc_lattice(letters))
+    viterbi_align(hour, ctc_alignment_graph(letters))
     figures["aligning 90,000 frames with 45,000 letters"] = f"{time.perf_counter() - begin:.0f} s"
     for name, value in figures.items():
         print(f"{name:44} {value}")
     if o.write:
-        setting = f"{o.recipe}, {seconds / 60:.0f} minutes of speech, one core of {hardware()}"
-        written(o.write, "Decoders", setting, figures)
+        setting = f"{o.recipe}, {seconds / 60:.0f} minutes of speech, one core of {hardware_summary()}"
+        write_benchmark_json(o.write, "Decoders", setting, figures)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Engines beside each other: files to text, and how soon a fresh process has its first transcript.
 
-python benchmarks/engines.py exported/deepspeech2_small.onnx --data tests/data/LibriSpeech [--clips 100]
+python benchmarks/engines.py exported/deepspeech2_small.onnx --data tests/fixtures/LibriSpeech [--clips 100]
 """
 
 import argparse
@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from kerasrecipes.audio import expand
+from kerasrecipes.audio import list_audio_files
 
 # name -> arguments of `load` for the file; Keras takes the recipe
 WAYS = {
@@ -61,7 +61,7 @@ def main() -> None:
     from kerasrecipes.engines import installed, read_description
 
     recipe = read_description(o.file)["recipe"]
-    files = [str(path) for path in expand(o.data)]
+    files = [str(path) for path in list_audio_files(o.data)]
     clips = [files[i % len(files)] for i in range(o.clips)]
     found = {}
     for name, arguments in WAYS.items():
@@ -82,11 +82,11 @@ def main() -> None:
     for name, value in figures.items():
         print(f"{name:44} {value}")
     if o.write:
-        from kerasrecipes.training.trainer import hardware
-        from kerasrecipes.visualize.measuring import written
+        from kerasrecipes.experiments.image_experiments import write_benchmark_json
+        from kerasrecipes.training.trainer import hardware_summary
 
-        setting = f"{recipe}, {len(set(clips))} different clips, each process alone; {hardware()}"
-        written(o.write, "Engines", setting, figures)
+        setting = f"{recipe}, {len(set(clips))} different clips, each process alone; {hardware_summary()}"
+        write_benchmark_json(o.write, "Engines", setting, figures)
 
 
 if __name__ == "__main__":

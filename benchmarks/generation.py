@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasrecipes.training.trainer import hardware
-from kerasrecipes.visualize.measuring import written
+from kerasrecipes.experiments.image_experiments import write_benchmark_json
+from kerasrecipes.training.trainer import hardware_summary
 
 DEPTHS = [(1, 6), (1, 7), (1, 8), (1, 9), (1, 10), (2, 10), (3, 10)]  # blocks, layers in a block
 SMALL = {"residual_channels": 64, "dilation_channels": 64, "skip_channels": 128}
@@ -26,8 +26,10 @@ SMALL = {"residual_channels": 64, "dilation_channels": 64, "skip_channels": 128}
 
 def measure(pieces: int, naive_samples: int) -> dict[str, list[float]]:
     """{depth: [samples per second of the loop, of the naive way, receptive field]} on the running backend."""
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "helpers"))
+    import naive_wavenet
+
     import kerasrecipes as kr
-    from kerasrecipes.tasks import naive_generation
 
     found = {}
     for blocks, layers in DEPTHS:
@@ -49,7 +51,7 @@ def measure(pieces: int, naive_samples: int) -> dict[str, list[float]]:
         slow = []
         for i in range(naive_samples):
             begin = time.perf_counter()
-            naive_generation.choose(model.scores(inputs)[:, -1], np.array([(i + 0.5) / naive_samples]), 1.0)
+            naive_wavenet.sample_with_margin(model.scores(inputs)[:, -1], np.array([(i + 0.5) / naive_samples]), 1.0)
             slow.append(time.perf_counter() - begin)
         found[f"{blocks} x {layers} layers"] = [4000 / float(np.median(times)), 1 / float(np.median(slow)), field]
     return found
@@ -96,8 +98,8 @@ def main() -> None:
     for name, value in figures.items():
         print(f"{name:32} {value}")
     if o.write:
-        setting = f"one sound, 64 residual and 128 skip channels, medians, {hardware()}"
-        written(o.write, "WaveNet: cached and naive generation", setting, figures)
+        setting = f"one sound, 64 residual and 128 skip channels, medians, {hardware_summary()}"
+        write_benchmark_json(o.write, "WaveNet: cached and naive generation", setting, figures)
 
 
 if __name__ == "__main__":

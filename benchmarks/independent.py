@@ -13,11 +13,11 @@ from pathlib import Path
 os.environ["KERASRECIPES_THREADS"] = "1"  # read by the engines when they are made
 
 import kerasrecipes as kr
-from kerasrecipes.audio import SAMPLE_RATE, read_audio
+from kerasrecipes.audio import SAMPLE_RATE, load_audio
 from kerasrecipes.decoding.alphabet import Alphabet
-from kerasrecipes.training.copies import LISTENER, Sphinx
-from kerasrecipes.training.trainer import hardware
-from kerasrecipes.visualize.measuring import written
+from kerasrecipes.experiments.copy_synthesis import LISTENER, PocketSphinxRecognizer
+from kerasrecipes.experiments.image_experiments import write_benchmark_json
+from kerasrecipes.training.trainer import hardware_summary
 
 RECIPES = ("deepspeech2_small", "wav2letter_small_asg")
 WAYS = {
@@ -35,8 +35,8 @@ def main() -> None:
     options.add_argument("--recipes", nargs="*", default=RECIPES)
     options.add_argument("--write", type=Path, help="also write the figures as JSON")
     o = options.parse_args()
-    clips = list(kr.data.load_specs([o.data], [s for s in o.speakers.split(",") if s]))[:: o.every]
-    seconds = sum(len(read_audio(clip.path)) for clip in clips) / SAMPLE_RATE
+    clips = list(kr.data.load_datasets([o.data], [s for s in o.speakers.split(",") if s]))[:: o.every]
+    seconds = sum(len(load_audio(clip.path)) for clip in clips) / SAMPLE_RATE
     normalise = Alphabet().normalise
     references, figures, base = [normalise(clip.text) for clip in clips], {}, 0.0
 
@@ -47,22 +47,22 @@ def main() -> None:
         said = [normalise(hear(clip.path)) for clip in clips]
         took = time.perf_counter() - begin
         base = base or took
-        errors = kr.metrics.word_errors(references, said, speakers=[clip.speaker for clip in clips])
+        errors = kr.metrics.word_error_rate(references, said, speakers=[clip.speaker for clip in clips])
         figures[name] = (
             f"{100 * errors.rate:.1f} % words ({100 * errors.low:.1f} to {100 * errors.high:.1f}), {took / seconds:.4f} of real time, "
             f"{took / base:.3f} of {LISTENER}'s time"
         )
         print(f"{name:50} {figures[name]}", flush=True)
 
-    sphinx = Sphinx()
-    measure(LISTENER, lambda path: sphinx(read_audio(path)))
+    sphinx = PocketSphinxRecognizer()
+    measure(LISTENER, lambda path: sphinx(load_audio(path)))
     for recipe in o.recipes:
         model = kr.load(recipe, engine="onnxruntime")
         for name, way in WAYS.items():
             measure(f"{recipe}, {name}", lambda path, way=way, model=model: model.transcribe(path, **way).text)
     if o.write:
-        setting = f"{len(clips)} clips, {seconds / 60:.0f} minutes of speech, one thread of {hardware()}"
-        written(o.write, f"Beside {LISTENER}", setting, figures)
+        setting = f"{len(clips)} clips, {seconds / 60:.0f} minutes of speech, one thread of {hardware_summary()}"
+        write_benchmark_json(o.write, f"Beside {LISTENER}", setting, figures)
 
 
 if __name__ == "__main__":

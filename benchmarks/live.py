@@ -84,11 +84,11 @@ def main() -> None:
     for name, value in figures.items():
         print(f"{name:44} {value}")
     if o.write:
-        from kerasrecipes.training.trainer import hardware
-        from kerasrecipes.visualize.measuring import written
+        from kerasrecipes.experiments.image_experiments import write_benchmark_json
+        from kerasrecipes.training.trainer import hardware_summary
 
-        setting = f"headless Chromium {browser}, one thread of WebAssembly; {hardware()}"
-        written(o.write, "Live pages", setting, figures)
+        setting = f"headless Chromium {browser}, one thread of WebAssembly; {hardware_summary()}"
+        write_benchmark_json(o.write, "Live pages", setting, figures)
 
 
 if __name__ == "__main__":

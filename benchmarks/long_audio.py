@@ -12,10 +12,10 @@ import numpy as np
 
 import kerasrecipes as kr
 from kerasrecipes.decoding import greedy
-from kerasrecipes.tasks.long_audio import long_scores
-from kerasrecipes.tasks.transcribing import scores
-from kerasrecipes.training.trainer import hardware
-from kerasrecipes.visualize.measuring import written
+from kerasrecipes.experiments.image_experiments import write_benchmark_json
+from kerasrecipes.inference.chunked import predict_logits_chunked
+from kerasrecipes.inference.transcribe import batch_logits
+from kerasrecipes.training.trainer import hardware_summary
 
 
 def main() -> None:
@@ -28,14 +28,14 @@ def main() -> None:
     o = options.parse_args()
     figures = {}
     model = kr.load("deepspeech2_small")
-    utterances = kr.data.load_specs([o.data], [s for s in o.speakers.split(",") if s])
-    wave = np.concatenate([kr.read_audio(u.path) for u in utterances])
+    utterances = kr.data.load_datasets([o.data], [s for s in o.speakers.split(",") if s])
+    wave = np.concatenate([kr.load_audio(u.path) for u in utterances])
     part = wave[: int(o.minutes * 60 * 16000)]
     text = lambda s: greedy(s, model.alphabet).text  # noqa: E731
-    whole = text(scores(model, [part])[0])
+    whole = text(batch_logits(model, [part])[0])
     for context in (1.0, 3.0, 6.0, 12.0):
-        pieces = text(long_scores(model, part, 30.0, context))
-        changed = kr.metrics.character_errors([whole], [pieces])
+        pieces = text(predict_logits_chunked(model, part, 30.0, context))
+        changed = kr.metrics.character_error_rate([whole], [pieces])
         figures[f"{context:.0f} s of context on both sides"] = (
             f"{100 * changed.rate:.3f} % of {changed.total} characters differ from scoring the whole"
         )
@@ -51,8 +51,8 @@ def main() -> None:
     for name, value in figures.items():
         print(f"{name:36} {value}")
     if o.write:
-        setting = f"{o.minutes:.0f} minutes of speech, pieces of 30 s, {hardware()}"
-        written(o.write, "Long recordings", setting, figures)
+        setting = f"{o.minutes:.0f} minutes of speech, pieces of 30 s, {hardware_summary()}"
+        write_benchmark_json(o.write, "Long recordings", setting, figures)
 
 
 if __name__ == "__main__":

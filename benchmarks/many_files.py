@@ -16,8 +16,8 @@ import psutil
 from PIL import Image
 
 from kerasrecipes import batch
-from kerasrecipes.batch import local
-from kerasrecipes.batch.listing import listed
+from kerasrecipes.batch import local_runner
+from kerasrecipes.batch.inputs import list_inputs
 
 SPEECH, PICTURES = "deepspeech2_small", "convnetjs_mnist"
 WAYS = {"1 worker, 1 thread": (1, 1), "1 worker, all threads": (1, None), "workers of 1 thread": ("auto", 1)}
@@ -93,8 +93,8 @@ def overhead(count: int) -> dict[str, float]:
 
 
 def main() -> None:
-    from kerasrecipes.training.trainer import hardware
-    from kerasrecipes.visualize.measuring import written
+    from kerasrecipes.experiments.image_experiments import write_benchmark_json
+    from kerasrecipes.training.trainer import hardware_summary
 
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--data", required=True, help="a folder of speech")
@@ -103,7 +103,7 @@ def main() -> None:
     options.add_argument("--tiny", type=int, default=100_000, help="tiny files")
     options.add_argument("--write", type=Path, help="also write the figures as JSON")
     o = options.parse_args()
-    clips = [path for path, _ in listed([o.data], (".mp3", ".flac", ".wav"))]
+    clips = [path for path, _ in list_inputs([o.data], (".mp3", ".flac", ".wav"))]
     clips = clips[:: max(1, len(clips) // o.most)][: o.most]
     found = rates(clips, o.runs)
     one = found["1 worker, 1 thread"][0]
@@ -120,10 +120,8 @@ def main() -> None:
     for name, value in figures.items():
         print(f"{name:62} {value}")
     if o.write:
-        setting = (
-            f"{len(clips)} clips, {SPEECH} in onnxruntime, best of {o.runs} runs; {local.cpus()} CPUs; {hardware()}"
-        )
-        written(o.write, "Many files", setting, figures)
+        setting = f"{len(clips)} clips, {SPEECH} in onnxruntime, best of {o.runs} runs; {local_runner.available_cpus()} CPUs; {hardware_summary()}"
+        write_benchmark_json(o.write, "Many files", setting, figures)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from kerasrecipes import manifest
 from kerasrecipes._lazy import choose_backend
+from kerasrecipes.hub import manifest
 
 HOURS = 960.9  # 100.6 + 363.6 + 496.7, as Panayotov et al. (ICASSP 2015, table 1) count them
 # paper's net -> (its small one, whose training was measured; passes and where they come from)
@@ -50,7 +50,7 @@ class Cost:
 
 def cost(name: str) -> Cost:
     """From the layers of a recipe."""
-    from kerasrecipes.layers import Recurrent
+    from kerasrecipes.layers import SequenceRNN
     from kerasrecipes.registry import get_recipe
     from kerasrecipes.visualize import layer_table
 
@@ -58,7 +58,7 @@ def cost(name: str) -> Cost:
     model = get_recipe(name).build()
     table = layer_table(model, (16000 * seconds,))
     frames = {row.name: row.shape[0] for row in table.rows if row.shape}
-    loops = [layer for layer in model.layers if isinstance(layer, Recurrent)]
+    loops = [layer for layer in model.layers if isinstance(layer, SequenceRNN)]
     steps = (
         sum(frames[layer.name] * layer.directions for layer in loops) + frames["logits"]
     )  # and the criterion's recursion
@@ -97,7 +97,7 @@ def plan(options: argparse.Namespace) -> list[str]:
     found = {}
     for name, (small, passes, _) in PLANS.items():
         whole, part = cost(name), cost(small)
-        row = manifest.get(small)
+        row = manifest.get_entry(small)
         speed = row.training["audio_hours"] / row.training["wall_hours"]
         done = part.multiply_adds * FORWARD_AND_BACKWARD * speed / 1e9
         days = HOURS * passes * whole.multiply_adds * FORWARD_AND_BACKWARD / (done * 1e9) / 24

@@ -9,8 +9,8 @@ import sys
 import time
 from pathlib import Path
 
-from kerasrecipes.training.trainer import hardware
-from kerasrecipes.visualize.measuring import written
+from kerasrecipes.experiments.image_experiments import write_benchmark_json
+from kerasrecipes.training.trainer import hardware_summary
 
 COMMANDS = {
     "python": ["-c", "pass"],
@@ -40,7 +40,7 @@ def main() -> None:
     for name, value in figures.items():
         print(f"{name:24} {value}")
     if o.write:
-        written(o.write, "Start-up", f"fastest of {o.runs} runs; {hardware()}", figures)
+        write_benchmark_json(o.write, "Start-up", f"fastest of {o.runs} runs; {hardware_summary()}", figures)
 
 
 if __name__ == "__main__":

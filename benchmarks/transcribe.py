@@ -13,8 +13,8 @@ import numpy as np
 import psutil
 
 import kerasrecipes as kr
-from kerasrecipes.training.trainer import hardware
-from kerasrecipes.visualize.measuring import written
+from kerasrecipes.experiments.image_experiments import write_benchmark_json
+from kerasrecipes.training.trainer import hardware_summary
 
 CLIP = Path(kr.__file__).parent / "assets" / "demo.mp3"
 
@@ -36,7 +36,7 @@ def main() -> None:
     options.add_argument("--write", type=Path, help="also write the figures as JSON")
     o = options.parse_args()
     model = kr.load("deepspeech2_small")
-    wave = kr.read_audio(CLIP)
+    wave = kr.load_audio(CLIP)
     seconds = len(wave) / 16000
     inputs = {"audio": wave[None], "length": np.array([len(wave)], "int32")}
     whole = median_seconds(lambda: model.transcribe(CLIP), o.runs)
@@ -66,7 +66,7 @@ def main() -> None:
     for name, value in figures.items():
         print(f"{name:44} {value}")
     if o.write:
-        written(o.write, "Transcribing", f"{keras.config.backend()}, {hardware()}", figures)
+        write_benchmark_json(o.write, "Transcribing", f"{keras.config.backend()}, {hardware_summary()}", figures)
 
 
 if __name__ == "__main__":

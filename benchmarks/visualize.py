@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasrecipes.training.trainer import hardware
-from kerasrecipes.visualize.measuring import written
+from kerasrecipes.experiments.image_experiments import write_benchmark_json
+from kerasrecipes.training.trainer import hardware_summary
 
 
 def memory() -> float:
@@ -46,18 +46,18 @@ def scan(count: int) -> dict[str, str]:
     from PIL import Image
 
     import kerasrecipes as kr
-    from kerasrecipes.visualize.probes import stage_ends
-    from kerasrecipes.visualize.top import find_maxima
+    from kerasrecipes.experiments.linear_probes import stage_outputs
+    from kerasrecipes.visualize.top_patches import find_top_activations
 
     model = kr.load("zfnet_small", compile=False)
-    layers = stage_ends(model)
+    layers = stage_outputs(model)
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
         for i in range(count):
             blocks = rng.integers(0, 256, (8, 8, 3), "uint8").repeat(4, 0).repeat(4, 1)
             Image.fromarray(blocks).save(Path(folder) / f"{i:05}.png")
         before, begin = memory(), time.perf_counter()
-        found = find_maxima(model, folder, layers)
+        found = find_top_activations(model, folder, layers)
         seconds = time.perf_counter() - begin
     maps = sum(len(m.values) for m in found.values())
     return {
@@ -86,7 +86,9 @@ def main() -> None:
     if o.write:
         import keras
 
-        written(o.write, "Looking into networks", f"{keras.config.backend()}; {hardware()}", figures)
+        write_benchmark_json(
+            o.write, "Looking into networks", f"{keras.config.backend()}; {hardware_summary()}", figures
+        )
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ KERASRECIPES_DATA=PATH python docs/describe_sets.py
 
 from pathlib import Path
 
-from kerasrecipes import data
+from kerasrecipes import data, data_prep
 
 SETS = {
     "LibriSpeech train-mini": "librispeech:{data}/LibriSpeech/train-mini",
@@ -20,7 +20,7 @@ TRAINING = [spec for name, spec in SETS.items() if "dev" not in name]
 
 def main() -> None:
     here = Path(__file__).parent / "guides"
-    train = data.load_specs(TRAINING)
+    train = data.load_datasets(TRAINING)
     lines = [
         "# The sets used here",
         "",
@@ -29,7 +29,7 @@ def main() -> None:
     ]
     for name, spec in SETS.items():
         folder = here / "sets" / name.lower().replace(" ", "-").replace(",", "")
-        found = data.describe(data.load_specs([spec]), train if spec not in TRAINING else None, folder)
+        found = data_prep.summarize(data.load_datasets([spec]), train if spec not in TRAINING else None, folder)
         pictures = [f"![{p.stem} of {name}](sets/{folder.name}/{p.name})" for p in sorted(folder.glob("*.png"))]
         lines += [f"## {name}", "", f"`{spec}`", "", found.to_markdown(), "", " ".join(pictures), ""]
         wrong = [f"{clip} ({why})" for clip, why in found.suspicious[:5]]

@@ -12,7 +12,8 @@ import time
 
 from drawing import keeping, language, pictures, speech, waves
 
-from kerasrecipes import loading, manifest, registry
+from kerasrecipes import loading, registry
+from kerasrecipes.hub import manifest
 
 BY_TASK = {
     "speech-recognition": speech.draw,
@@ -29,7 +30,7 @@ def main() -> None:
     options.add_argument("names", nargs="*", help="recipes; all with released weights by default")
     options.add_argument("--random", action="store_true", help="random weights: to try a recipe before its release")
     o = options.parse_args()
-    for name in o.names or list(manifest.rows()):
+    for name in o.names or list(manifest.entries()):
         begin = time.perf_counter()
         model = loading.load(name, compile=False, **({"weights": None} if o.random else {}))
         keeper = keeping.Keeper(name)

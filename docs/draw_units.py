@@ -15,7 +15,12 @@ from PIL import Image, ImageDraw, ImageOps
 OUT = Path(__file__).parent / "live" / "units"
 SHEET = Path(__file__).parent / "guides" / "visualize" / "units.jpg"
 SETTINGS = {"steps": 150, "rate": "normalized", "gain": 8.0}  # else the third preset of the paper
-CLEARLY = SETTINGS | {"steps": 200, "gain": 12.0, "decay": 0.002, "blur_width": 1.5}  # of the classes: fewer and larger shapes
+CLEARLY = SETTINGS | {
+    "steps": 200,
+    "gain": 12.0,
+    "decay": 0.002,
+    "blur_width": 1.5,
+}  # of the classes: fewer and larger shapes
 UNITS = {  # layer: (random starts in one picture, units)
     "conv1": (4, [1, 29, 50, 67]),
     "fire2": (4, [8, 20, 44, 98]),
@@ -49,7 +54,7 @@ def draw() -> list[Path]:
     found: list[Path] = []
     for layer, starts, units in names():
         settings = CLEARLY if layer == "scores" else SETTINGS
-        found += visualize.synthesize_into(model, units, OUT, starts=starts, **options, **settings)
+        found += visualize.synthesize_to_folder(model, units, OUT, starts=starts, **options, **settings)
     return found
 
 

@@ -27,7 +27,7 @@ def recipes() -> list[Any]:
     from kerasrecipes import registry
 
     papers: dict[str, list] = {}
-    for name, recipe in registry.catalogue().items():
+    for name, recipe in registry.all_recipes().items():
         module = recipe.builder.split(":")[0].rsplit(".", 1)[1]
         text = DOCS / "papers" / f"{module}.md"
         papers.setdefault(title_of(text) if text.is_file() else module, []).append({name: f"recipes/{name}.md"})

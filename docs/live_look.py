@@ -33,7 +33,7 @@ def way_back(path: Path) -> None:
 
 def kept_pictures(model: Any) -> list[tuple[str, str]]:
     """(unit as "layer:number", stem of the file in docs/live/units) of every unit that was drawn."""
-    from kerasrecipes.visualize.units import find_unit
+    from kerasrecipes.graph.units import find_unit
 
     units = (find_unit(model, name) for _, _, names in draw_units.names() for name in names)
     return [(f"{unit.layer}:{unit.channel}", unit.stem) for unit in units]
@@ -45,12 +45,12 @@ def steps_of(model: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     Raises:
         NotImplementedError: a layer that back.js has no rule for.
     """
-    from kerasrecipes.visualize.walk import links_of
+    from kerasrecipes.graph.traversal import layer_edges
 
     steps: dict[str, Any] = {}
     arrays: dict[str, np.ndarray] = {}
     passed: dict[str, str] = {}  # layers that do nothing here
-    for step, inputs in links_of(model):
+    for step, inputs in layer_edges(model):
         layer, kind = step.operation, type(step.operation).__name__
         sources = [passed.get(name, name) for name in inputs]
         shape = [int(n) for n in step.outputs[0].shape[1:]]
@@ -83,9 +83,9 @@ def steps_of(model: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 def boxes(model: Any, layer: str) -> list[dict[str, Any]] | None:
     """What a layer's places see of the picture's rows and columns: first and last pixels, and the span without edges."""
-    from kerasrecipes.visualize.receptive import fields_of
+    from kerasrecipes.graph.receptive_field import receptive_intervals
 
-    reaches = fields_of(model, until=layer)[layer][1]
+    reaches = receptive_intervals(model, until=layer)[layer][1]
     if any(r.axis is None for r in reaches):
         return None
     return [

@@ -27,10 +27,10 @@ def pack_network(model: Any, path: Path, clips: dict[str, Path]) -> None:
     Raises:
         NotImplementedError: its conditions are upsampled by transposed convolutions, which the page does not know.
     """
-    from kerasrecipes.tasks.generating import columns, of_type
+    from kerasrecipes.inference.wavenet_sampler import extract_weights, find_layer
 
-    s, found = model.settings, columns(model)
-    first, stack = of_type(model, "CausalCodes"), of_type(model, "DilatedStack")
+    s, found = model.settings, extract_weights(model)
+    first, stack = find_layer(model, "CausalCodes"), find_layer(model, "DilatedStack")
     if s["mels"] and s["upsampling"] != "repeat":
         raise NotImplementedError("The page's loop repeats frames; it knows no transposed convolutions")
     double = 2 * s["dilation_channels"]

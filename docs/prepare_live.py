@@ -7,7 +7,7 @@ of rows per demo:
     recipe: deepspeech2_small          a network: the released ONNX file, or with `export` a file made for the page
     part: step                         ... its step graph
     export: {activations: true}        ... options of `kerasrecipes.export.export`; takes some 15 s once
-    copy: tests/data/clip.mp3          a file of this repository as it is
+    copy: tests/fixtures/clip.mp3          a file of this repository as it is
     make: live_files.digits            a function of a module of docs/: (path) -> None; with `recipe`, made of its weights
     credit: ...                        who made it, under which licence; whatever else a row holds goes into files.json too
 
@@ -29,11 +29,11 @@ from typing import Any
 
 import yaml
 
-from kerasrecipes import manifest, store
-from kerasrecipes.engines import STEP
-from kerasrecipes.engines.wire import read_description
+from kerasrecipes.engines.onnx_metadata import read_description
+from kerasrecipes.engines.open import STEP_SUFFIX
 from kerasrecipes.errors import WeightsUnavailable
-from kerasrecipes.export import export
+from kerasrecipes.export.exporter import export
+from kerasrecipes.hub import manifest, weights
 
 ROOT = Path(__file__).resolve().parent.parent
 LIVE = ROOT / "docs" / "live"
@@ -42,7 +42,10 @@ KEPT = ROOT / "build" / "live"  # exports with Keras's outputs beside them, and 
 RUNTIME = "onnxruntime-web@1.30.0"
 VENDORED = {  # of the package: name in files/, SHA-256
     "dist/ort.wasm.bundle.min.mjs": ("ort.mjs", "11e64bd8ffe11bd1a2a2f0d6275fdfbbba7262f0b76b99b53d228a8a22ef3d90"),
-    "dist/ort-wasm-simd-threaded.wasm": ("ort.wasm.gz", "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2"),
+    "dist/ort-wasm-simd-threaded.wasm": (
+        "ort.wasm.gz",
+        "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2",
+    ),
 }
 OWN = ("file", "recipe", "part", "export", "copy", "make")  # what a row tells this script alone
 
@@ -60,7 +63,7 @@ def main() -> None:
             partial = KEPT / f"partial-{name}"
             write(partial)
             partial.replace(path)
-            known = {"hash": store.sha256(path), "size": path.stat().st_size}
+            known = {"hash": weights.sha256(path), "size": path.stat().st_size}
             if name.endswith(".onnx"):
                 known["told"] = shown(read_description(path))
         found[name] = {**{k: known[k] for k in ("hash", "size", "told") if k in known}, **facts, "key": key}
@@ -86,7 +89,7 @@ def wanted() -> Iterator[tuple[str, str, Any, dict[str, Any]]]:
             name, facts = row["file"], {k: v for k, v in row.items() if k not in OWN}
             if "copy" in row:
                 source = ROOT / row["copy"]
-                yield name, store.sha256(source), lambda path, source=source: shutil.copy(source, path), facts
+                yield name, weights.sha256(source), lambda path, source=source: shutil.copy(source, path), facts
             else:
                 try:
                     key, write = made(row) if "make" in row else network(row)
@@ -106,7 +109,7 @@ def made(row: dict[str, Any]) -> tuple[str, Any]:
     code = importlib.import_module(module or "live_files")
     said = b"".join(path.read_bytes() for path in sorted((ROOT / "docs").glob("live_*.py")))
     if "recipe" in row:
-        said += manifest.get(row["recipe"]).sha256.encode()
+        said += manifest.get_entry(row["recipe"]).sha256.encode()
     return hashlib.sha256(said).hexdigest(), getattr(code, function)
 
 
@@ -117,12 +120,12 @@ def network(row: dict[str, Any]) -> tuple[str, Any]:
         WeightsUnavailable: nothing is released.
     """
     name, options, part = row["recipe"], row.get("export"), row.get("part", "whole")
-    released = manifest.get(name)
+    released = manifest.get_entry(name)
     if options is None:
-        path = store.locate_onnx(released, step=part == "step")
-        return store.sha256(path), lambda target: shutil.copy(path, target)
+        path = weights.onnx_path(released, step=part == "step")
+        return weights.sha256(path), lambda target: shutil.copy(path, target)
     code = sorted((ROOT / "kerasrecipes" / "export").glob("*.py"))
-    said = json.dumps([released.sha256, options, part, *(store.sha256(p) for p in code)])
+    said = json.dumps([released.sha256, options, part, *(weights.sha256(p) for p in code)])
     key = hashlib.sha256(said.encode()).hexdigest()
     return key, lambda target: exported(name, options, part, key, target)
 
@@ -131,7 +134,7 @@ def exported(name: str, options: dict[str, Any], part: str, key: str, target: Pa
     """An export, kept in build/live with its golden values for the tests."""
     stem = Path(target.name.removeprefix("partial-")).stem
     export(name, KEPT, name=stem, report=lambda s: print(s, file=sys.stderr), **options)
-    shutil.copy(KEPT / f"{stem}{STEP if part == 'step' else ''}.onnx", target)
+    shutil.copy(KEPT / f"{stem}{STEP_SUFFIX if part == 'step' else ''}.onnx", target)
 
 
 def vendored(inside: str, hash: str, target: Path) -> None:
@@ -154,7 +157,9 @@ def package() -> Path:
                 command = ["npm", "pack", "--silent", RUNTIME, "--pack-destination", place]
                 subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
             except FileNotFoundError:
-                raise SystemExit("The live demos take onnxruntime-web from npm: install npm (apt-get install npm)") from None
+                raise SystemExit(
+                    "The live demos take onnxruntime-web from npm: install npm (apt-get install npm)"
+                ) from None
             except subprocess.CalledProcessError:
                 raise SystemExit(f"npm could not fetch {RUNTIME}: is a package registry within reach?") from None
             next(Path(place).glob("*.tgz")).replace(path)

@@ -16,9 +16,9 @@ import keras
 import numpy as np
 
 from kerasrecipes import image
-from kerasrecipes.data.pictures import load_pictures
-from kerasrecipes.metrics import wrong_share
-from kerasrecipes.training.trainer import hardware
+from kerasrecipes.data.images import load_image_datasets
+from kerasrecipes.metrics import classification_error
+from kerasrecipes.training.trainer import hardware_summary
 
 KERNEL, POOL, FILTERS = 5, 6, 64
 
@@ -89,7 +89,7 @@ def errors(kind: str, train: tuple, test: tuple, epochs: int, seed: int = 0):
     part.fit(x, train[1], batch_size=100, epochs=epochs, verbose=0)
     seconds = time.perf_counter() - begin
     chosen = model.predict(test[0].astype("float32"), batch_size=500, verbose=0).argmax(-1)
-    return wrong_share(test[1], chosen), seconds
+    return classification_error(test[1], chosen), seconds
 
 
 def main() -> None:
@@ -99,8 +99,8 @@ def main() -> None:
     options.add_argument("--epochs", type=int, default=10)
     options.add_argument("--write", type=Path, help="also write the figures as JSON")
     o = options.parse_args()
-    rule = image.Preparation(canvas=(28, 28), size=(28, 28), channels=1)
-    train, test = (load_pictures([f"mnist:{o.data}?split={s}"], "0123456789", rule) for s in ("train", "test"))
+    rule = image.ImagePreprocessing(canvas=(28, 28), size=(28, 28), channels=1)
+    train, test = (load_image_datasets([f"mnist:{o.data}?split={s}"], "0123456789", rule) for s in ("train", "test"))
     train = tuple(v[: o.pictures] for v in train)
     figures = {}
     for kind in ("random", "k-means", "trained"):
@@ -110,7 +110,7 @@ def main() -> None:
         )
         print(kind, figures[f"{kind} filters"], flush=True)
     if o.write:
-        setting = f"{len(train[0]):,} digits, {o.epochs} passes, 10,000 test digits; {hardware()}"
+        setting = f"{len(train[0]):,} digits, {o.epochs} passes, 10,000 test digits; {hardware_summary()}"
         values = {"title": "Random, k-means and trained features of digits", "setting": setting, "figures": figures}
         o.write.write_text(json.dumps(values, indent=1) + "\n")
 

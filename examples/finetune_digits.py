@@ -17,10 +17,10 @@ import keras
 import numpy as np
 
 import kerasrecipes as kr
-from kerasrecipes import manifest
-from kerasrecipes.training.trainer import hardware
+from kerasrecipes.hub import manifest
+from kerasrecipes.training.trainer import hardware_summary
 
-TAG = manifest.get("deepspeech2_small").tag
+TAG = manifest.get_entry("deepspeech2_small").tag
 NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 
 
@@ -35,9 +35,9 @@ def digits(folder: Path) -> tuple[kr.data.Utterances, kr.data.Utterances]:
 
 def accuracy(model: keras.Model, test: kr.data.Utterances) -> float:
     """Share of test clips whose digit is named: the most probable of the ten names under CTC."""
-    from kerasrecipes.audio import read_audio
+    from kerasrecipes.audio import load_audio
+    from kerasrecipes.inference.transcribe import batch_logits
     from kerasrecipes.losses.ctc import ctc_loss
-    from kerasrecipes.tasks.transcribing import scores
 
     labels = [model.alphabet.encode(name) for name in NAMES]
     padded = np.zeros((10, max(map(len, labels))), "int32")
@@ -46,7 +46,7 @@ def accuracy(model: keras.Model, test: kr.data.Utterances) -> float:
     right = 0
     for i in range(0, len(test), 50):
         part = test[i : i + 50]
-        for u, logits in zip(part, scores(model, [read_audio(x.path) for x in part]), strict=True):
+        for u, logits in zip(part, batch_logits(model, [load_audio(x.path) for x in part]), strict=True):
             losses = ctc_loss(padded, np.repeat(logits[None], 10, axis=0), np.full(10, len(logits)))
             fits = len(logits) >= np.array([len(x) + np.sum(x[1:] == x[:-1]) for x in labels])
             losses = np.where(fits, keras.ops.convert_to_numpy(losses), np.inf)
@@ -83,7 +83,9 @@ def main() -> None:
     options.add_argument("--epochs", type=int, default=10)
     options.add_argument("--rate", type=float, default=5e-4)
     options.add_argument("--scratch", action="store_true", help="begin from random numbers")
-    options.add_argument("--table", action="store_true", help="10, 50 and 100 %% of the digits, from weights and from random numbers")
+    options.add_argument(
+        "--table", action="store_true", help="10, 50 and 100 %% of the digits, from weights and from random numbers"
+    )
     options.add_argument("--write", type=Path, help="add the figures to this JSON file")
     o = options.parse_args()
     all_of, test = digits(o.data)
@@ -96,7 +98,7 @@ def main() -> None:
         name = f"{'random numbers' if scratch else f'weights of {TAG}'}, {len(train)} digits ({100 * share:.0f} %)"
         print(f"{name}: {value}")
         if o.write:
-            record(o.write, f"{o.epochs} passes over FSDD, {hardware()}", name, value)
+            record(o.write, f"{o.epochs} passes over FSDD, {hardware_summary()}", name, value)
 
 
 if __name__ == "__main__":

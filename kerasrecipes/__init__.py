@@ -3,68 +3,35 @@
 >>> import kerasrecipes as kr
 >>> kr.load("deepspeech2_small").transcribe("talk.flac").text
 
-Everything is imported at its first use: `import kerasrecipes` loads neither Keras nor a backend.
+Every name is imported at its first use: `import kerasrecipes` loads neither Keras nor a backend.
 """
 
-import importlib
-from typing import Any
+from kerasrecipes._lazy import lazy_exports
 
 __version__ = "0.1.0"
 
-_WHERE = {
-    "load": "loading",
-    "predict": "loading",
-    "list_recipes": "registry",
-    "get_recipe": "registry",
-    "Recipe": "registry",
-    "SpeechRecognizer": "tasks.speech",
-    "PhoneRecognizer": "tasks.phones",
-    "WaveGenerator": "tasks.waves",
-    "Alphabet": "decoding.alphabet",
-    "PhoneSet": "decoding.phoneset",
-    "Transcript": "results",
-    "Word": "results",
-    "Sound": "results",
-    "read_audio": "audio",
-    "ImageClassifier": "tasks.images",
-    "Segmenter": "tasks.segmentation",
-    "Classification": "results",
-    "Segmentation": "tasks.segmenting",
-    "read_image": "image",
-    "batch": None,
-    "image": None,
-    "data": None,
-    "engines": None,
-    "export": None,
-    "layers": None,
-    "losses": None,
-    "metrics": None,
-    "recipes": None,
-    "visualize": None,
-    **dict.fromkeys(
-        (
-            "KerasRecipesError", "RecipeNotFound", "WeightsUnavailable", "WeightsCorrupt", "AudioError", "ImageError",
-            "DataError", "BackendUnavailable", "ExportError",
-        ),
-        "errors",
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        "loading": "load predict",
+        "registry": "list_recipes get_recipe Recipe",
+        "tasks.speech_recognizer": "SpeechRecognizer",
+        "tasks.phoneme_recognizer": "PhonemeRecognizer",
+        "tasks.wave_generator": "WaveNetGenerator",
+        "tasks.image_classifier": "ImageClassifier",
+        "tasks.segmenter": "Segmenter",
+        "inference.image_segmentation": "Segmentation",
+        "decoding.alphabet": "Alphabet",
+        "decoding.phoneme_set": "PhonemeSet",
+        "results": "Transcript Word AudioClip Classification",
+        "audio": "load_audio",
+        "image": "load_image",
+        "errors": "KerasRecipesError RecipeNotFound WeightsUnavailable WeightsCorrupted AudioError ImageError DataError "
+        "BackendUnavailable ExportError",
+        "": "batch data data_prep decoding engines experiments export graph image layers losses metrics recipes visualize",
+    },
+    needs_keras=(
+        "tasks.speech_recognizer", "tasks.phoneme_recognizer", "tasks.wave_generator", "tasks.image_classifier",
+        "tasks.segmenter", "losses",
     ),
-}  # fmt: skip
-
-KERAS = ("tasks.speech", "tasks.phones", "tasks.waves", "tasks.images", "tasks.segmentation", "losses")
-
-__all__ = sorted(_WHERE)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _WHERE:
-        raise AttributeError(f"module 'kerasrecipes' has no attribute {name!r}")
-    where = _WHERE[name]
-    if where in KERAS or name in KERAS:
-        importlib.import_module("kerasrecipes._lazy").choose_backend()
-    if where is None:
-        return importlib.import_module(f"kerasrecipes.{name}")
-    return getattr(importlib.import_module(f"kerasrecipes.{where}"), name)
-
-
-def __dir__() -> list[str]:
-    return [*globals(), *__all__]
+)  # fmt: skip

@@ -2,6 +2,6 @@
 
 import sys
 
-from kerasrecipes.cli import main
+from kerasrecipes.cli.main import main
 
 sys.exit(main())

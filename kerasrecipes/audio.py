@@ -12,14 +12,14 @@ import numpy as np
 import soundfile
 import soxr
 
-from kerasrecipes import members
 from kerasrecipes.errors import AudioError
+from kerasrecipes.utils import tar_members
 
 SAMPLE_RATE = 16000
-HIGHEST = 10_000_000  # Hz
-MIN_SECONDS = 0.05  # a spectrogram frame and a few: nothing shorter holds speech
-LOUDEST = 4.0  # float samples above this are integers in disguise
-SUFFIXES = frozenset(
+MAX_SAMPLE_RATE = 10_000_000  # Hz
+MIN_DURATION_SECONDS = 0.05  # a spectrogram frame and a few: nothing shorter holds speech
+MAX_FLOAT_AMPLITUDE = 4.0  # float samples above this are integers in disguise
+AUDIO_EXTENSIONS = frozenset(
     [
         ".wav",
         ".flac",
@@ -45,7 +45,7 @@ SUFFIXES = frozenset(
 )
 
 
-def read_audio(source: Any, *, sample_rate: int | None = None, target: int = SAMPLE_RATE) -> np.ndarray:
+def load_audio(source: Any, *, sample_rate: int | None = None, target: int = SAMPLE_RATE) -> np.ndarray:
     """Read, mix down, resample and check one sound.
 
     Args:
@@ -65,31 +65,33 @@ def read_audio(source: Any, *, sample_rate: int | None = None, target: int = SAM
         >>> read_audio(np.zeros(8000, "int16"), sample_rate=8000).shape
         (16000,)
     """
-    name = describe(source)
+    name = source_name(source)
     if isinstance(source, str | os.PathLike | bytes | bytearray) or hasattr(source, "read"):
-        samples, rate = decode(source, name)
+        samples, rate = decode_file(source, name)
     else:
         if sample_rate is None:
             raise TypeError(
                 f"{name} has no sample rate: pass sample_rate= in Hz, for instance transcribe(x, sample_rate=16000)"
             )
-        samples, rate = from_array(np.asarray(source), name), sample_rate
-    if not isinstance(rate, numbers.Real) or not 0 < rate <= HIGHEST:
-        raise AudioError(f"{name}: a sample rate of {rate!r} Hz is none, give a number up to {HIGHEST}")
+        samples, rate = to_float32(np.asarray(source), name), sample_rate
+    if not isinstance(rate, numbers.Real) or not 0 < rate <= MAX_SAMPLE_RATE:
+        raise AudioError(f"{name}: a sample rate of {rate!r} Hz is none, give a number up to {MAX_SAMPLE_RATE}")
     if not np.isfinite(samples).all():
         count = int(np.size(samples) - np.isfinite(samples).sum())
         raise AudioError(
             f"{name} holds {count} samples that are NaN or infinite: repair it, or numpy.nan_to_num it first"
         )
     mono = samples.mean(axis=1) if samples.ndim == 2 else samples
-    if len(mono) < MIN_SECONDS * rate:
-        raise AudioError(f"{name} lasts {len(mono) / rate:.3f} s: too short for speech (at least {MIN_SECONDS} s)")
+    if len(mono) < MIN_DURATION_SECONDS * rate:
+        raise AudioError(
+            f"{name} lasts {len(mono) / rate:.3f} s: too short for speech (at least {MIN_DURATION_SECONDS} s)"
+        )
     if rate != target:
         mono = soxr.resample(mono, rate, target)
     return np.ascontiguousarray(mono, "float32")
 
 
-def describe(source: Any) -> str:
+def source_name(source: Any) -> str:
     """What messages call a source."""
     if isinstance(source, str | os.PathLike):
         return os.fspath(source)
@@ -100,10 +102,10 @@ def describe(source: Any) -> str:
     return f"array of shape {np.shape(source)}"
 
 
-def decode(source: str | os.PathLike | bytes | bytearray | BinaryIO, name: str) -> tuple[np.ndarray, int]:
+def decode_file(source: str | os.PathLike | bytes | bytearray | BinaryIO, name: str) -> tuple[np.ndarray, int]:
     """Samples (samples, channels) float32 and their rate from an encoded file."""
-    if members.is_member(source):
-        source = members.content(str(source))
+    if tar_members.is_member_url(source):
+        source = tar_members.read_member(str(source))
     if isinstance(source, str | os.PathLike):
         path = Path(source)
         if path.is_dir():
@@ -136,7 +138,7 @@ def decode(source: str | os.PathLike | bytes | bytearray | BinaryIO, name: str) 
     return samples, rate
 
 
-def from_array(samples: np.ndarray, name: str) -> np.ndarray:
+def to_float32(samples: np.ndarray, name: str) -> np.ndarray:
     """An array as float32 between -1 and 1; integers are scaled by their type's range."""
     if samples.ndim not in (1, 2):
         raise AudioError(f"{name}: audio is (samples,) or (samples, channels)")
@@ -154,7 +156,7 @@ def from_array(samples: np.ndarray, name: str) -> np.ndarray:
     if samples.dtype.kind != "f":
         raise AudioError(f"{name} of type {samples.dtype}: pass float samples between -1 and 1, or signed integers")
     loudest = float(np.max(np.abs(samples), initial=0.0, where=np.isfinite(samples)))
-    if loudest > LOUDEST:
+    if loudest > MAX_FLOAT_AMPLITUDE:
         raise AudioError(
             f"{name} has float samples up to {loudest:g}, outside -1 to 1: were they 16-bit integers? "
             "Pass the integers as they are, or divide by 32768"
@@ -162,21 +164,23 @@ def from_array(samples: np.ndarray, name: str) -> np.ndarray:
     return samples.astype("float32")
 
 
-def expand(source: Any) -> list[Any]:
+def list_audio_files(source: Any) -> list[Any]:
     """The inputs in a folder, a pattern with wildcards, or a list of such; anything else stays as it is.
 
     Raises:
         AudioError: a folder holds no audio, or a pattern matches nothing.
     """
     if isinstance(source, Sequence) and not isinstance(source, str | bytes | bytearray):
-        return [item for entry in source for item in (expand(entry) if isinstance(entry, str | Path) else [entry])]
+        return [
+            item for entry in source for item in (list_audio_files(entry) if isinstance(entry, str | Path) else [entry])
+        ]
     if not isinstance(source, str | os.PathLike):
         return [source]
     path = Path(source)
     if path.is_dir():
-        found = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+        found = sorted(p for p in path.rglob("*") if p.suffix.lower() in AUDIO_EXTENSIONS and p.is_file())
         if not found:
-            raise AudioError(f"The folder {path} holds no audio ({', '.join(sorted(SUFFIXES)[:6])}, ...)")
+            raise AudioError(f"The folder {path} holds no audio ({', '.join(sorted(AUDIO_EXTENSIONS)[:6])}, ...)")
         return [str(p) for p in found]
     if glob.has_magic(str(source)) and not path.exists():
         names = sorted(glob.glob(str(source), recursive=True))
@@ -186,14 +190,16 @@ def expand(source: Any) -> list[Any]:
     return [source]
 
 
-def duration(path: str | os.PathLike) -> float:
+def audio_duration(path: str | os.PathLike) -> float:
     """Seconds of a file, from its header.
 
     Raises:
         AudioError: it cannot be read.
     """
     try:
-        info = soundfile.info(io.BytesIO(members.content(str(path))) if members.is_member(path) else os.fspath(path))
+        info = soundfile.info(
+            io.BytesIO(tar_members.read_member(str(path))) if tar_members.is_member_url(path) else os.fspath(path)
+        )
     except (soundfile.LibsndfileError, RuntimeError) as error:
         raise AudioError(f"{os.fspath(path)} cannot be read as audio: {error}") from error
     return info.frames / info.samplerate

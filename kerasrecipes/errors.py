@@ -13,7 +13,7 @@ class WeightsUnavailable(KerasRecipesError):
     """The weights are neither bundled, cached nor to be fetched; the message names the training command."""
 
 
-class WeightsCorrupt(KerasRecipesError):
+class WeightsCorrupted(KerasRecipesError):
     """A weight file does not match its manifest row, or does not fit the architecture it is loaded into."""
 
 

@@ -12,13 +12,15 @@ from PIL import Image, ImageOps
 
 from kerasrecipes.errors import ImageError
 
-SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm"))
-MOST_PIXELS = 100_000_000  # 300 MB as red, green and blue
-LEAST_SIDE = 4  # pixels; less shows nothing
-BACKGROUND = (255, 255, 255)  # behind what is transparent
+IMAGE_EXTENSIONS = frozenset(
+    (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
+)
+MAX_PIXELS = 100_000_000  # 300 MB as red, green and blue
+MIN_SIDE = 4  # pixels; less shows nothing
+ALPHA_BACKGROUND = (255, 255, 255)  # behind what is transparent
 
 
-def read_image(source: Any) -> np.ndarray:
+def load_image(source: Any) -> np.ndarray:
     """Read, turn upright and check one picture.
 
     Args:
@@ -37,17 +39,17 @@ def read_image(source: Any) -> np.ndarray:
         >>> read_image(np.zeros((30, 40), "uint8")).shape
         (30, 40, 3)
     """
-    name = describe(source)
+    name = source_name(source)
     if isinstance(source, Image.Image):
         picture = source
     elif isinstance(source, str | os.PathLike | bytes | bytearray) or hasattr(source, "read"):
-        picture = decode(source, name)
+        picture = decode_file(source, name)
     else:
         picture = from_array(np.asarray(source), name)
     return to_rgb(picture, name)
 
 
-def describe(source: Any) -> str:
+def source_name(source: Any) -> str:
     """What messages call a source."""
     if isinstance(source, str | os.PathLike):
         return os.fspath(source)
@@ -60,7 +62,7 @@ def describe(source: Any) -> str:
     return f"array of shape {np.shape(source)}"
 
 
-def decode(source: Any, name: str) -> Image.Image:
+def decode_file(source: Any, name: str) -> Image.Image:
     """A picture from an encoded file, its pixels read."""
     if isinstance(source, str | os.PathLike):
         path = Path(source)
@@ -80,7 +82,7 @@ def decode(source: Any, name: str) -> Image.Image:
             picture.close()  # the error that is kept in a list would keep the file open
             raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise too_large(name, "beyond what Pillow opens") from error
+        raise too_large_error(name, "beyond what Pillow opens") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise ImageError(
             f"{name} cannot be read as a picture ({error}): it is damaged or no picture; save it as PNG or JPEG"
@@ -90,16 +92,16 @@ def decode(source: Any, name: str) -> Image.Image:
 
 def check_size(width: int, height: int, name: str) -> None:
     """Refuse what would fill the memory, or shows nothing, before its pixels are read."""
-    if width * height > MOST_PIXELS:
-        raise too_large(name, f"{width} x {height} pixels")
-    if min(width, height) < LEAST_SIDE:
-        raise ImageError(f"{name} has {width} x {height} pixels: a side has at least {LEAST_SIDE}")
+    if width * height > MAX_PIXELS:
+        raise too_large_error(name, f"{width} x {height} pixels")
+    if min(width, height) < MIN_SIDE:
+        raise ImageError(f"{name} has {width} x {height} pixels: a side has at least {MIN_SIDE}")
 
 
-def too_large(name: str, size: str) -> ImageError:
+def too_large_error(name: str, size: str) -> ImageError:
     """The error of a picture beyond the limit."""
     return ImageError(
-        f"{name} is too large ({size}; at most {MOST_PIXELS / 1e6:.0f} million pixels): make it smaller first"
+        f"{name} is too large ({size}; at most {MAX_PIXELS / 1e6:.0f} million pixels): make it smaller first"
     )
 
 
@@ -134,7 +136,7 @@ def to_rgb(picture: Image.Image, name: str) -> np.ndarray:
     """(height, width, 3) uint8 of a picture of any mode, upright."""
     check_size(picture.width, picture.height, name)
     try:
-        picture = upright(picture)
+        picture = apply_exif_orientation(picture)
         if picture.mode.startswith(("I", "F")):  # 16 bits or more: over their whole range
             values = np.asarray(picture).astype("float64")
             top = 65535.0 if picture.mode.startswith("I") else 1.0
@@ -145,14 +147,14 @@ def to_rgb(picture: Image.Image, name: str) -> np.ndarray:
             picture = Image.fromarray(np.round(values * 255 / top).astype("uint8"))
         if "A" in picture.getbands() or "transparency" in picture.info:
             picture = picture.convert("RGBA")
-            ground = Image.new("RGBA", picture.size, (*BACKGROUND, 255))
+            ground = Image.new("RGBA", picture.size, (*ALPHA_BACKGROUND, 255))
             picture = Image.alpha_composite(ground, picture)
         return np.asarray(picture.convert("RGB"))
     except (OSError, ValueError) as error:
         raise ImageError(f"{name} cannot be read as a picture ({error}): save it as PNG or JPEG") from error
 
 
-def upright(picture: Image.Image) -> Image.Image:
+def apply_exif_orientation(picture: Image.Image) -> Image.Image:
     """Turned as its EXIF block says; as it is where nobody can read that block."""
     try:
         return ImageOps.exif_transpose(picture)
@@ -161,12 +163,12 @@ def upright(picture: Image.Image) -> Image.Image:
 
 
 @dataclass(frozen=True)
-class Preparation:
+class ImagePreprocessing:
     """How a picture of any size becomes a network's input; a recipe's `picture` holds these values.
 
     Args:
         canvas: (height, width) that it is resized to.
-        resize: "crop" cuts the centre in the canvas's proportions and resizes that; "squash" changes the proportions.
+        resize_mode: "crop" cuts the centre in the canvas's proportions and resizes that; "squash" changes the proportions.
         size: (height, width) of the input, cut out of the canvas; one view takes the centre.
         pad: pixels around the canvas that a view may reach into. fill: their value, 0 to 255.
         flip: whether views are mirrored. views: "random" places, or "corners" and the centre (10 with mirroring).
@@ -175,19 +177,19 @@ class Preparation:
 
     canvas: tuple[int, int]
     size: tuple[int, int]
-    resize: str = "crop"
+    resize_mode: str = "crop"
     pad: int = 0
     fill: float = 0.0
     flip: bool = False
     views: str = "random"
     channels: int = 3
 
-    def on_canvas(self, picture: np.ndarray) -> np.ndarray:
+    def resize(self, picture: np.ndarray) -> np.ndarray:
         """(height, width, 3) uint8 -> (*canvas, channels) float32, 0 to 255."""
         image = Image.fromarray(picture)
         height, width = self.canvas
         if image.size != (width, height):
-            box = centred(image.height, image.width, self.canvas) if self.resize == "crop" else None
+            box = center_crop_box(image.height, image.width, self.canvas) if self.resize_mode == "crop" else None
             image = image.resize((width, height), Image.Resampling.BICUBIC, box=box)
         if self.channels == 1:
             return np.asarray(image.convert("L"), "float32")[..., None]
@@ -221,46 +223,46 @@ class Preparation:
         return np.stack([padded[y : y + h, x : x + w][:, :: -1 if m else 1] for y, x, m in cuts])
 
 
-def centred(height: int, width: int, canvas: tuple[int, int]) -> tuple[float, float, float, float]:
+def center_crop_box(height: int, width: int, canvas: tuple[int, int]) -> tuple[float, float, float, float]:
     """(left, top, right, bottom) of the largest centred part with the canvas's proportions."""
     scale = min(height / canvas[0], width / canvas[1])
     h, w = min(canvas[0] * scale, height), min(canvas[1] * scale, width)  # rounding may go beyond
     return (width - w) / 2, (height - h) / 2, (width + w) / 2, (height + h) / 2
 
 
-def expand(sources: Any) -> list[Any]:
+def list_image_files(sources: Any) -> list[Any]:
     """A folder as its pictures in order of their names, a list as it is.
 
     Raises:
         ImageError: a folder without pictures.
     """
     if isinstance(sources, list | tuple):
-        return [item for source in sources for item in expand(source)]
+        return [item for source in sources for item in list_image_files(source)]
     if isinstance(sources, str | os.PathLike) and Path(sources).is_dir():
-        found = sorted(str(p) for p in Path(sources).rglob("*") if p.suffix.lower() in SUFFIXES)
+        found = sorted(str(p) for p in Path(sources).rglob("*") if p.suffix.lower() in IMAGE_EXTENSIONS)
         if not found:
-            raise ImageError(f"{sources} holds no pictures ({', '.join(sorted(SUFFIXES))})")
+            raise ImageError(f"{sources} holds no pictures ({', '.join(sorted(IMAGE_EXTENSIONS))})")
         return found
     return [sources]
 
 
-def is_list(source: Any) -> bool:
+def returns_list(source: Any) -> bool:
     """Whether a verb answers with a list: for lists and folders."""
     return isinstance(source, list | tuple) or (isinstance(source, str | os.PathLike) and Path(source).is_dir())
 
 
-def tried(sources: Sequence[Any]) -> list[Any]:
+def load_images_or_errors(sources: Sequence[Any]) -> list[Any]:
     """Each picture as `read_image` gives it, or its `ImageError`."""
     found: list[Any] = []
     for source in sources:
         try:
-            found.append(read_image(source))
+            found.append(load_image(source))
         except ImageError as error:
-            found.append(forgetful(error))
+            found.append(strip_traceback(error))
     return found
 
 
-def forgetful(error: ImageError) -> ImageError:
+def strip_traceback(error: ImageError) -> ImageError:
     """The error without the frames that it came from, and what lies in them: lists keep errors for long."""
     at: BaseException | None = error
     while at is not None:
@@ -268,7 +270,7 @@ def forgetful(error: ImageError) -> ImageError:
     return error
 
 
-def digit(picture: Any, dark_ink: bool | None = None) -> np.ndarray:
+def preprocess_mnist_digit(picture: Any, dark_ink: bool | None = None) -> np.ndarray:
     """A drawn or photographed digit as MNIST has its own: light on black, in a box of 20 pixels, its centre of mass at the
     centre of 28 x 28 (LeCun et al., 1998).
 
@@ -281,14 +283,14 @@ def digit(picture: Any, dark_ink: bool | None = None) -> np.ndarray:
     Raises:
         ImageError: nothing is drawn on it.
     """
-    grey = np.asarray(Image.fromarray(read_image(picture)).convert("L"), "float32")
+    grey = np.asarray(Image.fromarray(load_image(picture)).convert("L"), "float32")
     border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     if dark_ink if dark_ink is not None else np.median(border) > 127:
         grey = 255 - grey
     low, high = float(np.percentile(grey, 5)), float(grey.max())
     if high - low < 30:
         raise ImageError(
-            f"{describe(picture)} shows nothing darker or lighter than its ground: draw the digit in black on white"
+            f"{source_name(picture)} shows nothing darker or lighter than its ground: draw the digit in black on white"
         )
     grey = np.clip((grey - low) * 255 / (high - low), 0, 255)
     rows, columns = (np.flatnonzero((grey > 64).any(axis)) for axis in (1, 0))

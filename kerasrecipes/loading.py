@@ -5,24 +5,26 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kerasrecipes import manifest, registry, store
+from kerasrecipes import registry
 from kerasrecipes._lazy import choose_backend, keras
-from kerasrecipes.errors import KerasRecipesError, WeightsCorrupt
+from kerasrecipes.errors import KerasRecipesError, WeightsCorrupted
+from kerasrecipes.hub import manifest
+from kerasrecipes.hub import weights as hub_weights
 
 # task -> (class of its models, the verb that takes raw input)
-TASKS = {
-    "speech-recognition": ("kerasrecipes.tasks.speech:SpeechRecognizer", "transcribe"),
-    "phoneme-recognition": ("kerasrecipes.tasks.phones:PhoneRecognizer", "transcribe"),
-    "language-model": ("kerasrecipes.tasks.language:LanguageModel", "generate"),
-    "image-classification": ("kerasrecipes.tasks.images:ImageClassifier", "classify"),
-    "segmentation": ("kerasrecipes.tasks.segmentation:Segmenter", "segment"),
-    "waveform-generation": ("kerasrecipes.tasks.waves:WaveGenerator", "generate"),
+TASK_MODELS = {
+    "speech-recognition": ("kerasrecipes.tasks.speech_recognizer:SpeechRecognizer", "transcribe"),
+    "phoneme-recognition": ("kerasrecipes.tasks.phoneme_recognizer:PhonemeRecognizer", "transcribe"),
+    "language-model": ("kerasrecipes.tasks.language_model:LanguageModel", "generate"),
+    "image-classification": ("kerasrecipes.tasks.image_classifier:ImageClassifier", "classify"),
+    "segmentation": ("kerasrecipes.tasks.segmenter:Segmenter", "segment"),
+    "waveform-generation": ("kerasrecipes.tasks.wave_generator:WaveNetGenerator", "generate"),
 }
 
 # how `load` is told what the scores stand for: `alphabet=`, for pictures `classes=`
-SYMBOLS = {"image-classification": "classes", "segmentation": "classes"}
+LABEL_ARGUMENT = {"image-classification": "classes", "segmentation": "classes"}
 
-HEAD = ("logits", "transitions")  # every recipe's layer of scores; ASG's transitions between the symbols
+HEAD_LAYERS = ("logits", "transitions")  # every recipe's layer of scores; ASG's transitions between the symbols
 
 
 def load(
@@ -58,38 +60,38 @@ def load(
     text = str(name)
     changed = alphabet is not None or classes is not None or bool(config)
     if text.endswith(".onnx") or engine not in (None, "keras"):
-        found = in_engine(text, engine or "auto", precision, changed or weights != "default")
+        found = load_in_engine(text, engine or "auto", precision, changed or weights != "default")
         if found is not None:
             return found
         if precision is not None:
             raise KerasRecipesError(f'precision= is for engine="openvino", and "auto" leaves {text} to Keras')
     elif precision is not None:
         raise KerasRecipesError('precision= is for engine="openvino"; Keras has keras.config.set_dtype_policy')
-    if is_whole(text):
+    if is_saved_model(text):
         if changed or weights not in ("default", None):
             raise KerasRecipesError(
                 f"{text} is a whole model, with its own symbols, configuration and weights: load its recipe to change these, with "
                 "weights=FILE for what save_weights wrote"
             )
-        return load_whole(Path(text), compile, fresh=weights is None)
-    recipe, row, path = resolve(text, weights)
-    keyword = SYMBOLS.get(recipe.task, "alphabet")
+        return load_saved_model(Path(text), compile, fresh=weights is None)
+    recipe, row, path = resolve_recipe_and_weights(text, weights)
+    keyword = LABEL_ARGUMENT.get(recipe.task, "alphabet")
     given = {"alphabet": alphabet, "classes": classes}
     symbols = given.pop(keyword)
     if any(v is not None for v in given.values()):
         raise KerasRecipesError(f"{recipe.name} takes {keyword}=, not {next(iter(given))}=: its task is {recipe.task}")
     trained = row.model.get(keyword) if row else None
-    model = build(recipe, trained if path or symbols is None else symbols, config)
+    model = build_model(recipe, trained if path or symbols is None else symbols, config)
     if path:
-        assign(model, path)
-        if symbols is not None and not same_symbols(symbols, getattr(model, keyword)):
-            model = renew_head(model, build(recipe, symbols, config))
+        load_weights_checked(model, path)
+        if symbols is not None and not has_same_labels(symbols, getattr(model, keyword)):
+            model = replace_head(model, build_model(recipe, symbols, config))
     if compile:
         model.compile()
     return model
 
 
-def in_engine(name: str, engine: str, precision: str | None, changed: bool) -> Any:
+def load_in_engine(name: str, engine: str, precision: str | None, changed: bool) -> Any:
     """The model of an `.onnx` file, or of a recipe's released one; None where "auto" leaves it to Keras.
 
     Raises:
@@ -97,13 +99,13 @@ def in_engine(name: str, engine: str, precision: str | None, changed: bool) -> A
         WeightsUnavailable: no ONNX file is released for the recipe, and none can be made here.
     """
     from kerasrecipes import engines
-    from kerasrecipes.engines import made
+    from kerasrecipes.engines import onnx_cache
 
     if engine not in ("auto", *engines.ENGINES):
         known = ", ".join(("auto", *engines.ENGINES, *(() if name.endswith(".onnx") else ("keras",))))
         raise KerasRecipesError(f"There is no engine {engine!r} for {name}; there are {known}")
     auto = engine == "auto" and not name.endswith(".onnx")
-    if changed or is_whole(name):
+    if changed or is_saved_model(name):
         if auto:
             return None
         raise KerasRecipesError(
@@ -113,27 +115,29 @@ def in_engine(name: str, engine: str, precision: str | None, changed: bool) -> A
     if name.endswith(".onnx"):
         return engines.load_file(Path(name), engine, precision)
     ours = not name.startswith("hf://")
-    row = manifest.rows().get(registry.get_recipe(name).name) if ours else store.fetch_row(name)
-    if auto and not (row and engines.installed() and (row.onnx or made.at_hand(row)) and engines.runs(row.recipe)):
+    row = manifest.entries().get(registry.get_recipe(name).name) if ours else hub_weights.fetch_entry(name)
+    if auto and not (
+        row and engines.installed() and (row.onnx or onnx_cache.is_cached(row)) and engines.supports_recipe(row.recipe)
+    ):
         return None
-    row = row or manifest.get(name)
+    row = row or manifest.get_entry(name)
     if row.onnx:
         return engines.load_file(
-            store.locate_onnx(row, packaged=ours), engine, precision, row.recipe,
-            lambda: store.locate_onnx(row, step=True, packaged=ours),
+            hub_weights.onnx_path(row, packaged=ours), engine, precision, row.recipe,
+            lambda: hub_weights.onnx_path(row, step=True, packaged=ours),
         )  # fmt: skip
-    return engines.load_file(made.made(row, name), engine, precision, row.recipe)
+    return engines.load_file(onnx_cache.ensure_onnx(row, name), engine, precision, row.recipe)
 
 
-def resolve(name: str, weights: Any) -> tuple[Any, Any, Path | None]:
+def resolve_recipe_and_weights(name: str, weights: Any) -> tuple[Any, Any, Path | None]:
     """The recipe, its manifest row (None if it has none) and the verified weights file (None for random numbers)."""
     if name.startswith("hf://"):
-        fetched, path = store.fetch_ref(name)
+        fetched, path = hub_weights.fetch_from_reference(name)
         return registry.get_recipe(fetched.recipe), fetched, path
     recipe = registry.get_recipe(name)
-    row = manifest.rows().get(name)
+    row = manifest.entries().get(name)
     if weights == "default":
-        return recipe, row, store.locate(row or manifest.get(name))
+        return recipe, row, hub_weights.weights_path(row or manifest.get_entry(name))
     if weights is None:
         return recipe, row, None
     path = Path(weights)
@@ -142,15 +146,15 @@ def resolve(name: str, weights: Any) -> tuple[Any, Any, Path | None]:
     return recipe, row, path
 
 
-def build(recipe: Any, symbols: Any, config: dict) -> Any:
+def build_model(recipe: Any, symbols: Any, config: dict) -> Any:
     """The task's model with random weights; `symbols` are its alphabet or its classes."""
     choose_backend()
-    module, name = TASKS[recipe.task][0].split(":")
-    keyword = SYMBOLS.get(recipe.task, "alphabet")
+    module, name = TASK_MODELS[recipe.task][0].split(":")
+    keyword = LABEL_ARGUMENT.get(recipe.task, "alphabet")
     return getattr(importlib.import_module(module), name)(recipe.name, config=config, **{keyword: symbols})
 
 
-def same_symbols(given: Any, trained: Any) -> bool:
+def has_same_labels(given: Any, trained: Any) -> bool:
     """Whether a model with the alphabet or classes `trained` already has what `load(alphabet=given)` asks for.
 
     Blank or repetition symbols are the criterion's affair: only another number of repetition symbols is another head.
@@ -164,11 +168,11 @@ def same_symbols(given: Any, trained: Any) -> bool:
     trained = Alphabet.of(trained)
     given = type(trained).of(given)  # a phone set's name means its phones
     return (given.symbols, given.separator) == (trained.symbols, trained.separator) and (
-        given.repetitions is None or trained.repetitions in (None, given.repetitions)
+        given.num_repetition_symbols is None or trained.num_repetition_symbols in (None, given.num_repetition_symbols)
     )
 
 
-def renew_head(model: Any, other: Any, head: Sequence[str] = HEAD) -> Any:
+def replace_head(model: Any, other: Any, head: Sequence[str] = HEAD_LAYERS) -> Any:
     """`other` with the weights of `model`, except where symbols are written (scores) or read (a language model's input).
 
     A segmenter writes its classes in the front end's scores and in all that reads them.
@@ -176,7 +180,7 @@ def renew_head(model: Any, other: Any, head: Sequence[str] = HEAD) -> Any:
     Args:
         head: names of layers that are not taken over.
     """
-    written = model.layers.index(model.front_scores) if hasattr(model, "front_scores") else len(model.layers)
+    written = model.layers.index(model.front_end_head) if hasattr(model, "front_end_head") else len(model.layers)
     for place, (source, target) in enumerate(zip(model.layers, other.layers, strict=True)):
         if place >= written or source.name in head or target.name in head or isinstance(source, keras.layers.Embedding):
             continue
@@ -185,7 +189,7 @@ def renew_head(model: Any, other: Any, head: Sequence[str] = HEAD) -> Any:
     return other
 
 
-def assign(model: Any, path: Path) -> None:
+def load_weights_checked(model: Any, path: Path) -> None:
     """Set the model's weights from a `.weights.h5`.
 
     Raises:
@@ -194,20 +198,20 @@ def assign(model: Any, path: Path) -> None:
     try:
         model.load_weights(path)
     except (ValueError, OSError, KeyError) as error:
-        raise WeightsCorrupt(
+        raise WeightsCorrupted(
             f"{path} does not fit {model.name}: {str(error).splitlines()[0]} "
             "Load it into the recipe and configuration it was saved from (kerasrecipes show NAME), or fetch it again."
         ) from error
 
 
-def is_whole(name: str) -> bool:
+def is_saved_model(name: str) -> bool:
     """Whether a name is that of a `.keras` file or of a training's folder; a recipe's name is always the recipe's."""
-    return name.endswith(".keras") or (name not in registry.catalogue() and (Path(name) / "checkpoint.npz").is_file())
+    return name.endswith(".keras") or (name not in registry.all_recipes() and (Path(name) / "checkpoint.npz").is_file())
 
 
-def load_whole(path: Path, compile: bool, fresh: bool = False) -> Any:
+def load_saved_model(path: Path, compile: bool, fresh: bool = False) -> Any:
     """The model of a `.keras` file or a training's folder; `fresh`: with random numbers in place of its weights."""
-    model = load_run(path) if path.is_dir() else load_saved(path)
+    model = load_training_run(path) if path.is_dir() else load_keras_file(path)
     if fresh:
         model = type(model).from_config(model.get_config())
     if compile:
@@ -215,25 +219,25 @@ def load_whole(path: Path, compile: bool, fresh: bool = False) -> Any:
     return model
 
 
-def load_run(folder: Path) -> Any:
+def load_training_run(folder: Path) -> Any:
     """What a training made, its averaged weights, without what was for training alone."""
     choose_backend()
-    from kerasrecipes.training.beginning import trained_in
+    from kerasrecipes.training.initialization import load_run_model
 
-    return trained_in(folder)
+    return load_run_model(folder)
 
 
-def load_saved(path: Path) -> Any:
+def load_keras_file(path: Path) -> Any:
     """A model that `model.save` wrote; only this package's own layers are built, nothing in the file is executed."""
     if not path.is_file():
         raise KerasRecipesError(f"There is no file {path}")
     choose_backend()
-    for module, _ in (entry[0].split(":") for entry in TASKS.values()):
+    for module, _ in (entry[0].split(":") for entry in TASK_MODELS.values()):
         importlib.import_module(module)
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except (ValueError, OSError, KeyError) as error:
-        raise WeightsCorrupt(f"{path} is not a model this version can open: {str(error).splitlines()[0]}") from error
+        raise WeightsCorrupted(f"{path} is not a model this version can open: {str(error).splitlines()[0]}") from error
 
 
 def predict(model: Any, source: Any, **options: Any) -> Any:
@@ -248,4 +252,4 @@ def predict(model: Any, source: Any, **options: Any) -> Any:
         The task's result, a list of them for a list.
     """
     model = load(model) if isinstance(model, str | Path) else model
-    return getattr(model, TASKS[model.recipe.task][1])(source, **options)
+    return getattr(model, TASK_MODELS[model.recipe.task][1])(source, **options)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-RESAMPLES = 2000
+BOOTSTRAP_SAMPLES = 2000
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class ErrorRate:
         return f"{100 * self.rate:.1f} % ({100 * self.low:.1f} to {100 * self.high:.1f})"
 
 
-def edits(reference: Sequence[Hashable], hypothesis: Sequence[Hashable]) -> tuple[int, int, int]:
+def edit_counts(reference: Sequence[Hashable], hypothesis: Sequence[Hashable]) -> tuple[int, int, int]:
     """Fewest (substitutions, deletions, insertions) from reference to hypothesis; in ties, the most substitutions.
 
     Costs are written in one integer, `edits * base + (deletions + insertions)`; with `deletions - insertions`, which
@@ -71,17 +71,17 @@ def error_rate(
         raise ValueError(f"{len(references)} references, but {len(hypotheses)} hypotheses")
     if speakers is not None and len(speakers) != len(references):
         raise ValueError(f"{len(references)} references, but {len(speakers)} speakers")
-    counts = np.array([edits(r, h) for r, h in zip(references, hypotheses, strict=True)]).reshape(-1, 3)
+    counts = np.array([edit_counts(r, h) for r, h in zip(references, hypotheses, strict=True)]).reshape(-1, 3)
     totals = np.array([len(r) for r in references])
     if totals.sum() == 0:
         raise ValueError("the references hold no token: there is no error rate")
     units = [str(s) or f"\0{i:09}" for i, s in enumerate(speakers or [""] * len(totals))]
-    low, high = interval(counts.sum(axis=1), totals, units, seed)
+    low, high = bootstrap_interval(counts.sum(axis=1), totals, units, seed)
     s, d, i = (int(v) for v in counts.sum(axis=0))
     return ErrorRate((s + d + i) / int(totals.sum()), s, d, i, int(totals.sum()), low, high)
 
 
-def interval(
+def bootstrap_interval(
     values: Any, totals: Any, units: Sequence[Hashable], seed: int = 0
 ) -> tuple[float, float]:  # fmt: skip
     """95 % percentile interval of `sum(values) / sum(totals)` over units drawn with replacement; nan for one unit."""
@@ -92,13 +92,13 @@ def interval(
     if len(total) < 2:
         return float("nan"), float("nan")
     rng = np.random.default_rng(seed)
-    draws = (rng.integers(0, len(total), len(total)) for _ in range(RESAMPLES))
+    draws = (rng.integers(0, len(total), len(total)) for _ in range(BOOTSTRAP_SAMPLES))
     low, high = np.percentile([summed[d].sum() / max(total[d].sum(), 1) for d in draws], [2.5, 97.5])
     return float(low), float(high)
 
 
 @dataclass(frozen=True)
-class Ratio:
+class MetricWithInterval:
     """A sum over a set divided by its size, and its 95 % interval over units drawn with replacement."""
 
     rate: float
@@ -110,25 +110,27 @@ class Ratio:
         return f"{self.rate:.3f}" + ("" if np.isnan(self.low) else f" ({self.low:.3f} to {self.high:.3f})")
 
 
-def ratio(values: Any, totals: Any, units: Sequence[Hashable]) -> Ratio:
+def ratio_with_interval(values: Any, totals: Any, units: Sequence[Hashable]) -> MetricWithInterval:
     """`sum(values) / sum(totals)` with its interval over `units`."""
-    return Ratio(float(np.sum(values) / np.sum(totals)), float(np.sum(totals)), *interval(values, totals, units))
+    return MetricWithInterval(
+        float(np.sum(values) / np.sum(totals)), float(np.sum(totals)), *bootstrap_interval(values, totals, units)
+    )
 
 
-def wrong_share(labels: Any, chosen: Any) -> Ratio:
+def classification_error(labels: Any, chosen: Any) -> MetricWithInterval:
     """Share of pictures whose chosen class is not their label, with its interval over pictures."""
     wrong = np.asarray(labels) != np.asarray(chosen)
-    return ratio(wrong, np.ones(len(wrong)), range(len(wrong)))
+    return ratio_with_interval(wrong, np.ones(len(wrong)), range(len(wrong)))
 
 
-def confusion(labels: Any, chosen: Any, classes: int) -> np.ndarray:
+def confusion_matrix(labels: Any, chosen: Any, classes: int) -> np.ndarray:
     """(classes, classes) counts of pixels, label by choice; labels outside the classes do not count."""
     labels, chosen = np.asarray(labels, "int64").ravel(), np.asarray(chosen, "int64").ravel()
     valid = (labels >= 0) & (labels < classes)
     return np.bincount(labels[valid] * classes + chosen[valid], minlength=classes**2).reshape(classes, classes)
 
 
-def mean_iou(confusions: Any, seed: int = 0) -> Ratio:
+def mean_iou(confusions: Any, seed: int = 0) -> MetricWithInterval:
     """Mean over classes of intersection / union, pixels summed over the set, and its interval over pictures.
 
     Args:
@@ -144,12 +146,12 @@ def mean_iou(confusions: Any, seed: int = 0) -> Ratio:
     low = high = float("nan")
     if len(counts) > 1:
         rng, flat = np.random.default_rng(seed), counts.reshape(len(counts), -1)
-        drawn = rng.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), size=RESAMPLES) @ flat
+        drawn = rng.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), size=BOOTSTRAP_SAMPLES) @ flat
         low, high = (float(v) for v in np.percentile([of(d.reshape(counts.shape[1:])) for d in drawn], [2.5, 97.5]))
-    return Ratio(of(counts.sum(0)), float(counts.sum()), low, high)
+    return MetricWithInterval(of(counts.sum(0)), float(counts.sum()), low, high)
 
 
-def word_errors(
+def word_error_rate(
     references: Sequence[str], hypotheses: Sequence[str], speakers: Sequence[str] | None = None
 ) -> ErrorRate:
     """Word error rate of texts; words are separated by white space.
@@ -161,11 +163,11 @@ def word_errors(
     return error_rate([r.split() for r in references], [h.split() for h in hypotheses], speakers)
 
 
-def character_errors(
+def character_error_rate(
     references: Sequence[str], hypotheses: Sequence[str], speakers: Sequence[str] | None = None
 ) -> ErrorRate:  # fmt: skip
     """Character error rate of texts; spaces count."""
     return error_rate(references, hypotheses, speakers)
 
 
-phone_errors = word_errors  # phones stand in texts as words do: separated by spaces
+phone_error_rate = word_error_rate  # phones stand in texts as words do: separated by spaces

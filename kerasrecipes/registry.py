@@ -30,8 +30,8 @@ class Recipe:
         builder: "module:function" that returns a functional `keras.Model` from keyword arguments.
         config: every keyword of the builder.
         summary: one sentence. tags: words to look for.
-        test_config: changes that make a tiny net for tests over the whole registry.
-        picture: of image recipes, how a picture becomes the input: values of `kerasrecipes.image.Preparation`.
+        tiny_config: changes that make a tiny net for tests over the whole registry.
+        picture: of image recipes, how a picture becomes the input: values of `kerasrecipes.image.ImagePreprocessing`.
         classes: of image recipes, the names, or the name of a list that comes with the package.
         optimizer: Keras's configuration of the paper's own, for `compile()`; none for the task's default.
     """
@@ -43,7 +43,7 @@ class Recipe:
     config: Mapping[str, Any]
     summary: str
     tags: tuple[str, ...] = ()
-    test_config: Mapping[str, Any] = field(default_factory=dict)
+    tiny_config: Mapping[str, Any] = field(default_factory=dict)
     title: str = ""
     picture: Mapping[str, Any] = field(default_factory=dict)
     classes: tuple[str, ...] | str = ()
@@ -88,7 +88,7 @@ class Recipe:
 
 
 @functools.cache
-def catalogue() -> dict[str, Recipe]:
+def all_recipes() -> dict[str, Recipe]:
     """All recipes by name, from the `RECIPES` of every module in `kerasrecipes.recipes`."""
     package = importlib.import_module("kerasrecipes.recipes")
     found: dict[str, Recipe] = {}
@@ -117,14 +117,14 @@ def list_recipes(
         >>> list_recipes("deepspeech2_s*", pretrained=True)
         ['deepspeech2_small']
     """
-    from kerasrecipes import manifest
+    from kerasrecipes.hub import manifest
 
     if task not in (None, *TASKS):
         raise KerasRecipesError(f"There is no task {task!r}; there are {', '.join(TASKS)}")
-    names = [n for n, r in catalogue().items() if fnmatch.fnmatch(n, pattern) and task in (None, r.task)]
+    names = [n for n, r in all_recipes().items() if fnmatch.fnmatch(n, pattern) and task in (None, r.task)]
     if pretrained is None and licence is None:
         return names
-    rows = manifest.rows()
+    rows = manifest.entries()
     if pretrained is not None:
         names = [n for n in names if (n in rows) == pretrained]
     if licence is not None:
@@ -138,7 +138,7 @@ def get_recipe(name: str) -> Recipe:
     Raises:
         RecipeNotFound: there is none; the three closest names are given.
     """
-    recipes = catalogue()
+    recipes = all_recipes()
     if name not in recipes:
         close = difflib.get_close_matches(name.lower(), recipes, n=3, cutoff=0.0)
         raise RecipeNotFound(f"There is no recipe {name!r}. Did you mean {', '.join(close)}? All: kerasrecipes list")

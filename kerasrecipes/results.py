@@ -69,7 +69,7 @@ class Transcript:
         """`to_dict` as JSON; options are `json.dumps`'s."""
         return json.dumps(self.to_dict(), **{"ensure_ascii": False, **options})
 
-    def cues(self) -> list[tuple[float, float, str]]:
+    def subtitle_cues(self) -> list[tuple[float, float, str]]:
         """Subtitles (start, end, text): a new one after a pause of 0.8 s, 6 seconds or 64 characters."""
         groups: list[list[Word]] = []
         for word in self.words:
@@ -84,15 +84,20 @@ class Transcript:
 
     def to_srt(self) -> str:
         """SubRip subtitles."""
-        blocks = (f"{i}\n{_clock(a, ',')} --> {_clock(b, ',')}\n{t}\n" for i, (a, b, t) in enumerate(self.cues(), 1))
+        blocks = (
+            f"{i}\n{_timestamp(a, ',')} --> {_timestamp(b, ',')}\n{t}\n"
+            for i, (a, b, t) in enumerate(self.subtitle_cues(), 1)
+        )
         return "\n".join(blocks)
 
     def to_vtt(self) -> str:
         """WebVTT subtitles."""
-        return "\n".join(["WEBVTT\n", *(f"{_clock(a, '.')} --> {_clock(b, '.')}\n{t}\n" for a, b, t in self.cues())])
+        return "\n".join(
+            ["WEBVTT\n", *(f"{_timestamp(a, '.')} --> {_timestamp(b, '.')}\n{t}\n" for a, b, t in self.subtitle_cues())]
+        )
 
 
-def _clock(seconds: float, point: str) -> str:
+def _timestamp(seconds: float, point: str) -> str:
     milliseconds = round(seconds * 1000)
     hours, rest = divmod(milliseconds, 3_600_000)
     minutes, rest = divmod(rest, 60_000)
@@ -100,7 +105,7 @@ def _clock(seconds: float, point: str) -> str:
 
 
 @dataclass(frozen=True)
-class Guess:
+class ClassProbability:
     """A class and its probability, 0 to 1 (the model's own, not calibrated)."""
 
     name: str
@@ -114,10 +119,10 @@ class Classification:
     classes: tuple[str, ...]
     probabilities: tuple[float, ...]
 
-    def top(self, count: int = 5) -> tuple[Guess, ...]:
+    def top(self, count: int = 5) -> tuple[ClassProbability, ...]:
         """The likeliest classes, best first."""
         order = sorted(range(len(self.classes)), key=lambda i: -self.probabilities[i])
-        return tuple(Guess(self.classes[i], self.probabilities[i]) for i in order[:count])
+        return tuple(ClassProbability(self.classes[i], self.probabilities[i]) for i in order[:count])
 
     @property
     def name(self) -> str:
@@ -135,7 +140,7 @@ class Classification:
         }
 
 
-def sound_file(path: str | os.PathLike) -> str:
+def audio_format_of(path: str | os.PathLike) -> str:
     """The kind of sound file that a name asks for, "WAV" for one; its folder is made.
 
     Raises:
@@ -157,7 +162,7 @@ def sound_file(path: str | os.PathLike) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class Sound:
+class AudioClip:
     """What a generator made: `samples` (samples,) float32 between -1 and 1 at `sample_rate` Hz."""
 
     samples: Any
@@ -183,7 +188,7 @@ class Sound:
         """
         import soundfile
 
-        path, kind = Path(path), sound_file(path)
+        path, kind = Path(path), audio_format_of(path)
         partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
         try:
             soundfile.write(partial, self.samples, self.sample_rate, format=kind)

@@ -4,18 +4,18 @@ import os
 from pathlib import Path
 
 import pytest
+from paths import FIXTURES, ROOT
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
-ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("KERASRECIPES_DATA", ROOT.parent / "shared" / "data"))
 
 
 @pytest.fixture(scope="session")
 def clips() -> Path:
     """The LibriSpeech clips that ship with the tests, in the official layout."""
-    return Path(__file__).parent / "data" / "LibriSpeech" / "dev-mini"
+    return FIXTURES / "LibriSpeech" / "dev-mini"
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +43,7 @@ def spoken(tmp_path_factory):
     import numpy as np
     import soundfile
 
-    from kerasrecipes.data.labels import Labelled, write_labels
+    from kerasrecipes.data.phone_labels import PhoneLabels, write_labels
 
     folder, rng, rows = tmp_path_factory.mktemp("tones"), np.random.default_rng(0), []
     for i in range(12):  # all of one length: TensorFlow traces a training step anew for every shape
@@ -59,7 +59,7 @@ def spoken(tmp_path_factory):
         )
         x = np.concatenate(x) + 0.003 * rng.normal(size=sum(map(len, x)))
         soundfile.write(folder / f"{i}.flac", x, 16000)
-        rows.append(Labelled(f"{i}.flac", f"s{i % 3}", len(x) / 16000, tuple(phones)))
+        rows.append(PhoneLabels(f"{i}.flac", f"s{i % 3}", len(x) / 16000, tuple(phones)))
     write_labels(folder / "labels.tsv.xz", rows, {"labels": "exact"})
     return folder
 
@@ -67,22 +67,22 @@ def spoken(tmp_path_factory):
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     """Empty folders for weights, manifest rows and cache; no waiting between attempts."""
-    from kerasrecipes import hub, manifest
+    from kerasrecipes.hub import download, manifest
 
-    schema = (manifest.folder() / "schema.json").read_text()
+    schema = (manifest.manifest_folder() / "schema.json").read_text()
     for name in ("weights", "rows"):
         (tmp_path / name).mkdir()
     (tmp_path / "rows" / "schema.json").write_text(schema)
     monkeypatch.setattr(manifest, "weights_folder", lambda: tmp_path / "weights")
-    monkeypatch.setattr(manifest, "folder", lambda: tmp_path / "rows")
-    monkeypatch.setattr(hub, "WAIT", 0.0)
+    monkeypatch.setattr(manifest, "manifest_folder", lambda: tmp_path / "rows")
+    monkeypatch.setattr(download, "RETRY_DELAY", 0.0)
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
     for name in ("KERASRECIPES_OFFLINE", "HF_HUB_OFFLINE", "HF_TOKEN"):
         monkeypatch.delenv(name, raising=False)
-    manifest.rows.cache_clear()
+    manifest.entries.cache_clear()
     manifest.language_models.cache_clear()
     yield tmp_path
-    manifest.rows.cache_clear()
+    manifest.entries.cache_clear()
     manifest.language_models.cache_clear()
 
 

@@ -34,7 +34,7 @@ def test_every_source_of_one_picture_gives_the_same_pixels(tmp_path):
         RGB / 255.0,
         RGB.astype("uint16") * 257,
     ):
-        np.testing.assert_array_equal(image.read_image(source), RGB)
+        np.testing.assert_array_equal(image.load_image(source), RGB)
 
 
 def test_modes_become_rgb():
@@ -47,19 +47,19 @@ def test_modes_become_rgb():
         Image.fromarray(grey.astype("uint16") * 257),
         Image.fromarray(grey.astype("int32") * 257),
     ):
-        np.testing.assert_array_equal(image.read_image(source), three)
+        np.testing.assert_array_equal(image.load_image(source), three)
     few = (RGB // 64) * 64
     palette = Image.fromarray(few).convert("P", palette=Image.Palette.ADAPTIVE, colors=64)
-    np.testing.assert_array_equal(image.read_image(png(palette)), np.asarray(palette.convert("RGB")))
-    assert image.read_image(Image.fromarray(RGB).convert("CMYK")).shape == RGB.shape
-    assert set(image.read_image(Image.fromarray(grey > 127)).ravel()) <= {0, 255}
+    np.testing.assert_array_equal(image.load_image(png(palette)), np.asarray(palette.convert("RGB")))
+    assert image.load_image(Image.fromarray(RGB).convert("CMYK")).shape == RGB.shape
+    assert set(image.load_image(Image.fromarray(grey > 127)).ravel()) <= {0, 255}
 
 
 def test_transparent_shows_white_and_half_transparent_half():
     alpha = np.zeros((12, 20), "uint8")
     alpha[:, :10] = 255
     alpha[:, 10:15] = 128
-    found = image.read_image(np.dstack([RGB, alpha])).astype(float)
+    found = image.load_image(np.dstack([RGB, alpha])).astype(float)
     np.testing.assert_array_equal(found[:, :10], RGB[:, :10])
     np.testing.assert_allclose(found[:, 10:15], RGB[:, 10:15] * (128 / 255) + 255 * (127 / 255), atol=1.01)
     assert (found[:, 15:] == 255).all()
@@ -74,7 +74,7 @@ def test_exif_rotation_is_undone(orientation):
     stored = stored[:, ::-1] if mirrored else stored
     exif = Image.Exif()
     exif[0x0112] = orientation
-    np.testing.assert_array_equal(image.read_image(png(Image.fromarray(np.ascontiguousarray(stored)), exif=exif)), RGB)
+    np.testing.assert_array_equal(image.load_image(png(Image.fromarray(np.ascontiguousarray(stored)), exif=exif)), RGB)
 
 
 def big(width, height):
@@ -108,34 +108,36 @@ BAD = {
 def test_bad_pictures_are_named(case):
     source, message = BAD[case]
     with pytest.raises(ImageError, match=message):
-        image.read_image(source)
+        image.load_image(source)
 
 
 def test_a_truncated_jpeg_and_empty_files_are_refused(tmp_path):
     file = io.BytesIO()
     Image.fromarray(np.repeat(np.repeat(RGB, 20, 0), 20, 1)).save(file, format="JPEG")
     with pytest.raises(ImageError, match="cannot be read"):
-        image.read_image(file.getvalue()[: len(file.getvalue()) // 2])
+        image.load_image(file.getvalue()[: len(file.getvalue()) // 2])
     (tmp_path / "x.jpg").touch()
     with pytest.raises(ImageError, match="is empty"):
-        image.read_image(tmp_path / "x.jpg")
+        image.load_image(tmp_path / "x.jpg")
     with pytest.raises(ImageError, match="holds no pictures"):
-        image.expand(tmp_path / ".." / tmp_path.name / "none") if (tmp_path / "none").mkdir() is None else None
+        image.list_image_files(tmp_path / ".." / tmp_path.name / "none") if (
+            tmp_path / "none"
+        ).mkdir() is None else None
 
 
 def test_crop_takes_the_centre_and_squash_all():
     wide = np.zeros((10, 30, 3), "uint8")
     wide[:, 10:20] = 200  # the middle third is the square
-    crop = image.Preparation(canvas=(10, 10), size=(10, 10)).on_canvas(wide)
-    squash = image.Preparation(canvas=(10, 10), size=(10, 10), resize="squash").on_canvas(wide)
+    crop = image.ImagePreprocessing(canvas=(10, 10), size=(10, 10)).resize(wide)
+    squash = image.ImagePreprocessing(canvas=(10, 10), size=(10, 10), resize_mode="squash").resize(wide)
     np.testing.assert_allclose(crop, 200, atol=1)
     assert abs(squash.mean() - 200 / 3) < 5 and squash[:, 0].max() < 30
-    grey = image.Preparation(canvas=(10, 10), size=(10, 10), channels=1).on_canvas(np.dstack([wide[..., 0]] * 3))
+    grey = image.ImagePreprocessing(canvas=(10, 10), size=(10, 10), channels=1).resize(np.dstack([wide[..., 0]] * 3))
     assert grey.shape == (10, 10, 1)
 
 
 def test_random_views_shift_by_whole_pixels_with_the_fill_around():
-    rule = image.Preparation(canvas=(6, 6), size=(6, 6), pad=2, fill=7.5, flip=True)
+    rule = image.ImagePreprocessing(canvas=(6, 6), size=(6, 6), pad=2, fill=7.5, flip=True)
     canvas = np.arange(108, dtype="float32").reshape(6, 6, 3)
     padded = np.pad(canvas, ((2, 2), (2, 2), (0, 0)), constant_values=7.5)
     possible = {padded[y : y + 6, x : x + 6][:, ::m].tobytes() for y in range(5) for x in range(5) for m in (1, -1)}
@@ -145,7 +147,7 @@ def test_random_views_shift_by_whole_pixels_with_the_fill_around():
 
 
 def test_corner_views_are_the_papers_ten():
-    rule = image.Preparation(canvas=(8, 8), size=(6, 6), flip=True, views="corners")
+    rule = image.ImagePreprocessing(canvas=(8, 8), size=(6, 6), flip=True, views="corners")
     canvas = np.arange(192, dtype="float32").reshape(8, 8, 3)
     found = rule.several(canvas, 10, None)
     for k, (y, x) in enumerate([(0, 0), (0, 2), (2, 0), (2, 2), (1, 1)]):
@@ -161,28 +163,28 @@ def test_a_drawn_digit_becomes_one_of_mnist(dark):
     drawn = np.zeros((200, 300), "uint8")
     drawn[40:140, 60:90] = 255  # 100 high, 30 wide
     drawn[40:60, 60:120] = 255  # a flag to the right: the centre of mass is not the box's
-    found = image.digit(255 - drawn if dark else drawn).astype(float)
+    found = image.preprocess_mnist_digit(255 - drawn if dark else drawn).astype(float)
     rows, columns = (np.flatnonzero((found > 127).any(a)) for a in (1, 0))
     assert found.shape == (28, 28) and rows[-1] - rows[0] + 1 == 20 and columns[-1] - columns[0] + 1 == 12
     centre = [(found.sum(a) * (np.arange(28) + 0.5)).sum() / found.sum() for a in (1, 0)]
     np.testing.assert_allclose(centre, 14, atol=0.55)
     with pytest.raises(ImageError, match="nothing darker or lighter"):
-        image.digit(np.full((50, 50), 200, "uint8"))
+        image.preprocess_mnist_digit(np.full((50, 50), 200, "uint8"))
 
 
 def test_the_largest_part_lies_inside_whatever_rounding_does():
     for canvas in (28, 224, 227, 299, 331):
         for side in range(4, 1200):
             for height, width in ((side, side + 7), (side + 3, side)):
-                left, top, right, bottom = image.centred(height, width, (canvas, canvas))
+                left, top, right, bottom = image.center_crop_box(height, width, (canvas, canvas))
                 assert 0 <= left < right <= width and 0 <= top < bottom <= height
-    rule = image.Preparation(canvas=(28, 28), size=(24, 24), channels=1)
-    assert rule.on_canvas(np.zeros((29, 29, 3), "uint8")).shape == (28, 28, 1)
+    rule = image.ImagePreprocessing(canvas=(28, 28), size=(24, 24), channels=1)
+    assert rule.resize(np.zeros((29, 29, 3), "uint8")).shape == (28, 28, 1)
 
 
 def test_what_cannot_be_read_of_exif_turns_nothing():
     for block in (b"Exif\0\0garbagegarbage", b"Exif\0\0II"):
-        np.testing.assert_array_equal(image.read_image(png(Image.fromarray(RGB), exif=block)), RGB)
+        np.testing.assert_array_equal(image.load_image(png(Image.fromarray(RGB), exif=block)), RGB)
 
 
 def test_kept_errors_keep_no_file_open(tmp_path):
@@ -191,6 +193,6 @@ def test_kept_errors_keep_no_file_open(tmp_path):
     for path in paths:
         path.write_bytes(whole[: len(whole) // 2])
     before = psutil.Process().num_fds()
-    found = image.tried(paths)
+    found = image.load_images_or_errors(paths)
     assert all(isinstance(e, ImageError) and e.__traceback__ is None for e in found)
     assert psutil.Process().num_fds() == before

@@ -7,11 +7,11 @@ import keras
 import pytest
 
 import kerasrecipes as kr
-from kerasrecipes.card import skeleton
 from kerasrecipes.errors import KerasRecipesError, RecipeNotFound, WeightsUnavailable
-from kerasrecipes.registry import TASKS, catalogue
+from kerasrecipes.registry import TASKS, all_recipes
+from kerasrecipes.release.model_card import build_without_weights
 
-ALL = sorted(catalogue())
+ALL = sorted(all_recipes())
 
 
 def test_names_are_sorted_and_filtered():
@@ -73,18 +73,18 @@ def test_a_new_file_in_recipes_is_found_and_a_second_of_its_name_refused(tmp_pat
     )
     (tmp_path / "mine.py").write_text(source.format("my_net"))
     monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
-    catalogue.cache_clear()
+    all_recipes.cache_clear()
     try:
         assert (
             kr.list_recipes("my*", task="segmentation") == ["my_net"] and kr.list_recipes("my*", pretrained=True) == []
         )
         (tmp_path / "other.py").write_text(source.format("my_net"))
-        catalogue.cache_clear()
+        all_recipes.cache_clear()
         with pytest.raises(KerasRecipesError, match="two recipes are called my_net"):
             kr.list_recipes()
     finally:
         monkeypatch.undo()
-        catalogue.cache_clear()
+        all_recipes.cache_clear()
         for name in ("mine", "other"):
             sys.modules.pop(f"kerasrecipes.recipes.{name}", None)
 
@@ -118,7 +118,7 @@ def test_no_backend_says_what_to_install(monkeypatch):
 @pytest.mark.parametrize("name", ALL)
 def test_every_keyword_of_the_builder_is_in_the_config(name):
     recipe = kr.get_recipe(name)
-    recipe.build(**recipe.test_config)  # raises where config and signature differ
+    recipe.build(**recipe.tiny_config)  # raises where config and signature differ
     with pytest.raises(KerasRecipesError, match="unknown nonsense"):
         recipe.build(nonsense=1)
 
@@ -129,11 +129,11 @@ COUNTS = [("deepspeech2_70m", 67.7), ("deepspeech2_2x2d", 36.4), ("deepspeech2_i
 
 @pytest.mark.parametrize(("name", "millions"), COUNTS)
 def test_paper_sizes(name, millions):
-    assert skeleton(name).count_params() / 1e6 == pytest.approx(millions, rel=0.01)
+    assert build_without_weights(name).count_params() / 1e6 == pytest.approx(millions, rel=0.01)
 
 
 def test_bins_fall_as_in_the_paper():
-    network = skeleton("deepspeech2")
+    network = build_without_weights("deepspeech2")
     bins = [layer.output[0].shape[2] for layer in network.layers if type(layer).__name__ == "SequenceConv2D"]
     assert bins == [81, 41, 21]
     assert next(layer for layer in network.layers if isinstance(layer, keras.layers.Reshape)).output.shape[-1] == 2016

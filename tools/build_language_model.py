@@ -16,10 +16,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from kerasrecipes import manifest, store
-from kerasrecipes.data import load_specs, load_texts
-from kerasrecipes.decoding import Alphabet, language_model
-from kerasrecipes.training.release import LICENCES
+from kerasrecipes.data import load_datasets, load_text_datasets
+from kerasrecipes.decoding import Alphabet, ngram_lm
+from kerasrecipes.hub import manifest, weights
+from kerasrecipes.release.from_run import DATASET_LICENSES
 
 NAME, ORDER, PRUNE, BITS = "librispeech_small", 4, "0 0 1 1", 8  # trigrams and four-grams seen once are left out
 SOURCES = ("librispeech_train_clean_100_transcripts.tsv", "books.txt.xz")
@@ -43,8 +43,8 @@ def measured(path: Path, label: str, data: Path, alphabet: Alphabet) -> list[dic
     """Perplexity and share of unknown words on both halves of dev-mini."""
     rows = []
     for split, speakers in SPEAKERS.items():
-        utterances = load_specs([f"librispeech:{data}/LibriSpeech/dev-mini"], [str(s) for s in speakers])
-        found = language_model.perplexity(path, [alphabet.normalise(u.text) for u in utterances])
+        utterances = load_datasets([f"librispeech:{data}/LibriSpeech/dev-mini"], [str(s) for s in speakers])
+        found = ngram_lm.perplexity(path, [alphabet.normalise(u.text) for u in utterances])
         for metric in ("all", "known", "unknown"):
             name = {"all": "perplexity", "known": "perplexity of known words", "unknown": "out of vocabulary"}[metric]
             rows.append(
@@ -65,10 +65,10 @@ def main() -> None:
     o = p.parse_args()
     alphabet, sets, data = Alphabet(), [], []
     for source in SOURCES:
-        lines = load_texts([f"text:{o.data}/text/{source}?exclude=arctic_heldout_texts"])
+        lines = load_text_datasets([f"text:{o.data}/text/{source}?exclude=arctic_heldout_texts"])
         sets.append([alphabet.normalise(line) for line in lines])
         size = {"characters": sum(map(len, sets[-1])), "words": sum(len(line.split()) for line in sets[-1])}
-        data.append({"name": source, **size, "licence": LICENCES[source], "synthetic": False})
+        data.append({"name": source, **size, "licence": DATASET_LICENSES[source], "synthetic": False})
     target = manifest.weights_folder() / f"{NAME}.kenlm"
     with tempfile.TemporaryDirectory() as folder:
         alone = build(sets[0], o.kenlm, Path(folder) / "alone.kenlm", Path(folder), "0 0 1 1")
@@ -76,16 +76,16 @@ def main() -> None:
         build([line for lines in sets for line in lines], o.kenlm, target, Path(folder), PRUNE)
     metrics += measured(target, "transcripts and books", o.data, alphabet)
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
-    row = manifest.Weights(
+    row = manifest.WeightsEntry(
         recipe=NAME, tag=datetime.date.today().isoformat(), file=target.name, size=target.stat().st_size,
-        sha256=store.sha256(target), bundled=True, licence="; ".join(d["licence"] for d in data), data=tuple(data),
+        sha256=weights.sha256(target), bundled=True, licence="; ".join(d["licence"] for d in data), data=tuple(data),
         training={
             "config": {"order": ORDER, "prune": PRUNE, "quantised_bits": BITS, "estimator": "modified Kneser-Ney (lmplz)"},
             "seed": 0, "steps": 1, "hardware": "any: the counts are exact", "commit": commit,
         },
-        metrics=tuple(metrics), keras=None, model={"words": len(language_model.words(target)), "order": ORDER},
+        metrics=tuple(metrics), keras=None, model={"words": len(ngram_lm.read_vocabulary(target)), "order": ORDER},
     )  # fmt: skip
-    print(manifest.write(row), file=sys.stderr)
+    print(manifest.write_entry(row), file=sys.stderr)
     for m in metrics:
         print(f"{m['dataset']:60} {m['metric']:28} {m['value']}")
 

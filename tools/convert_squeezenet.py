@@ -13,9 +13,9 @@ import keras
 import numpy as np
 
 import kerasrecipes as kr
-from kerasrecipes import manifest, store
-from kerasrecipes.training.release import save_half
-from kerasrecipes.training.trainer import commit
+from kerasrecipes.hub import manifest, weights
+from kerasrecipes.release.from_run import save_float16_weights
+from kerasrecipes.training.trainer import git_commit
 
 LICENCE = "BSD 2-clause (DeepScale; SqueezeNet, F. Iandola et al.)"
 KINDS = {"squeeze": "conv1x1_1", "expand1": "conv1x1_2", "expand3": "conv3x3_2"}
@@ -41,17 +41,17 @@ def main(path: str) -> None:
     if left := set(values.files) - taken:
         raise SystemExit(f"not used: {', '.join(sorted(left))}")
     file = manifest.weights_folder() / "squeezenet.weights.h5"
-    save_half(model, file)
-    row = manifest.Weights(
-        recipe="squeezenet", tag="1.0", file=file.name, size=file.stat().st_size, sha256=store.sha256(file), bundled=True,
+    save_float16_weights(model, file)
+    row = manifest.WeightsEntry(
+        recipe="squeezenet", tag="1.0", file=file.name, size=file.stat().st_size, sha256=weights.sha256(file), bundled=True,
         licence=LICENCE, data=({"name": "ImageNet-1k (ILSVRC 2012)", "licence": "for research", "synthetic": False},),
         training={
             "converted_from": f"{Path(path).name}, the authors' Deep Compression release decoded to float",
-            "config": {}, "commit": commit(),
+            "config": {}, "commit": git_commit(),
         },
         metrics=(), keras=keras.__version__, model={"classes": list(model.classes)},
     )  # fmt: skip
-    print(manifest.write(row))
+    print(manifest.write_entry(row))
 
 
 if __name__ == "__main__":

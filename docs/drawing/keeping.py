@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from kerasrecipes import manifest
+from kerasrecipes.hub import manifest
 
 ROOT = Path(__file__).parents[2]
 KEPT = ROOT / "docs" / "kept"
@@ -50,7 +50,7 @@ class Keeper:
 
     def write(self) -> Path:
         """Replace the recipe's folder; it belongs to the weights whose hash it names."""
-        row = manifest.rows().get(self.name)
+        row = manifest.entries().get(self.name)
         found = {"weights": row.sha256 if row else None, "learned": self.learned, "wrong": self.wrong}
         (self.folder / "kept.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", "utf-8")
         place = KEPT / self.name

@@ -6,7 +6,7 @@ import numpy as np
 
 from drawing.keeping import REPORT, Keeper, clips
 from kerasrecipes import data
-from kerasrecipes.visualize import drawing
+from kerasrecipes.utils import plotting
 
 PROMPT = "once upon a time"
 
@@ -18,7 +18,7 @@ def draw(model: Any, keeper: Keeper) -> None:
         for t in (0.0, 0.6, 1.0)
     ]
     memory(model, keeper)
-    reports = data.load_specs(["librispeech:{data}/LibriSpeech/dev-mini"], REPORT)
+    reports = data.load_datasets(["librispeech:{data}/LibriSpeech/dev-mini"], REPORT)
     texts = [model.alphabet.normalise(u.text) for u in reports]
     bits = np.array([-model.log_probabilities([t])[0] for t in texts]) / np.log(2)
     sizes = np.array([len(t) + 1 for t in texts])
@@ -67,7 +67,7 @@ def memory(model: Any, keeper: Keeper) -> None:
         place = whole.shape[1] - 1 - back
         changed[0, place] = 1 + (changed[0, place] + 7) % (len(model.alphabet.symbols) - 1)
         moved.append(0.5 * np.abs(expected(changed) - base).sum())
-    drawn = drawing.figure(7, 3)
+    drawn = plotting.new_figure(7, 3)
     axes = drawn.add_subplot()
     axes.semilogy(range(1, len(moved) + 1), np.maximum(moved, 1e-7), color="#0b6e4f")
     axes.set(xlabel="characters back", ylabel="change of what is expected", title="One character replaced")

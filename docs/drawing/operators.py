@@ -9,8 +9,8 @@ from PIL import Image
 
 from drawing.keeping import ROOT
 from kerasrecipes import layers, visualize
-from kerasrecipes.layers.unshared import output_size, zeros_around
-from kerasrecipes.visualize import drawing
+from kerasrecipes.layers.locally_connected import output_size, padding_amounts
+from kerasrecipes.utils import plotting
 
 GREEN, ORANGE, GREY = "#12664f", "#d9541e", "#9aa5a0"
 PLACES, KERNEL = 8, 3
@@ -53,7 +53,7 @@ def sharing(folder: Path) -> None:
         "locally connected": layers.LocallyConnected1D(1, KERNEL),
         "fully connected": Dense(),
     }
-    drawn = drawing.figure(9, 5.2)
+    drawn = plotting.new_figure(9, 5.2)
     for number, (name, layer) in enumerate(kinds.items(), 1):
         found = weights_of(layer)
         count = len(set(found[found > 0].tolist()))
@@ -85,7 +85,7 @@ def channels(folder: Path) -> None:
         "in 2 groups": keras.layers.Conv1D(8, 1, groups=2),
         "in 8 groups (depthwise)": keras.layers.Conv1D(8, 1, groups=8),
     }
-    drawn = drawing.figure(9, 3.1)
+    drawn = plotting.new_figure(9, 3.1)
     for number, (name, layer) in enumerate(kinds.items(), 1):
         layer.build((None, 1, 8))
         layer.set_weights([np.ones_like(w) if w.ndim > 1 else np.zeros_like(w) for w in layer.get_weights()])
@@ -105,7 +105,7 @@ def sliding(folder: Path) -> None:
     layer.build((None, len(signal), 1))
     layer.set_weights([kernel[:, None, None]])
     answer = keras.ops.convert_to_numpy(layer(signal[None, :, None]))[0, :, 0]
-    drawn = drawing.figure(8, 3)
+    drawn = plotting.new_figure(8, 3)
     axes = drawn.add_subplot()
     axes.step(range(len(signal)), signal, where="mid", color=GREY, lw=2, label="signal")
     axes.bar(
@@ -133,17 +133,17 @@ def edges(folder: Path) -> None:
         found = keras.ops.convert_to_numpy(
             keras.ops.conv(grey[None, :, :, None], kernel[:, :, None, None], padding="valid")
         )
-        shown.append((name, drawing.around_grey(found[0, :, :, 0])))
-    save(drawing.side_by_side(shown, 2.3), folder / "edges.png")
+        shown.append((name, plotting.signed_to_uint8(found[0, :, :, 0])))
+    save(plotting.side_by_side(shown, 2.3), folder / "edges.png")
 
 
 def padding(folder: Path) -> None:
     """Where a kernel may lie: valid, same, full."""
-    drawn = drawing.figure(9, 2.5)
+    drawn = plotting.new_figure(9, 2.5)
     size, kernel = 7, 3
     for number, name in enumerate(("valid", "same", "full"), 1):
         axes = drawn.add_subplot(1, 3, number)
-        before, behind = zeros_around(kernel, name)
+        before, behind = padding_amounts(kernel, name)
         places = output_size(size, kernel, 1, name)
         for place in range(-before, size + behind):
             inside = 0 <= place < size
@@ -169,7 +169,7 @@ def box(x: float, y: float, colour: str, alpha: float) -> Any:
 
 def tree(folder: Path) -> None:
     """What the last output of four layers of two taps depends on, without and with doubled dilations; asked of the layers."""
-    drawn = drawing.figure(9, 5)
+    drawn = plotting.new_figure(9, 5)
     steps = 20
     for number, (title, dilations) in enumerate(
         (("dilations 1, 1, 1, 1", (1,) * 4), ("dilations 1, 2, 4, 8", (1, 2, 4, 8))), 1
@@ -213,7 +213,7 @@ def depends(t: int, dilation: int, steps: int) -> list[int]:
 
 def growth(folder: Path) -> None:
     """Receptive fields over the layers of stacks of 3 x 3 convolutions, from `visualize.layer_table`."""
-    drawn = drawing.figure(7, 3.4)
+    drawn = plotting.new_figure(7, 3.4)
     axes = drawn.add_subplot()
     stacks = {
         "plain": [keras.layers.Conv2D(1, 3, padding="same") for _ in range(7)],

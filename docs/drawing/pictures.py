@@ -13,9 +13,9 @@ from PIL import Image
 
 from drawing.keeping import Keeper
 from kerasrecipes import metrics, visualize
-from kerasrecipes.data.masks import load_masks
-from kerasrecipes.data.pictures import load_pictures
-from kerasrecipes.visualize import drawing
+from kerasrecipes.data.images import load_image_datasets
+from kerasrecipes.data.segmentation_masks import load_masks
+from kerasrecipes.utils import plotting
 
 FREE = ("astronaut", "camera", "chelsea", "coffee", "rocket")  # CC0 or public domain
 DIGITS = "MNIST (Y. LeCun, C. Cortes, C. Burges; CC BY-SA 3.0)"
@@ -37,7 +37,7 @@ def draw(model: Any, keeper: Keeper) -> None:
         free_pictures(model, keeper)
         return
     spec = "mnist:{data}/mnist/mnist.npz?split=test" if digits else "cifar10:{data}/cifar10?split=test"
-    pictures, labels = load_pictures([spec], model.classes, model.preparation)
+    pictures, labels = load_image_datasets([spec], model.classes, model.preparation)
     chosen, sure = probabilities(model, pictures)
     size = len(model.classes)
     table = np.zeros((size, size), int)
@@ -53,7 +53,7 @@ def draw(model: Any, keeper: Keeper) -> None:
 
 
 def mnist(model: Any) -> tuple[np.ndarray, np.ndarray]:
-    return load_pictures(["mnist:{data}/mnist/mnist.npz?split=test"], model.classes, model.preparation)
+    return load_image_datasets(["mnist:{data}/mnist/mnist.npz?split=test"], model.classes, model.preparation)
 
 
 def photograph(name: str) -> np.ndarray:
@@ -68,7 +68,7 @@ def probabilities(model: Any, pictures: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def filters(model: Any, keeper: Keeper) -> None:
-    sheet = visualize.filter_sheet(model)
+    sheet = visualize.show_filters(model)
     count, height, width, depth = sheet.filters.shape
     what = "in their own colours" if depth == 3 else "black is negative, white positive"
     keeper.image(
@@ -84,10 +84,10 @@ def maps(model: Any, keeper: Keeper, picture: np.ndarray, digits: bool) -> None:
     found = visualize.activation_maps(model, str(path))
     path.unlink()
     names = [n for n, v in found.layers.items() if v.ndim == 3][:8]
-    drawn = drawing.figure(10, 2.9 * -(-(len(names) + 1) // 4))
+    drawn = plotting.new_figure(10, 2.9 * -(-(len(names) + 1) // 4))
     grid = [("what it sees", found.picture), *((n, found.image(n)) for n in names)]
     for number, (title, image) in enumerate(grid[: 4 * -(-(len(names) + 1) // 4)], 1):
-        drawing.show(drawn.add_subplot(-(-len(grid) // 4), 4, number), image, title)
+        plotting.imshow(drawn.add_subplot(-(-len(grid) // 4), 4, number), image, title)
     keeper.figure(
         "maps.png", drawn, "What its layers make of a picture",
         f"{'A digit of ' + DIGITS if digits else 'The cat Chelsea (CC0)'} and all maps of {len(names)} layers; "
@@ -105,9 +105,9 @@ def wishes(model: Any, keeper: Keeper) -> None:
     ]
     units = [f"{scores}:{i}" for i in wanted]
     found = visualize.synthesize_units(model, units, starts=1, seed=2, steps=200, rate="normalized", gain=8.0)
-    drawn = drawing.figure(9, 1 + 1.9 * (-(-len(found) // 5)))
+    drawn = plotting.new_figure(9, 1 + 1.9 * (-(-len(found) // 5)))
     for number, (name, wish) in enumerate(zip(names, found, strict=True), 1):
-        drawing.show(drawn.add_subplot(-(-len(found) // 5), 5, number), wish.pictures[0], name)
+        plotting.imshow(drawn.add_subplot(-(-len(found) // 5), 5, number), wish.pictures[0], name)
     keeper.figure(
         "classes.png", drawn, "What classes would like to see",
         "Pictures that raise a class's score as far as they can (activation maximisation, `visualize.synthesize`). "
@@ -119,10 +119,10 @@ def wrong_digits(keeper: Keeper, pictures: Any, labels: Any, chosen: Any, sure: 
     """The wrong digits of which it was surest, as one picture, with what they are and what was read."""
     wrong = np.flatnonzero(chosen != labels)
     worst = wrong[np.argsort(-sure[wrong], kind="stable")][:30]
-    drawn = drawing.figure(8.6, 3.5)
+    drawn = plotting.new_figure(8.6, 3.5)
     for number, i in enumerate(worst, 1):
         axes = drawn.add_subplot(3, 10, number)
-        drawing.show(axes, 255 - pictures[i][..., 0].astype("uint8"), f"{labels[i]} read as {chosen[i]}")
+        plotting.imshow(axes, 255 - pictures[i][..., 0].astype("uint8"), f"{labels[i]} read as {chosen[i]}")
         axes.title.set_fontsize(6.5)
     drawn.savefig(keeper.folder / "wrong.png", format="png", dpi=130)
     keeper.shrink("wrong.png")
@@ -150,7 +150,7 @@ def draw_segmenter(model: Any, keeper: Keeper) -> None:
     filters(model, keeper)
     pictures, masks = load_masks(["camvid:{data}/camvid/camvid_240x180.npz?split=test"], model.classes)
     table = sum(
-        metrics.confusion(m, r.mask, len(model.classes))
+        metrics.confusion_matrix(m, r.mask, len(model.classes))
         for m, r in zip(masks, model.segment(list(pictures)), strict=True)
     )
     union = table.sum(0) + table.sum(1) - np.diag(table)

@@ -8,16 +8,16 @@ import numpy as np
 import kerasrecipes as kr
 from drawing.keeping import clips
 from drawing.operators import GREEN, GREY, ORANGE, save
+from kerasrecipes.inference.transcribe import logits_of
 from kerasrecipes.losses.ctc import ctc_loss
-from kerasrecipes.tasks.transcribing import scores_of
-from kerasrecipes.visualize import drawing
+from kerasrecipes.utils import plotting
 
 CLIP = "1919-142785-0015"
 
 
 def forgetting(folder: Path, steps: int = 80, units: int = 64) -> None:
     """How much a change of one input still moves a cell's output so many steps later; fresh random weights."""
-    drawn = drawing.figure(7, 3.2)
+    drawn = plotting.new_figure(7, 3.2)
     axes = drawn.add_subplot()
     cells = {
         "simple recurrence": keras.layers.SimpleRNN, "GRU": keras.layers.GRU, "LSTM, forget bias 1": keras.layers.LSTM,
@@ -43,9 +43,9 @@ def forgetting(folder: Path, steps: int = 80, units: int = 64) -> None:
 def influence(folder: Path) -> None:
     """What the frame in the middle of a clip depends on: pieces of 40 ms are silenced, one after the other."""
     path, _ = clips()[CLIP]
-    wave = kr.read_audio(path)
+    wave = kr.load_audio(path)
     piece = 640
-    drawn = drawing.figure(8, 3.2)
+    drawn = plotting.new_figure(8, 3.2)
     axes = drawn.add_subplot()
     for name, colour in (("wav2letter_small", GREEN), ("deepspeech2_small", ORANGE)):
         model = kr.load(name, compile=False)
@@ -76,8 +76,8 @@ def criterion(folder: Path) -> None:
 
     path, text = clips()[CLIP]
     model = kr.load("deepspeech2_small", compile=False)
-    wave = kr.read_audio(path)
-    logits = scores_of(model, wave).astype("float32")
+    wave = kr.load_audio(path)
+    logits = logits_of(model, wave).astype("float32")
     labels = model.alphabet.encode(text)[None]
     scores = tf.Variable(logits[None])
     with tf.GradientTape() as tape:
@@ -88,7 +88,7 @@ def criterion(folder: Path) -> None:
     symbols = ["blank", *(s if s.strip() else "space" for s in model.alphabet.symbols)]
     order = [i for i in range(len(symbols)) if given[:, i].max() > 0.5]
     order.sort(key=lambda i: int(given[:, i].argmax()))
-    drawn = drawing.figure(9, 8.2)
+    drawn = plotting.new_figure(9, 8.2)
     seconds = len(wave) / model.sample_rate
     rows = [("what the network says", p, "Greys", 0, 1), ("the same, if the text is known", given, "Greens", 0, 1),
             ("the difference: what the gradient asks for", given - p, "PiYG", -1, 1)]  # fmt: skip
@@ -114,7 +114,7 @@ def lattice(folder: Path) -> None:
     """All ways of CTC through "see" in eight frames."""
     word, frames = "see", 8
     states = ["-", *(c for letter in word for c in (letter, "-"))]
-    drawn = drawing.figure(7.5, 3.6)
+    drawn = plotting.new_figure(7.5, 3.6)
     axes = drawn.add_subplot()
     ways = np.zeros((frames, len(states)))
     ways[0, :2] = 1

@@ -9,12 +9,12 @@ from pages.kept import aligned
 
 from drawing.keeping import REPORT, Keeper, clips
 from kerasrecipes import data, metrics, visualize
-from kerasrecipes.audio import read_audio
+from kerasrecipes.audio import load_audio
 from kerasrecipes.errors import KerasRecipesError
-from kerasrecipes.tasks.transcribing import scores_of
-from kerasrecipes.training.evaluation import transcribed
-from kerasrecipes.visualize import drawing
-from kerasrecipes.visualize.responses import draw_filters
+from kerasrecipes.inference.transcribe import logits_of
+from kerasrecipes.training.evaluation import transcribe_all
+from kerasrecipes.utils import plotting
+from kerasrecipes.visualize.frequency_response import save_filter_responses
 
 CLIP = "1919-142785-0015"
 LETTERS = "aeiost"
@@ -25,7 +25,7 @@ def draw(model: Any, keeper: Keeper) -> None:
     """All of it."""
     probabilities(model, keeper)
     try:
-        draw_filters(model, keeper.folder / "filters.png")
+        save_filter_responses(model, keeper.folder / "filters.png")
         keeper.shrink("filters.png")
         keeper.shown(
             "filters.png", "What its first filters hear",
@@ -46,14 +46,14 @@ def draw(model: Any, keeper: Keeper) -> None:
 def probabilities(model: Any, keeper: Keeper) -> None:
     """Log spectrogram of a clip above the likeliest symbols' probabilities."""
     path, text = clips()[CLIP]
-    wave = read_audio(path)
-    logits = scores_of(model, wave).astype("float64")
+    wave = load_audio(path)
+    logits = logits_of(model, wave).astype("float64")
     p = np.exp(logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True))
     symbols = [s if s.strip() else "space" for s in symbols_of(model)]
     order = list(np.argsort(-p.max(0))[:SHOWN])
     order.sort(key=lambda i: int(p[:, i].argmax()))
     seconds = len(wave) / model.sample_rate
-    drawn = drawing.figure(9, 5)
+    drawn = plotting.new_figure(9, 5)
     upper, lower = drawn.subplots(2, 1, sharex=True, height_ratios=[1, 1.5])
     upper.specgram(wave, NFFT=400, Fs=model.sample_rate, noverlap=240, cmap="magma", vmin=-130)
     upper.set(ylabel="Hz", title=f"“{text}”")
@@ -75,16 +75,16 @@ def symbols_of(model: Any) -> list[str]:
     """Names of the scores' columns."""
     alphabet = model.alphabet
     blank = ["blank"] if alphabet.first == 0 else []
-    return [*blank, *alphabet.symbols, *[f"\u00d7{n + 2}" for n in range(alphabet.repetitions or 0)]]
+    return [*blank, *alphabet.symbols, *[f"\u00d7{n + 2}" for n in range(alphabet.num_repetition_symbols or 0)]]
 
 
 def wishes(model: Any, keeper: Keeper) -> None:
     """Spectrograms that letters would like to hear."""
     found = visualize.synthesize_units(model, [f"logits:{c}" for c in LETTERS], starts=1, steps=150)
-    drawn = drawing.figure(9, 2.6)
+    drawn = plotting.new_figure(9, 2.6)
     for number, (letter, wish) in enumerate(zip(LETTERS, found, strict=True)):
         axes = drawn.add_subplot(1, len(LETTERS), number + 1)
-        drawing.show(axes, drawing.around_grey(wish.values[0].T[::-1]), letter, aspect="auto")
+        plotting.imshow(axes, plotting.signed_to_uint8(wish.values[0].T[::-1]), letter, aspect="auto")
     keeper.figure(
         "letters.png", drawn, "What letters would like to hear",
         "Inputs that raise the score of a letter as far as they can (activation maximisation, `visualize.synthesize`): time "
@@ -97,7 +97,7 @@ def transitions(model: Any, keeper: Keeper) -> None:
     values = np.asarray(model.criterion.transitions())
     names = [s if s.strip() else "␣" for s in symbols_of(model)]
     size = 5.6 if len(values) < 35 else 7.2
-    drawn = drawing.figure(size, size)
+    drawn = plotting.new_figure(size, size)
     axes = drawn.add_subplot()
     most = np.abs(values).max()
     picture = axes.imshow(values, cmap="RdBu_r", vmin=-most, vmax=most, interpolation="nearest")
@@ -117,8 +117,8 @@ def transitions(model: Any, keeper: Keeper) -> None:
 
 def words_wrong(model: Any, keeper: Keeper) -> None:
     """The worst, the typical and the best clips of dev-mini-report, and the words most often heard wrongly."""
-    reports = data.load_specs(["librispeech:{data}/LibriSpeech/dev-mini"], REPORT)
-    results = [r.text for r in transcribed(model, reports)]
+    reports = data.load_datasets(["librispeech:{data}/LibriSpeech/dev-mini"], REPORT)
+    results = [r.text for r in transcribe_all(model, reports)]
     references = [model.alphabet.normalise(u.text) for u in reports]
     pairs = [(r.split(), h.split()) for r, h in zip(references, results, strict=True)]
     names = [u.id for u in reports]
@@ -140,10 +140,10 @@ def phones_wrong(model: Any, keeper: Keeper) -> None:
     labels = os.environ.get("PHONES")
     if not labels:
         raise SystemExit("PHONES=FILE names dev-mini's labels: kerasrecipes data align-phones (guides/phones.md)")
-    reports = data.load_specs([f"phones:{labels}?audio={{data}}/LibriSpeech/dev-mini"], REPORT)
-    results = transcribed(model, reports)
+    reports = data.load_datasets([f"phones:{labels}?audio={{data}}/LibriSpeech/dev-mini"], REPORT)
+    results = transcribe_all(model, reports)
     pairs = [
-        (model.alphabet.scored(p for p, _ in u.phones), model.alphabet.scored(model.alphabet.with_pauses(r.words)))
+        (model.alphabet.scored(p for p, _ in u.phones), model.alphabet.scored(model.alphabet.insert_silences(r.words)))
         for u, r in zip(reports, results, strict=True)
     ]
     heard = {u.id: (" ".join(a), " ".join(b)) for u, (a, b) in zip(reports, pairs, strict=True)}
@@ -160,7 +160,7 @@ def phones_wrong(model: Any, keeper: Keeper) -> None:
 
 def summary(names: list[str], pairs: list[tuple[list, list]], unit: str) -> dict[str, Any]:
     """Counts of the three kinds of errors, common substitutions, and examples."""
-    counts = np.array([metrics.edits(a, b) for a, b in pairs])
+    counts = np.array([metrics.edit_counts(a, b) for a, b in pairs])
     sizes = np.array([len(a) for a, _ in pairs])
     rates = counts.sum(1) / np.maximum(sizes, 1)
     overall = counts.sum() / sizes.sum()

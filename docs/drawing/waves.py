@@ -7,8 +7,8 @@ from typing import Any
 import soundfile
 
 from drawing.keeping import Keeper, clips
-from kerasrecipes.audio import read_audio
-from kerasrecipes.visualize import drawing
+from kerasrecipes.audio import load_audio
+from kerasrecipes.utils import plotting
 
 OWN = Path(__file__).parents[1] / "live" / "samples" / "kathleen.mp3"  # a prompt that is in no training set, CC0
 CLIP = "1919-142785-0024"  # the shortest of the clips that ship: a voice that no training set has
@@ -34,7 +34,7 @@ def draw(model: Any, keeper: Keeper) -> None:
             ),
             *sounds,
         ]
-        shown.append(("Kathleen, not trained on", read_audio(OWN)))
+        shown.append(("Kathleen, not trained on", load_audio(OWN)))
     if model.mels:
         sounds.append(
             (
@@ -50,7 +50,7 @@ def draw(model: Any, keeper: Keeper) -> None:
             continue
         soundfile.write(keeper.folder / file, sound.samples, model.sample_rate, format="MP3")
         shown.append((title, sound.samples))
-    drawn = drawing.figure(9, 2.1 * len(shown))
+    drawn = plotting.new_figure(9, 2.1 * len(shown))
     for axes, (title, wave) in zip(drawn.subplots(len(shown), 1, squeeze=False)[:, 0], shown, strict=True):
         axes.specgram(wave, NFFT=400, Fs=model.sample_rate, noverlap=240, cmap="magma", vmin=-130)
         axes.set(ylabel="Hz", title=title)

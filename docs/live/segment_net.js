@@ -1,4 +1,4 @@
-// What a segmenter does around its network, as kerasrecipes.tasks.segmenting: a mirrored margin, probabilities enlarged
+// What a segmenter does around its network, as kerasrecipes.inference.image_segmentation: a mirrored margin, probabilities enlarged
 // bilinearly, the largest of each pixel; and how far a cell sees.
 
 import { run } from "./common.js";

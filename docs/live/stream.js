@@ -1,4 +1,4 @@
-// Text while somebody speaks: kerasrecipes.tasks.stream and .carried, with the step graph in the engine.
+// Text while somebody speaks: kerasrecipes.inference.streaming_session and .carried, with the step graph in the engine.
 
 import { run } from "./common.js";
 import { bestPath, greedy } from "./ctc.js";

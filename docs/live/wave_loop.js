@@ -1,4 +1,4 @@
-// Fast WaveNet (arXiv 1611.09482), as kerasrecipes.tasks.generating has it: a sample costs one column of every layer. The past of
+// Fast WaveNet (arXiv 1611.09482), as kerasrecipes.inference.wavenet_sampler has it: a sample costs one column of every layer. The past of
 // each layer lies in a ring of (taps - 1) * dilation columns that begins with zeros; the oldest of it is what the layer needs now.
 
 import { productOf, simd } from "./product.js";

@@ -3,8 +3,8 @@
 from typing import Any
 
 from kerasrecipes import registry
-from kerasrecipes.visualize.graph import Box, GraphDrawing, draw_graph
-from kerasrecipes.visualize.table import LayerTable, layer_table
+from kerasrecipes.visualize.model_graph import GraphNode, ModelGraph, draw_graph
+from kerasrecipes.visualize.model_table import LayerTable, layer_table
 from pages.text import escape
 
 WIDTH, HEIGHT, GAP = 176, 50, 20  # of a box and between two rows, in pixels
@@ -35,14 +35,14 @@ def size_of(model: Any, task: str) -> tuple[Any, str]:
     return None, "a second of sound"
 
 
-def svg(graph: GraphDrawing) -> str:
+def svg(graph: ModelGraph) -> str:
     """The graph as an SVG that takes its colours from the page."""
     turns = -(-graph.rows // ROWS)
     deep = -(-graph.rows // turns)
     reach = 0.5 + max(abs(b.x) for b in graph.boxes)
     pitch = 2 * reach * (WIDTH + 12) + (28 if turns > 1 else 0)
 
-    def centre(box: Box) -> tuple[float, float]:
+    def centre(box: GraphNode) -> tuple[float, float]:
         turn, row = divmod(box.y, deep)
         return (box.x + reach) * (WIDTH + 12) + turn * pitch, row * (HEIGHT + GAP) + HEIGHT / 2 + 4
 
@@ -88,7 +88,7 @@ ALIASES = {
 }  # fmt: skip
 
 
-def kinds(box: Box) -> str:
+def kinds(box: GraphNode) -> str:
     return " + ".join(ALIASES.get(k, k) for k in box.kinds if k != "Mask" or len(box.kinds) == 1)
 
 
@@ -100,7 +100,7 @@ def shape(sizes: tuple) -> str:
     return " \u00d7 ".join("?" if n is None else f"{n:,}" for n in sizes)
 
 
-def layers(found: LayerTable, graph: GraphDrawing, rate: int | None) -> str:
+def layers(found: LayerTable, graph: ModelGraph, rate: int | None) -> str:
     """The table, a row for each box of the graph; a bar shows how much of the input one unit sees."""
     rows = {r.name: r for r in found.rows}
     spans = [max((s for s in box.row.span if s), default=0) for box in graph.boxes]

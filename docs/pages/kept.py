@@ -5,7 +5,7 @@ import json
 import shutil
 from typing import Any
 
-from kerasrecipes import manifest
+from kerasrecipes.hub import manifest
 from pages.text import DOCS, ROOT, escape, shell, table
 
 CLIPS = ROOT / "tests" / "data" / "LibriSpeech" / "dev-mini"
@@ -31,7 +31,7 @@ def command(name: str) -> list[str]:
     return shell([f"KERASRECIPES_DATA=PATH python docs/draw.py {name}"])
 
 
-def stale(name: str, row: manifest.Weights) -> list[str]:
+def stale(name: str, row: manifest.WeightsEntry) -> list[str]:
     """A note where what is shown belongs to other weights than are released."""
     if not kept(name) or kept(name)["weights"] == row.sha256:
         return []
@@ -42,7 +42,7 @@ def stale(name: str, row: manifest.Weights) -> list[str]:
     ]
 
 
-def learned(name: str, row: manifest.Weights | None) -> list[str]:
+def learned(name: str, row: manifest.WeightsEntry | None) -> list[str]:
     """Pictures of what it has learned."""
     if row is None:
         return []
@@ -60,7 +60,7 @@ def learned(name: str, row: manifest.Weights | None) -> list[str]:
     return [*lines, told, "", *command(name), ""]
 
 
-def wrong(name: str, row: manifest.Weights | None) -> list[str]:
+def wrong(name: str, row: manifest.WeightsEntry | None) -> list[str]:
     """Its worst and typical answers."""
     if row is None:
         return []

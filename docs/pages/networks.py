@@ -3,16 +3,16 @@
 import functools
 from typing import Any
 
-from kerasrecipes import card
+from kerasrecipes.release import model_card
 
 
 @functools.cache
 def skeleton(name: str) -> Any:
     """The model with shapes and no numbers."""
-    return card.skeleton(name)
+    return model_card.build_without_weights(name)
 
 
 @functools.cache
 def facts(name: str) -> dict[str, str]:
     """The rows of its card that need the network."""
-    return card.facts(name, skeleton(name))
+    return model_card.model_facts(name, skeleton(name))

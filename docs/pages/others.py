@@ -2,9 +2,9 @@
 
 import json
 
-from kerasrecipes import manifest
-from kerasrecipes.training import studies
-from kerasrecipes.training.study_picture import draw_study
+from kerasrecipes.experiments import studies
+from kerasrecipes.experiments.study_plot import save_experiment_plot
+from kerasrecipes.hub import manifest
 from pages.text import DOCS, ROOT, shell, table
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -50,8 +50,8 @@ def study_pages() -> str:
     for path in paths:
         found = json.loads(path.read_text())
         lines += [f"## {found['title']}", "", found["question"], "", f"{found['source']}. {found['setting']}.", ""]
-        lines += [*studies.table(found["outcomes"]), "", found["notes"], ""]
-        picture = draw_study(found, DOCS / "recipes" / f"study_{path.stem}.png")
+        lines += [*studies.results_table(found["outcomes"]), "", found["notes"], ""]
+        picture = save_experiment_plot(found, DOCS / "recipes" / f"study_{path.stem}.png")
         lines += [f"![{found['title']}: losses while training, and scores]({picture.name})", ""]
     return "\n".join(lines if paths else [*lines, "None has been run yet."])
 
@@ -74,7 +74,7 @@ def convolutions() -> str:
     import keras
 
     from kerasrecipes import layers
-    from kerasrecipes.layers.unshared import PADDINGS, output_size
+    from kerasrecipes.layers.locally_connected import PADDINGS, output_size
 
     cases = ((16, 6, 1), (16, 6, 2), (16, 5, 1), (16, 5, 3), (5, 3, 1), (5, 3, 2))
     sizes = table(
@@ -100,13 +100,13 @@ def convolutions() -> str:
         "`kr.layers.LocallyConnected2D`, `TiledConv2D` and their 1-D forms.", "", "## Places of a kernel", "",
         "Without stride: m - k + 1, m and m + k - 1.", "", *sizes, "", "## What has to be learned", "",
         "From 28 x 28 with 8 channels to 16, kernels 5 x 5, without padding:", "", *table(["kind", "parameters"], counts, [1]), "",
-        "::: kerasrecipes.layers.unshared", "",
+        "::: kerasrecipes.layers.locally_connected", "",
     ])  # fmt: skip
 
 
 def licences() -> str:
     """The page of licences: of the code, of each weight file, of each set behind them, of what the pages show."""
-    rows = {**manifest.rows(), **manifest.language_models()}
+    rows = {**manifest.entries(), **manifest.language_models()}
     lines = [
         "# Licences",
         "",
@@ -115,7 +115,7 @@ def licences() -> str:
         "## Weights",
         "",
     ]
-    links = {n: f"[`{n}`]({n}.md)" if n in manifest.rows() else f"[`{n}`](language_models.md#{n})" for n in rows}
+    links = {n: f"[`{n}`]({n}.md)" if n in manifest.entries() else f"[`{n}`](language_models.md#{n})" for n in rows}
     lines += [
         *table(
             ["file of", "licence", "trained on"],

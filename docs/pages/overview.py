@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 
-from kerasrecipes import card, manifest, registry
+from kerasrecipes import registry
 from kerasrecipes.errors import KerasRecipesError
+from kerasrecipes.hub import manifest
+from kerasrecipes.release import model_card
 from kerasrecipes.training.config import CONFIGS
 from pages import networks
 from pages.text import ROOT, escape, table
@@ -16,17 +18,17 @@ MAIN = {  # task -> the metrics that say how good a recipe is, the first that wa
 }  # fmt: skip
 
 
-def reported(row: manifest.Weights, metric: str) -> list:
+def reported(row: manifest.WeightsEntry, metric: str) -> list:
     """Measurements of a metric on dev-mini-report as it is, without noise."""
     return [m for m in row.metrics if m["dataset"].startswith("dev-mini-report:") and m["metric"] == metric]
 
 
-def best(row: manifest.Weights, metric: str, wanted: Callable[[str], bool]) -> dict | None:
+def best(row: manifest.WeightsEntry, metric: str, wanted: Callable[[str], bool]) -> dict | None:
     """The lowest rate on dev-mini-report by a decoder of that kind."""
     return min((m for m in reported(row, metric) if wanted(m["decoder"])), key=lambda m: m["value"], default=None)
 
 
-def errors(row: manifest.Weights, metric: str, wanted: Callable[[str], bool], of: str = "") -> str:
+def errors(row: manifest.WeightsEntry, metric: str, wanted: Callable[[str], bool], of: str = "") -> str:
     """The same with its interval, as text."""
     found = best(row, metric, wanted)
     return (
@@ -51,7 +53,7 @@ def recognisers() -> str:
         "latency",
     ]  # fmt: skip
     rows = []
-    for name, row in manifest.rows().items():
+    for name, row in manifest.entries().items():
         task = registry.get_recipe(name).task
         if task == "language-model":
             rows.append(language_model_cells(name, row))
@@ -75,7 +77,7 @@ def recognisers() -> str:
     return "\n".join(table(head, rows))
 
 
-def language_model_cells(name: str, row: manifest.Weights) -> tuple[str, ...]:
+def language_model_cells(name: str, row: manifest.WeightsEntry) -> tuple[str, ...]:
     """A character language model's row of the same table: bits per character in place of errors."""
     bits = next((m for m in row.metrics if m["metric"] == "bpc" and "dev-mini-report" in m["dataset"]), None)
     value = f"{bits['value']:.2f} bits per character ({bits['low']:.2f} to {bits['high']:.2f})" if bits else "-"
@@ -84,30 +86,32 @@ def language_model_cells(name: str, row: manifest.Weights) -> tuple[str, ...]:
     return (f"`{name}`", size, f"{row.size / 1e6:.1f} MB", "all before", read, value, *["-"] * 4)
 
 
-def trained(row: manifest.Weights, amount: str, unit: str, of: str, of_unit: str) -> str:
+def trained(row: manifest.WeightsEntry, amount: str, unit: str, of: str, of_unit: str) -> str:
     """How much data there was, how much of it was seen, how long that took, and whose layers it began with."""
     have = sum(d[of] for d in row.data)
     size = f"{have / 1e6:.0f} million" if have > 1e6 else f"{have:.0f}"
     stages = row.training.get("stages") or [row.training]
     other = stages[0]["config"].get("start_recipe")
     begun = f", begun with layers of `{other}`" if other else ""
-    return f"{size} {of_unit} of data, {row.training[amount]:.0f} {unit} seen in {row.training['wall_hours']:.1f} h{begun}"
+    return (
+        f"{size} {of_unit} of data, {row.training[amount]:.0f} {unit} seen in {row.training['wall_hours']:.1f} h{begun}"
+    )
 
 
 def classifiers() -> str:
     """All released recipes for pictures with what was measured; it stands in the README."""
     rows = []
-    for name, row in manifest.rows().items():
+    for name, row in manifest.entries().items():
         if registry.get_recipe(name).task not in ("image-classification", "segmentation"):
             continue
         measured: dict[str, list[str]] = {}
-        for data, metric, value, _ in card.metric_rows(row):
+        for data, metric, value, _ in model_card.metric_rows(row):
             name_of, _, how = metric.partition(", ")
             measured.setdefault(data, []).append(
                 f"{name_of} {value}" + ("" if how in ("none", "1 views") else f" with {how}")
             )
         rows.append((
-            f"`{name}`", f"{networks.skeleton(name).count_params() / 1e6:.3g} M", f"{row.size / 1e6:.2g} MB", card.data_line(row),
+            f"`{name}`", f"{networks.skeleton(name).count_params() / 1e6:.3g} M", f"{row.size / 1e6:.2g} MB", model_card.data_summary(row),
             "; ".join(f"{data}: {', '.join(v)}" for data, v in measured.items()) or "by its authors only",
         ))  # fmt: skip
     return "\n".join(table(["recipe", "parameters", "file", "trained on", "measured"], rows))
@@ -115,7 +119,7 @@ def classifiers() -> str:
 
 def unreleased() -> str:
     """Recipes that have a training configuration and no weights yet."""
-    names = sorted({p.stem for p in CONFIGS.glob("*.yaml")} - set(manifest.rows()))
+    names = sorted({p.stem for p in CONFIGS.glob("*.yaml")} - set(manifest.entries()))
     if not names:
         return "All recipes with a training configuration have released weights."
     return f"Trainable with one command, without released weights so far: {', '.join(f'`{n}`' for n in names)}."
@@ -132,7 +136,7 @@ def with_tables(readme: str) -> str:
 
 def figures(name: str) -> tuple[str, float | None, str]:
     """(measured, the number to sort by, with a language model) of a recipe for the home page."""
-    row, task = manifest.rows().get(name), registry.get_recipe(name).task
+    row, task = manifest.entries().get(name), registry.get_recipe(name).task
     if row is None:
         return "", None, ""
     metric, said = MAIN[task]
@@ -146,7 +150,7 @@ def figures(name: str) -> tuple[str, float | None, str]:
     if not found:
         return "by its authors only", None, ""
     m = min(found, key=lambda m: m["value"] * (-1 if metric == "miou" else 1))
-    scale, unit, digits = card.FORMS.get(metric, (100, " %", 1))
+    scale, unit, digits = model_card.METRIC_FORMATS.get(metric, (100, " %", 1))
     value = f"{scale * m['value']:.{digits}f}{unit}"
     if m.get("low") is not None:
         value += f" ({scale * m['low']:.{digits}f} to {scale * m['high']:.{digits}f})"
@@ -164,9 +168,9 @@ def all_recipes(prefix: str) -> str:
     rows = []
     names = registry.list_recipes()
     for name in sorted(
-        names, key=lambda n: (n not in manifest.rows(), registry.TASKS.index(registry.get_recipe(n).task), n)
+        names, key=lambda n: (n not in manifest.entries(), registry.TASKS.index(registry.get_recipe(n).task), n)
     ):
-        recipe, row = registry.get_recipe(name), manifest.rows().get(name)
+        recipe, row = registry.get_recipe(name), manifest.entries().get(name)
         count = networks.skeleton(name).count_params()
         shown, number, words = figures(name)
         file = f"{row.size / 1e6:.3g} MB" if row else "-"

@@ -1,6 +1,7 @@
 """One recipe's page."""
 
-from kerasrecipes import manifest, registry
+from kerasrecipes import registry
+from kerasrecipes.hub import manifest
 from pages import architecture, kept, networks, papers, usage, weights
 from pages.text import paper_link, table, value_of
 
@@ -10,7 +11,7 @@ LIVE = {"deepspeech2_streaming_small": "speak", "deepspeech2_small": "speak", "w
 
 def page(name: str) -> str:
     """The whole page."""
-    recipe, row = registry.get_recipe(name), manifest.rows().get(name)
+    recipe, row = registry.get_recipe(name), manifest.entries().get(name)
     model = networks.skeleton(name)
     lines = [
         "---",
@@ -40,7 +41,7 @@ def page(name: str) -> str:
     return "\n".join(lines)
 
 
-def badges(recipe: registry.Recipe, row: manifest.Weights | None) -> list[str]:
+def badges(recipe: registry.Recipe, row: manifest.WeightsEntry | None) -> list[str]:
     """What it is, at a glance."""
     shown = [("task", recipe.task), *networks.facts(recipe.name).items()]
     shown.append(("weights", f"{row.size / 1e6:.1f} MB" if row else "none released"))

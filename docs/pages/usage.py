@@ -1,6 +1,7 @@
 """The part "use": load, the task's verb, fine-tune, export."""
 
-from kerasrecipes import card, registry
+from kerasrecipes import registry
+from kerasrecipes.release import model_card
 from pages.text import shell
 
 VERBS = {
@@ -75,7 +76,12 @@ def section(recipe: registry.Recipe, released: bool) -> list[str]:
         verb.append("stream = model.stream(sample_rate=48000)      # stream.feed(samples), stream.finish()")
     lines = ["## Use", ""]
     lines += python(["import kerasrecipes as kr", "", f'model = kr.load("{name}"{random}){begin}', *verb])
-    lines += ["On the command line:", "", *shell([*card.commands(name, released), f"kerasrecipes show {name}"]), ""]
+    lines += [
+        "On the command line:",
+        "",
+        *shell([*model_card.example_commands(name, released), f"kerasrecipes show {name}"]),
+        "",
+    ]
     lines += ["### Fine-tune", "", *python([*TUNE[recipe.task], *OWN.get(recipe.task, []), 'model.save("mine.keras")'])]
     export = [f"kerasrecipes export {name} --format onnx --out exported    # or openvino, tf_saved_model"]
     lines += [

@@ -3,8 +3,9 @@
 import json
 from typing import Any
 
-from kerasrecipes import card, manifest
-from kerasrecipes.training.curve import AMOUNTS, SCALES
+from kerasrecipes.hub import manifest
+from kerasrecipes.release import model_card
+from kerasrecipes.training.learning_curve import METRIC_SCALES, PROGRESS_AXES
 from pages import charts
 from pages.text import fold, shell, table
 
@@ -16,11 +17,11 @@ NAMES = {
 }  # fmt: skip
 
 
-def section(name: str, row: manifest.Weights | None) -> list[str]:
+def section(name: str, row: manifest.WeightsEntry | None) -> list[str]:
     """All of it."""
     lines = ["## Pretrained weights", ""]
     if row is None:
-        return [*lines, "None are released. Train them:", "", *shell(card.commands(name, False)), ""]
+        return [*lines, "None are released. Train them:", "", *shell(model_card.example_commands(name, False)), ""]
     onnx = row.onnx
     facts = [
         ("file", f"`{row.file}`, {row.size:,} bytes ({row.size / 1e6:.1f} MB)"), ("release", f"`{row.tag}`"),
@@ -33,35 +34,35 @@ def section(name: str, row: manifest.Weights | None) -> list[str]:
     if row.decoder:
         facts.append(("beam search", ", ".join(f"{k} {v}" for k, v in row.decoder.items())))
     lines += [*table(["", ""], facts), "", "### Data", "", *data_table(row), ""]
-    lines += ["### Training", "", f"{card.training_line(row)}.", "", *training(row)]
+    lines += ["### Training", "", f"{model_card.training_summary(row)}.", "", *training(row)]
     return [*lines, "### Measured", "", *measured(row)]
 
 
-def where(row: manifest.Weights) -> str:
+def where(row: manifest.WeightsEntry) -> str:
     places = ["with the package"] if row.bundled else []
     places += [f"from the hub, `{row.hub['repo']}` at `{row.hub['revision']}`"] if row.hub else []
     return " and ".join(places) or "with a checkout"
 
 
-def data_table(row: manifest.Weights) -> list[str]:
+def data_table(row: manifest.WeightsEntry) -> list[str]:
     rows = []
     for d in row.data:
-        unit = next((u for u in card.UNITS if u in d), None)
-        size = card.UNITS[unit][0].format(d[unit]) if unit else ""
+        unit = next((u for u in model_card.DATASET_SIZE_FORMATS if u in d), None)
+        size = model_card.DATASET_SIZE_FORMATS[unit][0].format(d[unit]) if unit else ""
         rows.append(
             (d["name"], size, "synthetic" if d["synthetic"] else "recorded" if unit == "hours" else "", d["licence"])
         )
     return table(["set", "size", "", "licence"], rows, right=[1])
 
 
-def training(row: manifest.Weights) -> list[str]:
+def training(row: manifest.WeightsEntry) -> list[str]:
     """Curve, table of the steps, and the settings of each run."""
     t = row.training
     known = [(k, t[k]) for k in ("seed", "backend", "commit", "passes") if k in t]
     lines = [", ".join(f"{k} `{v}`" for k, v in known) + ".", ""] if known else []
     stages = t.get("stages", [])
     if any(s["validation"] for s in stages):
-        lines += [curve_of(stages), "", *shell([card.commands(row.recipe, True)[-1]]), ""]
+        lines += [curve_of(stages), "", *shell([model_card.example_commands(row.recipe, True)[-1]]), ""]
         lines += fold("Step by step", steps(stages))
     for number, stage in enumerate(stages, 1):
         title = f"Settings of run {number}" if len(stages) > 1 else "Settings"
@@ -72,23 +73,23 @@ def training(row: manifest.Weights) -> list[str]:
 
 
 def amount_of(stages: list[dict]) -> str:
-    return next(k for k in AMOUNTS if k in stages[0])
+    return next(k for k in PROGRESS_AXES if k in stages[0])
 
 
 def curve_of(stages: list[dict]) -> str:
     """What was measured on the way, the runs one behind the other."""
     amount = amount_of(stages)
-    names = [k for k in stages[0]["validation"][0] if k in SCALES]
+    names = [k for k in stages[0]["validation"][0] if k in METRIC_SCALES]
     series = []
     for name in names:
-        scale, runs, begin = SCALES[name][0], [], 0.0
+        scale, runs, begin = METRIC_SCALES[name][0], [], 0.0
         for stage in stages:
             found = [(begin + p[amount], scale * p[name]) for p in stage["validation"] if name in p]
             runs += [found] if found else []
             begin += stage[amount]
         series.append((f"validation {name}", runs))
-    unit = SCALES[names[0]][1]
-    return charts.curve(series, AMOUNTS[amount], unit, "%" in unit)
+    unit = METRIC_SCALES[names[0]][1]
+    return charts.curve(series, PROGRESS_AXES[amount], unit, "%" in unit)
 
 
 def steps(stages: list[dict]) -> list[str]:
@@ -102,7 +103,7 @@ def steps(stages: list[dict]) -> list[str]:
         before = config
         for point in stage["validation"]:
             scores = ", ".join(
-                f"{k} {v:.3f}" if SCALES.get(k, (100,))[0] == 1 else f"{k} {100 * v:.1f} %"
+                f"{k} {v:.3f}" if METRIC_SCALES.get(k, (100,))[0] == 1 else f"{k} {100 * v:.1f} %"
                 for k, v in point.items()
                 if k != amount
             )
@@ -111,13 +112,13 @@ def steps(stages: list[dict]) -> list[str]:
     return table(["run", "changes", "seen in it", "validation"], rows)
 
 
-def measured(row: manifest.Weights) -> list[str]:
+def measured(row: manifest.WeightsEntry) -> list[str]:
     """Every number of the row with its 95 % interval, and the commands."""
     if not row.metrics:
         return ["Nothing was measured here; the paper's own numbers are its authors'.", ""]
     lines, commands = [], {}
     sets: dict[str, list] = {}
-    for m, (dataset, _, value, command) in zip(row.metrics, card.metric_rows(row), strict=True):
+    for m, (dataset, _, value, command) in zip(row.metrics, model_card.metric_rows(row), strict=True):
         number = commands.setdefault(command, len(commands) + 1)
         figure, _, interval = value.partition(" (")
         sets.setdefault(dataset, []).append(

@@ -6,7 +6,7 @@ from typing import Any
 from kerasrecipes.errors import BackendUnavailable
 
 
-def arrow() -> Any:
+def import_pyarrow() -> Any:
     """
     Raises:
         BackendUnavailable: pyarrow is not installed.
@@ -21,7 +21,7 @@ def arrow() -> Any:
 
 def schema(verb: str, columns: Any) -> Any:
     """Of a verb's rows: the same for every shard, whatever is in it."""
-    pa = arrow()
+    pa = import_pyarrow()
     words = pa.struct(
         [("text", pa.string()), ("start", pa.float64()), ("end", pa.float64()), ("confidence", pa.float64())]
     )
@@ -35,9 +35,9 @@ def schema(verb: str, columns: Any) -> Any:
     return pa.schema([(name, kinds.get(name, pa.string())) for name in columns])
 
 
-def encoded(rows: list[dict[str, Any]], verb: str) -> bytes:
+def to_parquet(rows: list[dict[str, Any]], verb: str) -> bytes:
     """Rows as a Parquet file."""
-    pa = arrow()
+    pa = import_pyarrow()
     plain = [
         {k: list(v.items()) if k == "areas" and v else v for k, v in row.items()} for row in rows
     ]  # Arrow's maps are lists of pairs
@@ -46,7 +46,7 @@ def encoded(rows: list[dict[str, Any]], verb: str) -> bytes:
     return file.getvalue()
 
 
-def decoded(data: bytes) -> list[dict[str, Any]]:
+def from_parquet(data: bytes) -> list[dict[str, Any]]:
     """The rows of a Parquet file."""
-    rows = arrow().parquet.read_table(io.BytesIO(data)).to_pylist()
+    rows = import_pyarrow().parquet.read_table(io.BytesIO(data)).to_pylist()
     return [{k: dict(v) if k == "areas" and v is not None else v for k, v in row.items()} for row in rows]

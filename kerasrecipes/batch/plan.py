@@ -13,8 +13,8 @@ from typing import Any
 from kerasrecipes.errors import DataError
 
 RUN, PLAN = "run.json", "plan.jsonl"
-MOST_FILES, LEAST_FILES = 256, 8  # in a shard; less only where a few large ones fill it
-MOST_BYTES = 32 << 20  # of compressed audio: half an hour to three hours
+MAX_FILES_PER_SHARD, MIN_FILES_PER_SHARD = 256, 8  # in a shard; less only where a few large ones fill it
+MAX_BYTES_PER_SHARD = 32 << 20  # of compressed audio: half an hour to three hours
 SHARDS_PER_WORKER = 8  # so that none waits long for another one's last shard
 
 
@@ -42,14 +42,14 @@ class Plan:
         return [k for k in range(len(self.shards)) if self.name(k) not in names]
 
 
-def cut(files: Sequence[tuple[str, int]], workers: int) -> tuple[tuple[str, ...], ...]:
+def make_shards(files: Sequence[tuple[str, int]], workers: int) -> tuple[tuple[str, ...], ...]:
     """Neighbours in the list into shards: few enough files that all workers stay at work, and few enough bytes."""
-    most = min(MOST_FILES, max(LEAST_FILES, -(-len(files) // (SHARDS_PER_WORKER * workers))))
+    most = min(MAX_FILES_PER_SHARD, max(MIN_FILES_PER_SHARD, -(-len(files) // (SHARDS_PER_WORKER * workers))))
     shards: list[tuple[str, ...]] = []
     shard: list[str] = []
     held = 0
     for path, size in files:
-        if shard and (len(shard) == most or held + size > MOST_BYTES):
+        if shard and (len(shard) == most or held + size > MAX_BYTES_PER_SHARD):
             shards.append(tuple(shard))
             shard, held = [], 0
         shard.append(path)
@@ -57,7 +57,7 @@ def cut(files: Sequence[tuple[str, int]], workers: int) -> tuple[tuple[str, ...]
     return (*shards, tuple(shard)) if shard else tuple(shards)
 
 
-def digest(paths: Sequence[str]) -> str:
+def hash_paths(paths: Sequence[str]) -> str:
     """Of a list of files, in any order."""
     found = hashlib.sha256()
     for path in sorted(paths):
@@ -65,7 +65,7 @@ def digest(paths: Sequence[str]) -> str:
     return found.hexdigest()
 
 
-def begun(place: Any, identity: dict[str, Any], files: Sequence[tuple[str, int]], workers: int) -> Plan:
+def load_or_create_plan(place: Any, identity: dict[str, Any], files: Sequence[tuple[str, int]], workers: int) -> Plan:
     """The plan that lies in the folder `place`, or a new one.
 
     Args:
@@ -74,28 +74,29 @@ def begun(place: Any, identity: dict[str, Any], files: Sequence[tuple[str, int]]
     Raises:
         DataError: the folder holds another run, or results of no run.
     """
-    identity = identity | {"files": len(files), "list": digest([path for path, _ in files])}
+    identity = identity | {"files": len(files), "list": hash_paths([path for path, _ in files])}
     names = place.names()
     parts = sorted(n for n in names if n.startswith("part-"))
     if RUN in names:
-        plan = kept(place)
+        plan = load_plan(place)
         differing = [k for k in {**identity, **plan.identity} if identity.get(k) != plan.identity.get(k)]
         if not differing:
             return plan
         if parts:  # else nothing came of it: it may be replaced
             told = "; ".join(
-                f"{k}: {short(plan.identity.get(k))} there, {short(identity.get(k))} now" for k in sorted(differing)
+                f"{k}: {abbreviate(plan.identity.get(k))} there, {abbreviate(identity.get(k))} now"
+                for k in sorted(differing)
             )
             raise DataError(f"{place.place} holds results of another run ({told}): pass another --out")
     elif parts:
         raise DataError(f"{place.place} holds {parts[0]} but no {RUN}: pass an empty folder as --out")
-    plan = Plan(identity, cut(files, workers))
+    plan = Plan(identity, make_shards(files, workers))
     place.write(PLAN, "".join(json.dumps(shard) + "\n" for shard in plan.shards).encode())
     place.write(RUN, (json.dumps(identity, indent=1) + "\n").encode())
     return plan
 
 
-def kept(place: Any) -> Plan:
+def load_plan(place: Any) -> Plan:
     """The plan in a folder.
 
     Raises:
@@ -107,6 +108,6 @@ def kept(place: Any) -> Plan:
     return Plan(json.loads(place.read(RUN)), tuple(tuple(json.loads(line)) for line in lines))
 
 
-def short(value: Any) -> str:
+def abbreviate(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value)
     return text if len(text) <= 40 else f"{text[:12]}..."

@@ -10,18 +10,18 @@ from pathlib import Path
 from urllib.parse import parse_qsl
 
 from kerasrecipes import audio
-from kerasrecipes.data.aligned import phones
-from kerasrecipes.data.sharding import shards
-from kerasrecipes.data.timit_layout import timit
-from kerasrecipes.data.utterances import Utterance, Utterances, librispeech, manifest
+from kerasrecipes.data.phone_alignments import load_phone_alignments
+from kerasrecipes.data.shards import load_shards
+from kerasrecipes.data.timit_corpus import timit
+from kerasrecipes.data.utterances import Utterance, Utterances, from_table, librispeech
 from kerasrecipes.errors import DataError
-from kerasrecipes.members import name_of
+from kerasrecipes.utils.tar_members import member_name
 
-OPTIONS = {"librispeech": {"split"}, "manifest": {"split"}, "phones": {"audio"}, "timit": {"split", "phones"},
+READER_OPTIONS = {"librispeech": {"split"}, "manifest": {"split"}, "phones": {"audio"}, "timit": {"split", "phones"},
            "shards": set()}  # fmt: skip
 
 
-def load_specs(specs: Iterable[str], speakers: Collection[str] = ()) -> Utterances:
+def load_datasets(specs: Iterable[str], speakers: Collection[str] = ()) -> Utterances:
     """Mix the sets that the words name.
 
     Args:
@@ -37,46 +37,46 @@ def load_specs(specs: Iterable[str], speakers: Collection[str] = ()) -> Utteranc
     """
     found, specs = Utterances([]), list(specs)
     for spec in specs:
-        kind, path, options = split_spec(spec)
+        kind, path, options = parse_spec(spec)
         exclude, only, hours = (options.pop(name, None) for name in ("exclude", "only", "hours"))
-        if kind not in OPTIONS or not path or set(options) - OPTIONS[kind]:
+        if kind not in READER_OPTIONS or not path or set(options) - READER_OPTIONS[kind]:
             raise DataError(
                 f"{spec!r} names no data set: write librispeech:FOLDER, manifest:TABLE?split=train&exclude=LIST, "
                 "phones:LABELS?audio=FOLDER, timit:FOLDER?split=train or shards:FOLDER"
             )
-        part = read_part(kind, place(path, spec), options, spec, speakers)
+        part = load_one(kind, expand_data_root(path, spec), options, spec, speakers)
         if exclude:
-            prefixes = read_list(exclude)
-            part = Utterances(u for u in part if not name_of(u.path).stem.startswith(prefixes))
+            prefixes = read_name_list(exclude)
+            part = Utterances(u for u in part if not member_name(u.path).stem.startswith(prefixes))
         if only:
-            prefixes = read_list(only)
-            part = Utterances(u for u in part if name_of(u.path).stem.startswith(prefixes))
+            prefixes = read_name_list(only)
+            part = Utterances(u for u in part if member_name(u.path).stem.startswith(prefixes))
         if not part and not speakers:
             raise DataError(f"{spec!r} leaves no clip: look at its exclude= and only=")
-        found += subset(part, hours, spec) if hours else part
+        found += take_hours(part, hours, spec) if hours else part
     if speakers and not found:
         raise DataError(f"{', '.join(specs)}: no clip of the speakers {', '.join(speakers)}")
     return found
 
 
-def read_part(kind: str, path: str, options: dict[str, str], spec: str, speakers: Collection[str]) -> Utterances:
+def load_one(kind: str, path: str, options: dict[str, str], spec: str, speakers: Collection[str]) -> Utterances:
     """One set."""
     if kind == "librispeech":
         return librispeech(path, options.get("split"), speakers)
     if kind == "manifest":
-        part = manifest(path, split=options.get("split"))
+        part = from_table(path, split=options.get("split"))
     elif kind == "shards":
-        part = shards(path)
+        part = load_shards(path)
     elif kind == "phones":
         if "audio" not in options:
             raise DataError(f"{spec!r}: say where the clips are: phones:LABELS?audio=FOLDER")
-        return phones(path, place(options["audio"], spec), speakers=speakers)
+        return load_phone_alignments(path, expand_data_root(options["audio"], spec), speakers=speakers)
     else:
         part = timit(path, options.get("split", "train"), phones=options.get("phones", "61"))
     return Utterances(u for u in part if u.speaker in set(speakers)) if speakers else part
 
 
-def subset(utterances: Utterances, hours: str, spec: str) -> Utterances:
+def take_hours(utterances: Utterances, hours: str, spec: str) -> Utterances:
     """So much of a set, the same whatever its order: clips in the order of their names' hashes.
 
     Raises:
@@ -93,20 +93,20 @@ def subset(utterances: Utterances, hours: str, spec: str) -> Utterances:
         if left <= 0:
             return Utterances(taken)
         taken.append(u)
-        left -= u.seconds or audio.duration(u.path)
+        left -= u.seconds or audio.audio_duration(u.path)
     if left > 0:
         raise DataError(f"{spec!r}: the set holds less than {hours} hours")
     return Utterances(taken)
 
 
-def split_spec(spec: str) -> tuple[str, str, dict[str, str]]:
+def parse_spec(spec: str) -> tuple[str, str, dict[str, str]]:
     """A word as (kind, path, options)."""
     kind, _, rest = spec.partition(":")
     path, _, query = rest.partition("?")
     return kind, path, dict(parse_qsl(query))
 
 
-def place(path: str, spec: str) -> str:
+def expand_data_root(path: str, spec: str) -> str:
     """`path` with the folder of data sets in place of `{data}`."""
     if "{data}" not in path:
         return path
@@ -115,7 +115,7 @@ def place(path: str, spec: str) -> str:
     return path.replace("{data}", os.environ["KERASRECIPES_DATA"])
 
 
-def read_list(name: str) -> tuple[str, ...]:
+def read_name_list(name: str) -> tuple[str, ...]:
     """Lines of a list of names, without comments."""
     path = Path(name) if Path(name).is_file() else Path(__file__).parent / f"{name}.txt"
     if not path.is_file():

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasrecipes.data.specs import load_specs, place, read_list, split_spec
+from kerasrecipes.data.specs import expand_data_root, load_datasets, parse_spec, read_name_list
 from kerasrecipes.decoding.alphabet import Alphabet
 from kerasrecipes.errors import DataError
 
@@ -19,7 +19,7 @@ PUNCTUATION = re.compile(r"[^a-z0-9' ]")
 OPENERS: dict[str, Any] = {".xz": lzma.open, ".gz": gzip.open}
 
 
-def read_lines(path: str | Path) -> list[str]:
+def read_text_file(path: str | Path) -> list[str]:
     """The texts of a file (.txt, .xz or .gz, one a line; of a .tsv the last column).
 
     Raises:
@@ -38,7 +38,7 @@ def read_lines(path: str | Path) -> list[str]:
     return [line for line in lines if line.strip()]
 
 
-def load_texts(specs: Iterable[str], speakers: Sequence[str] = ()) -> list[str]:
+def load_text_datasets(specs: Iterable[str], speakers: Sequence[str] = ()) -> list[str]:
     """Texts of `text:FILE?exclude=LIST` and of everything `load_specs` takes.
 
     LIST is a file of texts, one a line, or the name of a list that comes with the package: a line that contains one of
@@ -47,24 +47,28 @@ def load_texts(specs: Iterable[str], speakers: Sequence[str] = ()) -> list[str]:
     found: list[str] = []
     for spec in specs:
         if not spec.startswith("text:"):
-            found += [u.text for u in load_specs([spec], speakers)]
+            found += [u.text for u in load_datasets([spec], speakers)]
             continue
-        _, path, options = split_spec(spec)
+        _, path, options = parse_spec(spec)
         exclude = options.pop("exclude", None)
         if not path or options:
             raise DataError(f"{spec!r} names no text: write text:FILE?exclude=LIST")
-        lines = read_lines(place(path, spec))
+        lines = read_text_file(expand_data_root(path, spec))
         if exclude:
             alphabet = Alphabet()
-            known = [f" {alphabet.normalise(text)} " for text in read_list(exclude)]
-            lines = [line for line in lines if not any(k in f" {plain(line, alphabet)} " for k in known)]
+            known = [f" {alphabet.normalise(text)} " for text in read_name_list(exclude)]
+            lines = [line for line in lines if not any(k in f" {normalize_ascii(line, alphabet)} " for k in known)]
         found += lines
     return found
 
 
-def plain(line: str, alphabet: Alphabet) -> str:
+def normalize_ascii(line: str, alphabet: Alphabet) -> str:
     """`alphabet.normalise` of English, fast for lines of ASCII."""
-    return " ".join(PUNCTUATION.sub(" ", line.replace("`", "'").lower()).split()) if line.isascii() else alphabet.normalise(line)
+    return (
+        " ".join(PUNCTUATION.sub(" ", line.replace("`", "'").lower()).split())
+        if line.isascii()
+        else alphabet.normalise(line)
+    )
 
 
 class TextDataset(keras.utils.PyDataset):
@@ -87,7 +91,7 @@ class TextDataset(keras.utils.PyDataset):
         order: str = "random", seed: int = 0,
     ):  # fmt: skip
         super().__init__()
-        texts = [part for text in texts for part in cut(alphabet.normalise(text), longest) if part]
+        texts = [part for text in texts for part in split_long_text(alphabet.normalise(text), longest) if part]
         if not texts:
             raise DataError("There is no text to train on")
         self.order, self.seed, self.batch_symbols = order, seed, batch_symbols
@@ -132,7 +136,7 @@ class TextDataset(keras.utils.PyDataset):
         return {"symbols": symbols, "length": lengths}, targets
 
 
-def cut(text: str, longest: int) -> list[str]:
+def split_long_text(text: str, longest: int) -> list[str]:
     """A text in about equal parts of at most `longest` characters, cut at spaces where there are any."""
     if len(text) <= longest:
         return [text]

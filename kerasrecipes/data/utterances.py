@@ -63,14 +63,14 @@ class Utterances(Sequence[Utterance]):
     @cached_property
     def hours(self) -> float:
         """Hours of audio; reads the header of each clip whose length the table does not give."""
-        return sum(u.seconds or audio.duration(u.path) for u in self.items) / 3600
+        return sum(u.seconds or audio.audio_duration(u.path) for u in self.items) / 3600
 
     def __repr__(self) -> str:
         sources = sorted({u.source for u in self.items})
         return f"Utterances({len(self)} clips of {', '.join(sources)})"
 
 
-def from_pairs(paths: Sequence[Any], texts: Sequence[str]) -> Utterances:
+def from_lists(paths: Sequence[Any], texts: Sequence[str]) -> Utterances:
     """Clips from a list of files and one of texts.
 
     Raises:
@@ -78,10 +78,12 @@ def from_pairs(paths: Sequence[Any], texts: Sequence[str]) -> Utterances:
     """
     if len(paths) != len(texts):
         raise DataError(f"{len(paths)} files, but {len(texts)} texts")
-    return checked(Utterance(Path(p).name, str(p), t, source="list") for p, t in zip(paths, texts, strict=True))
+    return check_utterances(
+        Utterance(Path(p).name, str(p), t, source="list") for p, t in zip(paths, texts, strict=True)
+    )
 
 
-def checked(utterances: Iterable[Utterance]) -> Utterances:
+def check_utterances(utterances: Iterable[Utterance]) -> Utterances:
     """Refuse what can't be trained on.
 
     Raises:
@@ -129,7 +131,7 @@ def librispeech(root: str | Path, subset: str | None = None, speakers: Iterable[
         table = chapter / f"{speaker}-{chapter.name}.trans.txt"
         if not table.is_file():
             raise DataError(f"{chapter} lacks its transcripts {table.name}: unpack the archive again")
-        clips = {p.stem: p for p in sorted(chapter.iterdir()) if p.suffix.lower() in audio.SUFFIXES}
+        clips = {p.stem: p for p in sorted(chapter.iterdir()) if p.suffix.lower() in audio.AUDIO_EXTENSIONS}
         for line in table.read_text(encoding="utf-8").splitlines():
             if not line.strip():
                 continue
@@ -137,10 +139,10 @@ def librispeech(root: str | Path, subset: str | None = None, speakers: Iterable[
             if name not in clips:
                 raise DataError(f"{table} lists {name}, but that clip is not there: unpack the archive again")
             found.append(Utterance(name, str(clips[name]), text, speaker, source=base.name))
-    return checked(found)
+    return check_utterances(found)
 
 
-def manifest(table: str | Path, *, split: str | None = None, columns: dict[str, str] | None = None) -> Utterances:
+def from_table(table: str | Path, *, split: str | None = None, columns: dict[str, str] | None = None) -> Utterances:
     """A table of clips: TSV, CSV, JSON lines, Common Voice's tsv (clips/ beside it) or LJ Speech's metadata.csv.
 
     Args:
@@ -173,7 +175,7 @@ def manifest(table: str | Path, *, split: str | None = None, columns: dict[str, 
     found = [
         Utterance(
             take(row, "path"),
-            str(_clip(table, take(row, "path"))),
+            str(_clip_path(table, take(row, "path"))),
             take(row, "text"),
             take(row, "speaker"),
             float(take(row, "seconds") or 0),
@@ -184,7 +186,7 @@ def manifest(table: str | Path, *, split: str | None = None, columns: dict[str, 
     ]
     if not found:
         raise DataError(f"{table} has no row of split {split!r}")
-    return checked(found)
+    return check_utterances(found)
 
 
 def _rows(table: Path) -> list[dict[str, Any]]:
@@ -202,12 +204,12 @@ def _rows(table: Path) -> list[dict[str, Any]]:
         raise DataError(f"{table} is not a table of clips in TSV, CSV or JSON lines: {error}") from error
 
 
-def _clip(table: Path, name: str) -> Path:
+def _clip_path(table: Path, name: str) -> Path:
     direct = table.parent / name
     beside = table.parent / "clips" / name  # Common Voice
     return beside if not direct.exists() and beside.exists() else direct
 
 
-def with_lengths(utterances: Utterances) -> Utterances:
+def fill_durations(utterances: Utterances) -> Utterances:
     """The same with every length filled in."""
-    return Utterances(u if u.seconds else replace(u, seconds=audio.duration(u.path)) for u in utterances)
+    return Utterances(u if u.seconds else replace(u, seconds=audio.audio_duration(u.path)) for u in utterances)

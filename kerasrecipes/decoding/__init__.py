@@ -1,9 +1,9 @@
 """From scores over time to text."""
 
 from kerasrecipes.decoding.alphabet import Alphabet
-from kerasrecipes.decoding.beam import prefix_beam_search
-from kerasrecipes.decoding.decoder import Decoding, beam
-from kerasrecipes.decoding.greedy import greedy
-from kerasrecipes.decoding.viterbi import viterbi
+from kerasrecipes.decoding.greedy import greedy_decode
+from kerasrecipes.decoding.options import DecodingOptions, beam_search
+from kerasrecipes.decoding.prefix_search import prefix_beam_search
+from kerasrecipes.decoding.viterbi import viterbi_decode
 
-__all__ = ["Alphabet", "Decoding", "beam", "greedy", "prefix_beam_search", "viterbi"]
+__all__ = ["Alphabet", "DecodingOptions", "beam_search", "greedy_decode", "prefix_beam_search", "viterbi_decode"]

@@ -9,7 +9,7 @@ import numpy as np
 
 from kerasrecipes.errors import DataError
 
-ENGLISH = " 'abcdefghijklmnopqrstuvwxyz"
+ENGLISH_SYMBOLS = " 'abcdefghijklmnopqrstuvwxyz"
 APOSTROPHES = str.maketrans(dict.fromkeys("\u2018\u2019\u02bc\u00b4`", "'"))
 
 
@@ -24,7 +24,7 @@ class Alphabet:
         symbols: a string of characters (default: space, apostrophe and a-z, Deep Speech's 28), or a sequence of longer
             symbols such as phones.
         separator: what stands between symbols in a text: "" for characters, " " for phones.
-        repetitions: None for an alphabet with a blank; else there is none, but so many repetition symbols (the paper: 2).
+        num_repetition_symbols: None for an alphabet with a blank; else there is none, but so many repetition symbols (the paper: 2).
 
     Raises:
         DataError: a symbol twice, or none; symbols that a text could not be cut into again: longer than a character
@@ -33,16 +33,21 @@ class Alphabet:
     Example:
         >>> Alphabet("abc").encode("cab").tolist()
         [3, 1, 2]
-        >>> Alphabet("abc", repetitions=2).encode("abbccc").tolist()
+        >>> Alphabet("abc", num_repetition_symbols=2).encode("abbccc").tolist()
         [1, 2, 4, 3, 5]
     """
 
     def __init__(
-        self, symbols: str | Sequence[str] = ENGLISH, separator: str | None = None, repetitions: int | None = None
+        self,
+        symbols: str | Sequence[str] = ENGLISH_SYMBOLS,
+        separator: str | None = None,
+        num_repetition_symbols: int | None = None,
     ):
-        self.symbols, self.repetitions = tuple(symbols), repetitions
-        if repetitions is not None and repetitions < 0:
-            raise DataError(f"An alphabet has 0 or more repetition symbols, or None for a blank, not {repetitions}")
+        self.symbols, self.num_repetition_symbols = tuple(symbols), num_repetition_symbols
+        if num_repetition_symbols is not None and num_repetition_symbols < 0:
+            raise DataError(
+                f"An alphabet has 0 or more repetition symbols, or None for a blank, not {num_repetition_symbols}"
+            )
         self.separator = ("" if isinstance(symbols, str) else " ") if separator is None else separator
         if not self.symbols or len(set(self.symbols)) != len(self.symbols):
             raise DataError(f"An alphabet needs distinct symbols, got {''.join(self.symbols)!r}")
@@ -65,12 +70,12 @@ class Alphabet:
     @property
     def size(self) -> int:
         """Columns of scores: symbols with the blank, or with the repetition symbols."""
-        return len(self.symbols) + (1 if self.repetitions is None else self.repetitions)
+        return len(self.symbols) + (1 if self.num_repetition_symbols is None else self.num_repetition_symbols)
 
     @property
     def first(self) -> int:
         """The number of the scores' first column: 0 where that is the blank, else 1."""
-        return 0 if self.repetitions is None else 1
+        return 0 if self.num_repetition_symbols is None else 1
 
     def normalise(self, text: str) -> str:
         """`text` in this alphabet's writing: its case, plain apostrophes, no accents, other punctuation as spaces.
@@ -108,7 +113,7 @@ class Alphabet:
                 neither a blank nor a repetition symbol.
         """
         text = self.normalise(text) if normalise else text
-        if surround and text and self.repetitions is not None and " " in self._number:
+        if surround and text and self.num_repetition_symbols is not None and " " in self._number:
             text = f" {text.strip(' ')} "
         symbols: Iterable[str] = text.split(self.separator) if self.separator and text else text
         try:
@@ -119,16 +124,20 @@ class Alphabet:
                 f"{', '.join(map(repr, outside))} in {text!r} is outside the alphabet {self}: spell it out in the "
                 "transcript, or load the model with alphabet= that has it"
             ) from None
-        return np.array(numbers if self.repetitions is None else self._without_repeats(numbers, text), "int32")
+        return np.array(
+            numbers if self.num_repetition_symbols is None else self._encode_repetitions(numbers, text), "int32"
+        )
 
-    def _without_repeats(self, numbers: list[int], text: str) -> list[int]:
+    def _encode_repetitions(self, numbers: list[int], text: str) -> list[int]:
         """Runs of one number as that number and repetition symbols; longer runs begin anew: aaaa is a, twice more, a."""
-        most = self.repetitions or 0
+        most = self.num_repetition_symbols or 0
         written: list[int] = []
         for number, group in itertools.groupby(numbers):
             run = len(list(group))
             if run > 1 and not most:
-                raise DataError(f"{text!r} repeats {self.symbols[number - 1]!r}: {self} needs repetitions=1 or more")
+                raise DataError(
+                    f"{text!r} repeats {self.symbols[number - 1]!r}: {self} needs num_repetition_symbols=1 or more"
+                )
             while run > 0:
                 more = min(run - 1, most)
                 written += [number, len(self.symbols) + more] if more else [number]
@@ -137,10 +146,10 @@ class Alphabet:
 
     def decode(self, numbers: Iterable[int]) -> str:
         """The text of symbol numbers; blanks (0) and padding (below 0) are left out, repeats are kept."""
-        text = self.separator.join(itertools.chain(*self.spell(numbers)))
-        return text if self.repetitions is None else text.strip(" ")
+        text = self.separator.join(itertools.chain(*self.decode_each(numbers)))
+        return text if self.num_repetition_symbols is None else text.strip(" ")
 
-    def spell(self, numbers: Iterable[int]) -> list[list[str]]:
+    def decode_each(self, numbers: Iterable[int]) -> list[list[str]]:
         """The symbols that each number writes: one; none for blanks and padding; as many as a repetition symbol says."""
         written: list[list[str]] = []
         before: str | None = None
@@ -155,7 +164,7 @@ class Alphabet:
     def get_config(self) -> dict[str, Any]:
         """A JSON-able description that `Alphabet.of` takes."""
         symbols = "".join(self.symbols) if not self.separator else list(self.symbols)
-        return {"symbols": symbols, "separator": self.separator, "repetitions": self.repetitions}
+        return {"symbols": symbols, "separator": self.separator, "num_repetition_symbols": self.num_repetition_symbols}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Alphabet) and self._key() == other._key()
@@ -164,8 +173,8 @@ class Alphabet:
         return hash(self._key())
 
     def _key(self) -> tuple:
-        return self.symbols, self.separator, self.repetitions
+        return self.symbols, self.separator, self.num_repetition_symbols
 
     def __repr__(self) -> str:
-        more = "" if self.repetitions is None else f", repetitions={self.repetitions}"
+        more = "" if self.num_repetition_symbols is None else f", num_repetition_symbols={self.num_repetition_symbols}"
         return f"Alphabet({self.separator.join(self.symbols)!r}{more})"

@@ -5,19 +5,19 @@ from typing import Any
 import numpy as np
 
 from kerasrecipes.decoding.alphabet import Alphabet
-from kerasrecipes.decoding.greedy import greedy, log_softmax
-from kerasrecipes.decoding.viterbi import best_path, posteriors, viterbi
+from kerasrecipes.decoding.greedy import greedy_decode, log_softmax
+from kerasrecipes.decoding.viterbi import best_path, forward_backward, viterbi_decode
 from kerasrecipes.results import Transcript
 
 
-class Reading:
+class Criterion:
     """Reads scores.
 
     Args:
         transitions: (symbols, symbols) from row to column, None for a criterion that has none.
     """
 
-    repetitions: int | None = None
+    num_repetition_symbols: int | None = None
 
     def __init__(self, transitions: np.ndarray | None = None):
         self.values = transitions
@@ -27,28 +27,28 @@ class Reading:
         return self.values
 
 
-class CTC(Reading):
+class CTC(Criterion):
     """A blank between letters; frames are scored one by one."""
 
     def decode(self, scores: np.ndarray, alphabet: Alphabet, **times: Any) -> Transcript:
         """The best path's text; `times` as in `decoding.greedy`."""
-        return greedy(scores, alphabet, **times)
+        return greedy_decode(scores, alphabet, **times)
 
 
-class ASG(Reading):
+class ASG(Criterion):
     """No blank; letters' scores and learned transitions."""
 
-    repetitions = 2  # the paper's two repetition symbols
+    num_repetition_symbols = 2  # the paper's two repetition symbols
 
     def decode(self, scores: np.ndarray, alphabet: Alphabet, **times: Any) -> Transcript:
         """The best path's text; `times` as in `decoding.greedy`."""
-        return viterbi(scores, self.transitions(), alphabet, **times)
+        return viterbi_decode(scores, self.transitions(), alphabet, **times)
 
 
-class Frames(Reading):
+class Frames(Criterion):
     """Of phones: a softmax for each frame."""
 
-    repetitions = 0  # no blank
+    num_repetition_symbols = 0  # no blank
     decoders: tuple[str, ...] = ("greedy",)  # the first is the criterion's own
 
     def path(self, scores: np.ndarray, decoder: str) -> np.ndarray:
@@ -71,7 +71,7 @@ class CRF(Frames):
 
     def posteriors(self, scores: np.ndarray) -> np.ndarray:
         """(frames, phones) shares in the sum over all paths."""
-        return posteriors(scores, self.transitions())
+        return forward_backward(scores, self.transitions())
 
 
-READINGS: dict[str, type[Reading]] = {"ctc": CTC, "asg": ASG, "frames": Frames, "crf": CRF}
+CRITERIA: dict[str, type[Criterion]] = {"ctc": CTC, "asg": ASG, "frames": Frames, "crf": CRF}

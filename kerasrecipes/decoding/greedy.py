@@ -7,7 +7,7 @@ from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.results import Character, Transcript, Word
 
 
-def greedy(
+def greedy_decode(
     logits: np.ndarray, alphabet: Alphabet, *, frame_seconds: float = 0.0, offset: float = 0.0, duration: float | None = None
 ) -> Transcript:  # fmt: skip
     """Decode one utterance.
@@ -30,14 +30,14 @@ def greedy(
         >>> greedy(np.eye(4)[[1, 1, 0, 1, 3]] * 9, Alphabet("abc")).text
         'aac'
     """
-    frames = check(logits, alphabet)
+    frames = check_logits(logits, alphabet)
     duration = offset + frames * frame_seconds if duration is None else duration
     if frames == 0:
         return Transcript("", duration=duration)
     best = np.argmax(logits, axis=1)
     top = logits[np.arange(frames), best].astype("float64")
     posterior = 1 / np.exp(logits - top[:, None]).sum(axis=1)
-    return transcript(best, posterior, alphabet, frame_seconds, offset, duration)
+    return path_to_transcript(best, posterior, alphabet, frame_seconds, offset, duration)
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
@@ -46,7 +46,7 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
 
 
-def check(scores: np.ndarray, alphabet: Alphabet) -> int:
+def check_logits(scores: np.ndarray, alphabet: Alphabet) -> int:
     """The number of frames of scores that a text can be read from; raises what `greedy` does."""
     if np.ndim(scores) != 2 or np.shape(scores)[1] != alphabet.size:
         raise ValueError(f"scores of shape {np.shape(scores)}; {alphabet} needs (frames, {alphabet.size})")
@@ -59,7 +59,7 @@ def check(scores: np.ndarray, alphabet: Alphabet) -> int:
     return len(scores)
 
 
-def transcript(
+def path_to_transcript(
     path: np.ndarray, posterior: np.ndarray, alphabet: Alphabet, frame_seconds: float, offset: float, duration: float
 ) -> Transcript:
     """What a path through the frames says.
@@ -73,7 +73,7 @@ def transcript(
     surest = np.maximum.reduceat(posterior, begins)
     seconds = lambda frame: min(offset + float(frame) * frame_seconds, duration)  # noqa: E731
     characters = []
-    for b, e, p, letters in zip(begins, ends, surest, alphabet.spell(path[begins] + alphabet.first), strict=True):
+    for b, e, p, letters in zip(begins, ends, surest, alphabet.decode_each(path[begins] + alphabet.first), strict=True):
         share = (e - b) / max(len(letters), 1)  # the letters of one repetition symbol divide its frames
         characters += [
             Character(letter, seconds(b + i * share), seconds(b + (i + 1) * share), float(p))
@@ -83,7 +83,7 @@ def transcript(
     return Transcript(
         text=alphabet.separator.join(w.text for w in words) if alphabet.separator else " ".join(w.text for w in words),
         words=words,
-        confidence=_mean([c.confidence for c in characters]),
+        confidence=_geometric_mean([c.confidence for c in characters]),
         duration=duration,
         characters=tuple(characters),
     )
@@ -101,11 +101,11 @@ def _words(characters: tuple[Character, ...], separator: str) -> list[Word]:
             group = [character]
         if group:
             text = "".join(c.text for c in group)
-            words.append(Word(text, group[0].start, group[-1].end, _mean([c.confidence for c in group])))
+            words.append(Word(text, group[0].start, group[-1].end, _geometric_mean([c.confidence for c in group])))
             group = []
     return words
 
 
-def _mean(confidences: list[float]) -> float:
+def _geometric_mean(confidences: list[float]) -> float:
     """Geometric mean; 1 for none."""
     return float(np.exp(np.mean(np.log(confidences)))) if confidences else 1.0

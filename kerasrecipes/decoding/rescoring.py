@@ -6,7 +6,7 @@ from typing import Any
 from kerasrecipes.results import Transcript
 
 
-def rescored(found: Transcript, judge: Any, weight: float, n_best: int = 1) -> Transcript:
+def rescore(found: Transcript, judge: Any, weight: float, n_best: int = 1) -> Transcript:
     """The readings in the order of score + `weight` log p(text).
 
     Args:

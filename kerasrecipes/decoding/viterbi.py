@@ -7,11 +7,11 @@ of the path whose scores and transitions sum to the most.
 import numpy as np
 
 from kerasrecipes.decoding.alphabet import Alphabet
-from kerasrecipes.decoding.greedy import check, transcript
+from kerasrecipes.decoding.greedy import check_logits, path_to_transcript
 from kerasrecipes.results import Transcript
 
 
-def viterbi(
+def viterbi_decode(
     scores: np.ndarray, transitions: np.ndarray, alphabet: Alphabet, *, frame_seconds: float = 0.0,
     offset: float = 0.0, duration: float | None = None,
 ) -> Transcript:  # fmt: skip
@@ -31,18 +31,18 @@ def viterbi(
         KerasRecipesError: a frame without a finite best score.
 
     Example:
-        >>> viterbi(np.eye(5)[[0, 1, 1, 3]] * 9, np.zeros((5, 5)), Alphabet("abc", repetitions=2)).text
+        >>> viterbi(np.eye(5)[[0, 1, 1, 3]] * 9, np.zeros((5, 5)), Alphabet("abc", num_repetition_symbols=2)).text
         'abb'
     """
     if np.shape(transitions) != (alphabet.size, alphabet.size):
         raise ValueError(f"transitions of shape {np.shape(transitions)}; {alphabet} needs {(alphabet.size,) * 2}")
-    frames = check(scores, alphabet)
+    frames = check_logits(scores, alphabet)
     duration = offset + frames * frame_seconds if duration is None else duration
     if frames == 0:
         return Transcript("", duration=duration)
     path = best_path(scores, transitions)
-    trust = posteriors(scores, transitions)[np.arange(frames), path]
-    return transcript(path, trust, alphabet, frame_seconds, offset, duration)
+    trust = forward_backward(scores, transitions)[np.arange(frames), path]
+    return path_to_transcript(path, trust, alphabet, frame_seconds, offset, duration)
 
 
 def best_path(scores: np.ndarray, transitions: np.ndarray) -> np.ndarray:
@@ -62,7 +62,7 @@ def best_path(scores: np.ndarray, transitions: np.ndarray) -> np.ndarray:
     return path
 
 
-def posteriors(scores: np.ndarray, transitions: np.ndarray) -> np.ndarray:
+def forward_backward(scores: np.ndarray, transitions: np.ndarray) -> np.ndarray:
     """(frames, letters) share of each letter at each frame in the sum over all paths."""
     floor = 1e-100  # even what is forbidden keeps a little, so that nothing is divided by zero
     chance = np.maximum(np.exp(scores - scores.max(axis=1, keepdims=True), dtype="float64"), floor)

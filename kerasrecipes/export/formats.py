@@ -10,17 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from kerasrecipes.engines.wire import KEY, read_description
+from kerasrecipes.engines.onnx_metadata import METADATA_KEY, read_description
 from kerasrecipes.errors import ExportError
 
-Run = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
+RunFunction = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
 
 
-def write_onnx(function: Any, told: dict[str, Any], folder: Path, name: str, request: dict[str, Any]) -> Run:
+def write_onnx(function: Any, told: dict[str, Any], folder: Path, name: str, request: dict[str, Any]) -> RunFunction:
     """NAME.onnx, through tf2onnx, with native recurrent nodes and the description in its metadata.
 
     Args:
-        function: of `kerasrecipes.export.graphs`. told: the description. folder, name: of the file.
+        function: of `kerasrecipes.export.tracing`. told: the description. folder, name: of the file.
         request: with "opset", "float16", "int8", and "weights": hashes of those that may be stored in fewer bytes.
     """
     os.environ.setdefault("TF2ONNX_CATCH_ERRORS", "FALSE")  # else it copies the graph before every optimisation
@@ -28,20 +28,20 @@ def write_onnx(function: Any, told: dict[str, Any], folder: Path, name: str, req
     import onnxruntime
     import tf2onnx
 
-    from kerasrecipes.export import recurrences
-    from kerasrecipes.export.storage import halve, to_integers
+    from kerasrecipes.export import native_rnn
+    from kerasrecipes.export.quantization import store_float16, store_int8
 
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
-    with recurrences.marked() as marks:
+    with native_rnn.replace_with_placeholders() as marks:
         made, _ = tf2onnx.convert.from_function(
             function, input_signature=function.input_signature, opset=request["opset"],
-            custom_ops=dict.fromkeys(recurrences.OPERATIONS, recurrences.DOMAIN),
+            custom_ops=dict.fromkeys(native_rnn.NUMPY_FUNCTION_OPS, native_rnn.PLACEHOLDER_DOMAIN),
         )  # fmt: skip
-    recurrences.stitch(made, marks)
+    native_rnn.insert_native_nodes(made, marks)
     if request["int8"]:
-        to_integers(made, request["weights"])
+        store_int8(made, request["weights"])
     if request["float16"]:
-        halve(made, request["weights"])
+        store_float16(made, request["weights"])
     made.graph.name = told["recipe"]
     try:  # tf2onnx only logs operations that it cannot convert
         onnx.checker.check_model(made)
@@ -50,7 +50,7 @@ def write_onnx(function: Any, told: dict[str, Any], folder: Path, name: str, req
     # a graph's bytes stay the same inside the file
     told = {**told, "graph": hashlib.sha256(made.graph.SerializeToString()).hexdigest()}
     entry = made.metadata_props.add()
-    entry.key, entry.value = KEY, json.dumps(told, ensure_ascii=False)
+    entry.key, entry.value = METADATA_KEY, json.dumps(told, ensure_ascii=False)
     path = folder / f"{name}.onnx"
     path.write_bytes(made.SerializeToString())
     read_description(path)
@@ -62,7 +62,9 @@ def write_onnx(function: Any, told: dict[str, Any], folder: Path, name: str, req
     )
 
 
-def write_tf_saved_model(function: Any, told: dict[str, Any], folder: Path, name: str, request: dict[str, Any]) -> Run:
+def write_tf_saved_model(
+    function: Any, told: dict[str, Any], folder: Path, name: str, request: dict[str, Any]
+) -> RunFunction:
     """A folder NAME with TensorFlow's SavedModel, the signature `serving_default`, and the description as an asset file."""
     import tensorflow as tf
 
@@ -71,7 +73,7 @@ def write_tf_saved_model(function: Any, told: dict[str, Any], folder: Path, name
     module.network, module.call = request["network"], function
     tf.saved_model.save(module, str(place), signatures={"serving_default": function.get_concrete_function()})
     (place / "assets.extra").mkdir(exist_ok=True)
-    (place / "assets.extra" / f"{KEY}.json").write_text(json.dumps(told, ensure_ascii=False), "utf-8")
+    (place / "assets.extra" / f"{METADATA_KEY}.json").write_text(json.dumps(told, ensure_ascii=False), "utf-8")
     opened = tf.saved_model.load(str(place))
     call = opened.signatures["serving_default"]
 
@@ -81,14 +83,16 @@ def write_tf_saved_model(function: Any, told: dict[str, Any], folder: Path, name
     return run
 
 
-def write_openvino(function: Any, told: dict[str, Any], folder: Path, name: str, request: dict[str, Any]) -> Run:
+def write_openvino(
+    function: Any, told: dict[str, Any], folder: Path, name: str, request: dict[str, Any]
+) -> RunFunction:
     """NAME.xml and NAME.bin, OpenVINO's own format, made from the ONNX file; the description is in its `rt_info`."""
     import openvino
 
     write_onnx(function, told, folder, name, request)
     core = openvino.Core()
     converted = core.read_model(str(folder / f"{name}.onnx"))  # as it is: a conversion would fold the casts of float16
-    converted.set_rt_info(json.dumps(told, ensure_ascii=False), [KEY])
+    converted.set_rt_info(json.dumps(told, ensure_ascii=False), [METADATA_KEY])
     openvino.serialize(converted, str(folder / f"{name}.xml"))
     (folder / f"{name}.onnx").unlink()
     opened = core.compile_model(str(folder / f"{name}.xml"), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
@@ -101,7 +105,7 @@ def write_openvino(function: Any, told: dict[str, Any], folder: Path, name: str,
     return run
 
 
-def write_litert(function: Any, told: dict[str, Any], folder: Path, name: str, request: dict[str, Any]) -> Run:
+def write_litert(function: Any, told: dict[str, Any], folder: Path, name: str, request: dict[str, Any]) -> RunFunction:
     """NAME.tflite for LiteRT, its built-in operations only; the description lies beside it as NAME.json."""
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2

@@ -12,15 +12,22 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 import numpy as np
 
 from kerasrecipes import loading
-from kerasrecipes.engines import STEP
-from kerasrecipes.engines.description import LOGITS
+from kerasrecipes.engines.metadata import LOGITS_OUTPUT
+from kerasrecipes.engines.open import STEP_SUFFIX
 from kerasrecipes.errors import ExportError, KerasRecipesError
 from kerasrecipes.export import formats
-from kerasrecipes.export.cases import Case, cases_of
-from kerasrecipes.export.description import describe
-from kerasrecipes.export.graphs import function_of, pieces_of, step_cases, traced, traced_step, with_activations
-from kerasrecipes.export.wave_steps import WaveSteps
-from kerasrecipes.tasks.speech import recognising
+from kerasrecipes.export.metadata import export_metadata
+from kerasrecipes.export.test_inputs import TestInputs, make_test_inputs
+from kerasrecipes.export.tracing import (
+    add_activation_outputs,
+    make_step_test_inputs,
+    make_tf_function,
+    streaming_model_or_none,
+    trace_model,
+    trace_streaming_step,
+)
+from kerasrecipes.export.wavenet_step import WaveNetStepGraph
+from kerasrecipes.tasks.speech_recognizer import recognition_output
 
 TOLERANCES = {"float32": 1e-4, "float16": 1e-3, "int8": 0.1}  # of logits, in units of the largest, or of 1
 
@@ -30,46 +37,50 @@ def main(request: dict[str, Any]) -> None:
     differences lie there as report.json."""
     row, model = None, None
     if request["recipe"]:
-        row = loading.resolve(request["recipe"], "default")[1]
+        row = loading.resolve_recipe_and_weights(request["recipe"], "default")[1]
         model = loading.load(request["recipe"], compile=False)
     else:
-        model = loading.load_saved(Path(request["saved"]))
+        model = loading.load_keras_file(Path(request["saved"]))
     storage = next((kind for kind in ("int8", "float16") if request[kind]), "float32")
-    graph = pieces_of(model) if request["step"] else None
+    graph = streaming_model_or_none(model) if request["step"] else None
     source = next(iter(model.input)) if isinstance(model.input, dict) else "picture"
     weights: set[str] = set()
     if storage != "float32" and request["format"] in ("onnx", "openvino"):
-        from kerasrecipes.export.storage import fingerprint
+        from kerasrecipes.export.quantization import order_free_hash
 
-        weights = {fingerprint(v.numpy()) for v in model.trainable_variables}
+        weights = {order_free_hash(v.numpy()) for v in model.trainable_variables}
     # the two files of a recipe know each other
-    told = describe(model, row, graph) | {"storage": storage, "twin": twin(model)}
-    whole = recognising(model)
-    cases, run = cases_of(model), reference(whole)  # called once before it is traced for export
-    parts: list[Any] = [(request["name"], whole, [(case, {LOGITS: run(case)}) for case in cases])]
+    told = export_metadata(model, row, graph) | {"storage": storage, "twin": weights_hash(model)}
+    whole = recognition_output(model)
+    cases, run = make_test_inputs(model), keras_reference(whole)  # called once before it is traced for export
+    parts: list[Any] = [(request["name"], whole, [(case, {LOGITS_OUTPUT: run(case)}) for case in cases])]
     if graph:
-        parts.append((request["name"] + STEP, graph.model, step_cases(graph, source, model.alphabet.size)))
+        parts.append(
+            (request["name"] + STEP_SUFFIX, graph.model, make_step_test_inputs(graph, source, model.alphabet.size))
+        )
     elif request["step"] and model.recipe.task == "waveform-generation":
-        waves = WaveSteps(model)
-        parts.append((request["name"] + STEP, model, waves.cases()))
+        waves = WaveNetStepGraph(model)
+        parts.append((request["name"] + STEP_SUFFIX, model, waves.cases()))
     report: dict[str, Any] = {"parts": []}
     for name, network, expected in parts:
         step = name != request["name"]
         if not step:
-            function = traced(with_activations(whole, request["activations"]) if request["activations"] else whole, model)
+            function = trace_model(
+                add_activation_outputs(whole, request["activations"]) if request["activations"] else whole, model
+            )
         else:
-            function = traced_step(graph, source) if graph else function_of(waves.inputs, waves.outputs)
+            function = trace_streaming_step(graph, source) if graph else make_tf_function(waves.inputs, waves.outputs)
         write = getattr(formats, f"write_{request['format']}")
         wanted = {**request, "network": network, "weights": weights}
         said = {**told, "part": "step" if step else "whole"}
         written = write(function, said, Path(request["folder"]), name, wanted)
         found = [case.run(written) for case, _ in expected]
-        report["parts"].append(compare(expected, found, TOLERANCES[storage]))
-        keep(expected, Path(request["folder"]) / f"{name}.npz")
+        report["parts"].append(compare_outputs(expected, found, TOLERANCES[storage]))
+        save_golden(expected, Path(request["folder"]) / f"{name}.npz")
     (Path(request["folder"]) / "report.json").write_text(json.dumps(report))
 
 
-def twin(model: Any) -> str:
+def weights_hash(model: Any) -> str:
     """A hash of all weights."""
     found = hashlib.sha256()
     for value in model.variables:
@@ -77,7 +88,7 @@ def twin(model: Any) -> str:
     return found.hexdigest()[:16]
 
 
-def keep(expected: list, path: Path) -> None:
+def save_golden(expected: list, path: Path) -> None:
     """Inputs and Keras's outputs, for tests in other languages: NAME_i."""
     golden: dict[str, Any] = {}
     for i, (case, outputs) in enumerate(expected):
@@ -85,20 +96,20 @@ def keep(expected: list, path: Path) -> None:
     np.savez_compressed(path, **golden)
 
 
-def reference(model: Any) -> Any:
+def keras_reference(model: Any) -> Any:
     """Keras's own logits of a case; `model`: a network with one output."""
-    from kerasrecipes.tasks.forward import compiled
+    from kerasrecipes.inference.compiled import compile_forward
 
-    call = compiled(model)
+    call = compile_forward(model)
 
-    def run(case: Case) -> np.ndarray:
+    def run(case: TestInputs) -> np.ndarray:
         found = call(case.inputs if isinstance(model.input, dict) else next(iter(case.inputs.values())))
         return np.asarray(found)
 
     return run
 
 
-def compare(expected: list, found: list, tolerance: float) -> dict[str, float]:
+def compare_outputs(expected: list, found: list, tolerance: float) -> dict[str, float]:
     """The largest difference of a written file's outputs from Keras's, in units of the larger of 1 and an output's largest
     value ("error"), and the share of steps whose best symbol is the same ("same").
 
@@ -124,7 +135,7 @@ def compare(expected: list, found: list, tolerance: float) -> dict[str, float]:
                     "it was not written" + ("; take --float16" if tolerance == TOLERANCES["int8"] else "; report this")
                 )
             worst = max(worst, error)
-            if name == LOGITS:
+            if name == LOGITS_OUTPUT:
                 same.append((value.argmax(-1) == right.argmax(-1)).ravel())
     return {"error": worst, "same": float(np.concatenate(same).mean())}
 

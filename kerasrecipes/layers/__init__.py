@@ -1,66 +1,37 @@
 """Layers that several recipes share, each imported (and Keras with it) at its first use.
 
-Those for sequences keep one invariant: a sequence is `(values, length)`, and behind an item's length its values are zero. So
-an utterance gives the same numbers alone and in any padded batch.
+Sequence layers keep one invariant: a sequence is `(values, length)`, and values after an item's length are zero. An utterance
+therefore gives the same numbers alone and in any padded batch.
 """
 
-import importlib
-from typing import Any
+from kerasrecipes._lazy import lazy_exports
 
-from kerasrecipes._lazy import choose_backend
-
-_WHERE = {
-    "PowerNormalization": "features",
-    "LogSpectrogram": "features",
-    "UtteranceNormalization": "features",
-    "SequenceStandardization": "features",
-    "MagnitudeSpectrum": "cepstra",
-    "LogMelBands": "cepstra",
-    "Cepstra": "cepstra",
-    "Deltas": "cepstra",
-    "RunningNormalization": "running",
-    "LinearFilterBank": "filterbank",
-    "TrainingSetNormalization": "filterbank",
-    "SpecAugment": "augment",
-    "BandLimit": "augment",
-    "SequenceConv1D": "convolution",
-    "SequenceConv2D": "convolution",
-    "SequencePadding": "windows",
-    "SequenceMaxPooling": "windows",
-    "WindowPositions": "windows",
-    "Windows": "windows",
-    "SequenceBatchNormalization": "normalization",
-    "Recurrent": "recurrent",
-    "RowConvolution": "row_convolution",
-    "ClippedReLU": "activations",
-    "Dropout": "activations",
-    "Mask": "sequence",
-    "Transitions": "transitions",
-    "TimeGeometry": "sequence",
-    "Conv2D": "spatial",
-    "MaxPooling2D": "spatial",
-    "BatchNormalization": "spatial",
-    "ChannelMeans": "pictures",
-    "LocalResponseNormalization": "pictures",
-    "MaximumRMS": "pictures",
-    "ContextIdentity": "dilation",
-    "LocallyConnected1D": "unshared",
-    "LocallyConnected2D": "unshared",
-    "TiledConv1D": "unshared",
-    "TiledConv2D": "unshared",
-    "MeanPool": "pooling",
-    "MuLaw": "mu_law",
-    "NextCodes": "next_codes",
-    "CausalCodes": "dilated",
-    "DilatedStack": "dilated",
-    "LocalConditioning": "conditioning",
-}
-
-__all__ = sorted(_WHERE)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _WHERE:
-        raise AttributeError(f"kerasrecipes.layers has no layer {name!r}; there are: {', '.join(__all__)}")
-    choose_backend()
-    return getattr(importlib.import_module(f"kerasrecipes.layers.{_WHERE[name]}"), name)
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        "activations": "ReLU Dropout",
+        "conv2d": "FastConv2D FastMaxPooling2D FastBatchNormalization",
+        "filterbank": "LinearFilterBank FeatureNormalization",
+        "image_layers": "SubtractChannelMeans LocalResponseNormalization MaxFilterRMS",
+        "initializers": "IdentityInitializer",
+        "local_conditioning": "LocalConditioning",
+        "locally_connected": "LocallyConnected1D LocallyConnected2D TiledConv1D TiledConv2D",
+        "mfcc": "MagnitudeSpectrogram LogMelSpectrogram MFCC Deltas",
+        "mu_law": "MuLaw",
+        "next_sample_targets": "NextSampleTargets",
+        "normalization": "MaskedBatchNormalization",
+        "pooling": "SequenceAveragePooling",
+        "recurrent": "SequenceRNN",
+        "row_convolution": "RowConvolution",
+        "running_normalization": "CausalNormalization",
+        "sequence": "SequenceMask",
+        "sequence_conv": "SequenceConv1D SequenceConv2D",
+        "spec_augment": "SpecAugment RandomLowPass",
+        "spectrogram": "UtterancePowerNormalization LogSpectrogram UtteranceNormalization UtteranceStandardization",
+        "time_geometry": "TimeGeometry",
+        "transitions": "Transitions",
+        "wavenet_stack": "CausalEmbeddingConv1D WaveNetStack",
+        "windowed_conv": "SequencePadding SequenceMaxPooling GatherWindowPositions FrameWindows",
+    },
+    needs_keras=True,
+)

@@ -3,11 +3,11 @@
 import keras
 from keras import ops
 
-from kerasrecipes.layers.sequence import fast
+from kerasrecipes.layers.sequence import torch_ops_or_none
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
-class ClippedReLU(keras.layers.Layer):
+class ReLU(keras.layers.Layer):
     """`min(max(x, 0), limit)`; both Deep Speech papers use limit 20 (arXiv 1412.5567 eq. 1, 1512.02595 section 3.1)."""
 
     def __init__(self, limit: float = 20.0, **kwargs):
@@ -30,6 +30,6 @@ class Dropout(keras.layers.Dropout):
     """Keras's dropout, three times as fast with torch on a CPU, where it draws from torch's generator as Keras's does."""
 
     def call(self, x, training=False):
-        if training and self.rate > 0 and self.noise_shape is None and (fused := fast(x)):
+        if training and self.rate > 0 and self.noise_shape is None and (fused := torch_ops_or_none(x)):
             return fused.Dropout.apply(x, self.rate)
         return super().call(x, training=training)

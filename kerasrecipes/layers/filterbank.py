@@ -4,8 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasrecipes.layers.features import LogSpectrogram
-from kerasrecipes.layers.sequence import SequenceLayer, zero_behind
+from kerasrecipes.layers.sequence import SequenceLayer, zero_after_length
+from kerasrecipes.layers.spectrogram import LogSpectrogram
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
@@ -33,7 +33,7 @@ class LinearFilterBank(LogSpectrogram):
             bands = np.concatenate([bands, np.ones((len(bins), 1))], axis=1)
         self.bands = bands.astype("float32")  # (window // 2 + 1, filters [+ 1])
 
-    def trailing_shape(self, shape):
+    def output_feature_shape(self, shape):
         return (self.filters + bool(self.energy),)
 
     def apply(self, x):
@@ -45,7 +45,7 @@ class LinearFilterBank(LogSpectrogram):
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
-class TrainingSetNormalization(SequenceLayer):
+class FeatureNormalization(SequenceLayer):
     """Subtract each feature's mean over the training set and divide by its deviation (arXiv 1412.5567, section 5.2).
 
     Training measures both as it goes, with slowly fading weights, and normalises by what it has measured so far.
@@ -75,7 +75,7 @@ class TrainingSetNormalization(SequenceLayer):
         if training and self.trainable:
             x = ops.cast(x, "float32")
             count = ops.maximum(ops.cast(ops.sum(ops.minimum(length, ops.shape(x)[1])), "float32"), 1.0)
-            valid, new = zero_behind(x, length), 1 - self.momentum
+            valid, new = zero_after_length(x, length), 1 - self.momentum
             self.sums.assign(self.sums * self.momentum + new * ops.sum(valid, axis=(0, 1)) / count)
             self.squares.assign(self.squares * self.momentum + new * ops.sum(ops.square(valid), axis=(0, 1)) / count)
             self.weight.assign(self.weight * self.momentum + new)

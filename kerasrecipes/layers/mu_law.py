@@ -9,24 +9,24 @@ import numpy as np
 from keras import ops
 
 
-def decode(codes: np.ndarray, levels: int = 256) -> np.ndarray:
+def mu_law_decode(codes: np.ndarray, levels: int = 256) -> np.ndarray:
     """Amplitudes between -1 and 1 of codes (any shape of numbers 0 ... levels - 1), float64."""
     mu = levels - 1
     f = 2 * np.asarray(codes, "float64") / mu - 1
     return np.sign(f) * np.expm1(np.abs(f) * np.log1p(mu)) / mu
 
 
-def thresholds(levels: int = 256) -> np.ndarray:
+def quantization_edges(levels: int = 256) -> np.ndarray:
     """The lowest amplitude of each code but 0: (levels - 1,) float32.
 
     Both numpy and the graph count those that an amplitude reaches, so that no backend's logarithm decides about a code.
     """
-    return decode(np.arange(1, levels) - 0.5, levels).astype("float32")
+    return mu_law_decode(np.arange(1, levels) - 0.5, levels).astype("float32")
 
 
-def encode(audio: np.ndarray, levels: int = 256) -> np.ndarray:
+def mu_law_encode(audio: np.ndarray, levels: int = 256) -> np.ndarray:
     """Codes of amplitudes (any shape, clipped to -1 ... 1), int32."""
-    return np.searchsorted(thresholds(levels), np.asarray(audio, "float32"), side="right").astype("int32")
+    return np.searchsorted(quantization_edges(levels), np.asarray(audio, "float32"), side="right").astype("int32")
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
@@ -44,7 +44,7 @@ class MuLaw(keras.layers.Layer):
         self.levels = levels
 
     def call(self, audio):
-        edges = ops.convert_to_tensor(thresholds(self.levels))
+        edges = ops.convert_to_tensor(quantization_edges(self.levels))
         codes = ops.searchsorted(edges, ops.reshape(audio, (-1,)), side="right")
         return ops.cast(ops.reshape(codes, ops.shape(audio)), "int32")
 

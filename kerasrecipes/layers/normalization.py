@@ -3,11 +3,11 @@
 import keras
 from keras import ops
 
-from kerasrecipes.layers.sequence import SequenceLayer, fast
+from kerasrecipes.layers.sequence import SequenceLayer, torch_ops_or_none
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
-class SequenceBatchNormalization(SequenceLayer):
+class MaskedBatchNormalization(SequenceLayer):
     """Normalise each feature by its mean and variance over all items of the batch and all their valid time steps.
 
     For every hidden unit "we compute the mean and variance statistics over all items in the minibatch over the length
@@ -52,7 +52,7 @@ class SequenceBatchNormalization(SequenceLayer):
         if not (training and self.trainable):
             return self.apply(x)
         count = self.count(x, length)
-        if fused := fast(x):
+        if fused := torch_ops_or_none(x):
             y, mean, variance = fused.BatchNormalization.apply(
                 x, self.gamma.value, self.beta.value, count, self.epsilon, self.compute_dtype
             )

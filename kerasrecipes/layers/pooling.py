@@ -3,11 +3,12 @@
 import keras
 from keras import ops
 
-from kerasrecipes.layers.sequence import SequenceLayer, TimeGeometry
+from kerasrecipes.layers.sequence import SequenceLayer
+from kerasrecipes.layers.time_geometry import TimeGeometry
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
-class MeanPool(SequenceLayer):
+class SequenceAveragePooling(SequenceLayer):
     """Means of every `size` steps that follow each other, without overlap; a rest at the end is left out.
 
     Args:

@@ -10,28 +10,29 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasrecipes.layers.normalization import SequenceBatchNormalization
-from kerasrecipes.layers.sequence import SequenceLayer, TimeGeometry, mask, zero_behind, zero_outside
+from kerasrecipes.layers.normalization import MaskedBatchNormalization
+from kerasrecipes.layers.sequence import SequenceLayer, sequence_mask, zero_after_length, zero_outside_range
+from kerasrecipes.layers.time_geometry import TimeGeometry
 
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 
 
-def fused_kernels():
+def torch_kernels_or_none():
     """The module of torch's fast recurrences on that backend, else None; `KERASRECIPES_FUSED=0` turns them off."""
     if keras.config.backend() != "torch" or os.environ.get("KERASRECIPES_FUSED", "1") == "0":
         return None
-    from kerasrecipes.layers import fused
+    from kerasrecipes.layers import torch_recurrent
 
-    return fused
+    return torch_recurrent
 
 
-def forget_open(shape, dtype=None):
+def unit_forget_bias(shape, dtype=None):
     """An LSTM's first biases: 1 for the forget gates, so that its memory lasts from the start, else 0."""
     return ops.cast(np.repeat([0.0, 1.0, 0.0, 0.0], shape[0] // 4), dtype or "float32")
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
-class RecurrentStep(keras.layers.Layer):
+class SequenceRNNCell(keras.layers.Layer):
     """One time step on an already transformed input: a cell for `keras.layers.RNN`.
 
     rnn: `f(x + U h + b)`. gru (gates in Keras's order z, r, candidate; reset after the product, as `reset_after=True`):
@@ -84,7 +85,7 @@ class RecurrentStep(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
-class Recurrent(SequenceLayer):
+class SequenceRNN(SequenceLayer):
     """A recurrent layer over valid steps, forward or in both directions (arXiv 1512.02595, sections 3.1, 3.2 and 3.3).
 
     Args:
@@ -115,12 +116,12 @@ class Recurrent(SequenceLayer):
         self.batch_norm, self.width = batch_norm, GATES[cell] * units
         self.geometry = TimeGeometry(None)  # backward: the whole utterance; forward: all that came before
         self.norms = [
-            SequenceBatchNormalization(momentum, dtype=self.dtype_policy, name=f"norm_{i}")
+            MaskedBatchNormalization(momentum, dtype=self.dtype_policy, name=f"norm_{i}")
             for i in range(self.transforms if batch_norm else 0)
         ]
         self.loops = [
             keras.layers.RNN(
-                RecurrentStep(units, cell, limit, bias=cell == "gru" and not batch_norm, dtype=self.dtype_policy, name="step"),
+                SequenceRNNCell(units, cell, limit, bias=cell == "gru" and not batch_norm, dtype=self.dtype_policy, name="step"),
                 return_sequences=True, return_state=True, go_backwards=i == 1, dtype=self.dtype_policy, name=("forward", "backward")[i],
             )
             for i in range(self.directions)
@@ -132,7 +133,7 @@ class Recurrent(SequenceLayer):
             for i in range(self.transforms)
         ]
         self.biases = [
-            self.add_weight((self.width,), forget_open if self.cell == "lstm" else "zeros", name=f"bias_{i}")
+            self.add_weight((self.width,), unit_forget_bias if self.cell == "lstm" else "zeros", name=f"bias_{i}")
             for i in range(0 if self.batch_norm else self.transforms)
         ]
         for norm in self.norms:
@@ -141,26 +142,26 @@ class Recurrent(SequenceLayer):
             loop.build((None, None, self.width))
 
     def compute(self, x, length, training=None):
-        fused = fused_kernels()
+        fused = torch_kernels_or_none()
         steps = [loop.cell for loop in self.loops]
         packed = self.cell == "lstm" or (fused and x.is_cuda and self.cell == "gru")  # else `fused.scan` is faster
         if fused and packed and self.limit is None and not self.batch_norm:
-            return self.combine(*fused.packed(x, length, self.kernels, self.biases, steps))
+            return self.merge_directions(*fused.packed(x, length, self.kernels, self.biases, steps))
         inputs = []
         for i, kernel in enumerate(self.kernels):
             projected = ops.matmul(x, kernel)
             if self.batch_norm:
-                projected, _ = self.norms[i](zero_behind(projected, length), length, training=training)
+                projected, _ = self.norms[i](zero_after_length(projected, length), length, training=training)
             else:
                 projected = projected + self.biases[i]
             inputs.append(projected)
         if fused and self.cell != "lstm":
-            return self.combine(*fused.scan(inputs, length, steps))
-        valid = mask(x, length)
+            return self.merge_directions(*fused.scan(inputs, length, steps))
+        valid = sequence_mask(x, length)
         outputs = [self.loops[0](inputs[0], mask=valid, training=training)[0]]
         if self.directions == 2:
             outputs.append(ops.flip(self.loops[1](inputs[-1], mask=valid, training=training)[0], axis=1))
-        return self.combine(*outputs)
+        return self.merge_directions(*outputs)
 
     def state_shapes(self, shape, start):
         if self.directions == 2:
@@ -173,14 +174,14 @@ class Recurrent(SequenceLayer):
         x = self.norms[0].apply(x) if self.batch_norm else x + self.biases[0]
         valid = ops.logical_and(index >= 0, index < length[:, None])  # elsewhere the state stands still
         y, *states = self.loops[0](x, mask=valid, initial_state=states, training=False)
-        return zero_outside(y, position, length), position, length, states
+        return zero_outside_range(y, position, length), position, length, states
 
-    def combine(self, forward, backward=None):
+    def merge_directions(self, forward, backward=None):
         if backward is None:
             return forward
         return forward + backward if self.merge == "sum" else ops.concatenate([forward, backward], axis=-1)
 
-    def trailing_shape(self, shape):
+    def output_feature_shape(self, shape):
         return (self.units * (self.directions if self.merge == "concat" else 1),)
 
     def get_config(self):

@@ -3,7 +3,8 @@
 import keras
 from keras import ops
 
-from kerasrecipes.layers.sequence import SequenceLayer, TimeGeometry
+from kerasrecipes.layers.sequence import SequenceLayer
+from kerasrecipes.layers.time_geometry import TimeGeometry
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")

@@ -2,11 +2,11 @@
 
 import keras
 
-from kerasrecipes.layers.sequence import Mask
+from kerasrecipes.layers.sequence import SequenceMask
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
-class Transitions(Mask):
+class Transitions(SequenceMask):
     """`Mask` for the scores of an ASG recipe: passes them on and holds the weight `transitions` (letters, letters).
 
     `transitions[i, j]` is what a step from letter i to letter j adds to a path, zero at first. Criterion and decoder

@@ -15,9 +15,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasrecipes.losses.recursion import IMPOSSIBLE, compiled, logaddexp, scan
+from kerasrecipes.losses.scan import LOG_ZERO, compiled, logaddexp, scan
 
-SPAN = 60.0  # nats between the best transition and any other that are told apart; exp(-60) is far below float32's precision
+MAX_LOG_RANGE = 60.0  # nats between the best transition and any other that are told apart; exp(-60) is far below float32's precision
 
 
 def asg_loss(labels: Any, scores: Any, lengths: Any, transitions: Any) -> Any:
@@ -28,7 +28,7 @@ def asg_loss(labels: Any, scores: Any, lengths: Any, transitions: Any) -> Any:
 
     Args:
         labels: (batch, labels) integers: letter number i has the scores' column i - 1; behind each transcript padded
-            with 0. No two neighbours are equal (`Alphabet(..., repetitions=2)` sees to that): no path could tell.
+            with 0. No two neighbours are equal (`Alphabet(..., num_repetition_symbols=2)` sees to that): no path could tell.
         scores: (batch, frames, letters), finite, not normalised. Computed in float32.
         lengths: (batch,) valid frames.
         transitions: (letters, letters) from row to column.
@@ -65,7 +65,7 @@ def _with_gradients(labels: Any, lengths: Any, scores: Any, transitions: Any) ->
     # what changes nothing but keeps all sums near zero, and so precise
     scores = ops.log_softmax(scores, axis=-1)
     transitions = transitions - (ops.logsumexp(transitions) - 2 * ops.log(ops.cast(letters, "float32")))
-    matrix = ops.exp(ops.maximum(transitions, ops.max(transitions) - SPAN))
+    matrix = ops.exp(ops.maximum(transitions, ops.max(transitions) - MAX_LOG_RANGE))
 
     time = ops.arange(frames)[:, None]
     item = ops.arange(batch)[None, :]
@@ -91,8 +91,8 @@ def _with_gradients(labels: Any, lengths: Any, scores: Any, transitions: Any) ->
     chance = ops.exp(ops.transpose(scores, (1, 0, 2)))  # (frames, batch, letters)
     both = ops.concatenate([emission, ops.flip(backwards(emission), axis=-1)], axis=1)
     first = ops.concatenate([ops.broadcast_to(place == 0, ops.shape(last)), ops.flip(last, axis=-1)], axis=0)
-    start = ops.where(first, both[0], IMPOSSIBLE)
-    forward, backward, sums = _recursions(matrix, chance, backwards(chance), both, start)
+    start = ops.where(first, both[0], LOG_ZERO)
+    forward, backward, sums = _forward_backward(matrix, chance, backwards(chance), both, start)
     backward, alpha = backwards(backward), sums[:, :batch]
     beta = backwards(ops.flip(sums[:, batch:], axis=-1))
 
@@ -118,11 +118,11 @@ def _with_gradients(labels: Any, lengths: Any, scores: Any, transitions: Any) ->
     by_transitions = steps * matrix - ops.eye(letters) * stays[:, None] - enters
     fits = possible[:, None, None]
     return (
-        ops.where(possible, loss, -IMPOSSIBLE), ops.where(fits, by_scores, 0.0), ops.where(fits, by_transitions, 0.0),
+        ops.where(possible, loss, -LOG_ZERO), ops.where(fits, by_scores, 0.0), ops.where(fits, by_transitions, 0.0),
     )  # fmt: skip
 
 
-def _recursions(matrix: Any, chance: Any, chance_backwards: Any, emission: Any, start: Any) -> list:
+def _forward_backward(matrix: Any, chance: Any, chance_backwards: Any, emission: Any, start: Any) -> list:
     """Shares of the letters at each frame summed over all that came before, the same from the end, and the log sums
     of the transcripts' paths; all three advance in one loop.
 
@@ -131,11 +131,11 @@ def _recursions(matrix: Any, chance: Any, chance_backwards: Any, emission: Any, 
             scores. emission: (frames, 2 batch, labels). start: (2 batch, labels) of frame 0.
     """
     if keras.config.backend() == "torch":
-        from kerasrecipes.losses import fused_asg
+        from kerasrecipes.losses import torch_asg
 
-        return fused_asg.recursions(matrix, chance, chance_backwards, emission, start)
+        return torch_asg.forward_backward(matrix, chance, chance_backwards, emission, start)
     transposed = ops.transpose(matrix)
-    none = ops.full_like(start[:, :1], IMPOSSIBLE)
+    none = ops.full_like(start[:, :1], LOG_ZERO)
 
     def step(carried, x):
         # two products of their own: one batched product is five times slower on TensorFlow

@@ -16,9 +16,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasrecipes.losses.recursion import compiled, scan
+from kerasrecipes.losses.scan import compiled, scan
 
-SPAN = 60.0  # nats between the best transition and any other that are told apart, as in `losses.asg`
+MAX_LOG_RANGE = 60.0  # nats between the best transition and any other that are told apart, as in `losses.asg`
 
 
 def crf_loss(labels: Any, scores: Any, lengths: Any, transitions: Any) -> Any:
@@ -50,7 +50,7 @@ def crf_loss(labels: Any, scores: Any, lengths: Any, transitions: Any) -> Any:
     return loss + slope + ops.sum(by_transitions * (transitions - fixed[1]), axis=(1, 2))
 
 
-def frame_loss(labels: Any, scores: Any, lengths: Any) -> Any:
+def framewise_cross_entropy(labels: Any, scores: Any, lengths: Any) -> Any:
     """Cross-entropy of the softmax of every frame, summed over each utterance: `crf_loss` with all transitions 0.
 
     Args:
@@ -76,7 +76,7 @@ def _with_gradients(labels: Any, lengths: Any, scores: Any, transitions: Any) ->
     # what changes nothing but keeps all sums near zero, and so precise
     scores = ops.log_softmax(scores, axis=-1)
     transitions = transitions - (ops.logsumexp(transitions) - 2 * ops.log(ops.cast(size, "float32")))
-    matrix = ops.exp(ops.maximum(transitions, ops.max(transitions) - SPAN))
+    matrix = ops.exp(ops.maximum(transitions, ops.max(transitions) - MAX_LOG_RANGE))
 
     time = ops.arange(frames)[:, None]
     inside = ops.cast(time < lengths[None, :], "float32")[..., None]  # (frames, batch, 1)
@@ -87,7 +87,7 @@ def _with_gradients(labels: Any, lengths: Any, scores: Any, transitions: Any) ->
         return ops.reshape(ops.take(ops.reshape(x, (frames * batch, -1)), rows, axis=0), (frames, batch, -1))
 
     chance = ops.exp(ops.transpose(scores, (1, 0, 2)))  # (frames, batch, labels)
-    forward, backward = _shares(matrix, chance, backwards(chance))
+    forward, backward = _forward_backward(matrix, chance, backwards(chance))
     backward = backwards(backward)
     reached = ops.concatenate([ops.ones_like(forward[:1]), ops.matmul(forward[:-1], matrix)], axis=0)
     growth = ops.log(ops.sum(reached * chance, axis=-1, keepdims=True))
@@ -105,7 +105,7 @@ def _with_gradients(labels: Any, lengths: Any, scores: Any, transitions: Any) ->
     return everything - given, ops.transpose(inside * shares / total, (1, 0, 2)) - path, steps * matrix - taken
 
 
-def _shares(matrix: Any, chance: Any, chance_backwards: Any) -> list:
+def _forward_backward(matrix: Any, chance: Any, chance_backwards: Any) -> list:
     """Shares of the labels at each frame in the sum over all that came before, and the same from the end, in one loop.
 
     Args:
@@ -113,9 +113,9 @@ def _shares(matrix: Any, chance: Any, chance_backwards: Any) -> list:
             scores.
     """
     if keras.config.backend() == "torch":
-        from kerasrecipes.losses import fused_asg
+        from kerasrecipes.losses import torch_asg
 
-        return fused_asg.shares(matrix, chance, chance_backwards)
+        return torch_asg.forward_backward_no_labels(matrix, chance, chance_backwards)
     transposed = ops.transpose(matrix)
 
     def step(carried, x):

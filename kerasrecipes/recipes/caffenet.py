@@ -32,7 +32,7 @@ def caffenet(
         A functional `keras.Model`: (batch, size, size, 3), 0 to 255 -> scores (batch, classes); no softmax.
     """
     picture = keras.Input((size, size, 3), dtype="float32", name="picture")
-    x = layers.ChannelMeans(MEANS_BGR, bgr=True, dtype="float32", name="means")(picture)
+    x = layers.SubtractChannelMeans(MEANS_BGR, bgr=True, dtype="float32", name="means")(picture)
     for number, (filters, kernel, stride, zeros, groups) in enumerate(conv, 1):
         if zeros:
             x = keras.layers.ZeroPadding2D(zeros, name=f"zeros{number}")(x)
@@ -70,7 +70,7 @@ RECIPES = (
         summary="Five convolutions, some in two groups, pooling before normalisation, and three dense layers.",
         tags=("cnn", "paper"), classes="imagenet", picture={"canvas": (256, 256), "flip": True, "views": "corners"},
         optimizer={"class_name": "SGD", "config": {"learning_rate": 0.01, "momentum": 0.9, "weight_decay": 5e-4}},
-        test_config={
+        tiny_config={
             "size": 67, "conv": ((4, 11, 4, 0, 1), (6, 5, 1, 2, 2), (4, 3, 1, 1, 1), (4, 3, 1, 1, 2)), "dense": (8,),
         },
     ),

@@ -48,13 +48,13 @@ def char_rnn(
     for i in range(recurrent_layers):
         if dropout and i:
             x = layers.Dropout(dropout, dtype=FLOAT32)(x)
-        x, n = layers.Recurrent(
+        x, n = layers.SequenceRNN(
             recurrent_units, cell, limit=None, direction="forward", batch_norm=False
         )(x, n)  # (batch, steps, units)  # fmt: skip
     if dropout:
         x = layers.Dropout(dropout, dtype=FLOAT32)(x)
     logits = keras.layers.Dense(vocabulary, dtype=FLOAT32, name="logits")(x)
-    logits, _ = layers.Mask(dtype=FLOAT32, name="scores")(logits, n)  # (batch, steps, vocabulary)
+    logits, _ = layers.SequenceMask(dtype=FLOAT32, name="scores")(logits, n)  # (batch, steps, vocabulary)
     return keras.Model({"symbols": symbols, "length": length}, logits, name="char_rnn")
 
 
@@ -67,7 +67,7 @@ def _recipe(name, config, summary, tags):
     return Recipe(
         name=name, paper="arXiv:1506.02078", title="Visualizing and Understanding Recurrent Networks",
         task="language-model", builder="kerasrecipes.recipes.char_rnn:char_rnn", config=config, summary=summary,
-        tags=(config["cell"], *tags), test_config={"recurrent_units": 8, "recurrent_layers": 2},
+        tags=(config["cell"], *tags), tiny_config={"recurrent_units": 8, "recurrent_layers": 2},
     )  # fmt: skip
 
 

@@ -6,8 +6,8 @@
 """
 
 from kerasrecipes._lazy import keras
-from kerasrecipes.recipes.convnetjs_reader import from_json
-from kerasrecipes.recipes.convnetjs_writer import to_json
+from kerasrecipes.export.convnetjs_export import to_json
+from kerasrecipes.export.convnetjs_import import from_json
 from kerasrecipes.registry import Recipe
 
 __all__ = ["RECIPES", "convnetjs", "from_json", "to_json"]

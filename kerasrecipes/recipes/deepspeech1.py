@@ -62,17 +62,17 @@ def deepspeech1(
 
     def rectified(x, n, drop=True):
         if batch_norm:
-            x, n = layers.SequenceBatchNormalization()(x, n)
-        x, n = layers.Mask()(layers.ClippedReLU(clip)(x), n)
+            x, n = layers.MaskedBatchNormalization()(x, n)
+        x, n = layers.SequenceMask()(layers.ReLU(clip)(x), n)
         return (layers.Dropout(dropout)(x) if dropout and drop else x), n
 
     whole = normalization == "utterance"
-    x, n = (layers.PowerNormalization if whole else layers.Mask)(dtype=FLOAT32)(audio, n)
+    x, n = (layers.UtterancePowerNormalization if whole else layers.SequenceMask)(dtype=FLOAT32)(audio, n)
     floor = 1e-2 if whole else 2e-5  # of speech with unit power, or with a power of about 2e-3
     x, n = layers.LinearFilterBank(filters, window, hop, floor, energy, dtype=FLOAT32)(x, n)  # (batch, frames, 160)
     if band_limit:
-        x, n = layers.BandLimit(value=math.log(floor), **band_limit, dtype=FLOAT32)(x, n)
-    x, n = (layers.UtteranceNormalization if whole else layers.TrainingSetNormalization)(dtype=FLOAT32)(x, n)
+        x, n = layers.RandomLowPass(value=math.log(floor), **band_limit, dtype=FLOAT32)(x, n)
+    x, n = (layers.UtteranceNormalization if whole else layers.FeatureNormalization)(dtype=FLOAT32)(x, n)
     if spec_augment:
         x, n = layers.SpecAugment(**spec_augment, dtype=FLOAT32)(x, n)
 
@@ -80,16 +80,16 @@ def deepspeech1(
     x, n = layers.SequenceConv1D(units, 2 * context + 1, stride, bias=not batch_norm)(x, n)  # (batch, frames/2, units)
     x, n = rectified(x, n)
     for _ in range(2):  # layers 2 and 3
-        x, n = layers.Mask()(keras.layers.Dense(units, use_bias=not batch_norm)(x), n)
+        x, n = layers.SequenceMask()(keras.layers.Dense(units, use_bias=not batch_norm)(x), n)
         x, n = rectified(x, n)
     # layer 4: h_f = g(W4 h3 + W_f h_f[t-1] + b4), h_b from the end; their sum goes on
-    x, n = layers.Recurrent(
+    x, n = layers.SequenceRNN(
         units, "rnn", recurrent_clip, "bidirectional", "sum", shared_input, batch_norm=batch_norm
     )(x, n)  # (batch, frames/2, units)  # fmt: skip
-    x, n = layers.Mask()(keras.layers.Dense(units, use_bias=not batch_norm)(x), n)  # layer 5
+    x, n = layers.SequenceMask()(keras.layers.Dense(units, use_bias=not batch_norm)(x), n)  # layer 5
     x, n = rectified(x, n)
     logits = keras.layers.Dense(vocabulary, dtype=FLOAT32, name="logits")(x)
-    logits, _ = layers.Mask(dtype=FLOAT32, name="scores")(logits, n)  # (batch, frames/2, vocabulary)
+    logits, _ = layers.SequenceMask(dtype=FLOAT32, name="scores")(logits, n)  # (batch, frames/2, vocabulary)
     return keras.Model({"audio": audio, "length": length}, logits, name="deepspeech1")
 
 
@@ -106,7 +106,7 @@ def _recipe(name, config, summary, tags):
     return Recipe(
         name=name, paper="arXiv:1412.5567", title="Deep Speech: Scaling up end-to-end speech recognition",
         task="speech-recognition", builder="kerasrecipes.recipes.deepspeech1:deepspeech1", config=config,
-        summary=summary, tags=("ctc", "rnn", *tags), test_config=TINY,
+        summary=summary, tags=("ctc", "rnn", *tags), tiny_config=TINY,
     )  # fmt: skip
 
 

@@ -71,11 +71,11 @@ def deepspeech2(
     length = keras.Input((), dtype="int32", name="length")
 
     whole = normalization == "utterance"
-    x, n = (layers.PowerNormalization if whole else layers.Mask)(dtype=FLOAT32)(audio, length)
+    x, n = (layers.UtterancePowerNormalization if whole else layers.SequenceMask)(dtype=FLOAT32)(audio, length)
     x, n = layers.LogSpectrogram(window, hop, floor, dtype=FLOAT32)(x, n)  # (batch, frames, 161)
     if band_limit:
-        x, n = layers.BandLimit(value=math.log(floor), **band_limit, dtype=FLOAT32)(x, n)
-    x, n = (layers.UtteranceNormalization if whole else layers.RunningNormalization)(dtype=FLOAT32)(x, n)
+        x, n = layers.RandomLowPass(value=math.log(floor), **band_limit, dtype=FLOAT32)(x, n)
+    x, n = (layers.UtteranceNormalization if whole else layers.CausalNormalization)(dtype=FLOAT32)(x, n)
     if spec_augment:
         x, n = layers.SpecAugment(**spec_augment, dtype=FLOAT32)(x, n)
 
@@ -90,38 +90,38 @@ def deepspeech2(
             size, stride = size[::-1], stride[::-1]  # the paper writes frequency first, the tensor has time first
             x, n = layers.SequenceConv2D(channels, size, stride, bias=batch_norm == "none")(x, n)  # (b, t/s, f/s, c)
         if batch_norm != "none":
-            x, n = layers.SequenceBatchNormalization()(x, n)
-        x, n = layers.Mask()(layers.ClippedReLU(**relu)(x), n)
+            x, n = layers.MaskedBatchNormalization()(x, n)
+        x, n = layers.SequenceMask()(layers.ReLU(**relu)(x), n)
     if len(x.shape) == 4:
         x = keras.layers.Reshape((-1, x.shape[2] * x.shape[3]))(x)  # 161 bins -> 81 -> 41 -> 21, times channels
 
     for _ in range(recurrent_layers):
         if batch_norm == "layer_input":
-            x, n = layers.SequenceBatchNormalization(dtype=FLOAT32)(x, n)
+            x, n = layers.MaskedBatchNormalization(dtype=FLOAT32)(x, n)
         if dropout:
             x = layers.Dropout(dropout, dtype=FLOAT32)(x)
-        x, n = layers.Recurrent(
+        x, n = layers.SequenceRNN(
             recurrent_units, cell, clip if cell_activation == "clipped_relu" else None, direction, merge,
             shared_input, batch_norm == "input_transform",
         )(x, n)  # (batch, frames, units)  # fmt: skip
     if lookahead:
         x, n = layers.RowConvolution(lookahead, dtype=FLOAT32)(x, n)
-        x, n = layers.Mask()(layers.ClippedReLU(**relu)(x), n)
+        x, n = layers.SequenceMask()(layers.ReLU(**relu)(x), n)
 
     for units in fc_units:
         if batch_norm == "layer_input":
-            x, n = layers.SequenceBatchNormalization(dtype=FLOAT32)(x, n)
+            x, n = layers.MaskedBatchNormalization(dtype=FLOAT32)(x, n)
         x = keras.layers.Dense(units, use_bias=batch_norm != "input_transform")(x)
         if batch_norm == "input_transform":
-            x, n = layers.Mask()(x, n)
-            x, n = layers.SequenceBatchNormalization()(x, n)
-        x, n = layers.Mask()(layers.ClippedReLU(**relu)(x), n)
+            x, n = layers.SequenceMask()(x, n)
+            x, n = layers.MaskedBatchNormalization()(x, n)
+        x, n = layers.SequenceMask()(layers.ReLU(**relu)(x), n)
     if batch_norm == "layer_input":
-        x, n = layers.SequenceBatchNormalization(dtype=FLOAT32)(x, n)
+        x, n = layers.MaskedBatchNormalization(dtype=FLOAT32)(x, n)
     if dropout:
         x = layers.Dropout(dropout, dtype=FLOAT32)(x)
     logits = keras.layers.Dense(vocabulary, dtype=FLOAT32, name="logits")(x)
-    logits, _ = layers.Mask(dtype=FLOAT32, name="scores")(logits, n)  # (batch, frames, vocabulary)
+    logits, _ = layers.SequenceMask(dtype=FLOAT32, name="scores")(logits, n)  # (batch, frames, vocabulary)
     return keras.Model({"audio": audio, "length": length}, logits, name="deepspeech2")
 
 
@@ -159,11 +159,11 @@ CONVOLUTIONS = {
 }
 
 
-def _recipe(name, config, summary, tags, test_config):
+def _recipe(name, config, summary, tags, tiny_config):
     return Recipe(
         name=name, paper="arXiv:1512.02595", title="Deep Speech 2: End-to-End Speech Recognition in English and Mandarin",
         task="speech-recognition", builder="kerasrecipes.recipes.deepspeech2:deepspeech2",
-        config=config, summary=summary, tags=("ctc", config["cell"], *tags), test_config=test_config,
+        config=config, summary=summary, tags=("ctc", config["cell"], *tags), tiny_config=tiny_config,
     )  # fmt: skip
 
 

@@ -50,17 +50,17 @@ def dilated(
         for VGG-16, where sides are 372 + 8 n.
     """
     picture = keras.Input((None, None, 3), dtype="float32", name="picture")
-    x = layers.ChannelMeans(tuple(reversed(means)), bgr=True, dtype="float32", name="means")(picture)
+    x = layers.SubtractChannelMeans(tuple(reversed(means)), bgr=True, dtype="float32", name="means")(picture)
     if scale != 1.0:
         x = keras.layers.Rescaling(scale, dtype="float32", name="scale")(x)
 
     def conv(x, name, filters, kernel, dilation=1):
         start = "he_normal"
-        x = layers.Conv2D(
+        x = layers.FastConv2D(
             filters, kernel, dilation_rate=dilation, use_bias=not batch_norm, kernel_initializer=start, name=name
         )(x)  # fmt: skip
         if batch_norm:
-            x = layers.BatchNormalization(momentum=0.95, name=f"{name}_norm")(x)
+            x = layers.FastBatchNormalization(momentum=0.95, name=f"{name}_norm")(x)
         return keras.layers.ReLU(name=f"{name}_relu")(x)
 
     dilation = 1
@@ -68,7 +68,7 @@ def dilated(
         for k, filters in enumerate(block, 1):
             x = conv(x, f"conv{number}_{k}", filters, 3, dilation)
         if number <= pools:
-            x = layers.MaxPooling2D(2, name=f"pool{number}")(x)
+            x = layers.FastMaxPooling2D(2, name=f"pool{number}")(x)
         else:
             dilation *= 2
     for number, (filters, kernel) in enumerate(dense, len(blocks) + 1):
@@ -76,19 +76,19 @@ def dilated(
         x = keras.layers.Dropout(dropout, name=f"drop{number}")(x)
     small = keras.initializers.RandomNormal(stddev=0.001)
     last = "front" if context else "logits"
-    x = layers.Conv2D(classes, 1, kernel_initializer=small, dtype="float32", name=last)(x)
+    x = layers.FastConv2D(classes, 1, kernel_initializer=small, dtype="float32", name=last)(x)
     if context:
         if padding == "once":
             x = keras.layers.ZeroPadding2D(sum(d for _, d in context), name="context_zeros")(x)
         for number, (multiple, d) in enumerate(context, 1):
             if padding == "each":
                 x = keras.layers.ZeroPadding2D(d, name=f"context{number}_zeros")(x)
-            x = layers.Conv2D(
+            x = layers.FastConv2D(
                 multiple * classes, 3, dilation_rate=d, activation="relu", name=f"context{number}",
-                kernel_initializer=layers.ContextIdentity(classes, noise, number),
+                kernel_initializer=layers.IdentityInitializer(classes, noise, number),
             )(x)  # fmt: skip
-        x = layers.Conv2D(
-            classes, 1, kernel_initializer=layers.ContextIdentity(classes, noise, 0), dtype="float32", name="logits"
+        x = layers.FastConv2D(
+            classes, 1, kernel_initializer=layers.IdentityInitializer(classes, noise, 0), dtype="float32", name="logits"
         )(x)  # fmt: skip
     return keras.Model(picture, x, name="dilated")
 
@@ -107,11 +107,11 @@ SGD = {"class_name": "SGD", "config": {"learning_rate": 0.001, "momentum": 0.9, 
 TINY = {"blocks": ((4,), (4,), (6,), (6,)), "dense": ((8, 3),), "pools": 2, "context": ((1, 1), (1, 2))}
 
 
-def _recipe(name, config, summary, classes, tags=("paper",), test_config=TINY):
+def _recipe(name, config, summary, classes, tags=("paper",), tiny_config=TINY):
     return Recipe(
         name=name, paper="arXiv:1511.07122", title="Multi-Scale Context Aggregation by Dilated Convolutions",
         task="segmentation", builder="kerasrecipes.recipes.dilated:dilated", config=config, summary=summary,
-        tags=("cnn", "dilation", *tags), classes=classes, optimizer=SGD if "paper" in tags else {}, test_config=test_config,
+        tags=("cnn", "dilation", *tags), classes=classes, optimizer=SGD if "paper" in tags else {}, tiny_config=tiny_config,
     )  # fmt: skip
 
 
@@ -119,7 +119,7 @@ RECIPES = (
     _recipe("dilation8_voc", PAPER, "VGG-16 front end and the large context module for Pascal VOC's 21 classes.", "voc"),
     _recipe("dilation8_voc_basic", PAPER | {"context": BASIC}, "With the basic context module.", "voc"),
     _recipe(
-        "dilation_voc_front", PAPER | {"context": ()}, "The front end alone.", "voc", test_config=TINY | {"context": ()}
+        "dilation_voc_front", PAPER | {"context": ()}, "The front end alone.", "voc", tiny_config=TINY | {"context": ()}
     ),
     _recipe(
         "dilation8_camvid", URBAN | {"classes": 11, "means": (105.41212523, 108.77808759, 110.70313206)},

@@ -19,7 +19,7 @@ STAGES = ((80, 30, 10, 3), (60, 7, 1, 3), (60, 7, 1, 3))  # filters, kernel, str
 
 
 @dataclass(frozen=True)
-class Step:
+class PlannedLayer:
     """A convolution or a pooling as it runs over the utterance: `stride` or, where that cannot be, `dilation`."""
 
     kind: str
@@ -30,7 +30,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Plan:
+class WindowPlan:
     """How the windows of all frames are computed at once.
 
     Args:
@@ -38,7 +38,7 @@ class Plan:
             window to window. span: input steps of a window that any position sees. apart: input steps between positions.
     """
 
-    steps: tuple[Step, ...]
+    steps: tuple[PlannedLayer, ...]
     positions: int
     spacing: int
     stride: int
@@ -46,13 +46,13 @@ class Plan:
     apart: int
 
 
-def plan(stages: tuple, window: int, shift: int) -> Plan:
+def plan_windows(stages: tuple, window: int, shift: int) -> WindowPlan:
     """Lay out `stages` for windows of `window` input steps, `shift` apart.
 
     Raises:
         ValueError: a window is too short for its stages, or shorter than the shift.
     """
-    steps: list[Step] = []
+    steps: list[PlannedLayer] = []
     left, span, apart = window, 1, 1  # steps left in the window; what one of them sees, and their distance
     stride, dilation = 1, 1  # input steps between two steps of the utterance; of these between two of the window
     for filters, kernel, step, pool in stages:
@@ -63,12 +63,12 @@ def plan(stages: tuple, window: int, shift: int) -> Plan:
             span += (size - 1) * apart
             apart *= move
             whole = dilation == 1 and shift % (stride * move) == 0
-            steps.append(Step(kind, filters, size, move if whole else 1, dilation))
+            steps.append(PlannedLayer(kind, filters, size, move if whole else 1, dilation))
             stride, dilation = (stride * move, 1) if whole else (stride, dilation * move)
     span += (left - 1) * apart
     if left < 1 or span < shift:
         raise ValueError(f"A window of {window} steps is too short for the stages {stages} and a shift of {shift}")
-    return Plan(tuple(steps), left, dilation, shift // stride, span, apart)
+    return WindowPlan(tuple(steps), left, dilation, shift // stride, span, apart)
 
 
 def palaz_raw(
@@ -127,42 +127,42 @@ def palaz_raw(
 
     def activate(x, n):
         if batch_norm != "none":
-            x, n = layers.SequenceBatchNormalization()(x, n)
+            x, n = layers.MaskedBatchNormalization()(x, n)
         return keras.layers.Activation(activation)(x), n
 
     audio = keras.Input((None,), dtype="float32", name="audio")
     n = length = keras.Input((), dtype="int32", name="length")
     if front_end == "mfcc":
-        x, n = layers.Mask(dtype=FLOAT32)(audio, n)
+        x, n = layers.SequenceMask(dtype=FLOAT32)(audio, n)
         side = (frame - shift) // 2  # so that frame t of the features lies around frame t
         x, n = layers.SequencePadding(side, frame - shift - side, dtype=FLOAT32)(x, n)
         size = 1 << (frame - 1).bit_length()
-        x, n = layers.Cepstra(
+        x, n = layers.MFCC(
             coefficients, filters, sample_rate=sample_rate, window=frame, hop=shift, size=size, dtype=FLOAT32
         )(x, n)  # (batch, frames, 13)
         x, n = layers.Deltas(reach, dtype=FLOAT32)(x, n)  # (batch, frames, 39)
         x, n = layers.UtteranceNormalization(dtype=FLOAT32)(x, n)
-        laid, step = plan(stages, window // shift, 1), 1
+        laid, step = plan_windows(stages, window // shift, 1), 1
         before = (window // shift - 1) // 2
     else:
-        laid, step = plan(stages, window, shift), shift
+        laid, step = plan_windows(stages, window, shift), shift
         before = (window - shift) // 2
     padding = before, laid.span - step - before
 
     if front_end == "raw" and normalization == "window":
-        x, n = layers.Mask(dtype=FLOAT32)(audio, n)
+        x, n = layers.SequenceMask(dtype=FLOAT32)(audio, n)
         behind = window - step - before
-        x, n = layers.Windows(window, shift, before, behind, dtype=FLOAT32)(x, n)  # (batch, frames, 4960, 1)
+        x, n = layers.FrameWindows(window, shift, before, behind, dtype=FLOAT32)(x, n)  # (batch, frames, 4960, 1)
         for outputs, kernel, stride, pool in stages:
             x = keras.layers.Conv2D(outputs, (1, kernel), (1, stride), use_bias=batch_norm == "none")(x)
             x = keras.layers.MaxPooling2D((1, pool))(x)
             if batch_norm != "none":
-                x, n = layers.Mask()(x, n)
+                x, n = layers.SequenceMask()(x, n)
             x, n = activate(x, n)
         x = keras.layers.Reshape((-1, laid.positions * stages[-1][0]))(x)
     else:
         if front_end == "raw":
-            x, n = layers.SequenceStandardization(dtype=FLOAT32)(audio, n)
+            x, n = layers.UtteranceStandardization(dtype=FLOAT32)(audio, n)
             x = keras.layers.Reshape((-1, 1))(x)  # (batch, samples, 1)
         for place, s in enumerate(laid.steps):
             if s.kind == "convolution":
@@ -174,16 +174,16 @@ def palaz_raw(
                 x, n = layers.SequenceMaxPooling(s.size, s.stride, s.dilation)(x, n)
             if place + 1 == len(laid.steps) or laid.steps[place + 1].kind == "convolution":
                 x, n = activate(x, n)
-        x, n = layers.WindowPositions(laid.positions, laid.spacing, laid.stride)(x, n)  # (batch, frames, 15 * 60)
+        x, n = layers.GatherWindowPositions(laid.positions, laid.spacing, laid.stride)(x, n)  # (batch, frames, 15 * 60)
 
     x = layers.Dropout(dropout)(x) if dropout else x
     x = keras.layers.Dense(hidden, use_bias=batch_norm == "none")(x)
     if batch_norm != "none":
-        x, n = layers.Mask()(x, n)
+        x, n = layers.SequenceMask()(x, n)
     x, n = activate(x, n)  # (batch, frames, 500)
     x = layers.Dropout(dropout)(x) if dropout else x
     logits = keras.layers.Dense(vocabulary, dtype=FLOAT32, name="logits")(x)
-    head = layers.Transitions() if criterion == "crf" else layers.Mask(dtype=FLOAT32, name="scores")
+    head = layers.Transitions() if criterion == "crf" else layers.SequenceMask(dtype=FLOAT32, name="scores")
     scores, _ = head(logits, n)  # (batch, frames, vocabulary)
     return keras.Model({"audio": audio, "length": length}, scores, name="palaz_raw")
 
@@ -209,12 +209,12 @@ TINY_SMALL = {"stages": ((8, 30, 10, 4), (6, 7, 1, 2), (6, 7, 1, 2)), "hidden": 
 TINY_MFCC = {"stages": ((8, 3, 1, 1), (6, 3, 1, 1), (6, 2, 1, 1)), "hidden": 12}
 
 
-def _recipe(name, config, summary, tags, test_config):
+def _recipe(name, config, summary, tags, tiny_config):
     return Recipe(
         name=name, paper="arXiv:1312.2137",
         title="End-to-end Phoneme Sequence Recognition using Convolutional Neural Networks",
         task="phoneme-recognition", builder="kerasrecipes.recipes.palaz_raw:palaz_raw", config=config,
-        summary=summary, tags=(config["criterion"], "convolutional", *tags), test_config=test_config,
+        summary=summary, tags=(config["criterion"], "convolutional", *tags), tiny_config=tiny_config,
     )  # fmt: skip
 
 

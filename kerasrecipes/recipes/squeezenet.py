@@ -34,7 +34,7 @@ def squeezenet(
         A functional `keras.Model`: (batch, size, size, 3), 0 to 255 -> scores (batch, classes); no softmax.
     """
     picture = keras.Input((size, size, 3), dtype="float32", name="picture")
-    x = layers.ChannelMeans(MEANS_BGR, bgr=True, dtype="float32", name="means")(picture)
+    x = layers.SubtractChannelMeans(MEANS_BGR, bgr=True, dtype="float32", name="means")(picture)
 
     def conv(x, name, filters, kernel, **options):
         start = "glorot_uniform"
@@ -72,6 +72,6 @@ RECIPES = (
         summary="A first convolution and eight fire modules, 1.2 M parameters, with ImageNet weights.",
         tags=("cnn", "imagenet", "pretrained"), classes="imagenet",
         picture={"canvas": (256, 256), "flip": True, "views": "corners"},
-        test_config={"size": 64, "filters": 6, "fire": ((2, 4), (2, 4)), "pool": (1, 2)},
+        tiny_config={"size": 64, "filters": 6, "fire": ((2, 4), (2, 4)), "pool": (1, 2)},
     ),
 )  # fmt: skip

@@ -85,37 +85,37 @@ def wav2letter(
             padding = math.ceil((kernel - stride) / 2)
             x, n = layers.SequenceConv1D(outputs, kernel, stride, bias=batch_norm == "none", padding=padding)(x, n)
             if batch_norm != "none":
-                x, n = layers.SequenceBatchNormalization()(x, n)
+                x, n = layers.MaskedBatchNormalization()(x, n)
             if activation == "hard_tanh":
                 x = keras.layers.Activation("hard_tanh")(x)
             else:
-                x = (layers.ClippedReLU(clip) if clip else keras.layers.ReLU())(x)
+                x = (layers.ReLU(clip) if clip else keras.layers.ReLU())(x)
             x = layers.Dropout(dropout)(x) if dropout else x  # zero stays zero: no new mask is needed
         return x, n
 
     audio = keras.Input((None,), dtype="float32", name="audio")
     n = length = keras.Input((), dtype="int32", name="length")
     if front_end == "raw":
-        x, n = layers.SequenceStandardization(dtype=FLOAT32)(audio, n)
+        x, n = layers.UtteranceStandardization(dtype=FLOAT32)(audio, n)
         x = keras.layers.Reshape((-1, 1))(x)  # (batch, samples, 1)
         x, n = convolve(x, n, waveform)  # (batch, samples/160, 250)
     else:
         whole = normalization == "utterance"
-        x, n = (layers.PowerNormalization if whole else layers.Mask)(dtype=FLOAT32)(audio, n)
+        x, n = (layers.UtterancePowerNormalization if whole else layers.SequenceMask)(dtype=FLOAT32)(audio, n)
         framing = {
             "window": window, "hop": hop, "size": 1 << (window - 1).bit_length(), "floor": floor, "dtype": FLOAT32,
         }  # fmt: skip
         if front_end == "power_spectrum":
-            x, n = layers.MagnitudeSpectrum(**framing)(x, n)  # (batch, frames, 257)
+            x, n = layers.MagnitudeSpectrogram(**framing)(x, n)  # (batch, frames, 257)
         elif front_end == "mel":
-            x, n = layers.LogMelBands(filters, sample_rate, **framing)(x, n)  # (batch, frames, filters)
+            x, n = layers.LogMelSpectrogram(filters, sample_rate, **framing)(x, n)  # (batch, frames, filters)
         else:
-            x, n = layers.Cepstra(coefficients, filters, sample_rate=sample_rate, **framing)(x, n)  # (b, frames, 13)
+            x, n = layers.MFCC(coefficients, filters, sample_rate=sample_rate, **framing)(x, n)  # (b, frames, 13)
             if deltas:
                 x, n = layers.Deltas(dtype=FLOAT32)(x, n)  # (batch, frames, 39)
         if band_limit:
-            x, n = layers.BandLimit(value=2 * math.log(floor), **band_limit, dtype=FLOAT32)(x, n)
-        x, n = (layers.UtteranceNormalization if whole else layers.SequenceStandardization)(dtype=FLOAT32)(x, n)
+            x, n = layers.RandomLowPass(value=2 * math.log(floor), **band_limit, dtype=FLOAT32)(x, n)
+        x, n = (layers.UtteranceNormalization if whole else layers.UtteranceStandardization)(dtype=FLOAT32)(x, n)
         if spec_augment:
             x, n = layers.SpecAugment(**spec_augment, dtype=FLOAT32)(x, n)
 
@@ -123,7 +123,7 @@ def wav2letter(
     logits = keras.layers.Dense(vocabulary, dtype=FLOAT32, name="logits")(x)
     if last_relu:
         logits = keras.layers.ReLU(dtype=FLOAT32)(logits)
-    head = layers.Transitions() if criterion == "asg" else layers.Mask(dtype=FLOAT32, name="scores")
+    head = layers.Transitions() if criterion == "asg" else layers.SequenceMask(dtype=FLOAT32, name="scores")
     scores, _ = head(logits, n)  # (batch, frames/2, vocabulary)
     return keras.Model({"audio": audio, "length": length}, scores, name="wav2letter")
 
@@ -154,12 +154,12 @@ TINY = {"conv": ((8, 12, 2), (8, 7, 1), (12, 8, 1), (12, 1, 1)), "waveform": ((6
 TINY_SMALL = {"conv": ((8, 13, 3), (8, 7, 1), (12, 5, 1)), "waveform": ((6, 100, 40), (8, 8, 2))}
 
 
-def _recipe(name, config, summary, tags, test_config=TINY):
+def _recipe(name, config, summary, tags, tiny_config=TINY):
     return Recipe(
         name=name, paper="arXiv:1609.03193",
         title="Wav2Letter: an End-to-End ConvNet-based Speech Recognition System",
         task="speech-recognition", builder="kerasrecipes.recipes.wav2letter:wav2letter", config=config,
-        summary=summary, tags=(config["criterion"], "convolutional", *tags), test_config=test_config,
+        summary=summary, tags=(config["criterion"], "convolutional", *tags), tiny_config=tiny_config,
     )  # fmt: skip
 
 

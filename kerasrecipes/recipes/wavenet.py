@@ -17,14 +17,16 @@ from kerasrecipes.registry import Recipe
 FLOAT32 = "float32"  # codes, features and scores stay in float32 under mixed precision
 
 
-def trunk(config: dict[str, Any]) -> tuple[dict, Any, Any, Any]:
+def wavenet_trunk(config: dict[str, Any]) -> tuple[dict, Any, Any, Any]:
     """The inputs, the codes, the sum of skips (batch, samples, skip) and the lengths; arguments as in `wavenet`."""
     c = config
     audio = keras.Input((None,), name="audio")
     inputs = {"audio": audio, "length": keras.Input((), dtype="int32", name="length")}
-    x, n = parts.Mask(dtype=FLOAT32)(audio, inputs["length"])
+    x, n = parts.SequenceMask(dtype=FLOAT32)(audio, inputs["length"])
     codes = parts.MuLaw(c["levels"])(x)  # (batch, samples)
-    x = parts.CausalCodes(c["residual_channels"], c["initial_kernel"], c["levels"])(codes)  # (b, samples, residual)
+    x = parts.CausalEmbeddingConv1D(c["residual_channels"], c["initial_kernel"], c["levels"])(
+        codes
+    )  # (b, samples, residual)
     speaker = local = None
     if c["speakers"]:
         speaker = inputs["speaker"] = keras.Input((), dtype="int32", name="speaker")
@@ -36,19 +38,19 @@ def trunk(config: dict[str, Any]) -> tuple[dict, Any, Any, Any]:
             c["upsampling"], dtype=FLOAT32, name="local",
         )(inputs["spectrogram"], inputs["conditioned"], n, codes)  # (b, frames or samples, conditioning)  # fmt: skip
     dilations = [2**k for k in range(c["layers"])] * c["blocks"]
-    skips = parts.DilatedStack(
+    skips = parts.WaveNetStack(
         dilations, c["kernel"], c["dilation_channels"], c["skip_channels"], c["bias"], len(c["speakers"]),
         c["mel_hop"] if c["upsampling"] == "repeat" else 1, name="stack",
     )(x, speaker, local)  # (batch, samples, skip)  # fmt: skip
     return inputs, codes, skips, n
 
 
-def next_sample(x: Any, n: Any, config: dict[str, Any], logits: str = "logits", scores: str = "scores") -> Any:
+def next_sample_logits(x: Any, n: Any, config: dict[str, Any], logits: str = "logits", scores: str = "scores") -> Any:
     """Scores of the next sample's codes (batch, samples, levels) from skips behind a ReLU; names of the last two layers."""
     x = keras.layers.Dense(config["skip_channels"], use_bias=config["bias"], name="post")(x)
     x = keras.layers.ReLU()(x)
     x = keras.layers.Dense(config["levels"], use_bias=config["bias"], dtype=FLOAT32, name=logits)(x)
-    return parts.Mask(dtype=FLOAT32, name=scores)(x, n)[0]
+    return parts.SequenceMask(dtype=FLOAT32, name=scores)(x, n)[0]
 
 
 def wavenet(
@@ -93,8 +95,8 @@ def wavenet(
         (batch, samples, levels) float32 of the next sample's code, zero behind each length; no softmax.
     """
     config = dict(locals())
-    inputs, _, skips, n = trunk(config)
-    scores = next_sample(keras.layers.ReLU()(skips), n, config)
+    inputs, _, skips, n = wavenet_trunk(config)
+    scores = next_sample_logits(keras.layers.ReLU()(skips), n, config)
     return keras.Model(inputs, scores, name="wavenet")
 
 
@@ -116,11 +118,11 @@ TINY = {"blocks": 2, "layers": 3, "residual_channels": 6, "dilation_channels": 5
 TINY_SMALL = TINY | {"mels": 12, "conditioning_channels": 4}
 
 
-def _recipe(name, config, summary, tags, test_config):
+def _recipe(name, config, summary, tags, tiny_config):
     return Recipe(
         name=name, paper="arXiv:1609.03499", title="WaveNet: A Generative Model for Raw Audio", task="waveform-generation",
         builder="kerasrecipes.recipes.wavenet:wavenet", config=config, summary=summary,
-        tags=("autoregressive", "convolutional", *tags), test_config=test_config,
+        tags=("autoregressive", "convolutional", *tags), tiny_config=tiny_config,
     )  # fmt: skip
 
 

@@ -11,8 +11,8 @@ a frame's scores become a string of phones.
 
 from kerasrecipes import layers as parts
 from kerasrecipes._lazy import keras
-from kerasrecipes.recipes.wavenet import FLOAT32, trunk
-from kerasrecipes.recipes.wavenet import next_sample as next_codes
+from kerasrecipes.recipes.wavenet import FLOAT32, wavenet_trunk
+from kerasrecipes.recipes.wavenet import next_sample_logits as next_codes
 from kerasrecipes.registry import Recipe
 
 
@@ -64,24 +64,24 @@ def wavenet_asr(
     for value, known in ((batch_norm, ("none", "sequence")), (criterion, ("frames", "crf"))):
         if value not in known:
             raise ValueError(f"wavenet_asr knows {', '.join(known)}, not {value!r}")
-    inputs, codes, skips, n = trunk(config)
+    inputs, codes, skips, n = wavenet_trunk(config)
     skips = keras.layers.ReLU()(skips)
 
     def normalised(x, frames):
-        return parts.SequenceBatchNormalization()(x, frames) if batch_norm == "sequence" else (x, frames)
+        return parts.MaskedBatchNormalization()(x, frames) if batch_norm == "sequence" else (x, frames)
 
-    x, frames = normalised(*parts.MeanPool(pool)(skips, n))  # (batch, samples // pool, skip)
+    x, frames = normalised(*parts.SequenceAveragePooling(pool)(skips, n))  # (batch, samples // pool, skip)
     x = keras.layers.Dropout(dropout)(x) if dropout else x
     for filters, width in top:
         x, frames = normalised(*parts.SequenceConv1D(filters, width, bias=batch_norm == "none")(x, frames))
         x = keras.layers.ReLU()(x)
         x = keras.layers.Dropout(dropout)(x) if dropout else x
     x = keras.layers.Dense(vocabulary, dtype=FLOAT32, name="logits")(x)
-    head = parts.Transitions() if criterion == "crf" else parts.Mask(dtype=FLOAT32, name="frames")
+    head = parts.Transitions() if criterion == "crf" else parts.SequenceMask(dtype=FLOAT32, name="frames")
     phones, _ = head(x, frames)  # (batch, samples // pool, vocabulary)
     if not next_sample:
         return keras.Model(inputs, phones, name="wavenet_asr")
-    some, targets, count = parts.NextCodes(every)(skips, codes, n)
+    some, targets, count = parts.NextSampleTargets(every)(skips, codes, n)
     scores = next_codes(some, count, config, "codes", "samples")  # (batch, samples // every, levels)
     return keras.Model(inputs, {"frames": phones, "samples": scores, "targets": targets}, name="wavenet_asr")
 
@@ -109,7 +109,7 @@ def _recipe(name, config, summary, tags):
     return Recipe(
         name=name, paper="arXiv:1609.03499", title="WaveNet: A Generative Model for Raw Audio",
         task="phoneme-recognition", builder="kerasrecipes.recipes.wavenet_asr:wavenet_asr", config=config,
-        summary=summary, tags=("convolutional", *tags), test_config=TINY,
+        summary=summary, tags=("convolutional", *tags), tiny_config=TINY,
     )  # fmt: skip
 
 

@@ -46,7 +46,7 @@ def zfnet(
         A functional `keras.Model`: (batch, size, size, 3), 0 to 255 -> scores (batch, classes); no softmax.
     """
     picture = keras.Input((size, size, 3), dtype="float32", name="picture")
-    x = layers.ChannelMeans(means, dtype="float32", name="means")(picture)
+    x = layers.SubtractChannelMeans(means, dtype="float32", name="means")(picture)
     if scale != 1.0:
         x = keras.layers.Rescaling(scale, dtype="float32", name="scale")(x)
     start = "he_normal" if batch_norm else keras.initializers.RandomNormal(stddev=0.01)  # "1e-2" in section 3
@@ -54,20 +54,20 @@ def zfnet(
 
     def rectified(x, number):
         if batch_norm:
-            x = layers.BatchNormalization(momentum=0.95, name=f"batch_norm{number}")(x)
+            x = layers.FastBatchNormalization(momentum=0.95, name=f"batch_norm{number}")(x)
         return keras.layers.ReLU(name=f"relu{number}")(x)
 
     for number, (filters, kernel, stride, zeros) in enumerate(conv, 1):
         if zeros:
             x = keras.layers.ZeroPadding2D(zeros, name=f"zeros{number}")(x)
-        limit = layers.MaximumRMS(rms) if rms else None
-        x = layers.Conv2D(
+        limit = layers.MaxFilterRMS(rms) if rms else None
+        x = layers.FastConv2D(
             filters, kernel, stride, kernel_initializer=start, kernel_constraint=limit, use_bias=not batch_norm,
             name=f"conv{number}",
         )(x)  # fmt: skip
         x = rectified(x, number)  # sides 110, 26, 13, 13, 13
         if number in pool:  # sides 55, 13, 6
-            x = layers.MaxPooling2D(3, 2, "valid" if number == last else "same", name=f"pool{number}")(x)
+            x = layers.FastMaxPooling2D(3, 2, "valid" if number == last else "same", name=f"pool{number}")(x)
         if number in norm:
             x = layers.LocalResponseNormalization(name=f"norm{number}")(x)
     x = keras.layers.Flatten()(x)  # (batch, 6 * 6 * 256)
@@ -114,12 +114,12 @@ TINY = {
 RECIPES = (
     _recipe(
         "zfnet", PAPER, "Five convolutions and three dense layers for 224 x 224, the net of figure 3.", ("paper",),
-        classes="imagenet", picture=CROPS, optimizer=SGD, test_config=TINY,
+        classes="imagenet", picture=CROPS, optimizer=SGD, tiny_config=TINY,
     ),
     _recipe(
         "zfnet_wide", PAPER | {"conv": ((96, 7, 2, 1), (256, 5, 2, 0), (512, 3, 1, 1), (1024, 3, 1, 1), (512, 3, 1, 1))},
         "With 512, 1024 and 512 maps in layers 3 to 5 (table 2, model b).", ("paper",),
-        classes="imagenet", picture=CROPS, optimizer=SGD, test_config=TINY,
+        classes="imagenet", picture=CROPS, optimizer=SGD, tiny_config=TINY,
     ),
     _recipe(
         "zfnet_small",
@@ -129,6 +129,6 @@ RECIPES = (
         },
         "The same plan for 32 x 32, with batch normalisation in place of contrast normalisation and the limit.",
         ("pretrained",), classes=CIFAR10, picture={"pad": 4, "fill": 122.0, "flip": True},
-        test_config={"conv": ((4, 3, 1, 1), (6, 3, 1, 1), (4, 3, 1, 1)), "pool": (1, 2, 3), "dense": (8,)},
+        tiny_config={"conv": ((4, 3, 1, 1), (6, 3, 1, 1), (4, 3, 1, 1)), "pool": (1, 2, 3), "dense": (8,)},
     ),
 )  # fmt: skip

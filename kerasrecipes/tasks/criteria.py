@@ -11,10 +11,10 @@ from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.layers.transitions import Transitions
 from kerasrecipes.losses.asg import asg_loss
 from kerasrecipes.losses.ctc import ctc_loss
-from kerasrecipes.losses.error_rate import best_path, greedy_edit_distance, path_edit_distance
+from kerasrecipes.losses.edit_distance import greedy_edit_distance, path_edit_distance, viterbi_path
 
 
-class CTC(reading.CTC):
+class CTCCriterion(reading.CTC):
     """A blank between letters; frames are scored one by one.
 
     Args:
@@ -33,7 +33,7 @@ class CTC(reading.CTC):
         return greedy_edit_distance(labels, scores, lengths)
 
 
-class ASG(reading.ASG):
+class ASGCriterion(reading.ASG):
     """No blank; letters' scores and the learned transitions of the network's `Transitions` layer.
 
     Raises:
@@ -52,7 +52,7 @@ class ASG(reading.ASG):
 
     def edits(self, labels: Any, scores: Any, lengths: Any) -> Any:
         """(batch,) edits between the labels and those of the best path, repetition symbols counted as labels."""
-        columns = best_path(scores, self.layer.transitions, lengths)
+        columns = viterbi_path(scores, self.layer.transitions, lengths)
         return path_edit_distance(labels, columns + 1, lengths)
 
     def transitions(self) -> np.ndarray:
@@ -60,10 +60,10 @@ class ASG(reading.ASG):
         return keras.ops.convert_to_numpy(self.layer.transitions)
 
 
-CRITERIA: dict[str, type[CTC] | type[ASG]] = {"ctc": CTC, "asg": ASG}
+CRITERIA: dict[str, type[CTCCriterion] | type[ASGCriterion]] = {"ctc": CTCCriterion, "asg": ASGCriterion}
 
 
-def criterion_of(config: Any, known: Any = CRITERIA) -> Any:
+def get_criterion(config: Any, known: Any = CRITERIA) -> Any:
     """The class among `known` that a recipe's configuration names; CTC where it names none.
 
     Raises:
@@ -75,13 +75,13 @@ def criterion_of(config: Any, known: Any = CRITERIA) -> Any:
     return known[name]
 
 
-def fitting(alphabet: Any, repetitions: int | None) -> Alphabet:
+def alphabet_for_criterion(alphabet: Any, repetitions: int | None) -> Alphabet:
     """The alphabet of `Alphabet.of`, with a blank or without as a criterion needs it.
 
     Args:
         alphabet: what `Alphabet.of` takes. repetitions: of the criterion, None for a blank.
     """
     alphabet = Alphabet.of(alphabet)
-    if (alphabet.repetitions is None) == (repetitions is None):
+    if (alphabet.num_repetition_symbols is None) == (repetitions is None):
         return alphabet
     return Alphabet(alphabet.symbols, alphabet.separator, repetitions)

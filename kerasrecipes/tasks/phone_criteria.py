@@ -8,17 +8,17 @@ from keras import ops
 from kerasrecipes.decoding import criteria as reading
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.layers.transitions import Transitions
-from kerasrecipes.losses import error_rate
-from kerasrecipes.losses.crf import crf_loss, frame_loss
+from kerasrecipes.losses import edit_distance
+from kerasrecipes.losses.crf import crf_loss, framewise_cross_entropy
 
 
-def wrong(labels: Any, columns: Any) -> Any:
+def count_frame_errors(labels: Any, columns: Any) -> Any:
     """(batch,) float32 frames whose column is not their label's; frames with the label 0 do not count."""
     missed = ops.logical_and(labels > 0, ops.cast(columns, "int32") + 1 != ops.cast(labels, "int32"))
     return ops.sum(ops.cast(missed, "float32"), axis=1)
 
 
-class Frames(reading.Frames):
+class FramewiseCriterion(reading.Frames):
     """A softmax for each frame.
 
     Args:
@@ -30,14 +30,14 @@ class Frames(reading.Frames):
 
     def losses(self, labels: Any, scores: Any, lengths: Any) -> Any:
         """(batch,) nats; arguments as in `losses.crf`."""
-        return frame_loss(labels, scores, lengths)
+        return framewise_cross_entropy(labels, scores, lengths)
 
     def edits(self, labels: Any, scores: Any, lengths: Any) -> Any:
         """(batch,) frames whose best phone is wrong."""
-        return wrong(labels, ops.argmax(scores, axis=-1))
+        return count_frame_errors(labels, ops.argmax(scores, axis=-1))
 
 
-class CRF(reading.CRF, Frames):
+class CRFCriterion(reading.CRF, FramewiseCriterion):
     """Scores of frames and the learned transitions of the network's `Transitions` layer.
 
     Raises:
@@ -55,11 +55,11 @@ class CRF(reading.CRF, Frames):
 
     def edits(self, labels: Any, scores: Any, lengths: Any) -> Any:
         """(batch,) frames where the best path is wrong."""
-        return wrong(labels, error_rate.best_path(scores, self.layer.transitions, lengths))
+        return count_frame_errors(labels, edit_distance.viterbi_path(scores, self.layer.transitions, lengths))
 
     def transitions(self) -> Any:
         """(phones, phones) from row to column."""
         return ops.convert_to_numpy(self.layer.transitions)
 
 
-CRITERIA: dict[str, Any] = {"crf": CRF, "frames": Frames}
+CRITERIA: dict[str, Any] = {"crf": CRFCriterion, "frames": FramewiseCriterion}

@@ -9,15 +9,17 @@ import keras
 import numpy as np
 
 
-def variables(model: keras.Model) -> list[tuple[str, Any]]:
+def named_variables(model: keras.Model) -> list[tuple[str, Any]]:
     """Every variable of model and optimiser, random states included, under a name that a rebuilt model gives it too."""
     own = [(f"model/{i}/{v.path}", v) for i, v in enumerate(model.variables)]
     return own + [(f"optimizer/{i}", v) for i, v in enumerate(model.optimizer.variables)]
 
 
-def save(path: Path, model: keras.Model, state: dict[str, Any]) -> None:
+def save_checkpoint(path: Path, model: keras.Model, state: dict[str, Any]) -> None:
     """Write all variables and the JSON-able `state`; the old file stays until the new one is complete."""
-    arrays: dict[str, Any] = {name: stored(keras.ops.convert_to_numpy(v.value)) for name, v in variables(model)}
+    arrays: dict[str, Any] = {
+        name: to_storable(keras.ops.convert_to_numpy(v.value)) for name, v in named_variables(model)
+    }
     if keras.config.backend() == "torch":  # its dropout draws from a generator of its own
         import torch
 
@@ -31,19 +33,19 @@ def save(path: Path, model: keras.Model, state: dict[str, Any]) -> None:
     os.replace(partial, path)
 
 
-def stored(values: np.ndarray) -> np.ndarray:
+def to_storable(values: np.ndarray) -> np.ndarray:
     """As numpy's files can hold them: bfloat16 is no type of theirs, and exact in float32."""
     return values.astype("float32") if values.dtype.name == "bfloat16" else values
 
 
-def restore(path: Path, model: keras.Model, chance: bool = True) -> dict[str, Any]:
+def load_checkpoint(path: Path, model: keras.Model, chance: bool = True) -> dict[str, Any]:
     """Set all variables from the file and return its state; with `chance` also torch's random numbers.
 
     Variables are matched by position and shape: the automatic numbers in layer names depend on what else was built.
     """
     with np.load(path) as file:
         stored = {"/".join(n.split("|")[:2]): n for n in file.files if n not in ("state", "torch|0")}
-        wanted = variables(model)
+        wanted = named_variables(model)
         if len(stored) != len(wanted):
             raise ValueError(f"{path} holds {len(stored)} variables, this model and optimiser have {len(wanted)}")
         for name, variable in wanted:

@@ -84,7 +84,7 @@ class TrainConfig:
         return asdict(self)
 
 
-def from_dict(values: dict[str, Any], where: str = "training configuration") -> TrainConfig:
+def config_from_dict(values: dict[str, Any], where: str = "training configuration") -> TrainConfig:
     """Check the names and make lists tuples.
 
     Raises:
@@ -102,25 +102,25 @@ def from_dict(values: dict[str, Any], where: str = "training configuration") -> 
     fixed: dict[str, Any] = {}
     for name, value in values.items():
         try:
-            fixed[name] = of_kind(kinds[name], value)
+            fixed[name] = coerce(kinds[name], value)
         except (TypeError, ValueError) as error:
             raise DataError(f"{where}: {name} is {value!r}, {error}") from None
     return TrainConfig(**fixed)
 
 
-def of_kind(kind: Any, value: Any) -> Any:
+def coerce(kind: Any, value: Any) -> Any:
     """`value` as a field of that type has it: YAML reads 1e-3 as text and [84] as numbers.
 
     Raises:
         ValueError: it is something else; says what it should be.
     """
     if isinstance(kind, types.UnionType):  # with None
-        return None if value is None else of_kind(kind.__args__[0], value)
+        return None if value is None else coerce(kind.__args__[0], value)
     origin = get_origin(kind) or kind
     if origin is tuple:
         if not isinstance(value, list | tuple):
             raise ValueError(f"not a list, for instance [{value}]")
-        return tuple(of_kind(get_args(kind)[0], item) for item in value)
+        return tuple(coerce(get_args(kind)[0], item) for item in value)
     if origin is dict and not isinstance(value, dict):
         raise ValueError("not a table of keys and values")
     if origin in (int, float):
@@ -136,17 +136,17 @@ def of_kind(kind: Any, value: Any) -> Any:
     return str(value) if origin is str else value
 
 
-def read(path: str | Path) -> TrainConfig:
+def read_config(path: str | Path) -> TrainConfig:
     """A configuration from a YAML file."""
-    return from_dict(yaml.safe_load(Path(path).read_text()), str(path))
+    return config_from_dict(yaml.safe_load(Path(path).read_text()), str(path))
 
 
-def of_recipe(name: str, file: str | Path | None = None, **changes: Any) -> TrainConfig:
+def config_for(name: str, file: str | Path | None = None, **changes: Any) -> TrainConfig:
     """The configuration in `file`, or the recipe's own, or the defaults, with `changes` on top (None = unchanged)."""
     path = Path(file) if file else CONFIGS / f"{name}.yaml"
     if file and not path.is_file():
         raise DataError(f"There is no training configuration {path}")
-    config = read(path) if path.exists() else TrainConfig(recipe=name)
+    config = read_config(path) if path.exists() else TrainConfig(recipe=name)
     if config.recipe != name:
         raise DataError(f"{path} trains {config.recipe}, not {name}")
     return replace(config, **{k: v for k, v in changes.items() if v is not None})

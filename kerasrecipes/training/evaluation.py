@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from kerasrecipes import metrics
-from kerasrecipes.audio import SAMPLE_RATE, read_audio
-from kerasrecipes.data.augment import add_noise, coloured
-from kerasrecipes.decoding.phones import hits, spans
+from kerasrecipes.audio import SAMPLE_RATE, load_audio
+from kerasrecipes.data.audio_augmentation import add_noise, colored_noise
+from kerasrecipes.decoding.phoneme_transcript import boundaries, count_matched_boundaries
 from kerasrecipes.errors import KerasRecipesError
 
 
-def error_rates(model: Any, utterances: Any, noise: float | None = None, **options: Any) -> dict[str, Any]:
+def evaluate_speech(model: Any, utterances: Any, noise: float | None = None, **options: Any) -> dict[str, Any]:
     """Word and character error rates of `model.transcribe`, with intervals over speakers.
 
     Args:
@@ -28,20 +28,20 @@ def error_rates(model: Any, utterances: Any, noise: float | None = None, **optio
     Raises:
         KerasRecipesError: a clip cannot be read; a score over the rest would be of another set.
     """
-    results = transcribed(model, utterances, noise, **options)
+    results = transcribe_all(model, utterances, noise, **options)
     references = [model.alphabet.normalise(u.text) for u in utterances]
     hypotheses = [r.text for r in results]
     speakers = [u.speaker for u in utterances]
     return {
-        "wer": metrics.word_errors(references, hypotheses, speakers),
-        "cer": metrics.character_errors(references, hypotheses, speakers),
+        "wer": metrics.word_error_rate(references, hypotheses, speakers),
+        "cer": metrics.character_error_rate(references, hypotheses, speakers),
     }
 
 
-WITHIN = 0.02  # seconds
+BOUNDARY_TOLERANCE = 0.02  # seconds
 
 
-def phone_rates(model: Any, utterances: Any, noise: float | None = None, **options: Any) -> dict[str, Any]:
+def evaluate_phonemes(model: Any, utterances: Any, noise: float | None = None, **options: Any) -> dict[str, Any]:
     """Phone error rate of `model.transcribe`, and how well the phones' boundaries agree, with intervals over speakers.
 
     Runs of one phone are one phone and silence is left out, on both sides; TIMIT's 61 phones are folded into 39.
@@ -62,22 +62,25 @@ def phone_rates(model: Any, utterances: Any, noise: float | None = None, **optio
         raise KerasRecipesError(
             f"{plain[0] if plain else 'The set'} has no aligned phones: pass phones:LABELS?audio=FOLDER"
         )
-    results = transcribed(model, utterances, noise, **options)
+    results = transcribe_all(model, utterances, noise, **options)
     for u in utterances:
         model.alphabet.encode(u.text)  # raises where the phones are of another set
     references = [model.alphabet.scored(p for p, _ in u.phones) for u in utterances]
-    hypotheses = [model.alphabet.scored(model.alphabet.with_pauses(r.words)) for r in results]
+    hypotheses = [model.alphabet.scored(model.alphabet.insert_silences(r.words)) for r in results]
     speakers = [u.speaker for u in utterances]
-    found = [spans(r) for r in results]
-    paired = [hits(u.boundaries, times, WITHIN) for u, times in zip(utterances, found, strict=True)]
+    found = [boundaries(r) for r in results]
+    paired = [
+        count_matched_boundaries(u.boundaries, times, BOUNDARY_TOLERANCE)
+        for u, times in zip(utterances, found, strict=True)
+    ]
     return {
         "per": metrics.error_rate(references, hypotheses, speakers),
-        "boundaries_found": metrics.ratio(paired, [len(u.boundaries) for u in utterances], speakers),
-        "boundaries_right": metrics.ratio(paired, [max(len(times), 1e-9) for times in found], speakers),
+        "boundaries_found": metrics.ratio_with_interval(paired, [len(u.boundaries) for u in utterances], speakers),
+        "boundaries_right": metrics.ratio_with_interval(paired, [max(len(times), 1e-9) for times in found], speakers),
     }
 
 
-def transcribed(model: Any, utterances: Any, noise: float | None = None, **options: Any) -> list[Any]:
+def transcribe_all(model: Any, utterances: Any, noise: float | None = None, **options: Any) -> list[Any]:
     """What the model makes of every clip.
 
     Raises:
@@ -86,7 +89,7 @@ def transcribed(model: Any, utterances: Any, noise: float | None = None, **optio
     if noise is None:
         results = model.transcribe([u.path for u in utterances], **options)
     else:
-        waves = [noisy(u.path, noise, number) for number, u in enumerate(utterances)]
+        waves = [read_with_noise(u.path, noise, number) for number, u in enumerate(utterances)]
         results = model.transcribe(waves, SAMPLE_RATE, **options)
     bad = [f"{u.id}: {r}" for u, r in zip(utterances, results, strict=True) if isinstance(r, Exception)]
     if bad:
@@ -94,13 +97,15 @@ def transcribed(model: Any, utterances: Any, noise: float | None = None, **optio
     return results
 
 
-def noisy(path: str, decibels: float, seed: int) -> Any:
+def read_with_noise(path: str, decibels: float, seed: int) -> Any:
     """A clip with pink noise at the package's rate."""
-    wave = read_audio(path)
-    return add_noise(wave, coloured(len(wave), 1.0, np.random.default_rng(seed)), decibels).astype("float32")
+    wave = load_audio(path)
+    return add_noise(wave, colored_noise(len(wave), 1.0, np.random.default_rng(seed)), decibels).astype("float32")
 
 
-def bits_per_character(model: Any, texts: Sequence[str], groups: Sequence[Any] | None = None) -> dict[str, Any]:
+def evaluate_bits_per_character(
+    model: Any, texts: Sequence[str], groups: Sequence[Any] | None = None
+) -> dict[str, Any]:
     """Bits per character of a language model; each text's end counts as a character.
 
     Args:
@@ -114,10 +119,10 @@ def bits_per_character(model: Any, texts: Sequence[str], groups: Sequence[Any] |
     if not normal:
         raise KerasRecipesError("There is no text to measure")
     bits = -model.log_probabilities(normal) / np.log(2)
-    return {"bpc": metrics.ratio(bits, [len(t) + 1 for t in normal], groups or range(len(normal)))}
+    return {"bpc": metrics.ratio_with_interval(bits, [len(t) + 1 for t in normal], groups or range(len(normal)))}
 
 
-def classification_errors(model: Any, pictures: np.ndarray, labels: np.ndarray, views: int = 1) -> dict[str, Any]:
+def evaluate_classification(model: Any, pictures: np.ndarray, labels: np.ndarray, views: int = 1) -> dict[str, Any]:
     """Share of wrong classes on pictures (pictures, height, width, channels) of the recipe's canvas.
 
     Args:
@@ -129,30 +134,30 @@ def classification_errors(model: Any, pictures: np.ndarray, labels: np.ndarray, 
     step = max(512 // views, 1)
     parts = [model.probabilities(pictures[i : i + step], views) for i in range(0, len(pictures), step)]
     order = np.argsort(-np.concatenate(parts), axis=-1)
-    found = {"error": metrics.wrong_share(labels, order[:, 0])}
+    found = {"error": metrics.classification_error(labels, order[:, 0])}
     if order.shape[-1] > 10:
         within = (order[:, :5] == np.asarray(labels)[:, None]).any(1)
-        found["top5"] = metrics.wrong_share(np.ones(len(within)), within)
+        found["top5"] = metrics.classification_error(np.ones(len(within)), within)
     return found
 
 
-def segmentation_scores(model: Any, pictures: Sequence[np.ndarray], masks: Sequence[np.ndarray]) -> dict[str, Any]:
+def evaluate_segmentation(model: Any, pictures: Sequence[np.ndarray], masks: Sequence[np.ndarray]) -> dict[str, Any]:
     """{"miou": Ratio, "pixels": Ratio}: mean intersection over union, and the share of wrong pixels; both over labelled
     pixels, with intervals over pictures."""
     chosen = [result.mask for result in model.segment(list(pictures))]
-    counts = np.array([metrics.confusion(m, c, len(model.classes)) for m, c in zip(masks, chosen, strict=True)])
+    counts = np.array([metrics.confusion_matrix(m, c, len(model.classes)) for m, c in zip(masks, chosen, strict=True)])
     totals = counts.sum((1, 2))
     wrong = totals - np.trace(counts, axis1=1, axis2=2)
-    return {"miou": metrics.mean_iou(counts), "pixels": metrics.ratio(wrong, totals, range(len(totals)))}
+    return {"miou": metrics.mean_iou(counts), "pixels": metrics.ratio_with_interval(wrong, totals, range(len(totals)))}
 
 
-def bits_per_sample(model: Any, utterances: Any) -> dict[str, Any]:
+def evaluate_bits_per_sample(model: Any, utterances: Any) -> dict[str, Any]:
     """Bits per sample of a generator, with intervals over clips; a speaker it does not know is nobody in particular.
 
     Returns:
         {"bps": Ratio}, and where it has local conditioning "bps_conditioned", the same given each clip's spectrogram.
     """
-    from kerasrecipes.tasks.likelihood import log_probabilities
+    from kerasrecipes.inference.wavenet_likelihood import log_probabilities
 
     rates = {}
     for name in ("bps", "bps_conditioned") if model.mels else ("bps",):
@@ -164,7 +169,7 @@ def bits_per_sample(model: Any, utterances: Any) -> dict[str, Any]:
             samples.append(len(logs))
         if not bits:
             raise KerasRecipesError("There is no recording to measure")
-        rates[name] = metrics.ratio(bits, samples, range(len(bits)))
+        rates[name] = metrics.ratio_with_interval(bits, samples, range(len(bits)))
     return rates
 
 
@@ -179,28 +184,30 @@ def evaluate(model: Any, specs: Sequence[str], speakers: Sequence[str] = (), **o
 
     if model.recipe.task == "language-model":
         if any(spec.startswith("text:") for spec in specs):
-            return bits_per_character(model, data.load_texts(specs, speakers))
-        utterances = data.load_specs(specs, speakers)
-        return bits_per_character(model, [u.text for u in utterances], [u.speaker for u in utterances])
+            return evaluate_bits_per_character(model, data.load_text_datasets(specs, speakers))
+        utterances = data.load_datasets(specs, speakers)
+        return evaluate_bits_per_character(model, [u.text for u in utterances], [u.speaker for u in utterances])
     if model.recipe.task == "image-classification":
-        from kerasrecipes.data.pictures import load_pictures
+        from kerasrecipes.data.images import load_image_datasets
 
-        return classification_errors(model, *load_pictures(specs, model.classes, model.preparation), **options)
+        return evaluate_classification(model, *load_image_datasets(specs, model.classes, model.preparation), **options)
     if model.recipe.task == "segmentation":
-        from kerasrecipes.data.masks import load_masks
+        from kerasrecipes.data.segmentation_masks import load_masks
 
-        return segmentation_scores(model, *load_masks(specs, model.classes))
-    utterances = data.load_specs(specs, speakers)
+        return evaluate_segmentation(model, *load_masks(specs, model.classes))
+    utterances = data.load_datasets(specs, speakers)
     if model.recipe.task == "waveform-generation":
-        rates = bits_per_sample(model, utterances)
+        rates = evaluate_bits_per_sample(model, utterances)
         if options.get("copies"):
-            from kerasrecipes.training.copies import copy_synthesis
+            from kerasrecipes.experiments.copy_synthesis import copy_synthesis
 
             more = {name: options[name] for name in ("progress", "listeners") if name in options}
             rates |= copy_synthesis(model, utterances, options["copies"], **more)
         return rates
     model.transcribe([u.path for u in utterances[:1]], **{k: v for k, v in options.items() if k != "noise"})
     begin = time.perf_counter()
-    rates = (phone_rates if model.recipe.task == "phoneme-recognition" else error_rates)(model, utterances, **options)
+    rates = (evaluate_phonemes if model.recipe.task == "phoneme-recognition" else evaluate_speech)(
+        model, utterances, **options
+    )
     took, seconds = time.perf_counter() - begin, 3600 * utterances.hours
-    return rates | {"rtf": metrics.Ratio(took / seconds, seconds, float("nan"), float("nan"))}
+    return rates | {"rtf": metrics.MetricWithInterval(took / seconds, seconds, float("nan"), float("nan"))}

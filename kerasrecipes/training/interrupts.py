@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 
-class Interrupts:
+class DeferredInterrupt:
     """In this context the first Ctrl-C only sets `asked`; the second raises KeyboardInterrupt, as always.
 
     So does `kill` where it raises KeyboardInterrupt (`signal.default_int_handler`). Outside the main thread, where signals do not
@@ -19,7 +19,7 @@ class Interrupts:
         self.patient = True
         self.before: dict[int, Any] = {}
 
-    def __enter__(self) -> "Interrupts":
+    def __enter__(self) -> "DeferredInterrupt":
         if threading.current_thread() is threading.main_thread():
             ours = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is signal.default_int_handler]
             self.before = {n: signal.signal(n, self.heard) for n in ours}

@@ -7,7 +7,7 @@ from keras import ops
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
-class GuardedAdamW(keras.optimizers.AdamW):
+class ClippedAdamW(keras.optimizers.AdamW):
     """As `keras.optimizers.AdamW`, with gradients scaled to norm `limit` (Deep Speech 2 clips at 400, section 3.7).
 
     Where the norm is not finite the gradient is taken as zero; `skipped` counts such steps, so that one bad batch
@@ -35,7 +35,9 @@ class GuardedAdamW(keras.optimizers.AdamW):
         finite = ops.isfinite(norm)
         scale = ops.minimum(self.limit / ops.maximum(norm, 1e-12), 1.0)
         self.skipped.assign_add(ops.cast(ops.logical_not(finite), "int32"))
-        super().apply([ops.where(finite, g * ops.cast(scale, g.dtype), ops.zeros_like(g)) for g in grads], trainable_variables)
+        super().apply(
+            [ops.where(finite, g * ops.cast(scale, g.dtype), ops.zeros_like(g)) for g in grads], trainable_variables
+        )
 
     def _update_model_variables_moving_average(self, trainable_variables: Any) -> None:
         if not self.use_ema:

@@ -16,23 +16,23 @@ import keras
 import numpy as np
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from kerasrecipes import manifest, store
 from kerasrecipes.errors import DataError, KerasRecipesError
-from kerasrecipes.locks import only_one
+from kerasrecipes.hub import manifest, weights
 from kerasrecipes.training import checkpoint
-from kerasrecipes.training.ahead import Ahead
-from kerasrecipes.training.beginning import begin_from
 from kerasrecipes.training.config import TrainConfig
-from kerasrecipes.training.curve import draw_curve
-from kerasrecipes.training.devices import Devices
-from kerasrecipes.training.interrupts import Interrupts
-from kerasrecipes.training.kinds import kind_of, model_of
-from kerasrecipes.training.optimizer import GuardedAdamW
+from kerasrecipes.training.distributed import DeviceGroup
+from kerasrecipes.training.initialization import initialize_weights
+from kerasrecipes.training.interrupts import DeferredInterrupt
+from kerasrecipes.training.learning_curve import plot_learning_curve
+from kerasrecipes.training.optimizer import ClippedAdamW
+from kerasrecipes.training.prefetch import BatchPrefetcher
+from kerasrecipes.training.task_adapters import build_for_training, training_task_for
+from kerasrecipes.utils.locks import exclusive_lock
 
-LOG_STEPS = 20
+LOG_EVERY_STEPS = 20
 
 
-class Run:
+class Trainer:
     """One training run in a folder: `checkpoint.npz`, `log.csv`, `validation.csv`, `curve.png`, `run.json`.
 
     Args:
@@ -46,10 +46,14 @@ class Run:
             among the devices.
     """
 
-    def __init__(self, config: TrainConfig, folder: str | Path, resume: bool = False, devices: Devices | None = None):
-        self.devices = devices or Devices()
+    def __init__(
+        self, config: TrainConfig, folder: str | Path, resume: bool = False, devices: DeviceGroup | None = None
+    ):
+        self.devices = devices or DeviceGroup()
         if config.start == "released":
-            config = replace(config, start=str(store.locate(manifest.get(config.recipe))))  # which the release looks for
+            config = replace(
+                config, start=str(weights.weights_path(manifest.get_entry(config.recipe)))
+            )  # which the release looks for
         self.config, self.folder = config, Path(folder)
         self.file = self.folder / "checkpoint.npz"
         if self.file.exists() and not resume:
@@ -61,23 +65,25 @@ class Run:
             keras.config.set_dtype_policy(config.precision)
         except ValueError as error:
             raise DataError(f"precision {config.precision!r}: {error}") from None
-        kind = kind_of(config.recipe)
-        self.model = model_of(config)
-        optimizer = optimizer_of(config)
+        kind = training_task_for(config.recipe)
+        self.model = build_for_training(config)
+        optimizer = make_optimizer(config)
         optimizer.build(self.model.trainable_variables)
         self.model.compile(optimizer=optimizer, metrics=[], jit_compile=keras.config.backend() == "jax")
         self.state: dict[str, Any] = {"step": 0, "epoch": 0, "batch": 0, kind.amount: 0.0, "wall_hours": 0.0}
         if self.file.exists():
             try:
-                self.state |= checkpoint.restore(self.file, self.model)
+                self.state |= checkpoint.load_checkpoint(self.file, self.model)
             except ValueError as error:
-                raise DataError(f"{error}: go on with the configuration that the run began with (its run.json)") from error
+                raise DataError(
+                    f"{error}: go on with the configuration that the run began with (its run.json)"
+                ) from error
         self.kind = kind(config, self.model, self.folder.parent / "audio_cache")
         self.dataset = self.kind.dataset
         self.devices.check(self.kind)
         if (config.start or config.start_recipe) and not self.file.exists():
             batch = lambda i: self.dataset[i % len(self.dataset)][0]  # noqa: E731
-            begin_from(config, self.model, batch, self.devices.first)
+            initialize_weights(config, self.model, batch, self.devices.first)
             averages = optimizer._model_variables_moving_average or []
             for average, variable in zip(averages, self.model.trainable_variables, strict=bool(averages)):
                 average.assign(keras.ops.copy(variable.value))  # JAX gives each buffer away once
@@ -85,7 +91,7 @@ class Run:
             self.state["step"],
             f"The hosts do not see the same checkpoint: {self.folder} must lie on a disk that all of them share",
         )
-        self.batches = Ahead(lambda index: self.devices.batch(self.kind, index))
+        self.batches = BatchPrefetcher(lambda index: self.devices.batch(self.kind, index))
 
     # ------------------------------------------------------------------ the loop
 
@@ -98,7 +104,7 @@ class Run:
         """
         if not self.devices.first:
             return self.steps(minutes)
-        with only_one(self.folder, f"another process trains into {self.folder}: stop it, or pass another --out"):
+        with exclusive_lock(self.folder, f"another process trains into {self.folder}: stop it, or pass another --out"):
             return self.steps(minutes)
 
     def steps(self, minutes: float | None) -> dict[str, Any]:
@@ -106,9 +112,9 @@ class Run:
         last_save = last_validation = lap = begin
         recent: list[dict[str, float]] = []
         columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-        agree = self.devices.agree
+        agree = self.devices.broadcast_flags
         (over,) = agree(minutes is not None and minutes <= 0)
-        with Interrupts() as interrupts, Progress(*columns, disable=not self.devices.first) as progress:
+        with DeferredInterrupt() as interrupts, Progress(*columns, disable=not self.devices.first) as progress:
             bar = progress.add_task("compiling", total=config.steps, completed=state["step"])
             while state["step"] < config.steps and not over:
                 loss, amount = self.step()
@@ -117,7 +123,7 @@ class Run:
                 state["wall_hours"] += (now - lap) / 3600
                 speed, told = self.kind.speed(amount, now - lap)
                 lap = now
-                if state["step"] % LOG_STEPS == 0 or state["step"] == config.steps:
+                if state["step"] % LOG_EVERY_STEPS == 0 or state["step"] == config.steps:
                     self.log(
                         "log.csv",
                         **{name: float(np.mean([r[name] for r in recent])) for name in self.losses},
@@ -183,9 +189,9 @@ class Run:
         """Write the checkpoint and `run.json`."""
         if not self.devices.first:
             return
-        checkpoint.save(self.file, self.model, self.state)
+        checkpoint.save_checkpoint(self.file, self.model, self.state)
         record = {
-            "config": self.config.to_dict(), "state": self.state, "hardware": self.devices.hardware() or hardware(), "commit": commit(),
+            "config": self.config.to_dict(), "state": self.state, "hardware": self.devices.hardware() or hardware_summary(), "commit": git_commit(),
             "backend": keras.config.backend(), "keras": keras.__version__,
             "data": self.kind.sources(),
         }  # fmt: skip
@@ -208,17 +214,17 @@ class Run:
 
     def validate(self) -> dict[str, float]:
         """Scores of the averaged weights on the validation set, logged."""
-        with averaged(self.model):
+        with ema_weights(self.model):
             values = self.kind.score()
         self.log("validation.csv", **values)
         if self.devices.first:
-            draw_curve(self.folder)
+            plot_learning_curve(self.folder)
         return values
 
 
-def optimizer_of(config: TrainConfig) -> GuardedAdamW:
+def make_optimizer(config: TrainConfig) -> ClippedAdamW:
     """The run's optimiser; biases, normalisation and transitions are not decayed."""
-    optimizer = GuardedAdamW(
+    optimizer = ClippedAdamW(
         config.peak, weight_decay=config.weight_decay, limit=config.clipnorm,
         use_ema=config.average > 0, ema_momentum=config.average or 0.99,
     )  # fmt: skip
@@ -226,7 +232,7 @@ def optimizer_of(config: TrainConfig) -> GuardedAdamW:
     return optimizer
 
 
-class averaged:
+class ema_weights:
     """In this context the model holds the optimiser's running average of its weights; afterwards its own again."""
 
     def __init__(self, model: keras.Model):
@@ -244,7 +250,7 @@ class averaged:
             variable.assign(value)
 
 
-def hardware() -> str:
+def hardware_summary() -> str:
     """One line on the processor and its cores."""
     try:
         model = next(line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name"))
@@ -253,7 +259,7 @@ def hardware() -> str:
     return f"{os.cpu_count()} cores, {model}"
 
 
-def commit() -> str | None:
+def git_commit() -> str | None:
     """The checkout's commit, None outside a checkout."""
     result = subprocess.run(["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True)
     return result.stdout.strip() or None

@@ -1,41 +1,29 @@
-"""Looking into networks: what the Deep Visualization Toolbox (arXiv 1506.06579) and the deconvnet paper (1311.2901) show,
+"""Look into networks: the methods of the Deep Visualization Toolbox (arXiv 1506.06579) and of the deconvnet paper (1311.2901)
 for any functional or Sequential Keras model on any backend.
 
 >>> from kerasrecipes import visualize
->>> visualize.project(model, "cat.png", "fire9:40").save("cat.png")
+>>> visualize.compute_saliency(model, "cat.png", "fire9:40").save("cat.png")
 """
 
-import importlib
-from typing import Any
+from kerasrecipes._lazy import lazy_exports
 
-_WHERE = {
-    "Unit": "units", "find_unit": "units", "layer_names": "units",
-    "layer_table": "table", "LayerTable": "table",
-    "receptive_field": "receptive", "ReceptiveField": "receptive",
-    "project": "backward", "Projection": "backward", "Projector": "backward",
-    "activation_maps": "activations", "ActivationMaps": "activations",
-    "synthesize": "synthesis", "synthesize_units": "synthesis", "synthesize_into": "keeping", "Synthesis": "synthesis",
-    "PRESETS": "maximize", "settings_of": "maximize", "Regularisation": "maximize",
-    "find_maxima": "top", "Maxima": "top", "top_patches": "top", "TopPatches": "top",
-    "occlude": "occlusion", "OcclusionMaps": "occlusion", "correspondence": "occlusion", "correspondence_of": "occlusion",
-    "filter_sheet": "filters", "FilterSheet": "filters",
-    "filter_responses": "responses", "FilterResponses": "responses", "draw_filters": "responses",
-    "measure_invariance": "invariance", "Invariance": "invariance", "probe_layers": "probes", "Probes": "probes",
-    "measure_transfer": "transfer", "Transfer": "transfer",
-    "EvolutionWatcher": "evolution", "Evolution": "evolution",
-    "write_report": "report",
-    "project_sound": "sounds", "SoundProjection": "sounds", "letters_over_time": "sounds", "Letters": "sounds",
-    "draw_graph": "graph", "GraphDrawing": "graph",
-}  # fmt: skip
-
-__all__ = sorted(_WHERE)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _WHERE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return [*globals(), *__all__]
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        "kerasrecipes.graph.units": "Unit find_unit layer_names",
+        "kerasrecipes.graph.receptive_field": "receptive_field ReceptiveField",
+        "model_table": "layer_table LayerTable",
+        "saliency": "compute_saliency Saliency SaliencyMethod",
+        "activations": "activation_maps ActivationMaps",
+        "synthesis": "synthesize synthesize_units SynthesizedInputs",
+        "synthesis_cache": "synthesize_to_folder",
+        "activation_maximization": "PRESETS resolve_settings AscentSettings",
+        "top_patches": "find_top_activations TopActivations top_image_patches TopPatches",
+        "occlusion": "compute_occlusion OcclusionMaps occlusion_correspondence measure_correspondence",
+        "filters": "show_filters FilterGrid",
+        "frequency_response": "filter_responses FilterResponses save_filter_responses",
+        "html_report": "write_report",
+        "speech": "compute_audio_saliency AudioSaliency symbol_posteriors SymbolPosteriors",
+        "model_graph": "draw_graph ModelGraph",
+    },
+)

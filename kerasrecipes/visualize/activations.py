@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from kerasrecipes.errors import KerasRecipesError
-from kerasrecipes.visualize import drawing
-from kerasrecipes.visualize.compute import forward
-from kerasrecipes.visualize.pictures import SPAN, as_input, as_picture
-from kerasrecipes.visualize.units import channel_axis, find_step, layer_names
+from kerasrecipes.graph.autodiff import make_layer_forward
+from kerasrecipes.graph.model_input import DEFAULT_VALUE_RANGE, to_model_input, to_uint8_image
+from kerasrecipes.graph.units import channel_axis, find_layer_call, layer_names
+from kerasrecipes.utils import plotting
 
-GAMMAS = (1.0, 0.7, 0.5, 0.3)  # the toolbox's boosts
-SCALES = ("map", "layer")
-DULL = (
+GAMMA_CHOICES = (1.0, 0.7, 0.5, 0.3)  # the toolbox's boosts
+NORMALIZATION_MODES = ("map", "layer")
+SKIPPED_LAYERS = (
     "Dropout",
     "Flatten",
     "ZeroPadding",
@@ -28,7 +28,7 @@ DULL = (
 
 
 @dataclass(frozen=True)
-class ActivationMaps(drawing.Drawing):
+class ActivationMaps(plotting.Figure):
     """Activations of layers on one picture.
 
     Args:
@@ -51,7 +51,7 @@ class ActivationMaps(drawing.Drawing):
         """
         if layer not in self.layers:
             raise KerasRecipesError(f"There is no layer {layer!r} here; there are {', '.join(self.layers)}")
-        if scale not in SCALES or gamma <= 0:
+        if scale not in NORMALIZATION_MODES or gamma <= 0:
             raise KerasRecipesError(f'scale is "map" or "layer" and gamma above 0, not {scale!r} and {gamma}')
         values = self.layers[layer]
         tiles = np.moveaxis(values, -1, 0) if values.ndim == 3 else values[:, None, None]
@@ -59,7 +59,7 @@ class ActivationMaps(drawing.Drawing):
         low = np.minimum(tiles.min(axes, keepdims=True), 0)
         spread = tiles.max(axes, keepdims=True) - low
         shown = ((tiles - low) / np.where(spread > 0, spread, 1)) ** gamma
-        return drawing.montage(np.round(255 * shown).astype("uint8"), columns, gap=0 if values.ndim == 1 else 1)
+        return plotting.image_grid(np.round(255 * shown).astype("uint8"), columns, gap=0 if values.ndim == 1 else 1)
 
     def plot(self, scale: str = "map", gamma: float = 1.0) -> Any:
         """The picture and every layer's sheet."""
@@ -67,17 +67,17 @@ class ActivationMaps(drawing.Drawing):
         images += [(f"{name} {_size(v)}", self.image(name, scale, gamma)) for name, v in self.layers.items()]
         columns = min(len(images), 4)
         rows = -(-len(images) // columns)
-        drawn = drawing.figure(3.2 * columns, 3.4 * rows)
+        drawn = plotting.new_figure(3.2 * columns, 3.4 * rows)
         for number, (title, image) in enumerate(images):
             axes = drawn.add_subplot(rows, columns, number + 1)
             large = max(image.shape[:2]) > 300
-            drawing.show(axes, image, title, interpolation="antialiased" if large else "nearest")
+            plotting.imshow(axes, image, title, interpolation="antialiased" if large else "nearest")
         return drawn
 
     def save_sheets(self, folder: str | Path, scale: str = "map", gamma: float = 1.0) -> list[Path]:
         """Write each layer's sheet, pixel by pixel, as LAYER.png."""
         return [
-            drawing.save_image(Path(folder) / f"{name.replace('/', '_')}.png", self.image(name, scale, gamma))
+            plotting.save_image(Path(folder) / f"{name.replace('/', '_')}.png", self.image(name, scale, gamma))
             for name in self.layers
         ]
 
@@ -87,7 +87,7 @@ def _size(values: np.ndarray) -> str:
 
 
 def activation_maps(
-    model: Any, picture: Any, layers: Sequence[str] | None = None, span: tuple[float, float] = SPAN
+    model: Any, picture: Any, layers: Sequence[str] | None = None, span: tuple[float, float] = DEFAULT_VALUE_RANGE
 ) -> ActivationMaps:
     """The activations of layers on a picture.
 
@@ -102,19 +102,19 @@ def activation_maps(
     Example:
         >>> activation_maps(kerasrecipes.load("squeezenet"), "cat.png", ["conv1", "fire5"]).save("maps.png")
     """
-    inputs = as_input(model, picture, span)[:1]
+    inputs = to_model_input(model, picture, span)[:1]
     names = list(layers) if layers else default_layers(model)
-    steps = {name: find_step(model, name) for name in names}
+    steps = {name: find_layer_call(model, name) for name in names}
     found = {}
-    for name, values in zip(names, forward(model, names)(inputs), strict=True):
+    for name, values in zip(names, make_layer_forward(model, names)(inputs), strict=True):
         values = np.moveaxis(values, channel_axis(steps[name]), -1)[0]
         found[name] = values.reshape(-1) if values.ndim not in (1, 3) else values
-    return ActivationMaps(found, as_picture(model, inputs[0], span))
+    return ActivationMaps(found, to_uint8_image(model, inputs[0], span))
 
 
 def default_layers(model: Any) -> list[str]:
     """Layers worth looking at."""
-    names = [n for n in layer_names(model) if not find_step(model, n).kind.startswith(DULL)]
+    names = [n for n in layer_names(model) if not find_layer_call(model, n).kind.startswith(SKIPPED_LAYERS)]
     if not names:
         raise KerasRecipesError(f"{model.name} has no layers whose activations could be shown")
     return names

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 
 from kerasrecipes.errors import KerasRecipesError
-from kerasrecipes.visualize import drawing
-from kerasrecipes.visualize.units import find_step
-from kerasrecipes.visualize.walk import links_of, steps_of
+from kerasrecipes.graph.traversal import layer_calls, layer_edges
+from kerasrecipes.graph.units import find_layer_call
+from kerasrecipes.utils import plotting
 
 
 @dataclass(frozen=True)
-class FilterSheet(drawing.Drawing):
+class FilterGrid(plotting.Figure):
     """Filters of a layer over pictures.
 
     Args:
@@ -36,20 +36,20 @@ class FilterSheet(drawing.Drawing):
         axes = tuple(range(1, values.ndim)) if scale == "filter" else None
         most = np.abs(values).max(axes, keepdims=True)
         tiles = np.round(128 + 127 * values / np.where(most > 0, most, 1)).astype("uint8")
-        return drawing.montage(tiles, columns)
+        return plotting.image_grid(tiles, columns)
 
     def plot(self) -> Any:
         """The sheet."""
         image = self.image()
-        drawn = drawing.figure(
+        drawn = plotting.new_figure(
             6 * image.shape[1] / max(image.shape[:2]), 6 * image.shape[0] / max(image.shape[:2]) + 0.3
         )
         count, height, width, _ = self.filters.shape
-        drawing.show(drawn.add_subplot(), image, f"{self.layer}: {count} filters {height} x {width}")
+        plotting.imshow(drawn.add_subplot(), image, f"{self.layer}: {count} filters {height} x {width}")
         return drawn
 
 
-def filter_sheet(model: Any, layer: str | None = None) -> FilterSheet:
+def show_filters(model: Any, layer: str | None = None) -> FilterGrid:
     """The filters of a convolution over pictures, by default the first.
 
     Weights of nets that read blue first (`ChannelMeans(bgr=True)`) are turned to red, green, blue.
@@ -60,10 +60,10 @@ def filter_sheet(model: Any, layer: str | None = None) -> FilterSheet:
     Example:
         >>> filter_sheet(kerasrecipes.load("squeezenet")).save("filters.png")
     """
-    convolutions = [s.name for s in steps_of(model) if s.kind in ("Conv2D", "SequenceConv2D")]
+    convolutions = [s.name for s in layer_calls(model) if s.kind in ("Conv2D", "SequenceConv2D")]
     if layer is None and not convolutions:
         raise KerasRecipesError(f"{model.name} has no Conv2D layer, whose filters could be shown")
-    step = find_step(model, layer or convolutions[0])
+    step = find_layer_call(model, layer or convolutions[0])
     kernel = getattr(step.operation, "kernel", None)
     if kernel is None or len(kernel.shape) != 4:
         raise KerasRecipesError(
@@ -72,10 +72,10 @@ def filter_sheet(model: Any, layer: str | None = None) -> FilterSheet:
     from keras import ops
 
     filters = np.moveaxis(ops.convert_to_numpy(kernel).astype("float32"), -1, 0)
-    below = {s.name: (s, inputs) for s, inputs in links_of(model)}
+    below = {s.name: (s, inputs) for s, inputs in layer_edges(model)}
     name = below[step.name][1][0] if below[step.name][1] else ""
     while name in below and len(below[name][1]) == 1 and not getattr(below[name][0].operation, "weights", []):
         if getattr(below[name][0].operation, "bgr", False):
             filters = filters[..., ::-1]
         name = below[name][1][0]
-    return FilterSheet(step.name, filters)
+    return FilterGrid(step.name, filters)

@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 
 from kerasrecipes.errors import KerasRecipesError
-from kerasrecipes.visualize import drawing
-from kerasrecipes.visualize.compute import forward
-from kerasrecipes.visualize.pictures import SPAN, as_input, as_picture, span_of
-from kerasrecipes.visualize.units import channel_axis, find_step, layer_names, symbols_of
+from kerasrecipes.graph.autodiff import make_layer_forward
+from kerasrecipes.graph.model_input import DEFAULT_VALUE_RANGE, to_model_input, to_uint8_image, value_range
+from kerasrecipes.graph.units import channel_axis, find_layer_call, layer_names, output_names
+from kerasrecipes.utils import plotting
 
 GREY = 117.0  # about the mean of ImageNet's pictures
 BATCH = 32
 
 
 @dataclass(frozen=True)
-class OcclusionMaps(drawing.Drawing):
+class OcclusionMaps(plotting.Figure):
     """What a network answers with a square of the picture covered; maps are (rows, columns) of the square's places.
 
     Args:
@@ -44,7 +44,7 @@ class OcclusionMaps(drawing.Drawing):
     stride: int = 1
     picture: np.ndarray | None = field(default=None, repr=False)
 
-    def heat(self, values: np.ndarray) -> np.ndarray:
+    def heatmap(self, values: np.ndarray) -> np.ndarray:
         """A map (rows, columns) spread over the picture: each pixel has the mean of all squares that cover it; NaN where none does."""
         assert self.picture is not None
         total, count = np.zeros(self.picture.shape[:2]), np.zeros(self.picture.shape[:2])
@@ -58,9 +58,9 @@ class OcclusionMaps(drawing.Drawing):
         """Figure 7 of the paper: the picture, the map's activity, the class's probability, the likeliest class."""
         assert self.picture is not None
         height, width = self.picture.shape[:2]
-        drawn = drawing.figure(13.5, 3.4)
+        drawn = plotting.new_figure(13.5, 3.4)
         panels = drawn.subplots(1, 4)
-        drawing.show(panels[0], self.picture, f"{self.name}: {self.whole_probability:.2f}")
+        plotting.imshow(panels[0], self.picture, f"{self.name}: {self.whole_probability:.2f}")
         middle = np.array([height, width]) / 2 - self.size / 2
         top, left = self.corners[np.abs(self.corners - middle).sum(1).argmin()]
         half, far = (self.size - self.stride) / 2, self.size / 2 + self.stride / 2
@@ -85,7 +85,7 @@ class OcclusionMaps(drawing.Drawing):
         palette = [colormaps["tab10"](i)[:3] for i in range(8)]
         for number, chosen in enumerate(order):
             colours[self.best == chosen] = palette[number]
-        drawing.show(panels[3], colours, "likeliest class", extent=frame)
+        plotting.imshow(panels[3], colours, "likeliest class", extent=frame)
         panels[3].set(xlim=(0, width), ylim=(height, 0))
         for number, chosen in enumerate(order):
             word = self.names[chosen].split(",")[0]
@@ -94,9 +94,9 @@ class OcclusionMaps(drawing.Drawing):
         return drawn
 
 
-def occlude(
+def compute_occlusion(
     model: Any, picture: Any, target: int | str | None = None, *, layer: str | None = None, size: int | None = None,
-    stride: int | None = None, grey: float = GREY, span: tuple[float, float] = SPAN, batch: int = BATCH, logits: bool | None = None,
+    stride: int | None = None, grey: float = GREY, span: tuple[float, float] = DEFAULT_VALUE_RANGE, batch: int = BATCH, logits: bool | None = None,
 ) -> OcclusionMaps:  # fmt: skip
     """Cover the picture square by square and record what changes.
 
@@ -115,20 +115,20 @@ def occlude(
     Example:
         >>> occlude(kerasrecipes.load("squeezenet"), "cat.png", "tabby").save("occlusion.png")
     """
-    inputs = as_input(model, picture, span)[0]
+    inputs = to_model_input(model, picture, span)[0]
     height, width = inputs.shape[:2]
     size = max(min(height, width) // 5, 1) if size is None else size
     stride = max(size // 5, 1) if stride is None else stride
     if size < 0 or stride < 1:
         raise KerasRecipesError(f"A square of {size} pixels every {stride}: size from 0, stride from 1")
     scores = layer_names(model)[-1]
-    if len(find_step(model, scores).outputs[0].shape) != 2:
+    if len(find_layer_call(model, scores).outputs[0].shape) != 2:
         raise KerasRecipesError(
-            f"{model.name} is no classifier: its output is {find_step(model, scores).outputs[0].shape}"
+            f"{model.name} is no classifier: its output is {find_layer_call(model, scores).outputs[0].shape}"
         )
-    layer = layer or _last_map(model)
-    axis = channel_axis(find_step(model, layer))
-    run = forward(model, [layer, scores] if layer != scores else [scores])
+    layer = layer or _last_conv_layer(model)
+    axis = channel_axis(find_layer_call(model, layer))
+    run = make_layer_forward(model, [layer, scores] if layer != scores else [scores])
 
     def answers(pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         filled = np.concatenate([pictures, np.repeat(pictures[:1], batch - len(pictures), 0)])
@@ -141,10 +141,10 @@ def occlude(
         logits = are_logits(whole_scores)
     probabilities = softmax if logits else np.asarray
     whole = probabilities(whole_scores)[0]
-    names = tuple(symbols_of(model)) or tuple(map(str, range(len(whole))))
+    names = tuple(output_names(model)) or tuple(map(str, range(len(whole))))
     wanted = _class(target, names, int(whole.argmax()))
     channel = int(whole_maps[0].argmax())
-    low, high = span_of(model, span)
+    low, high = value_range(model, span)
     rows, columns = (np.arange(-size + stride if size else 0, n, stride) for n in (height, width))
     corners = np.array(list(itertools.product(rows, columns)))
     activity, chance, best = [], [], []
@@ -160,7 +160,7 @@ def occlude(
     return OcclusionMaps(
         wanted, names[wanted], np.concatenate(chance).reshape(shape), float(whole[wanted]), np.concatenate(activity).reshape(shape),
         float(whole_maps[0, channel]), layer, channel, np.concatenate(best).reshape(shape), names, corners, size, stride,
-        as_picture(model, inputs, span),
+        to_uint8_image(model, inputs, span),
     )  # fmt: skip
 
 
@@ -169,8 +169,8 @@ def are_logits(scores: np.ndarray) -> bool:
     return bool(scores.min() < 0 or (abs(scores.sum(-1) - 1) > 1e-3).any())
 
 
-def _last_map(model: Any) -> str:
-    maps = [n for n in layer_names(model) if len(find_step(model, n).outputs[0].shape) == 4]
+def _last_conv_layer(model: Any) -> str:
+    maps = [n for n in layer_names(model) if len(find_layer_call(model, n).outputs[0].shape) == 4]
     if not maps:
         raise KerasRecipesError(f"{model.name} has no layer with places: name no layer, and use a convolutional net")
     return maps[-1]
@@ -194,7 +194,7 @@ def softmax(scores: np.ndarray) -> np.ndarray:
     return found / found.sum(-1, keepdims=True)
 
 
-def correspondence(features: np.ndarray, covered: np.ndarray) -> tuple[float, float]:
+def occlusion_correspondence(features: np.ndarray, covered: np.ndarray) -> tuple[float, float]:
     """Does covering the same part change different pictures in the same way? Section 4.4 of the paper.
 
     Delta is the Hamming distance between the signs of eps_i = features_i - covered_i and eps_j, over all pairs.
@@ -219,9 +219,9 @@ def correspondence(features: np.ndarray, covered: np.ndarray) -> tuple[float, fl
     return float(np.mean(shares)), float(np.std(shares))
 
 
-def correspondence_of(
+def measure_correspondence(
     model: Any, pictures: Sequence[Any], boxes: Sequence[tuple[int, int, int, int]], layers: Sequence[str],
-    grey: float = GREY, span: tuple[float, float] = SPAN,
+    grey: float = GREY, span: tuple[float, float] = DEFAULT_VALUE_RANGE,
 ) -> dict[str, tuple[float, float]]:  # fmt: skip
     """`correspondence` for each of some layers.
 
@@ -231,10 +231,10 @@ def correspondence_of(
     """
     if len(pictures) != len(boxes):
         raise KerasRecipesError(f"{len(pictures)} pictures and {len(boxes)} boxes: one box for each picture")
-    inputs = np.concatenate([as_input(model, p, span)[:1] for p in pictures])
+    inputs = np.concatenate([to_model_input(model, p, span)[:1] for p in pictures])
     covered = inputs.copy()
-    low, high = span_of(model, span)
+    low, high = value_range(model, span)
     for item, (top, left, bottom, right) in zip(covered, boxes, strict=True):
         item[top:bottom, left:right] = low + (high - low) * grey / 255
-    run = forward(model, layers)
-    return {n: correspondence(a, b) for n, a, b in zip(layers, run(inputs), run(covered), strict=True)}
+    run = make_layer_forward(model, layers)
+    return {n: occlusion_correspondence(a, b) for n, a, b in zip(layers, run(inputs), run(covered), strict=True)}

@@ -7,20 +7,27 @@ from typing import Any
 import numpy as np
 
 from kerasrecipes.errors import KerasRecipesError
-from kerasrecipes.visualize import drawing
-from kerasrecipes.visualize.maximize import MEAN, Ascender, Ascent, Regularisation, settings_of, start_from
-from kerasrecipes.visualize.pictures import SPAN, as_picture, span_of
-from kerasrecipes.visualize.scene import front_end, scene_of
-from kerasrecipes.visualize.units import Unit, channel_axis, find_step, find_unit
-from kerasrecipes.visualize.walk import graph_of
+from kerasrecipes.graph.model_input import DEFAULT_VALUE_RANGE, to_uint8_image, value_range
+from kerasrecipes.graph.traversal import functional_graph
+from kerasrecipes.graph.units import Unit, channel_axis, find_layer_call, find_unit
+from kerasrecipes.utils import plotting
+from kerasrecipes.visualize.activation_maximization import (
+    IMAGE_MEAN,
+    AscentResult,
+    AscentSettings,
+    GradientAscent,
+    initial_input,
+    resolve_settings,
+)
+from kerasrecipes.visualize.synthesis_region import last_untrained_step, make_ascent_target
 
 BATCH = 9  # pictures that climb together
 # of spectrograms, whose values have unit variance and need no limits; found by looking, not by the paper
-SPECTROGRAM = Regularisation(0.01, 0.7, 4, 0, 0, 200, "progress", 1.0, 0.3)
+SPECTROGRAM_SETTINGS = AscentSettings(0.01, 0.7, 4, 0, 0, 200, "progress", 1.0, 0.3)
 
 
 @dataclass(frozen=True)
-class Synthesis(drawing.Drawing):
+class SynthesizedInputs(plotting.Figure):
     """Inputs that a unit likes.
 
     Args:
@@ -39,23 +46,23 @@ class Synthesis(drawing.Drawing):
     best_at: tuple[int, ...]
     majority_at: tuple[int, ...]
     stopped: tuple[bool, ...]
-    settings: Regularisation
+    settings: AscentSettings
     curve: np.ndarray = field(repr=False)
 
     def image(self, columns: int | None = None) -> np.ndarray:
         """All starts as one sheet, uint8; of speech, time runs to the right and features upwards."""
         if self.pictures is not None:
-            return drawing.montage(self.pictures, columns, gap=2)
-        tiles = np.stack([drawing.around_grey(v.T[::-1]) for v in self.values])
-        return drawing.montage(tiles, columns or 1, gap=2)
+            return plotting.image_grid(self.pictures, columns, gap=2)
+        tiles = np.stack([plotting.signed_to_uint8(v.T[::-1]) for v in self.values])
+        return plotting.image_grid(tiles, columns or 1, gap=2)
 
     def plot(self) -> Any:
         """The sheet of pictures; of speech, each start as a spectrogram."""
         image = self.image()
         size = 4.2 * np.array([image.shape[1], image.shape[0]]) / max(image.shape[:2])
-        drawn = drawing.figure(max(size[0], 2.4), size[1] + 0.4)
+        drawn = plotting.new_figure(max(size[0], 2.4), size[1] + 0.4)
         axes = drawn.add_subplot()
-        drawing.show(
+        plotting.imshow(
             axes,
             image,
             f"{self.unit}: {max(self.activations):.1f}",
@@ -67,10 +74,10 @@ class Synthesis(drawing.Drawing):
 
 
 def synthesize(
-    model: Any, unit: str | Unit, preset: int | Regularisation | None = None, *, starts: int = 9, seed: int = 0,
-    start: str = "mean_plus_rand", whole: bool = False, span: tuple[float, float] = SPAN, begin: str | None = None,
+    model: Any, unit: str | Unit, preset: int | AscentSettings | None = None, *, starts: int = 9, seed: int = 0,
+    start: str = "mean_plus_rand", whole: bool = False, span: tuple[float, float] = DEFAULT_VALUE_RANGE, begin: str | None = None,
     progress: Callable | None = None, **changes: Any,
-) -> Synthesis:  # fmt: skip
+) -> SynthesizedInputs:  # fmt: skip
     """An input that activates a unit strongly, from several random starts.
 
     Args:
@@ -97,10 +104,10 @@ def synthesize(
 
 
 def synthesize_units(
-    model: Any, units: Sequence[str | Unit], preset: int | Regularisation | None = None, *, starts: int = 9, seed: int = 0,
-    start: str = "mean_plus_rand", whole: bool = False, span: tuple[float, float] = SPAN, begin: str | None = None,
+    model: Any, units: Sequence[str | Unit], preset: int | AscentSettings | None = None, *, starts: int = 9, seed: int = 0,
+    start: str = "mean_plus_rand", whole: bool = False, span: tuple[float, float] = DEFAULT_VALUE_RANGE, begin: str | None = None,
     progress: Callable | None = None, **changes: Any,
-) -> list[Synthesis]:  # fmt: skip
+) -> list[SynthesizedInputs]:  # fmt: skip
     """`synthesize` for units of one layer, climbing together in batches.
 
     Raises:
@@ -111,19 +118,19 @@ def synthesize_units(
         raise KerasRecipesError(
             "Units that climb together are of one layer and at one place, with one start or more each"
         )
-    settings, begin = plan_of(model, preset, begin, **changes)
-    layer, step = asked[0].layer, find_step(model, asked[0].layer)
-    scene = scene_of(model, asked[0], begin, whole, span)
+    settings, begin = resolve_plan(model, preset, begin, **changes)
+    layer, step = asked[0].layer, find_layer_call(model, asked[0].layer)
+    scene = make_ascent_target(model, asked[0], begin, whole, span)
     if begin is None:
-        low, high = span_of(model, span)
-        climber = Ascender(
-            model, layer, channel_axis(step), settings, limits=(-MEAN, 255 - MEAN),
-            to_input=lambda x: low + (high - low) / 255 * (x + MEAN),
+        low, high = value_range(model, span)
+        climber = GradientAscent(
+            model, layer, channel_axis(step), settings, limits=(-IMAGE_MEAN, 255 - IMAGE_MEAN),
+            to_input=lambda x: low + (high - low) / 255 * (x + IMAGE_MEAN),
         )  # fmt: skip
-        first = [start_from(start, scene.shape, seed + i) for i in range(starts)]
+        first = [initial_input(start, scene.shape, seed + i) for i in range(starts)]
     else:
-        climber = Ascender(model, layer, channel_axis(step), settings, begin=begin)
-        first = [start_from(start, scene.shape, seed + i) / 100 for i in range(starts)]
+        climber = GradientAscent(model, layer, channel_axis(step), settings, begin=begin)
+        first = [initial_input(start, scene.shape, seed + i) / 100 for i in range(starts)]
     items = [(u, x) for u in asked for x in first]
     runs = []
     for at in range(0, len(items), BATCH):
@@ -131,7 +138,7 @@ def synthesize_units(
         filled = part + [part[0]] * (
             BATCH - len(part) if len(items) > BATCH else 0
         )  # one size of batch: one compilation
-        run = climber.climb(
+        run = climber.run(
             np.stack([x for _, x in filled]), [u.channel for u, _ in filled], [scene.place] * len(filled), progress
         )
         runs += [_row(run, i) for i in range(len(part))]
@@ -142,30 +149,30 @@ def synthesize_units(
     return found
 
 
-def plan_of(
-    model: Any, preset: int | Regularisation | None, begin: str | None, **changes: Any
-) -> tuple[Regularisation, str | None]:
+def resolve_plan(
+    model: Any, preset: int | AscentSettings | None, begin: str | None, **changes: Any
+) -> tuple[AscentSettings, str | None]:
     """The settings of the ascent, and the step where it begins (None: at the input), with the defaults of `synthesize`."""
-    speech = begin is not None or len(graph_of(model).inputs[0].shape) != 4
+    speech = begin is not None or len(functional_graph(model).inputs[0].shape) != 4
     if speech and begin is None:
-        begin = front_end(model)
-    return settings_of(preset if preset is not None else SPECTROGRAM if speech else 3, **changes), begin
+        begin = last_untrained_step(model)
+    return resolve_settings(preset if preset is not None else SPECTROGRAM_SETTINGS if speech else 3, **changes), begin
 
 
-def _row(run: Ascent, i: int) -> dict:
+def _row(run: AscentResult, i: int) -> dict:
     return {name: values[:, i] if name == "curve" else values[i] for name, values in vars(run).items()}
 
 
 def _result(
-    model: Any, unit: Unit, rows: list[dict], settings: Regularisation, begin: str | None, span: Any
-) -> Synthesis:
+    model: Any, unit: Unit, rows: list[dict], settings: AscentSettings, begin: str | None, span: Any
+) -> SynthesizedInputs:
     values = np.stack([r["best"] for r in rows])
     pictures = None
     if begin is None:
-        low, high = span_of(model, span)
-        values = low + (high - low) / 255 * (values + MEAN)
-        pictures = np.stack([as_picture(model, v, span) for v in values])
-    return Synthesis(
+        low, high = value_range(model, span)
+        values = low + (high - low) / 255 * (values + IMAGE_MEAN)
+        pictures = np.stack([to_uint8_image(model, v, span) for v in values])
+    return SynthesizedInputs(
         unit, values, pictures, tuple(float(r["top"]) for r in rows), tuple(float(r["start"]) for r in rows),
         tuple(int(r["best_at"]) for r in rows), tuple(int(r["majority_at"]) for r in rows),
         tuple(bool(r["stopped"]) for r in rows), settings, np.stack([r["curve"] for r in rows], axis=1),

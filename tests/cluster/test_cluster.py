@@ -90,14 +90,14 @@ def kill(word):
 def test_a_killed_worker_a_killed_actor_and_a_killed_driver(pictures, expected, address, tmp_path):
     driver = command(pictures, tmp_path, address)
     until(lambda: len(parts(tmp_path)) >= 1)
-    kill("kerasrecipes.batch.worker")
+    kill("kerasrecipes.batch.worker_main")
     until(lambda: len(parts(tmp_path)) >= 3)
     kill("MapWorker")
     until(lambda: len(parts(tmp_path)) >= 5)
     there = {p: p.stat().st_mtime_ns for p in parts(tmp_path)}
     driver.kill()
     driver.wait()
-    until(lambda: not processes("kerasrecipes.batch.worker"), 30)  # workers end with their parents
+    until(lambda: not processes("kerasrecipes.batch.worker_main"), 30)  # workers end with their parents
     assert len(parts(tmp_path)) < 16
     driver = command(pictures, tmp_path, address)
     assert driver.wait() == 1, driver.stderr.read()

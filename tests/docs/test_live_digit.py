@@ -60,7 +60,7 @@ def test_a_drawing_is_prepared_as_in_python(page, dark_ink: bool) -> None:
             return [Array.from(shown), Array.from(pixels.digit(shown, [280, 280]))]""",
             points, dark_ink,
         )  # fmt: skip
-        right = kr.image.digit(np.array(ink, "uint8").reshape(280, 280))
+        right = kr.image.preprocess_mnist_digit(np.array(ink, "uint8").reshape(280, 280))
         np.testing.assert_array_equal(np.array(found).reshape(28, 28), right)
 
 
@@ -162,7 +162,7 @@ def test_pictures_in_ten_classes(page) -> None:
         rgb.ravel().tolist(),
     )  # fmt: skip
     model = kr.load("convnetjs_cifar10", engine="onnxruntime")
-    canvas = model.preparation.one(model.preparation.on_canvas(rgb))
+    canvas = model.preparation.one(model.preparation.resize(rgb))
     np.testing.assert_allclose(np.array(found), model.scores(canvas[None])[0], atol=CLOSE)
 
     demo = page.locator('.live[data-demo="cifar"]')

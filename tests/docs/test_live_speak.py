@@ -12,12 +12,13 @@ import pytest
 import soundfile
 
 import kerasrecipes as kr
-from kerasrecipes import audio, manifest, store
+from kerasrecipes import audio
 from kerasrecipes.decoding.alphabet import Alphabet
-from kerasrecipes.decoding.greedy import greedy
-from kerasrecipes.engines.wire import read_description
+from kerasrecipes.decoding.greedy import greedy_decode
+from kerasrecipes.engines.onnx_metadata import read_description
+from kerasrecipes.hub import manifest, weights
 
-CLIPS = sorted((Path(__file__).resolve().parents[1] / "data" / "LibriSpeech" / "dev-mini").rglob("*.mp3"))
+CLIPS = sorted((Path(__file__).resolve().parents[1] / "fixtures" / "LibriSpeech" / "dev-mini").rglob("*.mp3"))
 CLIP = next(p for p in CLIPS if p.stem == "84-121123-0001")
 CLOSE = 1e-3
 RECOGNISERS = ("deepspeech2_small", "wav2letter_small")
@@ -59,7 +60,7 @@ def test_greedy_decoding_is_pythons(page) -> None:
             "return ctc.greedy(Float32Array.from(given[0]), 'ab c', { frameSeconds: 0.04, offset: 1.2, duration: given[1] })",
             scores.ravel().tolist(), times["duration"],
         )  # fmt: skip
-        right = greedy(scores.astype("float32"), alphabet, **times)
+        right = greedy_decode(scores.astype("float32"), alphabet, **times)
         assert found["text"] == right.text
         same_words(found["words"], right.words)
 
@@ -67,7 +68,7 @@ def test_greedy_decoding_is_pythons(page) -> None:
 @pytest.mark.parametrize("name", RECOGNISERS)
 def test_scores_and_words_are_pythons(page, name: str) -> None:
     model = kr.load(live_pages.FILES / f"{name}.onnx")
-    wave = audio.read_audio(CLIP)
+    wave = audio.load_audio(CLIP)
     found = live_pages.call(page, ["common", "speak"], TRANSCRIBE, name, wave.tolist())
     scores = np.array(found["scores"]).reshape(-1, model.alphabet.size)
     right = np.asarray(model.scores({"audio": wave[None], "length": np.array([len(wave)], "int32")}))[0]
@@ -120,7 +121,7 @@ def test_a_clip_and_two_recognisers_side_by_side(page) -> None:
 def test_a_file_of_another_rate_and_two_channels(page, tmp_path) -> None:
     import soxr
 
-    wave = soxr.resample(audio.read_audio(CLIP), 16000, 44100)
+    wave = soxr.resample(audio.load_audio(CLIP), 16000, 44100)
     path = tmp_path / "clip.wav"
     soundfile.write(path, np.stack([wave, wave], 1), 44100)
     done = int(page.locator(".live-demo").get_attribute("data-done") or 0)
@@ -142,8 +143,8 @@ def test_no_sound_file_and_no_leave_are_explained(page) -> None:
 @pytest.fixture(scope="module")
 def streaming(tmp_path_factory) -> tuple[Any, Path]:
     """The streaming recipe in Python and its step graph: released, else one of random weights, narrower."""
-    if row := manifest.rows().get(STREAMING):
-        return kr.load(STREAMING, engine="onnxruntime"), store.locate_onnx(row, step=True)
+    if row := manifest.entries().get(STREAMING):
+        return kr.load(STREAMING, engine="onnxruntime"), weights.onnx_path(row, step=True)
     folder = tmp_path_factory.mktemp("streaming")
     model = kr.load(STREAMING, weights=None, compile=False, recurrent_units=24)
     whole = kr.export.export(model, folder)
@@ -153,7 +154,7 @@ def streaming(tmp_path_factory) -> tuple[Any, Path]:
 @pytest.fixture
 def microphone(playwright_of, chromium_path: str, site_url: str, streaming: tuple[Any, Path], tmp_path) -> Iterator:
     """A page whose microphone plays the clip, with the streaming recipe among its files."""
-    soundfile.write(tmp_path / "said.wav", audio.read_audio(CLIP), 16000, subtype="PCM_16")
+    soundfile.write(tmp_path / "said.wav", audio.load_audio(CLIP), 16000, subtype="PCM_16")
     flags = (
         "--no-sandbox", "--disable-gpu", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
         f"--use-file-for-fake-audio-capture={tmp_path / 'said.wav'}",
@@ -178,7 +179,7 @@ def microphone(playwright_of, chromium_path: str, site_url: str, streaming: tupl
 def test_the_stream_is_pythons_and_the_microphone_is_heard(microphone, streaming: tuple[Any, Path]) -> None:
     page, model = microphone, streaming[0]
     # cut as no whole chunk is
-    wave = audio.read_audio(CLIP)[: 16000 * 3 + 77]
+    wave = audio.load_audio(CLIP)[: 16000 * 3 + 77]
     found = live_pages.call(
         page, ["common", "stream"],
         """const net = await common.session(given[0]), wave = Float32Array.from(given[1]);

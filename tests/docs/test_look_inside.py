@@ -47,10 +47,10 @@ def seen(opened):
 
 
 def test_activations_are_pythons(opened, seen, model):
-    from kerasrecipes.visualize.compute import run
+    from kerasrecipes.graph.autodiff import forward_to_layers
 
     names = ["conv1", "fire2", "fire5_squeeze", "fire9", "logits", "scores"]
-    for name, right in zip(names, run(model, seen[None].astype("float32"), names), strict=True):
+    for name, right in zip(names, forward_to_layers(model, seen[None].astype("float32"), names), strict=True):
         close(numbers(opened.evaluate(f"({PACK})(seen.values['{name}'])")), np.asarray(right))
     best = opened.evaluate("look.net.classes[seen.probabilities.indexOf(Math.max(...seen.probabilities))]")
     assert best == model.classify(seen).name == "Egyptian cat"
@@ -59,14 +59,14 @@ def test_activations_are_pythons(opened, seen, model):
 @pytest.mark.parametrize("unit", UNITS)
 def test_the_way_back_is_visualize_project(opened, seen, model, unit):
     from kerasrecipes import visualize
-    from kerasrecipes.visualize.backward import sizes_of
+    from kerasrecipes.visualize.saliency import layer_output_sizes
 
     some = 0
     for method in METHODS:
-        right = visualize.project(model, seen[None].astype("float32"), unit, method)
+        right = visualize.compute_saliency(model, seen[None].astype("float32"), unit, method)
         place = right.unit.place
         if place != "all":
-            sizes = sizes_of(model, right.unit.layer)
+            sizes = layer_output_sizes(model, right.unit.layer)
             place = int(np.ravel_multi_index(place, sizes)) if sizes else 0
         wish = {"layer": right.unit.layer, "channel": right.unit.channel, "place": place}
         found = opened.evaluate(
@@ -82,7 +82,7 @@ def test_strongest_patches_are_find_maximas(opened, model):
 
     names = [path.stem for path in sorted(SAMPLES.glob("*.png")) if path.stem != "street"]
     inputs = np.stack([np.asarray(Image.open(SAMPLES / f"{name}.png"), "float32") for name in names])
-    maxima = visualize.find_maxima(model, inputs, ["fire4", "fire8"])
+    maxima = visualize.find_top_activations(model, inputs, ["fire4", "fire8"])
     for layer, channel in (("fire4", 170), ("fire8", 430), ("fire8", 3)):
         found = opened.evaluate(
             """async ([layer, channel]) => (await net.maxima(look))(layer, channel)
@@ -96,7 +96,7 @@ def test_strongest_patches_are_find_maximas(opened, model):
             assert value == pytest.approx(float(right), rel=1e-3, abs=1e-3)
             if right > 0:
                 assert (place, sample) == (int(at), names[int(number)])
-    patches = visualize.top_patches(model, maxima["fire8"], "fire8:430", method=None)
+    patches = visualize.top_image_patches(model, maxima["fire8"], "fire8:430", method=None)
     field = opened.evaluate(
         "([layer, place]) => net.fieldOf(look, layer, place)", ["fire8", int(maxima["fire8"].places[430, 0])]
     )

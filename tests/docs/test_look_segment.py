@@ -12,9 +12,9 @@ def network(tmp_path_factory):
     """(model, its ONNX file's bytes, what the file says), with random weights that tell classes apart."""
     import keras
 
-    from kerasrecipes.engines.wire import read_description
-    from kerasrecipes.export import export
-    from kerasrecipes.tasks.segmentation import Segmenter
+    from kerasrecipes.engines.onnx_metadata import read_description
+    from kerasrecipes.export.exporter import export
+    from kerasrecipes.tasks.segmenter import Segmenter
 
     keras.utils.set_random_seed(4)
     model = Segmenter("dilated_camvid_small", config=TINY)
@@ -39,7 +39,7 @@ def page(browser, network):
 
 @pytest.mark.parametrize("shape", [(48, 64), (45, 61)])
 def test_scores_masks_and_areas_are_pythons(page, site_url, network, shape):
-    from kerasrecipes.tasks.segmenting import enlarge
+    from kerasrecipes.inference.image_segmentation import upsample_bilinear
 
     model, _, told = network
     rgb = np.random.default_rng(1).integers(0, 256, (*shape, 3), dtype="uint8").repeat(1, 0)
@@ -55,7 +55,7 @@ def test_scores_masks_and_areas_are_pythons(page, site_url, network, shape):
         [rgb.ravel().tolist(), list(shape)],
     )
     right = model.segment(rgb)
-    scores = model.cell_scores(rgb)
+    scores = model.predict_logits(rgb)
     assert scores.shape[:2] == (found["rows"], found["columns"])
     close(numbers(found["context"]), scores)
     assert len(np.unique(right.mask)) > 2
@@ -63,10 +63,10 @@ def test_scores_masks_and_areas_are_pythons(page, site_url, network, shape):
     assert same.mean() > 0.999  # ties aside
     areas = right.areas()
     assert found["areas"] == pytest.approx([areas.get(name, 0.0) for name in told["classes"]], abs=2e-3)
-    front = np.asarray(model._parts.front(model.inputs_of(rgb[None])))[0]
+    front = np.asarray(model._parts.front(model.preprocess(rgb[None])))[0]
     close(numbers(found["front"]), front)
     exp = np.exp(front - front.max(-1, keepdims=True))
-    mask = enlarge(exp / exp.sum(-1, keepdims=True), model.stride)[: shape[0], : shape[1]].argmax(-1)
+    mask = upsample_bilinear(exp / exp.sum(-1, keepdims=True), model.stride)[: shape[0], : shape[1]].argmax(-1)
     assert (numbers(found["without"]).reshape(shape) == mask).mean() > 0.999
 
 

@@ -32,10 +32,10 @@ def made(config, tmp_path_factory):
     from live_wavenet import CLIPS, pack_network
     from live_wavenet import SAMPLES as FOLDER
 
-    from kerasrecipes.tasks.waves import WaveGenerator
+    from kerasrecipes.tasks.wave_generator import WaveNetGenerator
 
     keras.utils.set_random_seed(3)
-    model = WaveGenerator("wavenet_small", config=config)
+    model = WaveNetGenerator("wavenet_small", config=config)
     rng = np.random.default_rng(0)
     for v in model.trainable_variables:
         v.assign(1.5 * np.asarray(v) + rng.normal(0, 0.05, v.shape))
@@ -64,7 +64,7 @@ def test_samples_are_pythons(page, site_url, network, said):
     frames = -(-SAMPLES // model.hop)
     given = None if spectrum is None else spectrum[40 : 40 + frames]
     sound = model.generate(SAMPLES / model.sample_rate, seed=5, speaker=speaker, conditioning=given)
-    codes = mu_law.encode(np.asarray(sound.samples), model.levels)
+    codes = mu_law.mu_law_encode(np.asarray(sound.samples), model.levels)
     uniform = np.random.default_rng(5).random(SAMPLES).astype("float32")  # the generator's own numbers
     page.goto(f"{site_url}live/wavenet/")
     found = page.evaluate(
@@ -87,7 +87,7 @@ def test_samples_are_pythons(page, site_url, network, said):
         return found; }}""",
         [uniform.tolist(), model.speaker_number(speaker), SAMPLES, said, frames],
     )
-    heard = np.concatenate([[0.0], mu_law.decode(codes[:-1], model.levels)]).astype("float32")
+    heard = np.concatenate([[0.0], mu_law.mu_law_decode(codes[:-1], model.levels)]).astype("float32")
     inputs = {
         "audio": heard[None],
         "length": np.array([SAMPLES], "int32"),

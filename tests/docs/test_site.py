@@ -9,7 +9,9 @@ from urllib.parse import unquote, urldefrag, urlsplit
 import pytest
 from conftest import ROOT
 
-from kerasrecipes import card, manifest, registry
+from kerasrecipes import registry
+from kerasrecipes.hub import manifest
+from kerasrecipes.release import model_card
 
 FETCHED = {  # attributes that a browser fetches without being asked
     "script": ("src",), "img": ("src", "srcset"), "iframe": ("src",), "audio": ("src",), "video": ("src", "poster"),
@@ -131,13 +133,13 @@ def written(value: int | str) -> set[str]:
     return {str(value)} | ({f"{value:,}"} if isinstance(value, int) else set())
 
 
-@pytest.mark.parametrize("name", list(manifest.rows()))
+@pytest.mark.parametrize("name", list(manifest.entries()))
 def test_every_number_of_the_manifest_is_on_the_page(pages, name) -> None:
-    row, text = manifest.rows()[name], pages[f"recipes/{name}/index.html"].text
+    row, text = manifest.entries()[name], pages[f"recipes/{name}/index.html"].text
     assert row.sha256 in text and f"{row.size:,}" in text and row.licence in text and row.tag in text
     for d in row.data:
         assert d["name"] in text and d["licence"] in text
-    for m, (dataset, _, value, command) in zip(row.metrics, card.metric_rows(row), strict=True):
+    for m, (dataset, _, value, command) in zip(row.metrics, model_card.metric_rows(row), strict=True):
         figure, _, interval = value.partition(" (")
         assert dataset in text and figure in text and interval.rstrip(")") in text and m["decoder"] in text
         assert command in text
@@ -157,7 +159,7 @@ def test_every_number_of_the_manifest_is_on_the_page(pages, name) -> None:
                 assert shown in text, (key, v)
 
 
-@pytest.mark.parametrize("name", list(manifest.rows()))
+@pytest.mark.parametrize("name", list(manifest.entries()))
 def test_what_it_learned_and_gets_wrong_is_shown_or_can_be_made(pages, name) -> None:
     page = pages[f"recipes/{name}/index.html"]
     assert {"what-it-has-learned", "what-it-gets-wrong"} <= page.ids
@@ -166,12 +168,12 @@ def test_what_it_learned_and_gets_wrong_is_shown_or_can_be_made(pages, name) -> 
     if path.is_file():
         kept = json.loads(path.read_text("utf-8"))
         assert all(any(ref.endswith(f"kept/{name}/{k['file']}") for ref in page.fetched) for k in kept["learned"])
-        assert ("earlier weights" in page.text) == (kept["weights"] != manifest.rows()[name].sha256)
+        assert ("earlier weights" in page.text) == (kept["weights"] != manifest.entries()[name].sha256)
 
 
 def test_what_may_not_be_published_is_not(site_dir) -> None:
     """Sounds of speech are the clips that ship with the tests, or made by a net."""
-    shipped = {p.name for p in (ROOT / "tests" / "data").rglob("*.mp3")}
+    shipped = {p.name for p in (ROOT / "tests" / "fixtures").rglob("*.mp3")}
     for path in site_dir.glob("recipes/**/*.mp3"):
         assert path.name in shipped
     assert not list(site_dir.rglob("*camvid*.png")) and not list(site_dir.rglob("*.npz"))
@@ -232,7 +234,7 @@ def test_the_table_filters_by_words_task_and_release(page, site_url) -> None:
     assert names(page) and all("deepspeech2" in n for n in names(page))
     page.get_by_role("searchbox", name="Find a recipe").fill("")
     page.get_by_label("with weights").check()
-    assert sorted(names(page)) == sorted(manifest.rows())
+    assert sorted(names(page)) == sorted(manifest.entries())
     page.get_by_label("Task").select_option("language-model")
     assert sorted(names(page)) == registry.list_recipes(task="language-model", pretrained=True)
 
@@ -242,7 +244,7 @@ def test_the_table_sorts_from_the_keyboard_and_what_is_empty_comes_last(page, si
     for key, way in (("Enter", 1), ("Space", -1)):
         page.get_by_role("button", name="weights", exact=True).focus()
         page.keyboard.press(key)
-        sizes = {n: row.size for n, row in manifest.rows().items()}
+        sizes = {n: row.size for n, row in manifest.entries().items()}
         shown = [sizes.get(n) for n in names(page)]
         assert shown[: len(sizes)] == sorted(sizes.values(), reverse=way < 0) and not any(shown[len(sizes) :])
     assert page.get_by_role("columnheader", name="weights").get_attribute("aria-sort") == "descending"

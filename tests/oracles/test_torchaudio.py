@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "recipes"))
 import test_deepspeech1
 from test_wav2letter import log_softmax, torchaudio_net
 from torchaudio_weights import DEEPSPEECH, GOLDEN, INPUTS, LABELS, deepspeech_drawn, drawn

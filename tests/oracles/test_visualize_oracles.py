@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kerasrecipes import visualize
-from kerasrecipes.visualize.backward import Projector
+from kerasrecipes.visualize.saliency import SaliencyMethod
 
 torch = pytest.importorskip("torch")
 attr = pytest.importorskip("captum.attr")
@@ -62,7 +62,7 @@ def test_all_three_methods():
     for method in ("gradient", "guided", "deconv"):
         for channel in (0, 4):
             expected, value = projected(plain, x, channel, method)
-            found, activation, _ = Projector(model, "top", method, "one")(x, [channel] * 3, [0] * 3)
+            found, activation, _ = SaliencyMethod(model, "top", method, "one")(x, [channel] * 3, [0] * 3)
             np.testing.assert_allclose(activation, value, atol=1e-5)
             np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max() + 1e-8)
             assert np.abs(expected).max() > 0
@@ -75,7 +75,7 @@ def test_occlusion():
     inputs = torch.tensor(x).permute(0, 3, 1, 2)
     occlusion = attr.Occlusion(lambda pictures: torch.softmax(plain(pictures), 1))
     expected = occlusion.attribute(inputs, (3, 9, 9), strides=(3, 9, 9), baselines=1.0, target=2)[0, 0]
-    found = visualize.occlude(model, x, 2, size=9, stride=9, grey=1)
+    found = visualize.compute_occlusion(model, x, 2, size=9, stride=9, grey=1)
     with torch.no_grad():
         whole = float(torch.softmax(plain(inputs), 1)[0, 2])
     assert len(found.corners) == 25 and float(expected.abs().max()) > 1e-4

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from kerasrecipes.audio import read_audio
-from kerasrecipes.data.tfdata import decode_in_graph, tfio_usable
+from kerasrecipes.audio import load_audio
+from kerasrecipes.data.tf_dataset import decode_in_graph, tfio_usable
 
 if not tfio_usable():
     pytest.skip("tensorflow-io does not work with this TensorFlow; make test-tfio builds one", allow_module_level=True)
@@ -20,7 +20,7 @@ STEP = 1 / 32768
 def test_both_readers_agree_to_one_16_bit_step(tmp_path, suffix, channels):
     path = tmp_path / f"clip{suffix}"
     soundfile.write(path, np.repeat(np.clip(WAVE, -0.9, 0.9)[:, None], channels, axis=1), 16000)
-    graph, file = decode_in_graph(path.read_bytes(), suffix).numpy(), read_audio(path)
+    graph, file = decode_in_graph(path.read_bytes(), suffix).numpy(), load_audio(path)
     count = min(len(graph), len(file))
     assert count > 30000 and abs(len(graph) - len(file)) < 2400
     np.testing.assert_allclose(graph[:count], file[:count], atol=STEP)
@@ -35,13 +35,13 @@ def test_pipeline_decodes_in_the_graph(tmp_path):
     utterances = data.Utterances([data.Utterance("clip", str(path), "hello")])
     dataset = data.to_tf_dataset(utterances, Alphabet())
     ((x, _),) = list(dataset)
-    np.testing.assert_allclose(x["audio"][0], read_audio(path), atol=STEP)
+    np.testing.assert_allclose(x["audio"][0], load_audio(path), atol=STEP)
 
 
 @pytest.mark.parametrize("suffix", [".flac", ".ogg"])
 def test_shards_are_read_and_decoded_in_the_graph(tmp_path, suffix, monkeypatch):
     from kerasrecipes import data
-    from kerasrecipes.data import tfdata
+    from kerasrecipes.data import tf_dataset
     from kerasrecipes.decoding import Alphabet
 
     rows = []
@@ -50,14 +50,14 @@ def test_shards_are_read_and_decoded_in_the_graph(tmp_path, suffix, monkeypatch)
         soundfile.write(path, np.clip(WAVE[: 20000 + 1000 * i], -0.9, 0.9), 16000)
         rows.append(data.Utterance(f"clip{i}", str(path), "a" * (i + 1)))
     data.write_shards(data.Utterances(rows), tmp_path / "shards", megabytes=0.05)
-    found = data.shards(tmp_path / "shards")
-    monkeypatch.setattr(tfdata, "read_audio", lambda *a: pytest.fail("libsndfile decoded"))
+    found = data.load_shards(tmp_path / "shards")
+    monkeypatch.setattr(tf_dataset, "load_audio", lambda *a: pytest.fail("libsndfile decoded"))
     seen = {}
     for host in range(2):
         for x, y in data.to_tf_dataset(found, Alphabet(), batch_size=1, host=host, hosts=2):
             seen[y.shape[1]] = x["audio"][0].numpy()
     assert sorted(seen) == [1, 2, 3, 4, 5, 6]
     for i, row in enumerate(rows):
-        count = min(len(seen[i + 1]), len(read_audio(row.path)))
+        count = min(len(seen[i + 1]), len(load_audio(row.path)))
         assert count > 15000
-        np.testing.assert_allclose(seen[i + 1][:count], read_audio(row.path)[:count], atol=STEP)
+        np.testing.assert_allclose(seen[i + 1][:count], load_audio(row.path)[:count], atol=STEP)

@@ -1,0 +1,7 @@
+"""Make data sets: summaries, forced phone alignment, pronunciation and speech synthesis."""
+
+from kerasrecipes._lazy import lazy_exports
+
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__, {"summary": "summarize", "phone_alignment": "align_phones", "flite_synthesis": "synthesize_corpus"}
+)

@@ -1,0 +1,1 @@
+"""Walk a functional Keras graph: traversal, gradients, units and receptive fields."""

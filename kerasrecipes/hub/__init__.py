@@ -1,0 +1,1 @@
+"""Released weights: the manifest, the local store and downloads."""

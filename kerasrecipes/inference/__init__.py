@@ -1,0 +1,1 @@
+"""Task verbs shared by Keras models and engines."""

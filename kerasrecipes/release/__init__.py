@@ -1,0 +1,1 @@
+"""Maintainer's tools: manifest rows, ONNX files and model cards from a training run."""

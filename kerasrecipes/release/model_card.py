@@ -1,0 +1,213 @@
+"""A recipe's card, for the terminal, the hub and the documentation: all numbers come from the recipe and its manifest row."""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from kerasrecipes import registry
+from kerasrecipes._lazy import keras
+from kerasrecipes.hub import manifest
+
+# how the size of a set is counted -> how a set's and the sum's are written
+DATASET_SIZE_FORMATS = {
+    "hours": ("{:.2f} h", "{:.1f} h"),
+    "characters": ("{:,} characters", "{:,} characters"),
+    "pictures": ("{:,} pictures", "{:,} pictures"),
+}
+
+# metric -> (scale, unit, digits); rates are written in per cent
+METRIC_FORMATS = {
+    "bpc": (1, "", 3), "bps": (1, "", 3), "bps_conditioned": (1, "", 3), "rtf": (1, "", 4), "error": (100, " %", 2),
+    "level_difference": (1, " dB", 2), "spectral_distance": (1, " dB", 2),
+}  # fmt: skip
+
+
+def model_facts(name: str, model: Any = None) -> dict[str, str]:
+    """Rows of the card that need the network built, or given: parameters, receptive field, stride."""
+    model = model or build_without_weights(name)
+    found = {"parameters": f"{model.count_params():,}"}
+    task = registry.get_recipe(name).task
+    if task == "language-model":
+        return found | {"symbols": f"{model.alphabet.size} with the boundary"}
+    if task == "image-classification":
+        height, width, channels = model.input_shape[1:]
+        return found | {"input": f"{height} x {width}, {channels} channels", "classes": str(len(model.classes))}
+    if task == "segmentation":
+        cells = f"every {model.stride} pixels, margin {model.margin}"
+        return found | {"scores": cells, "classes": ", ".join(model.classes)}
+    rate, field = model.sample_rate, model.receptive_field
+    if registry.get_recipe(name).task == "waveform-generation":
+        found["receptive field"] = f"{field:,} samples ({1000 * field / rate:.0f} ms)"
+        return found | {"speakers": ", ".join(model.speakers)} if model.speakers else found
+    reach = "the whole utterance" if field is None else f"{field:,} samples ({1000 * field / rate:.0f} ms)"
+    return found | {
+        "receptive field": reach,
+        "scores": f"every {model.stride:,} samples ({1000 * model.stride / rate:.0f} ms), {model.alphabet.size} symbols",
+    }
+
+
+def build_without_weights(name: str) -> Any:
+    """The recipe's model with shapes and no numbers."""
+    from kerasrecipes import loading
+
+    return build_shape_only(lambda: loading.load(name, weights=None, compile=False))
+
+
+def build_shape_only(make: Callable[[], Any]) -> Any:
+    """The model that `make` builds, without its numbers: 109 M random ones take half a minute, only to be counted."""
+
+    def build() -> Any:
+        with keras.StatelessScope(initialize_variables=False):
+            return make()
+
+    # Keras keeps a list, one per thread, of variables that it fills at the next chance: let this one end with its thread
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(build).result()
+
+
+def metric_rows(row: manifest.WeightsEntry) -> list[tuple[str, str, str, str]]:
+    """(data set, metric, value with interval, command) of each measurement."""
+    rows = []
+    chained = registry.get_recipe(row.recipe).config.get("criterion") == "crf"
+    for m in row.metrics:
+        scale, unit, digits = METRIC_FORMATS.get(m["metric"], (100, " %", 1))
+        value = f"{scale * m['value']:.{digits}f}{unit}"
+        if m.get("low") is not None:
+            value += f" ({scale * m['low']:.{digits}f} to {scale * m['high']:.{digits}f})"
+        decoder = m["decoder"]
+        if chained and decoder == "greedy":  # not how such a net is meant to be decoded
+            decoder = "greedy, without its transitions"
+        rows.append((m["dataset"], f"{m['metric']}, {decoder}", value, m["command"]))
+    return rows
+
+
+def metric_lines(row: manifest.WeightsEntry) -> list[str]:
+    """Lines for the terminal: under each data set what each decoder scores, and the command that measures it."""
+    groups: dict[str, dict[tuple[str, str], list[str]]] = {}
+    for dataset, metric, value, command in metric_rows(row):
+        name, _, decoder = metric.partition(", ")
+        groups.setdefault(dataset, {}).setdefault((decoder, command), []).append(f"{name} {value}")
+    lines = []
+    for dataset, runs in groups.items():
+        lines.append(f"  {dataset}")
+        for (decoder, command), values in runs.items():
+            said = f"{decoder}: " if decoder != "none" else ""
+            lines += [f"    {said}{', '.join(values)}", f"        {command}"]
+    return lines
+
+
+def bootstrap_unit(task: str) -> str:
+    """What intervals are over: the parts of a set that are drawn again."""
+    return {"image-classification": "pictures", "segmentation": "pictures", "waveform-generation": "clips"}.get(
+        task, "speakers"
+    )
+
+
+def data_summary(row: manifest.WeightsEntry) -> str:
+    """What the weights were trained on."""
+    unit = next((u for u in DATASET_SIZE_FORMATS if u in row.data[0]), None)
+    if unit is None:
+        return ", ".join(d["name"] for d in row.data)
+    size, total = DATASET_SIZE_FORMATS[unit]
+    sets = [f"{d['name']} {size.format(d[unit])}{' (synthetic)' if d['synthetic'] else ''}" for d in row.data]
+    return ", ".join(sets) + (f"; {total.format(sum(d[unit] for d in row.data))} in all" if len(sets) > 1 else "")
+
+
+def training_summary(row: manifest.WeightsEntry) -> str:
+    """How long the training took."""
+    t: Mapping[str, Any] = row.training
+    if "converted_from" in t:
+        return f"converted from {t['converted_from']}"
+    said = [f"{t['steps']:,} steps"]
+    if "audio_hours" in t:
+        said.append(f"{t['audio_hours']:.0f} h of audio")
+    if "million_characters" in t:
+        said.append(f"{t['million_characters']:.0f} million characters")
+    if "million_pictures" in t:
+        said.append(f"{t['million_pictures']:.1f} million pictures")
+    if "wall_hours" in t:
+        said.append(f"{t['wall_hours']:.1f} h of time")
+    return f"{', '.join(said)} on {t['hardware']}"
+
+
+def weights_summary(row: manifest.WeightsEntry) -> str:
+    """Which file, and where it is."""
+    places = ["bundled"] if row.bundled else []
+    places += [f"hf://{row.hub['repo']}@{row.hub['revision']}"] if row.hub else []
+    return f"{row.file}, {row.size / 1e6:.1f} MB, {', '.join(places) or 'in a checkout only'}, tag {row.tag}"
+
+
+def card(name: str) -> str:
+    """The card as text: paper, size, data, licence, error rates with intervals, commands."""
+    recipe = registry.get_recipe(name)
+    row = manifest.entries().get(name)
+    lines = {
+        "paper": f"{recipe.title} ({recipe.paper})",
+        "task": recipe.task,
+        "summary": recipe.summary,
+        **model_facts(name),
+    }
+    if row:
+        lines |= {
+            "weights": weights_summary(row),
+            "licence": row.licence,
+            "data": data_summary(row),
+            "training": training_summary(row),
+        }
+    else:
+        lines["weights"] = "none released"
+    text = [name, "", *(f"{key:16} {value}" for key, value in lines.items())]
+    if row and row.metrics:
+        text += ["", f"measured (95 % intervals over {bootstrap_unit(recipe.task)}):", *metric_lines(row)]
+    text += ["", "commands:", *(f"  {c}" for c in example_commands(name, bool(row)))]
+    return "\n".join(text)
+
+
+def example_commands(name: str, pretrained: bool) -> list[str]:
+    """What to type."""
+    use, data = {
+        "speech-recognition": (f"transcribe talk.flac --recipe {name}", "librispeech:PATH/train-clean-100"),
+        "phoneme-recognition": (f"transcribe talk.flac --recipe {name}", "phones:LABELS?audio=PATH/train-clean-100"),
+        "language-model": (f'generate {name} "once upon a time" --seed 1', "text:PATH/lines.txt"),
+        "waveform-generation": (f"generate {name} --seconds 3 --seed 1 --out x.wav", "manifest:PATH/clips.tsv"),
+        "image-classification": (f"classify picture.jpg --recipe {name}", "folder:PATH/pictures"),
+        "segmentation": (f"segment picture.jpg --recipe {name} --out masks", "masks:PATH"),
+    }[registry.get_recipe(name).task]
+    train = f"kerasrecipes train {name} --data {data} --resume"
+    more = (
+        [f"kerasrecipes vocode {name} talk.flac --out copy.wav"] if registry.get_recipe(name).config.get("mels") else []
+    )
+    return [f"kerasrecipes {use}", *more, train] if pretrained else [train]
+
+
+def card_markdown(name: str) -> str:
+    """The card as a page for the hub.
+
+    Raises:
+        RecipeNotFound, WeightsUnavailable: there is no such recipe, or nothing to publish.
+    """
+    recipe, row = registry.get_recipe(name), manifest.get_entry(name)
+    front = ["---", "library_name: keras", "tags:", *(f"- {tag}" for tag in (recipe.task, *recipe.tags)), "---", ""]
+    lines = {
+        **model_facts(name),
+        "weights": f"{row.file}, {row.size / 1e6:.1f} MB, tag {row.tag}, sha256 `{row.sha256}`",
+        "licence": row.licence,
+        "data": data_summary(row),
+        "training": training_summary(row),
+    }
+    about = [f"# {name}", "", recipe.summary, "", f"{recipe.title} ({recipe.paper}).", ""]
+    about += [f"- {key}: {value}" for key, value in lines.items()]
+    measured = []
+    if row.metrics:
+        measured = ["", "## Measured", "", "| data | metric | value (95 % interval) |", "| --- | --- | --- |"]
+        measured += [f"| {dataset} | {metric} | {value} |" for dataset, metric, value, _ in metric_rows(row)]
+        measured += ["", "```sh", *sorted({command for *_, command in metric_rows(row)}), "```"]
+    use = ["", "## Use", "", "```python", "import kerasrecipes as kr", "", f'model = kr.load("{name}")']
+    verb = {
+        "speech-recognition": 'transcribe("talk.flac")', "phoneme-recognition": 'transcribe("talk.flac")',
+        "language-model": 'generate("once upon a time", seed=1)',
+        "waveform-generation": 'generate(3.0, seed=1).save("x.wav")', "image-classification": 'classify("picture.jpg")',
+        "segmentation": 'segment("picture.jpg")',
+    }  # fmt: skip
+    use += [f"print(model.{verb[recipe.task]})", "```", "", "```sh", *example_commands(name, True), "```", ""]
+    return "\n".join([*front, *about, *measured, *use])

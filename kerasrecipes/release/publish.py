@@ -1,0 +1,65 @@
+"""Upload a recipe's weights, row and card to the hub, and pin the revision in the manifest."""
+
+import os
+import re
+from dataclasses import replace
+
+from kerasrecipes.errors import KerasRecipesError
+from kerasrecipes.hub import manifest, weights
+from kerasrecipes.hub.download import first_line
+from kerasrecipes.release.model_card import card_markdown
+
+
+def publish(name: str, repo: str, *, dry_run: bool = True) -> str:
+    """Upload `name`'s weight file, its manifest row as `manifest.json` and its card as `README.md` in one commit.
+
+    Args:
+        name: of the recipe. repo: "org/name" on the hub; made if it is not there.
+        dry_run: check everything and only say what would be uploaded.
+
+    Returns:
+        What was done, or would be.
+
+    Raises:
+        KerasRecipesError: the file does not match its row, `repo` is no such name, or the hub refuses.
+    """
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo):
+        raise KerasRecipesError(f"{repo!r} is no place on the hub: write ORG/NAME")
+    row = manifest.get_entry(name)
+    path = weights.weights_path(row, offline=True)
+    card = card_markdown(name)
+    engines = {e["file"]: weights.onnx_path(row, step=e is not row.onnx, offline=True) for e in weights.onnx_files(row)}
+    sizes = ", ".join(f"{p.name} ({p.stat().st_size / 1e6:.1f} MB)" for p in (path, *engines.values()))
+    plan = f"{sizes}, {weights.MANIFEST_FILE} and README.md ({len(card)} characters) to {repo}"
+    if dry_run:
+        return f"would upload {plan}; add --yes to do it"
+    # what is uploaded cannot know its own revision: whoever loads it has it in the reference
+    uploaded = manifest.to_json(replace(row, hub=None)).encode()
+    files: dict[str, str | bytes] = {row.file: str(path), weights.MANIFEST_FILE: uploaded, "README.md": card.encode()}
+    files |= {name: str(file) for name, file in engines.items()}
+    revision = _commit(repo, files, f"{name} {row.tag}")
+    place = {"repo": repo, "revision": revision}
+    try:
+        manifest.write_entry(replace(row, hub=place))
+    except OSError as error:
+        raise KerasRecipesError(
+            f"Uploaded, but the row of {name} cannot be written ({error}): put in {place}"
+        ) from error
+    return f"uploaded {plan} at {revision}; the manifest row is filled"
+
+
+def _commit(repo: str, files: dict[str, str | bytes], message: str) -> str:
+    """Put files into a repository in one commit and return its 40-hex revision."""
+    from huggingface_hub import CommitOperationAdd, HfApi
+    from huggingface_hub import errors as hub
+
+    api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"), library_name="kerasrecipes")
+    try:
+        api.create_repo(repo, exist_ok=True)
+        operations = [CommitOperationAdd(path_in_repo=k, path_or_fileobj=v) for k, v in files.items()]
+        return api.create_commit(repo, operations, commit_message=message).oid
+    # the hub package raises the last two for an upload that breaks off and for an answer it cannot read
+    except (hub.HTTPError, OSError, RuntimeError, ValueError) as error:
+        raise KerasRecipesError(
+            f"Uploading to {repo} failed: {first_line(error)}; log in with `hf auth login`, check the name and the network, try again"
+        ) from error

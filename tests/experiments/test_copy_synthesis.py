@@ -1,0 +1,181 @@
+"""Copy synthesis measured: the same whether interrupted or not, numbers that a reference gives, and a recogniser that is its own."""
+
+import importlib.util
+import json
+
+import keras
+import numpy as np
+import pytest
+import soundfile
+from paths import FIXTURES
+
+import kerasrecipes as kr
+from kerasrecipes.audio import load_audio
+from kerasrecipes.cli import main
+from kerasrecipes.data import Utterance
+from kerasrecipes.errors import DataError, KerasRecipesError
+from kerasrecipes.experiments import copy_synthesis as experiments_copy_synthesis
+from kerasrecipes.experiments.copy_synthesis import PocketSphinxRecognizer, copy_synthesis
+from kerasrecipes.hub import manifest
+from kerasrecipes.metrics import word_error_rate
+
+needs_sphinx = pytest.mark.skipif(not importlib.util.find_spec("pocketsphinx"), reason="PocketSphinx is not installed")
+
+
+@pytest.fixture(scope="module")
+def model():
+    keras.utils.set_random_seed(1)
+    config = {**kr.get_recipe("wavenet_small").tiny_config, "blocks": 1}
+    return kr.load("wavenet_small", weights=None, compile=False, **config)
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    """Four clips, two of which say the same, one by an unknown speaker."""
+    folder, rng = tmp_path_factory.mktemp("said"), np.random.default_rng(0)
+    found = []
+    for i, (speaker, text) in enumerate(
+        [("LJ", "One two."), ("kathleen", "three"), ("LJ", "one two"), ("mary", "Four five six")]
+    ):
+        wave = rng.normal(size=900 + 200 * i) * 0.1 * (i + 1)
+        soundfile.write(folder / f"clip{i}.wav", wave, 16000)
+        found.append(Utterance(f"clip{i}", str(folder / f"clip{i}.wav"), text, speaker))
+    return found
+
+
+def listener(wave):
+    """As many words as the sound is loud."""
+    return " ".join(["one", "two", "three", "four"][: 1 + int(20 * np.abs(wave).mean()) % 4])
+
+
+def test_what_is_compared(model, clips, tmp_path, monkeypatch):
+    monkeypatch.setattr(experiments_copy_synthesis, "BATCH_SIZE", 2)
+    told = []
+    rates = copy_synthesis(
+        model, clips, tmp_path / "a", listeners={"loudness": listener}, progress=lambda *t: told.append(t)
+    )
+    found = json.loads((tmp_path / "a" / "copies.json").read_text())
+    rows = {row["path"]: row for row in found["clips"]}
+    assert list(rows) == ["clip0", "clip1", "clip3"]  # the second take is left out
+    assert told[-1] == pytest.approx(((1100 + 1500) / 16000,) * 2)
+    # as `vocode` makes them
+    for number, (clip, speaker) in enumerate(((clips[0], "lj"), (clips[1], "kathleen"), (clips[3], None))):
+        made = load_audio(tmp_path / "a" / f"{clip.id}.wav")
+        np.testing.assert_allclose(made, model.vocode(clip.path, speaker=speaker, seed=1 + number).samples, atol=1e-4)
+        row, wave = rows[clip.id], load_audio(clip.path)
+        assert len(made) == len(wave) and row["heard"]["loudness"] == {
+            "original": listener(wave),
+            "copy": listener(made),
+        }
+        assert row["level_original"] == pytest.approx(10 * np.log10(np.mean(wave.astype("float64") ** 2)), abs=1e-6)
+        power = [10 * np.log10(np.exp(model.spectrogram(w, 16000).astype("float64"))) for w in (wave, made)]
+        distance = np.sqrt(((power[1] - power[0]) ** 2).mean(1)).mean()
+        assert row["spectral_distance"] == pytest.approx(distance, rel=1e-4)
+    texts = ["one two", "three", "four five six"]
+    for side in ("original", "copy"):
+        answers = [r["heard"]["loudness"][side] for r in rows.values()]
+        assert rates[f"wer_{side} by loudness"].rate == word_error_rate(texts, answers).rate
+    added = rates["wer_copy by loudness"].rate - rates["wer_original by loudness"].rate
+    assert rates["wer_added by loudness"].rate == pytest.approx(added) and found["listeners"] == ["loudness"]
+    apart = [abs(r["level_copy"] - r["level_original"]) for r in rows.values()]
+    assert rates["level_difference"].rate == pytest.approx(np.mean(apart)) and rates["wer_copy by loudness"].total == 6
+    assert found["rates"]["wer_copy by loudness"]["rate"] == rates["wer_copy by loudness"].rate
+    if importlib.util.find_spec("matplotlib"):
+        assert (tmp_path / "a" / "copies.png").stat().st_size > 10000
+
+
+def test_an_interrupted_run_goes_on(model, clips, tmp_path, monkeypatch):
+    monkeypatch.setattr(experiments_copy_synthesis, "BATCH_SIZE", 1)
+    whole = copy_synthesis(model, clips, tmp_path / "whole", listeners={"loudness": listener})
+    heard = []
+
+    def impatient(wave):
+        heard.append(len(wave))
+        if len(heard) == 3:
+            raise KeyboardInterrupt
+        return listener(wave)
+
+    with pytest.raises(KeyboardInterrupt):
+        copy_synthesis(model, clips, tmp_path / "part", listeners={"loudness": impatient})
+    assert not (tmp_path / "part" / "copies.json").exists()
+    journal = tmp_path / "part" / "clips.jsonl"
+    journal.write_text(journal.read_text() + '{"path": "clip1", "te')  # a line cut in two
+    heard.clear()
+    heard += [0, 0, 0]
+    again = copy_synthesis(model, clips, tmp_path / "part", listeners={"loudness": impatient})
+    assert heard[3:] == [1100, 1100, 1500, 1500] and again == whole  # the first clip was not made again
+    for name in ("clip0.wav", "clip1.wav", "clip3.wav"):
+        assert (tmp_path / "part" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert (tmp_path / "part" / "copies.json").read_text() == (tmp_path / "whole" / "copies.json").read_text()
+    with pytest.raises(KerasRecipesError, match="by other weights, with another seed or for other listeners"):
+        copy_synthesis(model, clips, tmp_path / "part", listeners={"loudness": listener}, seed=2)
+    with pytest.raises(KerasRecipesError, match="for other listeners"):
+        copy_synthesis(model, clips, tmp_path / "part", listeners={"another": listener})
+    with pytest.raises(KerasRecipesError, match="no recording"):
+        copy_synthesis(model, [], tmp_path / "none", listeners={"loudness": listener})
+
+
+def test_the_verb_records_all(model, clips, tmp_path, place, monkeypatch, capsys):
+    table = tmp_path / "clips.tsv"
+    table.write_text("path\tspeaker\ttranscript\n" + "".join(f"{c.path}\t{c.speaker}\t{c.text}\n" for c in clips))
+    manifest.write_entry(manifest.WeightsEntry(
+        "wavenet_small", "t", "wavenet_small.weights.h5", 1, "0" * 64, False, "none", ({"name": "x", "licence": "y", "synthetic": False},),
+        {"config": {}, "commit": None}, (), keras.__version__,
+    ))  # fmt: skip
+    monkeypatch.setattr("kerasrecipes.loading.load", lambda *a, **k: model)
+    monkeypatch.setattr(experiments_copy_synthesis, "PocketSphinxRecognizer", lambda: listener)
+    command = [
+        "evaluate",
+        "wavenet_small",
+        "--data",
+        f"manifest:{table}",
+        "--copies",
+        str(tmp_path / "c"),
+        "--write",
+        "said",
+    ]
+    assert main.main(command) == 0
+    assert "wer_added by PocketSphinx  " in capsys.readouterr().out
+    measured = {m["metric"]: m for m in manifest.get_entry("wavenet_small").metrics}
+    assert {"bps", "bps_conditioned", "wer_original", "wer_copy", "wer_added", "level_difference"} < set(measured)
+    assert measured["wer_copy"]["command"].endswith("--copies FOLDER")
+    from kerasrecipes.release.model_card import metric_rows
+
+    shown = {name: value for _, name, value, _ in metric_rows(manifest.get_entry("wavenet_small"))}
+    assert " dB (" in shown["level_difference, none"] and " % (" in shown["wer_copy, heard by PocketSphinx"]
+
+    monkeypatch.setattr(
+        experiments_copy_synthesis,
+        "load_listener",
+        lambda name, **options: lambda wave: f"{name} {options['beam_size']}",
+    )
+    command[command.index(str(tmp_path / "c"))] = str(tmp_path / "d")
+    assert main.main([*command, "--listener", "ours", "--decoder", "beam", "--beam-size", "3"]) == 0
+    found = manifest.get_entry("wavenet_small").metrics
+    heard = {m["decoder"]: m for m in found if m["metric"] == "wer_original"}
+    assert set(heard) == {"heard by PocketSphinx", "heard by ours, beam 3"} and len(found) == 4 + 2 * 3
+    assert heard["heard by ours, beam 3"]["command"].endswith(
+        "--copies FOLDER --listener ours --decoder beam --beam-size 3"
+    )
+    text = json.loads((tmp_path / "d" / "copies.json").read_text())["clips"][0]["heard"]["ours"]["copy"]
+    assert text == "ours 3"
+
+
+def test_only_generators_are_copied(clips, tmp_path, capsys):
+    assert main.main(["evaluate", "deepspeech2_small", "--data", "x", "--copies", str(tmp_path)]) == 1
+    assert "--copies is for generators of sound" in capsys.readouterr().err
+    plain = kr.load("wavenet", weights=None, compile=False, **kr.get_recipe("wavenet").tiny_config)
+    with pytest.raises(DataError, match="no local conditioning"):
+        copy_synthesis(plain, clips, tmp_path, listeners={"loudness": listener})
+
+
+@needs_sphinx
+def test_the_listener_understands_speech_whatever_came_before():
+    speech = kr.data.librispeech(FIXTURES / "LibriSpeech" / "dev-mini")[:2]
+    sphinx = PocketSphinxRecognizer()
+    waves = [load_audio(u.path) for u in speech]
+    words = [sphinx(w) for w in waves]
+    assert word_error_rate([u.text.lower() for u in speech], words).rate < 0.6
+    assert [sphinx(w) for w in reversed(waves)] == words[::-1]
+    noise = (0.3 * np.random.default_rng(0).normal(size=5 * 16000)).astype("float32")
+    assert [(sphinx(noise), sphinx(w))[1] for w in waves] == words

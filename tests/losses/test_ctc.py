@@ -1,0 +1,91 @@
+"""CTC against the sum over all alignments, and what it must not depend on."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+
+from kerasrecipes import data
+from kerasrecipes.decoding import Alphabet
+from kerasrecipes.errors import DataError
+from kerasrecipes.losses.ctc import ctc_loss
+from kerasrecipes.losses.edit_distance import greedy_edit_distance
+from kerasrecipes.losses.min_frames import min_ctc_frames
+from kerasrecipes.metrics import edit_counts
+
+rng = np.random.default_rng(3)
+
+
+def collapse(path):
+    return tuple(s for i, s in enumerate(path) if s and (i == 0 or s != path[i - 1]))
+
+
+def enumerated(logits):
+    """{labels: probability} by listing every path through (frames, symbols)."""
+    p = np.exp(logits - logits.max(1, keepdims=True))
+    p /= p.sum(1, keepdims=True)
+    total = {}
+    for path in itertools.product(range(p.shape[1]), repeat=len(p)):
+        labels = collapse(path)
+        total[labels] = total.get(labels, 0.0) + float(np.prod(p[range(len(p)), path]))
+    return total
+
+
+def loss(labels, logits, lengths):
+    return keras.ops.convert_to_numpy(ctc_loss(np.array(labels, "int32"), logits, np.array(lengths)))
+
+
+def test_equals_the_sum_over_all_paths():
+    logits = rng.normal(size=(5, 4)).astype("float32")
+    total = enumerated(logits.astype("float64"))
+    assert sum(total.values()) == pytest.approx(1)
+    for labels, probability in total.items():
+        padded = [*labels, *[0] * (5 - len(labels))]
+        np.testing.assert_allclose(loss([padded], logits[None], [5])[0], -np.log(probability), rtol=1e-4)
+        assert min_ctc_frames(np.array(labels)) <= 5
+
+
+def test_padding_does_not_change_it():
+    logits = rng.normal(size=(3, 40, 6)).astype("float32")
+    lengths, labels = [40, 22, 13], np.zeros((3, 9), "int32")
+    for row, n in zip(labels, (9, 5, 3), strict=True):
+        row[:n] = rng.integers(1, 6, n)
+    together = loss(labels, logits, lengths)
+    for i, n in enumerate(lengths):
+        used = labels[i][labels[i] > 0]
+        alone = loss(used[None], logits[i : i + 1, :n], [n])
+        np.testing.assert_allclose(together[i], alone[0], rtol=1e-5)
+
+
+def test_empty_transcript_is_all_blanks():
+    logits = rng.normal(size=(1, 6, 4)).astype("float32")
+    p = np.exp(logits[0]) / np.exp(logits[0]).sum(1, keepdims=True)
+    np.testing.assert_allclose(loss([[0, 0]], logits, [6])[0], -np.log(p[:, 0]).sum(), rtol=1e-4)
+
+
+def test_frames_needed_counts_repeats():
+    assert min_ctc_frames(np.array([1, 2, 3])) == 3
+    assert min_ctc_frames(np.array([1, 1, 2, 2, 2])) == 5 + 3
+
+
+def test_metric_is_the_edit_distance_of_the_collapsed_best_path():
+    logits = rng.normal(size=(4, 30, 5)).astype("float32")
+    labels, lengths = np.zeros((4, 12), "int32"), np.array([30, 17, 5, 1])
+    for row, n in zip(labels, (12, 7, 0, 3), strict=True):
+        row[:n] = rng.integers(1, 5, n)
+    found = keras.ops.convert_to_numpy(greedy_edit_distance(labels, logits, lengths))
+    for i in range(4):
+        best = collapse(logits[i, : lengths[i]].argmax(1).tolist())
+        assert found[i] == sum(edit_counts([int(v) for v in labels[i] if v], best))
+
+
+def test_transcripts_that_do_not_fit_are_named_and_left_out(tmp_path, clips):
+    path = str(next(clips.rglob("*.mp3")))
+    good, long = (data.Utterance(n, path, t) for n, t in (("good", "hello"), ("too long", "hello " * 400)))
+    dataset = data.SpeechDataset(
+        data.Utterances([good, long]), Alphabet(), lambda n: n // 640, cache_dir=tmp_path, quiet=True
+    )  # fmt: skip
+    assert dataset.infeasible == ["too long"] and len(dataset[0][1]) == 1
+    with pytest.raises(DataError, match="too short for its transcript"):
+        data.SpeechDataset(data.Utterances([long]), Alphabet(), lambda n: n // 640, cache_dir=tmp_path, quiet=True)
