@@ -14,7 +14,7 @@ from kerasrecipes.decoding.forced_alignment import ctc_alignment_graph, viterbi_
 from kerasrecipes.decoding.options import DecodingOptions, make_decoder
 from kerasrecipes.experiments.image_experiments import write_benchmark_json
 from kerasrecipes.inference.transcribe import score_batches
-from kerasrecipes.training.trainer import hardware_summary
+from kerasrecipes.utils.environment import hardware_summary
 
 LM = "librispeech_small"
 SETTINGS = (

@@ -83,7 +83,7 @@ def main() -> None:
         print(f"{name:44} {value}")
     if o.write:
         from kerasrecipes.experiments.image_experiments import write_benchmark_json
-        from kerasrecipes.training.trainer import hardware_summary
+        from kerasrecipes.utils.environment import hardware_summary
 
         setting = f"{recipe}, {len(set(clips))} different clips, each process alone; {hardware_summary()}"
         write_benchmark_json(o.write, "Engines", setting, figures)

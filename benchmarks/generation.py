@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasrecipes.experiments.image_experiments import write_benchmark_json
-from kerasrecipes.training.trainer import hardware_summary
+from kerasrecipes.utils.environment import hardware_summary
 
 DEPTHS = [(1, 6), (1, 7), (1, 8), (1, 9), (1, 10), (2, 10), (3, 10)]  # blocks, layers in a block
 SMALL = {"residual_channels": 64, "dilation_channels": 64, "skip_channels": 128}

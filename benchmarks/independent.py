@@ -17,7 +17,7 @@ from kerasrecipes.audio import SAMPLE_RATE, load_audio
 from kerasrecipes.decoding.alphabet import Alphabet
 from kerasrecipes.experiments.copy_synthesis import LISTENER, PocketSphinxRecognizer
 from kerasrecipes.experiments.image_experiments import write_benchmark_json
-from kerasrecipes.training.trainer import hardware_summary
+from kerasrecipes.utils.environment import hardware_summary
 
 RECIPES = ("deepspeech2_small", "wav2letter_small_asg")
 WAYS = {

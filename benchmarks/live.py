@@ -85,7 +85,7 @@ def main() -> None:
         print(f"{name:44} {value}")
     if o.write:
         from kerasrecipes.experiments.image_experiments import write_benchmark_json
-        from kerasrecipes.training.trainer import hardware_summary
+        from kerasrecipes.utils.environment import hardware_summary
 
         setting = f"headless Chromium {browser}, one thread of WebAssembly; {hardware_summary()}"
         write_benchmark_json(o.write, "Live pages", setting, figures)

@@ -15,7 +15,7 @@ from kerasrecipes.decoding import greedy
 from kerasrecipes.experiments.image_experiments import write_benchmark_json
 from kerasrecipes.inference.chunked import predict_logits_chunked
 from kerasrecipes.inference.transcribe import batch_logits
-from kerasrecipes.training.trainer import hardware_summary
+from kerasrecipes.utils.environment import hardware_summary
 
 
 def main() -> None:

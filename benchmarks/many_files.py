@@ -94,7 +94,7 @@ def overhead(count: int) -> dict[str, float]:
 
 def main() -> None:
     from kerasrecipes.experiments.image_experiments import write_benchmark_json
-    from kerasrecipes.training.trainer import hardware_summary
+    from kerasrecipes.utils.environment import hardware_summary
 
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--data", required=True, help="a folder of speech")

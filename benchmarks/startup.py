@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from kerasrecipes.experiments.image_experiments import write_benchmark_json
-from kerasrecipes.training.trainer import hardware_summary
+from kerasrecipes.utils.environment import hardware_summary
 
 COMMANDS = {
     "python": ["-c", "pass"],

@@ -14,7 +14,7 @@ import psutil
 
 import kerasrecipes as kr
 from kerasrecipes.experiments.image_experiments import write_benchmark_json
-from kerasrecipes.training.trainer import hardware_summary
+from kerasrecipes.utils.environment import hardware_summary
 
 CLIP = Path(kr.__file__).parent / "assets" / "demo.mp3"
 

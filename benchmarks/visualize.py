@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasrecipes.experiments.image_experiments import write_benchmark_json
-from kerasrecipes.training.trainer import hardware_summary
+from kerasrecipes.utils.environment import hardware_summary
 
 
 def memory() -> float:

@@ -34,6 +34,7 @@ from kerasrecipes.engines.open import STEP_SUFFIX
 from kerasrecipes.errors import WeightsUnavailable
 from kerasrecipes.export.exporter import export
 from kerasrecipes.hub import manifest, weights
+from kerasrecipes.utils.files import sha256_file
 
 ROOT = Path(__file__).resolve().parent.parent
 LIVE = ROOT / "docs" / "live"
@@ -63,7 +64,7 @@ def main() -> None:
             partial = KEPT / f"partial-{name}"
             write(partial)
             partial.replace(path)
-            known = {"hash": weights.sha256(path), "size": path.stat().st_size}
+            known = {"hash": sha256_file(path), "size": path.stat().st_size}
             if name.endswith(".onnx"):
                 known["told"] = shown(read_description(path))
         found[name] = {**{k: known[k] for k in ("hash", "size", "told") if k in known}, **facts, "key": key}
@@ -89,7 +90,7 @@ def wanted() -> Iterator[tuple[str, str, Any, dict[str, Any]]]:
             name, facts = row["file"], {k: v for k, v in row.items() if k not in OWN}
             if "copy" in row:
                 source = ROOT / row["copy"]
-                yield name, weights.sha256(source), lambda path, source=source: shutil.copy(source, path), facts
+                yield name, sha256_file(source), lambda path, source=source: shutil.copy(source, path), facts
             else:
                 try:
                     key, write = made(row) if "make" in row else network(row)
@@ -123,9 +124,9 @@ def network(row: dict[str, Any]) -> tuple[str, Any]:
     released = manifest.get_entry(name)
     if options is None:
         path = weights.onnx_path(released, step=part == "step")
-        return weights.sha256(path), lambda target: shutil.copy(path, target)
+        return sha256_file(path), lambda target: shutil.copy(path, target)
     code = sorted((ROOT / "kerasrecipes" / "export").glob("*.py"))
-    said = json.dumps([released.sha256, options, part, *(weights.sha256(p) for p in code)])
+    said = json.dumps([released.sha256, options, part, *(sha256_file(p) for p in code)])
     key = hashlib.sha256(said.encode()).hexdigest()
     return key, lambda target: exported(name, options, part, key, target)
 

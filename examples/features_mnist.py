@@ -18,7 +18,7 @@ import numpy as np
 from kerasrecipes import image
 from kerasrecipes.data.images import load_image_datasets
 from kerasrecipes.metrics import classification_error
-from kerasrecipes.training.trainer import hardware_summary
+from kerasrecipes.utils.environment import hardware_summary
 
 KERNEL, POOL, FILTERS = 5, 6, 64
 

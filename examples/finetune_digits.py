@@ -18,7 +18,7 @@ import numpy as np
 
 import kerasrecipes as kr
 from kerasrecipes.hub import manifest
-from kerasrecipes.training.trainer import hardware_summary
+from kerasrecipes.utils.environment import hardware_summary
 
 TAG = manifest.get_entry("deepspeech2_small").tag
 NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]

@@ -18,8 +18,9 @@ from pathlib import Path
 
 from kerasrecipes.data import load_datasets, load_text_datasets
 from kerasrecipes.decoding import Alphabet, ngram_lm
-from kerasrecipes.hub import manifest, weights
+from kerasrecipes.hub import manifest
 from kerasrecipes.release.from_run import DATASET_LICENSES
+from kerasrecipes.utils.files import sha256_file
 
 NAME, ORDER, PRUNE, BITS = "librispeech_small", 4, "0 0 1 1", 8  # trigrams and four-grams seen once are left out
 SOURCES = ("librispeech_train_clean_100_transcripts.tsv", "books.txt.xz")
@@ -78,7 +79,7 @@ def main() -> None:
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
     row = manifest.WeightsEntry(
         recipe=NAME, tag=datetime.date.today().isoformat(), file=target.name, size=target.stat().st_size,
-        sha256=weights.sha256(target), bundled=True, licence="; ".join(d["licence"] for d in data), data=tuple(data),
+        sha256=sha256_file(target), bundled=True, licence="; ".join(d["licence"] for d in data), data=tuple(data),
         training={
             "config": {"order": ORDER, "prune": PRUNE, "quantised_bits": BITS, "estimator": "modified Kneser-Ney (lmplz)"},
             "seed": 0, "steps": 1, "hardware": "any: the counts are exact", "commit": commit,

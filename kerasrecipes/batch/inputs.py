@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from kerasrecipes.errors import DataError
-
-URL_SEPARATOR = "://"  # in a path: s3://, gs://, hf://, http://, ...
+from kerasrecipes.utils.files import first_line
+from kerasrecipes.utils.filesystem import URL_SEPARATOR, open_filesystem
 
 
 def list_inputs(sources: Sequence[str | os.PathLike], suffixes: Iterable[str]) -> list[tuple[str, int]]:
@@ -72,22 +72,6 @@ def list_remote(source: str, suffixes: tuple[str, ...]) -> Iterator[tuple[str, i
             yield system.unstrip_protocol(name), int(entry.get("size") or 0)
 
 
-def open_filesystem(source: str) -> tuple[Any, str]:
-    """The file system of an address, and the path on it.
-
-    Raises:
-        DataError: fsspec is not installed, or knows no such file system.
-    """
-    try:
-        from fsspec.core import url_to_fs
-    except ImportError as error:
-        raise DataError(f"{source} lies on another file system: pip install fsspec") from error
-    try:
-        return url_to_fs(source)
-    except (ImportError, ValueError) as error:
-        raise DataError(f"{source} cannot be opened: {first_line(error)}") from error
-
-
 def fetch_bytes(paths: Sequence[str]) -> list[Any]:
     """What a verb can read, for every path: the path itself, a remote file's bytes (read at the same time), or an error."""
     found: list[Any] = list(paths)
@@ -111,7 +95,3 @@ def fetch_bytes(paths: Sequence[str]) -> list[Any]:
                 failed = isinstance(value, Exception)
                 found[p] = DataError(f"{paths[p]} cannot be read: {first_line(value)}") if failed else value
     return found
-
-
-def first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:300]

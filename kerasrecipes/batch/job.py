@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kerasrecipes.batch.inputs import URL_SEPARATOR, fetch_bytes
+from kerasrecipes.batch.inputs import fetch_bytes
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.hub import manifest, weights
+from kerasrecipes.utils.files import sha256_file
+from kerasrecipes.utils.filesystem import URL_SEPARATOR
 from kerasrecipes.utils.output_folder import open_output_folder
 
 TASK_COLUMNS = {
@@ -64,7 +66,7 @@ def weights_hash(name: str) -> str:
         path = Path(name) / "checkpoint.npz" if Path(name).is_dir() else Path(name)
         if not path.is_file():
             raise KerasRecipesError(f"There is no file {name}")
-        return weights.sha256(path)
+        return sha256_file(path)
     return manifest.get_entry(name).sha256
 
 

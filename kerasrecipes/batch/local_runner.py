@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from kerasrecipes.batch.job import Job
 from kerasrecipes.batch.plan import Plan
 from kerasrecipes.batch.worker_process import WorkerProcess
+from kerasrecipes.utils.environment import available_cpus
 
 MEMORY_PER_WORKER = 1 << 30  # memory that "auto" leaves for each
 
@@ -60,11 +61,6 @@ def run_locally(
         stopped.set()
         for hand in hands:
             hand.close()
-
-
-def available_cpus() -> int:
-    """That this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def resolve_workers(wanted: int | str) -> int:

@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from kerasrecipes.batch.inputs import first_line
 from kerasrecipes.batch.job import Job
 from kerasrecipes.batch.plan import Plan
 from kerasrecipes.errors import BackendUnavailable, KerasRecipesError
+from kerasrecipes.utils.files import first_line
 
 FORWARDED_ENV = ("KERAS_BACKEND", "PYTHONPATH", "TF_CPP_MIN_LOG_LEVEL", "KERASRECIPES_HOME", "HF_HOME")
 CONNECT_TIMEOUT = 5.0  # seconds for a cluster to answer

@@ -34,7 +34,7 @@ def run_show(o: argparse.Namespace) -> None:
 def run_transcribe(o: argparse.Namespace) -> int:
     from kerasrecipes import audio, loading
     from kerasrecipes.cli import output_paths
-    from kerasrecipes.utils.plotting import atomic_write
+    from kerasrecipes.utils.files import atomic_write
 
     if many.is_requested(o):
         return many.run(o, "transcribe", decoding_options(o) | ({"ipa": True} if o.ipa else {}))

@@ -105,7 +105,8 @@ def plot_histograms(seconds: np.ndarray, rate: np.ndarray, folder: Path) -> None
     Raises:
         KerasRecipesError: matplotlib is missing, or the folder cannot be written to.
     """
-    from kerasrecipes.utils.plotting import atomic_write, new_figure
+    from kerasrecipes.utils.files import atomic_write
+    from kerasrecipes.utils.plotting import new_figure
 
     for name, values, label in (("lengths", seconds, "seconds"), ("rates", rate, "characters per second")):
         drawn = new_figure(4, 2.2)

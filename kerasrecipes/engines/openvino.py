@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from kerasrecipes.engines.metadata import LOGITS_OUTPUT
-from kerasrecipes.engines.session import num_threads
+from kerasrecipes.utils.environment import num_threads
 
 COMPUTE_OPS = ("Convolution", "GroupConvolution", "MatMul")
 

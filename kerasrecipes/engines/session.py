@@ -1,7 +1,6 @@
 """Inference engines behind one call: `session(inputs) -> scores` on numpy arrays."""
 
 import importlib.util
-import os
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 
 from kerasrecipes.engines.metadata import LOGITS_OUTPUT
 from kerasrecipes.errors import BackendUnavailable, KerasRecipesError, WeightsCorrupted
+from kerasrecipes.utils.environment import num_threads
 
 ENGINES = ("onnxruntime", "openvino")  # that read exported files; the fastest in float32 first (benchmarks/engines.py)
 PIP_NAMES = {"onnxruntime": "onnxruntime", "openvino": '"kerasrecipes[openvino]"'}
@@ -51,20 +51,6 @@ def open_session(path: Path, engine: str, precision: str | None = None) -> Any:
         return OpenVINO(path, PRECISIONS[precision or "float32"])
     except Exception as error:  # both engines raise kinds of their own
         raise WeightsCorrupted(f"{engine} cannot open {path}: {str(error).splitlines()[0][:200]}") from error
-
-
-def num_threads() -> int:
-    """Threads to compute with: `KERASRECIPES_THREADS`, else the CPUs that this process may use (an engine's own count, of all
-    of the machine's, makes threads wait for each other).
-
-    Raises:
-        KerasRecipesError: `KERASRECIPES_THREADS` is no positive number.
-    """
-    if told := os.environ.get("KERASRECIPES_THREADS"):
-        if not told.isdecimal() or not int(told):
-            raise KerasRecipesError(f"KERASRECIPES_THREADS is {told!r}: a number of threads, or unset")
-        return int(told)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class OnnxRuntimeSession:

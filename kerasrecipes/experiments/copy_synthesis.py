@@ -16,7 +16,7 @@ from kerasrecipes.data_prep.phone_alignment import read_journal
 from kerasrecipes.decoding.alphabet import Alphabet
 from kerasrecipes.errors import DataError, KerasRecipesError
 from kerasrecipes.inference.vocoder import BATCH_SIZE
-from kerasrecipes.utils.plotting import write_json
+from kerasrecipes.utils.files import write_json
 from kerasrecipes.visualize.synthesis_cache import weights_hash
 
 REFERENCE_RECOGNIZER = "PocketSphinx"  # its own model of US English, which shares nothing with the generator
@@ -205,7 +205,8 @@ def plot_copies(model: Any, clips: Sequence[Any], folder: Path) -> Path:
     Raises:
         KerasRecipesError: matplotlib is missing.
     """
-    from kerasrecipes.utils.plotting import DPI, atomic_write, new_figure
+    from kerasrecipes.utils.files import atomic_write
+    from kerasrecipes.utils.plotting import DPI, new_figure
 
     picture = new_figure(9, 5.5)
     pairs = [[DECIBELS * model.spectrogram(p) for p in (c.path, folder / f"{c.id}.wav")] for c in clips]

@@ -191,14 +191,14 @@ def progress_printer(told: str) -> Callable[[int, int], None]:
 
 def run_description(o: argparse.Namespace, said: str) -> str:
     """What was measured on what, by what."""
-    from kerasrecipes.training.trainer import hardware_summary
+    from kerasrecipes.utils.environment import hardware_summary
 
     return f"{', '.join(spec.partition(':')[0] for spec in o.data)}, {said}; {hardware_summary()}"
 
 
 def write_benchmark_json(path: Path, title: str, where: str, figures: dict[str, str]) -> Path:
     """The figures as JSON, as the benchmarks write theirs."""
-    from kerasrecipes.utils.plotting import write_json
+    from kerasrecipes.utils.files import write_json
 
     return write_json(path, {"title": title, "setting": where, "figures": figures})
 

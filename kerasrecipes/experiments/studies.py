@@ -24,8 +24,9 @@ from kerasrecipes.training.config import TrainConfig, config_from_dict
 from kerasrecipes.training.initialization import TRAINING_ONLY_KEYS
 from kerasrecipes.training.learning_curve import smoothed_losses
 from kerasrecipes.training.task_adapters import build_for_training, training_task_for
-from kerasrecipes.training.trainer import Trainer, ema_weights, git_commit, hardware_summary
-from kerasrecipes.utils.plotting import write_json
+from kerasrecipes.training.trainer import Trainer, ema_weights
+from kerasrecipes.utils.environment import git_commit, hardware_summary
+from kerasrecipes.utils.files import write_json
 
 EXPERIMENTS_FOLDER = Path(__file__).parent / "study_configs"
 # metric -> head of its column

@@ -8,7 +8,8 @@ import numpy as np
 from kerasrecipes.experiments.studies import METRIC_TITLES
 from kerasrecipes.release.model_card import METRIC_FORMATS
 from kerasrecipes.training.learning_curve import PROGRESS_AXES
-from kerasrecipes.utils.plotting import atomic_write, new_figure
+from kerasrecipes.utils.files import atomic_write
+from kerasrecipes.utils.plotting import new_figure
 
 
 def save_experiment_plot(found: dict[str, Any], path: Path) -> Path:

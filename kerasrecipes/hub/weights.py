@@ -1,6 +1,5 @@
 """From a manifest row to a verified file: what came with the code, then the cache, then the hub."""
 
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,6 +10,7 @@ from kerasrecipes.errors import KerasRecipesError, WeightsCorrupted, WeightsUnav
 from kerasrecipes.hub import download, manifest
 from kerasrecipes.hub.download import is_offline
 from kerasrecipes.hub.manifest import WeightsEntry
+from kerasrecipes.utils.files import sha256_file
 
 HUB_REFERENCE = re.compile(r"^hf://(?P<repo>[^/@\s]+/[^/@\s]+)@(?P<revision>[0-9a-f]{40})$")
 MANIFEST_FILE = "manifest.json"  # name of the row's file in a hub repository
@@ -92,15 +92,6 @@ def hub_weights_path(row: WeightsEntry, repo: str, revision: str, offline: bool)
     return download.fetch(repo, revision, row.file, correct, key=row.sha256, offline=offline)
 
 
-def sha256(path: Path) -> str:
-    """The file's hash, read a megabyte at a time."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
 def check_file(path: Path, row: WeightsEntry, remedy: str) -> Path:
     """`path` if its size and hash are the row's.
 
@@ -110,7 +101,7 @@ def check_file(path: Path, row: WeightsEntry, remedy: str) -> Path:
     size = path.stat().st_size
     if size != row.size:
         raise WeightsCorrupted(f"{path} has {size} bytes, the manifest of {row.recipe} says {row.size}: {remedy}")
-    if (found := sha256(path)) != row.sha256:
+    if (found := sha256_file(path)) != row.sha256:
         raise WeightsCorrupted(f"{path} has the hash {found}, the manifest of {row.recipe} says {row.sha256}: {remedy}")
     return path
 

@@ -12,10 +12,11 @@ import h5py
 import keras
 
 from kerasrecipes.errors import DataError
-from kerasrecipes.hub import manifest, weights
+from kerasrecipes.hub import manifest
 from kerasrecipes.training.config import config_from_dict
 from kerasrecipes.training.initialization import load_run_weights, read_run_record
 from kerasrecipes.training.task_adapters import build_for_training, training_task_for
+from kerasrecipes.utils.files import sha256_file
 
 DATASET_LICENSES = {
     "train-mini": "CC BY 4.0 (LibriSpeech, V. Panayotov et al., LibriVox readers)",
@@ -93,7 +94,7 @@ def release(name: str, run: Path, tag: str, after: Sequence[Path] = (), bundled:
         stages = [s for s in earlier if not any(is_earlier_part(s, new) for new in stages)] + stages
     totals = {k: round(sum(s[k] for s in stages), 2) for k in ("steps", "passes", amount, "wall_hours")}
     row = manifest.WeightsEntry(
-        recipe=name, tag=tag, file=path.name, size=path.stat().st_size, sha256=weights.sha256(path),
+        recipe=name, tag=tag, file=path.name, size=path.stat().st_size, sha256=sha256_file(path),
         bundled=bundled or (before is not None and before.bundled),
         licence="; ".join(sorted({DATASET_LICENSES.get(d["name"], "see data") for d in record["data"]})),
         data=tuple({**d, "licence": DATASET_LICENSES.get(d["name"], "see source"), "synthetic": "synthetic" in d["name"]} for d in record["data"]),

@@ -8,7 +8,8 @@ from typing import Any
 from kerasrecipes.engines.open import STEP_SUFFIX
 from kerasrecipes.errors import ExportError
 from kerasrecipes.export.exporter import export
-from kerasrecipes.hub import manifest, weights
+from kerasrecipes.hub import manifest
+from kerasrecipes.utils.files import sha256_file
 
 
 def release_onnx(name: str, *, float16: bool = True, opset: int = 17, report: Any = None) -> Path:
@@ -45,4 +46,4 @@ def release_onnx(name: str, *, float16: bool = True, opset: int = 17, report: An
 
 def manifest_entry(path: Path) -> dict[str, Any]:
     """What the manifest says about a file."""
-    return {"file": path.name, "size": path.stat().st_size, "sha256": weights.sha256(path)}
+    return {"file": path.name, "size": path.stat().st_size, "sha256": sha256_file(path)}

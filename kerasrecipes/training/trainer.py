@@ -4,9 +4,7 @@ import csv
 import json
 import math
 import os
-import platform
 import random
-import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +25,7 @@ from kerasrecipes.training.learning_curve import plot_learning_curve
 from kerasrecipes.training.optimizer import ClippedAdamW
 from kerasrecipes.training.prefetch import BatchPrefetcher
 from kerasrecipes.training.task_adapters import build_for_training, training_task_for
+from kerasrecipes.utils.environment import git_commit, hardware_summary
 from kerasrecipes.utils.locks import exclusive_lock
 
 LOG_EVERY_STEPS = 20
@@ -248,18 +247,3 @@ class ema_weights:
     def __exit__(self, *error: Any) -> None:
         for variable, value in zip(self.model.trainable_variables, self.own, strict=True):
             variable.assign(value)
-
-
-def hardware_summary() -> str:
-    """One line on the processor and its cores."""
-    try:
-        model = next(line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name"))
-    except (OSError, StopIteration):
-        model = platform.processor() or platform.machine()
-    return f"{os.cpu_count()} cores, {model}"
-
-
-def git_commit() -> str | None:
-    """The checkout's commit, None outside a checkout."""
-    result = subprocess.run(["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True)
-    return result.stdout.strip() or None

@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from kerasrecipes.batch.inputs import URL_SEPARATOR, first_line, open_filesystem
 from kerasrecipes.errors import DataError
+from kerasrecipes.utils.files import first_line
+from kerasrecipes.utils.filesystem import URL_SEPARATOR, open_filesystem
 from kerasrecipes.utils.locks import exclusive_lock
 
 PARTIAL_SUFFIX = ".partial"

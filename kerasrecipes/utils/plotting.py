@@ -1,8 +1,5 @@
 """What all results share: figures without pyplot's state, PNG files that are whole or absent, values as grey and colour."""
 
-import json
-import os
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from kerasrecipes.errors import KerasRecipesError
+from kerasrecipes.utils.files import atomic_write
 
 DPI = 90
 JPEG = (".jpg", ".jpeg")
@@ -46,27 +44,6 @@ def new_figure(width: float, height: float) -> Any:
     except ImportError as error:
         raise KerasRecipesError('Drawing needs matplotlib: pip install "kerasrecipes[plots]"') from error
     return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(h_pad=0.08, w_pad=0.06))
-
-
-def atomic_write(path: str | Path, write: Any) -> Path:
-    """Call `write(binary file)` on a file beside `path`, then give it its name."""
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(partial, "wb") as file:
-            write(file)
-        os.replace(partial, path)
-    except OSError as error:
-        raise KerasRecipesError(f"{path} cannot be written: {error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
-    return path
-
-
-def write_json(path: str | Path, values: Any) -> Path:
-    """The values as JSON; the file is whole or absent."""
-    return atomic_write(path, lambda file: file.write((json.dumps(values, indent=1) + "\n").encode()))
 
 
 def save_image(path: str | Path, image: np.ndarray, **options: Any) -> Path:

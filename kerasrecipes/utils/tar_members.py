@@ -65,7 +65,7 @@ def member_byte_range(path: str) -> tuple[int, int]:
 
 def read_byte_range(shard: str, offset: int, size: int) -> bytes:
     if "://" in shard:
-        from kerasrecipes.batch.inputs import open_filesystem
+        from kerasrecipes.utils.filesystem import open_filesystem
 
         system, path = open_filesystem(shard)
         return system.cat_file(path, start=offset, end=offset + size)
@@ -84,7 +84,7 @@ def read_shard_index(shard: str) -> dict[str, dict[str, Any]]:
     place = shard.removesuffix(".tar") + INDEX
     try:
         if "://" in place:
-            from kerasrecipes.batch.inputs import open_filesystem
+            from kerasrecipes.utils.filesystem import open_filesystem
 
             system, path = open_filesystem(place)
             packed = system.cat_file(path)

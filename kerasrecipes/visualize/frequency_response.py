@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from kerasrecipes.errors import KerasRecipesError
-from kerasrecipes.utils.plotting import Figure, atomic_write, new_figure
+from kerasrecipes.utils.files import atomic_write
+from kerasrecipes.utils.plotting import Figure, new_figure
 
 FFT_SIZE = 1024  # of the DFT, in samples: 15.6 Hz a bin at 16 kHz
 

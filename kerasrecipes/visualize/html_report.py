@@ -12,7 +12,7 @@ from kerasrecipes import image
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.graph.receptive_field import receptive_field
 from kerasrecipes.graph.units import Unit, find_unit, output_names
-from kerasrecipes.utils import plotting
+from kerasrecipes.utils import files, plotting
 from kerasrecipes.visualize.model_table import LayerTable, layer_table
 from kerasrecipes.visualize.saliency import SaliencyMethod
 from kerasrecipes.visualize.synthesis_cache import synthesize_to_folder, weights_hash
@@ -97,7 +97,7 @@ def _same_settings(folder: Path, settings: dict) -> None:
         raise KerasRecipesError(
             f"{folder} holds a report of other settings ({path.name}): choose another folder, or remove it"
         )
-    plotting.atomic_write(path, lambda file: file.write(json.dumps(settings, indent=1).encode()))
+    files.atomic_write(path, lambda file: file.write(json.dumps(settings, indent=1).encode()))
 
 
 def _patches(folder: Path, top: TopPatches) -> None:
@@ -114,7 +114,7 @@ def _patches(folder: Path, top: TopPatches) -> None:
         "empty": top.projections is not None and not np.any(top.projections != 128),
         "sources": [Path(s).name if isinstance(s, str | Path) else f"picture {i}" for i, s in enumerate(top.sources)],
     }
-    plotting.atomic_write(
+    files.atomic_write(
         folder / "patches" / f"{top.unit.stem}.json", lambda file: file.write(json.dumps(facts).encode())
     )
 
@@ -173,4 +173,4 @@ def _write(path: Path, title: str, body: str) -> Path:
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style><h1>{html.escape(title)}</h1>{body}</html>'
     )
-    return plotting.atomic_write(path, lambda file: file.write(page.encode()))
+    return files.atomic_write(path, lambda file: file.write(page.encode()))

@@ -14,7 +14,7 @@ from keras import ops
 
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.graph.units import Unit, find_unit
-from kerasrecipes.utils import plotting
+from kerasrecipes.utils import files, plotting
 from kerasrecipes.visualize.activation_maximization import AscentSettings
 from kerasrecipes.visualize.synthesis import BATCH, resolve_plan, synthesize_units
 
@@ -54,7 +54,7 @@ def synthesize_to_folder(
         together = together[: max(BATCH // max(settings["starts"], 1), 1)]
         for unit, result in zip(together, synthesize_units(model, together, preset, **options), strict=True):
             path = paths[unit]
-            plotting.write_json(path.with_name(SETTINGS_FILE), read_settings(folder) | {path.name: settings})
+            files.write_json(path.with_name(SETTINGS_FILE), read_settings(folder) | {path.name: settings})
             plotting.save_image(path, plotting.enlarge_nearest(result.image(), 240))
             if progress:
                 progress(path.name)

@@ -20,7 +20,7 @@ from kerasrecipes import experiments, visualize
 from kerasrecipes.cli.main import main
 from kerasrecipes.cli.visualize import expand_units
 from kerasrecipes.errors import ImageError, KerasRecipesError
-from kerasrecipes.utils import plotting
+from kerasrecipes.utils import files
 from kerasrecipes.visualize.top_patches import find_top_activations, top_image_patches
 
 L = keras.layers
@@ -254,7 +254,7 @@ def test_half_written_files_never_appear(tmp_path):
         raise OSError("disk full")
 
     with pytest.raises(KerasRecipesError, match=r"a\.png cannot be written: disk full"):
-        plotting.atomic_write(tmp_path / "a.png", fail)
+        files.atomic_write(tmp_path / "a.png", fail)
     assert not list(tmp_path.iterdir())
 
 

@@ -1,0 +1,44 @@
+"""The machine and the process: CPUs, threads, hardware and commit for records."""
+
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+from kerasrecipes.errors import KerasRecipesError
+
+
+def available_cpus() -> int:
+    """Return the number of CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def num_threads() -> int:
+    """Return the number of threads to compute with: `KERASRECIPES_THREADS`, else `available_cpus()`.
+
+    An engine's own default counts all CPUs of the machine, and threads beyond the available CPUs wait for each other.
+
+    Raises:
+        KerasRecipesError: `KERASRECIPES_THREADS` is no positive whole number.
+    """
+    if value := os.environ.get("KERASRECIPES_THREADS"):
+        if not value.isdecimal() or not int(value):
+            raise KerasRecipesError(f"KERASRECIPES_THREADS is {value!r}: set it to a number of threads, or unset it")
+        return int(value)
+    return available_cpus()
+
+
+def hardware_summary() -> str:
+    """Return one line with the number of cores and the processor's name."""
+    try:
+        with open("/proc/cpuinfo") as file:
+            model = next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        model = platform.processor() or platform.machine()
+    return f"{os.cpu_count()} cores, {model}"
+
+
+def git_commit() -> str | None:
+    """Return the commit of the checkout that holds this package, or None outside a checkout."""
+    result = subprocess.run(["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True)
+    return result.stdout.strip() or None

@@ -1,0 +1,79 @@
+"""Files that are whole or absent, and their hashes."""
+
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from kerasrecipes.errors import KerasRecipesError
+
+
+def atomic_write(path: str | Path, content: bytes | str | Callable[[Any], Any], *, durable: bool = False) -> Path:
+    """Write a file under a temporary name beside `path`, then give it its final name.
+
+    Args:
+        path: Final path. Missing parent folders are created.
+        content: Bytes, text (stored as UTF-8), or a function that writes to an open binary file.
+        durable: Return only when the file and its name are on the disk. Default False.
+
+    Returns:
+        The path.
+
+    Raises:
+        KerasRecipesError: The file cannot be written. What stood under `path` before is still there.
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(partial, "wb") as file:
+            if callable(content):
+                content(file)
+            else:
+                file.write(content.encode("utf-8") if isinstance(content, str) else content)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        os.replace(partial, path)
+        if durable:
+            sync_folder(path.parent)
+    except OSError as error:
+        raise KerasRecipesError(f"{path} cannot be written: {error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until new names in a folder are on the disk, where the system offers this."""
+    if hasattr(os, "O_DIRECTORY"):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def write_json(path: str | Path, values: Any, **options: Any) -> Path:
+    """Write values as indented JSON.
+
+    Args:
+        path: Final path.
+        values: What `json.dumps` takes.
+        **options: Options of `json.dumps`, for instance `default`.
+    """
+    return atomic_write(path, json.dumps(values, indent=1, **options) + "\n")
+
+
+def sha256_file(path: str | Path) -> str:
+    """Return the SHA-256 of a file as 64 hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its class if it has no message."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]
