@@ -35,15 +35,15 @@ test-all: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/docs --cov=kerasrecipes --cov-report=term:skip-covered
 
 docs: $(VENV)/.docs
-	$(BIN)/python docs/generate.py
-	$(BIN)/python docs/prepare_live.py
+	$(BIN)/python docs/build/generate.py
+	$(BIN)/python docs/build/prepare_live.py
 	$(BIN)/mkdocs build --strict
 
 # what each recipe has learned and gets wrong, and the chapter's pictures: kept in docs/; takes data sets (KERASRECIPES_DATA) and an hour
 docs-pictures: $(VENV)/.docs
 	$(BIN)/pip install -q --disable-pip-version-check -e ".[tensorflow,docs,lm,phones]"
-	$(BIN)/python docs/draw.py
-	KERAS_BACKEND=tensorflow $(BIN)/python docs/draw_chapter.py
+	$(BIN)/python docs/build/plot_figures.py
+	KERAS_BACKEND=tensorflow $(BIN)/python docs/build/plot_chapter.py
 
 docs-serve: docs
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory site 8000
@@ -68,9 +68,9 @@ bench: $(VENV)/.test
 	$(BIN)/kerasrecipes export deepspeech2_small --out exported
 	$(BIN)/python benchmarks/engines.py exported/deepspeech2_small.onnx --data tests/fixtures/LibriSpeech
 	$(BIN)/python benchmarks/many_files.py --data tests/fixtures/LibriSpeech
-	$(BIN)/python benchmarks/plan.py
+	$(BIN)/python benchmarks/librispeech_cost.py
 	$(BIN)/python benchmarks/decoding.py --data librispeech:tests/fixtures/LibriSpeech/dev-mini
-	$(BIN)/python benchmarks/independent.py --data librispeech:tests/fixtures/LibriSpeech/dev-mini --every 1
+	$(BIN)/python benchmarks/pocketsphinx_baseline.py --data librispeech:tests/fixtures/LibriSpeech/dev-mini --every 1
 
 # tensorflow-io's last release needs TensorFlow 2.16: an environment of its own
 test-tfio:

@@ -16,7 +16,7 @@ export function listing() {
     const answer = await fetch(new URL("files.json", folder), { cache: "no-cache" }).catch(() => {
       throw new LiveError("The list of the demo's files could not be loaded: is the connection gone? Try again.");
     });
-    if (!answer.ok) throw new LiveError("The demo's files are not on this server: it was built without docs/prepare_live.py.");
+    if (!answer.ok) throw new LiveError("The demo's files are not on this server: it was built without docs/build/prepare_live.py.");
     return answer.json();
   })().catch((error) => { listed = undefined; throw error; })); // a second try may succeed
 }

@@ -3,7 +3,7 @@
 
 import { productOf, simd } from "./product.js";
 
-/** One sound of a network that docs/live_wavenet.py packed (`unpack` of back.js); plainly: without SIMD. */
+/** One sound of a network that docs/build/live_wavenet.py packed (`unpack` of back.js); plainly: without SIMD. */
 export class Loop {
   constructor(net, plainly = !simd) {
     const { arrays, dilations, taps, width, filters, skips, levels } = (this.net = net);

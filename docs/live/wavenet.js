@@ -21,7 +21,7 @@ export async function mount(element) {
   return build(element, await loaded(element, (report) => fetchFile(NET, report)));
 }
 
-/** The demo for a network's bytes (docs/live_wavenet.py). */
+/** The demo for a network's bytes (docs/build/live_wavenet.py). */
 export async function build(element, bytes) {
   const net = unpack(bytes), call = remote(new URL("wave_worker.js", here));
   await call("open", { bytes });

@@ -41,8 +41,8 @@ def site_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         out.symlink_to(Path(built).resolve(), target_is_directory=True)
         return out
     for command in (
-        ["docs/generate.py"],
-        ["docs/prepare_live.py"],
+        ["docs/build/generate.py"],
+        ["docs/build/prepare_live.py"],
         ["-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(out)],
     ):
         made = subprocess.run([sys.executable, *command], cwd=ROOT, text=True, capture_output=True, check=False)

@@ -11,7 +11,7 @@ WAIT = 180_000  # ms; the machine may be busy
 
 
 def serve(page: Any, files: dict[str, tuple[bytes, dict]]) -> None:
-    """Let the site have these files among live/files/, as if docs/prepare_live.py had made them; {} takes nothing away.
+    """Let the site have these files among live/files/, as if docs/build/prepare_live.py had made them; {} takes nothing away.
 
     Args:
         files: name -> (content, description in the file); None in place of a content: the site lacks it.

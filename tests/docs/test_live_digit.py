@@ -162,7 +162,7 @@ def test_pictures_in_ten_classes(page) -> None:
         rgb.ravel().tolist(),
     )  # fmt: skip
     model = kr.load("convnetjs_cifar10", engine="onnxruntime")
-    canvas = model.preparation.one(model.preparation.resize(rgb))
+    canvas = model.preparation.center_crop(model.preparation.resize(rgb))
     np.testing.assert_allclose(np.array(found), model.scores(canvas[None])[0], atol=CLOSE)
 
     demo = page.locator('.live[data-demo="cifar"]')

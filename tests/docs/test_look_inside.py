@@ -104,7 +104,7 @@ def test_strongest_patches_are_find_maximas(opened, model):
 
 
 def test_kept_pictures_are_those_that_the_script_draws(opened, model):
-    sys.path.insert(0, str(ROOT / "docs"))
+    sys.path.insert(0, str(ROOT / "docs" / "build"))
     import draw_units
     import live_look
 

@@ -8,7 +8,7 @@ import pytest
 from look_pages import PACK, close, fits, numbers, serve, start, until
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "docs"))
+sys.path.insert(0, str(ROOT / "docs" / "build"))
 SMALL = {
     "blocks": 2,
     "layers": 4,

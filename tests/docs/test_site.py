@@ -136,9 +136,9 @@ def written(value: int | str) -> set[str]:
 @pytest.mark.parametrize("name", list(manifest.entries()))
 def test_every_number_of_the_manifest_is_on_the_page(pages, name) -> None:
     row, text = manifest.entries()[name], pages[f"recipes/{name}/index.html"].text
-    assert row.sha256 in text and f"{row.size:,}" in text and row.licence in text and row.tag in text
+    assert row.sha256 in text and f"{row.size:,}" in text and row.license in text and row.tag in text
     for d in row.data:
-        assert d["name"] in text and d["licence"] in text
+        assert d["name"] in text and d["license"] in text
     for m, (dataset, _, value, command) in zip(row.metrics, model_card.metric_rows(row), strict=True):
         figure, _, interval = value.partition(" (")
         assert dataset in text and figure in text and interval.rstrip(")") in text and m["decoder"] in text
@@ -163,8 +163,8 @@ def test_every_number_of_the_manifest_is_on_the_page(pages, name) -> None:
 def test_what_it_learned_and_gets_wrong_is_shown_or_can_be_made(pages, name) -> None:
     page = pages[f"recipes/{name}/index.html"]
     assert {"what-it-has-learned", "what-it-gets-wrong"} <= page.ids
-    assert f"docs/draw.py {name}" in page.text
-    path = ROOT / "docs" / "kept" / name / "kept.json"
+    assert f"docs/build/plot_figures.py {name}" in page.text
+    path = ROOT / "docs" / "cache" / name / "figures.json"
     if path.is_file():
         kept = json.loads(path.read_text("utf-8"))
         assert all(any(ref.endswith(f"kept/{name}/{k['file']}") for ref in page.fetched) for k in kept["learned"])

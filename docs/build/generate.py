@@ -1,0 +1,48 @@
+"""Write the site's pages from the registry, the manifest and the papers' texts: run before `mkdocs build`.
+
+    python docs/build/generate.py [NAME ...]
+
+docs/recipes/ is written anew each time, and so are the README's tables; nothing is typed twice. With names only these
+recipes' pages are written, to see a change.
+"""
+
+import argparse
+import shutil
+from pathlib import Path
+
+from pages import cached_figures, others, overview, recipe
+
+from kerasrecipes import registry
+
+OUT = Path(__file__).parents[1] / "recipes"
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("names", nargs="*", help="only these recipes' pages")
+    chosen = options.parse_args().names
+    names = chosen or registry.list_recipes()
+    if not chosen:
+        shutil.rmtree(OUT, ignore_errors=True)
+    OUT.mkdir(exist_ok=True)
+    for name in names:
+        (OUT / f"{name}.md").write_text(recipe.page(name), "utf-8")
+    if chosen:
+        return
+    cached_figures.copy_clips()
+    pages = {
+        "index": "\n".join(["---", "hide: [toc]", "---", "", "# Recipes", "", overview.all_recipes(""), ""]),
+        "table": overview.all_recipes("recipes/"),
+        "convolutions": others.convolutions(), "benchmarks": others.benchmarks(), "studies": others.study_pages(),
+        "language_models": others.language_models(), "licenses": others.licenses(),
+    }  # fmt: skip
+    home = pages.pop("table")
+    for name, text in pages.items():
+        (OUT / f"{name}.md").write_text(text, "utf-8")
+    (OUT / ".table.html").write_text(home, "utf-8")
+    overview.README.write_text(overview.with_tables(overview.README.read_text("utf-8")), "utf-8")
+    print(f"{len(names)} recipes' pages in {OUT}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""One recipe's page."""
+
+from kerasrecipes import registry
+from kerasrecipes.hub import manifest
+from pages import architecture, cached_figures, distinct_networks, papers, usage, weights
+from pages.text import DOCS, paper_link, table, value_of
+
+LIVE = {"deepspeech2_streaming_small": "speak", "deepspeech2_small": "speak", "wav2letter_small": "speak", "convnetjs_mnist": "digit",
+        "convnetjs_cifar10": "digit", "squeezenet": "look", "dilated_camvid_small": "segment", "wavenet_small": "wavenet"}  # fmt: skip
+
+
+def page(name: str) -> str:
+    """The whole page."""
+    recipe, row = registry.get_recipe(name), manifest.entries().get(name)
+    model = distinct_networks.skeleton(name)
+    lines = [
+        "---",
+        f"description: {recipe.summary!r}",
+        "---",
+        "",
+        f"# {name}",
+        "",
+        f"<p class=summary>{recipe.summary}</p>",
+        "",
+    ]
+    lines += [f"*{recipe.title}* ({paper_link(recipe.paper)})", "", *badges(recipe, row), ""]
+    lines += live(name)
+    texts = papers.parts(papers.module_of(recipe))
+    for title in ("The idea", "How it is built"):
+        if title in texts:
+            lines += [f"## {title}", "", texts[title], ""]
+    lines += architecture.section(recipe, model)
+    lines += papers.against(recipe)
+    lines += usage.section(recipe, row is not None)
+    lines += weights.section(name, row)
+    lines += cached_figures.learned(name, row)
+    lines += cached_figures.wrong(name, row)
+    lines += ["## Configuration", "", f"`{recipe.builder}` with", ""]
+    lines += table(["keyword", "value"], [(f"`{k}`", value_of(v)) for k, v in recipe.config.items()])
+    lines += ["", "## API", "", f"::: {recipe.builder.replace(':', '.')}", ""]
+    return "\n".join(lines)
+
+
+def badges(recipe: registry.Recipe, row: manifest.WeightsEntry | None) -> list[str]:
+    """What it is, at a glance."""
+    shown = [("task", recipe.task), *distinct_networks.facts(recipe.name).items()]
+    shown.append(("weights", f"{row.size / 1e6:.1f} MB" if row else "none released"))
+    cells = "".join(f"<div><dt>{k}</dt><dd>{v}</dd></div>" for k, v in shown)
+    return [f'<dl class="facts">{cells}</dl>']
+
+
+def live(name: str) -> list[str]:
+    """A link to the demo in which the recipe runs."""
+    if not (demo := LIVE.get(name)):
+        return []
+    if not (DOCS / "live" / f"{demo}.md").is_file():
+        raise FileNotFoundError(f"{name} runs in {demo}, and there is no docs/live/{demo}.md")
+    return [f"[Try it here, in your browser](../live/{demo}.md){{ .md-button .md-button--primary }}", ""]

@@ -1,1 +1,0 @@
-"""What `docs/draw.py` draws and measures for the recipes' pages, one file for each kind of task."""
