@@ -175,51 +175,51 @@ class ImagePreprocessing:
         channels: 3, or 1 for grey (ITU-R 601 luma).
     """
 
-    canvas: tuple[int, int]
-    size: tuple[int, int]
+    resize_to: tuple[int, int]
+    crop_size: tuple[int, int]
     resize_mode: str = "crop"
-    pad: int = 0
-    fill: float = 0.0
-    flip: bool = False
-    views: str = "random"
+    padding: int = 0
+    fill_value: float = 0.0
+    horizontal_flip: bool = False
+    crop_mode: str = "random"
     channels: int = 3
 
     def resize(self, picture: np.ndarray) -> np.ndarray:
         """(height, width, 3) uint8 -> (*canvas, channels) float32, 0 to 255."""
         image = Image.fromarray(picture)
-        height, width = self.canvas
+        height, width = self.resize_to
         if image.size != (width, height):
-            box = center_crop_box(image.height, image.width, self.canvas) if self.resize_mode == "crop" else None
+            box = center_crop_box(image.height, image.width, self.resize_to) if self.resize_mode == "crop" else None
             image = image.resize((width, height), Image.Resampling.BICUBIC, box=box)
         if self.channels == 1:
             return np.asarray(image.convert("L"), "float32")[..., None]
         return np.asarray(image, "float32")
 
-    def one(self, canvas: np.ndarray) -> np.ndarray:
+    def center_crop(self, canvas: np.ndarray) -> np.ndarray:
         """The centre: (*canvas, channels) -> (*size, channels)."""
-        top, left = (self.canvas[0] - self.size[0]) // 2, (self.canvas[1] - self.size[1]) // 2
-        return canvas[top : top + self.size[0], left : left + self.size[1]]
+        top, left = (self.resize_to[0] - self.crop_size[0]) // 2, (self.resize_to[1] - self.crop_size[1]) // 2
+        return canvas[top : top + self.crop_size[0], left : left + self.crop_size[1]]
 
-    def several(self, canvas: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    def crops(self, canvas: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
         """`count` views: (*canvas, channels) -> (count, *size, channels).
 
         Raises:
             ImageError: "corners" has 5 views, or 10 with mirroring.
         """
-        (h, w), (ch, cw), p = self.size, self.canvas, self.pad
+        (h, w), (ch, cw), p = self.crop_size, self.resize_to, self.padding
         room = (ch - h + 2 * p, cw - w + 2 * p)
-        if self.views == "corners":
+        if self.crop_mode == "corners":
             places = [(0, 0), (0, room[1]), (room[0], 0), room, (room[0] // 2, room[1] // 2)]
-            cuts = [(y, x, mirrored) for mirrored in ((False, True) if self.flip else (False,)) for y, x in places]
+            cuts = [(y, x, mirrored) for mirrored in ((False, True) if self.horizontal_flip else (False,)) for y, x in places]
             if count not in (len(places), len(cuts)):
                 raise ImageError(f"This recipe averages over {len(places)} or {len(cuts)} views, not {count}")
             cuts = cuts[:count]
         else:
             cuts = [
-                (int(rng.integers(room[0] + 1)), int(rng.integers(room[1] + 1)), self.flip and bool(rng.integers(2)))
+                (int(rng.integers(room[0] + 1)), int(rng.integers(room[1] + 1)), self.horizontal_flip and bool(rng.integers(2)))
                 for _ in range(count)
             ]
-        padded = np.pad(canvas, ((p, p), (p, p), (0, 0)), constant_values=self.fill)
+        padded = np.pad(canvas, ((p, p), (p, p), (0, 0)), constant_values=self.fill_value)
         return np.stack([padded[y : y + h, x : x + w][:, :: -1 if m else 1] for y, x, m in cuts])
 
 

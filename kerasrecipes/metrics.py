@@ -13,7 +13,7 @@ BOOTSTRAP_SAMPLES = 2000
 class ErrorRate:
     """(substitutions + deletions + insertions) / total, summed over the set, and its 95 % interval.
 
-    `low` and `high` are percentiles of the same rate over sets of speakers drawn with replacement; nan for one speaker.
+    `ci_low` and `ci_high` are percentiles of the same rate over sets of speakers drawn with replacement; nan for one speaker.
     """
 
     rate: float
@@ -21,13 +21,13 @@ class ErrorRate:
     deletions: int
     insertions: int
     total: int
-    low: float
-    high: float
+    ci_low: float
+    ci_high: float
 
     def __str__(self) -> str:
-        if np.isnan(self.low):
+        if np.isnan(self.ci_low):
             return f"{100 * self.rate:.1f} % (one speaker: no interval)"
-        return f"{100 * self.rate:.1f} % ({100 * self.low:.1f} to {100 * self.high:.1f})"
+        return f"{100 * self.rate:.1f} % ({100 * self.ci_low:.1f} to {100 * self.ci_high:.1f})"
 
 
 def edit_counts(reference: Sequence[Hashable], hypothesis: Sequence[Hashable]) -> tuple[int, int, int]:
@@ -103,11 +103,11 @@ class MetricWithInterval:
 
     rate: float
     total: float
-    low: float
-    high: float
+    ci_low: float
+    ci_high: float
 
     def __str__(self) -> str:
-        return f"{self.rate:.3f}" + ("" if np.isnan(self.low) else f" ({self.low:.3f} to {self.high:.3f})")
+        return f"{self.rate:.3f}" + ("" if np.isnan(self.ci_low) else f" ({self.ci_low:.3f} to {self.ci_high:.3f})")
 
 
 def ratio_with_interval(values: Any, totals: Any, units: Sequence[Hashable]) -> MetricWithInterval:

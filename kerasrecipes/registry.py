@@ -31,7 +31,7 @@ class Recipe:
         config: every keyword of the builder.
         summary: one sentence. tags: words to look for.
         tiny_config: changes that make a tiny net for tests over the whole registry.
-        picture: of image recipes, how a picture becomes the input: values of `kerasrecipes.image.ImagePreprocessing`.
+        preprocessing: of image recipes, how an image becomes the input: values of `kerasrecipes.image.ImagePreprocessing`.
         classes: of image recipes, the names, or the name of a list that comes with the package.
         optimizer: Keras's configuration of the paper's own, for `compile()`; none for the task's default.
     """
@@ -45,7 +45,7 @@ class Recipe:
     tags: tuple[str, ...] = ()
     tiny_config: Mapping[str, Any] = field(default_factory=dict)
     title: str = ""
-    picture: Mapping[str, Any] = field(default_factory=dict)
+    preprocessing: Mapping[str, Any] = field(default_factory=dict)
     classes: tuple[str, ...] | str = ()
     optimizer: Mapping[str, Any] = field(default_factory=dict)
 
@@ -101,14 +101,14 @@ def all_recipes() -> dict[str, Recipe]:
 
 
 def list_recipes(
-    pattern: str = "*", *, task: str | None = None, pretrained: bool | None = None, licence: str | None = None
+    pattern: str = "*", *, task: str | None = None, pretrained: bool | None = None, license: str | None = None
 ) -> list[str]:
     """Sorted names of the recipes that fit.
 
     Args:
         pattern: with the wildcards * and ?.
         task: only of this task. pretrained: only with (True) or without (False) released weights.
-        licence: only weights whose licence matches this pattern, in upper or lower case.
+        license: only weights whose license matches this pattern, in upper or lower case.
 
     Raises:
         KerasRecipesError: there is no such task; all are named.
@@ -122,13 +122,13 @@ def list_recipes(
     if task not in (None, *TASKS):
         raise KerasRecipesError(f"There is no task {task!r}; there are {', '.join(TASKS)}")
     names = [n for n, r in all_recipes().items() if fnmatch.fnmatch(n, pattern) and task in (None, r.task)]
-    if pretrained is None and licence is None:
+    if pretrained is None and license is None:
         return names
     rows = manifest.entries()
     if pretrained is not None:
         names = [n for n in names if (n in rows) == pretrained]
-    if licence is not None:
-        names = [n for n in names if n in rows and fnmatch.fnmatch(rows[n].licence.lower(), licence.lower())]
+    if license is not None:
+        names = [n for n in names if n in rows and fnmatch.fnmatch(rows[n].license.lower(), license.lower())]
     return names
 
 

@@ -128,33 +128,33 @@ def test_a_truncated_jpeg_and_empty_files_are_refused(tmp_path):
 def test_crop_takes_the_centre_and_squash_all():
     wide = np.zeros((10, 30, 3), "uint8")
     wide[:, 10:20] = 200  # the middle third is the square
-    crop = image.ImagePreprocessing(canvas=(10, 10), size=(10, 10)).resize(wide)
-    squash = image.ImagePreprocessing(canvas=(10, 10), size=(10, 10), resize_mode="squash").resize(wide)
+    crop = image.ImagePreprocessing(resize_to=(10, 10), crop_size=(10, 10)).resize(wide)
+    squash = image.ImagePreprocessing(resize_to=(10, 10), crop_size=(10, 10), resize_mode="squash").resize(wide)
     np.testing.assert_allclose(crop, 200, atol=1)
     assert abs(squash.mean() - 200 / 3) < 5 and squash[:, 0].max() < 30
-    grey = image.ImagePreprocessing(canvas=(10, 10), size=(10, 10), channels=1).resize(np.dstack([wide[..., 0]] * 3))
+    grey = image.ImagePreprocessing(resize_to=(10, 10), crop_size=(10, 10), channels=1).resize(np.dstack([wide[..., 0]] * 3))
     assert grey.shape == (10, 10, 1)
 
 
 def test_random_views_shift_by_whole_pixels_with_the_fill_around():
-    rule = image.ImagePreprocessing(canvas=(6, 6), size=(6, 6), pad=2, fill=7.5, flip=True)
+    rule = image.ImagePreprocessing(resize_to=(6, 6), crop_size=(6, 6), padding=2, fill_value=7.5, horizontal_flip=True)
     canvas = np.arange(108, dtype="float32").reshape(6, 6, 3)
     padded = np.pad(canvas, ((2, 2), (2, 2), (0, 0)), constant_values=7.5)
     possible = {padded[y : y + 6, x : x + 6][:, ::m].tobytes() for y in range(5) for x in range(5) for m in (1, -1)}
-    seen = {v.tobytes() for v in rule.several(canvas, 400, np.random.default_rng(0))}
+    seen = {v.tobytes() for v in rule.crops(canvas, 400, np.random.default_rng(0))}
     assert seen == possible and len(possible) == 50
-    np.testing.assert_array_equal(rule.one(canvas), canvas)
+    np.testing.assert_array_equal(rule.center_crop(canvas), canvas)
 
 
 def test_corner_views_are_the_papers_ten():
-    rule = image.ImagePreprocessing(canvas=(8, 8), size=(6, 6), flip=True, views="corners")
+    rule = image.ImagePreprocessing(resize_to=(8, 8), crop_size=(6, 6), horizontal_flip=True, crop_mode="corners")
     canvas = np.arange(192, dtype="float32").reshape(8, 8, 3)
-    found = rule.several(canvas, 10, None)
+    found = rule.crops(canvas, 10, None)
     for k, (y, x) in enumerate([(0, 0), (0, 2), (2, 0), (2, 2), (1, 1)]):
         np.testing.assert_array_equal(found[k], canvas[y : y + 6, x : x + 6])
         np.testing.assert_array_equal(found[k + 5], canvas[y : y + 6, x : x + 6][:, ::-1])
     with pytest.raises(ImageError, match="5 or 10 views, not 3"):
-        rule.several(canvas, 3, None)
+        rule.crops(canvas, 3, None)
 
 
 @pytest.mark.parametrize("dark", [True, False])
@@ -178,7 +178,7 @@ def test_the_largest_part_lies_inside_whatever_rounding_does():
             for height, width in ((side, side + 7), (side + 3, side)):
                 left, top, right, bottom = image.center_crop_box(height, width, (canvas, canvas))
                 assert 0 <= left < right <= width and 0 <= top < bottom <= height
-    rule = image.ImagePreprocessing(canvas=(28, 28), size=(24, 24), channels=1)
+    rule = image.ImagePreprocessing(resize_to=(28, 28), crop_size=(24, 24), channels=1)
     assert rule.resize(np.zeros((29, 29, 3), "uint8")).shape == (28, 28, 1)
 
 

@@ -26,7 +26,7 @@ def test_names_are_sorted_and_filtered():
     with_weights = kr.list_recipes(pretrained=True)
     assert "deepspeech2_small" in with_weights and "deepspeech2" not in with_weights
     assert set(with_weights) | set(kr.list_recipes(pretrained=False)) == set(names)
-    assert "deepspeech2_small" in kr.list_recipes(licence="*cc by*") and kr.list_recipes(licence="*gpl*") == []
+    assert "deepspeech2_small" in kr.list_recipes(license="*cc by*") and kr.list_recipes(license="*gpl*") == []
 
 
 def test_unknown_task_names_those_there_are():

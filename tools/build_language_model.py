@@ -69,7 +69,7 @@ def main() -> None:
         lines = load_text_datasets([f"text:{o.data}/text/{source}?exclude=arctic_heldout_texts"])
         sets.append([alphabet.normalise(line) for line in lines])
         size = {"characters": sum(map(len, sets[-1])), "words": sum(len(line.split()) for line in sets[-1])}
-        data.append({"name": source, **size, "licence": DATASET_LICENSES[source], "synthetic": False})
+        data.append({"name": source, **size, "license": DATASET_LICENSES[source], "synthetic": False})
     target = manifest.weights_folder() / f"{NAME}.kenlm"
     with tempfile.TemporaryDirectory() as folder:
         alone = build(sets[0], o.kenlm, Path(folder) / "alone.kenlm", Path(folder), "0 0 1 1")
@@ -79,7 +79,7 @@ def main() -> None:
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
     row = manifest.WeightsEntry(
         recipe=NAME, tag=datetime.date.today().isoformat(), file=target.name, size=target.stat().st_size,
-        sha256=sha256_file(target), bundled=True, licence="; ".join(d["licence"] for d in data), data=tuple(data),
+        sha256=sha256_file(target), bundled=True, license="; ".join(d["license"] for d in data), data=tuple(data),
         training={
             "config": {"order": ORDER, "prune": PRUNE, "quantised_bits": BITS, "estimator": "modified Kneser-Ney (lmplz)"},
             "seed": 0, "steps": 1, "hardware": "any: the counts are exact", "commit": commit,

@@ -18,7 +18,7 @@ from kerasrecipes.release.from_run import save_float16_weights
 from kerasrecipes.utils.environment import git_commit
 from kerasrecipes.utils.files import sha256_file
 
-LICENCE = "BSD 2-clause (DeepScale; SqueezeNet, F. Iandola et al.)"
+LICENSE = "BSD 2-clause (DeepScale; SqueezeNet, F. Iandola et al.)"
 KINDS = {"squeeze": "conv1x1_1", "expand1": "conv1x1_2", "expand3": "conv3x3_2"}
 
 
@@ -45,7 +45,7 @@ def main(path: str) -> None:
     save_float16_weights(model, file)
     row = manifest.WeightsEntry(
         recipe="squeezenet", tag="1.0", file=file.name, size=file.stat().st_size, sha256=sha256_file(file), bundled=True,
-        licence=LICENCE, data=({"name": "ImageNet-1k (ILSVRC 2012)", "licence": "for research", "synthetic": False},),
+        license=LICENSE, data=({"name": "ImageNet-1k (ILSVRC 2012)", "license": "for research", "synthetic": False},),
         training={
             "converted_from": f"{Path(path).name}, the authors' Deep Compression release decoded to float",
             "config": {}, "commit": git_commit(),

@@ -5,6 +5,6 @@
 >>> for row in batch.read("results"): print(row["path"], row["text"], row["error"])
 """
 
-from kerasrecipes.batch.runner import RunProgress, RunSummary, read, run
+from kerasrecipes.batch.runner import RunProgress, read, run
 
-__all__ = ["RunProgress", "RunSummary", "read", "run"]
+__all__ = ["RunProgress", "read", "run"]

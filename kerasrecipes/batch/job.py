@@ -1,4 +1,4 @@
-"""One loaded model that turns shards of files into rows and writes them: what every worker does, wherever it runs."""
+"""What a worker does, wherever it runs: load one model, turn shards of files into rows, and write the rows."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -10,53 +10,59 @@ from kerasrecipes.batch.inputs import fetch_bytes
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.hub import manifest, weights
 from kerasrecipes.utils.files import sha256_file
-from kerasrecipes.utils.filesystem import URL_SEPARATOR
+from kerasrecipes.utils.filesystem import is_url
 from kerasrecipes.utils.output_folder import open_output_folder
 
 TASK_COLUMNS = {
     "transcribe": ("text", "words", "confidence", "duration"),
     "classify": ("name", "top"),
-    "segment": ("width", "height", "areas", "mask"),
+    "segment": ("width", "height", "class_areas", "mask"),
 }
-FILES_PER_STEP = {"transcribe": 256, "classify": 256, "segment": 8}  # files whose results are held at a time
-REMOTE_FILES_PER_STEP = 32  # files whose bytes are
+FILES_PER_STEP = {"transcribe": 256, "classify": 256, "segment": 8}  # files whose results are in memory at once
+REMOTE_FILES_PER_STEP = 32  # files whose bytes are in memory at once
 WORKER_DIED_MESSAGE = (
-    "the process that read it ended without a word: too little memory, or a file that breaks its reader"
+    "the worker process died while reading this file (out of memory, or a file that crashes the decoder)"
 )
 
 
 @dataclass(frozen=True)
 class Job:
-    """What all workers of a run are told.
+    """The part of a run that is the same for all its workers.
 
     Args:
-        verb: "transcribe", "classify" or "segment". name, engine, precision: as `kerasrecipes.load` takes them.
-        options: of the verb. place: the folder of results. shards: "jsonl" or "parquet".
-        base: the folder that relative paths begin at; "" for the worker's own.
+        task: "transcribe", "classify" or "segment".
+        name: Recipe or file, as `kerasrecipes.load` takes it.
+        output: Folder of results.
+        engine: As `kerasrecipes.load` takes it.
+        engine_precision: As `kerasrecipes.load` takes it.
+        options: Keywords of the model's `transcribe`, `classify` or `segment`.
+        row_format: "jsonl" or "parquet".
+        working_directory: Folder that relative paths start from. Default: the worker's own.
     """
 
-    verb: str
+    task: str
     name: str
-    place: str
+    output: str
     engine: str | None = "auto"
-    precision: str | None = None
+    engine_precision: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
-    shards: str = "jsonl"
-    base: str = ""
+    row_format: str = "jsonl"
+    working_directory: str = ""
 
     def identity(self) -> dict[str, Any]:
-        """What makes a run the same run, beside its files. The engine may change: its scores do not."""
+        """Return what makes two runs over the same files the same. The engine may change: its logits do not."""
         return {
-            "recipe": self.name, "weights": weights_hash(self.name), "verb": self.verb, "options": self.options,
-            "shards": self.shards, "precision": self.precision or "float32",
+            "recipe": self.name, "weights": weights_hash(self.name), "task": self.task, "options": self.options,
+            "row_format": self.row_format, "engine_precision": self.engine_precision or "float32",
         }  # fmt: skip
 
 
 def weights_hash(name: str) -> str:
-    """The sha256 of a recipe's released weights, of a model's file, or of a training's checkpoint.
+    """Return the SHA-256 of a recipe's released weights, of a model file, or of a training run's checkpoint.
 
     Raises:
-        WeightsUnavailable: the recipe has none. KerasRecipesError: there is no such recipe or file.
+        WeightsUnavailable: The recipe has no released weights.
+        KerasRecipesError: There is no such recipe or file.
     """
     from kerasrecipes import loading
 
@@ -71,77 +77,79 @@ def weights_hash(name: str) -> str:
 
 
 class ShardProcessor:
-    """A loaded model and the folder of results.
+    """A loaded model that writes shards into the output folder.
 
     Raises:
-        KerasRecipesError: what `load` raises; the model has no such verb; an option that the verb refuses.
+        KerasRecipesError: `load` fails, the model has another task, or it rejects an option.
     """
 
     def __init__(self, job: Job):
         from kerasrecipes import loading
 
-        self.job, self.folder = job, open_output_folder(job.place)
+        self.job, self.folder = job, open_output_folder(job.output)
         self.weights = weights_hash(job.name)
-        self.model = loading.load(job.name, compile=False, engine=job.engine, precision=job.precision)
+        self.model = loading.load(job.name, compile=False, engine=job.engine, precision=job.engine_precision)
         task = self.model.recipe.task
-        if loading.TASK_MODELS[task][1] != job.verb:
-            raise KerasRecipesError(f"{job.name} does not {job.verb}: its task is {task}")
-        self.verb: Callable[..., list[Any]] = getattr(self.model, job.verb)
-        self.verb([], **job.options)  # options are looked at before any file is
+        if loading.TASK_MODELS[task][1] != job.task:
+            raise KerasRecipesError(f"{job.name} does not {job.task}: its task is {task}")
+        self.method: Callable[..., list[Any]] = getattr(self.model, job.task)
+        self.method([], **job.options)  # rejects a wrong option before any file is read
 
-    def shard(
-        self, number: int, paths: Sequence[str], killers: Sequence[str] = (), announce: Any = None
+    def process_shard(
+        self, number: int, paths: Sequence[str], deadly: Sequence[str] = (), announce: Any = None
     ) -> dict[str, int]:
-        """Write the shard's file: a row for every path.
+        """Write the shard's file with a row for every path.
 
         Args:
-            number, paths: of the shard. killers: paths that ended a worker, which get an error.
-            announce: called with every path before it is read, which is then read alone.
+            number: The shard's number.
+            paths: The shard's files.
+            deadly: Files that killed a worker; their rows hold an error.
+            announce: Called with every path before it is read. The files are then read one at a time.
 
         Returns:
-            {"files", "failed"}.
+            {"files": rows written, "failed": rows with an error}.
         """
-        rows = list(self.rows(number, paths, set(killers), announce))
-        write_shard(self.folder, f"part-{number:05}.{self.job.shards}", rows, self.job.verb)
+        rows = list(self.make_rows(number, paths, set(deadly), announce))
+        write_shard(self.folder, f"part-{number:05}.{self.job.row_format}", rows)
         return {"files": len(rows), "failed": sum(row["error"] is not None for row in rows)}
 
-    def rows(self, number: int, paths: Sequence[str], killers: set[str], announce: Any) -> Iterator[dict[str, Any]]:
-        """A row for every path, in order."""
-        step = 1 if announce else FILES_PER_STEP[self.job.verb]
-        step = min(step, REMOTE_FILES_PER_STEP) if any(URL_SEPARATOR in p for p in paths) else step
-        for begin in range(0, len(paths), step):
-            some = paths[begin : begin + step]
-            if announce and some[0] not in killers:
-                announce(some[0])
-            good = [p for p in some if p not in killers]
-            found = dict(zip(good, self.results(good), strict=True))
-            for place, path in enumerate(some, begin):
-                yield self.row(
-                    path, found.get(path, KerasRecipesError(WORKER_DIED_MESSAGE)), f"masks/{number:05}-{place:03}.png"
-                )
+    def make_rows(self, number: int, paths: Sequence[str], deadly: set[str], announce: Any) -> Iterator[dict[str, Any]]:
+        """Yield a row for every path, in order."""
+        step = 1 if announce else FILES_PER_STEP[self.job.task]
+        step = min(step, REMOTE_FILES_PER_STEP) if any(map(is_url, paths)) else step
+        for start in range(0, len(paths), step):
+            group = paths[start : start + step]
+            if announce and group[0] not in deadly:
+                announce(group[0])
+            readable = [path for path in group if path not in deadly]
+            results = dict(zip(readable, self.compute_results(readable), strict=True))
+            for index, path in enumerate(group, start):
+                result = results.get(path, KerasRecipesError(WORKER_DIED_MESSAGE))
+                yield self.make_row(path, result, f"masks/{number:05}-{index:03}.png")
 
-    def results(self, paths: Sequence[str]) -> list[Any]:
-        """What the verb answers for every path, or the error."""
+    def compute_results(self, paths: Sequence[str]) -> list[Any]:
+        """Return the model's result or the error for every path."""
         sources = fetch_bytes(paths)
-        good = [s for s in sources if not isinstance(s, Exception)]
+        readable = [s for s in sources if not isinstance(s, Exception)]
         try:
-            found = iter(self.verb(good, **self.job.options) if good else [])
-            return [s if isinstance(s, Exception) else next(found) for s in sources]
-        except Exception as error:  # whatever a decoder or an engine throws at one of many
-            return [error] if len(paths) == 1 else [self.results([path])[0] for path in paths]
+            results = iter(self.method(readable, **self.job.options) if readable else [])
+            return [s if isinstance(s, Exception) else next(results) for s in sources]
+        except Exception as error:  # whatever a decoder or an engine raises about one of many files
+            return [error] if len(paths) == 1 else [self.compute_results([path])[0] for path in paths]
 
-    def row(self, path: str, result: Any, mask: str) -> dict[str, Any]:
+    def make_row(self, path: str, result: Any, mask_name: str) -> dict[str, Any]:
         failed = isinstance(result, Exception)
         values = {} if failed else result.to_dict()
-        if self.job.verb == "segment" and not failed:
-            values["mask"] = mask
-            self.folder.write(mask, encode_mask_png(result))
-        row = {"path": path, **{c: values.get(c) for c in TASK_COLUMNS[self.job.verb]}}
-        if "n_best" in self.job.options:
+        if self.job.task == "segment" and not failed:
+            values["mask"] = mask_name
+            self.folder.write(mask_name, encode_mask_png(result))
+        row = {"path": path, **{c: values.get(c) for c in TASK_COLUMNS[self.job.task]}}
+        if "nbest" in self.job.options:
             row["alternatives"] = [{"text": a["text"], "score": a["score"]} for a in values.get("alternatives") or ()]
-        known = isinstance(result, KerasRecipesError)
-        error = (str(result) if known else f"{type(result).__name__}: {result}") if failed else None
-        return row | {"recipe": self.model.recipe.name, "weights": self.weights, "error": error}
+        message = str(result) if isinstance(result, KerasRecipesError) else f"{type(result).__name__}: {result}"
+        return row | {
+            "recipe": self.model.recipe.name, "weights": self.weights, "error": message if failed else None
+        }  # fmt: skip
 
 
 def encode_mask_png(segmentation: Any) -> bytes:
@@ -149,19 +157,19 @@ def encode_mask_png(segmentation: Any) -> bytes:
 
     from PIL import Image
 
-    picture = Image.fromarray(segmentation.mask)
-    picture.putpalette(segmentation.palette.tobytes())
+    mask = Image.fromarray(segmentation.mask)
+    mask.putpalette(segmentation.palette.tobytes())
     file = io.BytesIO()
-    picture.save(file, format="PNG")
+    mask.save(file, format="PNG")
     return file.getvalue()
 
 
-def write_shard(place: Any, name: str, rows: list[dict[str, Any]], verb: str) -> None:
-    """The shard's file, whole."""
+def write_shard(folder: Any, name: str, rows: list[dict[str, Any]]) -> None:
+    """Write all rows of a shard as one file, JSON lines or Parquet by its extension."""
     if name.endswith(".jsonl"):
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        place.write(name, text.encode("utf-8", "backslashreplace"))
+        folder.write(name, text.encode("utf-8", "backslashreplace"))
         return
     from kerasrecipes.batch.parquet import to_parquet
 
-    place.write(name, to_parquet(rows, verb))
+    folder.write(name, to_parquet(rows))

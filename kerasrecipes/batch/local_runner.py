@@ -1,4 +1,4 @@
-"""All workers on this machine."""
+"""Run all workers on this machine."""
 
 import os
 import queue
@@ -10,63 +10,66 @@ from kerasrecipes.batch.plan import Plan
 from kerasrecipes.batch.worker_process import WorkerProcess
 from kerasrecipes.utils.environment import available_cpus
 
-MEMORY_PER_WORKER = 1 << 30  # memory that "auto" leaves for each
+MEMORY_PER_WORKER = 1 << 30  # bytes that workers="auto" reserves for each
 
 
 def run_locally(
-    job: Job, plan: Plan, left: Sequence[int], workers: int, done: Callable[[dict[str, int]], None],
+    job: Job, plan: Plan, pending: Sequence[int], workers: int, on_shard: Callable[[dict[str, int]], None],
     threads: int | None = None,
 ) -> None:  # fmt: skip
-    """Have the shards `left` of the plan written.
+    """Write the pending shards of a plan.
 
     Args:
-        workers: processes at once. done: called with {"files", "failed"} after every shard.
-        threads: of each worker's engine; default: the CPUs divided among them.
+        job: The run's job.
+        plan: The run's plan.
+        pending: Numbers of the shards to write.
+        workers: Maximum number of worker processes.
+        on_shard: Called with {"files", "failed"} after every shard.
+        threads: Threads of each worker's engine. Default: the CPUs divided among the workers.
 
     Raises:
-        KerasRecipesError: the model cannot be loaded, or the folder cannot be written. Other shards are not begun.
+        KerasRecipesError: The model cannot be loaded, or the folder cannot be written. No further shard is started.
     """
-    orders: queue.SimpleQueue[int] = queue.SimpleQueue()
-    for number in left:
-        orders.put(number)
+    numbers: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for number in pending:
+        numbers.put(number)
     answers: queue.SimpleQueue[dict[str, int] | BaseException | None] = queue.SimpleQueue()
-    workers = min(workers, len(left))
-    hands = [WorkerProcess(job, threads or max(1, available_cpus() // workers)) for _ in range(workers)]
+    workers = min(workers, len(pending))
+    processes = [WorkerProcess(job, threads or max(1, available_cpus() // workers)) for _ in range(workers)]
     stopped = threading.Event()
 
-    def work(hand: WorkerProcess) -> None:
+    def serve(process: WorkerProcess) -> None:
         try:
             while not stopped.is_set():
-                number = orders.get_nowait()
-                answers.put(hand.shard(number, plan.shards[number]))
+                number = numbers.get_nowait()
+                answers.put(process.run_shard(number, plan.shards[number]))
         except queue.Empty:
             answers.put(None)
         except BaseException as error:
             answers.put(error)
 
-    crew = [threading.Thread(target=work, args=(hand,), daemon=True) for hand in hands]
-    for thread in crew:
-        thread.start()
+    for process in processes:
+        threading.Thread(target=serve, args=(process,), daemon=True).start()
     try:
-        at_work = workers
-        while at_work:
+        active = workers
+        while active:
             answer = answers.get()
             if isinstance(answer, BaseException):
                 raise answer
             if answer is None:
-                at_work -= 1
+                active -= 1
             else:
-                done(answer)
+                on_shard(answer)
     finally:
         stopped.set()
-        for hand in hands:
-            hand.close()
+        for process in processes:
+            process.close()
 
 
-def resolve_workers(wanted: int | str) -> int:
-    """A number of workers; "auto" is one per CPU, as far as memory goes (1 GiB each)."""
-    if wanted != "auto":
-        return int(wanted)
+def resolve_workers(workers: int | str) -> int:
+    """Return a number of workers. "auto" gives one per CPU, as far as the free memory allows (1 GiB each)."""
+    if workers != "auto":
+        return int(workers)
     try:
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):

@@ -5,11 +5,14 @@ from typing import Any
 
 from kerasrecipes.errors import BackendUnavailable
 
+MAP_COLUMN = "class_areas"  # Arrow stores a map as a list of pairs
+
 
 def import_pyarrow() -> Any:
-    """
+    """Import pyarrow.
+
     Raises:
-        BackendUnavailable: pyarrow is not installed.
+        BackendUnavailable: It is not installed.
     """
     try:
         import pyarrow
@@ -19,34 +22,32 @@ def import_pyarrow() -> Any:
     return pyarrow
 
 
-def schema(verb: str, columns: Any) -> Any:
-    """Of a verb's rows: the same for every shard, whatever is in it."""
+def parquet_schema(columns: Any) -> Any:
+    """Return the Arrow types of the columns, which are the same for every shard of a run."""
     pa = import_pyarrow()
     words = pa.struct(
         [("text", pa.string()), ("start", pa.float64()), ("end", pa.float64()), ("confidence", pa.float64())]
     )
-    guesses = pa.struct([("name", pa.string()), ("probability", pa.float64())])
-    readings = pa.struct([("text", pa.string()), ("score", pa.float64())])
-    kinds = {
-        "words": pa.list_(words), "confidence": pa.float64(), "duration": pa.float64(), "top": pa.list_(guesses),
-        "alternatives": pa.list_(readings), "width": pa.int32(), "height": pa.int32(),
-        "areas": pa.map_(pa.string(), pa.float64()),
+    class_probabilities = pa.struct([("name", pa.string()), ("probability", pa.float64())])
+    hypotheses = pa.struct([("text", pa.string()), ("score", pa.float64())])
+    types = {
+        "words": pa.list_(words), "confidence": pa.float64(), "duration": pa.float64(),
+        "top": pa.list_(class_probabilities), "alternatives": pa.list_(hypotheses), "width": pa.int32(),
+        "height": pa.int32(), MAP_COLUMN: pa.map_(pa.string(), pa.float64()),
     }  # fmt: skip
-    return pa.schema([(name, kinds.get(name, pa.string())) for name in columns])
+    return pa.schema([(name, types.get(name, pa.string())) for name in columns])
 
 
-def to_parquet(rows: list[dict[str, Any]], verb: str) -> bytes:
-    """Rows as a Parquet file."""
+def to_parquet(rows: list[dict[str, Any]]) -> bytes:
+    """Encode rows as a Parquet file."""
     pa = import_pyarrow()
-    plain = [
-        {k: list(v.items()) if k == "areas" and v else v for k, v in row.items()} for row in rows
-    ]  # Arrow's maps are lists of pairs
+    plain = [{k: list(v.items()) if k == MAP_COLUMN and v else v for k, v in row.items()} for row in rows]
     file = io.BytesIO()
-    pa.parquet.write_table(pa.Table.from_pylist(plain, schema(verb, rows[0])), file)
+    pa.parquet.write_table(pa.Table.from_pylist(plain, parquet_schema(rows[0])), file)
     return file.getvalue()
 
 
 def from_parquet(data: bytes) -> list[dict[str, Any]]:
-    """The rows of a Parquet file."""
+    """Decode the rows of a Parquet file."""
     rows = import_pyarrow().parquet.read_table(io.BytesIO(data)).to_pylist()
-    return [{k: dict(v) if k == "areas" and v is not None else v for k, v in row.items()} for row in rows]
+    return [{k: dict(v) if k == MAP_COLUMN and v is not None else v for k, v in row.items()} for row in rows]

@@ -1,6 +1,6 @@
-"""A worker's process: told about shards on its standard input, one JSON line each; answers on its standard output.
+"""The worker process: reads shards as JSON lines from standard input and writes its answers to standard output.
 
-It ends when its input does, whatever it is doing: a process that started it and is gone leaves no worker behind.
+It exits when its standard input closes, whatever it is doing, so a parent that dies leaves no worker running.
 """
 
 import json
@@ -12,38 +12,39 @@ from typing import Any
 
 
 def main() -> None:
-    orders: queue.Queue[dict[str, Any]] = queue.Queue()
+    """Load the model of the first line, then process one shard per line."""
+    requests: queue.Queue[dict[str, Any]] = queue.Queue()
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what a library prints is no answer
+    os.dup2(2, 1)  # output that a library prints must not mix with the answers
 
     def answer(**values: Any) -> None:
         answers.write(json.dumps(values) + "\n")
         answers.flush()
 
-    def listen() -> None:
+    def read_requests() -> None:
         for line in sys.stdin:
-            orders.put(json.loads(line))
+            requests.put(json.loads(line))
         os._exit(0)
 
-    threading.Thread(target=listen, daemon=True).start()
+    threading.Thread(target=read_requests, daemon=True).start()
     from kerasrecipes.batch.job import Job, ShardProcessor
     from kerasrecipes.errors import KerasRecipesError
 
     try:
-        job = Job(**orders.get())
-        os.chdir(job.base or ".")
-        work = ShardProcessor(job)
+        job = Job(**requests.get())
+        os.chdir(job.working_directory or ".")
+        processor = ShardProcessor(job)
     except (KerasRecipesError, TypeError, ValueError, OSError) as error:
         answer(refused=str(error))
         return
     answer(ready=True)
     while True:
-        order = orders.get()
-        announce = (lambda path: answer(at=path)) if order["alone"] else None
+        request = requests.get()
+        announce = (lambda path: answer(reading=path)) if request["one_by_one"] else None
         try:
-            answer(done=work.shard(order["number"], order["paths"], order["killers"], announce))
-        except Exception as error:  # the folder is full, or gone
-            answer(refused=f"shard {order['number']} cannot be written: {error}")
+            answer(done=processor.process_shard(request["number"], request["paths"], request["deadly"], announce))
+        except Exception as error:  # the disk is full, or the folder is gone
+            answer(refused=f"shard {request['number']} cannot be written: {error}")
             return
 
 

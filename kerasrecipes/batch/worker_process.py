@@ -1,4 +1,4 @@
-"""Workers on this machine: processes that are started again when they end, and a shard that ends one is read file by file."""
+"""A worker on this machine: a process that is restarted when it dies. A shard that kills it is then read file by file."""
 
 import contextlib
 import json
@@ -14,7 +14,7 @@ from typing import Any
 from kerasrecipes.batch.job import Job
 from kerasrecipes.errors import KerasRecipesError
 
-MAX_START_ATTEMPTS = 3  # processes that may end before they have loaded the model; a machine short of memory ends some
+MAX_START_ATTEMPTS = 3  # processes that may die before the model is loaded, as on a machine short of memory
 MAX_DEATHS_PER_FILE = 2
 THREAD_ENV = ("KERASRECIPES_THREADS", "OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 
@@ -27,7 +27,8 @@ class WorkerProcess:
     """One worker's process.
 
     Args:
-        job: what it is about. threads: that its engine computes with.
+        job: The run's job.
+        threads: Threads of its engine.
     """
 
     def __init__(self, job: Job, threads: int):
@@ -35,10 +36,10 @@ class WorkerProcess:
         self.process: subprocess.Popen | None = None
 
     def start(self) -> None:
-        """Have a process with a loaded model.
+        """Start a process and wait until it has loaded the model.
 
         Raises:
-            KerasRecipesError: the model cannot be loaded.
+            KerasRecipesError: The model cannot be loaded.
         """
         for _ in range(MAX_START_ATTEMPTS):
             self.log = tempfile.TemporaryFile()
@@ -47,29 +48,31 @@ class WorkerProcess:
                 stderr=self.log, text=True, start_new_session=True, env={**os.environ, **dict.fromkeys(THREAD_ENV, str(self.threads))},
             )  # fmt: skip
             try:
-                self.tell(asdict(self.job))
-                self.hear()
+                self.send(asdict(self.job))
+                self.receive()
                 return
             except WorkerDied:
                 continue
         self.log.seek(0)
-        said = self.log.read().decode(errors="replace").strip().splitlines()
+        lines = self.log.read().decode(errors="replace").strip().splitlines()
         raise KerasRecipesError(
-            f"A worker ends before it has loaded {self.job.name}: {said[-1] if said else 'no word'}"
+            f"A worker dies before it has loaded {self.job.name}: {lines[-1] if lines else 'it printed no message'}"
         )
 
-    def tell(self, order: dict[str, Any]) -> None:
+    def send(self, request: dict[str, Any]) -> None:
         assert self.process and self.process.stdin
         try:
-            self.process.stdin.write(json.dumps(order) + "\n")
+            self.process.stdin.write(json.dumps(request) + "\n")
             self.process.stdin.flush()
         except OSError as error:
             raise WorkerDied from error
 
-    def hear(self) -> dict[str, Any]:
-        """
+    def receive(self) -> dict[str, Any]:
+        """Return the next answer.
+
         Raises:
-            Gone: the process has ended. KerasRecipesError: it cannot do what it was told.
+            WorkerDied: The process has ended.
+            KerasRecipesError: The process cannot do what it was asked.
         """
         assert self.process and self.process.stdout
         line = self.process.stdout.readline()
@@ -82,33 +85,33 @@ class WorkerProcess:
             raise KerasRecipesError(answer["refused"])
         return answer
 
-    def shard(self, number: int, paths: Sequence[str]) -> dict[str, int]:
-        """Have a shard written; returns {"files", "failed"}.
+    def run_shard(self, number: int, paths: Sequence[str]) -> dict[str, int]:
+        """Have a shard written, and return {"files", "failed"}.
 
-        A process that ends is started again. After the second time the files are read one by one, and one that ends it
-        twice gets a row with an error.
+        A process that dies is restarted. After its second death the files are read one by one, and a file that kills the
+        process twice gets an error row.
 
         Raises:
-            KerasRecipesError: the model cannot be loaded, or the folder cannot be written.
+            KerasRecipesError: The model cannot be loaded, or the folder cannot be written.
         """
-        ended: Counter[str | None] = Counter()  # processes, by the file that they were reading
+        deaths: Counter[str | None] = Counter()  # by the file that was being read
         while True:
-            at = None
-            killers = [path for path, times in ended.items() if path is not None and times >= MAX_DEATHS_PER_FILE]
-            alone = ended.total() >= MAX_DEATHS_PER_FILE
+            path = None
+            deadly = [p for p, count in deaths.items() if p is not None and count >= MAX_DEATHS_PER_FILE]
+            one_by_one = deaths.total() >= MAX_DEATHS_PER_FILE
             try:
                 if self.process is None:
                     self.start()
-                self.tell({"number": number, "paths": list(paths), "killers": killers, "alone": alone})
-                while "done" not in (answer := self.hear()):
-                    at = answer["at"]
+                self.send({"number": number, "paths": list(paths), "deadly": deadly, "one_by_one": one_by_one})
+                while "done" not in (answer := self.receive()):
+                    path = answer["reading"]
                 return answer["done"]
             except WorkerDied:
                 self.close()
-                ended[at] += 1
+                deaths[path] += 1
 
     def close(self) -> None:
-        """End the process."""
+        """Kill the process."""
         if self.process is None:
             return
         self.process.kill()

@@ -35,8 +35,8 @@ class WeightsEntry:
         recipe, tag: whose weights, and which release of them.
         file, size, sha256: name, bytes and hash of the `.weights.h5`.
         bundled: whether the file comes with the package.
-        licence: of the weights.
-        data: [{name, hours, licence, synthetic}]. training: config, seed, steps, hours, hardware, commit.
+        license: of the weights.
+        data: [{name, hours, license, synthetic}]. training: config, seed, steps, hours, hardware, commit.
         metrics: [{dataset, split, metric, value, low, high, decoder, command, date}].
         keras: version that wrote the file; None for a language model of words, which is no network.
         hub: {"repo", "revision"} or None. model: what the network needs beside its recipe: {"alphabet": ...}.
@@ -51,7 +51,7 @@ class WeightsEntry:
     size: int
     sha256: str
     bundled: bool
-    licence: str
+    license: str
     data: tuple[Mapping[str, Any], ...]
     training: Mapping[str, Any]
     metrics: tuple[Mapping[str, Any], ...]

@@ -68,7 +68,7 @@ RECIPES = (
             "dense": (4096, 4096), "dropout": 0.5,
         },
         summary="Five convolutions, some in two groups, pooling before normalisation, and three dense layers.",
-        tags=("cnn", "paper"), classes="imagenet", picture={"canvas": (256, 256), "flip": True, "views": "corners"},
+        tags=("cnn", "paper"), classes="imagenet", preprocessing={"resize_to": (256, 256), "horizontal_flip": True, "crop_mode": "corners"},
         optimizer={"class_name": "SGD", "config": {"learning_rate": 0.01, "momentum": 0.9, "weight_decay": 5e-4}},
         tiny_config={
             "size": 67, "conv": ((4, 11, 4, 0, 1), (6, 5, 1, 2, 2), (4, 3, 1, 1, 1), (4, 3, 1, 1, 2)), "dense": (8,),

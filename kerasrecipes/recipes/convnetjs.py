@@ -59,11 +59,11 @@ CIFAR10 = ("airplane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "sh
 ADADELTA = {"class_name": "Adadelta", "config": {"learning_rate": 1.0, "rho": 0.95, "epsilon": 1e-8}}
 
 
-def _recipe(name, config, summary, classes, picture):
+def _recipe(name, config, summary, classes, preprocessing):
     return Recipe(
         name=name, paper="https://cs.stanford.edu/people/karpathy/convnetjs/", title="ConvNetJS: deep learning in your browser",
         task="image-classification", builder="kerasrecipes.recipes.convnetjs:convnetjs", config=config, summary=summary,
-        tags=("cnn", "pretrained"), classes=classes, picture=picture, optimizer=ADADELTA,
+        tags=("cnn", "pretrained"), classes=classes, preprocessing=preprocessing, optimizer=ADADELTA,
     )  # fmt: skip
 
 
@@ -72,12 +72,12 @@ RECIPES = (
         "convnetjs_mnist",
         {"size": 24, "channels": 1, "classes": 10, "layers": ((8, 5, 2), (16, 5, 3)), "l2": 5e-5},
         "Two convolutions for digits, 5,994 parameters; views are 24 x 24 cut-outs of 28 x 28.",
-        tuple("0123456789"), {"canvas": (28, 28)},
+        tuple("0123456789"), {"resize_to": (28, 28)},
     ),
     _recipe(
         "convnetjs_cifar10",
         {"size": 32, "channels": 3, "classes": 10, "layers": ((16, 5, 2), (20, 5, 2), (20, 5, 2)), "l2": 2.5e-5},
         "Three convolutions for small pictures, 22,466 parameters; views are shifted by up to 2 pixels and mirrored.",
-        CIFAR10, {"pad": 2, "fill": 127.5, "flip": True},
+        CIFAR10, {"padding": 2, "fill_value": 127.5, "horizontal_flip": True},
     ),
 )  # fmt: skip

@@ -71,7 +71,7 @@ RECIPES = (
         },
         summary="A first convolution and eight fire modules, 1.2 M parameters, with ImageNet weights.",
         tags=("cnn", "imagenet", "pretrained"), classes="imagenet",
-        picture={"canvas": (256, 256), "flip": True, "views": "corners"},
+        preprocessing={"resize_to": (256, 256), "horizontal_flip": True, "crop_mode": "corners"},
         tiny_config={"size": 64, "filters": 6, "fire": ((2, 4), (2, 4)), "pool": (1, 2)},
     ),
 )  # fmt: skip

@@ -103,9 +103,9 @@ def _recipe(name, config, summary, tags, **more):
 
 
 CROPS = {
-    "canvas": (256, 256),
-    "flip": True,
-    "views": "corners",
+    "resize_to": (256, 256),
+    "horizontal_flip": True,
+    "crop_mode": "corners",
 }  # four corners and the centre, mirrored too (section 3)
 TINY = {
     "size": 48, "conv": ((4, 7, 2, 1), (6, 5, 2, 0), (4, 3, 1, 1)), "pool": (1, 3), "norm": (1,), "dense": (8,),
@@ -114,12 +114,12 @@ TINY = {
 RECIPES = (
     _recipe(
         "zfnet", PAPER, "Five convolutions and three dense layers for 224 x 224, the net of figure 3.", ("paper",),
-        classes="imagenet", picture=CROPS, optimizer=SGD, tiny_config=TINY,
+        classes="imagenet", preprocessing=CROPS, optimizer=SGD, tiny_config=TINY,
     ),
     _recipe(
         "zfnet_wide", PAPER | {"conv": ((96, 7, 2, 1), (256, 5, 2, 0), (512, 3, 1, 1), (1024, 3, 1, 1), (512, 3, 1, 1))},
         "With 512, 1024 and 512 maps in layers 3 to 5 (table 2, model b).", ("paper",),
-        classes="imagenet", picture=CROPS, optimizer=SGD, tiny_config=TINY,
+        classes="imagenet", preprocessing=CROPS, optimizer=SGD, tiny_config=TINY,
     ),
     _recipe(
         "zfnet_small",
@@ -128,7 +128,7 @@ RECIPES = (
             "norm": (), "dense": (384,), "rms": None, "batch_norm": True, "means": (125.3, 123.0, 113.9), "scale": 1 / 64,
         },
         "The same plan for 32 x 32, with batch normalisation in place of contrast normalisation and the limit.",
-        ("pretrained",), classes=CIFAR10, picture={"pad": 4, "fill": 122.0, "flip": True},
+        ("pretrained",), classes=CIFAR10, preprocessing={"padding": 4, "fill_value": 122.0, "horizontal_flip": True},
         tiny_config={"conv": ((4, 3, 1, 1), (6, 3, 1, 1), (4, 3, 1, 1)), "pool": (1, 2, 3), "dense": (8,)},
     ),
 )  # fmt: skip

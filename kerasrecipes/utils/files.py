@@ -4,14 +4,13 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from kerasrecipes.errors import KerasRecipesError
 
 
-def atomic_write(path: str | Path, content: bytes | str | Callable[[Any], Any], *, durable: bool = False) -> Path:
+def atomic_write(path: str | Path, content: Any, *, durable: bool = False) -> Path:
     """Write a file under a temporary name beside `path`, then give it its final name.
 
     Args:

@@ -1,4 +1,4 @@
-"""File systems that fsspec knows: s3://, gs://, hf://, https:// and others."""
+"""Access to file systems that fsspec knows: s3://, gs://, hf://, https:// and others."""
 
 from typing import Any
 
@@ -9,15 +9,15 @@ URL_SEPARATOR = "://"  # a path that holds it lies on a remote file system
 
 
 def is_url(path: Any) -> bool:
-    """True for an address such as "s3://bucket/name"."""
+    """Return whether a path is a URL such as "s3://bucket/name"."""
     return isinstance(path, str) and URL_SEPARATOR in path
 
 
 def open_filesystem(url: str) -> tuple[Any, str]:
-    """Return the fsspec file system of an address and the path on it.
+    """Return the fsspec file system of a URL and the path on it.
 
     Raises:
-        DataError: fsspec knows no such file system, or a package for it is missing.
+        DataError: fsspec does not know the file system, or a package for it is missing.
     """
     from fsspec.core import url_to_fs
 

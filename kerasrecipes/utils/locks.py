@@ -1,4 +1,4 @@
-"""One process at a time."""
+"""Inter-process lock on a folder."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +11,14 @@ from kerasrecipes.errors import DataError
 
 @contextmanager
 def exclusive_lock(folder: Path, message: str) -> Iterator[None]:
-    """Hold the folder for this process; the system lets go of it when the process ends, however it ends.
+    """Lock a folder for this process. The OS releases the lock even if the process is killed.
+
+    Args:
+        folder: The folder, in which a file `.lock` is created.
+        message: Error message if another process holds the lock.
 
     Raises:
-        DataError: another process holds it; says `message`.
+        DataError: Another process holds the lock.
     """
     lock = filelock.FileLock(folder / ".lock")
     try:

@@ -1,4 +1,4 @@
-"""The folder of results, here or on any file system that fsspec knows: a file appears whole under its name, or not at all."""
+"""Output folders, local or on any file system that fsspec knows. A file appears under its name only when it is complete."""
 
 import os
 from collections.abc import Iterator
@@ -6,39 +6,36 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from kerasrecipes.errors import DataError
-from kerasrecipes.utils.files import first_line
-from kerasrecipes.utils.filesystem import URL_SEPARATOR, open_filesystem
+from kerasrecipes.errors import DataError, KerasRecipesError
+from kerasrecipes.utils.files import atomic_write, first_line
+from kerasrecipes.utils.filesystem import is_url, open_filesystem
 from kerasrecipes.utils.locks import exclusive_lock
 
-PARTIAL_SUFFIX = ".partial"
 
-
-def open_output_folder(place: str | os.PathLike) -> Any:
-    """The folder at `place`: a `Local` one, or a `Remote` one for an address with "://"."""
-    return RemoteOutputFolder(str(place)) if URL_SEPARATOR in str(place) else LocalOutputFolder(place)
+def open_output_folder(location: str | os.PathLike) -> Any:
+    """Return a `LocalOutputFolder` for a path, or a `RemoteOutputFolder` for a URL."""
+    return RemoteOutputFolder(str(location)) if is_url(str(location)) else LocalOutputFolder(location)
 
 
 class LocalOutputFolder:
-    """A folder of this machine (or one that several machines share)."""
+    """A folder on this machine, or on a file system that several machines share."""
 
-    def __init__(self, place: str | os.PathLike):
-        self.path = Path(place)
-        self.place = str(place)
+    def __init__(self, location: str | os.PathLike):
+        self.path = Path(location)
+        self.location = str(location)
 
-    def make(self) -> None:
-        """Make it, and see that files can be written into it.
+    def create(self) -> None:
+        """Create the folder and check that files can be written into it.
 
         Raises:
-            DataError: they cannot.
+            DataError: They cannot.
         """
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
             self.write(".writable", b"")
             (self.path / ".writable").unlink()
-        except OSError as error:
+        except (KerasRecipesError, OSError) as error:
             raise DataError(
-                f"Results cannot be written into {self.path} ({error.strerror}): pass another --out"
+                f"Results cannot be written into {self.path} ({first_line(error.__cause__ or error)}): pass another --output"
             ) from error
 
     def names(self) -> set[str]:
@@ -48,72 +45,60 @@ class LocalOutputFolder:
         return (self.path / name).read_bytes()
 
     def write(self, name: str, data: bytes) -> None:
-        """Under another name first; the new name is on the disk before this returns."""
-        final = self.path / name
-        final.parent.mkdir(exist_ok=True)
-        half = final.with_name(f".{final.name}.{os.getpid()}{PARTIAL_SUFFIX}")
-        try:
-            with open(half, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(half, final)
-        finally:
-            half.unlink(missing_ok=True)
-        if hasattr(os, "O_DIRECTORY"):
-            names = os.open(final.parent, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(names)
-            finally:
-                os.close(names)
+        """Write a file and wait until it and its name are on the disk."""
+        atomic_write(self.path / name, data, durable=True)
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """By this process alone; halves that an ended one left are removed.
+    def locked(self) -> Iterator[None]:
+        """Lock the folder for this process and remove incomplete files of processes that died.
 
         Raises:
-            DataError: another process holds it.
+            DataError: Another process holds the lock.
         """
-        with exclusive_lock(self.path, f"another run writes into {self.path}: wait for it, or pass another --out"):
-            for half in self.path.rglob(f".*{PARTIAL_SUFFIX}"):
-                half.unlink(missing_ok=True)
+        with exclusive_lock(self.path, f"another run writes into {self.path}: wait for it, or pass another --output"):
+            for partial in self.path.rglob(".*.partial"):
+                partial.unlink(missing_ok=True)
             yield
 
 
 class RemoteOutputFolder:
-    """A folder of an object store: storing an object is one step there. It has no locks: two runs at once do the work
-    twice, and write the same."""
+    """A folder of an object store, where an object appears in one step.
 
-    def __init__(self, place: str):
-        self.place = place.rstrip("/")
-        self.system, self.root = open_filesystem(self.place)
+    There are no locks: two runs at once do the work twice and write the same objects.
+    """
 
-    def make(self) -> None:
+    def __init__(self, location: str):
+        self.location = location.rstrip("/")
+        self.system, self.root = open_filesystem(self.location)
+
+    def create(self) -> None:
+        """Create the folder and check that objects can be written into it.
+
+        Raises:
+            DataError: They cannot.
+        """
         try:
             self.system.makedirs(self.root, exist_ok=True)
             self.write(".writable", b" ")
             self.system.rm_file(f"{self.root}/.writable")
         except Exception as error:
             raise DataError(
-                f"Results cannot be written into {self.place} ({first_line(error)}): pass another --out"
+                f"Results cannot be written into {self.location} ({first_line(error)}): pass another --output"
             ) from error
 
     def names(self) -> set[str]:
         self.system.invalidate_cache()
-        return (
-            {p.rsplit("/", 1)[-1] for p in self.system.ls(self.root, detail=False)}
-            if self.system.isdir(self.root)
-            else set()
-        )
+        paths = self.system.ls(self.root, detail=False) if self.system.isdir(self.root) else ()
+        return {path.rsplit("/", 1)[-1] for path in paths}
 
     def read(self, name: str) -> bytes:
         return self.system.cat_file(f"{self.root}/{name}")
 
     def write(self, name: str, data: bytes) -> None:
-        parent = f"{self.root}/{name}".rsplit("/", 1)[0]
-        self.system.makedirs(parent, exist_ok=True)
-        self.system.pipe_file(f"{self.root}/{name}", data)
+        path = f"{self.root}/{name}"
+        self.system.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+        self.system.pipe_file(path, data)
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
         yield

@@ -1,4 +1,4 @@
-"""Clips inside the tar files of a sharded set, read one by one: `tar://NAME::SHARD`, an address as fsspec writes it."""
+"""Read single clips from the tar files of a sharded dataset, addressed as fsspec does: `tar://NAME::SHARD`."""
 
 import functools
 import gzip
@@ -7,54 +7,56 @@ from pathlib import PurePath
 from typing import Any
 
 from kerasrecipes.errors import AudioError
+from kerasrecipes.utils.files import first_line
+from kerasrecipes.utils.filesystem import is_url, open_filesystem
 
 PREFIX = "tar://"
-INDEX = ".jsonl.gz"  # in place of a shard's .tar: a row for each of its clips
+INDEX = ".jsonl.gz"  # replaces a shard's .tar: a row for each of its clips
 
 
 def member_url(name: str, shard: str) -> str:
-    """Of a clip in a shard."""
+    """Return the `tar://` URL of a clip inside a shard."""
     return f"{PREFIX}{name}::{shard}"
 
 
 def is_member_url(path: Any) -> bool:
-    """Whether a path is the address of a clip in a shard."""
+    """Return whether a path is the URL of a clip inside a shard."""
     return isinstance(path, str) and path.startswith(PREFIX) and "::" in path
 
 
 def split_member_url(path: str) -> tuple[str, str]:
-    """The clip's name, the shard."""
+    """Return the clip's name and the shard of a URL."""
     name, _, shard = path[len(PREFIX) :].partition("::")
     return name, shard
 
 
 def member_name(path: str) -> PurePath:
-    """The path whose stem and suffix are the clip's, wherever it lies."""
+    """Return the clip's file name, whether `path` is a URL inside a shard or a plain path."""
     return PurePath(split_member_url(path)[0] if is_member_url(path) else path)
 
 
 def read_member(path: str) -> bytes:
-    """The encoded clip; of the shard only its bytes are read, here or on any file system that fsspec knows.
+    """Read the encoded clip. Only its bytes of the shard are read, local or remote.
 
     Raises:
-        AudioError: the shard does not hold it, or cannot be read.
+        AudioError: The shard does not hold the clip, or cannot be read.
     """
     offset, size = member_byte_range(path)
     shard = split_member_url(path)[1]
     try:
-        found = read_byte_range(shard, offset, size)
-    except Exception as error:  # every file system has its own
-        raise AudioError(f"{shard} cannot be read: {str(error).splitlines()[0] if str(error) else error!r}") from error
-    if len(found) < size:
+        data = read_byte_range(shard, offset, size)
+    except Exception as error:  # each file system raises its own classes
+        raise AudioError(f"{shard} cannot be read: {first_line(error)}") from error
+    if len(data) < size:
         raise AudioError(f"{shard} is cut off: copy it again")
-    return found
+    return data
 
 
 def member_byte_range(path: str) -> tuple[int, int]:
-    """Offset and size of a clip in its shard, in bytes.
+    """Return a clip's offset in its shard and its size, in bytes.
 
     Raises:
-        AudioError: the shard does not hold it.
+        AudioError: The shard does not hold the clip.
     """
     name, shard = split_member_url(path)
     rows = read_shard_index(shard)
@@ -63,35 +65,26 @@ def member_byte_range(path: str) -> tuple[int, int]:
     return rows[name]["offset"], rows[name]["size"]
 
 
-def read_byte_range(shard: str, offset: int, size: int) -> bytes:
-    if "://" in shard:
-        from kerasrecipes.utils.filesystem import open_filesystem
-
-        system, path = open_filesystem(shard)
-        return system.cat_file(path, start=offset, end=offset + size)
-    with open(shard, "rb") as file:
+def read_byte_range(path: str, offset: int = 0, size: int | None = None) -> bytes:
+    """Read a part of a local or remote file, by default all of it."""
+    if is_url(path):
+        system, name = open_filesystem(path)
+        return system.cat_file(name, start=offset, end=None if size is None else offset + size)
+    with open(path, "rb") as file:
         file.seek(offset)
         return file.read(size)
 
 
 @functools.cache
 def read_shard_index(shard: str) -> dict[str, dict[str, Any]]:
-    """The rows of a shard's clips, by name.
+    """Read the index rows of a shard's clips, by name.
 
     Raises:
-        AudioError: there is no index beside it.
+        AudioError: There is no index beside the shard.
     """
-    place = shard.removesuffix(".tar") + INDEX
+    path = shard.removesuffix(".tar") + INDEX
     try:
-        if "://" in place:
-            from kerasrecipes.utils.filesystem import open_filesystem
-
-            system, path = open_filesystem(place)
-            packed = system.cat_file(path)
-        else:
-            with open(place, "rb") as file:
-                packed = file.read()
-        rows = [json.loads(line) for line in gzip.decompress(packed).decode().splitlines()]
+        rows = [json.loads(line) for line in gzip.decompress(read_byte_range(path)).decode().splitlines()]
     except Exception as error:
-        raise AudioError(f"The index {place} cannot be read: copy the whole folder of shards") from error
+        raise AudioError(f"The index {path} cannot be read: copy the whole folder of shards") from error
     return {row["name"]: row for row in rows}

@@ -18,6 +18,7 @@ import kerasrecipes as kr
 from kerasrecipes import batch
 from kerasrecipes.batch import local_runner, plan
 from kerasrecipes.batch.inputs import list_inputs
+from kerasrecipes.batch.runner import ROW_FORMATS
 from kerasrecipes.cli.main import main
 from kerasrecipes.errors import BackendUnavailable, DataError, KerasRecipesError
 from kerasrecipes.utils import output_folder
@@ -176,7 +177,7 @@ def test_a_file_that_ends_its_reader_is_a_row(pictures, tmp_path):
     process = command(few, tmp_path / "out", 1, PYTHONPATH=path)
     assert process.wait() == 1, process.stderr.read()
     rows = {Path(row["path"]).name: row for row in batch.read(tmp_path / "out")}
-    assert len(rows) == 6 and "ended without a word" in rows["deadly.png"]["error"]
+    assert len(rows) == 6 and "worker process died while reading" in rows["deadly.png"]["error"]
     assert sum(row["error"] is None for row in rows.values()) == 5
 
 
@@ -194,9 +195,9 @@ def test_addresses_of_other_file_systems(pictures, expected, tmp_path):
 def test_parquet_holds_the_same_rows(pictures, tmp_path):
     pytest.importorskip("pyarrow")
     sources = [str(pictures / "group2")]
-    for shards in batch.ROW_FORMATS:
-        batch.run(NAME, sources, tmp_path / shards, verb="classify", workers=1, shards=shards)
-    plain, typed = (list(batch.read(tmp_path / shards)) for shards in batch.ROW_FORMATS)
+    for row_format in ROW_FORMATS:
+        batch.run(NAME, sources, tmp_path / row_format, task="classify", workers=1, row_format=row_format)
+    plain, typed = (list(batch.read(tmp_path / row_format)) for row_format in ROW_FORMATS)
     assert plain == typed and len(plain) == PICTURES // 3
 
 
@@ -211,7 +212,7 @@ def test_masks_lie_beside_their_rows(tmp_path):
     (row,) = batch.read(out)
     mask = np.array(Image.open(out / row["mask"]))
     assert np.array_equal(mask, model.segment(street).mask)
-    assert sum(row["areas"].values()) == pytest.approx(1, abs=1e-3)
+    assert sum(row["class_areas"].values()) == pytest.approx(1, abs=1e-3)
 
 
 @pytest.mark.parametrize("workers", (1, 3))
@@ -241,16 +242,16 @@ def test_refusals(pictures, tmp_path, monkeypatch):
         with pytest.raises(kind, match=match):
             batch.run(
                 options.pop("name", NAME), [str(s) for s in sources or [pictures / "group0"]], tmp_path / out,
-                **{"verb": "classify", "workers": 1} | options,
+                **{"task": "classify", "workers": 1} | options,
             )  # fmt: skip
 
     assert (
-        batch.run(NAME, [str(pictures / "group0")], tmp_path / "out", verb="classify", workers=1).total == PICTURES // 3
+        batch.run(NAME, [str(pictures / "group0")], tmp_path / "out", task="classify", workers=1).total == PICTURES // 3
     )
     refused("another run.*options", views=2)
-    refused("another run.*list", sources=[pictures / "group1"])
-    refused("another run.*shards", shards="parquet") if has("pyarrow") else None
-    with output_folder.open_output_folder(tmp_path / "out").held():
+    refused("another run.*paths", sources=[pictures / "group1"])
+    refused("another run.*row_format", row_format="parquet") if has("pyarrow") else None
+    with output_folder.open_output_folder(tmp_path / "out").locked():
         refused("another run writes")
     (tmp_path / "file").write_text("")
     refused("cannot be written", out="file/out")
@@ -261,10 +262,10 @@ def test_refusals(pictures, tmp_path, monkeypatch):
     refused("gives no file", out="new", sources=[tmp_path / "empty"])
     refused("does not classify", KerasRecipesError, "new2", name="deepspeech2_small")
     refused("'spark'", KerasRecipesError, "new", runner="spark")
-    refused("0 workers", KerasRecipesError, "new", workers=0)
+    refused("workers is 0", KerasRecipesError, "new", workers=0)
     refused("views", KerasRecipesError, "new2", views=0)
     assert (
-        batch.run(NAME, [str(pictures / "group0")], tmp_path / "new2", verb="classify", workers=1).total
+        batch.run(NAME, [str(pictures / "group0")], tmp_path / "new2", task="classify", workers=1).total
         == PICTURES // 3
     )
     refused("No weights|no weights|released", KerasRecipesError, "new", name="caffenet")

@@ -107,20 +107,20 @@ def test_a_killed_worker_a_killed_actor_and_a_killed_driver(pictures, expected, 
 
 def test_what_a_worker_refuses_ends_the_run(pictures, address, tmp_path):
     with pytest.raises(KerasRecipesError, match="views"):
-        batch.run(NAME, [str(pictures)], tmp_path, verb="classify", runner="ray", address=address, workers=1, views=0)
+        batch.run(NAME, [str(pictures)], tmp_path, task="classify", runner="ray", address=address, workers=1, views=0)
     assert not parts(tmp_path)
 
 
 def test_no_cluster_at_the_address(pictures, tmp_path):
     begin = time.monotonic()
     with pytest.raises(KerasRecipesError, match=r"No Ray cluster answers at 127.0.0.1:9"):
-        batch.run(NAME, [str(pictures)], tmp_path, verb="classify", runner="ray", address="127.0.0.1:9", workers=1)
+        batch.run(NAME, [str(pictures)], tmp_path, task="classify", runner="ray", address="127.0.0.1:9", workers=1)
     assert time.monotonic() - begin < 30
 
 
 def test_relative_paths_mean_the_same_for_all(pictures, address, tmp_path, monkeypatch):
     monkeypatch.chdir(pictures)
-    summary = batch.run(NAME, ["0001.png"], tmp_path, verb="classify", runner="ray", address=address, workers=1)
+    summary = batch.run(NAME, ["0001.png"], tmp_path, task="classify", runner="ray", address=address, workers=1)
     assert (summary.files, summary.failed) == (1, 0)
     assert [row["path"] for row in batch.read(tmp_path)] == ["0001.png"]
     assert os.getcwd() == str(pictures)

@@ -20,11 +20,11 @@ def row(**changes):
     """A manifest row for CONTENT, published at REVISION of org/name."""
     values = {
         "recipe": "deepspeech2_small", "tag": "t", "file": "deepspeech2_small.weights.h5", "size": len(CONTENT),
-        "sha256": hashlib.sha256(CONTENT).hexdigest(), "bundled": False, "licence": "CC BY 4.0",
-        "data": ({"name": "a", "hours": 1.0, "licence": "CC0", "synthetic": True},),
+        "sha256": hashlib.sha256(CONTENT).hexdigest(), "bundled": False, "license": "CC BY 4.0",
+        "data": ({"name": "a", "hours": 1.0, "license": "CC0", "synthetic": True},),
         "training": {"config": {}, "seed": 1, "steps": 2, "hardware": "h", "commit": None,
                      "audio_hours": 1.0, "wall_hours": 0.1},
-        "metrics": ({"dataset": "d", "split": "d", "metric": "wer", "value": 0.5, "low": 0.4, "high": 0.6,
+        "metrics": ({"dataset": "d", "split": "d", "metric": "wer", "value": 0.5, "ci_low": 0.4, "ci_high": 0.6,
                      "decoder": "greedy", "command": "kerasrecipes evaluate x", "date": "2026-11-23"},),
         "keras": "3.15.1", "hub": {"repo": "org/name", "revision": REVISION}, "model": {},
     }  # fmt: skip

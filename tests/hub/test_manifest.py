@@ -37,7 +37,7 @@ BREACHES = {
     "bool is no number": (lambda v: v.update(size=True), "size must be integer"),
     "unknown": (lambda v: v.update(colour="red"), "unknown key 'colour'"),
     "branch": (lambda v: v.update(hub={"repo": "a/b", "revision": "main"}), "revision must match"),
-    "inside a list": (lambda v: v["data"][0].pop("licence"), r"data\[0\] lacks 'licence'"),
+    "inside a list": (lambda v: v["data"][0].pop("license"), r"data\[0\] lacks 'license'"),
     "negative": (lambda v: v.update(size=0), "at least 1"),
     "outside its folder": (lambda v: v.update(file="../x.weights.h5"), "file must match"),
     "the folder above": (lambda v: v.update(file=".."), "file must match"),
@@ -64,8 +64,8 @@ def test_all_breaches_are_named_at_once():
 
 
 def test_write_is_read_again(place):
-    path = manifest.write_entry(row(licence="CC BY 4.0, Panayotov, Ünïcödé"))
-    assert manifest.read_entry(path).licence.endswith("Ünïcödé")
+    path = manifest.write_entry(row(license="CC BY 4.0, Panayotov, Ünïcödé"))
+    assert manifest.read_entry(path).license.endswith("Ünïcödé")
     assert sorted(p.name for p in path.parent.iterdir()) == [path.name, "schema.json"]
     with pytest.raises(KerasRecipesError, match="size"):
         manifest.write_entry(row(size=-1))
@@ -97,4 +97,4 @@ def test_the_readmes_table_is_that_of_the_manifest(monkeypatch):
     monkeypatch.syspath_prepend(root / "docs")
     overview = importlib.import_module("pages.overview")
     readme = (root / "README.md").read_text("utf-8")
-    assert overview.with_tables(readme) == readme, "run docs/generate.py"
+    assert overview.with_tables(readme) == readme, "run docs/build/generate.py"
