@@ -1,98 +1,82 @@
-"""The command line's many-file path: `--workers` and `--runner` of transcribe, classify and segment."""
+"""Options and entry of the many-file path of transcribe, classify and segment."""
 
-import argparse
-import sys
-import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kerasrecipes import batch
-from kerasrecipes.batch import runner
+from kerasrecipes.cli.options import combine
+from kerasrecipes.cli.progress import ProgressBar, print_status
+from kerasrecipes.cli.sections import Choices, option
 from kerasrecipes.errors import KerasRecipesError
 
-LOG_INTERVAL_SECONDS = 10.0  # seconds between lines where nobody looks
+LOG_INTERVAL_SECONDS = 10.0  # between the lines of a log file
 
 
-def add_options(p: argparse.ArgumentParser) -> None:
-    """The options, in a group of their own."""
-    p = p.add_argument_group(  # type: ignore[assignment]
-        "many files", "a row for every file, exactly once, into --out; the same command goes on where one was stopped"
-    )
-    p.add_argument("--workers", metavar="N", help='processes that each load the model, or "auto": one per CPU')
-    p.add_argument("--threads", type=int, metavar="N", help="of each worker")
-    p.add_argument("--runner", choices=runner.RUNNERS, help="default: local")
-    p.add_argument("--address", help="of a running Ray cluster, HOST:PORT or auto")
-    p.add_argument("--gpus", type=float, help="of each Ray worker")
-    p.add_argument("--shards", choices=runner.ROW_FORMATS, help="kind of the files of rows (default: jsonl)")
+def _option(*names: str, **settings: Any) -> Any:
+    return option(*names, section="Many files (one row for each, in --output)", group="many_files", **settings)
 
 
-def is_requested(o: argparse.Namespace) -> bool:
-    """Whether the options ask for it."""
-    return any(
-        getattr(o, name, None) is not None for name in ("workers", "threads", "runner", "address", "gpus", "shards")
-    )
+def load_runners() -> Mapping[str, Any]:
+    from kerasrecipes.batch.runner import RUNNERS
+
+    return dict.fromkeys(RUNNERS)
 
 
-def run(o: argparse.Namespace, verb: str, options: dict[str, Any]) -> int:
-    """Do it; 1 where a file has an error."""
-    if not o.out:
+def load_row_formats() -> Mapping[str, Any]:
+    from kerasrecipes.batch.runner import ROW_FORMATS
+
+    return dict.fromkeys(ROW_FORMATS)
+
+
+many_files_options = combine(
+    _option("--workers", metavar="N", help="Number of processes, each with its own model, or auto: as many as CPUs."),
+    _option("--threads", type=int, metavar="N", help="Number of threads of each worker."),
+    _option("--runner", type=Choices(load_runners), help="Where the workers run (default: local)."),
+    _option("--address", metavar="HOST:PORT", help="Address of a running Ray cluster, or auto."),
+    _option("--gpus", type=float, metavar="N", help="Number of GPUs of each Ray worker."),
+    _option("--row-format", type=Choices(load_row_formats), help="Format of the result files (default: jsonl)."),
+)
+
+
+def run_many_files(
+    task: str, recipe: str, files: Sequence[str], output: str | None, output_format: str | None,
+    engine: Mapping[str, Any], many_files: Mapping[str, Any], options: Mapping[str, Any],
+) -> int:  # fmt: skip
+    """Write one row for every file. The same command continues a run that was stopped.
+
+    Args:
+        task: "transcribe", "classify" or "segment".
+        recipe: Value of `--recipe`.
+        files: Input files and folders.
+        output: Folder of the rows.
+        output_format: Value of `--format`, which must not ask for anything but rows.
+        engine: Options of the engine.
+        many_files: Options of this module.
+        options: Arguments of the task's method.
+
+    Returns:
+        The exit code, 1 if a file has an error.
+
+    Raises:
+        KerasRecipesError: A value makes no sense here, or the run cannot start.
+    """
+    from kerasrecipes import batch
+
+    if not output:
         raise KerasRecipesError(
-            "--workers, --threads, --runner and --shards make rows of many files: say where these shall lie, --out FOLDER"
+            "--workers, --threads, --runner and --row-format write one row for every file: pass --output FOLDER"
         )
-    if o.format not in (None, "text", "json"):
-        raise KerasRecipesError(f"Many files become rows, which hold all times: leave out --format {o.format}")
-    workers = "auto" if o.workers is None else o.workers
-    if workers != "auto" and not workers.isdigit():
-        raise KerasRecipesError(f'--workers {workers}: a number, or "auto"')
-    with ProgressDisplay() as shown:
-        done = batch.run(
-            o.recipe, o.files, o.out, verb=verb, workers=workers, threads=o.threads, runner=o.runner or "local",
-            address=o.address, gpus=o.gpus or 0.0, shards=o.shards or "jsonl", engine=o.engine, precision=o.precision, progress=shown,
-            **options,
+    if output_format not in (None, "text", "json"):
+        raise KerasRecipesError(f"The rows of many files hold all times: leave out --format {output_format}")
+    settings = {"workers": "auto", "runner": "local"} | dict(many_files)
+    if settings["workers"] != "auto" and not settings["workers"].isdigit():
+        raise KerasRecipesError(f"--workers is {settings['workers']!r}: pass a number or auto")
+    with ProgressBar(task, "files", log_seconds=LOG_INTERVAL_SECONDS) as bar:
+        summary = batch.run(
+            recipe, files, output, task=task, **settings, **engine, **options,
+            progress=lambda run: bar(run.files, run.total, f"{run.rate:.1f} files/s, {run.failed} errors"),
         )  # fmt: skip
-    there = f", {done.earlier} of them were there" if done.earlier else ""
-    print(
-        f"{done.files} rows in {o.out}{there}; {done.failed} with an error, {done.rate:.1f} files per second",
-        file=sys.stderr,
+    earlier = f" ({summary.earlier} from an earlier run)" if summary.earlier else ""
+    print_status(
+        f"{summary.files} rows in {output}{earlier}; {summary.failed} with an error, {summary.rate:.1f} files per second"
     )
-    return 1 if done.failed else 0
-
-
-class ProgressDisplay:
-    """A bar with the rate and the time left; a line now and then where the output is no terminal."""
-
-    def __init__(self) -> None:
-        self.bar: Any = None
-        self.last = time.monotonic()
-
-    def __enter__(self) -> "ProgressDisplay":
-        if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import (
-                BarColumn,
-                MofNCompleteColumn,
-                Progress,
-                TextColumn,
-                TimeElapsedColumn,
-                TimeRemainingColumn,
-            )
-
-            self.bar = Progress(
-                TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-                TimeRemainingColumn(), console=Console(stderr=True),
-            )  # fmt: skip
-            self.task = self.bar.add_task("files", total=None)
-            self.bar.start()
-        return self
-
-    def __call__(self, now: batch.RunProgress) -> None:
-        told = f"{now.rate:.1f} files/s, {now.failed} errors"
-        if self.bar:
-            self.bar.update(self.task, completed=now.files, total=now.total, description=told)
-        elif time.monotonic() - self.last > LOG_INTERVAL_SECONDS:
-            self.last = time.monotonic()
-            rest = (now.total - now.files) / now.rate if now.rate else 0.0
-            print(f"{now.files} of {now.total} files, {told}, {rest:.0f} s left", file=sys.stderr)
-
-    def __exit__(self, *_: Any) -> None:
-        if self.bar:
-            self.bar.stop()
+    return 1 if summary.failed else 0

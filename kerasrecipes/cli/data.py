@@ -1,47 +1,71 @@
-"""What `kerasrecipes data` does."""
+"""Commands for data sets: data summary, synthesize, align-phones and shard."""
 
-import argparse
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from kerasrecipes.cli.commands import anonymize_data_path
-from kerasrecipes.errors import KerasRecipesError
+import click
+
+from kerasrecipes.cli.evaluate import anonymize_data_path
+from kerasrecipes.cli.options import output_option, reader_section
+from kerasrecipes.cli.progress import ProgressBar
+from kerasrecipes.cli.sections import CONTEXT_SETTINGS, LazyGroup, argument, command, option
+
+SUBCOMMANDS = {"Commands": {"summary": "data", "synthesize": "data", "align-phones": "phonemes", "shard": "data"}}
+
+data_argument = argument(
+    "data", nargs=-1, required=True, metavar="DATA...", help="Data sets, for instance librispeech:FOLDER."
+)
 
 
-def run_data(o: argparse.Namespace) -> None:
-    if o.action == "align-phones":
-        from kerasrecipes.cli.phonemes import run_align_phones
+@click.group("data", cls=LazyGroup, sections=SUBCOMMANDS, context_settings=CONTEXT_SETTINGS)
+def run_data() -> None:
+    """Summarize a data set, synthesize one, align its phonemes, or write it as shards."""
 
-        return run_align_phones(o)
-    if o.action == "synthesise":
-        from kerasrecipes import data, data_prep
 
-        if not o.out:
-            raise KerasRecipesError("Say where the set shall lie: --out FOLDER")
-        show = (lambda done: print(f"\r{done:.2f} h", end="", file=sys.stderr)) if sys.stderr.isatty() else None
+@command("summary")
+@data_argument
+@option(
+    "--compare-with", multiple=True, metavar="DATA", help="Count the words that this set does not have. Repeatable."
+)
+@option("--plots", type=Path, metavar="FOLDER", help="Plot histograms into this folder.", rows=reader_section("speech"))
+def run_summary(data: Sequence[str], compare_with: Sequence[str], plots: Path | None) -> None:
+    """Print hours, speakers, clip lengths, speaking rates and suspicious clips of a data set."""
+    from kerasrecipes.data import load_datasets
+    from kerasrecipes.data_prep import summarize
+
+    other = load_datasets(compare_with) if compare_with else None
+    print(summarize(load_datasets(data), other, plots))
+
+
+@command("synthesize")
+@argument("text", nargs=-1, required=True, metavar="TEXT...", help="Texts to speak, for instance text:FILE.")
+@output_option("Folder of the new set. An earlier set in it is continued.", type=Path, required=True)
+@option("--hours", type=float, default=1.0, show_default=True, help="Hours of speech in all.")
+@option("--seed", type=int, default=0, show_default=True, help="Random seed of texts and voices.")
+def run_synthesize(text: Sequence[str], output: Path, hours: float, seed: int) -> None:
+    """Synthesize speech from text with flite."""
+    from kerasrecipes.data import load_text_datasets
+    from kerasrecipes.data_prep import synthesize_corpus
+
+    with ProgressBar("synthesizing", "h", digits=2) as bar:
         print(
-            data_prep.synthesize_corpus(
-                data.load_text_datasets(o.data), Path(o.out), o.hours, seed=o.seed, progress=show
+            synthesize_corpus(
+                load_text_datasets(text), output, hours, seed=seed, progress=lambda done: bar(done, hours)
             )
         )
-        return
-    from kerasrecipes import data, data_prep
 
-    if o.action == "shard":
-        if not o.out:
-            raise KerasRecipesError("Say where the shards shall lie: --out FOLDER")
-        tty = sys.stderr.isatty()
-        told = (lambda done, total: print(f"\r{done}/{total} shards", end="", file=sys.stderr)) if tty else None
-        made = data.write_shards(
-            data.load_datasets(o.data),
-            o.out,
-            megabytes=o.megabytes,
-            source=" ".join(map(anonymize_data_path, o.data)),
-            progress=told,
-        )
-        print(
-            f"{made['clips']} clips, {made['hours']:.2f} h, {len(made['shards'])} shards; train with --data shards:{o.out}"
-        )
-        return
-    against = data.load_datasets(o.against) if o.against else None
-    print(data_prep.summarize(data.load_datasets(o.data), against, o.pictures))
+
+@command("shard")
+@data_argument
+@output_option("Folder of the shards, on this machine or at an address that fsspec knows.", required=True)
+@option("--megabytes", type=float, default=200.0, show_default=True, help="Size of the audio in each shard.")
+def run_shard(data: Sequence[str], output: str, megabytes: float) -> None:
+    """Write a data set as WebDataset tar shards."""
+    from kerasrecipes.data import load_datasets, write_shards
+
+    source = " ".join(map(anonymize_data_path, data))
+    with ProgressBar("writing", "shards") as bar:
+        index = write_shards(load_datasets(data), output, megabytes=megabytes, source=source, progress=bar)
+    print(
+        f"{index['clips']} clips, {index['hours']:.2f} h, {len(index['shards'])} shards; train with --data shards:{output}"
+    )

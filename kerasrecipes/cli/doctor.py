@@ -1,66 +1,66 @@
-"""What works on this machine, and why not."""
+"""Command that checks what works on this machine: doctor."""
 
 import importlib.metadata
 import importlib.util
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from kerasrecipes._lazy import BACKENDS, choose_backend
+from kerasrecipes.cli.sections import command
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.hub import manifest
 from kerasrecipes.hub import weights as hub_weights
 
+Check = tuple[str, bool, str]  # name, whether it works, details
 
-def run_checks() -> list[tuple[str, bool, str]]:
-    """(what, whether it works, details), one row per part."""
-    return [
-        row
-        for check in (
-            check_python,
-            check_backend,
-            check_devices,
-            check_audio,
-            check_tfio,
-            check_beam_search,
-            check_cache,
-            check_hub,
-            check_weights,
-            check_engines,
-        )
-        for row in check()
-    ]
+
+@command("doctor")
+def run_doctor() -> int:
+    """Check what works on this machine: backend, devices, audio, cache, hub, engines."""
+    checks = run_checks()
+    for name, ok, text in checks:
+        print(f"{'ok ' if ok else '-- '} {name:10} {text}")
+    working = {name for name, ok, _ in checks if ok}
+    return 0 if "audio" in working and working & {"backend", "engine"} else 1
+
+
+def run_checks() -> list[Check]:
+    """Run all checks."""
+    checks = (
+        check_python, check_backend, check_devices, check_audio, check_tfio, check_beam_search, check_cache, check_hub,
+        check_weights, check_engines,
+    )  # fmt: skip
+    return [row for check in checks for row in check()]
 
 
 def package_version(package: str) -> str | None:
-    """The package's version, None where it is missing."""
+    """Return the version of an installed package, or None."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
 
 
-def check_python() -> Iterator[tuple[str, bool, str]]:
+def check_python() -> Iterator[Check]:
     from kerasrecipes import __version__
 
     yield "python", sys.version_info >= (3, 11), f"{sys.version.split()[0]}, kerasrecipes {__version__}"
 
 
-def check_backend() -> Iterator[tuple[str, bool, str]]:
-    found = [
+def check_backend() -> Iterator[Check]:
+    installed = [
         f"{n} {package_version(n) or package_version(f'{n}-cpu')}" for n in BACKENDS if importlib.util.find_spec(n)
     ]
     try:
-        yield (
-            "backend",
-            True,
-            f"{choose_backend()} is used; installed: {', '.join(found)}; keras {package_version('keras')}",
-        )
+        text = f"{choose_backend()} is used; installed: {', '.join(installed)}; keras {package_version('keras')}"
+        yield "backend", True, text
     except KerasRecipesError as error:
         yield "backend", False, str(error)
 
 
-def check_devices() -> Iterator[tuple[str, bool, str]]:
+def check_devices() -> Iterator[Check]:
     try:
         from kerasrecipes._lazy import keras
 
@@ -69,7 +69,7 @@ def check_devices() -> Iterator[tuple[str, bool, str]]:
         yield "devices", False, f"the backend does not start: {error}"
 
 
-def check_audio() -> Iterator[tuple[str, bool, str]]:
+def check_audio() -> Iterator[Check]:
     try:
         import soundfile
 
@@ -80,7 +80,7 @@ def check_audio() -> Iterator[tuple[str, bool, str]]:
         yield "audio", False, f"soundfile does not load: {error}; pip install soundfile"
 
 
-def check_tfio() -> Iterator[tuple[str, bool, str]]:
+def check_tfio() -> Iterator[Check]:
     if not importlib.util.find_spec("tensorflow_io"):
         yield "tfio", False, "tensorflow-io is not installed; soundfile reads all audio (optional: kerasrecipes[tfio])"
         return
@@ -91,35 +91,25 @@ def check_tfio() -> Iterator[tuple[str, bool, str]]:
     yield "tfio", ok, f"tensorflow-io {package_version('tensorflow-io')} {why}"
 
 
-def check_beam_search() -> Iterator[tuple[str, bool, str]]:
-    missing = [p for p in ("flashlight-text", "kenlm") if not package_version(p)]
+def check_beam_search() -> Iterator[Check]:
+    missing = [name for name in ("flashlight-text", "kenlm") if not package_version(name)]
     if missing:
         yield "beam", False, f"{', '.join(missing)} missing; no language models (optional: kerasrecipes[lm])"
     else:
-        models = ", ".join(manifest.language_models()) or "none"
-        yield (
-            "beam",
-            True,
-            f"flashlight-text {package_version('flashlight-text')}, kenlm {package_version('kenlm')}; models: {models}",
-        )
+        versions = f"flashlight-text {package_version('flashlight-text')}, kenlm {package_version('kenlm')}"
+        yield "beam", True, f"{versions}; models: {', '.join(manifest.language_models()) or 'none'}"
 
 
-def check_cache() -> Iterator[tuple[str, bool, str]]:
+def check_cache() -> Iterator[Check]:
     from huggingface_hub import constants
 
-    folder = os.path.abspath(os.environ.get("HF_HUB_CACHE") or constants.HF_HUB_CACHE)
-    exists = next(p for p in (folder, *parents(folder)) if os.path.isdir(p))
-    ok = os.access(exists, os.W_OK)
-    yield "cache", ok, f"{folder} {'can' if ok else 'cannot'} be written" + ("" if ok else ": set HF_HUB_CACHE")
+    folder = Path(os.environ.get("HF_HUB_CACHE") or constants.HF_HUB_CACHE).absolute()
+    existing = next(path for path in (folder, *folder.parents) if path.is_dir())
+    ok = os.access(existing, os.W_OK)
+    yield "cache", ok, f"{folder} {'is writable' if ok else 'is not writable: set HF_HUB_CACHE'}"
 
 
-def parents(path: str) -> Iterator[str]:
-    while path != os.path.dirname(path):
-        path = os.path.dirname(path)
-        yield path
-
-
-def check_hub() -> Iterator[tuple[str, bool, str]]:
+def check_hub() -> Iterator[Check]:
     if hub_weights.is_offline():
         yield "hub", False, "switched off by KERASRECIPES_OFFLINE or HF_HUB_OFFLINE; bundled and cached weights work"
         return
@@ -135,32 +125,29 @@ def check_hub() -> Iterator[tuple[str, bool, str]]:
         yield "hub", False, f"cannot be reached ({type(error).__name__}); bundled and cached weights work"
 
 
-def check_weights() -> Iterator[tuple[str, bool, str]]:
+def check_weights() -> Iterator[Check]:
     rows = manifest.entries()
-    at_hand = [n for n, row in rows.items() if (manifest.weights_folder() / row.file).is_file()]
-    yield "weights", bool(rows), f"{len(rows)} released, {len(at_hand)} at hand: {', '.join(at_hand) or 'none'}"
+    local = [n for n, row in rows.items() if (manifest.weights_folder() / row.file).is_file()]
+    yield "weights", bool(rows), f"{len(rows)} released, {len(local)} on this machine: {', '.join(local) or 'none'}"
 
 
-def check_engines() -> Iterator[tuple[str, bool, str]]:
+def check_engines() -> Iterator[Check]:
     from kerasrecipes import engines
     from kerasrecipes.engines import onnx_cache
 
-    found = engines.installed()
-    missing = [name for name in engines.ENGINES if name not in found]
-    if not found:
-        yield "engine", False, f'no engine is installed: pip install {missing[0]}; "auto" means keras'
+    installed = engines.installed()
+    if not installed:
+        yield "engine", False, f'no engine is installed: pip install {engines.ENGINES[0]}; "auto" means keras'
         return
-    ready = [
-        n
-        for n, row in manifest.entries().items()
-        if engines.supports_recipe(n) and (row.onnx or onnx_cache.is_cached(row))
+    recipes = [
+        name
+        for name, row in manifest.entries().items()
+        if engines.supports_recipe(name) and (row.onnx or onnx_cache.is_cached(row))
     ]
-    told = ", ".join(f"{name} {package_version(name)}" for name in found)
-    order = " before ".join(engines.ENGINES)
-    yield (
-        "engine",
-        True,
-        f'{told}; engine="auto" takes {found[0]}, the first installed of those that compute in float32, the fastest first ({order}: '
-        f"measured by benchmarks/engines.py; bf16 is never taken), for recipes with an ONNX file: {', '.join(ready) or 'none yet'}; "
-        "keras for all others",
+    versions = ", ".join(f"{name} {package_version(name)}" for name in installed)
+    text = (
+        f'{versions}; engine="auto" takes {installed[0]}, the first installed of {", ".join(engines.ENGINES)} (fastest first '
+        f"in benchmarks/engines.py; bf16 is never taken), for recipes with an ONNX file: {', '.join(recipes) or 'none yet'}; "
+        "Keras runs all others"
     )
+    yield "engine", True, text

@@ -1,38 +1,67 @@
-"""What `kerasrecipes export` does, and how other verbs choose an engine."""
+"""Command that writes a recipe in another format: export."""
 
-import argparse
-import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from kerasrecipes.cli.options import KERAS_MODEL_HELP, output_option
+from kerasrecipes.cli.progress import print_status
+from kerasrecipes.cli.sections import Choices, argument, command, option, table_rows
 from kerasrecipes.errors import KerasRecipesError
 
 
-def print_status(sentence: str) -> None:
-    print(sentence, file=sys.stderr)
+def load_formats() -> Mapping[str, Any]:
+    from kerasrecipes.export import FORMATS
+
+    return FORMATS
 
 
-def run_export(o: argparse.Namespace) -> None:
-    from kerasrecipes.export.exporter import export
-
-    if o.release:
+@command("export")
+@argument("name", help=KERAS_MODEL_HELP)
+@option(
+    "--format", "file_format", type=Choices(load_formats), metavar="NAME", default="onnx", show_default=True,
+    help="File format.", rows=("Formats", table_rows(load_formats)),
+)  # fmt: skip
+@output_option("Folder of the files (default: exported).", type=Path)
+@option("--activations", is_flag=True, help="Add the output of every layer to the outputs.")
+@option("--float16", is_flag=True, help="Store the weights in 16 bits.")
+@option("--int8", is_flag=True, help="Store the weights in 8 bits. The command prints how much the outputs differ.")
+@option("--opset", type=int, default=17, show_default=True, help="Version of the ONNX operators, 15 to 18.")
+@option(
+    "--cache", is_flag=True, help='Write the ONNX file into the cache in which load(NAME, engine="onnxruntime") looks.'
+)
+@option("--release", is_flag=True, help="Write weights/NAME.onnx and its entry in the recipe's manifest row.")
+def run_export(
+    name: str, file_format: str, output: Path | None, activations: bool, float16: bool, int8: bool, opset: int, cache: bool,
+    release: bool,
+) -> None:  # fmt: skip
+    """Write a recipe in another format and compare its outputs with Keras."""
+    if cache and release:
+        raise KerasRecipesError("--cache and --release write different files: pass one of them")
+    if (cache or release) and (file_format != "onnx" or output or activations or int8):
+        raise KerasRecipesError(
+            f"{'--cache' if cache else '--release'} always writes a float16 ONNX file; it cannot be combined with --format, "
+            "--output, --activations or --int8"
+        )
+    if release:
         from kerasrecipes.release.onnx_release import release_onnx
 
-        if o.format != "onnx" or o.out or o.activations or o.int8:
-            raise KerasRecipesError(
-                "--release writes the ONNX file of released weights, in half precision: nothing else fits"
-            )
-        print(release_onnx(o.name, opset=o.opset, report=print_status))
-        return
-    options = {
-        "activations": o.activations, "float16": o.float16, "int8": o.int8, "opset": o.opset,
-        "report": print_status,
-    }  # fmt: skip
-    print(export(o.name, o.out or Path("exported"), o.format, **options))
+        print(release_onnx(name, opset=opset, report=print_status))
+    elif cache:
+        print(export_into_cache(name, opset))
+    else:
+        from kerasrecipes.export import export
+
+        options: dict[str, Any] = {"activations": activations, "float16": float16, "int8": int8, "opset": opset}
+        print(export(name, output or Path("exported"), file_format, **options, report=print_status))
 
 
-def load_from_options(o: argparse.Namespace) -> Any:
-    """The model that the options `--recipe`, `--engine` and `--precision` name."""
-    from kerasrecipes import loading
+def export_into_cache(name: str, opset: int) -> Path:
+    """Write the ONNX file of released weights to the path in which `load` looks for it."""
+    from kerasrecipes.engines import onnx_cache
+    from kerasrecipes.export import export
+    from kerasrecipes.hub import manifest, weights
 
-    return loading.load(o.recipe, compile=False, engine=o.engine, precision=o.precision)
+    entry = weights.fetch_entry(name) if name.startswith("hf://") else manifest.get_entry(name)
+    path = onnx_cache.cache_path(entry)
+    return export(name, path.parent, float16=True, opset=opset, name=path.stem, report=print_status)

@@ -1,84 +1,79 @@
-"""What the command line's verbs `generate`, `vocode` and `predict` do with generators: sound into files, with a bar on the way."""
+"""Commands that generate text or audio: generate and vocode."""
 
-import argparse
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kerasrecipes.cli.images import format_option
+from kerasrecipes.cli.options import (
+    AUDIO_FILE_HELP,
+    MODEL_HELP,
+    engine_options,
+    load_model,
+    output_option,
+    sampling_options,
+)
+from kerasrecipes.cli.progress import ProgressBar
+from kerasrecipes.cli.sections import argument, command, option
 from kerasrecipes.errors import KerasRecipesError
-from kerasrecipes.results import audio_format_of
+
+speaker_option = option(
+    "--speaker", metavar="NAME", group="sampling", help="Speaker to imitate, one of the model's. Default: no speaker."
+)
+audio_output_option = output_option(AUDIO_FILE_HELP, metavar="FILE", type=Path)
 
 
-@contextmanager
-def progress_bar(told: str, amount: str = "{:.2f} of {:.2f} s") -> Iterator[Callable[[float, float], None]]:
-    """A function of how much is done and how much there is, which draws a bar with the time that is left on standard error."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task("compiling", total=None)
-
-        def show(done: float, total: float) -> None:
-            progress.update(task, completed=done, total=total, description=f"{told} {amount.format(done, total)}")
-
-        yield show
-
-
-def given_options(o: argparse.Namespace, *names: str) -> dict[str, Any]:
-    """Those of the options that were given."""
-    return {name: value for name in names if (value := getattr(o, name, None)) is not None}
-
-
-def run_generate_audio(o: argparse.Namespace, model: Any) -> int:
-    """`kerasrecipes generate NAME --seconds 3 --out x.wav`.
-
-    Raises:
-        KerasRecipesError: no file to write, or prompts, which only language models read.
-    """
-    if o.prompts:
-        raise KerasRecipesError(f"{model.name} reads no prompts: say --seconds 3 --out x.wav")
-    if o.out is None or o.seconds is None:
-        raise KerasRecipesError(f"Say how much {model.name} shall generate, and where to: --seconds 3 --out x.wav")
-    audio_format_of(o.out)
-    with progress_bar("generating") as progress:
-        sound = model.generate(o.seconds, progress=progress, **given_options(o, "seed", "temperature", "speaker"))
-    print(f"{sound.save(o.out)}: {sound}")
-    return 0
+@command("generate")
+@argument("recipe", metavar="NAME", help=MODEL_HELP)
+@argument("prompts", nargs=-1, help="Beginnings of texts, for a language model.")
+@engine_options
+@option("--max-length", type=int, metavar="N", help="Number of characters that a language model writes at most.")
+@option("--seconds", type=float, metavar="S", help="Duration of the audio.")
+@speaker_option
+@sampling_options
+@format_option
+@audio_output_option
+def run_generate(
+    recipe: str, prompts: Sequence[str], engine: Mapping[str, Any], max_length: int | None, seconds: float | None,
+    sampling: dict[str, Any], output_format: str, output: Path | None,
+) -> None:  # fmt: skip
+    """Generate text or audio."""
+    model = load_model(recipe, engine)
+    if model.recipe.task == "language-model":
+        sampling.pop("speaker", None)
+        limit = {} if max_length is None else {"max_length": max_length}
+        for result in model.generate(list(prompts) or [""], **limit, **sampling):
+            print(json.dumps(result.to_dict(), ensure_ascii=False) if output_format == "json" else result)
+    elif model.recipe.task == "waveform-generation":
+        if prompts:
+            raise KerasRecipesError(f"{model.name} takes no prompts: pass --seconds 3 --output x.wav")
+        if seconds is None or output is None:
+            raise KerasRecipesError(f"{model.name} needs a duration and a file: pass --seconds 3 --output x.wav")
+        save_audio(model.generate, seconds, output, "generating", sampling)
+    else:
+        raise KerasRecipesError(f"{recipe} cannot generate: its task is {model.recipe.task}")
 
 
-def run_vocode(o: argparse.Namespace) -> None:
-    """`kerasrecipes vocode NAME clip.flac --out y.wav`.
-
-    Raises:
-        KerasRecipesError: the recipe is no generator.
-    """
-    from kerasrecipes import loading
-
-    model = loading.load(o.recipe, compile=False)
+@command("vocode")
+@argument("recipe", metavar="NAME", help="Name of a WaveNet recipe with local conditioning, or its .keras file.")
+@argument("audio", help="Audio file.")
+@speaker_option
+@sampling_options
+@output_option(AUDIO_FILE_HELP, metavar="FILE", type=Path, required=True)
+def run_vocode(recipe: str, audio: str, sampling: Mapping[str, Any], output: Path) -> None:
+    """Reconstruct a recording from its mel spectrogram alone (copy synthesis)."""
+    model = load_model(recipe, {})
     if model.recipe.task != "waveform-generation":
-        raise KerasRecipesError(f"{o.recipe} makes no sound: its task is {model.recipe.task}")
-    audio_format_of(o.out)
-    with progress_bar("vocoding") as progress:
-        sound = model.vocode(o.audio, progress=progress, **given_options(o, "seed", "temperature", "speaker"))
-    print(f"{sound.save(o.out)}: {sound}")
+        raise KerasRecipesError(f"{recipe} cannot generate audio: its task is {model.recipe.task}")
+    save_audio(model.vocode, audio, output, "vocoding", sampling)
 
 
-def run_predict_audio(o: argparse.Namespace, model: Any) -> int:
-    """`kerasrecipes predict NAME 3 --out FOLDER`: so many seconds each, one file per number.
+def save_audio(generate: Any, source: Any, path: Path, action: str, options: Mapping[str, Any]) -> None:
+    """Check the file name, generate audio with a progress bar, save it and print what was saved."""
+    from kerasrecipes.results import audio_format_of
 
-    Raises:
-        KerasRecipesError: not a number, or no folder.
-    """
-    try:
-        seconds = [float(text) for text in o.files]
-    except ValueError:
-        raise KerasRecipesError(f"{model.name} takes seconds to generate, not {' '.join(o.files)}") from None
-    if o.out is None:
-        raise KerasRecipesError("Say which folder the sounds shall go to: --out FOLDER")
-    with progress_bar("generating") as progress:
-        sounds = model.generate(seconds, progress=progress, **given_options(o, "seed", "temperature", "speaker"))
-    for number, sound in enumerate(sounds, 1):
-        print(f"{sound.save(Path(o.out) / f'{model.name}-{number}.wav')}: {sound}")
-    return 0
+    audio_format_of(path)
+    with ProgressBar(action, "s", digits=2) as progress:
+        clip = generate(source, progress=progress, **options)
+    print(f"{clip.save(path)}: {clip}")

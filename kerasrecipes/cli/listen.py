@@ -1,67 +1,97 @@
-"""`kerasrecipes listen`: a microphone, or a file at the pace of its playing, with the text as it grows."""
+"""Command that transcribes while somebody speaks: listen."""
 
 import queue
 import sys
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from kerasrecipes.audio import SAMPLE_RATE, load_audio
+from kerasrecipes.cli.options import DEFAULT_STREAMING_RECIPE, engine_options, load_model, recipe_option
+from kerasrecipes.cli.progress import print_status
+from kerasrecipes.cli.sections import argument, command, option
 from kerasrecipes.errors import AudioError
-from kerasrecipes.results import Transcript
+
+if TYPE_CHECKING:
+    import numpy as np
 
 BLOCK_SECONDS = 0.1
+LINE_LENGTH = 100  # characters of the growing text that a terminal shows
+CLEAR_LINE = "\r\x1b[K"
 
 
-def microphone() -> Iterator[np.ndarray]:
-    """Portions from the default microphone, 16 kHz mono, until interrupted.
+@command("listen")
+@argument("file", required=False, help="Audio file to transcribe in place of the microphone.")
+@recipe_option(DEFAULT_STREAMING_RECIPE)
+@engine_options
+@option(
+    "--playback-speed", type=float, default=1.0, show_default=True,
+    help="Speed at which the file is played; 0 processes it as fast as possible.",
+)  # fmt: skip
+def run_listen(file: str | None, recipe: str, engine: Mapping[str, Any], playback_speed: float) -> None:
+    """Transcribe the microphone, or a file as it plays. Ctrl-C ends."""
+    model = load_model(recipe, engine)
+    print_status(f"{model.name}: text follows the audio by {1000 * model.stream().latency:.0f} ms, Ctrl-C ends")
+    print_live_transcript(model, simulate_realtime(file, playback_speed) if file else microphone())
+
+
+def microphone() -> Iterator["np.ndarray"]:
+    """Yield blocks of samples from the default microphone, 16 kHz mono, until Ctrl-C.
 
     Raises:
-        AudioError: there is no microphone, or the extra is missing.
+        AudioError: There is no microphone, or sounddevice is not installed.
     """
+    from kerasrecipes.audio import SAMPLE_RATE
+
     try:
         import sounddevice
     except (ImportError, OSError) as error:  # OSError: the PortAudio library is missing
         raise AudioError(f'The microphone needs pip install "kerasrecipes[mic]" ({error}); or pass a file') from None
-    portions: queue.Queue[np.ndarray] = queue.Queue()
+    blocks: queue.Queue[np.ndarray] = queue.Queue()
     try:
-        opened = sounddevice.InputStream(
+        stream = sounddevice.InputStream(
             SAMPLE_RATE, round(BLOCK_SECONDS * SAMPLE_RATE), channels=1, dtype="float32",
-            callback=lambda samples, *_: portions.put(samples[:, 0].copy()),
+            callback=lambda samples, *_: blocks.put(samples[:, 0].copy()),
         )  # fmt: skip
     except (sounddevice.PortAudioError, ValueError) as error:
-        raise AudioError(f"No microphone can be opened: {error}; pass a file to hear it at its own pace") from None
-    with opened:
+        raise AudioError(f"No microphone can be opened: {error}; pass a file to transcribe it as it plays") from None
+    with stream:
         while True:
-            yield portions.get()
+            yield blocks.get()
 
 
-def simulate_realtime(source: Any, pace: float = 1.0) -> Iterator[np.ndarray]:
-    """Portions of a file as they would come in while it plays; `pace` 2.0 plays twice as fast, 0 without waiting."""
+def simulate_realtime(source: Any, playback_speed: float = 1.0) -> Iterator["np.ndarray"]:
+    """Yield blocks of a file's samples at the times at which they would be played; speed 0 does not wait."""
+    from kerasrecipes.audio import SAMPLE_RATE, load_audio
+
     wave = load_audio(source)
-    step, begin = round(BLOCK_SECONDS * SAMPLE_RATE), time.monotonic()
+    step, start = round(BLOCK_SECONDS * SAMPLE_RATE), time.monotonic()
     for i in range(0, len(wave), step):
-        if pace:
-            time.sleep(max(0.0, begin + (i + step) / SAMPLE_RATE / pace - time.monotonic()))
+        if playback_speed:
+            time.sleep(max(0.0, start + (i + step) / SAMPLE_RATE / playback_speed - time.monotonic()))
         yield wave[i : i + step]
 
 
-def print_live_transcript(model: Any, portions: Iterator[np.ndarray], out: Any = None) -> Transcript:
-    """Write the text as it grows, on one line that is rewritten on a terminal; ends with the portions or Ctrl-C."""
-    out = out or sys.stdout
-    stream, shown = model.stream(SAMPLE_RATE), ""
+def print_live_transcript(model: Any, blocks: Iterator["np.ndarray"], file: Any = None) -> Any:
+    """Print the text as it grows and return the transcript.
+
+    Args:
+        model: Streaming recognizer.
+        blocks: Samples at 16 kHz, until they end or Ctrl-C.
+        file: Where to print (default: standard output). A terminal shows one line that is rewritten.
+    """
+    from kerasrecipes.audio import SAMPLE_RATE
+
+    file = file or sys.stdout
+    stream, text = model.stream(SAMPLE_RATE), ""
+    start, end = (CLEAR_LINE, "") if file.isatty() else ("", "\n")
     try:
-        for portion in portions:
-            text = stream.feed(portion)
-            if text != shown:
-                line = text[-100:] if out.isatty() else text
-                out.write(f"\r\x1b[K{line}" if out.isatty() else f"{line}\n")
-                out.flush()
-                shown = text
+        for block in blocks:
+            if (new_text := stream.feed(block)) != text:
+                text = new_text
+                file.write(f"{start}{text[-LINE_LENGTH:] if start else text}{end}")
+                file.flush()
     except KeyboardInterrupt:
         pass
-    result = stream.finish()
-    out.write(f"\r\x1b[K{result.text}\n" if out.isatty() else f"{result.text}\n")
-    return result
+    transcript = stream.finish()
+    file.write(f"{start}{transcript.text}\n")
+    return transcript

@@ -1,4 +1,4 @@
-"""Where the command line's verbs write a file for every input: never over an input, and never two into one."""
+"""Names of the files that a command writes for its inputs."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,35 +8,38 @@ from kerasrecipes.errors import KerasRecipesError
 
 
 def output_paths(
-    given: Sequence[str], expand: Callable[[Any], list[Any]], folder: Path, *endings: str
+    sources: Sequence[str], list_files: Callable[[Any], list[Any]], folder: Path, *suffixes: str
 ) -> dict[str, list[Path]]:
-    """The files that each input becomes: in `folder` by its name, with its place below a folder that was given.
+    """Return the output files of each input file. Files of an input folder keep their paths below it.
 
     Args:
-        given: files and folders. expand: makes files of them. endings: of the files of one input, "_overlay.png" for one.
+        sources: Input files and folders.
+        list_files: Function that lists the input files of one source.
+        folder: Output folder.
+        suffixes: Endings of the output files of one input, for instance ".png" and "_overlay.png".
 
     Raises:
-        KerasRecipesError: two inputs have one place, or an input lies where a result would.
+        KerasRecipesError: Two inputs would be written to one file, or an output would overwrite an input.
 
     Example:
-        >>> places(["talks"], audio.expand, Path("out"), ".txt")  # talks/monday/one.flac
+        >>> output_paths(["talks"], audio.list_audio_files, Path("out"), ".txt")  # talks/monday/one.flac
         {'talks/monday/one.flac': [PosixPath('out/monday/one.txt')]}
     """
-    found: dict[str, list[Path]] = {}
-    for source in given:
-        for path in map(str, expand(source)):
-            inside = Path(path).relative_to(source) if Path(source).is_dir() else Path(Path(path).name)
-            found[path] = [folder / inside.with_name(inside.stem + ending) for ending in endings]
-    inputs = {Path(path).resolve() for path in found}
-    owner: dict[Path, str] = {}
-    for path, results in found.items():
+    outputs: dict[str, list[Path]] = {}
+    for source in sources:
+        for path in map(str, list_files(source)):
+            relative = Path(path).relative_to(source) if Path(source).is_dir() else Path(Path(path).name)
+            outputs[path] = [folder / relative.with_name(relative.stem + suffix) for suffix in suffixes]
+    inputs = {Path(path).resolve() for path in outputs}
+    owners: dict[Path, str] = {}
+    for path, results in outputs.items():
         for result in results:
             if result.resolve() in inputs:
-                raise KerasRecipesError(f"{result} is read, and would be written over: pass another --out")
-            other = owner.setdefault(result.resolve(), path)
+                raise KerasRecipesError(f"{result} is an input and would be overwritten: pass another --output")
+            other = owners.setdefault(result.resolve(), path)
             if Path(other).resolve() != Path(path).resolve():
                 raise KerasRecipesError(
-                    f"{other} and {path} would both be written to {result}: pass them in calls of their own with another --out, "
-                    "or a folder above both, whose folders are kept"
+                    f"{other} and {path} would both be written to {result}: run the command once for each, with another "
+                    "--output, or pass a folder above both, whose subfolders are kept"
                 )
-    return found
+    return outputs

@@ -1,39 +1,51 @@
-"""What the command line's verbs for phones do: labels by forced alignment, pictures of filters."""
+"""Commands for phonemes: data align-phones and filters."""
 
-import argparse
 import os
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from kerasrecipes.errors import KerasRecipesError
+from kerasrecipes.cli.data import data_argument
+from kerasrecipes.cli.options import KERAS_MODEL_HELP, load_with_weights, output_option, weights_option
+from kerasrecipes.cli.progress import ProgressBar, print_status
+from kerasrecipes.cli.sections import argument, command, option
 
 
-def run_filters(o: argparse.Namespace) -> None:
-    from kerasrecipes import loading
+@command("align-phones")
+@data_argument
+@output_option("Label file to write, for instance labels.tsv.xz.", metavar="FILE", required=True)
+@option("--audio", type=Path, metavar="FOLDER", help="Folder that the paths in the label file are relative to.")
+@option(
+    "--processes",
+    type=int,
+    default=os.cpu_count() or 1,
+    metavar="N",
+    help="Number of processes (default: one per CPU).",
+)
+def run_align_phones(data: Sequence[str], output: str, audio: Path | None, processes: int) -> None:
+    """Write the phonemes of every clip with their times, by forced alignment with PocketSphinx."""
+    from kerasrecipes.data import load_datasets
+    from kerasrecipes.data.specs import expand_data_root
+    from kerasrecipes.data_prep import align_phones
+
+    utterances = load_datasets(data)
+    path = Path(expand_data_root(output, output))
+    folders = {Path(expand_data_root(spec.partition(":")[2].partition("?")[0], spec)) for spec in data}
+    roots = {folder if folder.is_dir() else folder.parent for folder in folders}
+    root = audio or (roots.pop() if len(roots) == 1 else Path(os.path.commonpath([str(r.resolve()) for r in roots])))
+    with ProgressBar("aligning", "clips") as bar:
+        count, skipped = align_phones(utterances, root, path, processes=processes, progress=bar)
+    for clip, reason in skipped.items():
+        print_status(f"skipped: {clip}: {reason}")
+    print(f"{count} clips labeled, {len(skipped)} skipped; --data 'phones:{path}?audio={root}'")
+
+
+@command("filters")
+@argument("name", help=KERAS_MODEL_HELP)
+@weights_option
+@output_option("Image to write (default: NAME_filters.png).", metavar="FILE", type=Path)
+def run_filters(name: str, weights: str | None, output: Path | None) -> None:
+    """Plot the frequency responses of a recognizer's first filters, which read the waveform."""
     from kerasrecipes.visualize.frequency_response import save_filter_responses
 
-    model = loading.load(o.name, **({"weights": o.weights} if o.weights else {}), compile=False)
-    print(save_filter_responses(model, o.out or Path(f"{model.name}_filters.png")))
-
-
-def run_align_phones(o: argparse.Namespace) -> None:
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from kerasrecipes import data, data_prep
-    from kerasrecipes.data.specs import expand_data_root
-
-    if not o.out:
-        raise KerasRecipesError("Say where the labels shall lie: --out FILE.tsv.xz")
-    utterances = data.load_datasets(o.data)
-    out = Path(expand_data_root(o.out, o.out))
-    folders = {Path(expand_data_root(spec.partition(":")[2].partition("?")[0], spec)) for spec in o.data}
-    roots = {folder if folder.is_dir() else folder.parent for folder in folders}
-    root = o.audio or (roots.pop() if len(roots) == 1 else Path(os.path.commonpath([str(r.resolve()) for r in roots])))
-    with Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task("aligning phones", total=len(utterances))
-        show = lambda done, total: bar.update(task, completed=done)  # noqa: E731
-        count, left_out = data_prep.align_phones(utterances, root, out, processes=o.processes, progress=show)
-    for path, why in left_out.items():
-        print(f"left out: {path}: {why}", file=sys.stderr)
-    print(f"{count} clips labelled, {len(left_out)} left out; --data 'phones:{out}?audio={root}'")
+    model = load_with_weights(name, weights)
+    print(save_filter_responses(model, output or Path(f"{model.name}_filters.png")))

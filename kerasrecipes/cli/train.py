@@ -1,97 +1,167 @@
-"""What the command line's verbs of training do: train, study, release, tune-decoder."""
+"""Commands that train recipes and release the result: train, study, tune-decoder and release."""
 
-import argparse
 import os
-import sys
+import signal
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import click
+
+from kerasrecipes.cli.options import data_option, load_with_weights, output_option, speakers_option
+from kerasrecipes.cli.progress import print_status
+from kerasrecipes.cli.sections import argument, command, option
 from kerasrecipes.errors import KerasRecipesError
-
-
-def run_tune_decoder(o: argparse.Namespace) -> None:
-    from kerasrecipes import data, loading
-    from kerasrecipes.training import tune_decoder
-
-    model = loading.load(o.name, compile=False)
-    utterances = data.load_datasets(o.data, [s for s in o.speakers.split(",") if s])
-    show = lambda tried: print(tried, file=sys.stderr)  # noqa: E731
-    best = tune_decoder.tune_decoder(model, utterances, o.language_model, beam_size=o.beam_size, progress=show)
-    print(best)
-    if o.write:
-        print(tune_decoder.save_tuned_weights(o.name, best))
 
 
 def treat_sigterm_as_ctrl_c() -> None:
     """Let `kill` save a checkpoint as Ctrl-C does."""
-    import signal
-
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-def run_train(o: argparse.Namespace) -> None:
+def _setting(*names: str, **settings: Any) -> Any:
+    """Return an option that replaces a value of the training configuration."""
+    return option(*names, section="Training configuration", group="settings", **settings)
+
+
+@command("train")
+@argument("name", help="Name of a recipe.")
+@data_option(required=False, help="Training set. Repeat the option to mix sets.")
+@option("--validation", multiple=True, metavar="DATA", help="Data set to evaluate every few minutes. Repeatable.")
+@output_option("Folder of the run (default: runs/NAME).", type=Path)
+@option("--resume", is_flag=True, help="Continue the run in the folder, or start one if there is none.")
+@option("--max-minutes", type=float, metavar="M", help="Stop after this time.")
+@option("--devices", metavar="N", help="Divide every batch among N devices, or all. Needs KERAS_BACKEND=jax.")
+@option(
+    "--config", type=Path, metavar="FILE", section="Training configuration",
+    help="YAML file to use in place of the recipe's own configuration.",
+)  # fmt: skip
+@_setting("--max-steps", type=int, metavar="N", help="Number of optimizer steps.")
+@_setting("--learning-rate", type=float, help="Highest learning rate.")
+@_setting("--decay-steps", type=int, metavar="N", help="Number of last steps in which the learning rate falls to zero.")
+@_setting("--dtype-policy", metavar="POLICY", help="Keras dtype policy, for instance mixed_bfloat16.")
+@_setting("--init-from", metavar="WEIGHTS", help="Initial weights: a .weights.h5 file, a run's folder, or released.")
+@_setting("--seed", type=int, help="Random seed.")
+def run_train(
+    name: str, data: tuple[str, ...], validation: tuple[str, ...], output: Path | None, resume: bool,
+    max_minutes: float | None, devices: str | None, config: Path | None, settings: dict[str, Any],
+) -> None:  # fmt: skip
+    """Train a recipe. Ctrl-C saves a checkpoint; --resume continues."""
     from kerasrecipes._lazy import choose_backend
     from kerasrecipes.registry import get_recipe
-    from kerasrecipes.training import config
+    from kerasrecipes.training.config import config_for
 
-    get_recipe(o.name)  # before all other faults
+    get_recipe(name)  # an unknown name is reported first
     choose_backend()
     from kerasrecipes.training.distributed import setup_devices
     from kerasrecipes.training.trainer import Trainer
 
     treat_sigterm_as_ctrl_c()
-    devices = setup_devices(o.devices) if o.devices is not None else None
-    settings = config.config_for(
-        o.name, o.config, data=tuple(o.data) if o.data else None, validation=tuple(o.validation) if o.validation else None,
-        validation_speakers=() if o.validation else None, steps=o.steps, decay=o.decay, peak=o.peak, precision=o.precision,
-        start=o.start, seed=o.seed,
-    )  # fmt: skip
-    if (
-        o.data
-        and not o.validation
-        and any("{data}" in v for v in settings.validation)
-        and "KERASRECIPES_DATA" not in os.environ
-    ):
-        print(
-            "nothing is scored on the way: --validation SET would, or KERASRECIPES_DATA with the recipe's own set",
-            file=sys.stderr,
+    device_group = setup_devices(devices) if devices is not None else None
+    if data:
+        settings["data"] = data
+    if validation:
+        settings |= {"validation": validation, "validation_speakers": ()}
+    train_config = config_for(name, config, **settings)
+    needs_folder = any("{data}" in spec for spec in train_config.validation)
+    if data and not validation and needs_folder and "KERASRECIPES_DATA" not in os.environ:
+        print_status(
+            "The training runs without validation: pass --validation DATA, or set KERASRECIPES_DATA to validate on the "
+            "recipe's own set"
         )
-        settings = replace(settings, validation=(), validation_speakers=())
-    if not settings.data:
-        raise KerasRecipesError(f"Say what to train {o.name} on: --data librispeech:FOLDER or --data manifest:TABLE")
-    folder = o.out or Path("runs") / o.name
-    run = Trainer(settings, folder, o.resume, devices)
-    state = run.train(o.minutes)
-    if not run.devices.first:
-        return
-    seen = f"{state[run.kind.amount]:.1f} {run.kind.unit}"
-    print(f"{state['step']} steps, {seen} in {state['wall_hours']:.2f} h; {folder}")
+        train_config = replace(train_config, validation=(), validation_speakers=())
+    if not train_config.data:
+        raise KerasRecipesError(f"{name} needs training data: pass --data librispeech:FOLDER or --data manifest:TABLE")
+    folder = output or Path("runs") / name
+    trainer = Trainer(train_config, folder, resume, device_group)
+    state = trainer.train(max_minutes)
+    if trainer.devices.is_main:
+        amount = f"{state[trainer.task.amount_key]:.1f} {trainer.task.unit}"
+        print(f"{state['step']} steps, {amount} in {state['wall_hours']:.2f} h; {folder}")
 
 
-def run_study(o: argparse.Namespace) -> None:
+@command("study")
+@argument("name", required=False, help="Name of a study or its YAML file. Without a name, all studies are listed.")
+@option("--variant", "variants", multiple=True, metavar="NAME", help="Train only this variant. Repeatable.")
+@output_option(
+    "Folder of the trainings. Trainings in it are continued.",
+    type=Path,
+    default=Path("runs/studies"),
+    show_default=True,
+)
+@option("--max-minutes", type=float, metavar="M", help="Stop each training after this time.")
+@option("--plot", type=Path, metavar="FILE", help="Plot the results of the variants into this PNG file.")
+@option("--write", type=Path, metavar="FOLDER", help="Write NAME.json for the documentation into this folder.")
+def run_study(
+    name: str | None,
+    variants: tuple[str, ...],
+    output: Path,
+    max_minutes: float | None,
+    plot: Path | None,
+    write: Path | None,
+) -> None:
+    """Answer a paper's question by small trainings that differ in one setting."""
     from kerasrecipes.experiments import studies
 
-    if not o.name:
-        for name in studies.experiment_names():
-            print(f"{name:14} {studies.read(name).question}")
+    if not name:
+        for each in studies.experiment_names():
+            print(f"{each:14} {studies.read(each).question}")
         return
-    study = studies.read(o.name)
+    study = studies.read(name)
     treat_sigterm_as_ctrl_c()
-    show = lambda done: print(f"{done.arm}, seed {done.seed}: done", file=sys.stderr)  # noqa: E731
-    outcomes = studies.run(study, o.out / study.name, arms=tuple(o.arm), minutes=o.minutes, progress=show)
-    if not outcomes:
-        raise KerasRecipesError(f"No training of {study.name} is done yet: go on with the same command")
-    found = studies.results_record(study, outcomes, o.out / study.name)
-    print("\n".join(studies.results_table(found["outcomes"])))
-    if o.picture:
+    results = studies.run(
+        study, output / study.name, variants=variants, max_minutes=max_minutes,
+        progress=lambda result: print_status(f"{result.variant}, seed {result.seed}: done"),
+    )  # fmt: skip
+    if not results:
+        raise KerasRecipesError(f"No training of {study.name} is done yet: repeat the command to continue")
+    record = studies.results_record(study, results, output / study.name)
+    print("\n".join(studies.results_table(record["outcomes"])))
+    if plot:
         from kerasrecipes.experiments.study_plot import save_experiment_plot
 
-        print(save_experiment_plot(found, o.picture))
-    if o.write:
-        print(studies.write_results(found, o.write / f"{study.name}.json"))
+        print(save_experiment_plot(record, plot))
+    if write:
+        print(studies.write_results(record, write / f"{study.name}.json"))
 
 
-def run_release(o: argparse.Namespace) -> None:
+@command("tune-decoder")
+@argument("name", help="Name of a recognizer's recipe.")
+@data_option("speech", help="Tuning set, never the set that is reported.")
+@speakers_option
+@option(
+    "--language-model", metavar="NAME", default="librispeech_small", show_default=True, help="Language model to weigh."
+)
+@option("--beam-size", type=int, default=50, show_default=True, help="Number of hypotheses that the beam search keeps.")
+@option("--write", is_flag=True, help="Record the weights in the manifest as the recipe's defaults.")
+def run_tune_decoder(
+    name: str, data: Sequence[str], speakers: list[str], language_model: str, beam_size: int, write: bool
+) -> None:
+    """Find the language model weight and word score with the fewest word errors."""
+    from kerasrecipes.data import load_datasets
+    from kerasrecipes.training import tune_decoder
+
+    model = load_with_weights(name, None)
+    best = tune_decoder.tune_decoder(
+        model, load_datasets(data, speakers), language_model, beam_size=beam_size, progress=print_status
+    )
+    print(best)
+    if write:
+        print(tune_decoder.save_tuned_weights(name, best))
+
+
+@command("release")
+@argument("name", help="Name of the recipe.")
+@option("--run", "folder", type=click.Path(path_type=Path), required=True, metavar="FOLDER", help="Folder of the run.")
+@option(
+    "--previous-runs", type=Path, multiple=True, metavar="FOLDER",
+    help="Folder of a run that this one started from. Repeat the option, first run first.",
+)  # fmt: skip
+@option("--bundled", is_flag=True, help="Include the weight file in the package.")
+@option("--tag", required=True, help="Name of the release, for instance 2026-11.")
+def run_release(name: str, folder: Path, previous_runs: tuple[Path, ...], bundled: bool, tag: str) -> None:
+    """Turn a run into the recipe's weight file and manifest entry."""
     from kerasrecipes.release.from_run import release
 
-    print(release(o.name, o.folder, o.tag, o.after, o.bundled))
+    print(release(name, folder, tag, previous_runs, bundled))
