@@ -1,4 +1,4 @@
-"""Sound made worse on purpose, seeded: noise, loudness, telephone bands, lossy codecs."""
+"""Seeded audio augmentation: noise, gain, low-pass filters and lossy codecs."""
 
 import functools
 import io
@@ -7,101 +7,102 @@ from dataclasses import dataclass
 import numpy as np
 import soundfile
 
-from kerasrecipes.audio import SAMPLE_RATE
+from kerasrecipes.audio import SAMPLE_RATE, list_audio_files, load_audio
 from kerasrecipes.errors import DataError
 
 
 @dataclass(frozen=True)
 class AudioAugmentation:
-    """`augment(wave, rng) -> wave` of the same length; each change with its own probability.
+    """`augment(wave, rng)` returns audio of the same length. Each change has its own probability.
 
     Args:
-        noise: share of utterances that get noise (Deep Speech 2: 0.4), white, pink or brown, at a uniform `snr` in decibels.
-        tracks: fewest and most noises superposed (Deep Speech, arXiv 1412.5567, section 4.1: many short ones, for a single
-            one would have to be as long as the speech not to be learned by heart).
-        recordings: folder of noises, from which tracks are cut at random; None for made noise.
-        gain: decibels, uniform in -gain ... gain.
-        band: share that loses everything above a random edge of 3 to 7 kHz.
-        codec: share that goes through Ogg Vorbis or MP3 at low quality.
+        noise_prob: Probability of noise (Deep Speech 2: 0.4): white, pink or brown. Default 0.
+        snr_db: Lowest and highest signal-to-noise ratio, sampled uniformly. Decibels, default (5, 30).
+        num_noises: Fewest and most noises that are added up. Deep Speech (arXiv 1412.5567, section 4.1) adds many short ones,
+            because the network would memorize a single noise. Default (1, 1).
+        noise_folder: Folder of recorded noises, from which random chunks are cut. Default: generated noise.
+        gain_db: Gain is sampled uniformly from `-gain_db` to `gain_db`. Default 0.
+        lowpass_prob: Probability of a low-pass filter with a cutoff from 3 to 7 kHz. Default 0.
+        codec_prob: Probability of encoding and decoding as Ogg Vorbis or MP3 of low quality. Default 0.
     """
 
-    noise: float = 0.0
-    snr: tuple[float, float] = (5.0, 30.0)
-    tracks: tuple[int, int] = (1, 1)
-    recordings: str | None = None
-    gain: float = 0.0
-    band: float = 0.0
-    codec: float = 0.0
+    noise_prob: float = 0.0
+    snr_db: tuple[float, float] = (5.0, 30.0)
+    num_noises: tuple[int, int] = (1, 1)
+    noise_folder: str | None = None
+    gain_db: float = 0.0
+    lowpass_prob: float = 0.0
+    codec_prob: float = 0.0
 
     def __call__(self, wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        draws = rng.uniform(size=3)  # always three, so that one setting does not move another's draws
-        if draws[0] < self.codec:
+        uniform = rng.uniform(
+            size=3
+        )  # always three samples, so that one setting does not change another's random numbers
+        if uniform[0] < self.codec_prob:
             wave = codec_round_trip(wave, str(rng.choice(["OGG", "MP3"])))
-        if draws[1] < self.band:
+        if uniform[1] < self.lowpass_prob:
             wave = band_limit(wave, rng.uniform(3000, 7000))
-        if draws[2] < self.noise:
-            count = int(rng.integers(self.tracks[0], self.tracks[1] + 1))
-            wave = add_noise(
-                wave, np.sum([self.track(len(wave), rng) for _ in range(count)], axis=0), rng.uniform(*self.snr)
-            )
-        if self.gain:
-            wave = wave * 10 ** (rng.uniform(-self.gain, self.gain) / 20)
+        if uniform[2] < self.noise_prob:
+            count = int(rng.integers(self.num_noises[0], self.num_noises[1] + 1))
+            noise = np.sum([self.noise_track(len(wave), rng) for _ in range(count)], axis=0)
+            wave = add_noise(wave, noise, rng.uniform(*self.snr_db))
+        if self.gain_db:
+            wave = wave * 10 ** (rng.uniform(-self.gain_db, self.gain_db) / 20)
         return wave.astype("float32")
 
-    def track(self, samples: int, rng: np.random.Generator) -> np.ndarray:
-        """One noise of unit power: a piece of a recording, or made."""
-        if self.recordings is None:
+    def noise_track(self, samples: int, rng: np.random.Generator) -> np.ndarray:
+        """Return one noise of unit power: a chunk of a recording, or generated."""
+        if self.noise_folder is None:
             return colored_noise(samples, float(rng.choice([0.0, 1.0, 2.0])), rng)
-        files = load_noises(self.recordings)
-        noise = files[int(rng.integers(len(files)))]
+        recordings = load_noises(self.noise_folder)
+        noise = recordings[int(rng.integers(len(recordings)))]
         noise = np.tile(noise, -(-(samples + 1) // len(noise)))
         start = int(rng.integers(len(noise) - samples))
-        piece = noise[start : start + samples]
-        return piece / (np.sqrt(np.mean(piece**2)) + 1e-9)
+        chunk = noise[start : start + samples]
+        return chunk / (np.sqrt(np.mean(chunk**2)) + 1e-9)
 
 
 @functools.lru_cache(1)
 def load_noises(folder: str) -> list[np.ndarray]:
-    """The audio files of a folder, at the package's rate.
+    """Load the audio files of a folder at the package's rate, without silent ones.
 
     Raises:
-        AudioError: it holds no audio. DataError: there is only silence in it.
+        AudioError: The folder holds no audio.
+        DataError: All files are silent.
     """
-    from kerasrecipes import audio
-
-    found = [wave for path in audio.list_audio_files(folder) if (wave := audio.load_audio(path)).any()]
-    if not found:
+    noises = [wave for path in list_audio_files(folder) if (wave := load_audio(path)).any()]
+    if not noises:
         raise DataError(f"{folder} holds silence only, no noise")
-    return found
+    return noises
 
 
 def colored_noise(samples: int, slope: float, rng: np.random.Generator) -> np.ndarray:
-    """Noise of unit power whose spectral power falls as 1 / frequency ** slope: 0 white, 1 pink, 2 brown."""
+    """Generate noise of unit power whose power spectrum falls as 1 / frequency ** slope: 0 white, 1 pink, 2 brown."""
     spectrum = np.fft.rfft(rng.normal(size=samples))
     frequency = np.maximum(np.arange(len(spectrum)), 1.0)
     noise = np.fft.irfft(spectrum / frequency ** (slope / 2), samples)
     return noise / np.sqrt(np.mean(noise**2))
 
 
-def add_noise(wave: np.ndarray, noise: np.ndarray, snr: float) -> np.ndarray:
-    """`wave` with noise `snr` decibels below its power."""
+def add_noise(wave: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
+    """Add noise, scaled to `snr_db` decibels below the power of `wave`."""
     power = np.mean(wave.astype("float64") ** 2)
-    scale = np.sqrt(power / (np.mean(noise.astype("float64") ** 2) + 1e-12) / 10 ** (snr / 10))
+    scale = np.sqrt(power / (np.mean(noise.astype("float64") ** 2) + 1e-12) / 10 ** (snr_db / 10))
     return wave + noise * scale
 
 
-def band_limit(wave: np.ndarray, edge: float, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
-    """`wave` without what lies above `edge` Hz, with a fall of 500 Hz."""
+def band_limit(wave: np.ndarray, cutoff: float, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
+    """Remove frequencies above `cutoff` Hz, with a transition band of 500 Hz."""
     frequency = np.fft.rfftfreq(len(wave), 1 / sample_rate)
-    return np.fft.irfft(np.fft.rfft(wave) * np.clip((edge + 500 - frequency) / 500, 0, 1), len(wave))
+    return np.fft.irfft(np.fft.rfft(wave) * np.clip((cutoff + 500 - frequency) / 500, 0, 1), len(wave))
 
 
-def codec_round_trip(wave: np.ndarray, kind: str, quality: float = 0.1, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
-    """`wave` encoded and decoded again, cut or padded to its length; kind "OGG" (Vorbis) or "MP3"."""
+def codec_round_trip(wave: np.ndarray, codec: str, quality: float = 0.1, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
+    """Encode and decode audio, trimmed or padded to its length. `codec` is "OGG" (Vorbis) or "MP3"."""
     buffer = io.BytesIO()
-    subtype = {"OGG": "VORBIS", "MP3": "MPEG_LAYER_III"}[kind]
+    subtype = {"OGG": "VORBIS", "MP3": "MPEG_LAYER_III"}[codec]
     with soundfile.SoundFile(
-        buffer, "w", sample_rate, 1, subtype, format=kind, compression_level=1 - quality
+        buffer, "w", sample_rate, 1, subtype, format=codec, compression_level=1 - quality
     ) as file:  # fmt: skip
         file.write(np.clip(wave, -1, 1))
     buffer.seek(0)

@@ -1,15 +1,16 @@
-"""Batches of changing shapes for `model.fit`."""
+"""Adapter for batches of varying shapes in `model.fit`."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 
 
 def to_keras_input(dataset: keras.utils.PyDataset) -> Any:
-    """What `model.fit` gets in place of `dataset`, whose batches are (dict of arrays, array) of changing sizes.
+    """Return what `model.fit` gets in place of a dataset whose batches (dict of arrays, array) vary in shape.
 
-    On TensorFlow, Keras takes a size that the first two batches happen to share as that of all; here every size is
-    open. The other backends take the dataset itself.
+    On TensorFlow, Keras fixes a size that the first two batches share. A `tf.data.Dataset` with open sizes prevents that.
+    Other backends get the dataset itself.
     """
     if keras.config.backend() != "tensorflow":
         return dataset
@@ -17,17 +18,16 @@ def to_keras_input(dataset: keras.utils.PyDataset) -> Any:
 
     inputs, labels = dataset[0]
     spec = {k: tf.TensorSpec([None] * v.ndim, v.dtype) for k, v in inputs.items()}
-    passes = 0
+    epochs = 0
 
-    def batches():
-        nonlocal passes
-        if passes:
+    def batches() -> Iterator[Any]:
+        nonlocal epochs
+        if epochs:
             dataset.on_epoch_end()
-        passes += 1
+        epochs += 1
         for i in range(len(dataset)):
             yield dataset[i]
 
-    made = tf.data.Dataset.from_generator(
-        batches, output_signature=(spec, tf.TensorSpec([None] * labels.ndim, labels.dtype))
-    )
-    return made.apply(tf.data.experimental.assert_cardinality(len(dataset))).prefetch(2)
+    signature = (spec, tf.TensorSpec([None] * labels.ndim, labels.dtype))
+    pipeline = tf.data.Dataset.from_generator(batches, output_signature=signature)
+    return pipeline.apply(tf.data.experimental.assert_cardinality(len(dataset))).prefetch(2)

@@ -1,4 +1,4 @@
-"""Sets of pictures with a class for every pixel, and batches of them for training."""
+"""Segmentation data sets: images with a class for every pixel, and batches of them for training."""
 
 import io
 import itertools
@@ -6,76 +6,69 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 from PIL import Image
 
 from kerasrecipes import image
-from kerasrecipes.data.images import to_uint8
-from kerasrecipes.data.specs import expand_data_root, parse_spec
+from kerasrecipes.data.image_dataset import BaseImageDataset, to_uint8
+from kerasrecipes.data.specs import parse_spec
 from kerasrecipes.errors import DataError, ImageError
 
-IGNORE_INDEX = 255
-SPEC_HELP = "camvid:FILE?split=train, val or test, or masks:FOLDER"
+IGNORE_INDEX = 255  # mask value of pixels without a class
 
 
 def load_masks(specs: Sequence[str], classes: Sequence[str]) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """The pictures and masks that words name.
+    """Load and join sets of images and masks.
 
     Args:
-        specs: `camvid:FILE` (an `.npz` with JPEG pictures and masks of the SegNet split, `?split=train`, `val` or `test`),
-            `masks:FOLDER` (`pictures/NAME.*` and `masks/NAME.png`, whose pixel values are class numbers, 255 for none).
-        classes: names; of CamVid labels beyond them mean "none".
+        specs: Specifications of readers that yield masks (`specs.READERS`).
+        classes: Class names. CamVid's labels beyond them count as "no class".
 
     Returns:
-        (height, width, 3) uint8 each, (height, width) uint8 each with 255 where no class is given.
+        Images (height, width, 3) uint8, and masks (height, width) uint8 with 255 where a pixel has no class.
 
     Raises:
-        DataError: a word names no set, pictures and masks do not belong together, or a mask in a folder holds labels that
-            are neither classes nor 255.
+        DataError: An unknown reader or option, sizes of image and mask differ, or a mask of a folder holds a value that is no
+            class and not 255.
     """
-    pictures: list[np.ndarray] = []
+    images: list[np.ndarray] = []
     masks: list[np.ndarray] = []
     for spec in specs:
-        kind, path, options = parse_spec(spec)
-        split = options.pop("split", "train") if kind == "camvid" else ""
-        if kind not in ("camvid", "masks") or not path or options:
-            raise DataError(f"{spec!r} names no set of masks: write {SPEC_HELP}")
-        found = (
-            camvid(Path(expand_data_root(path, spec)), split)
-            if kind == "camvid"
-            else mask_folder(Path(expand_data_root(path, spec)))
-        )
-        for picture, mask, name in found:
-            if picture.shape[:2] != mask.shape:
-                raise DataError(f"{name}: the picture has {picture.shape[:2]} pixels, its mask {mask.shape}")
-            if kind == "masks":
+        reader, path, options, _ = parse_spec(spec, "masks")
+        for pixels, mask, name in reader.read(Path(path), **options):
+            if pixels.shape[:2] != mask.shape:
+                raise DataError(f"{name}: the image has {pixels.shape[:2]} pixels, its mask {mask.shape}")
+            if spec.startswith("masks:"):
                 check_labels(mask, classes, f"{name}: its mask holds")
-            pictures.append(picture)
+            images.append(pixels)
             masks.append(np.where(mask < len(classes), mask, IGNORE_INDEX).astype("uint8"))
-    return pictures, masks
+    return images, masks
 
 
-def check_labels(masks: np.ndarray, classes: Sequence[str], who: str) -> None:
-    """
+def check_labels(masks: np.ndarray, classes: Sequence[str], subject: str) -> None:
+    """Check that all values of masks are classes or 255.
+
     Raises:
-        DataError: a label is no class and not 255; begins with `who`.
+        DataError: A value is neither. The message begins with `subject`.
     """
     unknown = np.setdiff1d(masks, [*range(len(classes)), IGNORE_INDEX])
     if unknown.size:
         raise DataError(
-            f"{who} labels {unknown.tolist()[:5]}, but there are {len(classes)} classes, numbered from 0: write {IGNORE_INDEX} where a "
-            "pixel has none"
+            f"{subject} labels {unknown.tolist()[:5]}, but there are {len(classes)} classes, numbered from 0: write {IGNORE_INDEX} "
+            "where a pixel has none"
         )
 
 
 def prepare_fit_masks(x: Any, y: Any, model: Any) -> tuple[Any, Any] | None:
-    """Pictures and masks from what a `Segmenter`'s `fit` takes, None where Keras shall take it as it is.
+    """Turn what a `Segmenter`'s `fit` was given into images and masks.
+
+    Returns:
+        Images and masks, or None if `x` is something Keras handles itself.
 
     Raises:
-        DataError: pictures and masks of other shapes than (batch, height, width, 3) and (batch, height, width), a label that is no
-            class and not 255, or what `load_masks` raises for a folder.
-        ImageError: numbers of pictures beyond their range.
+        DataError: Shapes are not (batch, height, width, 3) and (batch, height, width), a label is no class and not 255, or
+            `load_masks` raises for a folder.
+        ImageError: Values of the images are out of range.
     """
     if isinstance(x, str | Path) and y is None:
         return load_masks([f"masks:{x}"], model.classes)
@@ -84,119 +77,109 @@ def prepare_fit_masks(x: Any, y: Any, model: Any) -> tuple[Any, Any] | None:
             x, y = np.stack(x), np.stack(y)
         except ValueError as error:
             raise DataError(
-                "The pictures of a training set have one size, and their masks too: cut or resize them first"
+                "All images of a training set must have one size, and so must their masks: cut or resize them first"
             ) from error
     if not isinstance(x, np.ndarray) or y is None:
         return None
     y = np.asarray(y)
     if x.ndim != 4 or x.shape[-1] != 3 or x.shape[:3] != y.shape:
         raise DataError(
-            f"Pictures of shape {x.shape} and masks of shape {y.shape} do not fit: pass pictures (batch, height, width, 3) and "
-            "masks (batch, height, width) with the number of a class for every pixel"
+            f"Images of shape {x.shape} and masks of shape {y.shape} do not fit: pass images (batch, height, width, 3) and "
+            "masks (batch, height, width) with a class number for every pixel"
         )
     check_labels(y, model.classes, "Masks hold")
     return to_uint8(x), y.astype("uint8")
 
 
-def camvid(path: Path, split: str) -> list[tuple[np.ndarray, np.ndarray, str]]:
-    """CamVid's 367, 101 or 233 pictures with masks of 11 classes, 11 for none."""
+def camvid(path: Path, split: str = "train") -> list[tuple[np.ndarray, np.ndarray, str]]:
+    """Read CamVid's 367, 101 or 233 images, masks (11 classes, and 11 for none) and names of the SegNet split."""
     if not path.is_file():
         raise DataError(f"There is no file {path}")
-    with np.load(path) as found:
-        if f"{split}_jpeg" not in found:
-            raise DataError(f"{path} has no split {split}: train, val and test are those there are")
-        content, at = found[f"{split}_jpeg"].tobytes(), found[f"{split}_offset"]
-        names, masks = found[f"{split}_name"], found[f"{split}_mask"]
-    pictures = [np.asarray(Image.open(io.BytesIO(content[a:b])).convert("RGB")) for a, b in itertools.pairwise(at)]
-    return list(zip(pictures, masks, (str(n) for n in names), strict=True))
+    with np.load(path) as arrays:
+        if f"{split}_jpeg" not in arrays:
+            raise DataError(f"{path} has no split {split}: its splits are train, val and test")
+        content, offsets = arrays[f"{split}_jpeg"].tobytes(), arrays[f"{split}_offset"]
+        names, masks = arrays[f"{split}_name"], arrays[f"{split}_mask"]
+    images = [np.asarray(Image.open(io.BytesIO(content[a:b])).convert("RGB")) for a, b in itertools.pairwise(offsets)]
+    return list(zip(images, masks, (str(n) for n in names), strict=True))
 
 
 def mask_folder(root: Path) -> list[tuple[np.ndarray, np.ndarray, str]]:
-    """`root/pictures/NAME.*` with `root/masks/NAME.png`, grey or with a palette: pixel values are class numbers."""
+    """Read `root/images/NAME.*` with `root/masks/NAME.png`, gray or with a palette."""
     try:
-        paths = [Path(p) for p in image.list_image_files(root / "pictures")] if (root / "pictures").is_dir() else []
+        paths = [Path(p) for p in image.list_image_files(root / "images")] if (root / "images").is_dir() else []
     except ImageError as error:
         raise DataError(str(error)) from error
     if not paths:
-        raise DataError(f"{root} holds no folder `pictures`: put NAME.jpg there and its mask into masks/NAME.png")
-    found = []
+        raise DataError(f"{root} holds no folder `images`: put NAME.jpg there and its mask into masks/NAME.png")
+    items = []
     for path in paths:
         mask = root / "masks" / f"{path.stem}.png"
         if not mask.is_file():
             raise DataError(f"{path} has no mask {mask}")
-        found.append((image.load_image(path), read_mask(mask), path.stem))
-    return found
+        items.append((image.load_image(path), read_mask(mask), path.stem))
+    return items
 
 
-def read_mask(mask: Path) -> np.ndarray:
-    """(height, width) uint8: the pixel values of a grey picture or one with a palette.
+def read_mask(path: Path) -> np.ndarray:
+    """Read the pixel values of a gray image or one with a palette, (height, width) uint8.
 
     Raises:
-        DataError: the file is no picture, or one of colours.
+        DataError: The file is not an image, or holds colors.
     """
     try:
-        with Image.open(mask) as labels:
-            if labels.mode not in ("L", "P"):
+        with Image.open(path) as mask:
+            if mask.mode not in ("L", "P"):
                 raise DataError(
-                    f"{mask} holds colours ({labels.mode}): save class numbers as a grey picture or with a palette"
+                    f"{path} holds colors ({mask.mode}): save class numbers as a gray image or with a palette"
                 )
-            return np.asarray(labels)
+            return np.asarray(mask)
     except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"{mask} cannot be read as a picture ({error}): save the mask again, as PNG") from error
+        raise DataError(f"{path} cannot be read as an image ({error}): save the mask again, as PNG") from error
 
 
-class SegmentationDataset(keras.utils.PyDataset):
-    """Shuffled batches for a `Segmenter`: ((batch, height, width, 3) float32 with margin, (batch, rows, columns) int32).
+class SegmentationDataset(BaseImageDataset):
+    """Batches for a `Segmenter`: ((batch, height, width, 3) float32 with margin, (batch, rows, columns) int32).
 
     Args:
-        pictures, masks: lists of one size. model: whose margin and cells they get. batch_size: pictures in a batch.
-        augment: mirror half of them, and enlarge each by a factor from 1 to 1.5 before a cut-out of the same size is taken.
-        shuffle: whether every pass has an order of its own. seed: of order and changes, another for every pass.
+        images: Images of one size.
+        masks: Masks of that size.
+        model: Segmenter that pads images and downsamples masks.
+        batch_size: Images in a batch. Default 8.
+        augment: True to mirror half of the images and to enlarge each crop by a factor from 1 to 1.5. Default False.
+        shuffle: True (default) for another order in every epoch.
+        seed: Seed of order and augmentation. Default 0.
+        **kwargs: Arguments of `keras.utils.PyDataset`.
     """
 
     def __init__(
-        self, pictures: Sequence[np.ndarray], masks: Sequence[np.ndarray], model: Any, *, batch_size: int = 8,
+        self, images: Sequence[np.ndarray], masks: Sequence[np.ndarray], model: Any, *, batch_size: int = 8,
         augment: bool = False, shuffle: bool = True, seed: int = 0, **kwargs: Any,
     ):  # fmt: skip
-        super().__init__(**kwargs)
-        if len({p.shape for p in pictures}) > 1:
-            raise DataError("The pictures of a training set have one size: cut or resize them first")
-        self.pictures, self.masks, self.model = pictures, masks, model
-        self.batch_size, self.augment, self.shuffle, self.seed = batch_size, augment, shuffle, seed
-        self.set_epoch(0)
+        if len({i.shape for i in images}) > 1:
+            raise DataError("All images of a training set must have one size: cut or resize them first")
+        self.masks, self.model = masks, model
+        super().__init__(images, batch_size, augment, shuffle, seed, **kwargs)
 
-    def set_epoch(self, epoch: int) -> None:
-        """Lay out a pass; the same number gives the same batches."""
-        self.epoch = epoch
-        size = len(self.pictures)
-        self.order = np.random.default_rng((self.seed, epoch)).permutation(size) if self.shuffle else np.arange(size)
-
-    def on_epoch_end(self) -> None:
-        self.set_epoch(self.epoch + 1)
-
-    def __len__(self) -> int:
-        return -(-len(self.pictures) // self.batch_size)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        members = self.order[index * self.batch_size : (index + 1) * self.batch_size]
-        rng = np.random.default_rng((self.seed, self.epoch, index))
-        pairs = [(self.pictures[i], self.masks[i]) for i in members]
+    def make_batch(self, members: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Return the network's inputs, and class indices at its output resolution."""
+        pairs = [(self.images[i], self.masks[i]) for i in members]
         if self.augment:
             pairs = [random_flip_and_zoom(*pair, rng) for pair in pairs]
-        pictures, masks = (np.stack(part) for part in zip(*pairs, strict=True))
-        return self.model.preprocess(pictures), self.model.cells(masks)
+        images, masks = (np.stack(part) for part in zip(*pairs, strict=True))
+        return self.model.preprocess(images), self.model.cells(masks)
 
 
 def random_flip_and_zoom(
-    picture: np.ndarray, mask: np.ndarray, rng: np.random.Generator
+    pixels: np.ndarray, mask: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mirrored or not, and a cut-out enlarged by a factor from 1 to 1.5."""
+    """Mirror half of the images, and enlarge a random crop by a factor from 1 to 1.5 to the image's size."""
     height, width = mask.shape
     scale = rng.uniform(1.0, 1.5)
     h, w = height / scale, width / scale
     y, x = rng.uniform(0, height - h), rng.uniform(0, width - w)
     box = (x, y, x + w, y + h)
-    large = Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR, box=box)
+    zoomed = Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR, box=box)
     labels = Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST, box=box)
     step = -1 if rng.integers(2) else 1
-    return np.asarray(large)[:, ::step], np.asarray(labels)[:, ::step]
+    return np.asarray(zoomed)[:, ::step], np.asarray(labels)[:, ::step]

@@ -1,113 +1,202 @@
-"""Data sets as words of a command line: `librispeech:PATH`, `manifest:TABLE?split=train&exclude=arctic_heldout`.
-
-With aligned phones: `phones:LABELS?audio=FOLDER`, `timit:FOLDER?split=core-test`.
-"""
+"""Data sets named in one word, `READER:PATH?option=value&option=value`, and the one table of all readers."""
 
 import hashlib
+import importlib
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl
 
 from kerasrecipes import audio
-from kerasrecipes.data.phone_alignments import load_phone_alignments
-from kerasrecipes.data.shards import load_shards
-from kerasrecipes.data.timit_corpus import timit
-from kerasrecipes.data.utterances import Utterance, Utterances, from_table, librispeech
+from kerasrecipes.data.utterances import Utterance, Utterances
 from kerasrecipes.errors import DataError
 from kerasrecipes.utils.tar_members import member_name
 
-READER_OPTIONS = {"librispeech": {"split"}, "manifest": {"split"}, "phones": {"audio"}, "timit": {"split", "phones"},
-           "shards": set()}  # fmt: skip
+# what a reader yields -> the noun of error messages
+NOUNS = {"speech": "data set", "text": "text", "images": "image set", "masks": "mask set"}
+
+# what a reader yields -> options of all such readers, which the loading functions below and in the readers' modules apply
+SHARED_OPTIONS: dict[str, dict[str, str]] = {
+    "speech": {"exclude": "LIST", "only": "LIST", "hours": "NUMBER"},
+    "text": {"exclude": "LIST"},
+    "images": {"split": "train|test", "part": "held|kept"},
+    "masks": {},
+}
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One reader of data sets.
+
+    Args:
+        yields: "speech" (`Utterances`), "text" (lines), "images" (images and class numbers) or "masks" (images and masks).
+        path: Placeholder of the path in help texts, for instance "FOLDER".
+        function: "module:name" of the function below `kerasrecipes.data`, called as `function(path, **options)`.
+        help: One line for `--help`, messages and documentation.
+        options: Names of the function's options and their placeholders. Default: none.
+        required: Names of options that must be given. Default: none.
+        selects_speakers: True if the function has the argument `speakers`. Otherwise clips are filtered after reading.
+    """
+
+    yields: str
+    path: str
+    function: str
+    help: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    required: tuple[str, ...] = ()
+    selects_speakers: bool = False
+
+    def read(self, *arguments: Any, **options: Any) -> Any:
+        """Import the reader's function and call it."""
+        module, name = self.function.split(":")
+        return getattr(importlib.import_module(f"kerasrecipes.data.{module}"), name)(*arguments, **options)
+
+
+# every reader of the package: a new one is a function and a line here
+READERS = {
+    "librispeech": Reader(
+        "speech", "FOLDER", "utterances:librispeech", "LibriSpeech's official layout, any audio extension", {"split": "NAME"},
+        selects_speakers=True,
+    ),
+    "manifest": Reader(
+        "speech", "TABLE", "utterances:from_table",
+        "TSV, CSV or JSON lines with a path and a transcript column; Common Voice's tsv and LJ Speech's metadata.csv", {"split": "NAME"},
+    ),
+    "phones": Reader(
+        "speech", "LABELS", "phone_alignments:load_phone_alignments", "aligned phonemes that `kerasrecipes data align-phones` wrote",
+        {"audio": "FOLDER"}, ("audio",), selects_speakers=True,
+    ),
+    "timit": Reader("speech", "FOLDER", "timit_corpus:timit", "TIMIT's official layout", {"split": "NAME", "phones": "61|39"}),
+    "shards": Reader("speech", "FOLDER", "shards:load_shards", "tar shards that `kerasrecipes data shard` wrote"),
+    "text": Reader("text", "FILE", "text:read_text_file", "lines of a .txt, .xz or .gz file, or the last column of a .tsv"),
+    "mnist": Reader("images", "FILE", "images:mnist", "MNIST as an .npz file, or a folder with the four official idx files"),
+    "cifar10": Reader("images", "FOLDER", "images:cifar10", "CIFAR-10's binary batches, or sprite sheets with labels.npz"),
+    "folder": Reader("images", "FOLDER", "images:image_folder", "one folder of images per class"),
+    "camvid": Reader(
+        "masks", "FILE", "segmentation_masks:camvid", "CamVid as an .npz file with JPEG images and masks", {"split": "train|val|test"}
+    ),
+    "masks": Reader(
+        "masks", "FOLDER", "segmentation_masks:mask_folder", "images/NAME.* and masks/NAME.png, whose pixel values are class numbers"
+    ),
+}  # fmt: skip
+
+
+def list_forms(*yields: str) -> str:
+    """Return how to write the specifications of some readers, for `--help` and messages.
+
+    Args:
+        *yields: Keys of `NOUNS`. Default: all.
+    """
+    forms = []
+    for noun in yields or NOUNS:
+        readers = [(name, reader) for name, reader in READERS.items() if reader.yields == noun]
+        forms += [f"{name}:{reader.path}{_query(reader.options)}" for name, reader in readers]
+        if SHARED_OPTIONS[noun]:
+            forms[-1] += f" ({'each ' if len(readers) > 1 else ''}also with {_query(SHARED_OPTIONS[noun])})"
+    return ", ".join(forms)
+
+
+def readers_markdown(*yields: str) -> str:
+    """Return the table of readers for the documentation: how to write one, and what it reads."""
+    rows = [
+        f"| `{name}:{reader.path}{_query(reader.options)}` | {reader.help} |"
+        for name, reader in READERS.items()
+        if reader.yields in (yields or NOUNS)
+    ]
+    return "\n".join(["| on the command line | reads |", "| --- | --- |", *rows])
+
+
+def _query(options: Mapping[str, str]) -> str:
+    return "?" + "&".join(f"{name}={value}" for name, value in options.items()) if options else ""
+
+
+def parse_spec(spec: str, yields: str) -> tuple[Reader, str, dict[str, str], dict[str, str]]:
+    """Split a specification and check it against the table of readers.
+
+    Args:
+        spec: For instance "manifest:clips.tsv?split=train&hours=2". `{data}` stands for the folder in the environment
+            variable `KERASRECIPES_DATA`.
+        yields: Key of `NOUNS`: what the reader must yield.
+
+    Returns:
+        The reader, the path, the options of its function, and the options of `SHARED_OPTIONS`.
+
+    Raises:
+        DataError: No such reader, an unknown option, or a required one is missing.
+    """
+    name, _, rest = spec.partition(":")
+    path, _, query = rest.partition("?")
+    options = {key: expand_data_root(value, spec) for key, value in parse_qsl(query)}
+    reader = READERS.get(name)
+    if not reader or reader.yields != yields or not path or set(options) - {*reader.options, *SHARED_OPTIONS[yields]}:
+        raise DataError(f"{spec!r} names no {NOUNS[yields]}: write {list_forms(yields)}")
+    if missing := [option for option in reader.required if option not in options]:
+        raise DataError(f"{spec!r} lacks {missing[0]}=: write {name}:{reader.path}{_query(reader.options)}")
+    own = {key: value for key, value in options.items() if key in reader.options}
+    return reader, expand_data_root(path, spec), own, {k: v for k, v in options.items() if k not in own}
 
 
 def load_datasets(specs: Iterable[str], speakers: Collection[str] = ()) -> Utterances:
-    """Mix the sets that the words name.
+    """Load and mix sets of speech.
 
     Args:
-        specs: `librispeech:FOLDER`, `manifest:TABLE`, `phones:LABELS?audio=FOLDER`, `timit:FOLDER?phones=39` or
-            `shards:FOLDER`, each with optional `?split=NAME&exclude=LIST&only=LIST&hours=NUMBER` (`phones` and `shards` have no
-            split). LIST is a file of clip-name prefixes, or the name of a list that comes with the package; `hours` takes a part, always
-            the same one, drawn from all of the set. `{data}` in a path stands for the
-            folder in the environment variable `KERASRECIPES_DATA`.
-        speakers: only these, in every set.
+        specs: Specifications of readers that yield speech (`READERS`). `exclude=LIST` leaves out, and `only=LIST` keeps, clips
+            whose names begin with a line of a file, or of a list that comes with the package. `hours=NUMBER` takes a part
+            that is always the same one.
+        speakers: Keep only these speakers' clips. Default: all.
 
     Raises:
-        DataError: a word that names no set, or whatever the set's reader raises; nothing is left of a set.
+        DataError: An unknown reader or option, whatever the reader raises, or no clip remains.
     """
-    found, specs = Utterances([]), list(specs)
+    utterances, specs = Utterances([]), list(specs)
     for spec in specs:
-        kind, path, options = parse_spec(spec)
-        exclude, only, hours = (options.pop(name, None) for name in ("exclude", "only", "hours"))
-        if kind not in READER_OPTIONS or not path or set(options) - READER_OPTIONS[kind]:
-            raise DataError(
-                f"{spec!r} names no data set: write librispeech:FOLDER, manifest:TABLE?split=train&exclude=LIST, "
-                "phones:LABELS?audio=FOLDER, timit:FOLDER?split=train or shards:FOLDER"
-            )
-        part = load_one(kind, expand_data_root(path, spec), options, spec, speakers)
-        if exclude:
-            prefixes = read_name_list(exclude)
-            part = Utterances(u for u in part if not member_name(u.path).stem.startswith(prefixes))
-        if only:
-            prefixes = read_name_list(only)
-            part = Utterances(u for u in part if member_name(u.path).stem.startswith(prefixes))
+        reader, path, options, shared = parse_spec(spec, "speech")
+        part = reader.read(path, **options, **({"speakers": speakers} if speakers and reader.selects_speakers else {}))
+        if speakers:
+            part = part.filter(lambda u: u.speaker in set(speakers))
+        for name, keep in (("exclude", False), ("only", True)):
+            if name in shared:
+                prefixes = read_name_list(shared[name])
+                part = part.filter(lambda u, p=prefixes, k=keep: member_name(u.path).stem.startswith(p) == k)
         if not part and not speakers:
-            raise DataError(f"{spec!r} leaves no clip: look at its exclude= and only=")
-        found += take_hours(part, hours, spec) if hours else part
-    if speakers and not found:
+            raise DataError(f"{spec!r} leaves no clip: check its exclude= and only=")
+        utterances += take_hours(part, shared["hours"], spec) if "hours" in shared else part
+    if speakers and not utterances:
         raise DataError(f"{', '.join(specs)}: no clip of the speakers {', '.join(speakers)}")
-    return found
-
-
-def load_one(kind: str, path: str, options: dict[str, str], spec: str, speakers: Collection[str]) -> Utterances:
-    """One set."""
-    if kind == "librispeech":
-        return librispeech(path, options.get("split"), speakers)
-    if kind == "manifest":
-        part = from_table(path, split=options.get("split"))
-    elif kind == "shards":
-        part = load_shards(path)
-    elif kind == "phones":
-        if "audio" not in options:
-            raise DataError(f"{spec!r}: say where the clips are: phones:LABELS?audio=FOLDER")
-        return load_phone_alignments(path, expand_data_root(options["audio"], spec), speakers=speakers)
-    else:
-        part = timit(path, options.get("split", "train"), phones=options.get("phones", "61"))
-    return Utterances(u for u in part if u.speaker in set(speakers)) if speakers else part
+    return utterances
 
 
 def take_hours(utterances: Utterances, hours: str, spec: str) -> Utterances:
-    """So much of a set, the same whatever its order: clips in the order of their names' hashes.
+    """Return the first clips by the hashes of their ids that last `hours` together, whatever the set's order.
 
     Raises:
         DataError: `hours` is no positive number, or the set is smaller.
     """
     try:
-        left = 3600 * float(hours)
+        remaining = 3600 * float(hours)
     except ValueError:
-        left = 0.0
-    if not left > 0:
-        raise DataError(f"{spec!r}: hours={hours} is no positive number")
-    taken: list[Utterance] = []
+        remaining = 0.0
+    if not remaining > 0:
+        raise DataError(f"{spec!r}: hours={hours} is not a positive number")
+    part: list[Utterance] = []
     for u in sorted(utterances, key=lambda u: hashlib.sha1(u.id.encode()).digest()):
-        if left <= 0:
-            return Utterances(taken)
-        taken.append(u)
-        left -= u.seconds or audio.audio_duration(u.path)
-    if left > 0:
+        if remaining <= 0:
+            return Utterances(part)
+        part.append(u)
+        remaining -= u.seconds or audio.audio_duration(u.path)
+    if remaining > 0:
         raise DataError(f"{spec!r}: the set holds less than {hours} hours")
-    return Utterances(taken)
-
-
-def parse_spec(spec: str) -> tuple[str, str, dict[str, str]]:
-    """A word as (kind, path, options)."""
-    kind, _, rest = spec.partition(":")
-    path, _, query = rest.partition("?")
-    return kind, path, dict(parse_qsl(query))
+    return Utterances(part)
 
 
 def expand_data_root(path: str, spec: str) -> str:
-    """`path` with the folder of data sets in place of `{data}`."""
+    """Return `path` with the folder of data sets in place of `{data}`.
+
+    Raises:
+        DataError: `KERASRECIPES_DATA` is not set.
+    """
     if "{data}" not in path:
         return path
     if "KERASRECIPES_DATA" not in os.environ:
@@ -116,7 +205,11 @@ def expand_data_root(path: str, spec: str) -> str:
 
 
 def read_name_list(name: str) -> tuple[str, ...]:
-    """Lines of a list of names, without comments."""
+    """Return the lines of a list of names, without comments.
+
+    Args:
+        name: A file, or the name of a list that comes with the package.
+    """
     path = Path(name) if Path(name).is_file() else Path(__file__).parent / f"{name}.txt"
     if not path.is_file():
         raise DataError(f"There is no list {name}")

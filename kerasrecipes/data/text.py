@@ -1,4 +1,4 @@
-"""Lines of text as batches for language models."""
+"""Lines of text and batches of them for language models."""
 
 import gzip
 import lzma
@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasrecipes.data.specs import expand_data_root, load_datasets, parse_spec, read_name_list
+from kerasrecipes.data.specs import load_datasets, parse_spec, read_name_list
 from kerasrecipes.decoding.alphabet import Alphabet
 from kerasrecipes.errors import DataError
 
@@ -20,10 +20,13 @@ OPENERS: dict[str, Any] = {".xz": lzma.open, ".gz": gzip.open}
 
 
 def read_text_file(path: str | Path) -> list[str]:
-    """The texts of a file (.txt, .xz or .gz, one a line; of a .tsv the last column).
+    """Read the texts of a file, one a line.
+
+    Args:
+        path: .txt, .xz or .gz file. Of a .tsv the last column is the text.
 
     Raises:
-        DataError: there is no such file, or it is not UTF-8 text.
+        DataError: There is no such file, or it is not UTF-8 text.
     """
     path = Path(path)
     if not path.is_file():
@@ -39,87 +42,93 @@ def read_text_file(path: str | Path) -> list[str]:
 
 
 def load_text_datasets(specs: Iterable[str], speakers: Sequence[str] = ()) -> list[str]:
-    """Texts of `text:FILE?exclude=LIST` and of everything `load_specs` takes.
+    """Load the texts of `text:FILE?exclude=LIST` and the transcripts of sets of speech.
 
-    LIST is a file of texts, one a line, or the name of a list that comes with the package: a line that contains one of
-    them, in any case and punctuation, is left out.
+    Args:
+        specs: Specifications of readers that yield text or speech (`specs.READERS`). LIST is a file of texts, one a line, or the
+            name of a list that comes with the package. A line that contains one of them is left out, whatever its case and
+            punctuation.
+        speakers: Speakers of the sets of speech. Default: all.
+
+    Raises:
+        DataError: An unknown reader or option, or a file cannot be read.
     """
-    found: list[str] = []
+    texts: list[str] = []
     for spec in specs:
         if not spec.startswith("text:"):
-            found += [u.text for u in load_datasets([spec], speakers)]
+            texts += [u.text for u in load_datasets([spec], speakers)]
             continue
-        _, path, options = parse_spec(spec)
-        exclude = options.pop("exclude", None)
-        if not path or options:
-            raise DataError(f"{spec!r} names no text: write text:FILE?exclude=LIST")
-        lines = read_text_file(expand_data_root(path, spec))
-        if exclude:
+        reader, path, _, options = parse_spec(spec, "text")
+        lines = reader.read(path)
+        if "exclude" in options:
             alphabet = Alphabet()
-            known = [f" {alphabet.normalise(text)} " for text in read_name_list(exclude)]
-            lines = [line for line in lines if not any(k in f" {normalize_ascii(line, alphabet)} " for k in known)]
-        found += lines
-    return found
+            excluded = [f" {alphabet.normalize(text)} " for text in read_name_list(options["exclude"])]
+            lines = [x for x in lines if not any(text in f" {normalize_ascii(x, alphabet)} " for text in excluded)]
+        texts += lines
+    return texts
 
 
 def normalize_ascii(line: str, alphabet: Alphabet) -> str:
-    """`alphabet.normalise` of English, fast for lines of ASCII."""
-    return (
-        " ".join(PUNCTUATION.sub(" ", line.replace("`", "'").lower()).split())
-        if line.isascii()
-        else alphabet.normalise(line)
-    )
+    """Return `alphabet.normalize` of English text, computed faster for lines of ASCII."""
+    if line.isascii():
+        return " ".join(PUNCTUATION.sub(" ", line.replace("`", "'").lower()).split())
+    return alphabet.normalize(line)
 
 
 class TextDataset(keras.utils.PyDataset):
     """Batches `({"symbols": (batch, steps) int32, "length": (batch,) int32}, next symbols (batch, steps) int32)`.
 
-    Each text begins and ends with the boundary, number 0; targets behind the end are -1. A batch depends only on seed,
-    pass and its number.
+    Each text begins and ends with the boundary symbol, 0. Targets of padding are -1. A batch depends only on the seed, the
+    epoch and its index.
 
     Args:
-        texts: the lines. alphabet: that spells them.
-        batch_symbols: padded symbols in a batch. longest: longer texts are cut at a space.
-        order: "random", or "sorted" by length. seed: of the order.
+        texts: Lines of text.
+        alphabet: Alphabet that encodes them.
+        batch_tokens: Symbols in a batch, padding included. Default 8192.
+        max_length: Longer texts are split at spaces. Characters, default 256.
+        batch_order: "random" (default), or "sorted" by length.
+        seed: Seed of the order. Default 0.
 
     Raises:
-        DataError: no text is left, or one has characters outside the alphabet.
+        DataError: No text remains, or a text has characters outside the alphabet.
     """
 
     def __init__(
-        self, texts: Sequence[str], alphabet: Alphabet, *, batch_symbols: int = 8192, longest: int = 256,
-        order: str = "random", seed: int = 0,
+        self, texts: Sequence[str], alphabet: Alphabet, *, batch_tokens: int = 8192, max_length: int = 256,
+        batch_order: str = "random", seed: int = 0,
     ):  # fmt: skip
         super().__init__()
-        texts = [part for text in texts for part in split_long_text(alphabet.normalise(text), longest) if part]
+        texts = [part for text in texts for part in split_long_text(alphabet.normalize(text), max_length) if part]
         if not texts:
             raise DataError("There is no text to train on")
-        self.order, self.seed, self.batch_symbols = order, seed, batch_symbols
+        self.batch_order, self.seed, self.batch_tokens = batch_order, seed, batch_tokens
         self.lengths = np.array([len(t) + 1 for t in texts])
         self.starts = np.concatenate([[0], np.cumsum(self.lengths)])
-        self.numbers = np.zeros(int(self.starts[-1]), "uint8" if alphabet.size < 256 else "int32")  # boundary first
+        self.symbols = np.zeros(
+            int(self.starts[-1]), "uint8" if alphabet.vocab_size < 256 else "int32"
+        )  # boundary first
         for text, start in zip(texts, self.starts, strict=False):
-            self.numbers[start + 1 : start + 1 + len(text)] = alphabet.encode(text, normalise=False)
+            self.symbols[start + 1 : start + 1 + len(text)] = alphabet.encode(text, normalize=False)
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
-        """Lay out the batches of a pass, counted from 0."""
+        """Lay out the batches of an epoch, counted from 0."""
         self.epoch = epoch
         rng = np.random.default_rng([self.seed, epoch])
-        jitter = rng.uniform(0.9, 1.1, len(self.lengths)) if self.order == "random" else 1.0
+        jitter = rng.uniform(0.9, 1.1, len(self.lengths)) if self.batch_order == "random" else 1.0
         order = np.argsort(self.lengths * jitter, kind="stable")
         self.batches, begin = [], 0
         while begin < len(order):
-            # texts stand by length: as many as fit with the length of the last
-            widest = np.maximum.accumulate(self.lengths[order[begin : begin + self.batch_symbols]])
-            count = max(int(np.searchsorted(widest * np.arange(1, len(widest) + 1), self.batch_symbols, "right")), 1)
+            # texts are ordered by length: a batch takes as many as fit when padded to the longest
+            longest = np.maximum.accumulate(self.lengths[order[begin : begin + self.batch_tokens]])
+            count = max(int(np.searchsorted(longest * np.arange(1, len(longest) + 1), self.batch_tokens, "right")), 1)
             self.batches.append(order[begin : begin + count])
             begin += count
-        if self.order == "random":
+        if self.batch_order == "random":
             rng.shuffle(self.batches)
 
     def on_epoch_end(self) -> None:
-        """Keras calls this after a pass."""
+        """Go to the next epoch; Keras calls this."""
         self.set_epoch(self.epoch + 1)
 
     def __len__(self) -> int:
@@ -131,19 +140,19 @@ class TextDataset(keras.utils.PyDataset):
         symbols = np.zeros((len(members), int(lengths.max())), "int32")
         targets = np.full_like(symbols, -1)
         for row, target, member, n in zip(symbols, targets, members, lengths, strict=True):
-            row[:n] = self.numbers[self.starts[member] : self.starts[member] + n]
+            row[:n] = self.symbols[self.starts[member] : self.starts[member] + n]
             target[: n - 1], target[n - 1] = row[1:n], 0
         return {"symbols": symbols, "length": lengths}, targets
 
 
-def split_long_text(text: str, longest: int) -> list[str]:
-    """A text in about equal parts of at most `longest` characters, cut at spaces where there are any."""
-    if len(text) <= longest:
+def split_long_text(text: str, max_length: int) -> list[str]:
+    """Split a text into about equal parts of at most `max_length` characters, at spaces where possible."""
+    if len(text) <= max_length:
         return [text]
-    parts, rest, size = [], text, math.ceil(len(text) / math.ceil(len(text) / longest))
-    while len(rest) > longest:
-        at = rest.rfind(" ", 1, size + 1)
-        at = at if at > 0 else longest
-        parts.append(rest[:at].strip())
-        rest = rest[at:].strip()
+    parts, rest, size = [], text, math.ceil(len(text) / math.ceil(len(text) / max_length))
+    while len(rest) > max_length:
+        cut = rest.rfind(" ", 1, size + 1)
+        cut = cut if cut > 0 else max_length
+        parts.append(rest[:cut].strip())
+        rest = rest[cut:].strip()
     return [*parts, rest]

@@ -1,4 +1,4 @@
-"""A `tf.data` pipeline of speech, decoded in the graph where tensorflow-io works and by libsndfile where not."""
+"""A `tf.data` pipeline of speech, decoded in the graph where tensorflow-io works and by libsndfile elsewhere."""
 
 import functools
 import importlib.util
@@ -13,6 +13,7 @@ from kerasrecipes.errors import DataError
 from kerasrecipes.utils import tar_members
 
 FORMATS = {".flac": "decode_flac", ".ogg": "decode_vorbis", ".mp3": "decode_mp3"}
+# suffix -> (rate, codec) that tensorflow-io decodes to the samples of libsndfile
 GRAPH_DECODABLE = {
     ".flac": {(SAMPLE_RATE, "PCM_16")}, ".ogg": {(SAMPLE_RATE, "VORBIS")}, ".mp3": {(SAMPLE_RATE, "MPEG_LAYER_III")},
 }  # fmt: skip
@@ -20,14 +21,13 @@ GRAPH_DECODABLE = {
 
 @functools.cache
 def tfio_usable() -> bool:
-    """Whether tensorflow-io's audio operations run here: one is tried.
+    """Return whether tensorflow-io's audio operations run here, by trying one.
 
-    Its last release is bound to TensorFlow 2.16; beside another one it imports, and fails at the first call.
+    Its last release is bound to TensorFlow 2.16. With another version it imports, and fails at the first call.
     """
     if not importlib.util.find_spec("tensorflow_io"):
         return False
     try:
-        import numpy as np
         import tensorflow_io as tfio
 
         return tfio.audio.resample(np.zeros((16, 1), "float32"), 2, 1).shape[0] == 8
@@ -36,15 +36,16 @@ def tfio_usable() -> bool:
 
 
 def decode_in_graph(content: Any, suffix: str) -> Any:
-    """The mono samples (samples,) float32 of an encoded file (a string tensor) at its own rate, by tensorflow-io.
+    """Decode an encoded file with tensorflow-io: (samples,) float32, mono, at its own rate.
 
     Args:
-        content: the file. suffix: ".flac", ".ogg" or ".mp3".
+        content: The file, a string tensor.
+        suffix: ".flac", ".ogg" or ".mp3".
     """
     import tensorflow as tf
     import tensorflow_io as tfio
 
-    # flac comes as integers of the asked type; any other type than int16 silently gives an empty tensor
+    # flac is decoded as integers: any type other than int16 silently gives an empty tensor
     if suffix == ".flac":
         samples = tf.cast(tfio.audio.decode_flac(content, dtype=tf.int16), tf.float32) / 32768.0
     else:
@@ -53,7 +54,7 @@ def decode_in_graph(content: Any, suffix: str) -> Any:
 
 
 def graph_decodable_suffix(utterances: Utterances) -> str | None:
-    """The suffix of the clips where one graph decodes them all: one format, at the recognisers' rate; else None."""
+    """Return the suffix of the clips if one graph decodes all of them (one format, at the recognizers' rate), else None."""
     suffixes = {tar_members.member_name(u.path).suffix.lower() for u in utterances}
     suffix = next(iter(suffixes)) if len(suffixes) == 1 else ""
     if suffix not in FORMATS or not tfio_usable():
@@ -63,34 +64,36 @@ def graph_decodable_suffix(utterances: Utterances) -> str | None:
 
 
 def rate_and_codec(path: str) -> tuple[int, str]:
-    """Rate and codec of a clip."""
+    """Return the sample rate and the codec of a clip."""
     if tar_members.is_member_url(path):
         name, shard = tar_members.split_member_url(path)
         row = tar_members.read_shard_index(shard)[name]
         return row["rate"], row["codec"]
     import soundfile
 
-    found = soundfile.info(path)
-    return found.samplerate, found.subtype
+    info = soundfile.info(path)
+    return info.samplerate, info.subtype
 
 
 def to_tf_dataset(
     utterances: Utterances, alphabet: Alphabet, *, batch_size: int = 8, shuffle: int = 0, seed: int = 0, host: int = 0,
     hosts: int = 1,
 ) -> Any:  # fmt: skip
-    """A `tf.data.Dataset` of `({"audio", "length"}, labels)` batches, padded with zeros, for `model.fit` on any backend.
+    """Return a `tf.data.Dataset` of `({"audio", "length"}, labels)` batches, padded with zeros, for `model.fit` on any backend.
 
-    Of sharded sets (`data.shards`) whole shards are read, several at once, from any file system that TensorFlow knows, and
-    decoded in the graph where tensorflow-io works.
+    Shards (`data.load_shards`) are read whole, several at once, from any file system that TensorFlow knows.
 
     Args:
-        utterances: the clips. alphabet: that spells their texts.
-        batch_size: utterances in a batch. shuffle: size of the shuffle buffer, 0 for the order given. seed: of it, and of the
-            order of shards.
-        host, hosts: this host's number and how many there are: each gets every so many-th shard, or clip.
+        utterances: Clips.
+        alphabet: Alphabet that encodes their transcripts.
+        batch_size: Utterances in a batch. Default 8.
+        shuffle: Size of the shuffle buffer. 0 (default) keeps the order.
+        seed: Seed of the shuffle buffer and of the order of shards. Default 0.
+        host: Number of this host, from 0. Default 0.
+        hosts: Number of hosts. Each gets every `hosts`-th shard, or clip. Default 1.
 
     Raises:
-        DataError: there are fewer shards than hosts.
+        DataError: There are fewer shards than hosts.
     """
     import tensorflow as tf
 
@@ -106,14 +109,14 @@ def to_tf_dataset(
         audio.set_shape([None])
         return {"audio": audio, "length": tf.size(audio)}, tf.cast(label, tf.int32)
 
-    def labels(part: list[Utterance]) -> Any:
+    def encode(part: list[Utterance]) -> Any:
         return tf.ragged.constant([alphabet.encode(u.text).tolist() for u in part], tf.int32, ragged_rank=1)
 
     if sharded:
-        dataset = from_shards(utterances, labels, shuffle, seed, host, hosts)
+        dataset = from_shards(utterances, encode, shuffle, seed, host, hosts)
     else:
         part = list(utterances)[host::hosts]
-        dataset = tf.data.Dataset.from_tensor_slices(([u.path for u in part], labels(part)))
+        dataset = tf.data.Dataset.from_tensor_slices(([u.path for u in part], encode(part)))
     if shuffle:
         dataset = dataset.shuffle(shuffle, seed)
     if suffix and not sharded:
@@ -122,11 +125,11 @@ def to_tf_dataset(
     return dataset.map(load, tf.data.AUTOTUNE).padded_batch(batch_size, shapes).prefetch(2)
 
 
-def from_shards(utterances: Utterances, labels: Any, shuffle: int, seed: int, host: int, hosts: int) -> Any:
-    """Encoded clips and labels of every `hosts`-th shard, the pieces of files that are read whole.
+def from_shards(utterances: Utterances, encode: Any, shuffle: int, seed: int, host: int, hosts: int) -> Any:
+    """Return encoded clips and labels of every `hosts`-th shard, cut out of files that are read whole.
 
     Raises:
-        DataError: there are fewer shards than hosts.
+        DataError: There are fewer shards than hosts.
     """
     import tensorflow as tf
 
@@ -137,18 +140,18 @@ def from_shards(utterances: Utterances, labels: Any, shuffle: int, seed: int, ho
         raise DataError(
             f"{len(groups)} shards are not enough for {hosts} hosts: write them with fewer --megabytes each"
         )
-    mine = sorted(groups)[host::hosts]
-    clips = [u for name in mine for u in groups[name]]
-    spans = tf.constant(np.array([tar_members.member_byte_range(u.path) for u in clips], "int64"))
-    ends = np.cumsum([len(groups[name]) for name in mine])
-    everything = labels(clips)
-    dataset = tf.data.Dataset.from_tensor_slices((mine, ends - [len(groups[name]) for name in mine], ends))
+    names = sorted(groups)[host::hosts]
+    clips = [u for name in names for u in groups[name]]
+    ranges = tf.constant(np.array([tar_members.member_byte_range(u.path) for u in clips], "int64"))
+    ends = np.cumsum([len(groups[name]) for name in names])
+    labels = encode(clips)
+    dataset = tf.data.Dataset.from_tensor_slices((names, ends - [len(groups[name]) for name in names], ends))
     if shuffle:
-        dataset = dataset.shuffle(len(mine), seed)
+        dataset = dataset.shuffle(len(names), seed)
 
-    def opened(shard: Any, first: Any, last: Any) -> Any:
+    def read_clips(shard: Any, first: Any, last: Any) -> Any:
         content = tf.io.read_file(shard)
-        rows = tf.data.Dataset.from_tensor_slices((spans[first:last], everything[first:last]))
+        rows = tf.data.Dataset.from_tensor_slices((ranges[first:last], labels[first:last]))
         return rows.map(lambda span, y: (tf.strings.substr(content, span[0], span[1]), y))
 
-    return dataset.interleave(opened, cycle_length=4 if shuffle else 1)
+    return dataset.interleave(read_clips, cycle_length=4 if shuffle else 1)

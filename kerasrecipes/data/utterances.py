@@ -1,4 +1,4 @@
-"""What was said in which file: LibriSpeech's official layout, and anybody's own table of clips."""
+"""Clips and their transcripts: LibriSpeech's official layout, tables of clips, and lists."""
 
 import csv
 import io
@@ -9,9 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from kerasrecipes import audio
+from kerasrecipes.audio import AUDIO_EXTENSIONS, audio_duration
 from kerasrecipes.errors import DataError
 
+# what a column holds -> its names in tables
 COLUMNS = {
     "path": ("path", "wav", "file", "filename", "audio", "audio_filepath", "wav_filename"),
     "text": ("transcript", "text", "sentence", "transcription", "normalized_text"),
@@ -23,7 +24,16 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class Utterance:
-    """One clip: `id` names it in messages, `seconds` is 0 where nobody has looked yet, `source` names its set."""
+    """One clip with its transcript.
+
+    Args:
+        id: Name in messages.
+        path: File, or address inside a shard.
+        text: Transcript.
+        speaker: Name of the speaker, "" if unknown.
+        seconds: Length, 0 if it has not been read yet.
+        source: Name of its data set.
+    """
 
     id: str
     path: str
@@ -34,10 +44,10 @@ class Utterance:
 
 
 class Utterances(Sequence[Utterance]):
-    """An ordered set of clips; `a + b` mixes sets, slices and `filter` give parts.
+    """An ordered collection of clips. `a + b` mixes sets, and slices and `filter` give parts.
 
     Example:
-        >>> train = librispeech("LibriSpeech/train-clean-100") + manifest("my_clips.tsv")
+        >>> train = librispeech("LibriSpeech/train-clean-100") + from_table("my_clips.tsv")
         >>> train.filter(lambda u: u.seconds < 15).hours
     """
 
@@ -57,13 +67,13 @@ class Utterances(Sequence[Utterance]):
         return Utterances([*self.items, *other.items])
 
     def filter(self, keep: Callable[[Utterance], bool]) -> "Utterances":
-        """Those for which `keep(utterance)` is true."""
+        """Return the clips for which `keep(utterance)` is true."""
         return Utterances(u for u in self.items if keep(u))
 
     @cached_property
     def hours(self) -> float:
-        """Hours of audio; reads the header of each clip whose length the table does not give."""
-        return sum(u.seconds or audio.audio_duration(u.path) for u in self.items) / 3600
+        """Hours of audio. Reads the header of each clip whose length is not known."""
+        return sum(u.seconds or audio_duration(u.path) for u in self.items) / 3600
 
     def __repr__(self) -> str:
         sources = sorted({u.source for u in self.items})
@@ -71,10 +81,10 @@ class Utterances(Sequence[Utterance]):
 
 
 def from_lists(paths: Sequence[Any], texts: Sequence[str]) -> Utterances:
-    """Clips from a list of files and one of texts.
+    """Make clips from a list of files and a list of transcripts.
 
     Raises:
-        DataError: unequal numbers, or an empty text.
+        DataError: The lists have unequal lengths, or a clip is missing or has no transcript.
     """
     if len(paths) != len(texts):
         raise DataError(f"{len(paths)} files, but {len(texts)} texts")
@@ -84,116 +94,113 @@ def from_lists(paths: Sequence[Any], texts: Sequence[str]) -> Utterances:
 
 
 def check_utterances(utterances: Iterable[Utterance]) -> Utterances:
-    """Refuse what can't be trained on.
+    """Check that every clip exists and has a transcript.
 
     Raises:
-        DataError: a clip that is not there, or an empty transcript, by name.
+        DataError: A clip is missing, or its transcript is empty. The first one is named.
     """
-    found = Utterances(utterances)
-    missing = [u for u in found if not Path(u.path).is_file()]
+    checked = Utterances(utterances)
+    missing = [u for u in checked if not Path(u.path).is_file()]
     if missing:
-        raise DataError(f"{len(missing)} of {len(found)} listed clips are not there, the first: {missing[0].path}")
-    empty = [u for u in found if not u.text.strip()]
+        raise DataError(f"{len(missing)} of {len(checked)} listed clips do not exist, the first: {missing[0].path}")
+    empty = [u for u in checked if not u.text.strip()]
     if empty:
         raise DataError(
-            f"{len(empty)} transcripts are empty, the first of {empty[0].id}: say what is spoken or leave it out"
+            f"{len(empty)} transcripts are empty, the first is that of {empty[0].id}: write what is spoken, or leave the clip out"
         )
-    return found
+    return checked
 
 
-def librispeech(root: str | Path, subset: str | None = None, speakers: Iterable[str] = ()) -> Utterances:
-    """LibriSpeech's official layout: `root[/subset]/speaker/chapter/{speaker-chapter}.trans.txt` and the clips beside it.
+def librispeech(root: str | Path, split: str | None = None, speakers: Iterable[str] = ()) -> Utterances:
+    """Read LibriSpeech's official layout: `root[/split]/SPEAKER/CHAPTER/{SPEAKER-CHAPTER}.trans.txt` with the clips beside it.
 
     Args:
-        root: the folder that holds the speakers, or the one above with `subset`. Clips may have any audio extension.
-        subset: "train-clean-100", "dev-clean", ...
-        speakers: only these.
+        root: Folder that holds the speakers, or the one above if `split` is given. Clips may have any audio extension.
+        split: "train-clean-100", "dev-clean" and so on. Default: none.
+        speakers: Read only these speakers. Default: all.
 
     Raises:
-        DataError: no such folder, no speaker folder in it, a chapter without its trans.txt,
-            a listed clip that is not there, an empty transcript.
+        DataError: The folder, a speaker, a chapter's trans.txt or a listed clip is missing, or a transcript is empty.
     """
-    base = Path(root) / subset if subset else Path(root)
-    wanted = {str(s) for s in speakers}
+    base = Path(root) / split if split else Path(root)
+    selected = {str(s) for s in speakers}
     chapters = sorted(p for p in base.glob("*/*") if p.is_dir() and p.parent.name.isdigit())
     if not base.is_dir():
         raise DataError(f"There is no folder {base}: check the path")
     if not chapters:
-        raise DataError(f"{base} is not laid out as LibriSpeech: there is no speaker/chapter folder in it")
-    unknown = wanted - {c.parent.name for c in chapters}
-    if unknown:
+        raise DataError(f"{base} does not have LibriSpeech's layout: there is no speaker/chapter folder in it")
+    if unknown := selected - {c.parent.name for c in chapters}:
         raise DataError(f"{base} has no speaker {', '.join(sorted(unknown))}")
-    found = []
+    utterances = []
     for chapter in chapters:
         speaker = chapter.parent.name
-        if wanted and speaker not in wanted:
+        if selected and speaker not in selected:
             continue
         table = chapter / f"{speaker}-{chapter.name}.trans.txt"
         if not table.is_file():
             raise DataError(f"{chapter} lacks its transcripts {table.name}: unpack the archive again")
-        clips = {p.stem: p for p in sorted(chapter.iterdir()) if p.suffix.lower() in audio.AUDIO_EXTENSIONS}
+        clips = {p.stem: p for p in sorted(chapter.iterdir()) if p.suffix.lower() in AUDIO_EXTENSIONS}
         for line in table.read_text(encoding="utf-8").splitlines():
             if not line.strip():
                 continue
             name, _, text = line.partition(" ")
             if name not in clips:
-                raise DataError(f"{table} lists {name}, but that clip is not there: unpack the archive again")
-            found.append(Utterance(name, str(clips[name]), text, speaker, source=base.name))
-    return check_utterances(found)
+                raise DataError(f"{table} lists {name}, but that clip does not exist: unpack the archive again")
+            utterances.append(Utterance(name, str(clips[name]), text, speaker, source=base.name))
+    return check_utterances(utterances)
 
 
 def from_table(table: str | Path, *, split: str | None = None, columns: dict[str, str] | None = None) -> Utterances:
-    """A table of clips: TSV, CSV, JSON lines, Common Voice's tsv (clips/ beside it) or LJ Speech's metadata.csv.
+    """Read a table of clips: TSV, CSV, JSON lines, Common Voice's tsv (clips/ beside it) or LJ Speech's metadata.csv.
 
     Args:
-        table: with a column for the path (relative to the table) and one for the transcript; a speaker, a length in
-            seconds and a split are used where they are there. Tab-separated tables are read without quoting.
-        split: only rows of this split.
-        columns: {"path": "my_column", "text": ..., "speaker": ..., "seconds": ..., "split": ...} for other names.
+        table: File with a column for the path (relative to the table) and one for the transcript. Columns for the speaker,
+            the length in seconds and the split are optional. Tab-separated tables are read without quoting.
+        split: Read only rows of this split. Default: all rows.
+        columns: Names of columns: {"path": "my_column", "text": ..., "speaker": ..., "seconds": ..., "split": ...}.
+            Default: the usual names (`COLUMNS`).
 
     Raises:
-        DataError: the table cannot be read, lacks a column, lists a clip that is not there or an empty transcript.
+        DataError: The table cannot be read or lacks a column, a listed clip is missing, or a transcript is empty.
     """
     table = Path(table)
     if not table.is_file():
         raise DataError(f"There is no table {table}")
-    rows = _rows(table)
+    rows = _read_rows(table)
     if not rows:
         raise DataError(f"{table} has no rows")
-    names = {kind: next((c for c in choices if c in rows[0]), None) for kind, choices in COLUMNS.items()} | (
-        columns or {}
-    )
-    for kind in ("path", "text"):
-        if names[kind] not in rows[0]:
+    names = {field: next((c for c in choices if c in rows[0]), None) for field, choices in COLUMNS.items()}
+    names |= columns or {}
+    for field in ("path", "text"):
+        if names[field] not in rows[0]:
             raise DataError(
-                f"{table} has no {kind} column among {', '.join(rows[0])}: call it {COLUMNS[kind][0]!r}, "
-                f"or pass columns={{{kind!r}: NAME}}"
+                f"{table} has no {field} column among {', '.join(rows[0])}: name it {COLUMNS[field][0]!r}, "
+                f"or pass columns={{{field!r}: NAME}}"
             )
-    take = lambda row, kind: str(row.get(names[kind]) or "") if names[kind] else ""  # noqa: E731
     if split is not None and names["split"] is None:
-        raise DataError(f"{table} has no split column, but split={split!r} was asked for")
-    found = [
+        raise DataError(f"{table} has no split column, which split={split!r} needs")
+
+    def cell(row: dict[str, Any], field: str) -> str:
+        return str(row.get(names[field]) or "") if names[field] else ""
+
+    utterances = [
         Utterance(
-            take(row, "path"),
-            str(_clip_path(table, take(row, "path"))),
-            take(row, "text"),
-            take(row, "speaker"),
-            float(take(row, "seconds") or 0),
-            table.parent.name,
+            cell(row, "path"), str(_clip_path(table, cell(row, "path"))), cell(row, "text"), cell(row, "speaker"),
+            float(cell(row, "seconds") or 0), table.parent.name,
         )
         for row in rows
-        if split is None or take(row, "split") == split
-    ]
-    if not found:
+        if split is None or cell(row, "split") == split
+    ]  # fmt: skip
+    if not utterances:
         raise DataError(f"{table} has no row of split {split!r}")
-    return check_utterances(found)
+    return check_utterances(utterances)
 
 
-def _rows(table: Path) -> list[dict[str, Any]]:
+def _read_rows(table: Path) -> list[dict[str, Any]]:
     try:
         text = table.read_text(encoding="utf-8-sig")
         if table.suffix in (".jsonl", ".json", ".ndjson"):
-            return [json.loads(line) for line in text.split("\n") if line.strip()]  # JSON may hold other ends of lines
+            return [json.loads(line) for line in text.split("\n") if line.strip()]  # strings may hold U+2028
         lines = text.splitlines()
         if lines and table.name == "metadata.csv" and lines[0].count("|") == 2:  # LJ Speech: id|as written|as spoken
             return [{"path": f"wavs/{i}.wav", "text": spoken} for i, _, spoken in (line.split("|") for line in lines)]
@@ -211,5 +218,5 @@ def _clip_path(table: Path, name: str) -> Path:
 
 
 def fill_durations(utterances: Utterances) -> Utterances:
-    """The same with every length filled in."""
-    return Utterances(u if u.seconds else replace(u, seconds=audio.audio_duration(u.path)) for u in utterances)
+    """Return the clips with every length filled in."""
+    return Utterances(u if u.seconds else replace(u, seconds=audio_duration(u.path)) for u in utterances)

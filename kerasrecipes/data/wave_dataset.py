@@ -1,4 +1,4 @@
-"""Random crops of recordings for generators: what came before, what comes next, who speaks and what is said."""
+"""Batches of random audio crops for WaveNet: samples, next samples, speakers and mel spectrograms."""
 
 import os
 import tempfile
@@ -15,111 +15,114 @@ from kerasrecipes.data.audio_cache import AudioCache
 from kerasrecipes.data.utterances import Utterances
 from kerasrecipes.errors import DataError
 
-SPEAKER_DROPOUT_UNCONDITIONED = 0.5  # share of crops without spectrogram that also lack the speaker ...
-SPEAKER_DROPOUT_CONDITIONED = 0.05  # ... and of those with one
+SPEAKER_DROPOUT_UNCONDITIONED = 0.5  # probability that a crop without spectrogram also loses its speaker ...
+SPEAKER_DROPOUT_CONDITIONED = 0.05  # ... and a crop with one
 
 
 class WaveDataset(keras.utils.PyDataset):
     """Batches of crops `({"audio", "length", "speaker", "spectrogram", "conditioned"}, codes (batch, samples) int32)`.
 
-    The network sees each sample's predecessors, silence before the first; target t is the sample that follows input t.
-    A crop begins with as many samples as the receptive field needs, rounded up to frames, which are not scored (target
-    -1): every scored sample is predicted from all that the network can see, as it is in the middle of a sound. A crop at
-    a clip's beginning has nothing before it; there all is scored, from the network's zeros on, which is where generating
-    begins. The crop's start is drawn as if the receptive field lay before the clip too, so that beginnings are met about
-    as often as other places.
-
-    A batch depends only on seed, pass and its number.
+    Inputs are the samples before the targets, with silence before the first: target t is the sample that follows input t. A
+    crop begins with the samples of the receptive field, rounded up to frames, which have no target (-1). So every target is
+    predicted from as many samples as the network can see. A crop at a clip's beginning has no samples before it and all
+    targets, as generation does. Crops start uniformly as if the receptive field also preceded the clip, so beginnings are
+    sampled about as often as other positions. A batch depends only on the seed, the epoch and its index.
 
     Args:
-        waves: recordings, arrays (samples,) float32 or an `AudioCache`. speakers: the name of each, "" for nobody.
-        model: a `WaveGenerator`, for its geometry and features.
-        batch_seconds, crop_seconds: scored audio of a batch and of a crop. unconditioned: share of crops whose spectrogram
-            is taken away; half of these, and a few others, also lose the speaker.
-        seed: of everything drawn.
+        waves: Recordings: arrays (samples,) float32, or an `AudioCache`.
+        speakers: Speaker name of each recording, "" for none.
+        model: `WaveNetGenerator` that gives the geometry and the features.
+        batch_seconds: Audio with targets in a batch. Seconds, default 4.
+        crop_seconds: Audio with targets in a crop. Seconds, default 1.
+        conditioning_dropout: Probability that a crop loses its spectrogram. Half of these, and a few others, also lose the
+            speaker. Default 0.15.
+        seed: Seed of crops and dropout. Default 0.
 
     Raises:
-        DataError: no recording, or a speaker that the model does not know.
+        DataError: There is no recording, or the model does not know a speaker.
     """
 
     def __init__(
         self, waves: Any, speakers: Sequence[str], model: Any, *, batch_seconds: float = 4.0, crop_seconds: float = 1.0,
-        unconditioned: float = 0.15, seed: int = 0,
+        conditioning_dropout: float = 0.15, seed: int = 0,
     ):  # fmt: skip
         super().__init__()
-        self.waves, self.model, self.seed, self.unconditioned = waves, model, seed, unconditioned
-        cached = isinstance(waves, AudioCache)
-        self.lengths = waves.lengths()[:, 0] if cached else np.array([len(w) for w in waves], "int64")
+        self.waves, self.model, self.seed, self.conditioning_dropout = waves, model, seed, conditioning_dropout
+        is_cache = isinstance(waves, AudioCache)
+        self.lengths = waves.lengths()[:, 0] if is_cache else np.array([len(w) for w in waves], "int64")
         if not len(self.lengths):
             raise DataError("There is no recording to train on")
         numbers = {name: model.speaker_number(name) if model.speakers else 0 for name in sorted(set(speakers))}
         self.speakers = np.array([numbers[name] for name in speakers], "int32")
         hop = model.hop
-        self.crop = max(round(crop_seconds * model.sample_rate / hop), 1) * hop
-        self.before = -(-(model.receptive_field - 1) // hop) * hop
-        self.rows = max(round(batch_seconds * model.sample_rate / self.crop), 1)
-        self.count = max(-(-int(self.lengths.sum()) // (self.rows * self.crop)), 1)
+        self.crop_samples = max(round(crop_seconds * model.sample_rate / hop), 1) * hop
+        self.context_samples = -(-(model.receptive_field - 1) // hop) * hop
+        self.batch_size = max(round(batch_seconds * model.sample_rate / self.crop_samples), 1)
+        self.num_batches = max(-(-int(self.lengths.sum()) // (self.batch_size * self.crop_samples)), 1)
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
-        """Begin a pass, counted from 0: as many crops as cover the recordings once."""
+        """Begin an epoch, counted from 0. It has as many crops as cover the recordings once."""
         self.epoch = epoch
 
     def on_epoch_end(self) -> None:
-        """Keras calls this after a pass."""
+        """Go to the next epoch; Keras calls this."""
         self.set_epoch(self.epoch + 1)
 
     def __len__(self) -> int:
-        return self.count
+        return self.num_batches
 
-    def wave(self, i: int) -> np.ndarray:
-        """A recording, (samples,) float32."""
-        return self.waves.wave(i, 0) if isinstance(self.waves, AudioCache) else self.waves[i]
+    def read_audio(self, clip: int) -> np.ndarray:
+        """Return a recording, (samples,) float32."""
+        return self.waves.read(clip, 0) if isinstance(self.waves, AudioCache) else self.waves[clip]
 
     def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        model, hop, size = self.model, self.model.hop, self.before + self.crop
+        model, hop, size = self.model, self.model.hop, self.context_samples + self.crop_samples
         rng, clips = self._sample_clips(index)
-        given, codes = np.zeros((self.rows, size), "float32"), np.full((self.rows, size), -1, "int32")
-        length = np.zeros(self.rows, "int32")
+        inputs, targets = np.zeros((self.batch_size, size), "float32"), np.full((self.batch_size, size), -1, "int32")
+        length = np.zeros(self.batch_size, "int32")
         margin = model.margin if model.mels else 0
-        heard = np.zeros((self.rows, size - hop + model.settings["mel_window"] if model.mels else 0), "float32")
+        mel_audio = np.zeros(
+            (self.batch_size, size - hop + model.settings["mel_window"] if model.mels else 0), "float32"
+        )
         for row, clip in enumerate(clips):
-            wave = self.wave(int(clip))
+            wave = self.read_audio(int(clip))
             last = max((len(wave) - size) // hop, 0)
-            start = max(int(rng.integers(-(self.before // hop), last + 1)), 0) * hop
-            part = wave[start : start + size]
-            length[row] = len(part)
-            given[row, 1 : len(part)] = part[:-1]
-            given[row, 0] = wave[start - 1] if start else 0.0
-            first = self.before if start else 0
-            codes[row, first : len(part)] = model.encode(part[first:])
+            start = max(int(rng.integers(-(self.context_samples // hop), last + 1)), 0) * hop
+            crop = wave[start : start + size]
+            length[row] = len(crop)
+            inputs[row, 1 : len(crop)] = crop[:-1]
+            inputs[row, 0] = wave[start - 1] if start else 0.0
+            first = self.context_samples if start else 0
+            targets[row, first : len(crop)] = model.encode(crop[first:])
             if model.mels:
-                low, high = start - margin, start - margin + heard.shape[1]
-                piece = wave[max(low, 0) : max(high, 0)]
-                heard[row, max(-low, 0) : max(-low, 0) + len(piece)] = piece
-        inputs = {"audio": given, "length": length}
-        dropped = rng.random(self.rows) < self.unconditioned
-        nobody = rng.random(self.rows) < np.where(dropped, SPEAKER_DROPOUT_UNCONDITIONED, SPEAKER_DROPOUT_CONDITIONED)
+                begin, end = start - margin, start - margin + mel_audio.shape[1]
+                chunk = wave[max(begin, 0) : max(end, 0)]
+                mel_audio[row, max(-begin, 0) : max(-begin, 0) + len(chunk)] = chunk
+        batch = {"audio": inputs, "length": length}
+        unconditioned = rng.random(self.batch_size) < self.conditioning_dropout
+        dropout = np.where(unconditioned, SPEAKER_DROPOUT_UNCONDITIONED, SPEAKER_DROPOUT_CONDITIONED)
+        anonymous = rng.random(self.batch_size) < dropout
         if model.speakers:
-            inputs["speaker"] = np.where(nobody, 0, self.speakers[clips]).astype("int32")
+            batch["speaker"] = np.where(anonymous, 0, self.speakers[clips]).astype("int32")
         if model.mels:
-            inputs |= {"spectrogram": model.bands(heard), "conditioned": 1 - dropped.astype("int32")}
-        return inputs, codes
+            batch |= {"spectrogram": model.bands(mel_audio), "conditioned": 1 - unconditioned.astype("int32")}
+        return batch, targets
 
-    def clips(self, index: int) -> list[int]:
-        """Numbers of the recordings that a batch's crops come from."""
+    def batch_clip_indices(self, index: int) -> list[int]:
+        """Return the indices of the recordings that a batch's crops come from."""
         return self._sample_clips(index)[1].tolist()
 
     def _sample_clips(self, index: int) -> tuple[np.random.Generator, np.ndarray]:
         rng = np.random.default_rng([self.seed, self.epoch, index])
-        return rng, rng.choice(len(self.lengths), self.rows, p=self.lengths / self.lengths.sum())
+        return rng, rng.choice(len(self.lengths), self.batch_size, p=self.lengths / self.lengths.sum())
 
 
 def open_audio_cache(utterances: Utterances, model: Any, folder: str | Path | None = None) -> AudioCache:
-    """Clips decoded once into a folder; default: one for temporary files.
+    """Decode clips once into a folder, a temporary one by default.
 
     Raises:
-        DataError: the model's rate is not that of the cache.
+        DataError: The model's sample rate is not the cache's.
     """
     if model.sample_rate != SAMPLE_RATE:
         raise DataError(
@@ -131,10 +134,16 @@ def open_audio_cache(utterances: Utterances, model: Any, folder: str | Path | No
 
 
 def prepare_fit_audio(x: Any, model: Any, sample_rate: int | None, speaker: str | None) -> tuple[Any, list[str]] | None:
-    """What `fit` was given as (waves, speaker names); None where it is nothing of the kind: Keras's own affair.
+    """Turn what `fit` was given into recordings and speaker names.
 
     Args:
-        x: utterances; a folder or file; a list of files or of one-dimensional arrays with `sample_rate`.
+        x: Utterances, a folder or file, or a list of files or of one-dimensional arrays.
+        model: `WaveNetGenerator`.
+        sample_rate: Of arrays, in Hz.
+        speaker: Speaker of all recordings that are no utterances, or None.
+
+    Returns:
+        Recordings and names, or None if `x` is something Keras handles itself.
     """
     if isinstance(x, Utterances):
         return open_audio_cache(x, model), [u.speaker for u in x]

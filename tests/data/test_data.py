@@ -53,7 +53,7 @@ def test_librispeech_faults_are_named(root):
     table.unlink()
     with pytest.raises(DataError, match=r"lacks its transcripts 84-121123\.trans\.txt"):
         data.librispeech(root)
-    with pytest.raises(DataError, match="not laid out as LibriSpeech"):
+    with pytest.raises(DataError, match="does not have LibriSpeech's layout"):
         data.librispeech(root / "84")
 
 
@@ -104,7 +104,7 @@ def test_table_faults(tmp_path):
             data.from_table(tmp_path / "t.tsv", **options)
 
     fails("path\twords\na.wav\tx\n", "no text column among path, words")
-    fails("path\ttext\na.wav\tx\n", "1 of 1 listed clips are not there")
+    fails("path\ttext\na.wav\tx\n", "1 of 1 listed clips do not exist")
     fails("path\ttext\n", "no rows")
     fails("path\ttext\na.wav\tx\n", "no split column", split="dev")
     with pytest.raises(DataError, match="There is no table"):
@@ -125,7 +125,7 @@ def many(clips, count=24):
 
 
 def dataset(clips, tmp_path, **options):
-    options = {"batch_seconds": 16, "order": "sortagrad", "speeds": (0.9, 1.0, 1.1)} | options
+    options = {"batch_seconds": 16, "batch_order": "sortagrad", "speed_perturbation": (0.9, 1.0, 1.1)} | options
     return data.SpeechDataset(many(clips), Alphabet(), lambda n: n // 640, cache_dir=tmp_path, **options)
 
 
@@ -145,7 +145,7 @@ def test_sortagrad_then_shuffled_every_clip_once(clips, tmp_path):
 
 
 def test_same_seed_same_batches_in_the_middle_of_a_pass(clips, tmp_path):
-    noise = AudioAugmentation(noise=0.5, gain=3)
+    noise = AudioAugmentation(noise_prob=0.5, gain_db=3)
     a, b = (dataset(clips, tmp_path, augment=noise, seed=3) for _ in range(2))
     a.on_epoch_end()
     a.on_epoch_end()
@@ -187,7 +187,7 @@ def test_band_limit_and_codec():
     for kind in ("OGG", "MP3"):
         y = codec_round_trip(x, kind)
         assert len(y) == len(x) and np.isfinite(y).all() and 0 < np.std(y) < 0.2 and not np.allclose(x, y)
-    everything = AudioAugmentation(noise=1, gain=6, band=1, codec=1)
+    everything = AudioAugmentation(noise_prob=1, gain_db=6, lowpass_prob=1, codec_prob=1)
     a, b = (everything(x.astype("float32"), np.random.default_rng(1)) for _ in range(2))
     np.testing.assert_array_equal(a, b)
     assert a.dtype == np.float32 and len(a) == len(x)
@@ -231,7 +231,7 @@ def test_fit_takes_batches_whose_first_two_share_a_size(clips, tmp_path):
         model.alphabet,
         model.output_length,
         batch_size=1,
-        order="sorted",
+        batch_order="sorted",
         cache_dir=tmp_path,
     )
     model.fit(dataset, epochs=2, verbose=0)
@@ -277,15 +277,17 @@ def test_noise_from_recordings_keeps_its_level_and_its_colour(tmp_path):
     hum = np.sin(2 * np.pi * 500 * np.arange(4000) / 16000)  # shorter than the speech: it is gone on with
     soundfile.write(tmp_path / "hum.wav", 0.3 * hum, 16000)
     x = (rng.normal(size=32000) * 0.1).astype("float32")
-    noisy = AudioAugmentation(noise=1, snr=(10, 10), recordings=str(tmp_path))(x, np.random.default_rng(2)) - x
+    noisy = (
+        AudioAugmentation(noise_prob=1, snr_db=(10, 10), noise_folder=str(tmp_path))(x, np.random.default_rng(2)) - x
+    )
     assert 10 * np.log10(np.mean(x**2) / np.mean(noisy**2)) == pytest.approx(10, abs=0.1)
     assert np.argmax(np.abs(np.fft.rfft(noisy))) == 1000  # 500 Hz in bins of half a hertz
-    many = AudioAugmentation(noise=1, snr=(10, 10), tracks=(4, 4))(x, np.random.default_rng(2)) - x
+    many = AudioAugmentation(noise_prob=1, snr_db=(10, 10), num_noises=(4, 4))(x, np.random.default_rng(2)) - x
     assert 10 * np.log10(np.mean(x**2) / np.mean(many**2)) == pytest.approx(10, abs=0.1)
     (tmp_path / "none").mkdir()
     soundfile.write(tmp_path / "none" / "quiet.wav", np.zeros(4000), 16000)
     with pytest.raises(DataError, match="silence only"):
-        AudioAugmentation(noise=1, recordings=str(tmp_path / "none"))(x, np.random.default_rng(2))
+        AudioAugmentation(noise_prob=1, noise_folder=str(tmp_path / "none"))(x, np.random.default_rng(2))
 
 
 def test_texts_may_hold_ends_of_lines(clips, tmp_path):

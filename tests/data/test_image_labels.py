@@ -6,12 +6,12 @@ import pytest
 from PIL import Image
 
 import kerasrecipes as kr
-from kerasrecipes.data.images import prepare_fit_images, to_uint8
+from kerasrecipes.data.class_labels import encode_labels
+from kerasrecipes.data.image_dataset import prepare_fit_images, to_uint8
 from kerasrecipes.data.segmentation_masks import SegmentationDataset, load_masks
 from kerasrecipes.errors import DataError, ImageError
 from kerasrecipes.image import load_image
 from kerasrecipes.recipes.dilated import TINY
-from kerasrecipes.tasks.image_classifier import encode_labels
 
 rng = np.random.default_rng(0)
 CLASSES = ("cat", "dog", "kea")
@@ -32,9 +32,9 @@ def test_forms_of_labels_mean_the_same(labels):
     ("labels", "said"),
     [
         (np.eye(4)[Y], r"Labels of shape \(4, 4\) do not fit 3 classes: .* or a one-hot row, \(n, 3\)"),
-        (np.full((4, 3), 1 / 3), "no one-hot rows"),
-        (np.ones((4, 3)), "no one-hot rows"),
-        (np.zeros((4, 3)), "no one-hot rows"),
+        (np.full((4, 3), 1 / 3), "not one-hot rows"),
+        (np.ones((4, 3)), "not one-hot rows"),
+        (np.zeros((4, 3)), "not one-hot rows"),
         (np.zeros((2, 2, 1)), r"shape \(2, 2, 1\)"),
         ([0.5, 1.0], "neither whole numbers nor names"),
         ([0.0, np.nan], "neither whole numbers nor names"),
@@ -82,7 +82,7 @@ def test_one_hot_labels_and_floats_train_and_score_as_numbers_and_bytes(digits):
     assert "val_accuracy" in history
     for verb in (digits.fit, digits.evaluate):
         for pictures in (x, list(x)):
-            with pytest.raises(DataError, match="6 pictures have 5 labels"):
+            with pytest.raises(DataError, match="6 images have 5 labels"):
                 verb(pictures, y[:5], verbose=0)
 
 
@@ -101,10 +101,10 @@ MASKS = np.where(PICTURES[..., 1] > 250, 255, PICTURES[..., 0] > 127).astype("ui
 
 @pytest.fixture
 def streets(tmp_path):
-    for part in ("pictures", "masks"):
+    for part in ("images", "masks"):
         (tmp_path / part).mkdir()
     for i, (picture, mask) in enumerate(zip(PICTURES, MASKS, strict=True)):
-        Image.fromarray(picture).save(tmp_path / "pictures" / f"{i}.png")
+        Image.fromarray(picture).save(tmp_path / "images" / f"{i}.png")
         Image.fromarray(mask).save(tmp_path / "masks" / f"{i}.png")
     return tmp_path
 
@@ -152,7 +152,7 @@ def test_pictures_and_masks_that_do_not_fit_are_refused(segmenter, streets):
             assert str(y.shape) in str(told.value)
         with pytest.raises(DataError, match=r"Masks hold labels \[2\], but there are 2 classes"):
             verb(PICTURES, np.minimum(MASKS, 2), verbose=0)
-        with pytest.raises(DataError, match="holds no folder `pictures`"):
+        with pytest.raises(DataError, match="holds no folder `images`"):
             verb(streets / "masks", verbose=0)
     with pytest.raises(DataError, match=r"masks of shape \(4, 22, 32\)"):
         segmenter.fit(PICTURES, MASKS, validation_data=(PICTURES, MASKS[:4]), verbose=0)
@@ -214,15 +214,15 @@ def test_order_and_views_are_new_in_every_call(digits, monkeypatch):
 
 
 def test_masks_that_cannot_be_read_or_chosen_are_named(segmenter, streets):
-    with pytest.raises(DataError, match="names no set of masks"):
+    with pytest.raises(DataError, match="names no mask set"):
         load_masks([f"masks:{streets}?split=test"], segmenter.classes)
     for weighted in ({"sample_weight": np.ones(5)}, {"validation_data": (PICTURES, MASKS, np.ones(5))}):
         with pytest.raises(DataError, match="sample_weight is not for masks"):
             segmenter.fit(PICTURES, MASKS, verbose=0, **weighted)
-    with pytest.raises(DataError, match="have one size"):
+    with pytest.raises(DataError, match="must have one size"):
         segmenter.fit([PICTURES[0], PICTURES[1][:-1]], list(MASKS[:2]), verbose=0)
     (streets / "masks" / "3.png").write_bytes(b"no picture")
-    with pytest.raises(DataError, match=r"3\.png cannot be read as a picture"):
+    with pytest.raises(DataError, match=r"3\.png cannot be read as an image"):
         segmenter.evaluate(streets, verbose=0)
     with pytest.raises(DataError, match="256 classes: masks have 8 bits"):
         kr.load("dilated_camvid_small", weights=None, classes=256, **TINY)

@@ -68,7 +68,7 @@ def test_training_batches_are_those_of_the_files(clips, tmp_path, speeds):
     ordered = data.Utterances(place[u.id] for u in clips)
     kept, read = (
         data.SpeechDataset(
-            s, Alphabet(), lambda n: n // 160, batch_seconds=5, speeds=speeds, augment=data.AudioAugmentation(noise=0.5),
+            s, Alphabet(), lambda n: n // 160, batch_seconds=5, speed_perturbation=speeds, augment=data.AudioAugmentation(noise_prob=0.5),
             cache_dir=tmp_path / "cache",
         )
         for s in (clips, ordered)
@@ -81,7 +81,7 @@ def test_training_batches_are_those_of_the_files(clips, tmp_path, speeds):
         np.testing.assert_array_equal(y, w)
     widest = max(range(len(read)), key=lambda i: len(read.batches[i]))
     x, y = read[widest]
-    part, labels = read.some(widest, range(1, 2))  # what one of several hosts reads
+    part, labels = read.partial_batch(widest, range(1, 2))  # what one of several hosts reads
     np.testing.assert_array_equal(part["audio"], x["audio"][1:2])
     np.testing.assert_array_equal(labels, y[1:2])
 
@@ -125,7 +125,7 @@ def test_what_is_damaged_is_named(clips, tmp_path):
     shard = tmp_path / "shards" / made["shards"][0]["file"]
     content = shard.read_bytes()
     shard.write_bytes(content[: len(content) // 2])
-    with pytest.raises(DataError, match=f"{shard.name} is missing or not whole"):
+    with pytest.raises(DataError, match=f"{shard.name} is missing or incomplete"):
         data.load_shards(tmp_path / "shards")
     last = [u for u in found if shard.name in u.path][-1]
     with pytest.raises(AudioError, match="cut off"):
@@ -137,7 +137,7 @@ def test_what_is_damaged_is_named(clips, tmp_path):
     with pytest.raises(DataError, match=r"bad.flac.*cannot be read.*exclude"):
         written(data.from_lists([bad], ["a"]), tmp_path / "other")
     twice = data.Utterances([clips[0], clips[0]])
-    with pytest.raises(DataError, match="Two clips are called clip.0.flac"):
+    with pytest.raises(DataError, match="Two clips have the id clip.0.flac"):
         written(twice, tmp_path / "other")
 
 

@@ -1,0 +1,70 @@
+"""Class labels as numbers: whole numbers, names and one-hot rows become int32 indices."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from kerasrecipes.errors import DataError
+
+
+def encode_labels(labels: Any, classes: Sequence[str]) -> np.ndarray:
+    """Return labels as class indices, (n,) int32.
+
+    Args:
+        labels: Class indices or names, (n,) or (n, 1), or one-hot rows, (n, classes).
+        classes: Names of the classes.
+
+    Raises:
+        DataError: Labels have another form, or one is no class.
+    """
+    advice = f"give each image the number or the name of its class, (n,), or a one-hot row, (n, {len(classes)})"
+    try:
+        values = np.asarray(labels)
+    except ValueError as error:
+        raise DataError(f"The labels have several lengths: {advice}") from error
+    if values.ndim == 2 and values.shape[1] == len(classes):
+        ones = values == 1
+        if not ((ones | (values == 0)).all() and (ones.sum(1) == 1).all()):
+            raise DataError(f"Labels of shape {values.shape} are not one-hot rows (a single 1, else 0): {advice}")
+        return values.argmax(1).astype("int32")
+    if values.ndim != 1 and (values.ndim != 2 or values.shape[1] != 1):
+        raise DataError(f"Labels of shape {values.shape} do not fit {len(classes)} classes: {advice}")
+    values = values.ravel()
+    if values.dtype.kind in "UO":
+        return encode_class_names(values, classes)
+    return check_class_indices(values, classes, advice)
+
+
+def encode_class_names(names: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+    """Return the indices of class names, (n,) int32.
+
+    Raises:
+        DataError: A name is no class.
+    """
+    index = {name: i for i, name in enumerate(classes)}
+    if unknown := sorted({str(name) for name in names} - set(index)):
+        raise DataError(
+            f"Labels that are no class of this model: {', '.join(unknown[:5])}; its classes are {', '.join(classes[:12])}"
+        )
+    return np.array([index[str(name)] for name in names], "int32")
+
+
+def check_class_indices(values: np.ndarray, classes: Sequence[str], advice: str) -> np.ndarray:
+    """Return numbers as class indices, (n,) int32.
+
+    Args:
+        values: Numbers, (n,).
+        classes: Names of the classes.
+        advice: End of the error message: what to pass instead.
+
+    Raises:
+        DataError: A number is not whole, or is no class.
+    """
+    if values.dtype.kind not in "biuf" or (values != np.round(values)).any():
+        raise DataError(f"Labels such as {values[:3].tolist()} are neither whole numbers nor names: {advice}")
+    if len(values) and (values.min() < 0 or values.max() >= len(classes)):
+        raise DataError(
+            f"Labels from {values.min():.0f} to {values.max():.0f}, but the model has {len(classes)} classes: load(..., classes=...)"
+        )
+    return values.astype("int32")
