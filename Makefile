@@ -65,7 +65,7 @@ bench: $(VENV)/.test
 	$(BIN)/python benchmarks/criteria.py
 	$(BIN)/python benchmarks/generation.py
 	$(BIN)/python benchmarks/visualize.py
-	$(BIN)/kerasrecipes export deepspeech2_small --out exported
+	$(BIN)/kerasrecipes export deepspeech2_small --output exported
 	$(BIN)/python benchmarks/engines.py exported/deepspeech2_small.onnx --data tests/fixtures/LibriSpeech
 	$(BIN)/python benchmarks/many_files.py --data tests/fixtures/LibriSpeech
 	$(BIN)/python benchmarks/librispeech_cost.py

@@ -78,7 +78,7 @@ def overhead(count: int) -> dict[str, float]:
         plain = subprocess.run(
             [sys.executable, "-c", PLAIN, PICTURES, folder], check=True, capture_output=True, text=True
         )
-        words = ["classify", folder, "--recipe", PICTURES, "--engine", "onnxruntime", "--workers", "1", "--out", out]
+        words = ["classify", folder, "--recipe", PICTURES, "--engine", "onnxruntime", "--workers", "1", "--output", out]
         command = [sys.executable, "-m", "kerasrecipes", *words]
         begin = time.perf_counter()
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL)

@@ -26,7 +26,7 @@ DATASET_LICENSES = {
     "synthetic-flite": "as its text; voices of flite (CMU, free for any use)",
     "books.txt.xz": "public domain",
     "MNIST": "CC BY-SA 3.0 as widely stated (LeCun, Cortes, Burges)",
-    "CIFAR-10": "weights only: its authors give no licence (Krizhevsky)",
+    "CIFAR-10": "weights only: its authors give no license (Krizhevsky)",
     "CamVid": "CC BY-NC 4.0 as the SegNet tutorial states (Brostow, Fauqueur, Cipolla): not for commercial use",
     "librispeech_train_clean_100_transcripts.tsv": "CC BY 4.0 (LibriSpeech, V. Panayotov et al., LibriVox readers)",
 }
@@ -96,8 +96,8 @@ def release(name: str, run: Path, tag: str, after: Sequence[Path] = (), bundled:
     row = manifest.WeightsEntry(
         recipe=name, tag=tag, file=path.name, size=path.stat().st_size, sha256=sha256_file(path),
         bundled=bundled or (before is not None and before.bundled),
-        licence="; ".join(sorted({DATASET_LICENSES.get(d["name"], "see data") for d in record["data"]})),
-        data=tuple({**d, "licence": DATASET_LICENSES.get(d["name"], "see source"), "synthetic": "synthetic" in d["name"]} for d in record["data"]),
+        license="; ".join(sorted({DATASET_LICENSES.get(d["name"], "see data") for d in record["data"]})),
+        data=tuple({**d, "license": DATASET_LICENSES.get(d["name"], "see source"), "synthetic": "synthetic" in d["name"]} for d in record["data"]),
         training={
             **totals, "seed": config.seed, "hardware": record["hardware"], "commit": record["commit"],
             "backend": record["backend"], "config": stages[-1]["config"], "stages": stages,
@@ -140,16 +140,16 @@ def is_earlier_part(earlier: dict[str, Any], whole: dict[str, Any]) -> bool:
 def record_metrics(name: str, dataset: str, rates: dict[str, Any], command: str, decoder: str = "greedy") -> None:
     """Put measured error rates into the manifest row in place of earlier ones of that data set and decoder."""
     row = manifest.get_entry(name)
-    kept = [m for m in row.metrics if (m["dataset"], m["decoder"]) != (dataset, decoder)]
+    others = [m for m in row.metrics if (m["dataset"], m["decoder"]) != (dataset, decoder) or m["metric"] not in rates]
     date = datetime.date.today().isoformat()
     new = [
         {
             "dataset": dataset, "split": dataset.split(":")[0], "metric": metric, "value": round(rate.rate, 5),
-            "low": _number(rate.low), "high": _number(rate.high), "decoder": decoder, "command": command, "date": date,
+            "ci_low": _number(rate.ci_low), "ci_high": _number(rate.ci_high), "decoder": decoder, "command": command, "date": date,
         }
         for metric, rate in rates.items()
     ]  # fmt: skip
-    manifest.write_entry(replace(row, metrics=(*kept, *new)))
+    manifest.write_entry(replace(row, metrics=(*others, *new)))
 
 
 def _number(value: float) -> float | None:

@@ -71,7 +71,7 @@ def command(pictures, out, workers=2, **environment):
         str(pictures),
         "--recipe",
         NAME,
-        "--out",
+        "--output",
         str(out),
         "--workers",
         str(workers),
@@ -183,7 +183,7 @@ def test_a_file_that_ends_its_reader_is_a_row(pictures, tmp_path):
 
 def test_addresses_of_other_file_systems(pictures, expected, tmp_path):
     source, out = (pictures / "group1").as_uri(), (tmp_path / "out").as_uri()
-    assert main(["classify", source, "--recipe", NAME, "--out", out, "--workers", "1"]) == 1
+    assert main(["classify", source, "--recipe", NAME, "--output", out, "--workers", "1"]) == 1
     rows = [row | {"path": row["path"].removeprefix("file://")} for row in batch.read(out)]
     good = {row["path"]: expected[row["path"]] for row in rows if row["error"] is None}
     agree([row for row in rows if row["error"] is None], good)
@@ -207,7 +207,7 @@ def test_masks_lie_beside_their_rows(tmp_path):
     street = np.random.default_rng(0).integers(0, 255, (48, 64, 3), "uint8")
     Image.fromarray(street).save(tmp_path / "street.png")
     out = tmp_path / "out"
-    words = ["segment", str(tmp_path / "street.png"), "--recipe", str(tmp_path / "streets.keras"), "--out", str(out)]
+    words = ["segment", str(tmp_path / "street.png"), "--recipe", str(tmp_path / "streets.keras"), "--output", str(out)]
     assert main([*words, "--workers", "1"]) == 0
     (row,) = batch.read(out)
     mask = np.array(Image.open(out / row["mask"]))
@@ -284,9 +284,9 @@ def has(module):
 
 def test_the_command_says_what_is_missing(pictures, tmp_path, capsys):
     words = ["classify", str(pictures), "--recipe", NAME, "--workers"]
-    assert main([*words, "1"]) == 1 and "--out" in capsys.readouterr().err
-    assert main([*words, "many", "--out", str(tmp_path)]) == 1 and "auto" in capsys.readouterr().err
-    speech = ["transcribe", str(pictures), "--workers", "1", "--out", str(tmp_path), "--format", "srt"]
+    assert main([*words, "1"]) == 1 and "--output" in capsys.readouterr().err
+    assert main([*words, "many", "--output", str(tmp_path)]) == 1 and "auto" in capsys.readouterr().err
+    speech = ["transcribe", str(pictures), "--workers", "1", "--output", str(tmp_path), "--format", "srt"]
     assert main(speech) == 1 and "--format srt" in capsys.readouterr().err
 
 

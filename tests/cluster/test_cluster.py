@@ -59,7 +59,7 @@ def agree(rows, expected):
 
 
 def command(pictures, out, address):
-    words = ["classify", str(pictures), "--recipe", NAME, "--out", str(out), "--runner", "ray", "--address", address]
+    words = ["classify", str(pictures), "--recipe", NAME, "--output", str(out), "--runner", "ray", "--address", address]
     return subprocess.Popen(
         [sys.executable, "-m", "kerasrecipes", *words, "--workers", "2"], stderr=subprocess.PIPE, text=True
     )

@@ -14,12 +14,12 @@ from kerasrecipes.cli import main
 from kerasrecipes.data import load_datasets
 from kerasrecipes.data.phone_alignments import AlignedUtterance
 from kerasrecipes.data.phone_dataset import PhonemeDataset, frame_labels
-from kerasrecipes.data.phone_labels import PhoneLabels, read_labels, write_labels
+from kerasrecipes.data.phone_alignments import PhoneLabels, read_labels, write_labels
 from kerasrecipes.data.timit_corpus import fold_to_39, split_speakers
 from kerasrecipes.data_prep import phone_alignment
 from kerasrecipes.data_prep.pronunciation import cmudict, flite_to_arpabet, parse_t2p_output, pronunciations
 from kerasrecipes.decoding.phoneme_set import read_phone_table, standard_phones
-from kerasrecipes.decoding.phoneme_transcript import count_matched_boundaries, phone_transcript
+from kerasrecipes.decoding.phoneme_transcript import count_matched_boundaries, phoneme_transcript
 from kerasrecipes.errors import DataError
 
 needs_sphinx = pytest.mark.skipif(
@@ -33,11 +33,11 @@ needs_sphinx = pytest.mark.skipif(
 def test_sets():
     arpabet, timit = kr.PhonemeSet(), kr.PhonemeSet("timit61")
     assert (
-        arpabet.size == 40 and arpabet.symbols[-1] == "SIL" and timit.size == 61 and kr.PhonemeSet("timit39").size == 39
+        arpabet.vocab_size == 40 and arpabet.symbols[-1] == "SIL" and timit.vocab_size == 61 and kr.PhonemeSet("timit39").vocab_size == 39
     )
     for phones in (arpabet, timit, kr.PhonemeSet(["x", "sil"])):
-        assert kr.PhonemeSet.of(json.loads(json.dumps(phones.get_config()))) == phones
-        assert phones.encode(phones.symbols).tolist() == list(range(1, phones.size + 1)) and phones.first == 1
+        assert kr.PhonemeSet.from_value(json.loads(json.dumps(phones.get_config()))) == phones
+        assert phones.encode(phones.symbols).tolist() == list(range(1, phones.vocab_size + 1)) and phones.first_index == 1
     assert arpabet.encode("AA AA B").tolist() == [1, 1, 7]
     assert arpabet.ipa("HH AH L OW SIL W ER L D") == "h ʌ l oʊ w ɝ l d" and timit.ipa("h# q ix dcl") == "\u0294 ɨ d̚"
     assert all(timit.ipa(p) or p in ("h#", "pau", "epi") for p in timit.symbols)
@@ -68,11 +68,11 @@ def test_folding_of_timit():
     assert all(rows[c]["folded"] == c for c in classes - {"sil"}) and [p for p in rows if not rows[p]["folded"]] == [
         "q"
     ]
-    scored = kr.PhonemeSet("timit61").scored
+    scored = kr.PhonemeSet("timit61").fold_for_scoring
     assert " ".join(scored("h# sh ix hv eh dcl jh ih dcl d ah kcl k q ao h#")) == "sh ih hh eh jh ih d ah k aa"
-    again = kr.PhonemeSet("timit39").scored
+    again = kr.PhonemeSet("timit39").fold_for_scoring
     assert again(scored("ax ix ux zh en el")) == scored("ax ix ux zh en el") == ["ah", "ih", "uw", "sh", "n", "l"]
-    assert kr.PhonemeSet().scored("SIL N N SIL N AA AA SIL") == ["N", "N", "AA"]
+    assert kr.PhonemeSet().fold_for_scoring("SIL N N SIL N AA AA SIL") == ["N", "N", "AA"]
 
 
 def test_error_rate_of_phones():
@@ -96,7 +96,7 @@ def test_a_path_as_timed_phones():
     phones = kr.PhonemeSet(["A", "B", "SIL"])
     path, chance = np.array([2, 0, 0, 1, 2, 1]), np.full((6, 3), 0.1)
     chance[[1, 2, 3, 5], [0, 0, 1, 1]] = [0.5, 0.9, 0.6, 0.4]
-    found = phone_transcript(path, chance, phones, frame_seconds=0.01, duration=0.055)
+    found = phoneme_transcript(path, chance, phones, frame_seconds=0.01, duration=0.055)
     assert found.text == "A B B" and [(w.start, w.end) for w in found.words] == [
         (0.01, 0.03),
         (0.03, 0.04),
@@ -129,9 +129,9 @@ def test_label_files_that_are_none(tmp_path):
     (tmp_path / "x.tsv").write_text("path\ttext\n")
     for text, message in (
         ("a\tb\n", "no file of phone labels"),
-        ('# phones {}\npath\tspeaker\tseconds\tphones\na.wav\ts\t1\tAA 0.5 B 0.2\n', "line 3: phones need starts that rise"),
+        ('# phones {}\npath\tspeaker\tseconds\tphones\na.wav\ts\t1\tAA 0.5 B 0.2\n', "line 3: starts of phonemes must rise"),
         ('# phones {}\npath\tspeaker\tseconds\tphones\na.wav\ts\t1\tAA 0.5 B\n', "line 3"),
-        ('# phones {}\npath\tspeaker\tseconds\tphones\na.wav\ts\t1\tAA nan\n', "line 3: phones need starts that rise"),
+        ('# phones {}\npath\tspeaker\tseconds\tphones\na.wav\ts\t1\tAA nan\n', "line 3: starts of phonemes must rise"),
         ('# phones {cut\npath\tspeaker\tseconds\tphones\na.wav\ts\t1\tAA 0\n', "line 1: .* is no JSON"),
     ):  # fmt: skip
         (tmp_path / "x.tsv").write_text(text)
@@ -168,7 +168,7 @@ def test_batches_have_a_label_for_every_frame_at_every_speed(tmp_path):
     phones = kr.PhonemeSet()
     for speed in (1.0, 0.8, 1.25):
         dataset = PhonemeDataset(
-            clips, phones, lambda n: n // 160, order="sorted", speeds=(speed,), cache_dir=tmp_path / "c"
+            clips, phones, lambda n: n // 160, batch_order="sorted", speed_perturbation=(speed,), cache_dir=tmp_path / "c"
         )
         inputs, labels = dataset[0]
         lengths = [int(100 * s / speed) for s in (0.5, 1.0)]
@@ -213,14 +213,14 @@ def test_timit(timit):
     assert len(split_speakers("core-test")) == 24 and len(split_speakers("validation")) == 50
     assert not split_speakers("core-test") & split_speakers("validation")
     assert kr.load_audio(train[0].path).shape == (8000,)
-    dataset = PhonemeDataset(train, kr.PhonemeSet("timit61"), lambda n: n // 160, order="sorted", cache_dir=timit / "c")
+    dataset = PhonemeDataset(train, kr.PhonemeSet("timit61"), lambda n: n // 160, batch_order="sorted", cache_dir=timit / "c")
     assert dataset[0][1].shape == (4, 50) and dataset[0][1].min() > 0
 
 
 def test_faults_of_timit_are_named(timit, tmp_path):
     with pytest.raises(DataError, match="timit knows split=train, test"):
         kr.data.timit(timit, "dev")
-    with pytest.raises(DataError, match="not laid out as TIMIT"):
+    with pytest.raises(DataError, match="does not have TIMIT.s layout"):
         kr.data.timit(timit / "TIMIT" / "TRAIN")
     phn = timit / "TIMIT" / "TRAIN" / "DR1" / "FCJF0" / "SX37.PHN"
     for text, message in (
@@ -263,7 +263,7 @@ def test_alignment_of_real_speech(clips, tmp_path, capsys):
     with, the file is the same."""
     utterances = kr.data.librispeech(clips)[:4]
     out = tmp_path / "labels.tsv"
-    assert main.main(["data", "align-phones", f"librispeech:{clips}", "--out", str(out), "--processes", "1"]) == 0
+    assert main.main(["data", "align-phones", f"librispeech:{clips}", "--output", str(out), "--processes", "1"]) == 0
     assert f"--data 'phones:{out}?audio={clips}'" in capsys.readouterr().out and not list(tmp_path.glob("*.partial"))
     found = {u.id: u for u in load_datasets([f"phones:{out}?audio={clips}"])}
     head, _ = read_labels(out)

@@ -30,7 +30,7 @@ TEXT = "she had your dark suit"
 def folder(tmp_path_factory):
     """The bundled recogniser's ONNX file, by the command."""
     place = tmp_path_factory.mktemp("exported")
-    assert main(["export", NAME, "--out", str(place)]) == 0
+    assert main(["export", NAME, "--output", str(place)]) == 0
     return place
 
 

@@ -119,26 +119,21 @@ def test_the_verb_records_all(model, clips, tmp_path, place, monkeypatch, capsys
     table = tmp_path / "clips.tsv"
     table.write_text("path\tspeaker\ttranscript\n" + "".join(f"{c.path}\t{c.speaker}\t{c.text}\n" for c in clips))
     manifest.write_entry(manifest.WeightsEntry(
-        "wavenet_small", "t", "wavenet_small.weights.h5", 1, "0" * 64, False, "none", ({"name": "x", "licence": "y", "synthetic": False},),
+        "wavenet_small", "t", "wavenet_small.weights.h5", 1, "0" * 64, False, "none", ({"name": "x", "license": "y", "synthetic": False},),
         {"config": {}, "commit": None}, (), keras.__version__,
     ))  # fmt: skip
     monkeypatch.setattr("kerasrecipes.loading.load", lambda *a, **k: model)
     monkeypatch.setattr(experiments_copy_synthesis, "PocketSphinxRecognizer", lambda: listener)
-    command = [
-        "evaluate",
-        "wavenet_small",
-        "--data",
-        f"manifest:{table}",
-        "--copies",
-        str(tmp_path / "c"),
-        "--write",
-        "said",
-    ]
+    data = ["wavenet_small", "--data", f"manifest:{table}", "--record-as", "said"]
+    assert main.main(["evaluate", *data]) == 0
+    command = ["copy-synthesis", *data, "--output", str(tmp_path / "c")]
     assert main.main(command) == 0
     assert "wer_added by PocketSphinx  " in capsys.readouterr().out
     measured = {m["metric"]: m for m in manifest.get_entry("wavenet_small").metrics}
     assert {"bps", "bps_conditioned", "wer_original", "wer_copy", "wer_added", "level_difference"} < set(measured)
-    assert measured["wer_copy"]["command"].endswith("--copies FOLDER")
+    assert measured["bps"]["command"].startswith("kerasrecipes evaluate wavenet_small --data manifest:")
+    assert measured["wer_copy"]["command"].startswith("kerasrecipes copy-synthesis wavenet_small --data manifest:")
+    assert measured["wer_copy"]["command"].endswith("--output FOLDER")
     from kerasrecipes.release.model_card import metric_rows
 
     shown = {name: value for _, name, value, _ in metric_rows(manifest.get_entry("wavenet_small"))}
@@ -150,20 +145,20 @@ def test_the_verb_records_all(model, clips, tmp_path, place, monkeypatch, capsys
         lambda name, **options: lambda wave: f"{name} {options['beam_size']}",
     )
     command[command.index(str(tmp_path / "c"))] = str(tmp_path / "d")
-    assert main.main([*command, "--listener", "ours", "--decoder", "beam", "--beam-size", "3"]) == 0
+    assert main.main([*command, "--recognizer", "ours", "--decoder", "beam", "--beam-size", "3"]) == 0
     found = manifest.get_entry("wavenet_small").metrics
     heard = {m["decoder"]: m for m in found if m["metric"] == "wer_original"}
     assert set(heard) == {"heard by PocketSphinx", "heard by ours, beam 3"} and len(found) == 4 + 2 * 3
     assert heard["heard by ours, beam 3"]["command"].endswith(
-        "--copies FOLDER --listener ours --decoder beam --beam-size 3"
+        "--output FOLDER --recognizer ours --decoder beam --beam-size 3"
     )
     text = json.loads((tmp_path / "d" / "copies.json").read_text())["clips"][0]["heard"]["ours"]["copy"]
     assert text == "ours 3"
 
 
 def test_only_generators_are_copied(clips, tmp_path, capsys):
-    assert main.main(["evaluate", "deepspeech2_small", "--data", "x", "--copies", str(tmp_path)]) == 1
-    assert "--copies is for generators of sound" in capsys.readouterr().err
+    assert main.main(["copy-synthesis", "deepspeech2_small", "--data", "x", "--output", str(tmp_path)]) == 1
+    assert "copy-synthesis is for generators of audio" in capsys.readouterr().err
     plain = kr.load("wavenet", weights=None, compile=False, **kr.get_recipe("wavenet").tiny_config)
     with pytest.raises(DataError, match="no local conditioning"):
         copy_synthesis(plain, clips, tmp_path, listeners={"loudness": listener})

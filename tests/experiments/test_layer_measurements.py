@@ -204,13 +204,13 @@ def place(tmp_path_factory):
 
 @pytest.mark.parametrize(("method", "options", "told", "pictures"), [
     ("probes", ["--layer", "pool1"], "pool1: ", ["probes"]),
-    ("invariance", ["--kind", "shift", "--limit", "4"], "shift, relu4: distance", ["invariance_shift"]),
-    ("transfer", ["--per-class", "2", "--draws", "1", "--steps", "5"], f"2 of each class, {FROM_SCRATCH}: ", ["transfer"]),
+    ("invariance", ["--transform", "shift", "--limit", "4"], "shift, relu4: distance", ["invariance_shift"]),
+    ("transfer", ["--images-per-class", "2", "--num-repeats", "1", "--steps", "5"], f"2 of each class, {FROM_SCRATCH}: ", ["transfer"]),
     ("evolution", ["--epochs", "0,1", "--unit", "relu1:2"], "conv1: cosine with its last kernel after 0, 1 passes: ", ["evolution"]),
 ])  # fmt: skip
 def test_the_verb_measures_on_sets(method, options, told, pictures, place, tmp_path, capsys):
     command = ["visualize", str(place / "tiny.keras"), "--method", method, "--data", f"folder:{place / 'set'}"]
-    assert main([*command, *options, "--out", str(tmp_path), "--write", str(tmp_path / "found.json")]) == 0
+    assert main([*command, *options, "--output", str(tmp_path), "--write", str(tmp_path / "found.json")]) == 0
     assert told in capsys.readouterr().out
     assert {p.name for p in tmp_path.iterdir()} == {f"zfnet_small_{name}.png" for name in pictures} | {"found.json"}
     written = json.loads((tmp_path / "found.json").read_text())
@@ -224,10 +224,10 @@ def test_the_verb_measures_on_sets(method, options, told, pictures, place, tmp_p
     ([], "looks at a set: --data cifar10:FOLDER"),
     (["--data", "folder:{}?split=train"], "say on which to test"),
     (["--data", "folder:{}", "--limit", "0"], "--limit is 0"),
-    (["--data", "folder:{}", "--method", "transfer", "--per-class", "few"], "--per-class is numbers with commas"),
-    (["--data", "nowhere"], "names no set of pictures"),
+    (["--data", "folder:{}", "--method", "transfer", "--images-per-class", "few"], "--images-per-class is numbers with commas"),
+    (["--data", "nowhere"], "names no image set"),
 ])  # fmt: skip
 def test_the_verb_says_what_a_set_needs(options, message, place, tmp_path, capsys):
     words = [o.format(place / "set") for o in options]
-    assert main(["visualize", str(place / "tiny.keras"), "--method", "probes", *words, "--out", str(tmp_path)]) == 1
+    assert main(["visualize", str(place / "tiny.keras"), "--method", "probes", *words, "--output", str(tmp_path)]) == 1
     assert message in capsys.readouterr().err

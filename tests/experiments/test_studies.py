@@ -20,7 +20,7 @@ def test_arms_differ_in_what_is_asked_only(name):
     counts = studies.count_parameters(study)
     assert max(counts.values()) <= (1 + study.parameters) * min(counts.values()), counts
     configs = [study.config(arm, 1) for arm in study.arms]
-    for shared in ("data", "validation", "batch_seconds", "batch_symbols", "speeds", "peak"):
+    for shared in ("data", "validation", "batch_seconds", "batch_tokens", "speeds", "peak"):
         assert len({repr(getattr(c, shared)) for c in configs}) == 1, shared
     assert len({c.steps for c in configs if not c.start}) == 1
     assert len({repr((c.config, c.order, c.frozen)) for c in configs}) == len(configs) >= 2
@@ -79,7 +79,7 @@ def test_a_killed_study_ends_as_an_interrupted_one(tiny, tmp_path, monkeypatch):
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(studies, "run", lambda *a, **k: os.kill(os.getpid(), signal.SIGTERM))
     try:
-        assert main.main(["study", str(tiny), "--out", str(tmp_path)]) == 130
+        assert main.main(["study", str(tiny), "--output", str(tmp_path)]) == 130
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -98,14 +98,14 @@ def test_language_models_are_studied_too(tmp_path, capsys):
     texts.write_text("once upon a time\nthere was a bird\n" * 8)
     base = {
         "recipe": "char_rnn_small", "data": [f"text:{texts}"], "validation": [f"text:{texts}"], "steps": 2, "warmup": 1,
-        "decay": 1, "batch_symbols": 200, "config": {"embedding": 4, "recurrent_layers": 1, "recurrent_units": 8},
+        "decay": 1, "batch_tokens": 200, "config": {"embedding": 4, "recurrent_layers": 1, "recurrent_units": 8},
     }  # fmt: skip
     arms = {"GRU": {"config": {"cell": "gru"}}, "LSTM": {"config": {"cell": "lstm"}}}
     path = tmp_path / "mine.yaml"
     path.write_text(json.dumps({"title": "t", "question": "q", "source": "s", "base": base, "arms": arms}))
     picture = tmp_path / "new" / "study.png"
-    more = ["--write", str(tmp_path), "--picture", str(picture)]
-    assert main.main(["study", str(path), "--out", str(tmp_path / "runs"), *more]) == 0
+    more = ["--write", str(tmp_path), "--plot", str(picture)]
+    assert main.main(["study", str(path), "--output", str(tmp_path / "runs"), *more]) == 0
     assert picture.read_bytes()[:4] == b"\x89PNG"
     table = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
     assert "bits per character, held out" in table[0] and "words" not in table[0] and len(table) == 4
@@ -116,7 +116,7 @@ def test_language_models_are_studied_too(tmp_path, capsys):
 def test_a_bar_is_the_mean_of_its_seeds():
     rates = {"a": [(0.2, 0.1, 0.4)], "b": [(0.3, 0.2, 0.4), (0.5, 0.4, 0.6)]}
     outcomes = [
-        {"arm": arm, "seed": seed, "rates": {"held out": {"error": dict(zip(("rate", "low", "high"), r, strict=True))}}}
+        {"arm": arm, "seed": seed, "rates": {"held out": {"error": dict(zip(("rate", "ci_low", "ci_high"), r, strict=True))}}}
         for arm, found in rates.items() for seed, r in enumerate(found)
     ]  # fmt: skip
     axes = study_plot.plot_experiment({"title": "t", "outcomes": outcomes}).axes[0]

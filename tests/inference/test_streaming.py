@@ -35,14 +35,14 @@ def model(request, wave):
         elif "kernel" in variable.path:  # so that random weights write letters and spaces
             variable.assign(variable * (60 if "logits" in variable.path else 2))
     best = model.scores({"audio": wave[None], "length": np.array([len(wave)], "int32")})[0].argmax(1)
-    frequent = np.argsort(-np.bincount(best, minlength=model.alphabet.size))
+    frequent = np.argsort(-np.bincount(best, minlength=model.alphabet.vocab_size))
     places = [
         3,
         1,
         0,
         4,
         2,
-        *range(5, model.alphabet.size),
+        *range(5, model.alphabet.vocab_size),
     ]  # the commonest becomes "a", the next a space, then the blank
     kernel, bias = model.get_layer("logits").get_weights()
     kernel[:, places], bias[places] = kernel[:, frequent], bias[frequent]
@@ -113,7 +113,7 @@ def test_memory_does_not_grow_with_the_audio(model, wave):
     assert max(sizes) < len(wave) / model.stride
     quiet = model.stream()
     quiet._sound = True  # as after some speech
-    scores = np.zeros((50, model.alphabet.size), "float32")
+    scores = np.zeros((50, model.alphabet.vocab_size), "float32")
     scores[:, 0] = 9  # a pause
     for _ in range(100):
         quiet._scores = np.concatenate([quiet._scores, scores])
@@ -142,11 +142,11 @@ def test_alphabets_without_a_space_are_cut_at_blanks(model):
 def test_listening_to_a_file_prints_the_text_as_it_grows(model, wave, tmp_path):
     path, out = tmp_path / "talk.wav", io.StringIO()
     soundfile.write(path, wave, 16000, subtype="FLOAT")
-    result = listen.print_live_transcript(model, listen.simulate_realtime(path, pace=0), out)
+    result = listen.print_live_transcript(model, listen.simulate_realtime(path, playback_speed=0), out)
     lines = out.getvalue().splitlines()
     assert lines[-1] == result.text == model.transcribe(path).text and len(lines) > 5
     begin = time.monotonic()
-    portions = list(listen.simulate_realtime(path, pace=10))
+    portions = list(listen.simulate_realtime(path, playback_speed=10))
     assert time.monotonic() - begin > 0.4 and np.array_equal(np.concatenate(portions), kr.load_audio(path))
 
 

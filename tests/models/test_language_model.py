@@ -61,7 +61,7 @@ def test_writing_with_carried_states_is_reading_it_whole(name, models):
     assert first.prompt == "a" and second.prompt == "b"
     # temperature 0 takes the best symbol of the whole text's scores at every place
     likeliest = model.generate("ab", length=12, temperature=0)
-    numbers = [0, *model.alphabet.encode(str(likeliest), normalise=False)]
+    numbers = [0, *model.alphabet.encode(str(likeliest), normalize=False)]
     scores = model({"symbols": np.array([numbers], "int32"), "length": np.array([len(numbers)], "int32")})
     best = keras.ops.convert_to_numpy(scores)[0].argmax(-1)
     assert list(best[2:-1]) == numbers[3:]
@@ -102,7 +102,7 @@ def test_fit_lowers_the_bits_and_saving_keeps_them(tmp_path):
     lines = ["the cat sat on the mat", "the dog sat on the cat", "a cat and a dog"] * 20
     before = model.bits_per_character(lines)
     model.compile(keras.optimizers.Adam(1e-2))
-    model.fit(lines, epochs=12, batch_symbols=256, verbose=0)
+    model.fit(lines, epochs=12, batch_tokens=256, verbose=0)
     after = model.bits_per_character(lines)
     assert after < before / 2
     model.save(tmp_path / "m.keras")
@@ -115,8 +115,8 @@ def test_batches_hold_every_symbol_once(tmp_path):
     rng = np.random.default_rng(0)
     texts = ["".join(rng.choice(list("abc "), int(rng.integers(1, 80)))).strip() or "a" for _ in range(300)]
     alphabet = kr.Alphabet("abc ")
-    texts = [alphabet.normalise(t) for t in texts]
-    dataset = TextDataset(texts, alphabet, batch_symbols=400, longest=50)
+    texts = [alphabet.normalize(t) for t in texts]
+    dataset = TextDataset(texts, alphabet, batch_tokens=400, max_length=50)
     seen = []
     for i in range(len(dataset)):
         inputs, targets = dataset[i]
@@ -159,7 +159,7 @@ def test_the_trainer_resumes_and_releases(tmp_path, place, capsys):
     spec = f"text:{path}"
     settings = configs.config_from_dict({
         "recipe": "char_rnn_small", "config": {"dropout": 0.1}, "data": (spec,), "validation": (spec,), "steps": 4,
-        "batch_symbols": 128, "average": 0.5,
+        "batch_tokens": 128, "average": 0.5,
     })  # fmt: skip
     whole = Trainer(settings, tmp_path / "whole")
     whole.train()
@@ -174,12 +174,12 @@ def test_the_trainer_resumes_and_releases(tmp_path, place, capsys):
     assert "bpc" in (tmp_path / "whole" / "validation.csv").read_text()
     assert main.main(["release", "char_rnn_small", "--run", str(tmp_path / "whole"), "--tag", "t"]) == 0
     kr.manifest.entries.cache_clear()
-    assert main.main(["evaluate", "char_rnn_small", "--data", spec, "--write", "lines: a test"]) == 0
+    assert main.main(["evaluate", "char_rnn_small", "--data", spec, "--record-as", "lines: a test"]) == 0
     kr.manifest.entries.cache_clear()
     row = json.loads((place / "rows" / "char_rnn_small.json").read_text())
     assert row["data"][0]["characters"] == 870 and row["metrics"][0]["metric"] == "bpc"
     capsys.readouterr()
-    assert main.main(["predict", "char_rnn_small", "the cat", "--length", "3", "--seed", "1"]) == 0
+    assert main.main(["predict", "char_rnn_small", "the cat", "--max-length", "3", "--seed", "1"]) == 0
     assert capsys.readouterr().out.startswith("the cat")
     assert main.main(["show", "char_rnn_small"]) == 0
     assert "870 characters" in capsys.readouterr().out
@@ -201,4 +201,4 @@ def test_held_out_texts_are_found_in_any_writing(tmp_path):
     rng, alphabet = np.random.default_rng(0), Alphabet()
     for _ in range(200):
         line = bytes(rng.integers(32, 127, 40).astype("uint8")).decode()
-        assert normalize_ascii(line, alphabet) == alphabet.normalise(line)
+        assert normalize_ascii(line, alphabet) == alphabet.normalize(line)

@@ -286,10 +286,10 @@ def test_training_learns_measures_and_releases(spoken, place, tmp_path, monkeypa
     run.save()
     from_run.release("palaz_raw_small", tmp_path / "run", "t")
     row = manifest.get_entry("palaz_raw_small")
-    assert row.data[0]["name"] == spoken.name and kr.PhonemeSet.of(row.model["alphabet"]) == kr.PhonemeSet()
+    assert row.data[0]["name"] == spoken.name and kr.PhonemeSet.from_value(row.model["alphabet"]) == kr.PhonemeSet()
     model = kr.load("palaz_raw_small", **kr.get_recipe("palaz_raw_small").tiny_config)
     monkeypatch.setattr("kerasrecipes.loading.load", lambda *a, **k: model)
-    assert main.main(["evaluate", "palaz_raw_small", "--data", spec, "--write", "tones", "--decoder", "greedy"]) == 0
+    assert main.main(["evaluate", "palaz_raw_small", "--data", spec, "--record-as", "tones", "--decoder", "greedy"]) == 0
     assert "per  " in capsys.readouterr().out
     measured = {m["metric"]: m for m in manifest.get_entry("palaz_raw_small").metrics}
     assert (

@@ -10,7 +10,8 @@ from PIL import Image
 
 from kerasrecipes import image
 from kerasrecipes.cli import main
-from kerasrecipes.data.images import ImageDataset, load_image_datasets
+from kerasrecipes.data.image_dataset import ImageDataset
+from kerasrecipes.data.images import load_image_datasets
 from kerasrecipes.data.segmentation_masks import load_masks
 from kerasrecipes.errors import DataError
 from kerasrecipes.hub import manifest
@@ -18,7 +19,7 @@ from kerasrecipes.hub import manifest
 rng = np.random.default_rng(0)
 DIGITS = rng.integers(0, 256, size=(20, 28, 28)).astype("uint8")
 LABELS = np.arange(20) % 10
-RULE = image.ImagePreprocessing(canvas=(28, 28), size=(24, 24), channels=1)
+RULE = image.ImagePreprocessing(resize_to=(28, 28), crop_size=(24, 24), channels=1)
 CLASSES = tuple("0123456789")
 
 
@@ -46,18 +47,18 @@ def test_from_training_to_a_measured_row(mnist, place, capsys):
         "--validation",
         f"mnist:{mnist}?part=held",
     ]
-    said = run(capsys, *words, "--steps", 3, "--out", out)
+    said = run(capsys, *words, "--max-steps", 3, "--output", out)
     assert "3 steps, 0.0 million pictures" in said and (out / "curve.png").stat().st_size > 1000
     with pytest.raises(AssertionError, match="already holds a run"):
-        run(capsys, *words, "--steps", 4, "--out", out)
-    assert "4 steps" in run(capsys, *words, "--steps", 4, "--out", out, "--resume")
+        run(capsys, *words, "--max-steps", 4, "--output", out)
+    assert "4 steps" in run(capsys, *words, "--max-steps", 4, "--output", out, "--resume")
     run(capsys, "release", "convnetjs_mnist", "--run", out, "--tag", "t", "--bundled")
     manifest.entries.cache_clear()
     row = manifest.get_entry("convnetjs_mnist")
-    assert row.bundled and row.data[0]["pictures"] == 18 and row.model["classes"] == list(CLASSES)
+    assert row.bundled and row.data[0]["images"] == 18 and row.model["classes"] == list(CLASSES)
     file, more = place / "more.yaml", place / "more"
     file.write_text(f"recipe: convnetjs_mnist\ndata: ['mnist:{mnist}?part=kept']\nstart: released\nsteps: 1\n")
-    run(capsys, "train", "convnetjs_mnist", "--config", file, "--out", more)
+    run(capsys, "train", "convnetjs_mnist", "--config", file, "--output", more)
     assert json.loads((more / "run.json").read_text())["config"]["start"].endswith(f"/{row.file}")
     for views in (1, 4):
         text = run(
@@ -66,16 +67,16 @@ def test_from_training_to_a_measured_row(mnist, place, capsys):
             "convnetjs_mnist",
             "--data",
             f"mnist:{mnist}?split=test",
-            "--views",
+            "--num-crops",
             views,
-            "--write",
+            "--record-as",
             "made up",
         )
-        assert f"decoder: {views} views" in text
+        assert f"decoder: {views} crops" in text
         manifest.entries.cache_clear()
     metrics = manifest.get_entry("convnetjs_mnist").metrics
-    assert [(m["metric"], m["decoder"]) for m in metrics] == [("error", "1 views"), ("error", "4 views")]
-    assert metrics[1]["command"].endswith("--views 4") and 0 <= metrics[1]["low"] <= metrics[1]["value"]
+    assert [(m["metric"], m["decoder"]) for m in metrics] == [("error", "1 crops"), ("error", "4 crops")]
+    assert metrics[1]["command"].endswith("--num-crops 4") and 0 <= metrics[1]["ci_low"] <= metrics[1]["value"]
     Image.fromarray(DIGITS[0]).save(place / "x.png")
     found = json.loads(run(capsys, "classify", "--recipe", "convnetjs_mnist", place / "x.png", "--format", "json"))
     assert found["name"] in CLASSES and run(capsys, "predict", "convnetjs_mnist", place / "x.png").startswith(
@@ -96,12 +97,12 @@ def test_mnist_as_idx_files_and_as_arrays(mnist, tmp_path):
         np.testing.assert_array_equal(y, LABELS)
     with pytest.raises(DataError, match="four idx files"):
         load_image_datasets([f"mnist:{folder}?split=test"], CLASSES, RULE)
-    with pytest.raises(DataError, match="names no set of pictures"):
+    with pytest.raises(DataError, match="names no image set"):
         load_image_datasets([f"digits:{folder}"], CLASSES, RULE)
 
 
 def test_cifar10_as_binary_batches_and_as_sheets(tmp_path):
-    rule = image.ImagePreprocessing(canvas=(32, 32), size=(32, 32))
+    rule = image.ImagePreprocessing(resize_to=(32, 32), crop_size=(32, 32))
     pictures, labels = rng.integers(0, 256, size=(10, 32, 32, 3)).astype("uint8"), np.arange(10)
     rows = np.concatenate([labels[:, None], pictures.transpose(0, 3, 1, 2).reshape(10, -1)], 1).astype("uint8")
     for i in range(5):
@@ -142,10 +143,10 @@ def test_batches_cover_a_pass_and_views_are_cut_outs():
 
 def test_masks_from_folders(tmp_path):
     classes = ("sky", "ground")
-    for name in ("pictures", "masks"):
+    for name in ("images", "masks"):
         (tmp_path / name).mkdir()
     mask = np.array([[0, 1, 7, 255], [1, 1, 0, 0], [0, 0, 0, 0], [1, 1, 1, 1]], "uint8")
-    Image.fromarray(np.zeros((4, 4, 3), "uint8")).save(tmp_path / "pictures" / "a.jpg")
+    Image.fromarray(np.zeros((4, 4, 3), "uint8")).save(tmp_path / "images" / "a.jpg")
     with pytest.raises(DataError, match=r"a.jpg has no mask .*a.png"):
         load_masks([f"masks:{tmp_path}"], classes)
     Image.fromarray(mask).save(tmp_path / "masks" / "a.png")
@@ -157,10 +158,10 @@ def test_masks_from_folders(tmp_path):
     assert picture.shape == (4, 4, 3)
     np.testing.assert_array_equal(found, mask)
     Image.fromarray(np.zeros((4, 4, 3), "uint8")).save(tmp_path / "masks" / "a.png")
-    with pytest.raises(DataError, match="holds colours"):
+    with pytest.raises(DataError, match="holds colors"):
         load_masks([f"masks:{tmp_path}"], classes)
     Image.fromarray(mask[:3]).save(tmp_path / "masks" / "a.png")
     with pytest.raises(DataError, match="its mask"):
         load_masks([f"masks:{tmp_path}"], classes)
-    with pytest.raises(DataError, match="no folder `pictures`"):
+    with pytest.raises(DataError, match="no folder `images`"):
         load_masks([f"masks:{tmp_path / 'masks'}"], classes)

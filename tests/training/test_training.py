@@ -212,7 +212,7 @@ def test_release_is_the_averaged_run(clips, tmp_path, monkeypatch):
     from_run.record_metrics("deepspeech2_small", "set", rates, "command")
     from_run.record_metrics("deepspeech2_small", "set", rates, "command")
     (m,) = manifest.get_entry("deepspeech2_small").metrics
-    assert m["value"] == 0.5 and m["low"] is None and m["command"] == "command"
+    assert m["value"] == 0.5 and m["ci_low"] is None and m["command"] == "command"
     from_run.record_metrics("deepspeech2_small", "set", rates, "command", "beam 50")
     assert [m["decoder"] for m in manifest.get_entry("deepspeech2_small").metrics] == ["greedy", "beam 50"]
     assert not row.bundled  # what comes with the package is said once, and stays
@@ -331,7 +331,7 @@ def test_a_set_of_one_s_own_is_scored_on_nothing_else(clips, tmp_path, monkeypat
     )
     for more in ((), ("--validation", f"librispeech:{clips}")):
         with pytest.raises(SystemExit):
-            main(["train", "deepspeech2_small", "--data", f"librispeech:{clips}", "--out", str(tmp_path), *more])
+            main(["train", "deepspeech2_small", "--data", f"librispeech:{clips}", "--output", str(tmp_path), *more])
     assert "nothing is scored on the way" in capsys.readouterr().err
     assert [(m.validation, m.validation_speakers) for m in made] == [((), ()), ((f"librispeech:{clips}",), ())]
 

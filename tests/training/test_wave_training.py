@@ -62,8 +62,8 @@ def known(table, more=""):
 
 def test_crops_hold_what_came_before_and_the_frames_of_the_whole(model):
     waves, n = [tone(4000, 1), tone(900, 2)], model.receptive_field - 1
-    data = WaveDataset(waves, ["lj", ""], model, batch_seconds=0.2, crop_seconds=0.02, unconditioned=0.3, seed=4)
-    assert len(data) == 2 and data.rows == 10 and data.before == 160 >= n
+    data = WaveDataset(waves, ["lj", ""], model, batch_seconds=0.2, crop_seconds=0.02, conditioning_dropout=0.3, seed=4)
+    assert len(data) == 2 and data.batch_size == 10 and data.context_samples == 160 >= n
     spectrograms = [model.spectrogram(w, 16000) for w in waves]
     middles = starts = without = 0
     for epoch in range(3):
@@ -72,7 +72,7 @@ def test_crops_hold_what_came_before_and_the_frames_of_the_whole(model):
             inputs, codes = data[index]
             again = data[index]
             np.testing.assert_array_equal(again[0]["audio"], inputs["audio"])
-            for row, clip in enumerate(data.clips(index)):
+            for row, clip in enumerate(data.batch_clip_indices(index)):
                 wave, length = waves[clip], inputs["length"][row]
                 given, scored = inputs["audio"][row, :length], np.flatnonzero(codes[row] >= 0)
                 extended = np.concatenate([[0.0], wave]).astype("float32")
@@ -84,7 +84,7 @@ def test_crops_hold_what_came_before_and_the_frames_of_the_whole(model):
                 assert places, "no place of the clip, on a frame, holds these samples"
                 start = places[0]
                 # in the middle the first scored sample has all that the network can see before it
-                assert scored[0] == (data.before if start else 0) and scored[-1] == length - 1
+                assert scored[0] == (data.context_samples if start else 0) and scored[-1] == length - 1
                 middles, starts = middles + (start > 0), starts + (start == 0)
                 np.testing.assert_array_equal(
                     codes[row, scored], model.encode(wave[start + scored[0] : start + length])
@@ -158,7 +158,7 @@ def test_the_loss_falls_and_a_release_is_what_was_trained(table, tmp_path, place
         for u in utterances
     )
     assert rates["bps"].rate == pytest.approx(total / np.log(2) / rates["bps"].total, rel=1e-5)
-    assert rates["bps"].total == sum(6000 + 500 * i for i in range(6)) and rates["bps"].low < rates["bps"].rate
+    assert rates["bps"].total == sum(6000 + 500 * i for i in range(6)) and rates["bps"].ci_low < rates["bps"].rate
     assert rates["bps"].rate < 6.5 and rates["bps_conditioned"].rate != rates["bps"].rate
     from_run.record_metrics("wavenet_small", "tones", rates, "command", "none")
     assert {m["metric"] for m in manifest.get_entry("wavenet_small").metrics} == {"bps", "bps_conditioned"}
@@ -173,7 +173,7 @@ def test_train_command(table, tmp_path, capsys):
     file = tmp_path / "c.yaml"
     values = settings(table, steps=2, validation=()).to_dict()
     file.write_text(yaml.safe_dump(json.loads(json.dumps(values))))
-    command = ["train", "wavenet_small", "--config", str(file), "--out", str(tmp_path / "run")]
+    command = ["train", "wavenet_small", "--config", str(file), "--output", str(tmp_path / "run")]
     assert main.main(command) == 0 and "2 steps, 0.0 h of audio in" in capsys.readouterr().out
 
 

@@ -38,7 +38,7 @@ def test_picture_of_a_models_filters(name, tmp_path, capsys):
     layer.set_weights([set_to.T.reshape(layer.weights[0].shape), *layer.get_weights()[1:]])
     np.testing.assert_allclose(first_layer_kernels(model), set_to, atol=1e-6)
     model.save(tmp_path / "m.keras")
-    assert main.main(["filters", str(tmp_path / "m.keras"), "--out", str(tmp_path / "new" / "f.png")]) == 0
+    assert main.main(["filters", str(tmp_path / "m.keras"), "--output", str(tmp_path / "new" / "f.png")]) == 0
     assert capsys.readouterr().out.strip() == str(tmp_path / "new" / "f.png")
     assert (tmp_path / "new" / "f.png").read_bytes()[:4] == b"\x89PNG"
     found = visualize.filter_responses(model)
@@ -47,7 +47,7 @@ def test_picture_of_a_models_filters(name, tmp_path, capsys):
         and (np.diff(found.center_frequencies) >= 0).all()
         and found.magnitudes.max() == 1
     )
-    command = ["visualize", str(tmp_path / "m.keras"), "--method", "filters", "--out", str(tmp_path)]
+    command = ["visualize", str(tmp_path / "m.keras"), "--method", "filters", "--output", str(tmp_path)]
     assert main.main(command) == 0 and (tmp_path / f"{model.name}_filters.png").stat().st_size > 3000
 
 

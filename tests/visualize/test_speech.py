@@ -62,7 +62,7 @@ def test_nets_on_the_waveform_show_samples(wave):
 def test_letters_are_the_scores_and_spell_the_transcript(model, wave):
     found = visualize.symbol_posteriors(model, wave, sample_rate=16000)
     np.testing.assert_allclose(found.probabilities.sum(1), 1, rtol=1e-5)
-    assert found.symbols[0] == "blank" and len(found.symbols) == found.probabilities.shape[1] == model.alphabet.size
+    assert found.symbols[0] == "blank" and len(found.symbols) == found.probabilities.shape[1] == model.alphabet.vocab_size
     best = found.probabilities.argmax(1)
     kept = best[np.flatnonzero(np.diff(best, prepend=-1))]
     spelt = "".join(found.symbols[i] for i in kept if i)
@@ -80,8 +80,8 @@ def test_the_verb_looks_into_recordings(wave, tmp_path, capsys):
     for name, unit in (("wav2letter_small", "logits:e"), ("palaz_raw_small", "logits:AA")):
         file = str(tmp_path / f"{name}.keras")
         tiny(name).save(file)
-        assert main(["visualize", file, talk, "--unit", unit, "--method", "gradient", "--out", str(out)]) == 0, name
-        assert main(["visualize", file, talk, "--method", "letters", "--out", str(out / name)]) == 0, name
-        assert (out / name / f"{name}_talk_letters.png").stat().st_size > 3000
+        assert main(["visualize", file, talk, "--unit", unit, "--method", "gradient", "--output", str(out)]) == 0, name
+        assert main(["visualize", file, talk, "--method", "posteriors", "--output", str(out / name)]) == 0, name
+        assert (out / name / f"{name}_talk_posteriors.png").stat().st_size > 3000
     assert len(list(out.glob("*_talk_*_gradient.png"))) == 2
-    assert main(["visualize", file, "--method", "letters"]) == 1 and "looks at a recording" in capsys.readouterr().err
+    assert main(["visualize", file, "--method", "posteriors"]) == 1 and "needs recording FILE" in capsys.readouterr().err

@@ -286,9 +286,9 @@ def test_the_report_opens_from_disk(saved, pictures, tmp_path, capsys):
         units,
         "--steps",
         "2",
-        "--starts",
+        "--restarts",
         "1",
-        "--out",
+        "--output",
         str(tmp_path),
     ]
     assert main(command) == 0
@@ -315,12 +315,12 @@ def test_the_report_opens_from_disk(saved, pictures, tmp_path, capsys):
 def test_the_verb_draws_every_method(saved, pictures, tmp_path, capsys):
     picture = str(pictures / "3.png")
     for method, more in {
-        "deconv": ["--unit", "relu2:1", "--filter", "norm"], "gradient": ["--unit", "logits:dog"],
-        "table": ["--input", "32x32"], "graph": [], "filters": [],
-        "maximize": ["--unit", "relu1:0-1", "--steps", "2", "--starts", "1"], "receptive-field": ["--unit", "relu2:1@3,3"],
-        "activations": ["--layer", "conv1"], "occlusion": ["--size", "16", "--stride", "16"],
+        "deconv": ["--unit", "relu2:1", "--render-mode", "norm"], "gradient": ["--unit", "logits:dog"],
+        "table": ["--input-size", "32x32"], "graph": [], "filters": [],
+        "maximize": ["--unit", "relu1:0-1", "--steps", "2", "--restarts", "1"], "receptive-field": ["--unit", "relu2:1@3,3"],
+        "activations": ["--layer", "conv1"], "occlusion": ["--patch-size", "16", "--stride", "16"],
     }.items():  # fmt: skip
-        assert main(["visualize", saved, picture, "--method", method, "--out", str(tmp_path), *more]) == 0, method
+        assert main(["visualize", saved, picture, "--method", method, "--output", str(tmp_path), *more]) == 0, method
     names = {p.name for p in tmp_path.iterdir()} - {"synthesis.json"}
     some = ("3_table", "3_graph", "3_occlusion", "relu1_0", "relu1_1", "3_relu2_1_3_3_receptive_field")
     assert {f"zfnet_small_{name}.png" for name in some} <= names and len(names) == 10
@@ -332,15 +332,15 @@ def test_the_verb_says_what_is_missing(saved, pictures, tmp_path, capsys):
         (["--method", "occlusion"], "looks at a picture"),
         ([str(pictures / "3.png")], "is about units"),
         ([str(pictures / "3.png"), "--unit", "conv9:1"], "no layer 'conv9'. Did you mean conv"),
-        (["--method", "table", "--input", "31x32"], "no size of an input of zfnet_small: 32x32"),
+        (["--method", "table", "--input-size", "31x32"], "no size of an input of zfnet_small: 32x32"),
         ([str(pictures / "8.png"), "--unit", "conv1:1"], "cannot be read as a picture"),
     ):
-        assert main(["visualize", saved, *words, "--out", str(tmp_path)]) == 1
+        assert main(["visualize", saved, *words, "--output", str(tmp_path)]) == 1
         assert message in capsys.readouterr().err
 
 
 def test_help_needs_no_keras():
-    code = "import sys; from kerasrecipes.cli.main import parser; parser(); import kerasrecipes.visualize; assert 'keras' not in sys.modules"
+    code = "import sys; from kerasrecipes.cli.main import main; assert main(['--help']) == 0; import kerasrecipes.visualize; assert 'keras' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -379,7 +379,7 @@ def test_occlusion_may_follow_the_scores():
 
 
 def test_random_filters_of_a_saved_model_are_random(saved, tmp_path, capsys):
-    for options in ((), ("--random",)):
-        assert main(["visualize", str(saved), "--method", "filters", "--out", str(tmp_path), *options]) == 0
+    for options in ((), ("--random-weights",)):
+        assert main(["visualize", str(saved), "--method", "filters", "--output", str(tmp_path), *options]) == 0
     trained, fresh = (Path(p).read_bytes() for p in capsys.readouterr().out.split())
     assert trained != fresh

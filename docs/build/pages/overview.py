@@ -108,7 +108,7 @@ def classifiers() -> str:
         for data, metric, value, _ in model_card.metric_rows(row):
             name_of, _, how = metric.partition(", ")
             measured.setdefault(data, []).append(
-                f"{name_of} {value}" + ("" if how in ("none", "1 views") else f" with {how}")
+                f"{name_of} {value}" + ("" if how in ("none", "1 crops") else f" with {how}")
             )
         rows.append((
             f"`{name}`", f"{distinct_networks.skeleton(name).count_params() / 1e6:.3g} M", f"{row.size / 1e6:.2g} MB", model_card.data_summary(row),
@@ -154,7 +154,7 @@ def figures(name: str) -> tuple[str, float | None, str]:
     value = f"{scale * m['value']:.{digits}f}{unit}"
     if m.get("ci_low") is not None:
         value += f" ({scale * m['ci_low']:.{digits}f} to {scale * m['ci_high']:.{digits}f})"
-    decoder = "" if m["decoder"] in ("none", "1 views", "crf", "greedy") else f", {m['decoder']}"
+    decoder = "" if m["decoder"] in ("none", "1 crops", "crf", "greedy") else f", {m['decoder']}"
     return f"{value} {said}, {m['dataset'].split(':')[0].split(';')[0]}{decoder}", m["value"], ""
 
 

@@ -83,11 +83,11 @@ def section(recipe: registry.Recipe, released: bool) -> list[str]:
         "",
     ]
     lines += ["### Fine-tune", "", *python([*TUNE[recipe.task], *OWN.get(recipe.task, []), 'model.save("mine.keras")'])]
-    export = [f"kerasrecipes export {name} --format onnx --out exported    # or openvino, tf_saved_model"]
+    export = [f"kerasrecipes export {name} --format onnx --output exported    # or openvino, tf_saved_model"]
     lines += [
         "### Export",
         "",
-        *shell(export if released else ["kerasrecipes export mine.keras --format onnx --out exported"]),
+        *shell(export if released else ["kerasrecipes export mine.keras --format onnx --output exported"]),
         "",
     ]
     return [*lines, "[Formats, engines and what is compared](../guides/export.md).", ""]
