@@ -1,6 +1,7 @@
 """Options and entry of the many-file path of transcribe, classify and segment."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from kerasrecipes.cli.options import combine
@@ -10,30 +11,20 @@ from kerasrecipes.errors import KerasRecipesError
 
 LOG_INTERVAL_SECONDS = 10.0  # between the lines of a log file
 
-
-def _option(*names: str, **settings: Any) -> Any:
-    return option(*names, section="Many files (one row for each, in --output)", group="many_files", **settings)
-
-
-def load_runners() -> Mapping[str, Any]:
-    from kerasrecipes.batch.runner import RUNNERS
-
-    return dict.fromkeys(RUNNERS)
-
-
-def load_row_formats() -> Mapping[str, Any]:
-    from kerasrecipes.batch.runner import ROW_FORMATS
-
-    return dict.fromkeys(ROW_FORMATS)
-
-
+_option = partial(option, section="Many files (one row for each, in --output)", group="many_files")
 many_files_options = combine(
     _option("--workers", metavar="N", help="Number of processes, each with its own model, or auto: as many as CPUs."),
     _option("--threads", type=int, metavar="N", help="Number of threads of each worker."),
-    _option("--runner", type=Choices(load_runners), help="Where the workers run (default: local)."),
+    _option(
+        "--runner", type=Choices("kerasrecipes.batch.runner:RUNNERS"), help="Where the workers run (default: local)."
+    ),
     _option("--address", metavar="HOST:PORT", help="Address of a running Ray cluster, or auto."),
     _option("--gpus", type=float, metavar="N", help="Number of GPUs of each Ray worker."),
-    _option("--row-format", type=Choices(load_row_formats), help="Format of the result files (default: jsonl)."),
+    _option(
+        "--row-format",
+        type=Choices("kerasrecipes.batch.runner:ROW_FORMATS"),
+        help="Format of the result files (default: jsonl).",
+    ),
 )
 
 

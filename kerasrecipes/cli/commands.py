@@ -13,6 +13,7 @@ from kerasrecipes.cli.options import (
     MODEL_HELP,
     decoding_options,
     engine_options,
+    format_option,
     load_model,
     output_option,
     recipe_option,
@@ -64,8 +65,8 @@ def run_show(name: str) -> None:
 @argument("files", nargs=-1, required=True, help="Audio files, folders and patterns.")
 @recipe_option(DEFAULT_SPEECH_RECIPE)
 @engine_options
-@option(
-    "--format", "output_format", type=click.Choice(("text", "json", "srt", "vtt", "words")),
+@format_option(
+    "text", "json", "srt", "vtt", "words",
     help="Output format; words lists every word with its times. Default: text; words for phonemes on the screen.",
 )  # fmt: skip
 @output_option(
@@ -121,10 +122,7 @@ def run_transcribe(
 @argument("text", type=Path, help="Text file with the transcript.")
 @recipe_option(DEFAULT_SPEECH_RECIPE)
 @engine_options
-@option(
-    "--format", "output_format", type=click.Choice(("words", "json", "srt", "vtt")), default="words", show_default=True,
-    help="Output format.",
-)  # fmt: skip
+@format_option("words", "json", "srt", "vtt", default="words", help="Output format.")
 def run_align(audio: str, text: Path, recipe: str, engine: Mapping[str, Any], output_format: str) -> None:
     """Find the times of a transcript's words in a recording, and the words that do not match it."""
     if not text.is_file():
@@ -142,16 +140,14 @@ def run_align(audio: str, text: Path, recipe: str, engine: Mapping[str, Any], ou
 def run_predict(context: click.Context, recipe: str, words: tuple[str, ...]) -> Any:
     """Run the command of a recipe's task: transcribe, classify, segment or generate."""
     from kerasrecipes import loading, registry
+    from kerasrecipes.cli.main import cli
 
     known = registry.all_recipes().get(recipe)
     task = known.task if known else loading.load(recipe, compile=False).recipe.task
     name = TASK_COMMANDS[task]
+    target: Any = cli.get_command(context, name)
     arguments = [recipe, *words] if name == "generate" else ["--recipe", recipe, *words]
-    group = context.parent
-    assert group is not None and isinstance(group.command, click.Group)
-    target = group.command.get_command(context, name)
-    assert target is not None
-    with target.make_context(name, arguments, parent=group) as target_context:
+    with target.make_context(name, arguments, parent=context.parent) as target_context:
         return target.invoke(target_context)
 
 

@@ -6,14 +6,19 @@ from pathlib import Path
 import click
 
 from kerasrecipes.cli.evaluate import anonymize_data_path
-from kerasrecipes.cli.options import output_option, reader_section
+from kerasrecipes.cli.options import output_option
 from kerasrecipes.cli.progress import ProgressBar
-from kerasrecipes.cli.sections import CONTEXT_SETTINGS, LazyGroup, argument, command, option
+from kerasrecipes.cli.sections import CONTEXT_SETTINGS, DataSpec, LazyGroup, argument, command, option
 
 SUBCOMMANDS = {"Commands": {"summary": "data", "synthesize": "data", "align-phones": "phonemes", "shard": "data"}}
 
 data_argument = argument(
-    "data", nargs=-1, required=True, metavar="DATA...", help="Data sets, for instance librispeech:FOLDER."
+    "data",
+    nargs=-1,
+    required=True,
+    type=DataSpec("speech"),
+    metavar="DATA...",
+    help="Data sets. Several sets are mixed.",
 )
 
 
@@ -27,7 +32,7 @@ def run_data() -> None:
 @option(
     "--compare-with", multiple=True, metavar="DATA", help="Count the words that this set does not have. Repeatable."
 )
-@option("--plots", type=Path, metavar="FOLDER", help="Plot histograms into this folder.", rows=reader_section("speech"))
+@option("--plots", type=Path, metavar="FOLDER", help="Plot histograms into this folder.")
 def run_summary(data: Sequence[str], compare_with: Sequence[str], plots: Path | None) -> None:
     """Print hours, speakers, clip lengths, speaking rates and suspicious clips of a data set."""
     from kerasrecipes.data import load_datasets
@@ -38,27 +43,24 @@ def run_summary(data: Sequence[str], compare_with: Sequence[str], plots: Path | 
 
 
 @command("synthesize")
-@argument("text", nargs=-1, required=True, metavar="TEXT...", help="Texts to speak, for instance text:FILE.")
+@argument("text", nargs=-1, required=True, type=DataSpec("text"), metavar="TEXT...", help="Texts to speak.")
 @output_option("Folder of the new set. An earlier set in it is continued.", type=Path, required=True)
-@option("--hours", type=float, default=1.0, show_default=True, help="Hours of speech in all.")
-@option("--seed", type=int, default=0, show_default=True, help="Random seed of texts and voices.")
+@option("--hours", type=float, default=1.0, help="Hours of speech in total, those of an earlier set included.")
+@option("--seed", type=int, default=0, help="Random seed of texts and voices.")
 def run_synthesize(text: Sequence[str], output: Path, hours: float, seed: int) -> None:
     """Synthesize speech from text with flite."""
     from kerasrecipes.data import load_text_datasets
     from kerasrecipes.data_prep import synthesize_corpus
 
     with ProgressBar("synthesizing", "h", digits=2) as bar:
-        print(
-            synthesize_corpus(
-                load_text_datasets(text), output, hours, seed=seed, progress=lambda done: bar(done, hours)
-            )
-        )
+        texts = load_text_datasets(text)
+        print(synthesize_corpus(texts, output, hours, seed=seed, progress=lambda done: bar(done, hours)))
 
 
 @command("shard")
 @data_argument
 @output_option("Folder of the shards, on this machine or at an address that fsspec knows.", required=True)
-@option("--megabytes", type=float, default=200.0, show_default=True, help="Size of the audio in each shard.")
+@option("--megabytes", type=float, default=200.0, help="Size of the audio in each shard.")
 def run_shard(data: Sequence[str], output: str, megabytes: float) -> None:
     """Write a data set as WebDataset tar shards."""
     from kerasrecipes.data import load_datasets, write_shards

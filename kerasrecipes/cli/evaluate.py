@@ -10,7 +10,7 @@ from kerasrecipes.cli.options import (
     as_command_line,
     data_option,
     decoding_options,
-    load_with_weights,
+    load_model,
     output_option,
     speakers_option,
     transcribe_arguments,
@@ -43,7 +43,7 @@ def run_evaluate(
 
     if record_as:
         check_can_record(name, weights)
-    model = load_with_weights(name, weights)
+    model = load_model(name, weights=weights)
     task = model.recipe.task
     if num_crops is not None and task != "image-classification":
         raise KerasRecipesError(f"--num-crops is for classifiers: the task of {name} is {task}")
@@ -87,7 +87,7 @@ def run_copy_synthesis(
 
     if record_as:
         check_can_record(name, weights)
-    model = load_with_weights(name, weights)
+    model = load_model(name, weights=weights)
     if model.recipe.task != "waveform-generation":
         raise KerasRecipesError(f"copy-synthesis is for generators of audio: the task of {name} is {model.recipe.task}")
     reference = copy_synthesis.REFERENCE_RECOGNIZER

@@ -1,32 +1,25 @@
 """Command that writes a recipe in another format: export."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from kerasrecipes.cli.options import KERAS_MODEL_HELP, output_option
 from kerasrecipes.cli.progress import print_status
-from kerasrecipes.cli.sections import Choices, argument, command, option, table_rows
+from kerasrecipes.cli.sections import Choices, argument, command, option
 from kerasrecipes.errors import KerasRecipesError
-
-
-def load_formats() -> Mapping[str, Any]:
-    from kerasrecipes.export import FORMATS
-
-    return FORMATS
 
 
 @command("export")
 @argument("name", help=KERAS_MODEL_HELP)
 @option(
-    "--format", "file_format", type=Choices(load_formats), metavar="NAME", default="onnx", show_default=True,
-    help="File format.", rows=("Formats", table_rows(load_formats)),
+    "--format", "file_format", type=Choices("kerasrecipes.export:FORMATS", "Formats"), metavar="NAME", default="onnx",
+    help="File format.",
 )  # fmt: skip
 @output_option("Folder of the files (default: exported).", type=Path)
 @option("--activations", is_flag=True, help="Add the output of every layer to the outputs.")
 @option("--float16", is_flag=True, help="Store the weights in 16 bits.")
 @option("--int8", is_flag=True, help="Store the weights in 8 bits. The command prints how much the outputs differ.")
-@option("--opset", type=int, default=17, show_default=True, help="Version of the ONNX operators, 15 to 18.")
+@option("--opset", type=int, default=17, help="Version of the ONNX operators, 15 to 18.")
 @option(
     "--cache", is_flag=True, help='Write the ONNX file into the cache in which load(NAME, engine="onnxruntime") looks.'
 )

@@ -2,14 +2,15 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kerasrecipes.cli.images import format_option
 from kerasrecipes.cli.options import (
     AUDIO_FILE_HELP,
     MODEL_HELP,
     engine_options,
+    format_option,
     load_model,
     output_option,
     sampling_options,
@@ -21,7 +22,7 @@ from kerasrecipes.errors import KerasRecipesError
 speaker_option = option(
     "--speaker", metavar="NAME", group="sampling", help="Speaker to imitate, one of the model's. Default: no speaker."
 )
-audio_output_option = output_option(AUDIO_FILE_HELP, metavar="FILE", type=Path)
+audio_output_option = partial(output_option, AUDIO_FILE_HELP, metavar="FILE", type=Path)
 
 
 @command("generate")
@@ -32,8 +33,8 @@ audio_output_option = output_option(AUDIO_FILE_HELP, metavar="FILE", type=Path)
 @option("--seconds", type=float, metavar="S", help="Duration of the audio.")
 @speaker_option
 @sampling_options
-@format_option
-@audio_output_option
+@format_option("text", "json", default="text")
+@audio_output_option()
 def run_generate(
     recipe: str, prompts: Sequence[str], engine: Mapping[str, Any], max_length: int | None, seconds: float | None,
     sampling: dict[str, Any], output_format: str, output: Path | None,
@@ -60,10 +61,10 @@ def run_generate(
 @argument("audio", help="Audio file.")
 @speaker_option
 @sampling_options
-@output_option(AUDIO_FILE_HELP, metavar="FILE", type=Path, required=True)
+@audio_output_option(required=True)
 def run_vocode(recipe: str, audio: str, sampling: Mapping[str, Any], output: Path) -> None:
     """Reconstruct a recording from its mel spectrogram alone (copy synthesis)."""
-    model = load_model(recipe, {})
+    model = load_model(recipe)
     if model.recipe.task != "waveform-generation":
         raise KerasRecipesError(f"{recipe} cannot generate audio: its task is {model.recipe.task}")
     save_audio(model.vocode, audio, output, "vocoding", sampling)

@@ -5,12 +5,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import click
-
 from kerasrecipes.cli.batch import many_files_options, run_many_files
 from kerasrecipes.cli.options import (
     DEFAULT_IMAGE_RECIPE,
     engine_options,
+    format_option,
     load_model,
     output_option,
     recipe_option,
@@ -24,19 +23,15 @@ from kerasrecipes.errors import KerasRecipesError
 DEFAULT_TOP_K = 5  # classes that a row of many files holds
 
 images_argument = argument("files", nargs=-1, required=True, help="Image files and folders.")
-format_option = option(
-    "--format", "output_format", type=click.Choice(("text", "json")), default="text", show_default=True,
-    help="Format of what is printed.",
-)  # fmt: skip
 
 
 @command("classify")
 @images_argument
 @recipe_option(DEFAULT_IMAGE_RECIPE)
 @engine_options
-@option("--top", type=int, default=DEFAULT_TOP_K, show_default=True, help="Number of classes to print.")
-@option("--num-crops", type=int, default=1, show_default=True, help="Number of crops whose results are averaged.")
-@format_option
+@option("--top", type=int, default=DEFAULT_TOP_K, help="Number of classes to print.")
+@option("--num-crops", type=int, default=1, help="Number of crops whose results are averaged.")
+@format_option("text", "json", default="text")
 @output_option("Write one row for every file into this folder and print nothing.")
 @many_files_options
 def run_classify(
@@ -70,7 +65,7 @@ def run_classify(
 @images_argument
 @recipe_option()
 @engine_options
-@format_option
+@format_option("text", "json", default="text")
 @output_option(
     "Write NAME.png (the class of every pixel) and NAME_overlay.png into this folder. Files of an input folder keep their "
     "subfolders."

@@ -4,15 +4,12 @@ import queue
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kerasrecipes.cli.options import DEFAULT_STREAMING_RECIPE, engine_options, load_model, recipe_option
 from kerasrecipes.cli.progress import print_status
 from kerasrecipes.cli.sections import argument, command, option
 from kerasrecipes.errors import AudioError
-
-if TYPE_CHECKING:
-    import numpy as np
 
 BLOCK_SECONDS = 0.1
 LINE_LENGTH = 100  # characters of the growing text that a terminal shows
@@ -24,7 +21,7 @@ CLEAR_LINE = "\r\x1b[K"
 @recipe_option(DEFAULT_STREAMING_RECIPE)
 @engine_options
 @option(
-    "--playback-speed", type=float, default=1.0, show_default=True,
+    "--playback-speed", type=float, default=1.0,
     help="Speed at which the file is played; 0 processes it as fast as possible.",
 )  # fmt: skip
 def run_listen(file: str | None, recipe: str, engine: Mapping[str, Any], playback_speed: float) -> None:
@@ -34,7 +31,7 @@ def run_listen(file: str | None, recipe: str, engine: Mapping[str, Any], playbac
     print_live_transcript(model, simulate_realtime(file, playback_speed) if file else microphone())
 
 
-def microphone() -> Iterator["np.ndarray"]:
+def microphone() -> Iterator[Any]:
     """Yield blocks of samples from the default microphone, 16 kHz mono, until Ctrl-C.
 
     Raises:
@@ -46,7 +43,7 @@ def microphone() -> Iterator["np.ndarray"]:
         import sounddevice
     except (ImportError, OSError) as error:  # OSError: the PortAudio library is missing
         raise AudioError(f'The microphone needs pip install "kerasrecipes[mic]" ({error}); or pass a file') from None
-    blocks: queue.Queue[np.ndarray] = queue.Queue()
+    blocks: queue.Queue[Any] = queue.Queue()
     try:
         stream = sounddevice.InputStream(
             SAMPLE_RATE, round(BLOCK_SECONDS * SAMPLE_RATE), channels=1, dtype="float32",
@@ -59,7 +56,7 @@ def microphone() -> Iterator["np.ndarray"]:
             yield blocks.get()
 
 
-def simulate_realtime(source: Any, playback_speed: float = 1.0) -> Iterator["np.ndarray"]:
+def simulate_realtime(source: Any, playback_speed: float = 1.0) -> Iterator[Any]:
     """Yield blocks of a file's samples at the times at which they would be played; speed 0 does not wait."""
     from kerasrecipes.audio import SAMPLE_RATE, load_audio
 
@@ -71,7 +68,7 @@ def simulate_realtime(source: Any, playback_speed: float = 1.0) -> Iterator["np.
         yield wave[i : i + step]
 
 
-def print_live_transcript(model: Any, blocks: Iterator["np.ndarray"], file: Any = None) -> Any:
+def print_live_transcript(model: Any, blocks: Iterator[Any], file: Any = None) -> Any:
     """Print the text as it grows and return the transcript.
 
     Args:

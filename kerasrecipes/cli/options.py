@@ -2,11 +2,12 @@
 
 import shlex
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import click
 
-from kerasrecipes.cli.sections import Choices, option, table_rows
+from kerasrecipes.cli.sections import Choices, DataSpec, option
 from kerasrecipes.errors import KerasRecipesError
 
 DEFAULT_SPEECH_RECIPE = "deepspeech2_small"
@@ -16,22 +17,11 @@ DEFAULT_STREAMING_RECIPE = "deepspeech2_streaming_small"
 MODEL_HELP = "Name of a recipe, a .keras or .onnx file, a training folder, or hf://ORG/NAME@REVISION."
 KERAS_MODEL_HELP = "Name of a recipe, a .keras file or a training folder."
 AUDIO_FILE_HELP = "Audio file to write: .wav, .flac, .ogg or .mp3."
+BEAM_SIZE_HELP = "Number of hypotheses that the beam search keeps."
 # keyword of `transcribe` -> the option that sets it, where the names differ
 OPTION_NAMES = {"shift_average_seconds": "shift-average", "hotwords": "hotword"}
 
 Decorator = Callable[[Any], Any]
-
-
-def load_decoders() -> Mapping[str, Any]:
-    from kerasrecipes.decoding.options import DECODERS
-
-    return DECODERS
-
-
-def load_readers() -> Mapping[str, Any]:
-    from kerasrecipes.data.specs import READERS
-
-    return READERS
 
 
 def combine(*decorators: Decorator) -> Decorator:
@@ -47,9 +37,7 @@ def combine(*decorators: Decorator) -> Decorator:
 
 def recipe_option(default: str | None = None) -> Decorator:
     """Return the option `--recipe`, which is required unless it has a default."""
-    return option(
-        "--recipe", metavar="NAME", default=default, required=default is None, show_default=True, help=MODEL_HELP
-    )
+    return option("--recipe", metavar="NAME", default=default, required=default is None, help=MODEL_HELP)
 
 
 def output_option(help: str, metavar: str = "FOLDER", **settings: Any) -> Decorator:
@@ -57,62 +45,51 @@ def output_option(help: str, metavar: str = "FOLDER", **settings: Any) -> Decora
     return option("--output", "--out", "output", metavar=metavar, help=help, **settings)
 
 
+def format_option(*formats: str, help: str = "Format of what is printed.", **settings: Any) -> Decorator:
+    """Return the option `--format`."""
+    return option("--format", "output_format", type=click.Choice(formats), help=help, **settings)
+
+
 def data_option(
-    *yields: str, required: bool = True, help: str = "Data set. Repeat the option to mix sets."
+    *yields: str, help: str = "Data set. Repeat the option to mix sets.", required: bool = True
 ) -> Decorator:
-    """Return the option `--data` with the list of readers that yield "speech", "text", "images" or "masks"."""
-    return option("--data", metavar="DATA", multiple=True, required=required, help=help, rows=reader_section(*yields))
-
-
-def reader_section(*yields: str) -> tuple[str, Callable[[], list[tuple[str, str]]]]:
-    """Return the help section of the readers that yield some kind of data. Default: of all readers."""
-
-    def rows() -> list[tuple[str, str]]:
-        readers = {name: reader for name, reader in load_readers().items() if reader.yields in yields or not yields}
-        queries = {name: "&".join(f"{k}={v}" for k, v in reader.options.items()) for name, reader in readers.items()}
-        return [(f"{n}:{r.path}{queries[n] and f'?{queries[n]}'}", r.help) for n, r in readers.items()]
-
-    return "Data sets", rows
+    """Return the option `--data` for the readers that yield some kinds of data."""
+    return option("--data", metavar="DATA", type=DataSpec(*yields), multiple=True, required=required, help=help)
 
 
 speakers_option = option(
-    "--speakers", metavar="ID,ID", default="", callback=lambda *a: [s for s in a[2].split(",") if s],
+    "--speakers", metavar="ID,ID", callback=lambda *args: [s for s in (args[2] or "").split(",") if s],
     help="Use only the clips of these speakers.",
 )  # fmt: skip
-
 weights_option = option("--weights", metavar="FILE", help="Weights file to use in place of the released one.")
 
-engine_option = option(
-    "--engine", type=click.Choice(("auto", "keras", "onnxruntime", "openvino")), default="auto", group="engine",
-    show_default=True,
-    help="Engine that runs the model. auto takes the fastest installed engine that has a file of the model, else Keras; "
-    "`kerasrecipes doctor` names it.",
+engine_options = combine(
+    option(
+        "--engine", type=click.Choice(("auto", "keras", "onnxruntime", "openvino")), default="auto", group="engine",
+        help="Engine that runs the model. auto takes the fastest installed engine that has a file of the model, else Keras; "
+        "`kerasrecipes doctor` names it.",
+    ),
+    option(
+        "--precision", "engine_precision", type=click.Choice(("float32", "bf16")), group="engine",
+        help="Arithmetic of the openvino engine.",
+    ),
 )  # fmt: skip
-precision_option = option(
-    "--precision", "engine_precision", type=click.Choice(("float32", "bf16")), group="engine",
-    help="Arithmetic of the openvino engine.",
-)  # fmt: skip
-engine_options = combine(engine_option, precision_option)
 
 sampling_options = combine(
     option("--temperature", type=float, group="sampling", help="Sampling temperature; 0 is greedy."),
     option("--seed", type=int, group="sampling", help="Random seed. The same seed gives the same output."),
 )
 
-
-def _decoding_option(*names: str, **settings: Any) -> Decorator:
-    return option(*names, section="Decoding", group="decoding", **settings)
-
-
+_decoding_option = partial(option, section="Decoding", group="decoding")
 decoding_options = combine(
     _decoding_option(
-        "--decoder", type=Choices(load_decoders), metavar="NAME", rows=("Decoders", table_rows(load_decoders)),
+        "--decoder", type=Choices("kerasrecipes.decoding.options:DECODERS", "Decoders"), metavar="NAME",
         help="Decoder to use. Default: beam with a language model, else greedy; for phonemes the recipe's criterion decides.",
     ),
     _decoding_option(
         "--language-model", metavar="NAME", help="Word language model: librispeech_small, or an ARPA or KenLM file."
     ),
-    _decoding_option("--beam-size", type=int, help="Number of hypotheses that the beam search keeps."),
+    _decoding_option("--beam-size", type=int, help=BEAM_SIZE_HELP),
     _decoding_option("--lm-weight", type=float, help="Weight of the language model's log probability."),
     _decoding_option("--word-score", type=float, metavar="NATS", help="Score that every word adds."),
     _decoding_option("--nbest", type=int, help="Number of hypotheses to return; --format json prints all."),
@@ -129,26 +106,15 @@ decoding_options = combine(
 )  # fmt: skip
 
 
-def load_model(source: str, engine: Mapping[str, Any]) -> Any:
-    """Load the model that `--recipe`, `--engine` and `--precision` name."""
+def load_model(source: str, engine: Mapping[str, Any] | None = None, weights: str | None = None) -> Any:
+    """Load the model that `--recipe`, `--engine`, `--precision` and `--weights` name."""
     from kerasrecipes import loading
 
-    return loading.load(source, compile=False, **engine)
-
-
-def load_with_weights(source: str, weights: str | None) -> Any:
-    """Load a model in Keras, with the weights of the option `--weights` if it was given."""
-    from kerasrecipes import loading
-
-    return loading.load(source, compile=False, **({"weights": weights} if weights else {}))
+    return loading.load(source, compile=False, **(engine or {}), **({"weights": weights} if weights else {}))
 
 
 def require_task(model: Any, task: str, action: str) -> None:
-    """Check that the model can do what the command does.
-
-    Raises:
-        KerasRecipesError: The model has another task.
-    """
+    """Raise an error if a model cannot do what a command does."""
     if not model.recipe.task.endswith(task):
         raise KerasRecipesError(
             f"{model.name} cannot {action}: its task is {model.recipe.task}. "

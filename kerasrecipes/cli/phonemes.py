@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kerasrecipes.cli.data import data_argument
-from kerasrecipes.cli.options import KERAS_MODEL_HELP, load_with_weights, output_option, weights_option
+from kerasrecipes.cli.options import KERAS_MODEL_HELP, load_model, output_option, weights_option
 from kerasrecipes.cli.progress import ProgressBar, print_status
 from kerasrecipes.cli.sections import argument, command, option
 
@@ -19,7 +19,7 @@ from kerasrecipes.cli.sections import argument, command, option
     type=int,
     default=os.cpu_count() or 1,
     metavar="N",
-    help="Number of processes (default: one per CPU).",
+    help="Number of processes.",
 )
 def run_align_phones(data: Sequence[str], output: str, audio: Path | None, processes: int) -> None:
     """Write the phonemes of every clip with their times, by forced alignment with PocketSphinx."""
@@ -47,5 +47,5 @@ def run_filters(name: str, weights: str | None, output: Path | None) -> None:
     """Plot the frequency responses of a recognizer's first filters, which read the waveform."""
     from kerasrecipes.visualize.frequency_response import save_filter_responses
 
-    model = load_with_weights(name, weights)
+    model = load_model(name, weights=weights)
     print(save_filter_responses(model, output or Path(f"{model.name}_filters.png")))

@@ -2,29 +2,60 @@
 
 import functools
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
-CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 110}
 
 
 class Choices(click.Choice):
-    """Choice among the names of a table in the library. The table is loaded when a value or the help needs it.
+    """Choice among the names of a table, which is imported when a value or the help needs it.
 
     Args:
-        load_table: Function that returns name -> entry. The help of an entry is its attribute `help`.
-        extra: Names that stand beside the table's.
+        table: "module:NAME" of a mapping, or of a sequence of names.
+        title: Title of a help section that lists the names with the attribute `help` of their entries. Default: none.
     """
 
-    def __init__(self, load_table: Callable[[], Mapping[str, Any]], extra: Sequence[str] = ()):
-        self.load_table, self.extra = load_table, tuple(extra)
-        self.case_sensitive = True
+    def __init__(self, table: str, title: str = ""):
+        self.table, self.title, self.case_sensitive = table, title, True
+
+    def load_table(self) -> Any:
+        module, _, name = self.table.partition(":")
+        return getattr(importlib.import_module(module), name)
 
     @property
     def choices(self) -> tuple[str, ...]:  # type: ignore[override]
-        return (*self.extra, *self.load_table())
+        return tuple(self.load_table())
+
+    def help_rows(self) -> list[tuple[str, str]]:
+        return [(name, entry.help) for name, entry in self.load_table().items()]
+
+
+class DataSpec(click.ParamType):
+    """Specification of a data set. The help lists the readers.
+
+    Args:
+        yields: Kinds of data, "speech", "text", "images" or "masks", whose readers the help lists. Default: all.
+    """
+
+    name, title = "data", "Data sets"
+
+    def __init__(self, *yields: str):
+        self.yields = yields
+
+    def help_rows(self) -> list[tuple[str, str]]:
+        from kerasrecipes.data.specs import READERS, SHARED_OPTIONS
+
+        def write_query(options: Mapping[str, str]) -> str:
+            return "?" + "&".join(f"{name}={value}" for name, value in options.items()) if options else ""
+
+        yields = self.yields or tuple(SHARED_OPTIONS)
+        readers = [(name, reader) for name, reader in READERS.items() if reader.yields in yields]
+        rows = [(f"{name}:{reader.path}{write_query(reader.options)}", reader.help) for name, reader in readers]
+        shared = [(write_query(SHARED_OPTIONS[kind]), f"for all readers of {kind}") for kind in yields]
+        return rows + [row for row in shared if row[0]]
 
 
 class Option(click.Option):
@@ -34,17 +65,13 @@ class Option(click.Option):
         section: Title of the section.
         group: Argument of the command that receives the options of this group as one dictionary. Options that were not
             given are missing there.
-        rows: Title of a further section and a function that returns its rows (name, help).
     """
 
-    def __init__(
-        self, *args: Any, section: str = "Options", group: str = "",
-        rows: tuple[str, Callable[[], list[tuple[str, str]]]] | None = None, **kwargs: Any,
-    ):  # fmt: skip
+    def __init__(self, *args: Any, section: str = "Options", group: str = "", **kwargs: Any):
         if group:
             kwargs |= {"callback": self._add_to_group, "expose_value": False}
         super().__init__(*args, **kwargs)
-        self.section, self.group, self.rows = section, group, rows
+        self.section, self.group = section, group
 
     def _add_to_group(self, context: click.Context, _: click.Parameter, value: Any) -> None:
         values = context.params.setdefault(self.group, {})
@@ -59,7 +86,7 @@ class Argument(click.Argument):
 
     def __init__(self, *args: Any, help: str, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self.help_text = help
+        self.help_text = help  # click 8.5 has an attribute `help`, older versions do not
 
     def get_help_record(self, context: click.Context) -> tuple[str, str]:
         return self.human_readable_name, self.help_text
@@ -69,7 +96,7 @@ class Command(click.Command):
     """Command whose help shows its arguments and options in sections."""
 
     def format_arguments(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        """Leave the arguments to `format_options`: click before 8.5 does not show them, click 8.5 does."""
+        """Leave the arguments to `format_options`."""
 
     def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
@@ -77,8 +104,9 @@ class Command(click.Command):
         for parameter in parameters:
             if record := parameter.get_help_record(context):
                 sections.setdefault(getattr(parameter, "section", "Options"), []).append(record)
-        for title, load_rows in filter(None, (getattr(p, "rows", None) for p in parameters)):
-            sections[title] = load_rows()
+        for kind in (parameter.type for parameter in parameters):
+            if title := getattr(kind, "title", ""):
+                sections[title] = kind.help_rows()  # type: ignore[attr-defined]
         write_sections(formatter, sections)
 
 
@@ -104,27 +132,18 @@ class LazyGroup(click.Group):
         return getattr(importlib.import_module(f"{__package__}.{module}"), f"run_{name.replace('-', '_')}")
 
     def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        self.format_commands(context, formatter)
-        Command.format_options(self, context, formatter)  # type: ignore[arg-type]
-
-    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        write_sections(formatter, {
-            title: [(name, self.get_command(context, name).get_short_help_str(limit=200)) for name in modules]  # type: ignore[union-attr]
-            for title, modules in self.sections.items()
-        })  # fmt: skip
+        commands = {name: self.get_command(context, name) for name in self.list_commands(context)}
+        help_texts = {name: each.get_short_help_str(limit=200) for name, each in commands.items() if each}
+        write_sections(formatter, {t: [(n, help_texts[n]) for n in names] for t, names in self.sections.items()})
+        click.Command.format_options(self, context, formatter)
 
 
 def write_sections(formatter: click.HelpFormatter, sections: Mapping[str, Sequence[tuple[str, str]]]) -> None:
-    """Write definition lists with their titles; an empty list is left out."""
+    """Write definition lists with their titles, without the empty ones."""
     for title, records in sections.items():
         if records:
             with formatter.section(title):
                 formatter.write_dl(records)
-
-
-def table_rows(load_table: Callable[[], Mapping[str, Any]]) -> Callable[[], list[tuple[str, str]]]:
-    """Return a function that lists the names of a table with their help."""
-    return lambda: [(name, entry.help) for name, entry in load_table().items()]
 
 
 command = functools.partial(click.command, cls=Command, context_settings=CONTEXT_SETTINGS)

@@ -4,25 +4,21 @@ import os
 import signal
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import click
-
-from kerasrecipes.cli.options import data_option, load_with_weights, output_option, speakers_option
+from kerasrecipes.cli.options import BEAM_SIZE_HELP, data_option, load_model, output_option, speakers_option
 from kerasrecipes.cli.progress import print_status
 from kerasrecipes.cli.sections import argument, command, option
 from kerasrecipes.errors import KerasRecipesError
+
+_setting = partial(option, section="Training configuration", group="settings")
 
 
 def treat_sigterm_as_ctrl_c() -> None:
     """Let `kill` save a checkpoint as Ctrl-C does."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-
-
-def _setting(*names: str, **settings: Any) -> Any:
-    """Return an option that replaces a value of the training configuration."""
-    return option(*names, section="Training configuration", group="settings", **settings)
 
 
 @command("train")
@@ -84,23 +80,14 @@ def run_train(
 @command("study")
 @argument("name", required=False, help="Name of a study or its YAML file. Without a name, all studies are listed.")
 @option("--variant", "variants", multiple=True, metavar="NAME", help="Train only this variant. Repeatable.")
-@output_option(
-    "Folder of the trainings. Trainings in it are continued.",
-    type=Path,
-    default=Path("runs/studies"),
-    show_default=True,
-)
+@output_option("Folder of the trainings. Trainings in it are continued.", type=Path, default="runs/studies")
 @option("--max-minutes", type=float, metavar="M", help="Stop each training after this time.")
 @option("--plot", type=Path, metavar="FILE", help="Plot the results of the variants into this PNG file.")
 @option("--write", type=Path, metavar="FOLDER", help="Write NAME.json for the documentation into this folder.")
 def run_study(
-    name: str | None,
-    variants: tuple[str, ...],
-    output: Path,
-    max_minutes: float | None,
-    plot: Path | None,
+    name: str | None, variants: tuple[str, ...], output: Path, max_minutes: float | None, plot: Path | None,
     write: Path | None,
-) -> None:
+) -> None:  # fmt: skip
     """Answer a paper's question by small trainings that differ in one setting."""
     from kerasrecipes.experiments import studies
 
@@ -130,10 +117,8 @@ def run_study(
 @argument("name", help="Name of a recognizer's recipe.")
 @data_option("speech", help="Tuning set, never the set that is reported.")
 @speakers_option
-@option(
-    "--language-model", metavar="NAME", default="librispeech_small", show_default=True, help="Language model to weigh."
-)
-@option("--beam-size", type=int, default=50, show_default=True, help="Number of hypotheses that the beam search keeps.")
+@option("--language-model", metavar="NAME", default="librispeech_small", help="Language model to weigh.")
+@option("--beam-size", type=int, default=50, help=BEAM_SIZE_HELP)
 @option("--write", is_flag=True, help="Record the weights in the manifest as the recipe's defaults.")
 def run_tune_decoder(
     name: str, data: Sequence[str], speakers: list[str], language_model: str, beam_size: int, write: bool
@@ -142,7 +127,7 @@ def run_tune_decoder(
     from kerasrecipes.data import load_datasets
     from kerasrecipes.training import tune_decoder
 
-    model = load_with_weights(name, None)
+    model = load_model(name)
     best = tune_decoder.tune_decoder(
         model, load_datasets(data, speakers), language_model, beam_size=beam_size, progress=print_status
     )
@@ -153,7 +138,7 @@ def run_tune_decoder(
 
 @command("release")
 @argument("name", help="Name of the recipe.")
-@option("--run", "folder", type=click.Path(path_type=Path), required=True, metavar="FOLDER", help="Folder of the run.")
+@option("--run", "folder", type=Path, required=True, metavar="FOLDER", help="Folder of the run.")
 @option(
     "--previous-runs", type=Path, multiple=True, metavar="FOLDER",
     help="Folder of a run that this one started from. Repeat the option, first run first.",

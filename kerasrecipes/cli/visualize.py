@@ -8,50 +8,40 @@ import click
 
 from kerasrecipes.cli.options import KERAS_MODEL_HELP, Decorator, combine, output_option
 from kerasrecipes.cli.progress import ProgressBar, print_status
-from kerasrecipes.cli.sections import Choices, argument, command, option, table_rows
+from kerasrecipes.cli.sections import Choices, argument, command, option
 from kerasrecipes.visualize.methods import DEFAULT_METHOD, METHODS, OPTIONS, SALIENCY_METHODS
 
 
-def load_methods() -> Mapping[str, Any]:
-    return METHODS
-
-
 def method_option(name: str, **settings: Any) -> Decorator:
-    """Return the command line option of an entry of `OPTIONS`. Its help names the methods that take it."""
+    """Return the command line option of an entry of `OPTIONS`."""
     entry = OPTIONS[name]
-    methods = [key for key, m in METHODS.items() if name in m.options or name in m.inputs or name in m.plot_options]
+    methods = [key for key, m in METHODS.items() if name in (*m.options, *m.inputs, *m.plot_options)]
     if entry.type is bool:
         settings["is_flag"] = True
     else:
         settings |= {"type": click.Choice(entry.choices) if entry.choices else entry.type, "multiple": entry.multiple}
         settings["metavar"] = entry.metavar
     default = None if entry.default in (None, ()) else entry.default
-    settings.setdefault("help", f"{entry.help[0].upper()}{entry.help[1:]}. For {', '.join(methods)}.")
-    return option(
-        entry.flag or f"--{name.replace('_', '-')}",
-        name,
-        default=default,
-        show_default=default not in (None, False),
-        **settings,
-    )
+    settings["help"] = f"{entry.help[0].upper()}{entry.help[1:]}."
+    if "section" in settings:  # of the command that has all methods
+        settings["help"] += f" For {', '.join(methods)}."
+    return option(entry.flag or f"--{name.replace('_', '-')}", name, default=default, **settings)
 
 
 @command("visualize")
 @argument("name", help=KERAS_MODEL_HELP)
 @argument("file", required=False, help="Image, or recording for a speech recognizer, for the methods that need one.")
 @option(
-    "--method", type=Choices(load_methods), metavar="METHOD", default=DEFAULT_METHOD, show_default=True,
-    help="What to show.", rows=("Methods", table_rows(load_methods)),
+    "--method", type=Choices("kerasrecipes.visualize.methods:METHODS", "Methods"), metavar="METHOD",
+    default=DEFAULT_METHOD, help="What to show.",
 )  # fmt: skip
 @option(
     "--unit", "units", multiple=True, metavar="LAYER:NUMBER",
     help="Unit to look at: fire5:17; fire5:17@9,7 at one position; logits:tabby for a class; fire5:0-15 for many. "
     "Repeatable.",
 )  # fmt: skip
-@output_option("Folder of the files.", type=Path, default=Path("visualize"), show_default=True)
-@option(
-    "--format", "file_format", type=click.Choice(("png", "jpg")), default="png", show_default=True, help="File format."
-)
+@output_option("Folder of the files.", type=Path, default=Path("visualize"))
+@option("--format", "file_format", type=click.Choice(("png", "jpg")), default="png", help="File format.")
 @option("--random-weights", is_flag=True, help="Use random weights in place of the released ones.")
 @combine(*(method_option(name, section="Options of methods", group="options") for name in OPTIONS))
 def run_visualize(
@@ -88,12 +78,8 @@ def run_visualize(
     metavar="LAYER:NUMBER,...",
     help="Units, for instance conv1:0,fire5:0-15. Repeatable.",
 )
-@output_option(
-    "Folder of the pages. Files in it are not made again.", type=Path, default=Path("report"), show_default=True
-)
-@option(
-    "--method", type=click.Choice(SALIENCY_METHODS), default=DEFAULT_METHOD, show_default=True, help="Saliency method."
-)
+@output_option("Folder of the pages. Images of an interrupted run are kept.", type=Path, default=Path("report"))
+@option("--method", type=click.Choice(SALIENCY_METHODS), default=DEFAULT_METHOD, help="Saliency method.")
 @combine(*(method_option(name, group="options") for name in ("preset", "num_restarts", "steps")))
 def run_report(
     name: str, images: str, units: tuple[str, ...], output: Path, method: str, options: Mapping[str, Any]
@@ -104,4 +90,4 @@ def run_report(
     from kerasrecipes.visualize.html_report import write_report
 
     model = loading.load(name, compile=False)
-    print(write_report(model, expand_units(units), output, images, method=method, progress=print_status, **options))
+    print(write_report(model, expand_units(units), output, images, method=method, log=print_status, **options))

@@ -10,7 +10,7 @@ import pytest
 
 from kerasrecipes.cli import options, progress
 from kerasrecipes.cli.main import COMMANDS, cli, main
-from kerasrecipes.cli.sections import LazyGroup, Option
+from kerasrecipes.cli.sections import LazyGroup
 
 CONTEXT = click.Context(cli)
 
@@ -35,9 +35,8 @@ def test_every_command_explains_itself(path, command, capsys):
     for parameter in command.params:
         record = parameter.get_help_record(CONTEXT)
         assert record and record[1] and record[0] in text, parameter.name
-        if isinstance(parameter, Option) and parameter.rows:
-            title, load_rows = parameter.rows
-            assert f"{title}:" in text and all(" ".join(row[1].split()) in text for row in load_rows())
+        if title := getattr(parameter.type, "title", ""):
+            assert f"{title}:" in text and all(" ".join(row[1].split()) in text for row in parameter.type.help_rows())
 
 
 def test_the_help_lists_every_command_in_its_section(capsys):
