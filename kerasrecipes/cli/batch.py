@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from kerasrecipes.cli.options import combine
+from kerasrecipes.cli import options
 from kerasrecipes.cli.progress import ProgressBar, print_status
 from kerasrecipes.cli.sections import Choices, option
 from kerasrecipes.errors import KerasRecipesError
@@ -12,7 +12,7 @@ from kerasrecipes.errors import KerasRecipesError
 LOG_INTERVAL_SECONDS = 10.0  # between the lines of a log file
 
 _option = partial(option, section="Many files (one row for each, in --output)", group="many_files")
-many_files_options = combine(
+many_files_options = options.combine(
     _option("--workers", metavar="N", help="Number of processes, each with its own model, or auto: as many as CPUs."),
     _option("--threads", type=int, metavar="N", help="Number of threads of each worker."),
     _option(
@@ -30,7 +30,7 @@ many_files_options = combine(
 
 def run_many_files(
     task: str, recipe: str, files: Sequence[str], output: str | None, output_format: str | None,
-    engine: Mapping[str, Any], many_files: Mapping[str, Any], options: Mapping[str, Any],
+    engine: Mapping[str, Any], many_files: Mapping[str, Any], arguments: Mapping[str, Any],
 ) -> int:  # fmt: skip
     """Write one row for every file. The same command continues a run that was stopped.
 
@@ -63,7 +63,7 @@ def run_many_files(
         raise KerasRecipesError(f"--workers is {settings['workers']!r}: pass a number or auto")
     with ProgressBar(task, "files", log_seconds=LOG_INTERVAL_SECONDS) as bar:
         summary = batch.run(
-            recipe, files, output, task=task, **settings, **engine, **options,
+            recipe, files, output, task=task, **settings, **engine, **arguments,
             progress=lambda run: bar(run.files, run.total, f"{run.rate:.1f} files/s, {run.failed} errors"),
         )  # fmt: skip
     earlier = f" ({summary.earlier} from an earlier run)" if summary.earlier else ""

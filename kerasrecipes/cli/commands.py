@@ -1,25 +1,13 @@
 """Commands that look up, check and publish recipes, and that transcribe and align speech."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from kerasrecipes.cli import options
 from kerasrecipes.cli.batch import many_files_options, run_many_files
-from kerasrecipes.cli.options import (
-    DEFAULT_SPEECH_RECIPE,
-    MODEL_HELP,
-    decoding_options,
-    engine_options,
-    format_option,
-    load_model,
-    output_option,
-    recipe_option,
-    require_task,
-    transcribe_arguments,
-)
 from kerasrecipes.cli.output_paths import output_paths
 from kerasrecipes.cli.progress import ProgressBar, print_status
 from kerasrecipes.cli.sections import CONTEXT_SETTINGS, argument, command, option
@@ -42,7 +30,7 @@ TASK_COMMANDS = {
     "--license", metavar="PATTERN", help="List only recipes whose weights have this license; wildcards are allowed."
 )
 @option("--pretrained", is_flag=True, help="List only recipes with released weights.")
-def run_list(pattern: str, task: str | None, license: str | None, pretrained: bool) -> None:
+def run_list(pattern, task, license, pretrained) -> None:
     """List the names of the recipes."""
     from kerasrecipes.registry import list_recipes
 
@@ -54,7 +42,7 @@ def run_list(pattern: str, task: str | None, license: str | None, pretrained: bo
 
 @command("show")
 @argument("name", help="Name of a recipe.")
-def run_show(name: str) -> None:
+def run_show(name) -> None:
     """Show a recipe's card: paper, size, data, license, measured error rates, commands."""
     from kerasrecipes.release.model_card import card
 
@@ -63,44 +51,41 @@ def run_show(name: str) -> None:
 
 @command("transcribe")
 @argument("files", nargs=-1, required=True, help="Audio files, folders and patterns.")
-@recipe_option(DEFAULT_SPEECH_RECIPE)
-@engine_options
-@format_option(
+@options.recipe(options.DEFAULT_SPEECH_RECIPE)
+@options.engine
+@options.format(
     "text", "json", "srt", "vtt", "words",
     help="Output format; words lists every word with its times. Default: text; words for phonemes on the screen.",
 )  # fmt: skip
-@output_option(
+@options.output(
     "Write one file for every input into this folder and print nothing. Files of an input folder keep their subfolders."
 )
 @option("--ipa", is_flag=True, help="Write phonemes in the International Phonetic Alphabet.")
-@decoding_options
+@options.decoding
 @many_files_options
-def run_transcribe(
-    files: tuple[str, ...], recipe: str, engine: Mapping[str, Any], output_format: str | None, output: str | None,
-    ipa: bool, decoding: Mapping[str, Any], many_files: Mapping[str, Any],
-) -> int:  # fmt: skip
+def run_transcribe(files, recipe, engine, output_format, output, ipa, decoding, many_files) -> int:
     """Transcribe speech to text."""
     from kerasrecipes import audio
 
     ipa_argument = {"ipa": True} if ipa else {}
     if many_files:
-        options = transcribe_arguments(decoding, load_rescorer=False) | ipa_argument
-        return run_many_files("transcribe", recipe, files, output, output_format, engine, many_files, options)
-    model = load_model(recipe, engine)
-    require_task(model, "recognition", "transcribe")
+        arguments = options.transcribe_arguments(decoding, load_rescorer=False) | ipa_argument
+        return run_many_files("transcribe", recipe, files, output, output_format, engine, many_files, arguments)
+    model = options.load_model(recipe, engine)
+    options.require_task(model, "recognition", "transcribe")
     phonemes = model.recipe.task == "phoneme-recognition"
     if ipa and not phonemes:
         raise KerasRecipesError(f"--ipa is for phoneme recognizers, and {recipe} writes words")
-    options = transcribe_arguments(decoding) | ipa_argument
+    arguments = options.transcribe_arguments(decoding) | ipa_argument
     output_format = output_format or ("words" if phonemes and not output else "text")
     suffix = {"text": ".txt", "words": ".txt"}.get(output_format, f".{output_format}")
     outputs = output_paths(files, audio.list_audio_files, Path(output), suffix) if output else {}
     paths = audio.list_audio_files(list(files))
     if len(paths) > 1:
         with ProgressBar("transcribing", "files") as progress:
-            results = model.transcribe(paths, progress=progress, **options)
+            results = model.transcribe(paths, progress=progress, **arguments)
     else:
-        results = model.transcribe(paths, **options)
+        results = model.transcribe(paths, **arguments)
     failed = 0
     for path, result in zip(map(str, paths), results, strict=True):
         if isinstance(result, Exception):
@@ -120,24 +105,24 @@ def run_transcribe(
 @command("align")
 @argument("audio", help="Audio file.")
 @argument("text", type=Path, help="Text file with the transcript.")
-@recipe_option(DEFAULT_SPEECH_RECIPE)
-@engine_options
-@format_option("words", "json", "srt", "vtt", default="words", help="Output format.")
-def run_align(audio: str, text: Path, recipe: str, engine: Mapping[str, Any], output_format: str) -> None:
+@options.recipe(options.DEFAULT_SPEECH_RECIPE)
+@options.engine
+@options.format("words", "json", "srt", "vtt", default="words", help="Output format.")
+def run_align(audio, text, recipe, engine, output_format) -> None:
     """Find the times of a transcript's words in a recording, and the words that do not match it."""
     if not text.is_file():
         raise KerasRecipesError(f"There is no text file {text}")
-    alignment = load_model(recipe, engine).align(audio, text.read_text("utf-8"))
+    alignment = options.load_model(recipe, engine).align(audio, text.read_text("utf-8"))
     print(format_transcript(alignment, output_format))
     for word in alignment.mismatched_words:
         print_status(f"does not match: {word.text!r} at {word.start:.2f} s")
 
 
 @command("predict", context_settings=CONTEXT_SETTINGS | {"allow_interspersed_args": False})
-@argument("recipe", metavar="NAME", help=MODEL_HELP)
+@argument("recipe", metavar="NAME", help=options.MODEL_HELP)
 @argument("words", metavar="FILE...", nargs=-1, type=click.UNPROCESSED, help="Arguments and options of that command.")
 @click.pass_context
-def run_predict(context: click.Context, recipe: str, words: tuple[str, ...]) -> Any:
+def run_predict(context, recipe, words) -> Any:
     """Run the command of a recipe's task: transcribe, classify, segment or generate."""
     from kerasrecipes import loading, registry
     from kerasrecipes.cli.main import cli
@@ -166,7 +151,7 @@ def run_verify() -> int:
 @argument("name", help="Name of a recipe with released weights.")
 @option("--repo", required=True, metavar="ORG/NAME", help="Repository on the hub; it is created if it does not exist.")
 @option("--yes", is_flag=True, help="Upload. Without this option the command only says what it would upload.")
-def run_publish(name: str, repo: str, yes: bool) -> None:
+def run_publish(name, repo, yes) -> None:
     """Upload a recipe's weights and card to the hub."""
     from kerasrecipes.release.publish import publish
 

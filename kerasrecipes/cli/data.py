@@ -1,12 +1,11 @@
 """Commands for data sets: data summary, synthesize, align-phones and shard."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
+from kerasrecipes.cli import options
 from kerasrecipes.cli.evaluate import anonymize_data_path
-from kerasrecipes.cli.options import output_option
 from kerasrecipes.cli.progress import ProgressBar
 from kerasrecipes.cli.sections import CONTEXT_SETTINGS, DataSpec, LazyGroup, argument, command, option
 
@@ -33,7 +32,7 @@ def run_data() -> None:
     "--compare-with", multiple=True, metavar="DATA", help="Count the words that this set does not have. Repeatable."
 )
 @option("--plots", type=Path, metavar="FOLDER", help="Plot histograms into this folder.")
-def run_summary(data: Sequence[str], compare_with: Sequence[str], plots: Path | None) -> None:
+def run_summary(data, compare_with, plots) -> None:
     """Print hours, speakers, clip lengths, speaking rates and suspicious clips of a data set."""
     from kerasrecipes.data import load_datasets
     from kerasrecipes.data_prep import summarize
@@ -44,10 +43,10 @@ def run_summary(data: Sequence[str], compare_with: Sequence[str], plots: Path | 
 
 @command("synthesize")
 @argument("text", nargs=-1, required=True, type=DataSpec("text"), metavar="TEXT...", help="Texts to speak.")
-@output_option("Folder of the new set. An earlier set in it is continued.", type=Path, required=True)
+@options.output("Folder of the new set. An earlier set in it is continued.", type=Path, required=True)
 @option("--hours", type=float, default=1.0, help="Hours of speech in total, those of an earlier set included.")
 @option("--seed", type=int, default=0, help="Random seed of texts and voices.")
-def run_synthesize(text: Sequence[str], output: Path, hours: float, seed: int) -> None:
+def run_synthesize(text, output, hours, seed) -> None:
     """Synthesize speech from text with flite."""
     from kerasrecipes.data import load_text_datasets
     from kerasrecipes.data_prep import synthesize_corpus
@@ -59,9 +58,9 @@ def run_synthesize(text: Sequence[str], output: Path, hours: float, seed: int) -
 
 @command("shard")
 @data_argument
-@output_option("Folder of the shards, on this machine or at an address that fsspec knows.", required=True)
+@options.output("Folder of the shards, on this machine or at an address that fsspec knows.", required=True)
 @option("--megabytes", type=float, default=200.0, help="Size of the audio in each shard.")
-def run_shard(data: Sequence[str], output: str, megabytes: float) -> None:
+def run_shard(data, output, megabytes) -> None:
     """Write a data set as WebDataset tar shards."""
     from kerasrecipes.data import load_datasets, write_shards
 

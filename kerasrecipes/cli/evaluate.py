@@ -6,16 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kerasrecipes.cli.options import (
-    as_command_line,
-    data_option,
-    decoding_options,
-    load_model,
-    output_option,
-    speakers_option,
-    transcribe_arguments,
-    weights_option,
-)
+from kerasrecipes.cli import options
 from kerasrecipes.cli.progress import ProgressBar
 from kerasrecipes.cli.sections import argument, command, option
 from kerasrecipes.errors import KerasRecipesError
@@ -26,57 +17,51 @@ JSON_HELP = "Print the result as JSON."
 
 @command("evaluate")
 @argument("name", help="Name of a recipe, a .keras file or a training folder.")
-@data_option()
-@speakers_option
-@weights_option
+@options.data()
+@options.speakers
+@options.weights
 @option("--noise", type=float, metavar="DECIBELS", help="Add pink noise this far below the speech.")
 @option("--num-crops", type=int, help="Number of crops whose results a classifier averages.")
 @option("--json", "as_json", is_flag=True, help=JSON_HELP)
 @option("--record-as", metavar="DATASET", help=RECORD_HELP)
-@decoding_options
-def run_evaluate(
-    name: str, data: Sequence[str], speakers: list[str], weights: str | None, noise: float | None, num_crops: int | None,
-    as_json: bool, record_as: str | None, decoding: Mapping[str, Any],
-) -> None:  # fmt: skip
+@options.decoding
+def run_evaluate(name, data, speakers, weights, noise, num_crops, as_json, record_as, decoding) -> None:
     """Measure a recipe on a data set, with 95 % intervals over speakers, clips or images."""
     from kerasrecipes.training import evaluation
 
     if record_as:
         check_can_record(name, weights)
-    model = load_model(name, weights=weights)
+    model = options.load_model(name, weights=weights)
     task = model.recipe.task
     if num_crops is not None and task != "image-classification":
         raise KerasRecipesError(f"--num-crops is for classifiers: the task of {name} is {task}")
     recognizer = task.endswith("recognition")
-    typed = {**decoding, "noise": noise} if recognizer else {"num_crops": num_crops}
-    typed = {key: value for key, value in typed.items() if value is not None}
-    rates = evaluation.evaluate(model, data, speakers, **transcribe_arguments(typed))
+    values = {**decoding, "noise": noise} if recognizer else {"num_crops": num_crops}
+    values = {key: value for key, value in values.items() if value is not None}
+    rates = evaluation.evaluate(model, data, speakers, **options.transcribe_arguments(values))
     decoder = "none"
     if recognizer:
-        decoder = decoder_label(typed, model.criterion)
+        decoder = decoder_label(values, model.criterion)
     elif num_crops is not None:
         decoder = f"{num_crops} crops"
     print_rates(rates, as_json, f"{name} on {', '.join(data)}, decoder: {decoder}")
     if record_as:
         from kerasrecipes.release.from_run import record_metrics
 
-        record_metrics(name, record_as, rates, recorded_command("evaluate", name, data, speakers, typed), decoder)
+        record_metrics(name, record_as, rates, recorded_command("evaluate", name, data, speakers, values), decoder)
 
 
 @command("copy-synthesis")
 @argument("name", help="Name of a WaveNet recipe with local conditioning, or its .keras file.")
-@data_option("speech")
-@speakers_option
-@weights_option
-@output_option("Write the copies, a line for every clip and the rates into this folder.", type=Path, required=True)
+@options.data("speech")
+@options.speakers
+@options.weights
+@options.output("Write the copies, a line for every clip and the rates into this folder.", type=Path, required=True)
 @option("--recognizer", metavar="NAME", help="Recipe that recognizes the copies too, with the decoding options.")
 @option("--json", "as_json", is_flag=True, help=JSON_HELP)
 @option("--record-as", metavar="DATASET", help=RECORD_HELP)
-@decoding_options
-def run_copy_synthesis(
-    name: str, data: Sequence[str], speakers: list[str], weights: str | None, output: Path, recognizer: str | None,
-    as_json: bool, record_as: str | None, decoding: Mapping[str, Any],
-) -> None:  # fmt: skip
+@options.decoding
+def run_copy_synthesis(name, data, speakers, weights, output, recognizer, as_json, record_as, decoding) -> None:
     """Reconstruct clips from their spectrograms and count the word errors that this adds.
 
     The first clip of every text is reconstructed. PocketSphinx recognizes the original and the copy. An interrupted run
@@ -87,17 +72,17 @@ def run_copy_synthesis(
 
     if record_as:
         check_can_record(name, weights)
-    model = load_model(name, weights=weights)
+    model = options.load_model(name, weights=weights)
     if model.recipe.task != "waveform-generation":
         raise KerasRecipesError(f"copy-synthesis is for generators of audio: the task of {name} is {model.recipe.task}")
     reference = copy_synthesis.REFERENCE_RECOGNIZER
     listeners: dict[str, Any] = {reference: copy_synthesis.PocketSphinxRecognizer()}
     labels = {"": "none", reference: f"heard by {reference}"}
-    typed: dict[str, Any] = {"output": "FOLDER"}
+    values: dict[str, Any] = {"output": "FOLDER"}
     if recognizer:
-        listeners[recognizer] = copy_synthesis.load_listener(recognizer, **transcribe_arguments(decoding))
+        listeners[recognizer] = copy_synthesis.load_listener(recognizer, **options.transcribe_arguments(decoding))
         labels[recognizer] = f"heard by {recognizer}, {decoder_label(decoding)}"
-        typed |= {"recognizer": recognizer, **decoding}
+        values |= {"recognizer": recognizer, **decoding}
     utterances = load_datasets(data, speakers)
     with ProgressBar("vocoding", "s", digits=2) as progress:
         rates = copy_synthesis.copy_synthesis(model, utterances, output, listeners=listeners, progress=progress)
@@ -105,10 +90,10 @@ def run_copy_synthesis(
     if record_as:
         from kerasrecipes.release.from_run import record_metrics
 
-        text = recorded_command("copy-synthesis", name, data, speakers, typed)
+        text = recorded_command("copy-synthesis", name, data, speakers, values)
         for listener, label in labels.items():
-            heard = {n.partition(" by ")[0]: r for n, r in rates.items() if n.partition(" by ")[2] == listener}
-            record_metrics(name, record_as, heard, text, label)
+            listener_rates = {n.partition(" by ")[0]: r for n, r in rates.items() if n.partition(" by ")[2] == listener}
+            record_metrics(name, record_as, listener_rates, text, label)
 
 
 def check_can_record(name: str, weights: str | None) -> None:
@@ -143,7 +128,7 @@ def decoder_label(decoding: Mapping[str, Any], criterion: Any = None) -> str:
 
     if hasattr(criterion, "decoders"):
         return decoding.get("decoder") or criterion.decoders[0]
-    arguments = transcribe_arguments(decoding, load_rescorer=False)
+    arguments = options.transcribe_arguments(decoding, load_rescorer=False)
     arguments.pop("noise", None)
     shift = arguments.pop("shift_average_seconds", None)
     label = DecodingOptions(**arguments).name
@@ -151,12 +136,12 @@ def decoder_label(decoding: Mapping[str, Any], criterion: Any = None) -> str:
 
 
 def recorded_command(
-    command: str, name: str, data: Sequence[str], speakers: Sequence[str], typed: Mapping[str, Any]
+    command: str, name: str, data: Sequence[str], speakers: Sequence[str], values: Mapping[str, Any]
 ) -> str:
     """Return the command that measures a record of the manifest again."""
     words = [f"kerasrecipes {command}", name, *(f"--data {anonymize_data_path(spec)}" for spec in data)]
     words += [f"--speakers {','.join(speakers)}"] if speakers else []
-    return " ".join([*words, *as_command_line(typed)])
+    return " ".join([*words, *options.as_command_line(values)])
 
 
 def anonymize_data_path(spec: str) -> str:

@@ -3,19 +3,19 @@
 from pathlib import Path
 from typing import Any
 
-from kerasrecipes.cli.options import KERAS_MODEL_HELP, output_option
+from kerasrecipes.cli import options
 from kerasrecipes.cli.progress import print_status
 from kerasrecipes.cli.sections import Choices, argument, command, option
 from kerasrecipes.errors import KerasRecipesError
 
 
 @command("export")
-@argument("name", help=KERAS_MODEL_HELP)
+@argument("name", help=options.KERAS_MODEL_HELP)
 @option(
     "--format", "file_format", type=Choices("kerasrecipes.export:FORMATS", "Formats"), metavar="NAME", default="onnx",
     help="File format.",
 )  # fmt: skip
-@output_option("Folder of the files (default: exported).", type=Path)
+@options.output("Folder of the files (default: exported).", type=Path)
 @option("--activations", is_flag=True, help="Add the output of every layer to the outputs.")
 @option("--float16", is_flag=True, help="Store the weights in 16 bits.")
 @option("--int8", is_flag=True, help="Store the weights in 8 bits. The command prints how much the outputs differ.")
@@ -24,10 +24,7 @@ from kerasrecipes.errors import KerasRecipesError
     "--cache", is_flag=True, help='Write the ONNX file into the cache in which load(NAME, engine="onnxruntime") looks.'
 )
 @option("--release", is_flag=True, help="Write weights/NAME.onnx and its entry in the recipe's manifest row.")
-def run_export(
-    name: str, file_format: str, output: Path | None, activations: bool, float16: bool, int8: bool, opset: int, cache: bool,
-    release: bool,
-) -> None:  # fmt: skip
+def run_export(name, file_format, output, activations, float16, int8, opset, cache, release) -> None:
     """Write a recipe in another format and compare its outputs with Keras."""
     if cache and release:
         raise KerasRecipesError("--cache and --release write different files: pass one of them")
@@ -41,20 +38,11 @@ def run_export(
 
         print(release_onnx(name, opset=opset, report=print_status))
     elif cache:
-        print(export_into_cache(name, opset))
+        from kerasrecipes.export import export_to_cache
+
+        print(export_to_cache(name, opset=opset, report=print_status))
     else:
         from kerasrecipes.export import export
 
-        options: dict[str, Any] = {"activations": activations, "float16": float16, "int8": int8, "opset": opset}
-        print(export(name, output or Path("exported"), file_format, **options, report=print_status))
-
-
-def export_into_cache(name: str, opset: int) -> Path:
-    """Write the ONNX file of released weights to the path in which `load` looks for it."""
-    from kerasrecipes.engines import onnx_cache
-    from kerasrecipes.export import export
-    from kerasrecipes.hub import manifest, weights
-
-    entry = weights.fetch_entry(name) if name.startswith("hf://") else manifest.get_entry(name)
-    path = onnx_cache.cache_path(entry)
-    return export(name, path.parent, float16=True, opset=opset, name=path.stem, report=print_status)
+        arguments: dict[str, Any] = {"activations": activations, "float16": float16, "int8": int8, "opset": opset}
+        print(export(name, output or Path("exported"), file_format, **arguments, report=print_status))

@@ -1,20 +1,12 @@
 """Commands that generate text or audio: generate and vocode."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kerasrecipes.cli.options import (
-    AUDIO_FILE_HELP,
-    MODEL_HELP,
-    engine_options,
-    format_option,
-    load_model,
-    output_option,
-    sampling_options,
-)
+from kerasrecipes.cli import options
 from kerasrecipes.cli.progress import ProgressBar
 from kerasrecipes.cli.sections import argument, command, option
 from kerasrecipes.errors import KerasRecipesError
@@ -22,25 +14,22 @@ from kerasrecipes.errors import KerasRecipesError
 speaker_option = option(
     "--speaker", metavar="NAME", group="sampling", help="Speaker to imitate, one of the model's. Default: no speaker."
 )
-audio_output_option = partial(output_option, AUDIO_FILE_HELP, metavar="FILE", type=Path)
+audio_output_option = partial(options.output, options.AUDIO_FILE_HELP, metavar="FILE", type=Path)
 
 
 @command("generate")
-@argument("recipe", metavar="NAME", help=MODEL_HELP)
+@argument("recipe", metavar="NAME", help=options.MODEL_HELP)
 @argument("prompts", nargs=-1, help="Beginnings of texts, for a language model.")
-@engine_options
+@options.engine
 @option("--max-length", type=int, metavar="N", help="Number of characters that a language model writes at most.")
 @option("--seconds", type=float, metavar="S", help="Duration of the audio.")
 @speaker_option
-@sampling_options
-@format_option("text", "json", default="text")
+@options.sampling
+@options.format("text", "json", default="text")
 @audio_output_option()
-def run_generate(
-    recipe: str, prompts: Sequence[str], engine: Mapping[str, Any], max_length: int | None, seconds: float | None,
-    sampling: dict[str, Any], output_format: str, output: Path | None,
-) -> None:  # fmt: skip
+def run_generate(recipe, prompts, engine, max_length, seconds, sampling, output_format, output) -> None:
     """Generate text or audio."""
-    model = load_model(recipe, engine)
+    model = options.load_model(recipe, engine)
     if model.recipe.task == "language-model":
         sampling.pop("speaker", None)
         limit = {} if max_length is None else {"max_length": max_length}
@@ -60,21 +49,21 @@ def run_generate(
 @argument("recipe", metavar="NAME", help="Name of a WaveNet recipe with local conditioning, or its .keras file.")
 @argument("audio", help="Audio file.")
 @speaker_option
-@sampling_options
+@options.sampling
 @audio_output_option(required=True)
-def run_vocode(recipe: str, audio: str, sampling: Mapping[str, Any], output: Path) -> None:
+def run_vocode(recipe, audio, sampling, output) -> None:
     """Reconstruct a recording from its mel spectrogram alone (copy synthesis)."""
-    model = load_model(recipe)
+    model = options.load_model(recipe)
     if model.recipe.task != "waveform-generation":
         raise KerasRecipesError(f"{recipe} cannot generate audio: its task is {model.recipe.task}")
     save_audio(model.vocode, audio, output, "vocoding", sampling)
 
 
-def save_audio(generate: Any, source: Any, path: Path, action: str, options: Mapping[str, Any]) -> None:
+def save_audio(generate: Any, source: Any, path: Path, action: str, arguments: Mapping[str, Any]) -> None:
     """Check the file name, generate audio with a progress bar, save it and print what was saved."""
     from kerasrecipes.results import audio_format_of
 
     audio_format_of(path)
     with ProgressBar(action, "s", digits=2) as progress:
-        clip = generate(source, progress=progress, **options)
+        clip = generate(source, progress=progress, **arguments)
     print(f"{clip.save(path)}: {clip}")

@@ -5,16 +5,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kerasrecipes.cli import options
 from kerasrecipes.cli.batch import many_files_options, run_many_files
-from kerasrecipes.cli.options import (
-    DEFAULT_IMAGE_RECIPE,
-    engine_options,
-    format_option,
-    load_model,
-    output_option,
-    recipe_option,
-    require_task,
-)
 from kerasrecipes.cli.output_paths import output_paths
 from kerasrecipes.cli.progress import print_status
 from kerasrecipes.cli.sections import argument, command, option
@@ -27,30 +19,27 @@ images_argument = argument("files", nargs=-1, required=True, help="Image files a
 
 @command("classify")
 @images_argument
-@recipe_option(DEFAULT_IMAGE_RECIPE)
-@engine_options
+@options.recipe(options.DEFAULT_IMAGE_RECIPE)
+@options.engine
 @option("--top", type=int, default=DEFAULT_TOP_K, help="Number of classes to print.")
 @option("--num-crops", type=int, default=1, help="Number of crops whose results are averaged.")
-@format_option("text", "json", default="text")
-@output_option("Write one row for every file into this folder and print nothing.")
+@options.format("text", "json", default="text")
+@options.output("Write one row for every file into this folder and print nothing.")
 @many_files_options
-def run_classify(
-    files: tuple[str, ...], recipe: str, engine: Mapping[str, Any], top: int, num_crops: int, output_format: str,
-    output: str | None, many_files: Mapping[str, Any],
-) -> int:  # fmt: skip
+def run_classify(files, recipe, engine, top, num_crops, output_format, output, many_files) -> int:
     """Name the classes of images."""
     from kerasrecipes import image
 
-    options = {"num_crops": num_crops} if num_crops != 1 else {}
+    arguments = {"num_crops": num_crops} if num_crops != 1 else {}
     if many_files or output:
         if top != DEFAULT_TOP_K:
             raise KerasRecipesError(f"Rows hold the {DEFAULT_TOP_K} most likely classes: leave out --top")
-        return run_many_files("classify", recipe, files, output, output_format, engine, many_files, options)
-    model = load_model(recipe, engine)
-    require_task(model, "image-classification", "classify images")
+        return run_many_files("classify", recipe, files, output, output_format, engine, many_files, arguments)
+    model = options.load_model(recipe, engine)
+    options.require_task(model, "image-classification", "classify images")
     paths = image.list_image_files(list(files))
     failed = 0
-    for path, result in run_on_each(model.classify, paths, options):
+    for path, result in run_on_each(model.classify, paths, arguments):
         if result is None:
             failed += 1
         elif output_format == "json":
@@ -63,26 +52,23 @@ def run_classify(
 
 @command("segment")
 @images_argument
-@recipe_option()
-@engine_options
-@format_option("text", "json", default="text")
-@output_option(
+@options.recipe()
+@options.engine
+@options.format("text", "json", default="text")
+@options.output(
     "Write NAME.png (the class of every pixel) and NAME_overlay.png into this folder. Files of an input folder keep their "
     "subfolders."
 )
 @many_files_options
-def run_segment(
-    files: tuple[str, ...], recipe: str, engine: Mapping[str, Any], output_format: str, output: str | None,
-    many_files: Mapping[str, Any],
-) -> int:  # fmt: skip
+def run_segment(files, recipe, engine, output_format, output, many_files) -> int:
     """Assign a class to every pixel of images."""
     from kerasrecipes import image
     from kerasrecipes.utils.plotting import save_image
 
     if many_files:
         return run_many_files("segment", recipe, files, output, output_format, engine, many_files, {})
-    model = load_model(recipe, engine)
-    require_task(model, "segmentation", "segment images")
+    model = options.load_model(recipe, engine)
+    options.require_task(model, "segmentation", "segment images")
     paths = image.list_image_files(list(files))
     outputs = output_paths(files, image.list_image_files, Path(output), ".png", "_overlay.png") if output else {}
     failed = 0
@@ -102,11 +88,11 @@ def run_segment(
 
 
 def run_on_each(
-    method: Callable[..., list[Any]], paths: Sequence[Any], options: Mapping[str, Any]
+    method: Callable[..., list[Any]], paths: Sequence[Any], arguments: Mapping[str, Any]
 ) -> Iterator[tuple[str, Any]]:
     """Yield the path and the result of each image file. The result of an unreadable file is None."""
     for path in map(str, paths):
-        (result,) = method([path], **options)
+        (result,) = method([path], **arguments)
         if isinstance(result, Exception):
             print_status(f"kerasrecipes: {result}")
             result = None

@@ -3,10 +3,10 @@
 import queue
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
-from kerasrecipes.cli.options import DEFAULT_STREAMING_RECIPE, engine_options, load_model, recipe_option
+from kerasrecipes.cli import options
 from kerasrecipes.cli.progress import print_status
 from kerasrecipes.cli.sections import argument, command, option
 from kerasrecipes.errors import AudioError
@@ -18,15 +18,15 @@ CLEAR_LINE = "\r\x1b[K"
 
 @command("listen")
 @argument("file", required=False, help="Audio file to transcribe in place of the microphone.")
-@recipe_option(DEFAULT_STREAMING_RECIPE)
-@engine_options
+@options.recipe(options.DEFAULT_STREAMING_RECIPE)
+@options.engine
 @option(
     "--playback-speed", type=float, default=1.0,
     help="Speed at which the file is played; 0 processes it as fast as possible.",
 )  # fmt: skip
-def run_listen(file: str | None, recipe: str, engine: Mapping[str, Any], playback_speed: float) -> None:
+def run_listen(file, recipe, engine, playback_speed) -> None:
     """Transcribe the microphone, or a file as it plays. Ctrl-C ends."""
-    model = load_model(recipe, engine)
+    model = options.load_model(recipe, engine)
     print_status(f"{model.name}: text follows the audio by {1000 * model.stream().latency:.0f} ms, Ctrl-C ends")
     print_live_transcript(model, simulate_realtime(file, playback_speed) if file else microphone())
 

@@ -35,35 +35,33 @@ def combine(*decorators: Decorator) -> Decorator:
     return decorate
 
 
-def recipe_option(default: str | None = None) -> Decorator:
+def recipe(default: str | None = None) -> Decorator:
     """Return the option `--recipe`, which is required unless it has a default."""
     return option("--recipe", metavar="NAME", default=default, required=default is None, help=MODEL_HELP)
 
 
-def output_option(help: str, metavar: str = "FOLDER", **settings: Any) -> Decorator:
+def output(help: str, metavar: str = "FOLDER", **settings: Any) -> Decorator:
     """Return the option `--output`."""
     return option("--output", "--out", "output", metavar=metavar, help=help, **settings)
 
 
-def format_option(*formats: str, help: str = "Format of what is printed.", **settings: Any) -> Decorator:
+def format(*formats: str, help: str = "Format of what is printed.", **settings: Any) -> Decorator:
     """Return the option `--format`."""
     return option("--format", "output_format", type=click.Choice(formats), help=help, **settings)
 
 
-def data_option(
-    *yields: str, help: str = "Data set. Repeat the option to mix sets.", required: bool = True
-) -> Decorator:
+def data(*yields: str, help: str = "Data set. Repeat the option to mix sets.", required: bool = True) -> Decorator:
     """Return the option `--data` for the readers that yield some kinds of data."""
     return option("--data", metavar="DATA", type=DataSpec(*yields), multiple=True, required=required, help=help)
 
 
-speakers_option = option(
+speakers = option(
     "--speakers", metavar="ID,ID", callback=lambda *args: [s for s in (args[2] or "").split(",") if s],
     help="Use only the clips of these speakers.",
 )  # fmt: skip
-weights_option = option("--weights", metavar="FILE", help="Weights file to use in place of the released one.")
+weights = option("--weights", metavar="FILE", help="Weights file to use in place of the released one.")
 
-engine_options = combine(
+engine = combine(
     option(
         "--engine", type=click.Choice(("auto", "keras", "onnxruntime", "openvino")), default="auto", group="engine",
         help="Engine that runs the model. auto takes the fastest installed engine that has a file of the model, else Keras; "
@@ -75,31 +73,31 @@ engine_options = combine(
     ),
 )  # fmt: skip
 
-sampling_options = combine(
+sampling = combine(
     option("--temperature", type=float, group="sampling", help="Sampling temperature; 0 is greedy."),
     option("--seed", type=int, group="sampling", help="Random seed. The same seed gives the same output."),
 )
 
-_decoding_option = partial(option, section="Decoding", group="decoding")
-decoding_options = combine(
-    _decoding_option(
+_decoding = partial(option, section="Decoding", group="decoding")
+decoding = combine(
+    _decoding(
         "--decoder", type=Choices("kerasrecipes.decoding.options:DECODERS", "Decoders"), metavar="NAME",
         help="Decoder to use. Default: beam with a language model, else greedy; for phonemes the recipe's criterion decides.",
     ),
-    _decoding_option(
+    _decoding(
         "--language-model", metavar="NAME", help="Word language model: librispeech_small, or an ARPA or KenLM file."
     ),
-    _decoding_option("--beam-size", type=int, help=BEAM_SIZE_HELP),
-    _decoding_option("--lm-weight", type=float, help="Weight of the language model's log probability."),
-    _decoding_option("--word-score", type=float, metavar="NATS", help="Score that every word adds."),
-    _decoding_option("--nbest", type=int, help="Number of hypotheses to return; --format json prints all."),
-    _decoding_option(
+    _decoding("--beam-size", type=int, help=BEAM_SIZE_HELP),
+    _decoding("--lm-weight", type=float, help="Weight of the language model's log probability."),
+    _decoding("--word-score", type=float, metavar="NATS", help="Score that every word adds."),
+    _decoding("--nbest", type=int, help="Number of hypotheses to return; --format json prints all."),
+    _decoding(
         "--hotword", "hotwords", multiple=True, metavar="WORD[=NATS]",
         help="Word to expect, with the score it adds (default 5 nats). Repeatable.",
     ),
-    _decoding_option("--rescore", metavar="NAME", help="Character language model that re-ranks the best hypotheses."),
-    _decoding_option("--rescore-weight", type=float, help="Weight of the re-ranking model's log probability."),
-    _decoding_option(
+    _decoding("--rescore", metavar="NAME", help="Character language model that re-ranks the best hypotheses."),
+    _decoding("--rescore-weight", type=float, help="Weight of the re-ranking model's log probability."),
+    _decoding(
         "--shift-average", "shift_average_seconds", type=float, metavar="SECONDS",
         help="Average the network's output over the audio shifted by this much in both directions.",
     ),

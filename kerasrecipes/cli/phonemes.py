@@ -1,18 +1,17 @@
 """Commands for phonemes: data align-phones and filters."""
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
+from kerasrecipes.cli import options
 from kerasrecipes.cli.data import data_argument
-from kerasrecipes.cli.options import KERAS_MODEL_HELP, load_model, output_option, weights_option
 from kerasrecipes.cli.progress import ProgressBar, print_status
 from kerasrecipes.cli.sections import argument, command, option
 
 
 @command("align-phones")
 @data_argument
-@output_option("Label file to write, for instance labels.tsv.xz.", metavar="FILE", required=True)
+@options.output("Label file to write, for instance labels.tsv.xz.", metavar="FILE", required=True)
 @option("--audio", type=Path, metavar="FOLDER", help="Folder that the paths in the label file are relative to.")
 @option(
     "--processes",
@@ -21,7 +20,7 @@ from kerasrecipes.cli.sections import argument, command, option
     metavar="N",
     help="Number of processes.",
 )
-def run_align_phones(data: Sequence[str], output: str, audio: Path | None, processes: int) -> None:
+def run_align_phones(data, output, audio, processes) -> None:
     """Write the phonemes of every clip with their times, by forced alignment with PocketSphinx."""
     from kerasrecipes.data import load_datasets
     from kerasrecipes.data.specs import expand_data_root
@@ -40,12 +39,12 @@ def run_align_phones(data: Sequence[str], output: str, audio: Path | None, proce
 
 
 @command("filters")
-@argument("name", help=KERAS_MODEL_HELP)
-@weights_option
-@output_option("Image to write (default: NAME_filters.png).", metavar="FILE", type=Path)
-def run_filters(name: str, weights: str | None, output: Path | None) -> None:
+@argument("name", help=options.KERAS_MODEL_HELP)
+@options.weights
+@options.output("Image to write (default: NAME_filters.png).", metavar="FILE", type=Path)
+def run_filters(name, weights, output) -> None:
     """Plot the frequency responses of a recognizer's first filters, which read the waveform."""
     from kerasrecipes.visualize.frequency_response import save_filter_responses
 
-    model = load_model(name, weights=weights)
+    model = options.load_model(name, weights=weights)
     print(save_filter_responses(model, output or Path(f"{model.name}_filters.png")))

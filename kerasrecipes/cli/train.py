@@ -2,13 +2,11 @@
 
 import os
 import signal
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from kerasrecipes.cli.options import BEAM_SIZE_HELP, data_option, load_model, output_option, speakers_option
+from kerasrecipes.cli import options
 from kerasrecipes.cli.progress import print_status
 from kerasrecipes.cli.sections import argument, command, option
 from kerasrecipes.errors import KerasRecipesError
@@ -23,9 +21,9 @@ def treat_sigterm_as_ctrl_c() -> None:
 
 @command("train")
 @argument("name", help="Name of a recipe.")
-@data_option(required=False, help="Training set. Repeat the option to mix sets.")
+@options.data(required=False, help="Training set. Repeat the option to mix sets.")
 @option("--validation", multiple=True, metavar="DATA", help="Data set to evaluate every few minutes. Repeatable.")
-@output_option("Folder of the run (default: runs/NAME).", type=Path)
+@options.output("Folder of the run (default: runs/NAME).", type=Path)
 @option("--resume", is_flag=True, help="Continue the run in the folder, or start one if there is none.")
 @option("--max-minutes", type=float, metavar="M", help="Stop after this time.")
 @option("--devices", metavar="N", help="Divide every batch among N devices, or all. Needs KERAS_BACKEND=jax.")
@@ -39,10 +37,7 @@ def treat_sigterm_as_ctrl_c() -> None:
 @_setting("--dtype-policy", metavar="POLICY", help="Keras dtype policy, for instance mixed_bfloat16.")
 @_setting("--init-from", metavar="WEIGHTS", help="Initial weights: a .weights.h5 file, a run's folder, or released.")
 @_setting("--seed", type=int, help="Random seed.")
-def run_train(
-    name: str, data: tuple[str, ...], validation: tuple[str, ...], output: Path | None, resume: bool,
-    max_minutes: float | None, devices: str | None, config: Path | None, settings: dict[str, Any],
-) -> None:  # fmt: skip
+def run_train(name, data, validation, output, resume, max_minutes, devices, config, settings) -> None:
     """Train a recipe. Ctrl-C saves a checkpoint; --resume continues."""
     from kerasrecipes._lazy import choose_backend
     from kerasrecipes.registry import get_recipe
@@ -80,14 +75,11 @@ def run_train(
 @command("study")
 @argument("name", required=False, help="Name of a study or its YAML file. Without a name, all studies are listed.")
 @option("--variant", "variants", multiple=True, metavar="NAME", help="Train only this variant. Repeatable.")
-@output_option("Folder of the trainings. Trainings in it are continued.", type=Path, default="runs/studies")
+@options.output("Folder of the trainings. Trainings in it are continued.", type=Path, default="runs/studies")
 @option("--max-minutes", type=float, metavar="M", help="Stop each training after this time.")
 @option("--plot", type=Path, metavar="FILE", help="Plot the results of the variants into this PNG file.")
 @option("--write", type=Path, metavar="FOLDER", help="Write NAME.json for the documentation into this folder.")
-def run_study(
-    name: str | None, variants: tuple[str, ...], output: Path, max_minutes: float | None, plot: Path | None,
-    write: Path | None,
-) -> None:  # fmt: skip
+def run_study(name, variants, output, max_minutes, plot, write) -> None:
     """Answer a paper's question by small trainings that differ in one setting."""
     from kerasrecipes.experiments import studies
 
@@ -115,19 +107,17 @@ def run_study(
 
 @command("tune-decoder")
 @argument("name", help="Name of a recognizer's recipe.")
-@data_option("speech", help="Tuning set, never the set that is reported.")
-@speakers_option
+@options.data("speech", help="Tuning set, never the set that is reported.")
+@options.speakers
 @option("--language-model", metavar="NAME", default="librispeech_small", help="Language model to weigh.")
-@option("--beam-size", type=int, default=50, help=BEAM_SIZE_HELP)
+@option("--beam-size", type=int, default=50, help=options.BEAM_SIZE_HELP)
 @option("--write", is_flag=True, help="Record the weights in the manifest as the recipe's defaults.")
-def run_tune_decoder(
-    name: str, data: Sequence[str], speakers: list[str], language_model: str, beam_size: int, write: bool
-) -> None:
+def run_tune_decoder(name, data, speakers, language_model, beam_size, write) -> None:
     """Find the language model weight and word score with the fewest word errors."""
     from kerasrecipes.data import load_datasets
     from kerasrecipes.training import tune_decoder
 
-    model = load_model(name)
+    model = options.load_model(name)
     best = tune_decoder.tune_decoder(
         model, load_datasets(data, speakers), language_model, beam_size=beam_size, progress=print_status
     )
@@ -145,7 +135,7 @@ def run_tune_decoder(
 )  # fmt: skip
 @option("--bundled", is_flag=True, help="Include the weight file in the package.")
 @option("--tag", required=True, help="Name of the release, for instance 2026-11.")
-def run_release(name: str, folder: Path, previous_runs: tuple[Path, ...], bundled: bool, tag: str) -> None:
+def run_release(name, folder, previous_runs, bundled, tag) -> None:
     """Turn a run into the recipe's weight file and manifest entry."""
     from kerasrecipes.release.from_run import release
 

@@ -1,18 +1,17 @@
 """Commands that show what a network computes: visualize and report."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from kerasrecipes.cli.options import KERAS_MODEL_HELP, Decorator, combine, output_option
+from kerasrecipes.cli import options
 from kerasrecipes.cli.progress import ProgressBar, print_status
 from kerasrecipes.cli.sections import Choices, argument, command, option
 from kerasrecipes.visualize.methods import DEFAULT_METHOD, METHODS, OPTIONS, SALIENCY_METHODS
 
 
-def method_option(name: str, **settings: Any) -> Decorator:
+def method_option(name: str, **settings: Any) -> options.Decorator:
     """Return the command line option of an entry of `OPTIONS`."""
     entry = OPTIONS[name]
     methods = [key for key, m in METHODS.items() if name in (*m.options, *m.inputs, *m.plot_options)]
@@ -29,7 +28,7 @@ def method_option(name: str, **settings: Any) -> Decorator:
 
 
 @command("visualize")
-@argument("name", help=KERAS_MODEL_HELP)
+@argument("name", help=options.KERAS_MODEL_HELP)
 @argument("file", required=False, help="Image, or recording for a speech recognizer, for the methods that need one.")
 @option(
     "--method", type=Choices("kerasrecipes.visualize.methods:METHODS", "Methods"), metavar="METHOD",
@@ -40,28 +39,25 @@ def method_option(name: str, **settings: Any) -> Decorator:
     help="Unit to look at: fire5:17; fire5:17@9,7 at one position; logits:tabby for a class; fire5:0-15 for many. "
     "Repeatable.",
 )  # fmt: skip
-@output_option("Folder of the files.", type=Path, default=Path("visualize"))
+@options.output("Folder of the files.", type=Path, default=Path("visualize"))
 @option("--format", "file_format", type=click.Choice(("png", "jpg")), default="png", help="File format.")
 @option("--random-weights", is_flag=True, help="Use random weights in place of the released ones.")
-@combine(*(method_option(name, section="Options of methods", group="options") for name in OPTIONS))
-def run_visualize(
-    name: str, file: str | None, method: str, units: tuple[str, ...], output: Path, file_format: str, random_weights: bool,
-    options: dict[str, Any],
-) -> None:  # fmt: skip
+@options.combine(*(method_option(name, section="Options of methods", group="arguments") for name in OPTIONS))
+def run_visualize(name, file, method, units, output, file_format, random_weights, arguments) -> None:
     """Show what units and layers of a network respond to."""
     from kerasrecipes import loading
     from kerasrecipes.graph.units import expand_units
     from kerasrecipes.visualize.methods import check_inputs, run_method
 
     unit_names = expand_units(units)
-    check_inputs(method, file, unit_names, options.get("data", ()))
+    check_inputs(method, file, unit_names, arguments.get("data", ()))
     random_weights = random_weights or METHODS[method].random_weights
     model = loading.load(name, compile=False, **({"weights": None} if random_weights else {}))
     prefix = f"{model.name}_random_" if random_weights else None
     with ProgressBar(method, "steps") as progress:
         for path, result in run_method(
             method, model, output, file=file, units=unit_names, suffix=f".{file_format}", prefix=prefix, progress=progress,
-            **options,
+            **arguments,
         ):  # fmt: skip
             if METHODS[method].prints:
                 print(result)
@@ -69,7 +65,7 @@ def run_visualize(
 
 
 @command("report")
-@argument("name", help=KERAS_MODEL_HELP)
+@argument("name", help=options.KERAS_MODEL_HELP)
 @option("--images", required=True, metavar="FOLDER", help="Folder of images in which to find the strongest patches.")
 @option(
     "--units",
@@ -78,16 +74,14 @@ def run_visualize(
     metavar="LAYER:NUMBER,...",
     help="Units, for instance conv1:0,fire5:0-15. Repeatable.",
 )
-@output_option("Folder of the pages. Images of an interrupted run are kept.", type=Path, default=Path("report"))
+@options.output("Folder of the pages. Images of an interrupted run are kept.", type=Path, default=Path("report"))
 @option("--method", type=click.Choice(SALIENCY_METHODS), default=DEFAULT_METHOD, help="Saliency method.")
-@combine(*(method_option(name, group="options") for name in ("preset", "num_restarts", "steps")))
-def run_report(
-    name: str, images: str, units: tuple[str, ...], output: Path, method: str, options: Mapping[str, Any]
-) -> None:
+@options.combine(*(method_option(name, group="arguments") for name in ("preset", "num_restarts", "steps")))
+def run_report(name, images, units, output, method, arguments) -> None:
     """Write HTML pages about units: inputs by gradient ascent, strongest patches and their saliency."""
     from kerasrecipes import loading
     from kerasrecipes.graph.units import expand_units
     from kerasrecipes.visualize.html_report import write_report
 
     model = loading.load(name, compile=False)
-    print(write_report(model, expand_units(units), output, images, method=method, log=print_status, **options))
+    print(write_report(model, expand_units(units), output, images, method=method, log=print_status, **arguments))
