@@ -14,7 +14,8 @@ __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
         "loading": "load predict",
-        "registry": "list_recipes get_recipe Recipe",
+        "registry": "get_recipe Recipe",
+        "hub.catalog": "list_recipes",
         "tasks.speech_recognizer": "SpeechRecognizer",
         "tasks.phoneme_recognizer": "PhonemeRecognizer",
         "tasks.wave_generator": "WaveNetGenerator",

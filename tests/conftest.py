@@ -1,7 +1,9 @@
 """Settings for all tests: one backend per process, quiet logs, the optional data folder."""
 
 import os
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from paths import FIXTURES, ROOT
@@ -43,7 +45,7 @@ def spoken(tmp_path_factory):
     import numpy as np
     import soundfile
 
-    from kerasrecipes.data.phone_labels import PhoneLabels, write_labels
+    from kerasrecipes.data.phone_alignments import PhoneLabels, write_labels
 
     folder, rng, rows = tmp_path_factory.mktemp("tones"), np.random.default_rng(0), []
     for i in range(12):  # all of one length: TensorFlow traces a training step anew for every shape
@@ -67,7 +69,10 @@ def spoken(tmp_path_factory):
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     """Empty folders for weights, manifest rows and cache; no waiting between attempts."""
-    from kerasrecipes.hub import download, manifest
+    from huggingface_hub import file_download
+    from huggingface_hub.utils import _http
+
+    from kerasrecipes.hub import manifest
 
     schema = (manifest.manifest_folder() / "schema.json").read_text()
     for name in ("weights", "rows"):
@@ -75,7 +80,8 @@ def place(tmp_path, monkeypatch):
     (tmp_path / "rows" / "schema.json").write_text(schema)
     monkeypatch.setattr(manifest, "weights_folder", lambda: tmp_path / "weights")
     monkeypatch.setattr(manifest, "manifest_folder", lambda: tmp_path / "rows")
-    monkeypatch.setattr(download, "RETRY_DELAY", 0.0)
+    for module in (file_download, _http):  # their waits between attempts take 23 s
+        monkeypatch.setattr(module, "time", SimpleNamespace(**{**vars(time), "sleep": lambda seconds: None}))
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
     for name in ("KERASRECIPES_OFFLINE", "HF_HUB_OFFLINE", "HF_TOKEN"):
         monkeypatch.delenv(name, raising=False)

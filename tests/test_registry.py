@@ -1,4 +1,4 @@
-"""The catalogue and the command line's first answers: quick, sorted, helpful."""
+"""The catalog: sorted names, filters, errors that help, and a quick start."""
 
 import subprocess
 import sys
@@ -29,7 +29,7 @@ def test_names_are_sorted_and_filtered():
     assert "deepspeech2_small" in kr.list_recipes(license="*cc by*") and kr.list_recipes(license="*gpl*") == []
 
 
-def test_unknown_task_names_those_there_are():
+def test_an_unknown_task_names_the_tasks():
     with pytest.raises(KerasRecipesError, match="no task 'speech'; there are speech-recognition, "):
         kr.list_recipes(task="speech")
 
@@ -43,33 +43,34 @@ def test_unknown_recipe_names_three_close_ones(name):
     assert len(name) < 4 or named[0] == "deepspeech2_small"
 
 
-# ---------------------------------------------------------------- a catalogue of our own
+# ---------------------------------------------------------------- other recipes
 
 
-def scale(*, factor, offset):
+def scale(*, factor, offset=1):
     """A builder that needs no Keras."""
     return factor, offset
 
 
-def recipe(**changes):
-    values = {"name": "scale", "paper": "arXiv:0", "task": "segmentation", "builder": f"{__name__}:scale",
-              "config": {"factor": 2, "offset": 1}, "summary": "s"}  # fmt: skip
-    return kr.Recipe(**(values | changes))
+def make_recipe(**changes):
+    values = {"paper": "arXiv:0", "task": "segmentation", "builder": f"{__name__}:scale", "summary": "s"}
+    return kr.Recipe("scale", **values, changes=changes)
 
 
-def test_build_merges_and_refuses_what_does_not_fit_the_builder():
-    assert recipe().build() == (2, 1) and recipe().build(offset=5) == (2, 5)
-    with pytest.raises(KerasRecipesError, match="scale: missing offset; scale takes factor, offset"):
-        recipe(config={"factor": 2}).build()
-    with pytest.raises(KerasRecipesError, match="scale: unknown colour and missing factor; "):
-        recipe(config={"offset": 2}).build(colour="red")
+def test_build_merges_arguments_and_rejects_unknown_and_missing_ones():
+    assert make_recipe(factor=2).config == {"factor": 2, "offset": 1}
+    assert make_recipe(factor=2).build() == (2, 1) and make_recipe(factor=2, offset=3).build() == (2, 3)
+    assert make_recipe(factor=2, offset=3).build(offset=5) == (2, 5)
+    with pytest.raises(KerasRecipesError, match="scale: missing factor; scale takes factor, offset"):
+        make_recipe(offset=2).build()
+    with pytest.raises(KerasRecipesError, match="scale: unknown color and missing factor; "):
+        make_recipe(offset=2).build(color="red")
 
 
-def test_a_new_file_in_recipes_is_found_and_a_second_of_its_name_refused(tmp_path, monkeypatch):
+def test_a_new_file_in_recipes_is_found_and_a_second_one_of_its_name_is_an_error(tmp_path, monkeypatch):
     import kerasrecipes.recipes as package
 
     source = (
-        "from kerasrecipes.registry import Recipe\nRECIPES = (Recipe('{}', 'p', 'segmentation', 'm:f', {{}}, 's'),)\n"
+        "from kerasrecipes.registry import Recipe\nRECIPES = (Recipe('{}', 'p', 'segmentation', 'm:f', 's'),)\n"
     )
     (tmp_path / "mine.py").write_text(source.format("my_net"))
     monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
@@ -92,13 +93,13 @@ def test_a_new_file_in_recipes_is_found_and_a_second_of_its_name_refused(tmp_pat
 # ---------------------------------------------------------------- start-up
 
 
-def test_recipe_without_weights_names_the_training_command():
+def test_a_recipe_without_weights_names_the_training_command():
     with pytest.raises(WeightsUnavailable, match="kerasrecipes train deepspeech2_70m"):
         kr.load("deepspeech2_70m")
 
 
 def test_import_and_list_load_no_keras():
-    """What keeps them quick; benchmarks/startup.py measures it."""
+    # benchmarks/startup.py measures their time
     code = (
         "import sys, kerasrecipes as kr; kr.list_recipes('deep*', pretrained=True); "
         "assert not {'keras', 'tensorflow', 'torch', 'jax', 'numpy', 'huggingface_hub'} & set(sys.modules), sys.modules"
@@ -116,9 +117,9 @@ def test_no_backend_says_what_to_install(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_every_keyword_of_the_builder_is_in_the_config(name):
+def test_every_recipe_builds_and_rejects_unknown_keywords(name):
     recipe = kr.get_recipe(name)
-    recipe.build(**recipe.tiny_config)  # raises where config and signature differ
+    recipe.build(**recipe.tiny_config)
     with pytest.raises(KerasRecipesError, match="unknown nonsense"):
         recipe.build(nonsense=1)
 
@@ -132,7 +133,7 @@ def test_paper_sizes(name, millions):
     assert build_without_weights(name).count_params() / 1e6 == pytest.approx(millions, rel=0.01)
 
 
-def test_bins_fall_as_in_the_paper():
+def test_frequency_bins_decrease_as_in_the_paper():
     network = build_without_weights("deepspeech2")
     bins = [layer.output[0].shape[2] for layer in network.layers if type(layer).__name__ == "SequenceConv2D"]
     assert bins == [81, 41, 21]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pages import cached_figures, others, overview, recipe
 
-from kerasrecipes import registry
+from kerasrecipes.hub import catalog
 
 OUT = Path(__file__).parents[1] / "recipes"
 
@@ -21,7 +21,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("names", nargs="*", help="only these recipes' pages")
     chosen = options.parse_args().names
-    names = chosen or registry.list_recipes()
+    names = chosen or catalog.list_recipes()
     if not chosen:
         shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(exist_ok=True)

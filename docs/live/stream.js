@@ -23,7 +23,7 @@ const joined = (parts) => {
 export class Carried {
   /** net: a session of NAME.step.onnx. */
   constructor(net, seconds = CHUNK) {
-    const { pieces, sample_rate } = net.told;
+    const { streaming: pieces, sample_rate } = net.told;
     Object.assign(this, { net, pieces, waiting: new Float32Array(0), position: 0, delivered: 0, ms: 0 });
     this.piece = Math.ceil(Math.round(seconds * sample_rate) / pieces.stride) * pieces.stride;
     this.states = Object.fromEntries(pieces.shapes.map((shape, i) => [`state_${i}`, [new Float32Array(shape.reduce((a, b) => a * b, 1)), [1, ...shape]]]));

@@ -83,10 +83,8 @@ def fetch_bytes(paths: Sequence[str]) -> list[Any]:
         try:
             system, _ = open_filesystem(paths[indices[0]])
             names = [system._strip_protocol(paths[i]) for i in indices]
-            if len(names) > 1:
-                contents = system.cat(names, on_error="return")
-            else:
-                contents = {names[0]: system.cat_file(names[0])}
+            several = len(names) > 1
+            contents = system.cat(names, on_error="return") if several else {names[0]: system.cat_file(names[0])}
             values = [contents.get(name) for name in names]
         except Exception as error:
             values = [error] * len(indices)

@@ -58,7 +58,7 @@ class Job:
 
 
 def weights_hash(name: str) -> str:
-    """Return the SHA-256 of a recipe's released weights, of a model file, or of a training run's checkpoint.
+    """Return the SHA-256 of a recipe's released weights, of a model file, or of a training run's averaged model.
 
     Raises:
         WeightsUnavailable: The recipe has no released weights.
@@ -69,7 +69,7 @@ def weights_hash(name: str) -> str:
     if name.startswith("hf://"):
         return weights.fetch_entry(name).sha256
     if name.endswith(".onnx") or loading.is_saved_model(name):
-        path = Path(name) / "checkpoint.npz" if Path(name).is_dir() else Path(name)
+        path = Path(name) / loading.AVERAGED_MODEL if Path(name).is_dir() else Path(name)
         if not path.is_file():
             raise KerasRecipesError(f"There is no file {name}")
         return sha256_file(path)

@@ -1,49 +1,27 @@
-"""Recipes in other formats: `kerasrecipes export NAME --format onnx --out FOLDER`.
+"""Export recipes to other formats: `kerasrecipes export NAME --format onnx --output FOLDER`.
 
-Written on the TensorFlow backend in a process of its own, whatever the caller's backend (the torch backend writes wrong
-recurrences, JAX fails on strided convolutions), reopened, and compared with Keras before it gets its final name.
+Files are written on the TensorFlow backend in a process of its own, whatever the caller's backend (tracing the torch backend
+gives wrong recurrences, JAX fails on strided convolutions). A file gets its final name after it has been reopened and its
+outputs compared with Keras's.
 """
 
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kerasrecipes.engines.open import STEP_SUFFIX
 from kerasrecipes.errors import ExportError
+from kerasrecipes.export.formats import FORMATS, Format
 
-OPSETS = (15, 18)  # what tf2onnx writes right
+OPSETS = (15, 18)  # the range that tf2onnx writes correctly
 TIMEOUT = 3600  # seconds
-
-
-@dataclass(frozen=True)
-class Format:
-    """What a format needs and holds.
-
-    Args:
-        files: endings of what is written; "" is a folder.
-        packages: that must be installed. recurrent: whether it holds recurrent layers. options: of `export` that it knows.
-    """
-
-    files: tuple[str, ...]
-    packages: tuple[str, ...]
-    recurrent: bool = True
-    options: tuple[str, ...] = ("activations", "float16")
-
-
-ONNX_PACKAGES = ("tensorflow", "tf2onnx", "onnx", "onnxruntime")
-FORMATS = {
-    "onnx": Format((".onnx",), ONNX_PACKAGES, options=("activations", "float16", "int8")),
-    "tf_saved_model": Format(("",), ("tensorflow",), options=("activations",)),
-    "litert": Format((".tflite", ".json"), ("tensorflow",), recurrent=False),
-    "openvino": Format((".xml", ".bin"), (*ONNX_PACKAGES, "openvino"), options=("activations", "float16", "int8")),
-}
 
 
 def export(
@@ -51,28 +29,29 @@ def export(
     float16: bool = False, int8: bool = False, opset: int = 17, name: str | None = None,
     report: Callable[[str], Any] | None = None,
 ) -> Path:  # fmt: skip
-    """Write a model in another format, and inputs with Keras's outputs beside it (NAME.npz).
+    """Write a model in another format, and test inputs with Keras's outputs beside it (NAME.npz).
 
-    A recipe that can go on from a state (a streaming recogniser, a language model) also gets NAME.step and its golden
-    values: one piece of the input, its position, the utterance's length and the states in; logits and the next states out.
+    A recipe that can continue from a state (a streaming recognizer, a language model) also gets NAME.step and its test
+    inputs: from a chunk of the input, its position, the utterance's length and the states to logits and the next states.
 
     Args:
-        model: the name of a recipe with released weights, a `.keras` file, a training's folder, or a loaded model with whatever
-            weights it has.
-        folder: made if it is not there. What has the same names in it is replaced, when the new files are whole.
-        format: "onnx", "tf_saved_model", "litert" or "openvino".
-        activations: also give the output of every layer, under the layers' names; or of the layers of these names.
-        float16: store weights in half precision; the arithmetic stays in float32.
-        int8: store trained matrices and kernels in eight bits with a factor per output; likewise. Both may be given.
-        opset: of ONNX, 15 to 18.
-        name: of the files; default: the recipe's.
-        report: called with a sentence about each file: its size, and how far it is from Keras.
+        model: Name of a recipe with released weights, "hf://org/name@revision", a `.keras` file, the folder of a training
+            run, or a loaded model with whatever weights it has.
+        folder: Output folder, created if missing. Files of the same names are replaced once the new ones are complete.
+        format: A key of `FORMATS`: "onnx", "tf_saved_model", "litert" or "openvino".
+        activations: Add the output of every layer (True) or of the named layers, under the layers' names.
+        float16: Store trained weights as float16; the arithmetic stays float32.
+        int8: Store trained matrices and kernels as int8 with one factor per output; the arithmetic stays float32. May be
+            combined with `float16`.
+        opset: ONNX opset, 15 to 18.
+        name: Stem of the files. Default: the recipe's name.
+        report: Called with a sentence about each file: its size and its difference from Keras.
 
     Returns:
         The file (for "tf_saved_model" the folder).
 
     Raises:
-        ExportError: the format cannot hold the recipe, a package is missing, or the written file's outputs are not Keras's.
+        ExportError: The format cannot hold the recipe, a package is missing, or the file's outputs differ from Keras's.
 
     Example:
         >>> kerasrecipes.export.export("deepspeech2_small", "exported")
@@ -80,92 +59,113 @@ def export(
     """
     from kerasrecipes import loading
 
-    known = check_format(format, activations=bool(activations), float16=float16, int8=int8)
+    target = check_format(format, activations=bool(activations), float16=float16, int8=int8)
     if not OPSETS[0] <= opset <= OPSETS[1]:
-        raise ExportError(f"opset {opset}: from {OPSETS[0]} to {OPSETS[1]}")
+        raise ExportError(f"opset {opset} is not supported: choose {OPSETS[0]} to {OPSETS[1]}")
     if isinstance(model, str | Path) and Path(model).is_dir() and loading.is_saved_model(str(model)):
         model = loading.load(model, compile=False)
     recipe = recipe_for(model)
-    check_supported(recipe, format, known)
+    check_supported(recipe, format)
     name, folder = name or recipe.name, Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        partial = tempfile.TemporaryDirectory(prefix=".partial-", dir=folder)
+        temporary = tempfile.TemporaryDirectory(prefix=".partial-", dir=folder)
     except OSError as error:
-        raise ExportError(f"{folder} cannot be written ({error.strerror}): choose another folder with --out") from error
-    with partial as place:
+        raise ExportError(
+            f"{folder} cannot be written ({error.strerror}): choose another folder with --output"
+        ) from error
+    with temporary as partial:
         saved = None
         if not isinstance(model, str | Path):
-            saved = str(Path(place) / "model.keras")
+            saved = f"{partial}/model.keras"
             model.save(saved)
         elif str(model).endswith(".keras"):
             saved = str(model)
         request = {
-            "recipe": None if saved else str(model), "saved": saved, "folder": place, "name": name, "format": format,
+            "recipe": None if saved else str(model), "saved": saved, "folder": partial, "name": name, "format": format,
             "activations": activations if isinstance(activations, bool) else list(activations), "float16": float16,
-            "int8": int8, "opset": opset, "step": known.recurrent,
+            "int8": int8, "opset": opset, "step": target.recurrent,
         }  # fmt: skip
-        run_worker(request, Path(place))
+        run_worker(request, Path(partial))
         if report:
-            for sentence in report_lines(Path(place), name, known):
+            for sentence in report_lines(Path(partial), name, target):
                 report(sentence)
         for part in (name, f"{name}{STEP_SUFFIX}"):
-            for ending in (*known.files, ".npz"):
-                if (Path(place) / f"{part}{ending}").exists():
-                    move_into_place(Path(place) / f"{part}{ending}", folder / f"{part}{ending}")
-    return folder / f"{name}{known.files[0]}"
+            for extension in (*target.extensions, ".npz"):
+                if Path(partial, f"{part}{extension}").exists():
+                    move_into_place(Path(partial, f"{part}{extension}"), folder / f"{part}{extension}")
+    return folder / f"{name}{target.extensions[0]}"
 
 
-def report_lines(place: Path, name: str, known: Format) -> Iterator[str]:
-    """What was measured about each file."""
-    measured = json.loads((place / "report.json").read_text("utf-8"))["parts"]
-    for part, values in zip((name, f"{name}{STEP_SUFFIX}"), measured, strict=False):
-        paths = [path for ending in known.files if (path := place / f"{part}{ending}").exists()]
+def export_to_cache(name: str, *, opset: int = 17, report: Callable[[str], Any] | None = None) -> Path:
+    """Write the ONNX file that `load(name, engine=...)` opens for a recipe without a released ONNX file.
+
+    Args:
+        name: Name of a recipe with released weights, or "hf://org/name@revision".
+        opset: As for `export`.
+        report: As for `export`.
+
+    Returns:
+        The file, with float16 weights as in released files.
+    """
+    from kerasrecipes.engines.onnx_cache import cache_path
+    from kerasrecipes.hub.weights import find_entry
+
+    path = cache_path(find_entry(name))
+    return export(name, path.parent, float16=True, opset=opset, name=path.stem, report=report)
+
+
+def report_lines(folder: Path, name: str, target: Format) -> Iterator[str]:
+    """Yield a sentence about each written file."""
+    reports = json.loads((folder / "report.json").read_text("utf-8"))["parts"]
+    for part, values in zip((name, f"{name}{STEP_SUFFIX}"), reports, strict=False):
+        paths = [path for extension in target.extensions if (path := folder / f"{part}{extension}").exists()]
         files = [file for path in paths for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file()]
         yield (
-            f"{paths[0].name}: {sum(file.stat().st_size for file in files) / 1e6:.2f} MB; logits differ from Keras's by at most "
-            f"{values['error']:.1e} of the largest, the best symbol is the same in {100 * values['same']:.2f} % of all places"
+            f"{paths[0].name}: {sum(file.stat().st_size for file in files) / 1e6:.2f} MB; its logits differ from Keras's by at "
+            f"most {values['error']:.1e} of the largest, and the best label is the same at {100 * values['same']:.2f} % of "
+            "all positions"
         )
 
 
 def check_format(name: str, **options: bool) -> Format:
-    """The format of that name.
+    """Return the format of a name.
 
     Raises:
-        ExportError: there is none, it lacks an option, or a package that it needs is not installed.
+        ExportError: There is no such format, it lacks an option, or a package that it needs is not installed.
     """
     if name not in FORMATS:
         raise ExportError(f"There is no format {name!r}; there are {', '.join(FORMATS)}")
-    found = FORMATS[name]
-    for option, wanted in options.items():
-        if wanted and option not in found.options:
-            raise ExportError(f"{name} has no {option}: leave it out, or take --format onnx")
-    missing = [package for package in found.packages if not importlib.util.find_spec(package)]
+    target = FORMATS[name]
+    for option, is_set in options.items():
+        if is_set and option not in target.options:
+            raise ExportError(f"{name} has no {option}: omit it, or use --format onnx")
+    missing = [package for package in target.packages if not importlib.util.find_spec(package)]
     if missing:
         extras = "tensorflow,export" + (",openvino" if "openvino" in missing else "")
         raise ExportError(f'--format {name} needs {", ".join(missing)}: pip install "kerasrecipes[{extras}]"')
-    return found
+    return target
 
 
 def recipe_for(model: Any) -> Any:
-    """The recipe of a name, a `.keras` file or a loaded model."""
+    """Return the recipe of a name, a hub reference, a `.keras` file or a loaded model."""
     from kerasrecipes import registry
-    from kerasrecipes.hub import manifest
+    from kerasrecipes.hub.weights import find_entry
 
     if not isinstance(model, str | Path):
         return model.recipe
     if str(model).endswith(".keras"):
         return recipe_in_keras_file(Path(model))
-    recipe = registry.get_recipe(str(model))
-    manifest.get_entry(recipe.name)  # released weights there must be
-    return recipe
+    if not str(model).startswith("hf://"):
+        registry.get_recipe(str(model))  # an unknown name is reported before missing weights
+    return registry.get_recipe(find_entry(str(model)).recipe)
 
 
 def recipe_in_keras_file(path: Path) -> Any:
-    """The recipe that a `.keras` file is of, read without building it.
+    """Read the recipe of a `.keras` file without building its model.
 
     Raises:
-        ExportError: there is no such file, or it is none of ours.
+        ExportError: There is no such file, or it does not hold a model of this package.
     """
     import zipfile
 
@@ -177,56 +177,54 @@ def recipe_in_keras_file(path: Path) -> Any:
         with zipfile.ZipFile(path) as archive:
             name = json.loads(archive.read("config.json"))["config"]["recipe"]
     except (zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
-        raise ExportError(f"{path} is no file that a model of kerasrecipes was saved in (model.save)") from error
+        raise ExportError(f"{path} was not written by `model.save` of a kerasrecipes model") from error
     return registry.get_recipe(name)
 
 
-def check_supported(recipe: Any, name: str, known: Format) -> None:
-    """Refuse what a format cannot hold, before anything starts.
+def check_supported(recipe: Any, format: str) -> None:
+    """Check that a format can hold a recipe.
 
     Raises:
-        ExportError: says which formats can.
+        ExportError: It cannot; names the formats that can.
     """
-    if not known.recurrent and is_recurrent(recipe.config):
-        others = [n for n, f in FORMATS.items() if f.recurrent]
+    if not FORMATS[format].recurrent and is_recurrent(recipe.config):
+        others = [name for name, target in FORMATS.items() if target.recurrent]
         raise ExportError(
-            f"{name} has no recurrent layers of any length, as {recipe.name} has them: take --format {' or '.join(others)}"
+            f"{format} has no recurrent layers of variable length, which {recipe.name} needs: use --format "
+            f"{' or '.join(others)}"
         )
 
 
 def is_recurrent(config: Any) -> bool:
-    """Whether a recipe's configuration speaks of a recurrence (`cell`, `recurrent_units`, `recurrent_clip`)."""
-    spoken = any(key == "cell" or key.startswith("recurrent_") for key in config)
-    return spoken and config.get("recurrent_layers", 1) > 0
+    """Return whether a configuration has a recurrence (`cell`, `recurrent_units`, `recurrent_clip`)."""
+    has_key = any(key == "cell" or key.startswith("recurrent_") for key in config)
+    return has_key and config.get("recurrent_layers", 1) > 0
 
 
-def run_worker(request: dict[str, Any], place: Path) -> None:
+def run_worker(request: dict[str, Any], folder: Path) -> None:
     """Run `kerasrecipes.export.worker` on a request.
 
     Raises:
-        ExportError: with the worker's own message.
+        ExportError: With the worker's message.
     """
-    path = place / "request.json"
+    path = folder / "request.json"
     path.write_text(json.dumps(request), "utf-8")
     env = {**os.environ, "KERAS_BACKEND": "tensorflow"}
     env.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "kerasrecipes.export.worker", str(path)], env=env, capture_output=True, text=True,
         timeout=TIMEOUT,
     )  # fmt: skip
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["it was killed"])[-1]
-        message = last.partition(": ")[2] if done.returncode == 3 else f"The export failed: {last}"
-        raise ExportError(message)
+    if result.returncode:
+        last = (result.stderr.strip().splitlines() or ["it was killed"])[-1]
+        raise ExportError(last.partition(": ")[2] if result.returncode == 3 else f"The export failed: {last}")
 
 
 def move_into_place(source: Path, target: Path) -> None:
-    """Move a file, or a folder in place of another, to its final name."""
+    """Move a file or folder to its final name, in place of an earlier one."""
     if source.is_dir() and target.is_dir():
         target.replace(old := source.with_name("old"))
         source.replace(target)
-        import shutil
-
         shutil.rmtree(old)
     else:
         source.replace(target)

@@ -1,10 +1,11 @@
-"""One function per format: write a graph into a folder, reopen the file, and give a function that runs it."""
+"""The export formats. One entry of `FORMATS` adds a format: the command line, `--help` and the documentation read it."""
 
 import hashlib
 import json
 import logging
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,120 +13,171 @@ import numpy as np
 
 from kerasrecipes.engines.onnx_metadata import METADATA_KEY, read_description
 from kerasrecipes.errors import ExportError
+from kerasrecipes.utils.files import first_line
 
 RunFunction = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
 
 
-def write_onnx(function: Any, told: dict[str, Any], folder: Path, name: str, request: dict[str, Any]) -> RunFunction:
-    """NAME.onnx, through tf2onnx, with native recurrent nodes and the description in its metadata.
+@dataclass(frozen=True)
+class Format:
+    """An export format.
 
     Args:
-        function: of `kerasrecipes.export.tracing`. told: the description. folder, name: of the file.
-        request: with "opset", "float16", "int8", and "weights": hashes of those that may be stored in fewer bytes.
+        help: One line for `--help` and the documentation.
+        extensions: Extensions of the files it consists of. "" is a folder.
+        packages: Packages that must be installed.
+        write: Function (graph, metadata, stem, request) that writes the files `stem` + extension from a
+            `kerasrecipes.export.tracing.ExportModel`. `request` has the options of `export`, and "weights": hashes of the
+            trained weights, which may be stored in fewer bytes.
+        run: Function (stem) that opens the written files and returns a function from inputs to outputs, both by name.
+        recurrent: Whether the format can hold recurrent layers.
+        options: The options of `export` that it supports.
     """
-    os.environ.setdefault("TF2ONNX_CATCH_ERRORS", "FALSE")  # else it copies the graph before every optimisation
+
+    help: str
+    extensions: tuple[str, ...]
+    packages: tuple[str, ...]
+    write: Callable[[Any, dict[str, Any], Path, dict[str, Any]], None]
+    run: Callable[[Path], RunFunction]
+    recurrent: bool = True
+    options: tuple[str, ...] = ("activations", "float16")
+
+
+def write_onnx(graph: Any, metadata: dict[str, Any], stem: Path, request: dict[str, Any]) -> None:
+    """Write STEM.onnx through tf2onnx, with native recurrent nodes and the metadata inside."""
+    os.environ.setdefault("TF2ONNX_CATCH_ERRORS", "FALSE")  # otherwise it copies the graph before every optimization
     import onnx
-    import onnxruntime
     import tf2onnx
 
     from kerasrecipes.export import native_rnn
     from kerasrecipes.export.quantization import store_float16, store_int8
 
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
-    with native_rnn.replace_with_placeholders() as marks:
-        made, _ = tf2onnx.convert.from_function(
+    function = graph.tf_function()
+    with native_rnn.replace_with_placeholders() as placeholders:
+        model, _ = tf2onnx.convert.from_function(
             function, input_signature=function.input_signature, opset=request["opset"],
             custom_ops=dict.fromkeys(native_rnn.NUMPY_FUNCTION_OPS, native_rnn.PLACEHOLDER_DOMAIN),
         )  # fmt: skip
-    native_rnn.insert_native_nodes(made, marks)
+    native_rnn.insert_native_nodes(model, placeholders)
     if request["int8"]:
-        store_int8(made, request["weights"])
+        store_int8(model, request["weights"])
     if request["float16"]:
-        store_float16(made, request["weights"])
-    made.graph.name = told["recipe"]
+        store_float16(model, request["weights"])
+    model.graph.name = metadata["recipe"]
     try:  # tf2onnx only logs operations that it cannot convert
-        onnx.checker.check_model(made)
+        onnx.checker.check_model(model)
     except onnx.checker.ValidationError as error:
-        raise ExportError(f"{told['recipe']} does not fit into ONNX: {str(error).splitlines()[0]}") from error
-    # a graph's bytes stay the same inside the file
-    told = {**told, "graph": hashlib.sha256(made.graph.SerializeToString()).hexdigest()}
-    entry = made.metadata_props.add()
-    entry.key, entry.value = METADATA_KEY, json.dumps(told, ensure_ascii=False)
-    path = folder / f"{name}.onnx"
-    path.write_bytes(made.SerializeToString())
+        raise ExportError(f"{metadata['recipe']} does not fit into ONNX: {first_line(error)}") from error
+    # the serialized graph is part of the file byte by byte, so its hash can be checked when the file is opened
+    metadata = {**metadata, "graph": hashlib.sha256(model.graph.SerializeToString()).hexdigest()}
+    entry = model.metadata_props.add()
+    entry.key, entry.value = METADATA_KEY, json.dumps(metadata, ensure_ascii=False)
+    path = Path(f"{stem}.onnx")
+    path.write_bytes(model.SerializeToString())
     read_description(path)
-    opened = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    known, outputs = {i.name for i in opened.get_inputs()}, [o.name for o in opened.get_outputs()]
-    # of inputs that the graph does not have (a length that changes nothing) none is fed
-    return lambda inputs: dict(
-        zip(outputs, opened.run(outputs, {k: v for k, v in inputs.items() if k in known}), strict=True)
-    )
 
 
-def write_tf_saved_model(
-    function: Any, told: dict[str, Any], folder: Path, name: str, request: dict[str, Any]
-) -> RunFunction:
-    """A folder NAME with TensorFlow's SavedModel, the signature `serving_default`, and the description as an asset file."""
-    import tensorflow as tf
+def run_onnx(stem: Path) -> RunFunction:
+    import onnxruntime
 
-    place = folder / name
-    module = tf.Module()
-    module.network, module.call = request["network"], function
-    tf.saved_model.save(module, str(place), signatures={"serving_default": function.get_concrete_function()})
-    (place / "assets.extra").mkdir(exist_ok=True)
-    (place / "assets.extra" / f"{METADATA_KEY}.json").write_text(json.dumps(told, ensure_ascii=False), "utf-8")
-    opened = tf.saved_model.load(str(place))
-    call = opened.signatures["serving_default"]
+    session = onnxruntime.InferenceSession(f"{stem}.onnx", providers=["CPUExecutionProvider"])
+    # the graph lacks an input that does not change its outputs, for instance a length
+    inputs, outputs = {i.name for i in session.get_inputs()}, [o.name for o in session.get_outputs()]
 
-    def run(inputs: dict[str, np.ndarray], keep: Any = opened) -> dict[str, np.ndarray]:
-        return {k: v.numpy() for k, v in call(**{k: tf.constant(v) for k, v in inputs.items()}).items()}
+    def run(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        results = session.run(outputs, {k: v for k, v in values.items() if k in inputs})
+        return dict(zip(outputs, results, strict=True))
 
     return run
 
 
-def write_openvino(
-    function: Any, told: dict[str, Any], folder: Path, name: str, request: dict[str, Any]
-) -> RunFunction:
-    """NAME.xml and NAME.bin, OpenVINO's own format, made from the ONNX file; the description is in its `rt_info`."""
+def write_tf_saved_model(graph: Any, metadata: dict[str, Any], stem: Path, request: dict[str, Any]) -> None:
+    """Write the folder STEM with the signature `serving_default` and the metadata as an asset file."""
+    graph.export(str(stem), format="tf_saved_model", verbose=False, input_signature=[graph.specs])
+    (stem / "assets.extra").mkdir(exist_ok=True)
+    (stem / "assets.extra" / f"{METADATA_KEY}.json").write_text(json.dumps(metadata, ensure_ascii=False), "utf-8")
+
+
+def run_tf_saved_model(stem: Path) -> RunFunction:
+    import tensorflow as tf
+
+    model = tf.saved_model.load(str(stem))
+    call = model.signatures["serving_default"]
+
+    def run(values: dict[str, np.ndarray], keep_alive: Any = model) -> dict[str, np.ndarray]:
+        return {k: v.numpy() for k, v in call(**{k: tf.constant(v) for k, v in values.items()}).items()}
+
+    return run
+
+
+def write_openvino(graph: Any, metadata: dict[str, Any], stem: Path, request: dict[str, Any]) -> None:
+    """Write STEM.xml and STEM.bin from the ONNX file, with the metadata in `rt_info`.
+
+    `keras.Model.export` writes this format too, but recurrent layers become loops over steps (2.7 times slower for
+    deepspeech2_small) and weights are always float32.
+    """
     import openvino
 
-    write_onnx(function, told, folder, name, request)
-    core = openvino.Core()
-    converted = core.read_model(str(folder / f"{name}.onnx"))  # as it is: a conversion would fold the casts of float16
-    converted.set_rt_info(json.dumps(told, ensure_ascii=False), [METADATA_KEY])
-    openvino.serialize(converted, str(folder / f"{name}.xml"))
-    (folder / f"{name}.onnx").unlink()
-    opened = core.compile_model(str(folder / f"{name}.xml"), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    known = {n for i in opened.inputs for n in i.names}
+    write_onnx(graph, metadata, stem, request)
+    # reading keeps the file's float16 casts, which a conversion would fold
+    model = openvino.Core().read_model(f"{stem}.onnx")
+    model.set_rt_info(json.dumps(metadata, ensure_ascii=False), [METADATA_KEY])
+    openvino.serialize(model, f"{stem}.xml")
+    Path(f"{stem}.onnx").unlink()
 
-    def run(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        found = opened({k: v for k, v in inputs.items() if k in known})
-        return {n: np.array(found[o]) for o in opened.outputs for n in o.names}
+
+def run_openvino(stem: Path) -> RunFunction:
+    import openvino
+
+    model = openvino.Core().compile_model(f"{stem}.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    inputs = {name for i in model.inputs for name in i.names}
+
+    def run(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        results = model({k: v for k, v in values.items() if k in inputs})
+        return {name: np.array(results[o]) for o in model.outputs for name in o.names}
 
     return run
 
 
-def write_litert(function: Any, told: dict[str, Any], folder: Path, name: str, request: dict[str, Any]) -> RunFunction:
-    """NAME.tflite for LiteRT, its built-in operations only; the description lies beside it as NAME.json."""
+def write_litert(graph: Any, metadata: dict[str, Any], stem: Path, request: dict[str, Any]) -> None:
+    """Write STEM.tflite in LiteRT's built-in operations, and the metadata as STEM.json."""
     import tensorflow as tf
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    # weights as constants: as variables the file would hold their names alone, and give NaN
-    concrete = function.get_concrete_function()
-    frozen, names = convert_variables_to_constants_v2(concrete), sorted(concrete.structured_outputs)
-    named = tf.function(
-        lambda *values: dict(zip(names, frozen(*values), strict=True)), input_signature=function.input_signature
-    )
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([named.get_concrete_function()], tf.Module())
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    target: dict[str, Any] = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}
+    options: dict[str, Any] = {"target_spec": target}
     if request["float16"]:
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.target_spec.supported_types = [tf.float16]
+        target["supported_types"], options["optimizations"] = [tf.float16], [tf.lite.Optimize.DEFAULT]
     try:
-        written = converter.convert()
-    except Exception as error:  # the converter raises its own kinds, with the whole graph in the message
-        raise ExportError(f"{told['recipe']} does not fit into LiteRT: {str(error).splitlines()[0][:200]}") from error
-    (folder / f"{name}.tflite").write_bytes(written)
-    (folder / f"{name}.json").write_text(json.dumps(told, ensure_ascii=False), "utf-8")
-    opened = tf.lite.Interpreter(model_content=written)
-    return lambda inputs: opened.get_signature_runner()(**inputs)  # a runner alone loses the file's memory
+        graph.export(f"{stem}.tflite", format="litert", verbose=False, input_signature=[graph.specs], **options)
+    except Exception as error:  # the converter raises classes of its own, with the whole graph in the message
+        raise ExportError(f"{metadata['recipe']} does not fit into LiteRT: {first_line(error)[:200]}") from error
+    Path(f"{stem}.json").write_text(json.dumps(metadata, ensure_ascii=False), "utf-8")
+
+
+def run_litert(stem: Path) -> RunFunction:
+    import tensorflow as tf
+
+    interpreter = tf.lite.Interpreter(f"{stem}.tflite")
+    return lambda values: interpreter.get_signature_runner("serving_default")(**values)
+
+
+ONNX_PACKAGES = ("tensorflow", "tf2onnx", "onnx", "onnxruntime")
+FORMATS = {
+    "onnx": Format(
+        "one .onnx file for onnxruntime, OpenVINO and the browser", (".onnx",), ONNX_PACKAGES, write_onnx, run_onnx,
+        options=("activations", "float16", "int8"),
+    ),
+    "tf_saved_model": Format(
+        "a folder for TensorFlow and TensorFlow Serving", ("",), ("tensorflow",), write_tf_saved_model,
+        run_tf_saved_model, options=("activations",),
+    ),
+    "litert": Format(
+        "a .tflite file for phones and microcontrollers; no recurrent layers", (".tflite", ".json"), ("tensorflow",),
+        write_litert, run_litert, recurrent=False,
+    ),
+    "openvino": Format(
+        "OpenVINO's .xml and .bin", (".xml", ".bin"), (*ONNX_PACKAGES, "openvino"), write_openvino, run_openvino,
+        options=("activations", "float16", "int8"),
+    ),
+}  # fmt: skip

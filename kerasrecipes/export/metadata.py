@@ -1,4 +1,4 @@
-"""What a file of a network must say about itself, so that the file alone is enough to use it."""
+"""The metadata of an exported file, which make it usable without its recipe."""
 
 import dataclasses
 import json
@@ -10,46 +10,47 @@ from kerasrecipes import __version__
 from kerasrecipes.engines.metadata import METADATA_VERSION
 
 
-def export_metadata(model: Any, row: Any = None, pieces: Any = None) -> dict[str, Any]:
-    """Plain values for JSON: recipe, task, rates and strides, the meaning of scores, decoder settings, the manifest row.
+def export_metadata(model: Any, row: Any = None, graph: Any = None) -> dict[str, Any]:
+    """Return JSON values: recipe, task, rates and strides, labels of the logits, decoder settings, manifest entry.
 
     Args:
-        model: a loaded model of any task. row: of its released weights, None for weights that are nobody's release.
-        pieces: its `PieceGraph`, None where it has none.
+        model: A loaded model of any task.
+        row: Manifest entry of its released weights, or None for other weights.
+        graph: Its `StreamingModel`, or None if it cannot stream.
     """
     config = {**model.recipe.config, **model.changes}
-    found: dict[str, Any] = {
+    metadata: dict[str, Any] = {
         "format": METADATA_VERSION, "kerasrecipes": __version__, "recipe": model.recipe.name, "task": model.recipe.task,
         "row": json.loads(json.dumps(dataclasses.asdict(row), default=list)) if row else None,
         "decoder": dict(row.decoder) if row else {},
     }  # fmt: skip
     if hasattr(model, "alphabet"):
-        found["alphabet"] = model.alphabet.get_config()
+        metadata["alphabet"] = model.alphabet.get_config()
     if hasattr(model, "geometries"):
-        transitions = model.criterion.transitions()
-        found |= {
+        transitions = model.criterion.transition_matrix()
+        metadata |= {
             "sample_rate": model.sample_rate, "stride": model.stride, "receptive_field": model.receptive_field,
             "geometries": [dataclasses.astuple(g) for g in model.geometries],
             "criterion": config.get("criterion", "ctc"),
             "transitions": None if transitions is None else np.asarray(transitions, "float32").tolist(),
         }  # fmt: skip
     if hasattr(model, "at_once"):
-        found["at_once"] = dict(model.at_once)
-    if pieces:
-        found["pieces"] = {
-            "shapes": [list(s) for s in pieces.shapes], "shape": list(pieces.shape), "dtype": pieces.dtype,
-            "stride": pieces.stride, "width": pieces.width, "source": next(iter(model.input)),
-            "geometries": [dataclasses.astuple(g) for g in pieces.geometries],
+        metadata["at_once"] = dict(model.at_once)
+    if graph:
+        metadata["streaming"] = {
+            "shapes": [list(s) for s in graph.shapes], "shape": list(graph.shape), "dtype": graph.dtype,
+            "stride": graph.stride, "width": graph.width, "source": next(iter(model.input)),
+            "geometries": [dataclasses.astuple(g) for g in graph.geometries],
         }  # fmt: skip
     if hasattr(model, "speakers"):
-        found |= {"sample_rate": model.sample_rate, "levels": model.levels, "speakers": list(model.speakers)}
+        metadata |= {"sample_rate": model.sample_rate, "levels": model.levels, "speakers": list(model.speakers)}
     if hasattr(model, "classes"):
-        found["classes"] = list(model.classes)
-    if hasattr(model, "preparation"):
-        found["preparation"] = dataclasses.asdict(model.preparation)
+        metadata["classes"] = list(model.classes)
+    if hasattr(model, "preprocessing"):
+        metadata["preprocessing"] = dataclasses.asdict(model.preprocessing)
     if hasattr(model, "palette"):
-        found |= {
+        metadata |= {
             "stride": model.stride, "margin": model.margin, "palette": np.asarray(model.palette).tolist(),
             "context": 1 + 2 * sum(dilation for _, dilation in config["context"]),  # cells that the context module sees
         }  # fmt: skip
-    return found
+    return metadata

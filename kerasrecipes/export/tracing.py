@@ -1,5 +1,6 @@
-"""What is written: a network over whole inputs, and, where it can go on from a state, the same over one piece after another."""
+"""The graphs that are exported: a network over whole inputs, and the same network over chunks where it can stream."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -8,58 +9,83 @@ import numpy as np
 from kerasrecipes.engines.metadata import LOGITS_OUTPUT
 from kerasrecipes.errors import ExportError
 from kerasrecipes.export.op_replacement import exportable_ops
-from kerasrecipes.export.test_inputs import TestInputs
 
 
-def trace_model(network: Any, model: Any) -> Any:
-    """The network as a `tf.function` of named inputs with dynamic batch and time, and its outputs by name."""
-    single = not isinstance(network.input, dict | list)
-    inputs = {"picture": network.input} if single else {t.name: t for t in network.inputs}
+class ExportModel(keras.Model):
+    """A network with named inputs and outputs. Operations that no format has are replaced while it is traced.
 
-    def outputs(given: dict[str, Any]) -> dict[str, Any]:
-        found = network(given["picture"] if single else given, training=False)
-        found = found if isinstance(found, dict) else {LOGITS_OUTPUT: found}
+    Args:
+        network: The model that owns the weights.
+        inputs: Symbolic tensors by name.
+        compute: Function from inputs by name to outputs by name.
+    """
+
+    def __init__(self, network: Any, inputs: dict[str, Any], compute: Callable[[dict[str, Any]], dict[str, Any]]):
+        super().__init__()
+        self.network, self.compute = network, compute
+        self.specs = {n: keras.InputSpec(dtype=t.dtype, shape=tuple(t.shape), name=n) for n, t in inputs.items()}
+        self.built = True
+
+    def call(self, inputs: dict[str, Any], training: bool = False) -> dict[str, Any]:
+        import tensorflow as tf
+
+        with exportable_ops():
+            outputs = self.compute(dict(inputs))
+        return {name: tf.identity(value, name=name) for name, value in outputs.items()}
+
+    def tf_function(self) -> Any:
+        """Return a `tf.function` of the inputs in their order."""
+        import tensorflow as tf
+
+        names = list(self.specs)
+        signature = [tf.TensorSpec(spec.shape, spec.dtype, name=name) for name, spec in self.specs.items()]
+        return tf.function(
+            lambda *values: self.call(dict(zip(names, values, strict=True))), input_signature=signature, autograph=False
+        )
+
+
+def trace_model(network: Any, model: Any) -> ExportModel:
+    """Return a network over whole inputs, with dynamic batch and time.
+
+    Args:
+        network: Functional model with one output or outputs by name.
+        model: The recipe's model, which knows its output lengths.
+    """
+    inputs = {t.name: t for t in network.inputs}
+
+    def compute(values: dict[str, Any]) -> dict[str, Any]:
+        result = network(values if isinstance(network.input, dict) else values[network.input.name], training=False)
+        outputs = result if isinstance(result, dict) else {LOGITS_OUTPUT: result}
         if hasattr(model, "geometries"):
-            found["frames"] = keras.ops.cast(model.output_length(given["length"]), "int32")
-        return found
+            outputs["frames"] = keras.ops.cast(model.output_length(values["length"]), "int32")
+        return outputs
 
-    return make_tf_function(inputs, outputs)
+    return ExportModel(network, inputs, compute)
 
 
-def trace_streaming_step(graph: Any, source: str) -> Any:
-    """A `PieceGraph` as a `tf.function`: SOURCE, position, length, state_0 ... to logits, frame, next_state_0 ..."""
+def trace_streaming_step(graph: Any, source: str) -> ExportModel:
+    """Return a `StreamingModel` from SOURCE, position, length, state_0 ... to logits, frame, next_state_0 ..."""
     inputs = {(source if name == "x" else name): t for name, t in graph.model.input.items()}
 
-    def outputs(given: dict[str, Any]) -> dict[str, Any]:
-        found = graph.model({("x" if name == source else name): v for name, v in given.items()}, training=False)
-        states = {f"next_{name}": v for name, v in found.items() if name.startswith("state_")}
-        return {LOGITS_OUTPUT: found["y"], "frame": found["position"], **states}
+    def compute(values: dict[str, Any]) -> dict[str, Any]:
+        outputs = graph.model({("x" if name == source else name): v for name, v in values.items()}, training=False)
+        states = {f"next_{name}": v for name, v in outputs.items() if name.startswith("state_")}
+        return {LOGITS_OUTPUT: outputs["y"], "frame": outputs["position"], **states}
 
-    return make_tf_function(inputs, outputs)
-
-
-def make_tf_function(inputs: dict[str, Any], outputs: Any) -> Any:
-    """A `tf.function` of the inputs in their order; operations that no format takes are replaced while it is traced."""
-    import tensorflow as tf
-
-    def call(*values: Any) -> dict[str, Any]:
-        with exportable_ops():
-            found = outputs(dict(zip(inputs, values, strict=True)))
-        return {name: tf.identity(value, name=name) for name, value in found.items()}
-
-    signature = [tf.TensorSpec(t.shape, t.dtype, name=name) for name, t in inputs.items()]
-    return tf.function(call, input_signature=signature, autograph=False)
+    return ExportModel(graph.model, inputs, compute)
 
 
 def add_activation_outputs(model: Any, names: Any = True) -> keras.Model:
-    """The network with outputs of its layers beside its logits, named after the layers; `logits_maps` is that of a layer
-    `logits` whose places are averaged to the network's own.
+    """Return the network with its layers' outputs beside its logits, named after the layers.
+
+    The output of a layer `logits` whose positions are averaged afterwards is named `logits_maps`.
 
     Args:
-        names: of layers; True for all.
+        model: Functional model.
+        names: Names of layers, or True for all.
 
     Raises:
-        ExportError: there is no such layer.
+        ExportError: There is no such layer.
     """
     outputs = {LOGITS_OUTPUT: model.output}
     for layer in model.layers:
@@ -78,42 +104,50 @@ def add_activation_outputs(model: Any, names: Any = True) -> keras.Model:
 
 
 def streaming_model_or_none(model: Any) -> Any:
-    """The model's `PieceGraph`, None where a layer sees the whole utterance, or for pictures."""
+    """Return the model's `StreamingModel`, or None if a layer needs the whole utterance or the input is an image."""
     from kerasrecipes.inference.streaming_graph import StreamingModel
 
     if not hasattr(model, "layer_sequence") or getattr(model.alphabet, "num_repetition_symbols", None) is not None:
         return None
     try:
-        symbols = model.recipe.task == "language-model"
-        return StreamingModel(model.layer_sequence, (), "int32" if symbols else "float32")
+        has_symbols = model.recipe.task == "language-model"
+        return StreamingModel(model.layer_sequence, (), "int32" if has_symbols else "float32")
     except NotImplementedError:
         return None
 
 
 def make_step_test_inputs(
-    graph: Any, source: str, largest: int, seed: int = 0
-) -> list[tuple[TestInputs, dict[str, np.ndarray]]]:
-    """Inputs of three pieces in a row, of two lengths, in one batch and another, with Keras's outputs; the last piece
-    has the utterances' ends."""
-    rng, found = np.random.default_rng(seed), []
+    graph: Any, source: str, vocab_size: int, seed: int = 0
+) -> list[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]:
+    """Return inputs of three consecutive chunks with Keras's outputs, for two chunk lengths and batch sizes.
+
+    The utterances end in the third chunk.
+
+    Args:
+        graph: A `StreamingModel`.
+        source: Name of its input of audio or symbols.
+        vocab_size: Number of symbols, for a language model.
+        seed: Seed of the random inputs.
+    """
+    rng, examples = np.random.default_rng(seed), []
     for batch, steps in ((1, 11), (3, 5)):
         steps *= graph.stride
         states = {f"state_{i}": np.zeros((batch, *s), "float32") for i, s in enumerate(graph.shapes)}
         position = np.zeros(batch, "int32")
-        for ended in (False, False, True):
+        for is_last in (False, False, True):
             if graph.dtype == "int32":
-                x = rng.integers(0, largest, (batch, steps)).astype("int32")
+                x = rng.integers(0, vocab_size, (batch, steps)).astype("int32")
             else:
                 x = (0.1 * rng.normal(size=(batch, steps, *graph.shape))).astype("float32")
             length = np.full(batch, 1 << 30, "int32")
-            if ended:
+            if is_last:
                 length = position + np.linspace(steps, 0.4 * steps, batch).astype("int32")
-            given = {"position": position, "length": length, **states}
-            out = graph.run({"x": x, **given})
-            states = {name: out[name] for name in states}
+            inputs = {"position": position, "length": length, **states}
+            result = graph.run({"x": x, **inputs})
+            states = {name: result[name] for name in states}
             position = position + np.int32(steps)
-            outputs = {LOGITS_OUTPUT: out["y"], "frame": out["position"]}
-            if not ended:  # behind the end they mean nothing
+            outputs = {LOGITS_OUTPUT: result["y"], "frame": result["position"]}
+            if not is_last:  # states after the end are undefined
                 outputs |= {f"next_{n}": v for n, v in states.items()}
-            found.append((TestInputs({source: x, **given}), outputs))
-    return found
+            examples.append(({source: x, **inputs}, outputs))
+    return examples

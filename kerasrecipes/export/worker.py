@@ -1,4 +1,4 @@
-"""The part of an export that runs in a process of its own, on the TensorFlow backend: `python -m ... REQUEST.json`."""
+"""The export process, which runs on the TensorFlow backend: `python -m kerasrecipes.export.worker REQUEST.json`."""
 
 import hashlib
 import json
@@ -15,13 +15,13 @@ from kerasrecipes import loading
 from kerasrecipes.engines.metadata import LOGITS_OUTPUT
 from kerasrecipes.engines.open import STEP_SUFFIX
 from kerasrecipes.errors import ExportError, KerasRecipesError
-from kerasrecipes.export import formats
+from kerasrecipes.export.formats import FORMATS
 from kerasrecipes.export.metadata import export_metadata
-from kerasrecipes.export.test_inputs import TestInputs, make_test_inputs
+from kerasrecipes.export.test_inputs import describe_shapes, make_test_inputs
 from kerasrecipes.export.tracing import (
+    ExportModel,
     add_activation_outputs,
     make_step_test_inputs,
-    make_tf_function,
     streaming_model_or_none,
     trace_model,
     trace_streaming_step,
@@ -29,12 +29,15 @@ from kerasrecipes.export.tracing import (
 from kerasrecipes.export.wavenet_step import WaveNetStepGraph
 from kerasrecipes.tasks.speech_recognizer import recognition_output
 
-TOLERANCES = {"float32": 1e-4, "float16": 1e-3, "int8": 0.1}  # of logits, in units of the largest, or of 1
+# allowed difference of logits, relative to the largest or to 1
+TOLERANCES = {"float32": 1e-4, "float16": 1e-3, "int8": 0.1}
+
+# test inputs and Keras's outputs, both by name
+Examples = list[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]
 
 
 def main(request: dict[str, Any]) -> None:
-    """Write and check what is asked for (`kerasrecipes.export.export`) in the folder `request["folder"]`; measured
-    differences lie there as report.json."""
+    """Write and check what `kerasrecipes.export.export` requests, with the measured differences in report.json."""
     row, model = None, None
     if request["recipe"]:
         row = loading.resolve_recipe_and_weights(request["recipe"], "default")[1]
@@ -42,101 +45,100 @@ def main(request: dict[str, Any]) -> None:
     else:
         model = loading.load_keras_file(Path(request["saved"]))
     storage = next((kind for kind in ("int8", "float16") if request[kind]), "float32")
-    graph = streaming_model_or_none(model) if request["step"] else None
-    source = next(iter(model.input)) if isinstance(model.input, dict) else "picture"
     weights: set[str] = set()
     if storage != "float32" and request["format"] in ("onnx", "openvino"):
         from kerasrecipes.export.quantization import order_free_hash
 
         weights = {order_free_hash(v.numpy()) for v in model.trainable_variables}
-    # the two files of a recipe know each other
-    told = export_metadata(model, row, graph) | {"storage": storage, "twin": weights_hash(model)}
-    whole = recognition_output(model)
-    cases, run = make_test_inputs(model), keras_reference(whole)  # called once before it is traced for export
-    parts: list[Any] = [(request["name"], whole, [(case, {LOGITS_OUTPUT: run(case)}) for case in cases])]
-    if graph:
-        parts.append(
-            (request["name"] + STEP_SUFFIX, graph.model, make_step_test_inputs(graph, source, model.alphabet.size))
-        )
+    streaming = streaming_model_or_none(model) if request["step"] else None
+    # the hash tells whether a NAME.step file belongs to a NAME file
+    metadata = export_metadata(model, row, streaming) | {"storage": storage, "weights_hash": weights_hash(model)}
+    target, folder, parts = FORMATS[request["format"]], Path(request["folder"]), []
+    for suffix, graph, examples in export_parts(model, streaming, request):
+        stem, part = folder / f"{request['name']}{suffix}", "step" if suffix else "whole"
+        target.write(graph, {**metadata, "part": part}, stem, {**request, "weights": weights})
+        run = target.run(stem)
+        parts.append(compare_outputs(examples, [run(inputs) for inputs, _ in examples], TOLERANCES[storage]))
+        save_golden(examples, Path(f"{stem}.npz"))
+    (folder / "report.json").write_text(json.dumps({"parts": parts}))
+
+
+def export_parts(model: Any, streaming: Any, request: dict[str, Any]) -> list[tuple[str, ExportModel, Examples]]:
+    """Return (suffix of the file's name, graph, examples) of the whole network and of its streaming step, if it has one."""
+    network = recognition_output(model)
+    reference = keras_reference(network)  # called once before the network is traced for export
+    examples = [(inputs, {LOGITS_OUTPUT: reference(inputs)}) for inputs in make_test_inputs(model)]
+    network = add_activation_outputs(network, request["activations"]) if request["activations"] else network
+    parts = [("", trace_model(network, model), examples)]
+    if streaming:
+        source = next(iter(model.input))
+        examples = make_step_test_inputs(streaming, source, model.alphabet.vocab_size)
+        parts.append((STEP_SUFFIX, trace_streaming_step(streaming, source), examples))
     elif request["step"] and model.recipe.task == "waveform-generation":
-        waves = WaveNetStepGraph(model)
-        parts.append((request["name"] + STEP_SUFFIX, model, waves.cases()))
-    report: dict[str, Any] = {"parts": []}
-    for name, network, expected in parts:
-        step = name != request["name"]
-        if not step:
-            function = trace_model(
-                add_activation_outputs(whole, request["activations"]) if request["activations"] else whole, model
-            )
-        else:
-            function = trace_streaming_step(graph, source) if graph else make_tf_function(waves.inputs, waves.outputs)
-        write = getattr(formats, f"write_{request['format']}")
-        wanted = {**request, "network": network, "weights": weights}
-        said = {**told, "part": "step" if step else "whole"}
-        written = write(function, said, Path(request["folder"]), name, wanted)
-        found = [case.run(written) for case, _ in expected]
-        report["parts"].append(compare_outputs(expected, found, TOLERANCES[storage]))
-        save_golden(expected, Path(request["folder"]) / f"{name}.npz")
-    (Path(request["folder"]) / "report.json").write_text(json.dumps(report))
+        step = WaveNetStepGraph(model)
+        parts.append((STEP_SUFFIX, ExportModel(model, step.inputs, step.outputs), step.test_inputs()))
+    return parts
 
 
 def weights_hash(model: Any) -> str:
-    """A hash of all weights."""
-    found = hashlib.sha256()
+    """Return a hash of all weights."""
+    digest = hashlib.sha256()
     for value in model.variables:
-        found.update(np.ascontiguousarray(value).tobytes())
-    return found.hexdigest()[:16]
+        digest.update(np.ascontiguousarray(value).tobytes())
+    return digest.hexdigest()[:16]
 
 
-def save_golden(expected: list, path: Path) -> None:
-    """Inputs and Keras's outputs, for tests in other languages: NAME_i."""
+def save_golden(examples: Examples, path: Path) -> None:
+    """Save inputs and Keras's outputs as arrays NAME_i, for tests in other languages."""
     golden: dict[str, Any] = {}
-    for i, (case, outputs) in enumerate(expected):
-        golden |= {f"{name}_{i}": value for name, value in {**case.inputs, **outputs}.items()}
+    for i, (inputs, outputs) in enumerate(examples):
+        golden |= {f"{name}_{i}": value for name, value in {**inputs, **outputs}.items()}
     np.savez_compressed(path, **golden)
 
 
 def keras_reference(model: Any) -> Any:
-    """Keras's own logits of a case; `model`: a network with one output."""
+    """Return a function from inputs by name to the logits that Keras computes with a network of one output."""
     from kerasrecipes.inference.compiled import compile_forward
 
     call = compile_forward(model)
-
-    def run(case: TestInputs) -> np.ndarray:
-        found = call(case.inputs if isinstance(model.input, dict) else next(iter(case.inputs.values())))
-        return np.asarray(found)
-
-    return run
+    return lambda inputs: np.asarray(call(inputs if isinstance(model.input, dict) else inputs[model.input.name]))
 
 
-def compare_outputs(expected: list, found: list, tolerance: float) -> dict[str, float]:
-    """The largest difference of a written file's outputs from Keras's, in units of the larger of 1 and an output's largest
-    value ("error"), and the share of steps whose best symbol is the same ("same").
+def compare_outputs(examples: Examples, results: list, tolerance: float) -> dict[str, float]:
+    """Compare a written file's outputs with Keras's.
 
     Args:
-        expected: (case, outputs by name) of Keras. found: outputs by name of the file.
+        examples: Inputs and Keras's outputs, by name.
+        results: The file's outputs, by name.
+        tolerance: Largest allowed difference.
+
+    Returns:
+        {"error": largest difference, relative to the larger of 1 and the output's largest value, "same": share of
+        positions with the same best label}.
 
     Raises:
-        ExportError: it is above the tolerance, or shapes differ.
+        ExportError: The difference is above the tolerance, or shapes differ.
     """
     worst, same = 0.0, []
-    for (case, outputs), values in zip(expected, found, strict=True):
-        for name, right in outputs.items():
+    for (inputs, outputs), values in zip(examples, results, strict=True):
+        for name, expected in outputs.items():
             value = np.asarray(values[name])
-            if value.shape != right.shape:
+            if value.shape != expected.shape:
                 raise ExportError(
-                    f"The file gives {name} {value.shape} for {case}, Keras {right.shape}: it was not written; report this"
+                    f"The file gives {name} {value.shape} for {describe_shapes(inputs)}, Keras {expected.shape}: it was not "
+                    "written; report this"
                 )
-            scale = max(1.0, np.abs(right).max(initial=0))
-            error = float(np.abs(value.astype("float64") - right).max(initial=0) / scale)
+            scale = max(1.0, np.abs(expected).max(initial=0))
+            error = float(np.abs(value.astype("float64") - expected).max(initial=0) / scale)
             if not error <= tolerance:
                 raise ExportError(
-                    f"The file's {name} differ by {error:.1e} from Keras's for {case}, at most {tolerance:.0e} is right: "
-                    "it was not written" + ("; take --float16" if tolerance == TOLERANCES["int8"] else "; report this")
+                    f"The file's {name} differ by {error:.1e} from Keras's for {describe_shapes(inputs)}, more than the "
+                    f"allowed {tolerance:.0e}: it was not written"
+                    + ("; use --float16" if tolerance == TOLERANCES["int8"] else "; report this")
                 )
             worst = max(worst, error)
             if name == LOGITS_OUTPUT:
-                same.append((value.argmax(-1) == right.argmax(-1)).ravel())
+                same.append((value.argmax(-1) == expected.argmax(-1)).ravel())
     return {"error": worst, "same": float(np.concatenate(same).mean())}
 
 

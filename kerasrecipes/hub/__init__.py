@@ -1,1 +1,1 @@
-"""Released weights: the manifest, the local store and downloads."""
+"""Released weights: the manifest, verified files, and downloads from the Hugging Face hub."""

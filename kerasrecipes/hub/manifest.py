@@ -1,48 +1,57 @@
-"""The record of released files: one JSON row per recipe in `weights_manifest/`, one per word language model in its
-folder `language_models/`; all checked against one schema."""
+"""The record of released files.
+
+`weights_manifest/` holds one JSON file per recipe, and in `language_models/` one per n-gram language model. The tests check
+all of them against `schema.json`.
+"""
 
 import functools
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from kerasrecipes.errors import KerasRecipesError, WeightsUnavailable
+from kerasrecipes.utils.files import atomic_write
 
 PACKAGE = Path(__file__).parents[1]
 CHECKOUT = PACKAGE.parent
 
 
 def manifest_folder() -> Path:
-    """Where the rows lie: in a checkout beside the package, in an installed wheel inside it."""
+    """Return the folder of the entries: beside the package in a checkout, inside it in an installed wheel."""
     checkout = CHECKOUT / "weights_manifest"
     return checkout if checkout.is_dir() else PACKAGE / "_weights_manifest"
 
 
 def weights_folder() -> Path:
-    """Where weight files lie that came with the code."""
+    """Return the folder of the weight files that come with the code."""
     checkout = CHECKOUT / "weights"
     return checkout if checkout.is_dir() else PACKAGE / "_weights"
 
 
 @dataclass(frozen=True)
 class WeightsEntry:
-    """A row: which file belongs to a recipe, what it was trained on, and what it scored.
+    """A released weight file: its hash, training data and measured metrics.
 
     Args:
-        recipe, tag: whose weights, and which release of them.
-        file, size, sha256: name, bytes and hash of the `.weights.h5`.
-        bundled: whether the file comes with the package.
-        license: of the weights.
-        data: [{name, hours, license, synthetic}]. training: config, seed, steps, hours, hardware, commit.
-        metrics: [{dataset, split, metric, value, low, high, decoder, command, date}].
-        keras: version that wrote the file; None for a language model of words, which is no network.
-        hub: {"repo", "revision"} or None. model: what the network needs beside its recipe: {"alphabet": ...}.
-        decoder: settings of the beam search that were best on a tuning set: {"lm_weight": ..., "word_score": ...}.
-        onnx: the same weights as an ONNX file: {"file", "size", "sha256", "weights"}, the last the `sha256` of the weights
-            it was made from; {"step": {"file", "size", "sha256"}} in it is the file that takes pieces; empty where there is none.
+        recipe: Name of the recipe.
+        tag: Name of the release.
+        file: Name of the `.weights.h5` file.
+        size: Its size in bytes.
+        sha256: Its hash.
+        bundled: Whether it comes with the package.
+        license: License of the weights.
+        data: Training sets: {name, hours, license, synthetic}.
+        training: {config, seed, steps, hardware, commit, ...}.
+        metrics: Measurements: {dataset, split, metric, value, ci_low, ci_high, decoder, command, date}.
+        keras: Keras version that wrote the file, or None for an n-gram language model.
+        hub: {"repo", "revision"}, or None if the file is not on the hub.
+        model: Arguments of the model beside its recipe, for instance {"alphabet": ...}.
+        decoder: Settings of the beam search tuned on validation data: {"lm_weight": ..., "word_score": ...}.
+        onnx: ONNX file of the same weights: {"file", "size", "sha256", "weights"}, where "weights" is the hash of the
+            weights it was made from. "step" in it describes the file that takes chunks: {"file", "size", "sha256"}.
+            Empty if there is no ONNX file.
     """
 
     recipe: str
@@ -61,130 +70,96 @@ class WeightsEntry:
     decoder: Mapping[str, Any] = field(default_factory=dict)
     onnx: Mapping[str, Any] = field(default_factory=dict)
 
-
-@functools.cache
-def schema() -> dict[str, Any]:
-    """The JSON schema of a row."""
-    return json.loads((manifest_folder() / "schema.json").read_text("utf-8"))
-
-
-def schema_errors(value: Any, rule: Mapping[str, Any], where: str = "row") -> list[str]:
-    """What about `value` breaks the schema `rule`; understands the keywords that schema.json uses."""
-    kinds: dict[str, Any] = {
-        "object": dict, "array": list, "string": str, "boolean": bool, "number": (int, float), "integer": int, "null": type(None),
-    }  # fmt: skip
-    wanted = rule.get("type", [])
-    wanted = [wanted] if isinstance(wanted, str) else wanted
-    fits = any(
-        isinstance(value, kinds[k]) and not (isinstance(value, bool) and k in ("number", "integer")) for k in wanted
-    )
-    if wanted and not fits:
-        return [f"{where} must be {' or '.join(wanted)}, is {value!r}"]
-    found = []
-    if isinstance(value, dict):
-        found += [f"{where} lacks {key!r}" for key in rule.get("required", []) if key not in value]
-        known = rule.get("properties", {})
-        for key, item in value.items():
-            if key in known:
-                found += schema_errors(item, known[key], f"{where}.{key}")
-            elif rule.get("additionalProperties") is False:
-                found.append(f"{where} has the unknown key {key!r}")
-    if isinstance(value, list):
-        for i, item in enumerate(value):
-            found += schema_errors(item, rule.get("items", {}), f"{where}[{i}]")
-    if isinstance(value, str) and "pattern" in rule and not re.search(rule["pattern"], value):
-        found.append(f"{where} must match {rule['pattern']}, is {value!r}")
-    if isinstance(value, int | float) and value < rule.get("minimum", value):
-        found.append(f"{where} must be at least {rule['minimum']}, is {value}")
-    return found
+    def __post_init__(self) -> None:
+        # the names become paths below the folders of weights and of the cache
+        for name in (self.file, self.onnx.get("file", "x"), self.onnx.get("step", {}).get("file", "x")):
+            if Path(name).name != name or name.startswith("."):
+                raise KerasRecipesError(f"{self.recipe}: {name!r} must be a plain file name")
 
 
-def from_dict(values: dict[str, Any], where: str = "row") -> WeightsEntry:
-    """A checked row.
+def from_dict(values: Any, source: str = "entry") -> WeightsEntry:
+    """Build an entry from JSON values.
+
+    Args:
+        values: Contents of an entry's file.
+        source: Name for error messages.
 
     Raises:
-        KerasRecipesError: it breaks the schema; every breach is named.
+        KerasRecipesError: A key is missing or unknown.
     """
-    found = schema_errors(values, schema(), where)
-    if found:
-        raise KerasRecipesError(f"{where} is no valid manifest row: {'; '.join(found)}")
-    checked: dict[str, Any] = {k: tuple(v) if k in ("data", "metrics") else v for k, v in values.items()}
-    return WeightsEntry(**checked)
+    try:
+        return WeightsEntry(**{k: tuple(v) if k in ("data", "metrics") else v for k, v in values.items()})
+    except (TypeError, AttributeError) as error:
+        raise KerasRecipesError(f"{source} is no valid manifest entry: {error}") from error
 
 
 def read_entry(path: Path) -> WeightsEntry:
-    """The row in a file."""
+    """Read the entry in a file.
+
+    Raises:
+        KerasRecipesError: It is not JSON, or a key is missing or unknown.
+    """
     try:
         return from_dict(json.loads(path.read_text("utf-8")), path.name)
-    except ValueError as error:  # no JSON, or no text at all
+    except ValueError as error:  # no JSON, or no text
         raise KerasRecipesError(f"{path} is not JSON: {error}") from error
 
 
 def entry_paths() -> list[Path]:
-    """The files of all rows: of recipes, then of language models."""
+    """Return the files of all entries: of recipes, then of language models."""
     recipes = (p for p in manifest_folder().glob("*.json") if p.name != "schema.json")
     return [*sorted(recipes), *sorted(manifest_folder().glob("language_models/*.json"))]
 
 
 @functools.cache
 def entries() -> dict[str, WeightsEntry]:
-    """The rows of recipes, by name.
+    """Return the entries of recipes by name.
 
     Raises:
-        KerasRecipesError: one breaks the schema, or does not bear its recipe's name.
+        KerasRecipesError: A file is not valid or is not named after its recipe.
     """
-    return _rows(manifest_folder())
+    return read_entries(manifest_folder())
 
 
 @functools.cache
 def language_models() -> dict[str, WeightsEntry]:
-    """The rows of language models of words (n-grams, read by KenLM), by name; raises what `rows` does."""
-    return _rows(manifest_folder() / "language_models")
+    """Return the entries of n-gram language models (read by KenLM) by name. Raises what `entries` raises."""
+    return read_entries(manifest_folder() / "language_models")
 
 
-def _rows(place: Path) -> dict[str, WeightsEntry]:
-    found = {}
-    for path in (p for p in entry_paths() if p.parent == place):
+def read_entries(folder: Path) -> dict[str, WeightsEntry]:
+    rows = {}
+    for path in (p for p in entry_paths() if p.parent == folder):
         row = read_entry(path)
         if row.recipe != path.stem:
-            raise KerasRecipesError(f"{path} is the row of {row.recipe}: rename it to {row.recipe}.json")
-        found[row.recipe] = row
-    return found
+            raise KerasRecipesError(f"{path} is the entry of {row.recipe}: rename it to {row.recipe}.json")
+        rows[row.recipe] = row
+    return rows
 
 
 def get_entry(recipe: str) -> WeightsEntry:
-    """The row of a recipe.
+    """Return the entry of a recipe.
 
     Raises:
-        WeightsUnavailable: nothing is released for it; the message names the training command.
+        WeightsUnavailable: No weights are released for it; names the training command.
     """
     if recipe not in entries():
         raise WeightsUnavailable(
             f"{recipe} has no released weights. Train it: kerasrecipes train {recipe} --data librispeech:PATH; "
-            "or start from random numbers: load(..., weights=None)"
+            "or start from random weights: load(..., weights=None)"
         )
     return entries()[recipe]
 
 
 def to_json(row: WeightsEntry) -> str:
-    """The row as the file that `read` takes.
-
-    Raises:
-        KerasRecipesError: it breaks the schema.
-    """
-    values = json.loads(json.dumps(asdict(row), default=list))
-    from_dict(values, row.recipe)
-    return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
+    """Return an entry as the text of its file."""
+    return json.dumps(asdict(row), default=list, indent=1, ensure_ascii=False) + "\n"
 
 
 def write_entry(row: WeightsEntry, path: Path | None = None) -> Path:
-    """Write a row under its recipe's name; the old one stays until the new one is whole."""
-    text = to_json(row)
+    """Write an entry to the file named after its recipe, and return the path."""
     path = path or manifest_folder() / ("" if row.keras else "language_models") / f"{row.recipe}.json"
-    path.parent.mkdir(exist_ok=True)
-    partial = path.with_suffix(".json.partial")
-    partial.write_text(text, "utf-8")
-    partial.replace(path)
+    atomic_write(path, to_json(row))
     entries.cache_clear()
     language_models.cache_clear()
     return path

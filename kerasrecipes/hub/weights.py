@@ -1,4 +1,4 @@
-"""From a manifest row to a verified file: what came with the code, then the cache, then the hub."""
+"""Find the files of a manifest entry and verify them: in the package, then in the cache, then on the hub."""
 
 import re
 from collections.abc import Mapping
@@ -13,26 +13,39 @@ from kerasrecipes.hub.manifest import WeightsEntry
 from kerasrecipes.utils.files import sha256_file
 
 HUB_REFERENCE = re.compile(r"^hf://(?P<repo>[^/@\s]+/[^/@\s]+)@(?P<revision>[0-9a-f]{40})$")
-MANIFEST_FILE = "manifest.json"  # name of the row's file in a hub repository
-CHUNK = 1 << 20
+MANIFEST_FILE = "manifest.json"  # the entry's file in a hub repository
+
+
+def find_entry(name: str, *, offline: bool | None = None) -> WeightsEntry:
+    """Return the entry of a recipe, or of a hub reference.
+
+    Args:
+        name: "deepspeech2_small", or "hf://org/name@revision" for a repository that `publish` filled.
+        offline: As for `weights_path`.
+
+    Raises:
+        WeightsUnavailable: The recipe has no released weights, or the reference cannot be fetched.
+    """
+    return fetch_entry(name, offline=offline) if name.startswith("hf://") else manifest.get_entry(name)
 
 
 def weights_path(row: WeightsEntry, *, offline: bool | None = None, packaged: bool = True) -> Path:
-    """The verified weights file of a row.
+    """Return the path of an entry's verified weights file.
 
-    Looks in the package or checkout, then in the hub's cache, then downloads at the row's pinned revision, going on
-    where an interrupted download stopped. The hash is checked before anything parses the file.
+    Looks in the package or checkout, then in the hub's cache, then downloads the pinned revision. The hash is checked
+    before anything parses the file.
 
     Args:
-        row: from the manifest.
-        offline: never touch the network; default: `KERASRECIPES_OFFLINE=1` or `HF_HUB_OFFLINE=1`.
-        packaged: whether the row is the package's own; what came with the package is no file of another's.
+        row: Manifest entry.
+        offline: Never use the network. Default: whether `KERASRECIPES_OFFLINE` or `HF_HUB_OFFLINE` is set.
+        packaged: Look in the package first. False for entries of other repositories, whose files may have the same names.
 
     Raises:
-        WeightsUnavailable: the file is nowhere to be had. WeightsCorrupt: it is there and is not what the row says.
+        WeightsUnavailable: The file is nowhere to be found.
+        WeightsCorrupted: The file does not match the entry.
 
     Example:
-        >>> locate(manifest.get("deepspeech2_small")).name
+        >>> weights_path(manifest.get_entry("deepspeech2_small")).name
         'deepspeech2_small.weights.h5'
     """
     local = manifest.weights_folder() / row.file
@@ -47,16 +60,23 @@ def weights_path(row: WeightsEntry, *, offline: bool | None = None, packaged: bo
 
 
 def onnx_path(row: WeightsEntry, *, step: bool = False, offline: bool | None = None, packaged: bool = True) -> Path:
-    """The verified ONNX file of a row, found as `locate` finds the weights; with `step` the one that takes pieces.
+    """Return the path of an entry's verified ONNX file.
+
+    Args:
+        row: Manifest entry.
+        step: Return the file that takes chunks of the input. Default False.
+        offline: As for `weights_path`.
+        packaged: As for `weights_path`.
 
     Raises:
-        WeightsUnavailable: none is released. WeightsCorrupt: as `locate`, and where the file is of earlier weights.
+        WeightsUnavailable: No ONNX file is released, or it is nowhere to be found.
+        WeightsCorrupted: The file does not match the entry, or was made from earlier weights.
     """
     entry = row.onnx.get("step") if step else row.onnx
     if not entry:
         raise WeightsUnavailable(
-            f"{row.recipe} has no released ONNX file{' of pieces' if step else ''}. Write it: kerasrecipes export "
-            f'{row.recipe} --out FOLDER, then load("FOLDER/{row.recipe}.onnx")'
+            f"{row.recipe} has no released ONNX file{' for chunks' if step else ''}. Write it: kerasrecipes export "
+            f'{row.recipe} --output FOLDER, then load("FOLDER/{row.recipe}.onnx")'
         )
     if row.onnx["weights"] != row.sha256:
         raise WeightsCorrupted(
@@ -66,91 +86,90 @@ def onnx_path(row: WeightsEntry, *, step: bool = False, offline: bool | None = N
 
 
 def onnx_entry(row: WeightsEntry, entry: Mapping[str, Any]) -> WeightsEntry:
-    """The row with an ONNX file in place of its weights file."""
+    """Return the entry with an ONNX file in place of its weights file."""
     return replace(row, **{key: entry[key] for key in ("file", "size", "sha256")})
 
 
 def onnx_files(row: WeightsEntry) -> list[Mapping[str, Any]]:
-    """Entries of all ONNX files of a row."""
+    """Return the descriptions of all ONNX files of an entry."""
     return [entry for entry in (row.onnx, row.onnx.get("step")) if entry]
 
 
 def hub_weights_path(row: WeightsEntry, repo: str, revision: str, offline: bool) -> Path:
-    """The verified weights file from the cache; downloaded if it is not there or, with a network, if it is spoilt."""
-    if path := download.cached(repo, revision, row.file):
+    """Return the verified file from the cache; download it if it is missing or, with a network, if its hash is wrong."""
+    if path := download.cached_path(repo, revision, row.file):
         try:
-            return check_file(path, row, "it lies in the cache: switch the network on and load again to replace it")
+            return check_file(path, row, "this is the cached file: switch the network on and load again to replace it")
         except WeightsCorrupted:
             if offline:
                 raise
 
-    def correct(path: Path) -> None:
-        check_file(
-            path, row, f"{repo} sent something else and it was thrown away: load again; if it stays so, report it"
-        )
+    def check(path: Path) -> None:
+        check_file(path, row, f"{repo} sent a wrong file, which was removed: load again; if this repeats, report it")
 
-    return download.fetch(repo, revision, row.file, correct, key=row.sha256, offline=offline)
+    return download.download_file(repo, revision, row.file, check, offline=offline)
 
 
 def check_file(path: Path, row: WeightsEntry, remedy: str) -> Path:
-    """`path` if its size and hash are the row's.
+    """Return `path` if its size and hash are the entry's.
 
     Raises:
-        WeightsCorrupt: they are not; says both and what to do.
+        WeightsCorrupted: They differ; gives both values and the remedy.
     """
     size = path.stat().st_size
     if size != row.size:
         raise WeightsCorrupted(f"{path} has {size} bytes, the manifest of {row.recipe} says {row.size}: {remedy}")
-    if (found := sha256_file(path)) != row.sha256:
-        raise WeightsCorrupted(f"{path} has the hash {found}, the manifest of {row.recipe} says {row.sha256}: {remedy}")
+    if (digest := sha256_file(path)) != row.sha256:
+        raise WeightsCorrupted(
+            f"{path} has the hash {digest}, the manifest of {row.recipe} says {row.sha256}: {remedy}"
+        )
     return path
 
 
 def fetch_from_reference(reference: str, *, offline: bool | None = None) -> tuple[WeightsEntry, Path]:
-    """The row and verified file of a hub repository that `publish` filled.
+    """Return the entry and the verified weights file of a hub repository that `publish` filled.
 
     Args:
-        reference: "hf://org/name@revision" with a 40-hex revision, so that what is loaded can never change.
-        offline: as for `locate`.
+        reference: "hf://org/name@revision" with a revision of 40 hexadecimal digits, so its contents never change.
+        offline: As for `weights_path`.
 
     Raises:
-        WeightsUnavailable: the reference is not of that form, or as `locate`.
+        WeightsUnavailable: The reference has another form, or the files cannot be fetched.
     """
-    row, place = _entry_and_revision(reference, offline)
-    return row, hub_weights_path(row, **place, offline=is_offline(offline))
+    row = fetch_entry(reference, offline=offline)
+    assert row.hub
+    return row, hub_weights_path(row, **row.hub, offline=is_offline(offline))
 
 
 def fetch_entry(reference: str, *, offline: bool | None = None) -> WeightsEntry:
-    """The row alone, with the reference's repository and revision as its `hub`; arguments and errors as of `fetch_ref`."""
-    row, place = _entry_and_revision(reference, offline)
-    return replace(row, hub=place)
-
-
-def _entry_and_revision(reference: str, offline: bool | None) -> tuple[WeightsEntry, dict[str, str]]:
+    """Return the entry alone, with the reference's repository and revision as its `hub`. See `fetch_from_reference`."""
     match = HUB_REFERENCE.match(reference)
     if not match:
         raise WeightsUnavailable(
             f"{reference!r} is no hub reference: write hf://org/name@REVISION with 40 hexadecimal digits"
         )
-    repo, revision, offline = match["repo"], match["revision"], is_offline(offline)
-    path = download.cached(repo, revision, MANIFEST_FILE) or download.fetch(
-        repo, revision, MANIFEST_FILE, manifest.read_entry, offline=offline
+    repo, revision = match["repo"], match["revision"]
+    path = download.cached_path(repo, revision, MANIFEST_FILE) or download.download_file(
+        repo, revision, MANIFEST_FILE, manifest.read_entry, offline=is_offline(offline)
     )
-    return manifest.read_entry(path), {"repo": repo, "revision": revision}
+    return replace(manifest.read_entry(path), hub={"repo": repo, "revision": revision})
 
 
 def verify() -> list[tuple[str, bool, str]]:
-    """(recipe, whether all is well, what was found) for every manifest row; one bad row does not hide the others."""
-    found = []
+    """Check the files of all manifest entries.
+
+    Returns:
+        (recipe, whether its files are right, details) for every entry. One bad entry does not stop the others.
+    """
+    results = []
     for source in manifest.entry_paths():
         try:
             row = manifest.read_entry(source)
-            path = weights_path(row)
-            told = f"{row.size} bytes, sha256 {row.sha256[:12]}..., {path}"
+            lines = [f"{row.size} bytes, sha256 {row.sha256[:12]}..., {weights_path(row)}"]
             for entry in onnx_files(row):
                 path = onnx_path(row, step=entry is not row.onnx)
-                told += f"; {entry['size']} bytes, sha256 {entry['sha256'][:12]}..., {path}"
-            found.append((source.stem, True, told))
+                lines.append(f"{entry['size']} bytes, sha256 {entry['sha256'][:12]}..., {path}")
+            results.append((source.stem, True, "; ".join(lines)))
         except KerasRecipesError as error:
-            found.append((source.stem, False, str(error)))
-    return found
+            results.append((source.stem, False, str(error)))
+    return results

@@ -9,8 +9,7 @@ from urllib.parse import unquote, urldefrag, urlsplit
 import pytest
 from conftest import ROOT
 
-from kerasrecipes import registry
-from kerasrecipes.hub import manifest
+from kerasrecipes.hub import catalog, manifest
 from kerasrecipes.release import model_card
 
 FETCHED = {  # attributes that a browser fetches without being asked
@@ -109,7 +108,7 @@ def test_every_reference_inside_resolves_below_a_path(pages, site_dir) -> None:
 
 def test_every_recipe_has_its_page_and_its_place_in_the_table(pages) -> None:
     home = pages["index.html"]
-    for name in registry.list_recipes():
+    for name in catalog.list_recipes():
         page = pages[f"recipes/{name}/index.html"]
         assert f"recipes/{name}/" in home.linked
         for part in (
@@ -125,7 +124,7 @@ def test_every_recipe_has_its_page_and_its_place_in_the_table(pages) -> None:
 
 
 def test_every_difference_from_the_paper_has_a_reason(pages) -> None:
-    bare = [n for n in registry.list_recipes() if "no reason is written down" in pages[f"recipes/{n}/index.html"].text]
+    bare = [n for n in catalog.list_recipes() if "no reason is written down" in pages[f"recipes/{n}/index.html"].text]
     assert not bare
 
 
@@ -229,14 +228,14 @@ def names(page) -> list[str]:
 
 def test_the_table_filters_by_words_task_and_release(page, site_url) -> None:
     page.goto(site_url)
-    assert sorted(names(page)) == registry.list_recipes()
+    assert sorted(names(page)) == catalog.list_recipes()
     page.get_by_role("searchbox", name="Find a recipe").fill("gru speech")
     assert names(page) and all("deepspeech2" in n for n in names(page))
     page.get_by_role("searchbox", name="Find a recipe").fill("")
     page.get_by_label("with weights").check()
     assert sorted(names(page)) == sorted(manifest.entries())
     page.get_by_label("Task").select_option("language-model")
-    assert sorted(names(page)) == registry.list_recipes(task="language-model", pretrained=True)
+    assert sorted(names(page)) == catalog.list_recipes(task="language-model", pretrained=True)
 
 
 def test_the_table_sorts_from_the_keyboard_and_what_is_empty_comes_last(page, site_url) -> None:
@@ -254,7 +253,7 @@ def test_the_table_is_a_plain_one_without_scripts(browser, site_url) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(site_url)
-    assert page.locator(".recipes tbody tr:visible").count() == len(registry.list_recipes())
+    assert page.locator(".recipes tbody tr:visible").count() == len(catalog.list_recipes())
     context.close()
 
 

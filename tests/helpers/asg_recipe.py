@@ -1,4 +1,4 @@
-"""A tiny convolutional recogniser with the AutoSegCriterion, for tests: what an ASG recipe looks like."""
+"""A tiny convolutional recognizer with the AutoSegCriterion: an ASG recipe for tests."""
 
 import keras
 
@@ -22,7 +22,7 @@ def tiny(*, vocabulary: int = 30, sample_rate: int = 16000, units: int = 24, cri
 
 RECIPE = Recipe(
     name="tiny_asg", paper="arXiv:1609.03193", task="speech-recognition", builder="asg_recipe:tiny",
-    config={"vocabulary": 30, "sample_rate": 16000, "units": 24, "criterion": "asg"}, summary="For tests.",
+    summary="For tests.",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""A hub on loopback: the endpoints that downloading and publishing need, with faults on demand."""
+"""A hub on loopback: the endpoints that downloads and uploads need, with faults on demand."""
 
 import base64
 import hashlib
@@ -13,7 +13,7 @@ from kerasrecipes.hub.manifest import WeightsEntry
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 CONTENT = os.urandom(300_000)
-PIECE = 1 << 16
+CHUNK = 1 << 16
 
 
 def row(**changes):
@@ -32,12 +32,12 @@ def row(**changes):
 
 
 class Hub:
-    """Serves `files` (name -> bytes) of one repository at REVISION.
+    """Serve `files` (name -> bytes) of one repository at REVISION.
 
-    Faults: `fail` answers so many downloads with 503; `truncate` sends half of what was asked for and closes, so many
-    times; `wrong` serves other bytes of the same size; `ranges = False` always sends the whole file; `slow` waits
-    between pieces; `redirect` sends downloads to another hub, as the real one does; `refuse` answers uploads with 403.
-    `requests` lists what was asked: (method, path, first byte, Authorization).
+    Faults: `fail` is the number of download requests answered with 503; `truncate` the number of downloads of which half is
+    sent before the connection closes; `wrong` serves other bytes of the same size; `ranges = False` always sends the whole
+    file; `slow` waits between chunks; `redirect` sends downloads to another hub, as the real one does; `refuse` answers
+    uploads with 403. `requests` lists the requests: (method, path, first byte, Authorization).
     """
 
     def __init__(self, repo="org/name", files=None):
@@ -56,6 +56,8 @@ class Hub:
             def do_GET(self):
                 hub.note(self)
                 hub.download(self)
+
+            do_HEAD = do_GET
 
             def do_POST(self):
                 hub.note(self)
@@ -79,40 +81,46 @@ class Hub:
         self.requests.append((handler.command, handler.path, first_byte(handler), handler.headers.get("Authorization")))
 
     def downloads(self):
-        """First bytes of the downloads asked for, in order."""
-        return [begin for _, path, begin, _ in self.requests if "/resolve/" in path]
+        """Return the first bytes of the requested downloads, in order."""
+        return [begin for method, path, begin, _ in self.requests if method == "GET" and "/resolve/" in path]
 
     def answer(self, handler, status, body=b"", headers=()):
         handler.send_response(status)
         for key, value in ({"Content-Length": str(len(body))} | dict(headers)).items():
             handler.send_header(key, value)
         handler.end_headers()
-        handler.wfile.write(body)
+        if handler.command != "HEAD":
+            handler.wfile.write(body)
 
     def download(self, handler):
         name = unquote(handler.path).rpartition(f"/{REVISION}/")[2]
         if not (handler.path.startswith(f"/{self.repo}/resolve/{REVISION}/") and name in self.files):
             code = "EntryNotFound" if f"/{self.repo}/" in handler.path else "RepoNotFound"
             return self.answer(handler, 404, headers={"X-Error-Code": code, "X-Repo-Commit": REVISION})
-        if self.redirect:
-            return self.answer(handler, 302, headers={"Location": self.redirect + handler.path})
         if self.fail > 0:
             self.fail -= 1
             return self.answer(handler, 503, b"busy")
+        etag = hashlib.sha256(self.files[name]).hexdigest()
+        facts = {"ETag": f'"{etag}"', "X-Repo-Commit": REVISION}
+        if self.redirect:
+            return self.answer(handler, 302, headers={"Location": self.redirect + handler.path, **facts})
         content = bytes(len(self.files[name])) if self.wrong else self.files[name]
         begin = first_byte(handler) if self.ranges else 0
         if begin >= len(content) > 0:
             return self.answer(handler, 416)
         span = {"Content-Range": f"bytes {begin}-{len(content) - 1}/{len(content)}"} if begin else {}
         content = content[begin:]
-        self.answer(handler, 206 if begin else 200, headers={"Content-Length": str(len(content)), **span})
+        headers = {"Content-Length": str(len(content)), **span, **facts}
+        self.answer(handler, 206 if begin else 200, headers=headers)
+        if handler.command == "HEAD":
+            return None
         if self.truncate > 0:
             self.truncate -= 1
             content = content[: len(content) // 2]
             handler.close_connection = True
-        for at in range(0, len(content), PIECE):
+        for at in range(0, len(content), CHUNK):
             try:
-                handler.wfile.write(content[at : at + PIECE])
+                handler.wfile.write(content[at : at + CHUNK])
             except OSError:  # the client has gone
                 break
             time.sleep(self.slow)
@@ -154,5 +162,5 @@ class Hub:
 
 
 def first_byte(handler):
-    """Where the asked range begins."""
+    """Return the first byte of the requested range."""
     return int(handler.headers.get("Range", "bytes=0-")[6:].split("-")[0])

@@ -1,4 +1,4 @@
-"""Weights from the package, the cache and a hub on loopback that misbehaves on purpose."""
+"""Weights from the package, the cache, and a hub on loopback with faults on demand."""
 
 import ctypes
 import os
@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
-from hub_server import CONTENT, PIECE, REVISION, Hub, row
+from hub_server import CONTENT, REVISION, Hub, row
 
 from kerasrecipes.errors import WeightsCorrupted, WeightsUnavailable
-from kerasrecipes.hub import download, manifest, weights
+from kerasrecipes.hub import manifest, weights
 
 
 def named(place):
@@ -20,10 +20,10 @@ def named(place):
     return [p for p in (place / "cache").rglob(row().file) if p.exists()]
 
 
-# ---------------------------------------------------------------- at hand
+# ---------------------------------------------------------------- files of the package
 
 
-def test_a_file_at_hand_is_checked_before_it_is_used(place):
+def test_a_file_of_the_package_is_checked_before_use(place):
     path = place / "weights" / row().file
     path.write_bytes(CONTENT)
     assert weights.weights_path(row()) == path  # comes before cache and hub
@@ -47,7 +47,7 @@ def test_verify_tells_each_row(place):
     (place / "weights" / "a.h5").write_bytes(CONTENT)
     found = weights.verify()
     assert [(name, ok) for name, ok, _ in found] == [("a", True), ("b", False), ("c", False)]
-    assert "lacks 'sha256'" in found[2][2]
+    assert "missing" in found[2][2] and "'sha256'" in found[2][2]
 
 
 # ---------------------------------------------------------------- cache
@@ -103,7 +103,7 @@ def test_cache_below_a_file(place, loopback, monkeypatch):
 # ---------------------------------------------------------------- faults of the hub
 
 
-def test_wrong_bytes_never_get_the_name_and_the_next_load_heals(place, loopback):
+def test_wrong_bytes_are_removed_and_the_next_load_heals(place, loopback):
     loopback.wrong = True
     with pytest.raises(WeightsCorrupted, match="has the hash"):
         weights.weights_path(row())
@@ -120,43 +120,43 @@ def test_a_file_of_another_length(place, loopback, size):
     assert not named(place)
 
 
-def test_truncated_body_goes_on_where_it_stopped(place, loopback):
+def test_a_truncated_body_is_requested_again(place, loopback):
     loopback.truncate = 2
-    assert weights.weights_path(row()).read_bytes() == CONTENT
-    assert loopback.downloads() == [0, 2 * PIECE, 3 * PIECE]  # half of what remains, in whole pieces
+    assert weights.weights_path(row()).read_bytes() == CONTENT and len(loopback.downloads()) == 3
 
 
-def test_a_server_that_knows_no_ranges_sends_all_again(place, loopback):
+def test_a_server_without_ranges_sends_everything_again(place, loopback):
     loopback.truncate, loopback.ranges = 1, False
-    assert weights.weights_path(row()).read_bytes() == CONTENT and loopback.downloads() == [0, 2 * PIECE]
+    assert weights.weights_path(row()).read_bytes() == CONTENT and len(loopback.downloads()) == 2
 
 
 def test_always_truncated_body_never_appears(place, loopback):
     loopback.truncate = 1000
-    with pytest.raises(WeightsUnavailable, match="goes on where it stopped"):
+    with pytest.raises(WeightsUnavailable, match="check the network and load again"):
         weights.weights_path(row())
     assert not named(place)
     loopback.truncate = 0
-    assert weights.weights_path(row()).read_bytes() == CONTENT and loopback.downloads()[-1] > 0
+    assert weights.weights_path(row()).read_bytes() == CONTENT
 
 
 def test_server_error_then_success(place, loopback):
     loopback.fail = 2
-    assert weights.weights_path(row()).read_bytes() == CONTENT and loopback.downloads() == [0, 0, 0]
+    assert weights.weights_path(row()).read_bytes() == CONTENT and not loopback.fail
 
 
 def test_server_error_for_good(place, loopback):
     loopback.fail = 1000
     with pytest.raises(WeightsUnavailable, match="503.*try again later"):
         weights.weights_path(row())
-    assert len(loopback.downloads()) == download.ATTEMPTS
+    assert 1000 - loopback.fail > 3  # it was tried again
+    assert not named(place)
 
 
 def test_not_there(place, loopback):
     for missing in (row(file="other.h5"), row(hub={"repo": "org/other", "revision": REVISION})):
-        with pytest.raises(WeightsUnavailable, match=r"hub has no .* update kerasrecipes"):
+        with pytest.raises(WeightsUnavailable, match=r"was not found in .* update kerasrecipes"):
             weights.weights_path(missing)
-    assert len(loopback.downloads()) == 2  # asking again would not help
+    assert len(loopback.requests) == 2  # a second request would not help
 
 
 def test_no_network(place, monkeypatch):
@@ -174,18 +174,17 @@ def test_the_login_stays_with_the_hub_when_it_redirects(place, loopback, monkeyp
     finally:
         storage.close()
     assert {login for _, path, _, login in loopback.requests if "/resolve/" in path} == {"Bearer hf_test"}
-    assert [(begin, login) for *_, begin, login in storage.requests] == [(0, None), (2 * PIECE, None)]
+    assert len(storage.downloads()) == 2 and {login for *_, login in storage.requests} == {None}
 
 
 # ---------------------------------------------------------------- several processes
 
 FETCH = """
-import sys
+import json, sys
 from pathlib import Path
-from kerasrecipes import hub, manifest, store
+from kerasrecipes.hub import manifest, weights
 manifest.weights_folder = lambda: Path("/nonexistent")
-hub.WAIT = 0.0
-print(store.locate(manifest.from_dict(__import__("json").loads(sys.argv[1]))), flush=True)
+print(weights.weights_path(manifest.from_dict(json.loads(sys.argv[1]))), flush=True)
 """
 
 
@@ -203,17 +202,17 @@ def test_two_processes_at_once_download_once(place, loopback):
     assert len({out for out, _ in told}) == 1 and loopback.downloads() == [0]
 
 
-def heed_interrupts():
-    """A test run in a shell's background ignores SIGINT, and so would what it starts."""
+def restore_interrupts():
+    """A test run in a shell's background ignores SIGINT, and so would its child processes."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_interrupted_download_leaves_nothing_and_goes_on(place, loopback, how):
+def test_an_interrupted_download_leaves_no_file_and_the_next_one_succeeds(place, loopback, how):
     loopback.slow = 0.5
-    process = start(place, loopback, preexec_fn=heed_interrupts)
+    process = start(place, loopback, preexec_fn=restore_interrupts)
     deadline = time.monotonic() + 30
-    while not any(p.stat().st_size for p in (place / "cache").rglob("*.incomplete")):
+    while not any((place / "cache").rglob("*.incomplete")):
         assert time.monotonic() < deadline and process.poll() is None, process.communicate()
         time.sleep(0.02)
     process.send_signal(how)
@@ -224,16 +223,16 @@ def test_interrupted_download_leaves_nothing_and_goes_on(place, loopback, how):
     out, error = again.communicate(timeout=60)
     assert again.returncode == 0, error
     assert Path(out.strip()).read_bytes() == CONTENT
-    assert loopback.downloads()[0] == 0 and loopback.downloads()[1] >= PIECE
+    assert len(loopback.downloads()) == 2
 
 
 def respect_modes():
-    """Root may write anywhere: give up that one right (prctl, PR_CAPBSET_DROP, CAP_DAC_OVERRIDE) in the new process."""
+    """Drop root's right to write anywhere (prctl, PR_CAPBSET_DROP, CAP_DAC_OVERRIDE) in the new process."""
     if os.geteuid() == 0:
         ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)
 
 
-def test_read_only_cache_serves_what_it_has_and_says_what_it_lacks(place, loopback):
+def test_a_read_only_cache_serves_its_files_and_names_the_missing_one(place, loopback):
     cache = place / "cache"
     cache.mkdir()
     cache.chmod(0o555)
@@ -254,7 +253,7 @@ def test_read_only_cache_serves_what_it_has_and_says_what_it_lacks(place, loopba
 
 
 def test_another_s_onnx_file_is_never_the_package_s(place, loopback):
-    """A recipe's bundled file stays in the way of nobody's own weights of that recipe."""
+    """A bundled file must not replace another repository's file of the same name."""
     own = row(
         onnx={"file": "deepspeech2_small.onnx", "size": len(CONTENT), "sha256": row().sha256, "weights": row().sha256}
     )

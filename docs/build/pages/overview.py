@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from kerasrecipes import registry
 from kerasrecipes.errors import KerasRecipesError
-from kerasrecipes.hub import manifest
+from kerasrecipes.hub import catalog, manifest
 from kerasrecipes.release import model_card
 from kerasrecipes.training.config import CONFIGS
 from pages import distinct_networks
@@ -166,7 +166,7 @@ def all_recipes(prefix: str) -> str:
         for h in head
     )
     rows = []
-    names = registry.list_recipes()
+    names = catalog.list_recipes()
     for name in sorted(
         names, key=lambda n: (n not in manifest.entries(), registry.TASKS.index(registry.get_recipe(n).task), n)
     ):
