@@ -1,9 +1,8 @@
-"""Write the site's pages from the registry, the manifest and the papers' texts: run before `mkdocs build`.
+"""Write the site's pages from the registry, the manifest and the papers' texts. Run it before `mkdocs build`.
 
     python docs/build/generate.py [NAME ...]
 
-docs/recipes/ is written anew each time, and so are the README's tables; nothing is typed twice. With names only these
-recipes' pages are written, to see a change.
+Without names it writes docs/recipes/ and the tables of the README. With names it writes only the pages of these recipes.
 """
 
 import argparse
@@ -18,16 +17,16 @@ OUT = Path(__file__).parents[1] / "recipes"
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("names", nargs="*", help="only these recipes' pages")
-    chosen = options.parse_args().names
-    names = chosen or catalog.list_recipes()
-    if not chosen:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", help="only these recipes' pages")
+    selected = parser.parse_args().names
+    names = selected or catalog.list_recipes()
+    if not selected:
         shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(exist_ok=True)
     for name in names:
         (OUT / f"{name}.md").write_text(recipe.page(name), "utf-8")
-    if chosen:
+    if selected:
         return
     cached_figures.copy_clips()
     pages = {
@@ -40,7 +39,7 @@ def main() -> None:
     for name, text in pages.items():
         (OUT / f"{name}.md").write_text(text, "utf-8")
     (OUT / ".table.html").write_text(home, "utf-8")
-    overview.README.write_text(overview.with_tables(overview.README.read_text("utf-8")), "utf-8")
+    overview.README.write_text(overview.fill_readme(overview.README.read_text("utf-8")), "utf-8")
     print(f"{len(names)} recipes' pages in {OUT}")
 
 

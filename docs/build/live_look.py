@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-import draw_units
 import numpy as np
+import synthesize_units
 from live_packing import pack
 
 RECIPE = "squeezenet"
@@ -35,7 +35,7 @@ def kept_pictures(model: Any) -> list[tuple[str, str]]:
     """(unit as "layer:number", stem of the file in docs/live/units) of every unit that was drawn."""
     from kerasrecipes.graph.units import find_unit
 
-    units = (find_unit(model, name) for _, _, names in draw_units.names() for name in names)
+    units = (find_unit(model, name) for _, _, names in synthesize_units.unit_names() for name in names)
     return [(f"{unit.layer}:{unit.channel}", unit.stem) for unit in units]
 
 
@@ -51,7 +51,7 @@ def steps_of(model: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     arrays: dict[str, np.ndarray] = {}
     passed: dict[str, str] = {}  # layers that do nothing here
     for step, inputs in layer_edges(model):
-        layer, kind = step.operation, type(step.operation).__name__
+        layer, kind = step.operation, step.kind
         sources = [passed.get(name, name) for name in inputs]
         shape = [int(n) for n in step.outputs[0].shape[1:]]
         found: dict[str, Any] = {"inputs": sources, "shape": shape if len(shape) == 3 else [1, 1, *shape]}
@@ -73,7 +73,7 @@ def steps_of(model: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
             found["kind"] = "concat"
         elif kind == "GlobalAveragePooling2D":
             found["kind"] = "mean"
-        elif kind == "ChannelMeans" and layer.bgr:
+        elif kind == "SubtractChannelMeans" and layer.bgr:
             found["kind"] = "flip"
         else:
             raise NotImplementedError(f"{step.name}: back.js has no rule for {kind}")

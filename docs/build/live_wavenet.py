@@ -29,9 +29,9 @@ def pack_network(model: Any, path: Path, clips: dict[str, Path]) -> None:
     """
     from kerasrecipes.inference.wavenet_sampler import extract_weights, find_layer
 
-    s, found = model.settings, extract_weights(model)
-    first, stack = find_layer(model, "CausalCodes"), find_layer(model, "DilatedStack")
-    if s["mels"] and s["upsampling"] != "repeat":
+    s, found = model.hparams, extract_weights(model)
+    first, stack = find_layer(model, "CausalEmbeddingConv1D"), find_layer(model, "WaveNetStack")
+    if s["n_mels"] and s["upsampling"] != "repeat":
         raise NotImplementedError("The page's loop repeats frames; it knows no transposed convolutions")
     double = 2 * s["dilation_channels"]
     arrays = {
@@ -42,19 +42,19 @@ def pack_network(model: Any, path: Path, clips: dict[str, Path]) -> None:
     }  # fmt: skip
     if stack.speaker_kernel is not None:
         arrays["speakers"] = np.asarray(stack.speaker_kernel)
-    if s["mels"]:
+    if s["n_mels"]:
         local = model.get_layer("local")
         arrays |= {
             "nothing": np.asarray(local.nothing), "local": np.asarray(local.kernel), "local_bias": np.asarray(local.bias),
             "conditions": np.asarray(stack.local_kernel),
         }  # fmt: skip
-    spectra = {name: model.spectrogram(clip).astype("float16") for name, clip in clips.items()} if s["mels"] else {}
+    spectra = {name: model.spectrogram(clip).astype("float16") for name, clip in clips.items()} if s["n_mels"] else {}
     arrays |= {f"clip_{name}": spectrum for name, spectrum in spectra.items()}
     header = {
-        "dilations": list(stack.dilations), "taps": stack.taps, "recent": first.kernel_size, "levels": model.levels,
+        "dilations": list(stack.dilations), "taps": stack.kernel_size, "recent": first.kernel_size, "levels": model.quantization_levels,
         "width": s["residual_channels"], "filters": s["dilation_channels"], "skips": s["skip_channels"],
-        "rate": model.sample_rate, "speakers": ["", *model.speakers], "mels": s["mels"], "hop": s["mel_hop"],
-        "reach": s["conditioning_kernel"], "mean": s["mel_mean"], "deviation": s["mel_deviation"],
+        "rate": model.sample_rate, "speakers": ["", *model.speakers], "mels": s["n_mels"], "hop": s["mel_hop_length"],
+        "reach": s["conditioning_kernel_size"], "mean": s["mel_mean"], "deviation": s["mel_std"],
         "field": model.receptive_field,
         "clips": {name: {"speaker": CLIPS[name][0], "credit": CLIPS[name][1]} for name in spectra},
     }  # fmt: skip

@@ -78,7 +78,7 @@ def main() -> None:
 
 def shown(told: dict[str, Any]) -> dict[str, Any]:
     """Of a network's description what pages use."""
-    return {k: v for k, v in told.items() if k not in ("row", "decoder", "twin")}
+    return {k: v for k, v in told.items() if k not in ("row", "decoder", "weights_hash")}
 
 
 def wanted() -> Iterator[tuple[str, str, Any, dict[str, Any]]]:

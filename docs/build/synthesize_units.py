@@ -1,8 +1,8 @@
-"""Draw what 60 units of squeezenet would like to see, for the page Look inside and the guide: about 20 minutes of one core.
+"""Synthesize images for 60 units of squeezenet, for the page Look inside and the guide: about 20 minutes on one core.
 
-    python docs/build/synthesize_units.py            # goes on where it was; the pictures are kept in the repository
+    python docs/build/synthesize_units.py            # resumes an interrupted run; the images are kept in the repository
 
-Chosen are the units that react most to the five free pictures, in turn picture by picture, and ten classes.
+The units are those with the highest activations on the five free images, in turn image by image, and ten classes.
 """
 
 from collections.abc import Iterator
@@ -12,16 +12,12 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
-OUT = Path(__file__).parents[1] / "live" / "units"
-SHEET = Path(__file__).parents[1] / "guides" / "visualize" / "units.jpg"
-SETTINGS = {"steps": 150, "rate": "normalized", "gain": 8.0}  # else the third preset of the paper
-CLEARLY = SETTINGS | {
-    "steps": 200,
-    "gain": 12.0,
-    "decay": 0.002,
-    "blur_width": 1.5,
-}  # of the classes: fewer and larger shapes
-UNITS = {  # layer: (random starts in one picture, units)
+UNITS_FOLDER = Path(__file__).parents[1] / "live" / "units"
+SHEET_PATH = Path(__file__).parents[1] / "guides" / "visualize" / "units.jpg"
+SETTINGS = {"steps": 150, "step_policy": "normalized", "target_gain": 8.0}  # changes of the paper's third preset
+# for classes: fewer and larger shapes
+CLASS_SETTINGS = SETTINGS | {"steps": 200, "target_gain": 12.0, "l2_decay": 0.002, "blur_width": 1.5}
+UNITS = {  # layer: (random starts in one image, units)
     "conv1": (4, [1, 29, 50, 67]),
     "fire2": (4, [8, 20, 44, 98]),
     "fire3": (4, [12, 33, 93, 100, 109, 122]),
@@ -34,47 +30,54 @@ UNITS = {  # layer: (random starts in one picture, units)
     "scores": (1, ["flamingo", "Egyptian cat", "espresso", "space shuttle", "jellyfish", "peacock", "strawberry", "zebra",
                    "pineapple", "school bus"]),
 }  # fmt: skip
-TILE = 118  # pixels of a unit on the sheet
+TILE_SIZE = 118  # pixels of a unit on the sheet
 
 
-def names() -> Iterator[tuple[str, int, list[str]]]:
-    """(layer, starts, units as `find_unit` takes them) for each layer."""
-    for layer, (starts, units) in UNITS.items():
-        yield layer, starts, [f"{layer}:{unit}" for unit in units]
+def unit_names() -> Iterator[tuple[str, int, list[str]]]:
+    """Yield (layer, random starts, units as `find_unit` takes them) for each layer."""
+    for layer, (num_restarts, units) in UNITS.items():
+        yield layer, num_restarts, [f"{layer}:{unit}" for unit in units]
 
 
-def draw() -> list[Path]:
-    """Make what is missing; the files in the order of the units."""
+def synthesize_missing() -> list[Path]:
+    """Synthesize the missing images and return all files in the order of the units."""
     import kerasrecipes
     from kerasrecipes import visualize
 
     model = kerasrecipes.load("squeezenet", compile=False)
-    # most of what the repository keeps came without a settings file: it is taken for what is asked here
-    options: dict[str, Any] = {"suffix": ".jpg", "progress": print, "keep_unknown": True}
-    found: list[Path] = []
-    for layer, starts, units in names():
-        settings = CLEARLY if layer == "scores" else SETTINGS
-        found += visualize.synthesize_to_folder(model, units, OUT, starts=starts, **options, **settings)
-    return found
+
+    def show(done: int, total: int) -> None:
+        print(f"{done} of {total}")
+
+    # most images in the repository were made before settings were stored: they are accepted as they are
+    options: dict[str, Any] = {"suffix": ".jpg", "progress": show, "keep_unknown": True}
+    paths: list[Path] = []
+    for layer, num_restarts, units in unit_names():
+        settings = CLASS_SETTINGS if layer == "scores" else SETTINGS
+        paths += visualize.synthesize_to_folder(
+            model, units, UNITS_FOLDER, num_restarts=num_restarts, **options, **settings
+        )
+    return paths
 
 
-def sheet(paths: list[Path]) -> Image.Image:
-    """All pictures, a row for each layer."""
-    rows, at = [], 0
+def make_sheet(paths: list[Path]) -> Image.Image:
+    """Arrange all images, a row for each layer."""
+    rows, first = [], 0
     for layer, (_, units) in UNITS.items():
-        rows.append((layer, paths[at : at + len(units)]))
-        at += len(units)
-    page = Image.new("RGB", (70 + max(len(p) for _, p in rows) * (TILE + 2), len(rows) * (TILE + 2)), "white")
+        rows.append((layer, paths[first : first + len(units)]))
+        first += len(units)
+    width = max(len(files) for _, files in rows)
+    sheet = Image.new("RGB", (70 + width * (TILE_SIZE + 2), len(rows) * (TILE_SIZE + 2)), "white")
     for y, (layer, files) in enumerate(rows):
-        ImageDraw.Draw(page).text((4, y * (TILE + 2) + TILE // 2 - 6), layer, fill="black", font_size=14)
+        ImageDraw.Draw(sheet).text((4, y * (TILE_SIZE + 2) + TILE_SIZE // 2 - 6), layer, fill="black", font_size=14)
         for x, file in enumerate(files):
-            with Image.open(file) as picture:
-                tile = ImageOps.pad(picture.convert("RGB"), (TILE, TILE), Image.Resampling.LANCZOS, "white")
-            page.paste(tile, (70 + x * (TILE + 2), y * (TILE + 2)))
-    return page
+            with Image.open(file) as image:
+                tile = ImageOps.pad(image.convert("RGB"), (TILE_SIZE, TILE_SIZE), Image.Resampling.LANCZOS, "white")
+            sheet.paste(tile, (70 + x * (TILE_SIZE + 2), y * (TILE_SIZE + 2)))
+    return sheet
 
 
 if __name__ == "__main__":
-    page = sheet(draw())
-    page.save(SHEET, quality=85)
-    print(SHEET, np.shape(page))
+    sheet = make_sheet(synthesize_missing())
+    sheet.save(SHEET_PATH, quality=85)
+    print(SHEET_PATH, np.shape(sheet))

@@ -14,12 +14,12 @@ PROMPT = "once upon a time"
 def draw(model: Any, keeper: Keeper) -> None:
     """All of it."""
     samples = [
-        {"temperature": t, "text": str(model.generate(PROMPT, length=240, temperature=t, seed=1))}
+        {"temperature": t, "text": str(model.generate(PROMPT, max_length=240, temperature=t, seed=1))}
         for t in (0.0, 0.6, 1.0)
     ]
     memory(model, keeper)
     reports = data.load_datasets(["librispeech:{data}/LibriSpeech/dev-mini"], REPORT)
-    texts = [model.alphabet.normalise(u.text) for u in reports]
+    texts = [model.alphabet.normalize(u.text) for u in reports]
     bits = np.array([-model.log_probabilities([t])[0] for t in texts]) / np.log(2)
     sizes = np.array([len(t) + 1 for t in texts])
     rates, overall = bits / sizes, bits.sum() / sizes.sum()
@@ -43,21 +43,21 @@ def spelled(model: Any, text: str) -> dict[str, Any]:
     length = np.array([len(numbers) + 1], "int32")
     symbols = np.zeros((1, len(numbers) + 1), "int32")
     symbols[0, 1:] = numbers
-    logits = model.scores({"symbols": symbols, "length": length})[0].astype("float64")
+    logits = model.predict_logits({"symbols": symbols, "length": length})[0].astype("float64")
     logs = logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True)
     return {"text": text, "bits": [round(float(-logs[i, n] / np.log(2)), 2) for i, n in enumerate(numbers)]}
 
 
 def memory(model: Any, keeper: Keeper) -> None:
     """How far back a changed character still changes what it expects."""
-    text = model.alphabet.normalise(" ".join(t for _, t in clips().values()))[:200]
+    text = model.alphabet.normalize(" ".join(t for _, t in clips().values()))[:200]
     numbers = model.alphabet.encode(text)
     whole = np.zeros((1, len(numbers) + 1), "int32")
     whole[0, 1:] = numbers
     length = np.array([whole.shape[1]], "int32")
 
     def expected(symbols: np.ndarray) -> np.ndarray:
-        logits = model.scores({"symbols": symbols, "length": length})[0, -1].astype("float64")
+        logits = model.predict_logits({"symbols": symbols, "length": length})[0, -1].astype("float64")
         p = np.exp(logits - np.logaddexp.reduce(logits))
         return p
 

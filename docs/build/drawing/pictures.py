@@ -37,7 +37,7 @@ def draw(model: Any, keeper: Keeper) -> None:
         free_pictures(model, keeper)
         return
     spec = "mnist:{data}/mnist/mnist.npz?split=test" if digits else "cifar10:{data}/cifar10?split=test"
-    pictures, labels = load_image_datasets([spec], model.classes, model.preparation)
+    pictures, labels = load_image_datasets([spec], model.classes, model.preprocessing)
     chosen, sure = probabilities(model, pictures)
     size = len(model.classes)
     table = np.zeros((size, size), int)
@@ -53,7 +53,7 @@ def draw(model: Any, keeper: Keeper) -> None:
 
 
 def mnist(model: Any) -> tuple[np.ndarray, np.ndarray]:
-    return load_image_datasets(["mnist:{data}/mnist/mnist.npz?split=test"], model.classes, model.preparation)
+    return load_image_datasets(["mnist:{data}/mnist/mnist.npz?split=test"], model.classes, model.preprocessing)
 
 
 def photograph(name: str) -> np.ndarray:
@@ -72,8 +72,8 @@ def filters(model: Any, keeper: Keeper) -> None:
     count, height, width, depth = sheet.filters.shape
     what = "in their own colours" if depth == 3 else "black is negative, white positive"
     keeper.image(
-        "filters.png", sheet.image(columns=16 if count > 16 else 8), "Filters of the first layer",
-        f"All {count} filters of {height} x {width}, {what}, zero in grey: `visualize.filter_sheet`.", least=560,
+        "filters.png", sheet.render(columns=16 if count > 16 else 8), "Filters of the first layer",
+        f"All {count} filters of {height} x {width}, {what}, zero in grey: `visualize.show_filters`.", least=560,
     )  # fmt: skip
 
 
@@ -85,7 +85,7 @@ def maps(model: Any, keeper: Keeper, picture: np.ndarray, digits: bool) -> None:
     path.unlink()
     names = [n for n, v in found.layers.items() if v.ndim == 3][:8]
     drawn = plotting.new_figure(10, 2.9 * -(-(len(names) + 1) // 4))
-    grid = [("what it sees", found.picture), *((n, found.image(n)) for n in names)]
+    grid = [("what it sees", found.image), *((n, found.render(n)) for n in names)]
     for number, (title, image) in enumerate(grid[: 4 * -(-(len(names) + 1) // 4)], 1):
         plotting.imshow(drawn.add_subplot(-(-len(grid) // 4), 4, number), image, title)
     keeper.figure(
@@ -104,10 +104,12 @@ def wishes(model: Any, keeper: Keeper) -> None:
         for n in names
     ]
     units = [f"{scores}:{i}" for i in wanted]
-    found = visualize.synthesize_units(model, units, starts=1, seed=2, steps=200, rate="normalized", gain=8.0)
+    found = visualize.synthesize_units(
+        model, units, num_restarts=1, seed=2, steps=200, step_policy="normalized", target_gain=8.0
+    )
     drawn = plotting.new_figure(9, 1 + 1.9 * (-(-len(found) // 5)))
     for number, (name, wish) in enumerate(zip(names, found, strict=True), 1):
-        plotting.imshow(drawn.add_subplot(-(-len(found) // 5), 5, number), wish.pictures[0], name)
+        plotting.imshow(drawn.add_subplot(-(-len(found) // 5), 5, number), wish.images[0], name)
     keeper.figure(
         "classes.png", drawn, "What classes would like to see",
         "Pictures that raise a class's score as far as they can (activation maximisation, `visualize.synthesize`). "
@@ -161,6 +163,6 @@ def draw_segmenter(model: Any, keeper: Keeper) -> None:
     sure = Counter()
     for name in FREE:
         pixels = photograph(name)
-        for label, share in model.segment(pixels).areas().items():
+        for label, share in model.segment(pixels).class_areas().items():
             sure[label] += share / len(FREE)
     keeper.wrong["lost"] = [[k, round(float(v), 3)] for k, v in sure.most_common(3)]

@@ -54,7 +54,7 @@ def influence(folder: Path) -> None:
         for i in range(count):
             silenced[i + 1, i * piece : (i + 1) * piece] *= 0.01
         lengths = np.full(count + 1, len(wave), "int32")
-        logits = model.scores({"audio": silenced, "length": lengths}).astype("float64")
+        logits = model.predict_logits({"audio": silenced, "length": lengths}).astype("float64")
         middle = int(model.output_length(len(wave))) // 2
         p = np.exp(logits[:, middle] - np.logaddexp.reduce(logits[:, middle], axis=-1, keepdims=True))
         moved = 0.5 * np.abs(p[1:] - p[:1]).sum(-1)

@@ -5,7 +5,7 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
-from pages.cached_figures import aligned
+from pages.cached_figures import align_words
 
 from drawing.figure_cache import REPORT, Keeper, clips
 from kerasrecipes import data, metrics, visualize
@@ -35,7 +35,7 @@ def draw(model: Any, keeper: Keeper) -> None:
     except KerasRecipesError:  # it begins on spectra, or on codes, of which a picture says nothing
         if model.recipe.task != "phoneme-recognition":
             wishes(model, keeper)
-    if model.criterion.transitions() is not None:
+    if model.criterion.transition_matrix() is not None:
         transitions(model, keeper)
     if model.recipe.task == "phoneme-recognition":
         phones_wrong(model, keeper)
@@ -62,7 +62,7 @@ def probabilities(model: Any, keeper: Keeper) -> None:
         interpolation="nearest",
     )  # fmt: skip
     lower.set(yticks=range(len(order)), yticklabels=[symbols[i] for i in order], xlabel="seconds")
-    kind = "a softmax of its scores" if model.criterion.transitions() is not None else "its probabilities"
+    kind = "a softmax of its scores" if model.criterion.transition_matrix() is not None else "its probabilities"
     unit = f"every {1000 * model.stride / model.sample_rate:.0f} ms"
     keeper.figure(
         "clip.png", drawn, "What it makes of a clip",
@@ -74,13 +74,13 @@ def probabilities(model: Any, keeper: Keeper) -> None:
 def symbols_of(model: Any) -> list[str]:
     """Names of the scores' columns."""
     alphabet = model.alphabet
-    blank = ["blank"] if alphabet.first == 0 else []
+    blank = ["blank"] if alphabet.first_index == 0 else []
     return [*blank, *alphabet.symbols, *[f"\u00d7{n + 2}" for n in range(alphabet.num_repetition_symbols or 0)]]
 
 
 def wishes(model: Any, keeper: Keeper) -> None:
     """Spectrograms that letters would like to hear."""
-    found = visualize.synthesize_units(model, [f"logits:{c}" for c in LETTERS], starts=1, steps=150)
+    found = visualize.synthesize_units(model, [f"logits:{c}" for c in LETTERS], num_restarts=1, steps=150)
     drawn = plotting.new_figure(9, 2.6)
     for number, (letter, wish) in enumerate(zip(LETTERS, found, strict=True)):
         axes = drawn.add_subplot(1, len(LETTERS), number + 1)
@@ -94,7 +94,7 @@ def wishes(model: Any, keeper: Keeper) -> None:
 
 def transitions(model: Any, keeper: Keeper) -> None:
     """The learned scores of going from one symbol to another."""
-    values = np.asarray(model.criterion.transitions())
+    values = np.asarray(model.criterion.transition_matrix())
     names = [s if s.strip() else "␣" for s in symbols_of(model)]
     size = 5.6 if len(values) < 35 else 7.2
     drawn = plotting.new_figure(size, size)
@@ -119,7 +119,7 @@ def words_wrong(model: Any, keeper: Keeper) -> None:
     """The worst, the typical and the best clips of dev-mini-report, and the words most often heard wrongly."""
     reports = data.load_datasets(["librispeech:{data}/LibriSpeech/dev-mini"], REPORT)
     results = [r.text for r in transcribe_all(model, reports)]
-    references = [model.alphabet.normalise(u.text) for u in reports]
+    references = [model.alphabet.normalize(u.text) for u in reports]
     pairs = [(r.split(), h.split()) for r, h in zip(references, results, strict=True)]
     names = [u.id for u in reports]
     keeper.wrong = summary(names, pairs, "words") | {
@@ -143,7 +143,10 @@ def phones_wrong(model: Any, keeper: Keeper) -> None:
     reports = data.load_datasets([f"phones:{labels}?audio={{data}}/LibriSpeech/dev-mini"], REPORT)
     results = transcribe_all(model, reports)
     pairs = [
-        (model.alphabet.scored(p for p, _ in u.phones), model.alphabet.scored(model.alphabet.insert_silences(r.words)))
+        (
+            model.alphabet.fold_for_scoring(p for p, _ in u.phones),
+            model.alphabet.fold_for_scoring(model.alphabet.insert_silences(r.words)),
+        )
         for u, r in zip(reports, results, strict=True)
     ]
     heard = {u.id: (" ".join(a), " ".join(b)) for u, (a, b) in zip(reports, pairs, strict=True)}
@@ -168,7 +171,7 @@ def summary(names: list[str], pairs: list[tuple[list, list]], unit: str) -> dict
     order = long_enough[np.argsort(rates[long_enough], kind="stable")]
     nearest = long_enough[np.argsort(np.abs(rates[long_enough] - overall), kind="stable")]
     swapped = Counter(
-        pair for a, b in pairs for pair in ((x, y) for x, y in aligned(a, b) if x and y and x != y)
+        pair for a, b in pairs for pair in ((x, y) for x, y in align_words(a, b) if x and y and x != y)
     )  # fmt: skip
 
     def examples(chosen: Any) -> list[dict]:

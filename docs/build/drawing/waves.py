@@ -23,7 +23,7 @@ def draw(model: Any, keeper: Keeper) -> None:
         ("free.mp3", f"Made freely, {SECONDS:.0f} s", model.generate(SECONDS, seed=1, **({"speaker": speaker} if speaker else {})))
     ]  # fmt: skip
     shown = []
-    if model.mels and "kathleen" in model.speakers:
+    if model.n_mels and "kathleen" in model.speakers:
         shutil.copy(OWN, keeper.folder / "own.mp3")
         sounds = [
             ("own.mp3", "Kathleen, not trained on", None),
@@ -35,7 +35,7 @@ def draw(model: Any, keeper: Keeper) -> None:
             *sounds,
         ]
         shown.append(("Kathleen, not trained on", load_audio(OWN)))
-    if model.mels:
+    if model.n_mels:
         sounds.append(
             (
                 "copy.mp3",

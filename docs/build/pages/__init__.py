@@ -1,1 +1,1 @@
-"""What `docs/build/generate.py` writes: pages made of the registry, the manifest, the papers' texts and what `docs/build/plot_figures.py` kept."""
+"""Pages that `docs/build/generate.py` writes from the registry, the manifest, the papers' texts and docs/cache."""

@@ -1,4 +1,7 @@
-"""The parts "what it has learned" and "what it gets wrong", of what `docs/build/plot_figures.py` kept in docs/cache/NAME."""
+"""Sections "What it has learned" and "What it gets wrong", from the figures in docs/cache/NAME.
+
+`docs/build/plot_figures.py` writes these figures.
+"""
 
 import functools
 import json
@@ -13,166 +16,175 @@ ATTRIBUTION = "Clips of LibriSpeech dev-clean (V. Panayotov, G. Chen, D. Povey, 
 
 
 @functools.cache
-def kept(name: str) -> dict[str, Any]:
-    """What was kept for a recipe; empty where nothing was."""
+def read_figures(name: str) -> dict[str, Any]:
+    """Return the figures of a recipe, or an empty dictionary if there are none."""
     path = DOCS / "cache" / name / "figures.json"
     return json.loads(path.read_text("utf-8")) if path.is_file() else {}
 
 
 def copy_clips() -> None:
-    """The clips that ship with the tests, where the pages play them from."""
-    place = DOCS / "recipes" / "clips"
-    place.mkdir(parents=True, exist_ok=True)
+    """Copy the clips that ship with the tests to the folder from which pages play them."""
+    folder = DOCS / "recipes" / "clips"
+    folder.mkdir(parents=True, exist_ok=True)
     for path in CLIPS.glob("*/*/*.mp3"):
-        shutil.copyfile(path, place / path.name)
+        shutil.copyfile(path, folder / path.name)
 
 
-def command(name: str) -> list[str]:
+def plot_command(name: str) -> list[str]:
     return shell([f"KERASRECIPES_DATA=PATH python docs/build/plot_figures.py {name}"])
 
 
-def stale(name: str, row: manifest.WeightsEntry) -> list[str]:
-    """A note where what is shown belongs to other weights than are released."""
-    if not kept(name) or kept(name)["weights"] == row.sha256:
+def stale_warning(name: str, row: manifest.WeightsEntry) -> list[str]:
+    """Return a warning if the figures belong to other weights than the released ones."""
+    if not read_figures(name) or read_figures(name)["weights"] == row.sha256:
         return []
     return [
         "!!! warning",
-        "    This was drawn with earlier weights than the released ones. Draw it again with the command below.",
+        "    These figures belong to earlier weights. The command below makes new ones.",
         "",
     ]
 
 
-def learned(name: str, row: manifest.WeightsEntry | None) -> list[str]:
-    """Pictures of what it has learned."""
+def learned_section(name: str, row: manifest.WeightsEntry | None) -> list[str]:
+    """Return the section with figures of what the network has learned."""
     if row is None:
         return []
-    lines = ["## What it has learned", "", *stale(name, row)]
-    for shown in kept(name).get("learned", []):
+    lines = ["## What it has learned", "", *stale_warning(name, row)]
+    for figure in read_figures(name).get("learned", []):
         lines += [
-            f"### {shown['title']}",
+            f"### {figure['title']}",
             "",
-            f"![{shown['title']}](../cache/{name}/{shown['file']}){{ .picture loading=lazy }}",
+            f"![{figure['title']}](../cache/{name}/{figure['file']}){{ .picture loading=lazy }}",
             "",
-            shown["text"],
+            figure["text"],
             "",
         ]
-    told = "Drawn by" if kept(name) else "Nothing has been drawn with these weights yet; this command does it:"
-    return [*lines, told, "", *command(name), ""]
+    source = (
+        "Plotted by" if read_figures(name) else "There are no figures of these weights yet. This command plots them:"
+    )
+    return [*lines, source, "", *plot_command(name), ""]
 
 
-def wrong(name: str, row: manifest.WeightsEntry | None) -> list[str]:
-    """Its worst and typical answers."""
+def errors_section(name: str, row: manifest.WeightsEntry | None) -> list[str]:
+    """Return the section with the worst and with typical results."""
     if row is None:
         return []
-    found = kept(name).get("wrong", {})
-    lines = ["## What it gets wrong", "", *stale(name, row)]
-    if not found:
+    errors = read_figures(name).get("wrong", {})
+    lines = ["## What it gets wrong", "", *stale_warning(name, row)]
+    if not errors:
         return [
             *lines,
-            "Nothing has been looked for with these weights yet; this command does it:",
+            "There are no examples from these weights yet. This command finds them:",
             "",
-            *command(name),
+            *plot_command(name),
             "",
         ]
-    if "confused" in found:
-        lines += recogniser(found)
-    elif found.get("unit") == "bits per character":
-        lines += language_model(found)
-    elif found.get("unit") == "bits per sample":
-        lines += generator(name, found)
+    if "confused" in errors:
+        lines += recognizer_errors(errors)
+    elif errors.get("unit") == "bits per character":
+        lines += language_model_errors(errors)
+    elif errors.get("unit") == "bits per sample":
+        lines += generator_examples(name, errors)
     else:
-        lines += pictures(name, found)
-    return [*lines, "Found by the command above; the whole set's numbers are under *Measured*.", ""]
+        lines += image_errors(name, errors)
+    return [*lines, "The command above finds these examples. The numbers of the whole set stand under *Measured*.", ""]
 
 
-def player(clip: str, label: str) -> str:
+def audio_player(clip: str, label: str) -> str:
     return f'<audio controls preload="none" src="../clips/{clip}.mp3" aria-label="{escape(label)}"></audio>'
 
 
-def recogniser(found: dict) -> list[str]:
-    """Clips to listen to, then examples of the report set, then what is confused."""
-    unit = found["unit"]
+def recognizer_errors(errors: dict) -> list[str]:
+    """Return clips to listen to, examples of the report set, and the most frequent confusions."""
+    unit = errors["unit"]
     what = "Greedy; words" if unit == "words" else "Phones"
     lines = ["### Listen", "", f"{ATTRIBUTION} {what} that differ are marked.", '<div class="clips">']
-    for c in found["clips"]:
+    for c in errors["clips"]:
         told = f"<p class=said>{escape(c.get('text', c['said']))}</p>"
         lines.append(
-            f"<figure>{player(c['clip'], c['said'])}<figcaption>{told}{marked(c['said'], c['heard'], unit)}{with_lm(c)}"
+            f"<figure>{audio_player(c['clip'], c['said'])}<figcaption>{told}{mark_differences(c['said'], c['heard'], unit)}{language_model_line(c)}"
             "</figcaption></figure>"
         )
     lines += ["</div>", ""]
-    total = found["total"]
+    total = errors["total"]
     shares = ", ".join(
-        f"{found[k]:,} {k} ({100 * found[k] / total:.1f} %)" for k in ("substitutions", "deletions", "insertions")
+        f"{errors[k]:,} {k} ({100 * errors[k] / total:.1f} %)" for k in ("substitutions", "deletions", "insertions")
     )
-    lines += [f"Of the {total:,} {unit} of {found['set']}: {shares}.", ""]
+    lines += [f"Of the {total:,} {unit} of {errors['set']}: {shares}.", ""]
     for kind, title in (
         ("worst", "The worst"),
-        ("typical", "Typical: as wrong as the whole set"),
+        ("typical", "Typical: about the error rate of the whole set"),
         ("best", "The best"),
     ):
         lines += [f"### {title}", "", '<div class="examples">']
-        for e in found[kind]:
+        for e in errors[kind]:
             lines.append(
-                f"<figure><p class=said>{escape(e['said'])}</p>{marked(e['said'], e['heard'], unit)}"
+                f"<figure><p class=said>{escape(e['said'])}</p>{mark_differences(e['said'], e['heard'], unit)}"
                 f"<figcaption>{escape(e['clip'])}: {100 * e['rate']:.0f} % of its {unit} wrong</figcaption></figure>"
             )
         lines += ["</div>", ""]
-    if found["confused"]:
-        rows = [(f"`{a}`", f"`{b}`", n) for a, b, n in found["confused"]]
-        lines += ["### Most often confused", "", *table(["said", "heard", "times"], rows, [2]), ""]
+    if errors["confused"]:
+        rows = [(f"`{a}`", f"`{b}`", n) for a, b, n in errors["confused"]]
+        lines += ["### Most often confused", "", *table(["reference", "recognized", "count"], rows, [2]), ""]
     return lines
 
 
-def with_lm(c: dict) -> str:
+def language_model_line(c: dict) -> str:
     return (
         f'<p class="heard lm"><span>with a language model</span> {escape(c["with_lm"])}</p>' if c.get("with_lm") else ""
     )
 
 
-def marked(said: str, heard: str, unit: str) -> str:
-    """What was heard; what differs from what was said is marked."""
+def mark_differences(said: str, heard: str, unit: str) -> str:
+    """Return the hypothesis as HTML, with differences from the reference marked."""
     parts = []
-    for a, b in aligned(said.split(), heard.split()):
+    for a, b in align_words(said.split(), heard.split()):
         if a == b:
             parts.append(escape(b))
         elif b is None:
-            parts.append(f'<del title="left out">{escape(a)}</del>')
+            parts.append(f'<del title="missing">{escape(a)}</del>')
         else:
-            parts.append(f'<mark title="{escape(f"said: {a}" if a else "nobody said this")}">{escape(b)}</mark>')
+            parts.append(f'<mark title="{escape(f"reference: {a}" if a else "inserted")}">{escape(b)}</mark>')
     return f'<p class="heard {unit}">{" ".join(parts)}</p>'
 
 
-def aligned(a: list[str], b: list[str]) -> list[tuple[str | None, str | None]]:
-    """Pairs of a cheapest way from `a` to `b`."""
+def align_words(a: list[str], b: list[str]) -> list[tuple[str | None, str | None]]:
+    """Return the word pairs of an alignment with the fewest edits."""
     cost = [[i + j if not i or not j else 0 for j in range(len(b) + 1)] for i in range(len(a) + 1)]
     for i, x in enumerate(a, 1):
         for j, y in enumerate(b, 1):
             cost[i][j] = min(cost[i - 1][j - 1] + (x != y), cost[i - 1][j] + 1, cost[i][j - 1] + 1)
-    found: list[tuple[str | None, str | None]] = []
+    pairs: list[tuple[str | None, str | None]] = []
     i, j = len(a), len(b)
     while i or j:
         if i and j and cost[i][j] == cost[i - 1][j - 1] + (a[i - 1] != b[j - 1]):
             i, j = i - 1, j - 1
-            found.append((a[i], b[j]))
+            pairs.append((a[i], b[j]))
         elif i and cost[i][j] == cost[i - 1][j] + 1:
             i -= 1
-            found.append((a[i], None))
+            pairs.append((a[i], None))
         else:
             j -= 1
-            found.append((None, b[j]))
-    return found[::-1]
+            pairs.append((None, b[j]))
+    return pairs[::-1]
 
 
-def language_model(found: dict) -> list[str]:
-    """What it writes, and texts coloured by how much each character surprised it."""
-    lines = ["### What it writes", "", f"After “{found['prompt']}”:", ""]
-    rows = [(s["temperature"], s["text"]) for s in found["samples"]]
+def language_model_errors(errors: dict) -> list[str]:
+    """Return generated texts, and test texts shaded by the bits of each character."""
+    lines = ["### What it writes", "", f"After “{errors['prompt']}”:", ""]
+    rows = [(s["temperature"], s["text"]) for s in errors["samples"]]
     lines += [*table(["temperature", "text"], rows), "", "### What surprises it", ""]
-    lines += ["The darker a character, the more bits it cost: 0 is certain, 8 and more is a surprise.", ""]
-    for kind, title in (("worst", "The costliest texts"), ("typical", "Typical texts"), ("best", "The cheapest texts")):
-        lines += [f"**{title}** of the {found['set']}", "", '<div class="examples">']
-        for e in found[kind]:
+    lines += [
+        "The darker a character, the more bits it needs: 0 bits mean that the model was certain, 8 or more that it was wrong.",
+        "",
+    ]
+    for kind, title in (
+        ("worst", "Texts with the most bits"),
+        ("typical", "Typical texts"),
+        ("best", "Texts with the fewest bits"),
+    ):
+        lines += [f"**{title}** of the {errors['set']}", "", '<div class="examples">']
+        for e in errors[kind]:
             letters = "".join(
                 f'<i style="--bits:{min(b / 8, 1):.2f}" title="{b} bits">{escape(c)}</i>'
                 for c, b in zip(e["text"], e["bits"], strict=True)
@@ -185,41 +197,41 @@ def language_model(found: dict) -> list[str]:
     return lines
 
 
-def generator(name: str, found: dict) -> list[str]:
-    """Sounds to play, and what clips cost."""
+def generator_examples(name: str, errors: dict) -> list[str]:
+    """Return audio to play, and the bits per sample of clips."""
     lines = ["### Listen", "", ATTRIBUTION, '<div class="clips">']
-    for s in found["sounds"]:
+    for s in errors["sounds"]:
         tag = f'<audio controls preload="none" src="../../cache/{name}/{s["file"]}" aria-label="{escape(s["title"])}"></audio>'
         lines.append(f"<figure>{tag}<figcaption>{escape(s['title'])}</figcaption></figure>")
-    said = f"The clip of LibriSpeech (CC BY 4.0): “{escape(found['text'])}”"
-    lines.append(f"<figure>{player(found['clip'], found['text'])}<figcaption>{said}</figcaption></figure>")
-    rows = sorted(((c["rate"], c["text"]) for c in found["clips"]), reverse=True)
-    return [*lines, "</div>", "", *table(["bits per sample", "clip, the costliest first"], rows, [0]), ""]
+    said = f"The clip of LibriSpeech (CC BY 4.0): “{escape(errors['text'])}”"
+    lines.append(f"<figure>{audio_player(errors['clip'], errors['text'])}<figcaption>{said}</figcaption></figure>")
+    rows = sorted(((c["rate"], c["text"]) for c in errors["clips"]), reverse=True)
+    return [*lines, "</div>", "", *table(["bits per sample", "clip, most bits first"], rows, [0]), ""]
 
 
-def pictures(name: str, found: dict) -> list[str]:
-    """Wrong digits, what it says of free pictures, and the table of confusions."""
+def image_errors(name: str, errors: dict) -> list[str]:
+    """Return misclassified images, results on free images, and the confusion matrix."""
     lines = []
-    if "picture" in found:
+    if "picture" in errors:
         lines += [
-            f"![{found['caption']}](../cache/{name}/{found['picture']}){{ .picture loading=lazy }}",
+            f"![{errors['caption']}](../cache/{name}/{errors['picture']}){{ .picture loading=lazy }}",
             "",
-            found["caption"],
+            errors["caption"],
             "",
         ]
-    if "free" in found:
-        lines += ["Free pictures (CC0 or public domain), and its first three answers:", "", '<div class="free">']
-        for f in found["free"]:
+    if "free" in errors:
+        lines += ["Free images (CC0 or public domain) with the three most probable classes:", "", '<div class="free">']
+        for f in errors["free"]:
             answers = "".join(f"<li>{escape(a)} <b>{100 * p:.0f} %</b></li>" for a, p in f["answers"])
             lines.append(
                 f'<figure><img src="../../cache/{name}/{f["file"]}" alt="{escape(f["name"])}" loading="lazy"><ol>{answers}</ol></figure>'
             )
         lines += ["</div>", ""]
-    if "confusion" in found:
-        lines += [f"### Confusions on {found['set']}", "", confusion(found), ""]
-    if "iou" in found:
+    if "confusion" in errors:
+        lines += [f"### Confusions on {errors['set']}", "", confusion_table(errors), ""]
+    if "iou" in errors:
         rows = [
-            (c, "-" if v is None else f"{100 * v:.1f} %") for c, v in zip(found["classes"], found["iou"], strict=True)
+            (c, "-" if v is None else f"{100 * v:.1f} %") for c, v in zip(errors["classes"], errors["iou"], strict=True)
         ]
         lines += [
             "### Class by class",
@@ -230,21 +242,21 @@ def pictures(name: str, found: dict) -> list[str]:
     return lines
 
 
-def confusion(found: dict) -> str:
-    """A table of labels by answers, shaded by the share of the label's row."""
-    names = found["classes"]
+def confusion_table(errors: dict) -> str:
+    """Return a confusion matrix as HTML, shaded by the share in the label's row."""
+    names = errors["classes"]
     head = "<tr><th></th>" + "".join(f"<th scope=col>{escape(n)}</th>" for n in names) + "</tr>"
     rows = []
-    for name, counts in zip(names, found["confusion"], strict=True):
+    for name, counts in zip(names, errors["confusion"], strict=True):
         total = sum(counts) or 1
         cells = "".join(
             f'<td class="{"right" if n == name else ""}" style="--share:{c / total:.3f}">'
-            f"{c if found['unit'] == 'pictures' else f'{100 * c / total:.0f}'}</td>"
+            f"{c if errors['unit'] == 'pictures' else f'{100 * c / total:.0f}'}</td>"
             for n, c in zip(names, counts, strict=True)
         )
         rows.append(f"<tr><th scope=row>{escape(name)}</th>{cells}</tr>")
-    what = "pictures" if found["unit"] == "pictures" else "per cent of each class's pixels"
-    label = f"rows are what it is, columns what it was taken for; {what}"
+    what = "pictures" if errors["unit"] == "pictures" else "percent of the pixels of each class"
+    label = f"rows: true class, columns: predicted class; {what}"
     return (
         f'<div class="confusion" tabindex="0" role="region" aria-label="confusions: {label}"><table><caption>{label}</caption>'
         f"{head}{''.join(rows)}</table></div>"

@@ -1,4 +1,4 @@
-"""Pages beside the recipes': language models of words, studies, speeds, kinds of convolution, licenses."""
+"""Pages beside the recipes: word language models, studies, benchmarks, kinds of convolution, licenses."""
 
 import json
 
@@ -8,15 +8,15 @@ from kerasrecipes.hub import manifest
 from pages.text import DOCS, ROOT, shell, table
 
 RESULTS = ROOT / "benchmarks" / "results"
-LEARNED = ("features_", "finetune_", "zfnet_")  # results that are no speeds
+LEARNING_RESULTS = ("features_", "finetune_", "zfnet_")  # prefixes of results that are not speeds
 
 
 def language_models() -> str:
-    """The page of word n-grams, from their rows."""
-    lines = ["# Language models of words", "", "For [beam search](../guides/decoding.md); read by KenLM.", ""]
+    """Return the page of word n-gram models."""
+    lines = ["# Word language models", "", "They improve [beam search](../guides/decoding.md). KenLM reads them.", ""]
     for name, row in manifest.language_models().items():
         config = row.training["config"]
-        said = [
+        facts = [
             f"{config['order']}-grams, {row.model['words']:,} words, {row.size / 1e6:.1f} MB",
             f"estimated by {config['estimator']}, pruned {config['prune']}, {config['quantised_bits']} bits a number",
             "text: " + ", ".join(f"{d['name']}, {d['words']:,} words" for d in row.data),
@@ -29,9 +29,9 @@ def language_models() -> str:
         lines += [
             f"## {name}",
             "",
-            *(f"- {s}" for s in said),
+            *(f"- {s}" for s in facts),
             "",
-            *table(["measured on", "what", "value"], rows, [2]),
+            *table(["data", "metric", "value"], rows, [2]),
             "",
         ]
         lines += [*shell([row.metrics[0]["command"]]), ""]
@@ -39,38 +39,41 @@ def language_models() -> str:
 
 
 def study_pages() -> str:
-    """The page of what the studies gave."""
+    """Return the page of study results."""
     lines = [
         "# Studies",
         "",
-        "Each is one command, `kerasrecipes study NAME`; see [the guide](../guides/studies.md).",
+        "`kerasrecipes study NAME` repeats a study. [The guide](../guides/studies.md) explains how.",
         "",
     ]
     paths = sorted((RESULTS / "studies").glob("*.json"))
     for path in paths:
-        found = json.loads(path.read_text())
-        lines += [f"## {found['title']}", "", found["question"], "", f"{found['source']}. {found['setting']}.", ""]
-        lines += [*studies.results_table(found["outcomes"]), "", found["notes"], ""]
-        picture = save_experiment_plot(found, DOCS / "recipes" / f"study_{path.stem}.png")
-        lines += [f"![{found['title']}: losses while training, and scores]({picture.name})", ""]
-    return "\n".join(lines if paths else [*lines, "None has been run yet."])
+        study = json.loads(path.read_text())
+        lines += [f"## {study['title']}", "", study["question"], "", f"{study['source']}. {study['setting']}.", ""]
+        lines += [*studies.results_table(study["outcomes"]), "", study["notes"], ""]
+        picture = save_experiment_plot(study, DOCS / "recipes" / f"study_{path.stem}.png")
+        lines += [f"![{study['title']}: losses and metrics during training]({picture.name})", ""]
+    return "\n".join(lines if paths else [*lines, "No study has been run yet."])
 
 
 def benchmarks() -> str:
-    """The page of measured speeds, and of what else was measured once, from the files that the scripts wrote."""
+    """Return the page of benchmarks, from the files that the benchmark scripts wrote."""
     speeds: list[str] = []
     others: list[str] = []
     for path in sorted(RESULTS.glob("*.json")):
-        found = json.loads(path.read_text())
-        page = others if path.stem.startswith(LEARNED) else speeds
-        page += [f"## {found['title']}", "", f"{found['setting']}", "", *table(["", ""], found["figures"].items()), ""]
-    head = ["# Measured", "", "Speeds first: ratios count; absolute times are those of one machine."]
-    head += ["At the end what networks have learned, measured: probes, invariances, features, few examples.", ""]
+        results = json.loads(path.read_text())
+        page = others if path.stem.startswith(LEARNING_RESULTS) else speeds
+        page += [f"## {results['title']}", "", f"{results['setting']}", "", *table(["", ""], results["figures"].items()), ""]
+    head = ["# Measured", "", "Speeds come first. Compare their ratios: absolute times hold for one machine."]
+    head += [
+        "Measurements of what networks have learned follow: probes, invariances, features, training on few examples.",
+        "",
+    ]
     return "\n".join([*head, *speeds, *others])
 
 
 def convolutions() -> str:
-    """The page of what kinds of convolution need, counted on the layers themselves."""
+    """Return the page that compares kinds of convolution, with parameters counted on the layers."""
     import keras
 
     from kerasrecipes import layers
@@ -95,22 +98,22 @@ def convolutions() -> str:
     counts.append(("fully connected", f"{(28 * 28 * 8 + 1) * 24 * 24 * 16:,}"))
     return "\n".join([
         "# Kinds of convolution", "",
-        "After chapter 9 of *Deep Learning* (Goodfellow, Bengio and Courville); [the chapter here](../guides/chapter.md) draws them.",
-        'Keras 3 dropped the locally connected layers and never had tiled ones or the padding "full"; here they are layers,',
-        "`kr.layers.LocallyConnected2D`, `TiledConv2D` and their 1-D forms.", "", "## Places of a kernel", "",
-        "Without stride: m - k + 1, m and m + k - 1.", "", *sizes, "", "## What has to be learned", "",
+        "After chapter 9 of *Deep Learning* (Goodfellow, Bengio and Courville); [this chapter](../guides/chapter.md) plots them.",
+        'Keras 3 has no locally connected or tiled layers and no padding "full". This package has them as layers:',
+        "`kr.layers.LocallyConnected2D`, `TiledConv2D` and their 1-D forms.", "", "## Output size", "",
+        "With stride 1 the output sizes are m - k + 1, m and m + k - 1.", "", *sizes, "", "## Parameters", "",
         "From 28 x 28 with 8 channels to 16, kernels 5 x 5, without padding:", "", *table(["kind", "parameters"], counts, [1]), "",
         "::: kerasrecipes.layers.locally_connected", "",
     ])  # fmt: skip
 
 
 def licenses() -> str:
-    """The page of licenses: of the code, of each weight file, of each set behind them, of what the pages show."""
+    """Return the page of licenses: code, weight files, data sets, and the audio and images on the pages."""
     rows = {**manifest.entries(), **manifest.language_models()}
     lines = [
         "# Licenses",
         "",
-        "The code is under Apache-2.0. Weights carry the licenses of their data.",
+        "The license of the code is Apache-2.0. Weights carry the licenses of their data.",
         "",
         "## Weights",
         "",
@@ -118,7 +121,7 @@ def licenses() -> str:
     links = {n: f"[`{n}`]({n}.md)" if n in manifest.entries() else f"[`{n}`](language_models.md#{n})" for n in rows}
     lines += [
         *table(
-            ["file of", "license", "trained on"],
+            ["weights", "license", "training data"],
             [(links[n], r.license, ", ".join(d["name"] for d in r.data)) for n, r in rows.items()],
         ),
         "",
@@ -133,15 +136,16 @@ def licenses() -> str:
         "## Data",
         "",
         *table(
-            ["set", "license", "behind"], [(a, b, ", ".join(f"`{n}`" for n in v)) for (a, b), v in sorted(sets.items())]
+            ["data set", "license", "used for"],
+            [(a, b, ", ".join(f"`{n}`" for n in v)) for (a, b), v in sorted(sets.items())],
         ),
         "",
     ]
-    shown = (ROOT / "tests" / "fixtures" / "ATTRIBUTION.md").read_text("utf-8")
-    lines += ["## Sounds and pictures on these pages", "", shown.strip(), ""]
+    attribution = (ROOT / "tests" / "fixtures" / "ATTRIBUTION.md").read_text("utf-8")
+    lines += ["## Audio and images on these pages", "", attribution.strip(), ""]
     lines += [
         "- MNIST's digits: Y. LeCun, C. Cortes, C. Burges; CC BY-SA 3.0 as widely stated.",
         "- Photographs (astronaut, camera, Chelsea the cat, coffee, rocket): CC0 or public domain.",
-        "- No picture of CIFAR-10 or CamVid is shown: their licenses cover weights here, not pictures.", "",
+        "- No images of CIFAR-10 or CamVid are shown: their licenses allow releasing weights, not images.", "",
     ]  # fmt: skip
     return "\n".join(lines)

@@ -1,8 +1,8 @@
-"""One recipe's page."""
+"""Page of one recipe."""
 
 from kerasrecipes import registry
 from kerasrecipes.hub import manifest
-from pages import architecture, cached_figures, distinct_networks, papers, usage, weights
+from pages import architecture, cached_figures, networks, papers, usage, weights
 from pages.text import DOCS, paper_link, table, value_of
 
 LIVE = {"deepspeech2_streaming_small": "speak", "deepspeech2_small": "speak", "wav2letter_small": "speak", "convnetjs_mnist": "digit",
@@ -10,9 +10,9 @@ LIVE = {"deepspeech2_streaming_small": "speak", "deepspeech2_small": "speak", "w
 
 
 def page(name: str) -> str:
-    """The whole page."""
+    """Return the page as Markdown."""
     recipe, row = registry.get_recipe(name), manifest.entries().get(name)
-    model = distinct_networks.skeleton(name)
+    model = networks.build_skeleton(name)
     lines = [
         "---",
         f"description: {recipe.summary!r}",
@@ -33,8 +33,8 @@ def page(name: str) -> str:
     lines += papers.against(recipe)
     lines += usage.section(recipe, row is not None)
     lines += weights.section(name, row)
-    lines += cached_figures.learned(name, row)
-    lines += cached_figures.wrong(name, row)
+    lines += cached_figures.learned_section(name, row)
+    lines += cached_figures.errors_section(name, row)
     lines += ["## Configuration", "", f"`{recipe.builder}` with", ""]
     lines += table(["keyword", "value"], [(f"`{k}`", value_of(v)) for k, v in recipe.config.items()])
     lines += ["", "## API", "", f"::: {recipe.builder.replace(':', '.')}", ""]
@@ -42,17 +42,17 @@ def page(name: str) -> str:
 
 
 def badges(recipe: registry.Recipe, row: manifest.WeightsEntry | None) -> list[str]:
-    """What it is, at a glance."""
-    shown = [("task", recipe.task), *distinct_networks.facts(recipe.name).items()]
-    shown.append(("weights", f"{row.size / 1e6:.1f} MB" if row else "none released"))
-    cells = "".join(f"<div><dt>{k}</dt><dd>{v}</dd></div>" for k, v in shown)
+    """Return the facts at the top of the page."""
+    rows = [("task", recipe.task), *networks.model_facts(recipe.name).items()]
+    rows.append(("weights", f"{row.size / 1e6:.1f} MB" if row else "none released"))
+    cells = "".join(f"<div><dt>{k}</dt><dd>{v}</dd></div>" for k, v in rows)
     return [f'<dl class="facts">{cells}</dl>']
 
 
 def live(name: str) -> list[str]:
-    """A link to the demo in which the recipe runs."""
+    """Return a link to the live page that runs the recipe."""
     if not (demo := LIVE.get(name)):
         return []
     if not (DOCS / "live" / f"{demo}.md").is_file():
-        raise FileNotFoundError(f"{name} runs in {demo}, and there is no docs/live/{demo}.md")
+        raise FileNotFoundError(f"{name} runs in the live page {demo}, but docs/live/{demo}.md does not exist")
     return [f"[Try it here, in your browser](../live/{demo}.md){{ .md-button .md-button--primary }}", ""]

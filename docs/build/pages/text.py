@@ -1,4 +1,4 @@
-"""Small pieces of Markdown and HTML that every page is made of."""
+"""Build blocks of Markdown and HTML for all pages."""
 
 import html
 import re
@@ -11,17 +11,17 @@ ROOT = DOCS.parent
 
 
 def escape(value: Any) -> str:
-    """Text as it stands between tags and in attributes."""
+    """Escape text for HTML elements and attributes."""
     return html.escape(str(value), quote=True)
 
 
 def cell(value: Any) -> str:
-    """Text as it stands in a Markdown table."""
+    """Escape text for a cell of a Markdown table."""
     return str(value).replace("|", "\\|").replace("\n", " ")
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequence[int] = ()) -> list[str]:
-    """A Markdown table, the columns `right` set to the right."""
+    """Return the lines of a Markdown table, where the columns `right` are right-aligned."""
     marks = ["---:" if i in right else "---" for i in range(len(head))]
     return [f"| {' | '.join(map(cell, line))} |" for line in (head, marks, *rows)]
 
@@ -31,12 +31,12 @@ def shell(commands: Iterable[str]) -> list[str]:
 
 
 def fold(title: str, lines: Iterable[str], kind: str = "note") -> list[str]:
-    """A part that opens on a click."""
+    """Return a section that opens on a click."""
     return [f'??? {kind} "{title}"', "", *(f"    {line}" if line else "" for line in lines), ""]
 
 
 def paper_link(paper: str) -> str:
-    """A paper's identifier as a link."""
+    """Return a Markdown link to a paper."""
     number = re.sub("^arXiv:", "", paper)
     if number != paper:
         return f"[{paper}](https://arxiv.org/abs/{number})"
@@ -44,5 +44,5 @@ def paper_link(paper: str) -> str:
 
 
 def value_of(value: Any) -> str:
-    """A configuration's value as code, without the brackets that only Python needs."""
+    """Format a configuration value as code."""
     return "none" if value is None or value == () else f"`{value}`" if not isinstance(value, str) else f'`"{value}"`'

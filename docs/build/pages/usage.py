@@ -1,4 +1,4 @@
-"""The part "use": load, the task's verb, fine-tune, export."""
+"""Section "Use": load a recipe, run its task, fine-tune and export."""
 
 from kerasrecipes import registry
 from kerasrecipes.release import model_card
@@ -12,53 +12,53 @@ VERBS = {
         "    print(word.start, word.end, word.text)",
     ],
     "phoneme-recognition": [
-        'result = model.transcribe("talk.flac")        # phones with times; ipa=True writes them in IPA',
+        'result = model.transcribe("talk.flac")        # phonemes with times; ipa=True writes IPA',
         'model.posteriors("talk.flac")                 # (frames, phones)',
     ],
     "image-classification": [
-        'found = model.classify("picture.jpg")         # path, bytes or array; or a list or folder of them',
-        "print(found.name, found.top(3))",
+        'result = model.classify("image.jpg")          # a path, bytes, an array, a list or a folder',
+        "print(result.name, result.top(3))",
     ],
     "segmentation": [
-        'found = model.segment("street.jpg")',
-        'found.save("mask.png")                        # found.areas(), found.overlay("street.jpg")',
+        'result = model.segment("street.jpg")',
+        'result.save("mask.png")                        # result.class_areas(), result.overlay("street.jpg")',
     ],
     "language-model": [
-        'print(model.generate("once upon a time", length=200, temperature=0.7, seed=1))',
-        'model.bits_per_character(["what a text costs"])',
+        'print(model.generate("once upon a time", max_length=200, temperature=0.7, seed=1))',
+        'model.bits_per_character(["a text to measure"])',
     ],
     "waveform-generation": [
         'model.generate(3.0, seed=1).save("free.wav")',
-        'model.bits_per_sample("talk.flac")            # 8 is knowing nothing',
+        'model.bits_per_sample("talk.flac")            # 8 bits: no knowledge',
     ],
 }
 TUNE = {
     "speech-recognition": [
-        'mine = kr.data.manifest("my_clips.tsv")',
-        "model.fit(mine, epochs=3)                     # loss, metric and optimiser are the recipe's",
+        'mine = kr.data.from_table("my_clips.tsv")',
+        "model.fit(mine, epochs=3)                     # loss, metric and optimiser are already set",
     ],
-    "phoneme-recognition": ['mine = kr.data.phones("labels.tsv.xz", "clips/")', "model.fit(mine, epochs=3)"],
+    "phoneme-recognition": ['mine = kr.data.load_phone_alignments("labels.tsv.xz", "clips/")', "model.fit(mine, epochs=3)"],
     "image-classification": [
-        'model = kr.load("{name}", classes=["kea", "kaka"]{random})   # the trunk stays, the head starts anew',
-        'model.fit("birds/", epochs=5, augment=True)   # a folder of pictures for each class',
+        'model = kr.load("{name}", classes=["kea", "kaka"]{random})   # keeps the trunk, starts a new output layer',
+        'model.fit("birds/", epochs=5, augment=True)   # one folder of images for each class',
     ],
-    "segmentation": ["model.fit(pictures, masks, epochs=5)          # of one size; 255 is no class"],
+    "segmentation": ["model.fit(images, masks, epochs=5)            # all of one size; 255 marks ignored pixels"],
     "language-model": ['model.fit(open("lines.txt").read().splitlines(), epochs=3)'],
     "waveform-generation": ['model.fit("clips/", epochs=1)'],
 }  # fmt: skip
 OWN = {
-    "speech-recognition": ['digits = kr.load("{name}", alphabet="0123456789"{random})      # other letters: the trunk stays'],
+    "speech-recognition": ['digits = kr.load("{name}", alphabet="0123456789"{random})      # other symbols: keeps the trunk'],
     "waveform-generation": [],
 }  # fmt: skip
 
 
 def section(recipe: registry.Recipe, released: bool) -> list[str]:
-    """All of it."""
+    """Return the section as Markdown lines."""
     name, random = recipe.name, "" if released else ", weights=None"
     begin = (
         "                    # a keras.Model with verified weights"
         if released
-        else "       # random numbers: train it first"
+        else "       # random weights: train it first"
     )
 
     def python(lines: list[str]) -> list[str]:
@@ -70,7 +70,7 @@ def section(recipe: registry.Recipe, released: bool) -> list[str]:
         ]
 
     verb = list(VERBS[recipe.task])
-    if recipe.config.get("mels"):
+    if recipe.config.get("n_mels"):
         verb.append('model.vocode("talk.flac", seed=1).save("copy.wav")            # from its mel spectrogram alone')
     if "streaming" in recipe.tags:
         verb.append("stream = model.stream(sample_rate=48000)      # stream.feed(samples), stream.finish()")
@@ -90,4 +90,4 @@ def section(recipe: registry.Recipe, released: bool) -> list[str]:
         *shell(export if released else ["kerasrecipes export mine.keras --format onnx --output exported"]),
         "",
     ]
-    return [*lines, "[Formats, engines and what is compared](../guides/export.md).", ""]
+    return [*lines, "[Formats, engines and the comparison with Keras](../guides/export.md).", ""]

@@ -1,4 +1,4 @@
-"""The part "pretrained weights": file, license, data, training with its curve, and every measured number with its command."""
+"""Section "Pretrained weights": file, license, data, training curve, and each measured number with its command."""
 
 import json
 from typing import Any
@@ -9,42 +9,48 @@ from kerasrecipes.training.learning_curve import METRIC_SCALES, PROGRESS_AXES
 from pages import charts
 from pages.text import fold, shell, table
 
-NAMES = {
-    "wer": "word errors", "cer": "character errors", "per": "phone errors", "error": "wrong", "top5": "not among the first five",
-    "miou": "mean intersection over union", "pixels": "wrong pixels", "bpc": "bits per character", "bps": "bits per sample",
+METRIC_NAMES = {
+    "wer": "word errors", "cer": "character errors", "per": "phoneme errors", "error": "errors", "top5": "top-5 errors",
+    "miou": "mean intersection over union", "pixels": "pixel errors", "bpc": "bits per character", "bps": "bits per sample",
     "bps_conditioned": "bits per sample, given the spectrogram", "rtf": "real-time factor",
-    "boundaries_found": "labels' boundaries found", "boundaries_right": "boundaries that are right",
+    "boundaries_found": "boundary recall", "boundaries_right": "boundary precision",
 }  # fmt: skip
 
 
 def section(name: str, row: manifest.WeightsEntry | None) -> list[str]:
-    """All of it."""
+    """Return the section as Markdown lines."""
     lines = ["## Pretrained weights", ""]
     if row is None:
-        return [*lines, "None are released. Train them:", "", *shell(model_card.example_commands(name, False)), ""]
+        return [
+            *lines,
+            "No weights are released. Train them:",
+            "",
+            *shell(model_card.example_commands(name, False)),
+            "",
+        ]
     onnx = row.onnx
     facts = [
         ("file", f"`{row.file}`, {row.size:,} bytes ({row.size / 1e6:.1f} MB)"), ("release", f"`{row.tag}`"),
-        ("comes", where(row)), ("sha256", f"`{row.sha256}`"), ("license", row.license), ("written by", f"Keras {row.keras}"),
+        ("source", weight_sources(row)), ("sha256", f"`{row.sha256}`"), ("license", row.license), ("written by", f"Keras {row.keras}"),
     ]  # fmt: skip
     if onnx:
         facts.append(("ONNX", f"`{onnx['file']}`, {onnx['size']:,} bytes, sha256 `{onnx['sha256']}`"))
         if step := onnx.get("step"):
-            facts.append(("ONNX of pieces", f"`{step['file']}`, {step['size']:,} bytes, sha256 `{step['sha256']}`"))
+            facts.append(("streaming ONNX", f"`{step['file']}`, {step['size']:,} bytes, sha256 `{step['sha256']}`"))
     if row.decoder:
         facts.append(("beam search", ", ".join(f"{k} {v}" for k, v in row.decoder.items())))
-    lines += [*table(["", ""], facts), "", "### Data", "", *data_table(row), ""]
-    lines += ["### Training", "", f"{model_card.training_summary(row)}.", "", *training(row)]
-    return [*lines, "### Measured", "", *measured(row)]
+    lines += [*table(["", ""], facts), "", "### Data", "", *data_rows(row), ""]
+    lines += ["### Training", "", f"{model_card.training_summary(row)}.", "", *training_lines(row)]
+    return [*lines, "### Measured", "", *measured_lines(row)]
 
 
-def where(row: manifest.WeightsEntry) -> str:
+def weight_sources(row: manifest.WeightsEntry) -> str:
     places = ["with the package"] if row.bundled else []
     places += [f"from the hub, `{row.hub['repo']}` at `{row.hub['revision']}`"] if row.hub else []
     return " and ".join(places) or "with a checkout"
 
 
-def data_table(row: manifest.WeightsEntry) -> list[str]:
+def data_rows(row: manifest.WeightsEntry) -> list[str]:
     rows = []
     for d in row.data:
         unit = next((u for u in model_card.DATASET_SIZE_FORMATS if u in d), None)
@@ -55,46 +61,46 @@ def data_table(row: manifest.WeightsEntry) -> list[str]:
     return table(["set", "size", "", "license"], rows, right=[1])
 
 
-def training(row: manifest.WeightsEntry) -> list[str]:
-    """Curve, table of the steps, and the settings of each run."""
+def training_lines(row: manifest.WeightsEntry) -> list[str]:
+    """Return the learning curve, the table of validations, and the settings of each run."""
     t = row.training
-    known = [(k, t[k]) for k in ("seed", "backend", "commit", "passes") if k in t]
-    lines = [", ".join(f"{k} `{v}`" for k, v in known) + ".", ""] if known else []
+    settings = [(k, t[k]) for k in ("seed", "backend", "commit", "passes") if k in t]
+    lines = [", ".join(f"{k} `{v}`" for k, v in settings) + ".", ""] if settings else []
     stages = t.get("stages", [])
     if any(s["validation"] for s in stages):
-        lines += [curve_of(stages), "", *shell([model_card.example_commands(row.recipe, True)[-1]]), ""]
-        lines += fold("Step by step", steps(stages))
+        lines += [learning_curve(stages), "", *shell([model_card.example_commands(row.recipe, True)[-1]]), ""]
+        lines += fold("Validation during training", validation_rows(stages))
     for number, stage in enumerate(stages, 1):
         title = f"Settings of run {number}" if len(stages) > 1 else "Settings"
         rows = [(f"`{k}`", f"`{json.dumps(v)}`") for k, v in stage["config"].items()]
-        said = ", ".join(f"{stage[k]:,} {k.replace('_', ' ')}" for k in stage if k not in ("config", "validation"))
-        lines += fold(title, [f"{said}.", "", *table(["setting", "value"], rows)])
+        amounts = ", ".join(f"{stage[k]:,} {k.replace('_', ' ')}" for k in stage if k not in ("config", "validation"))
+        lines += fold(title, [f"{amounts}.", "", *table(["setting", "value"], rows)])
     return lines
 
 
-def amount_of(stages: list[dict]) -> str:
+def progress_axis(stages: list[dict]) -> str:
     return next(k for k in PROGRESS_AXES if k in stages[0])
 
 
-def curve_of(stages: list[dict]) -> str:
-    """What was measured on the way, the runs one behind the other."""
-    amount = amount_of(stages)
+def learning_curve(stages: list[dict]) -> str:
+    """Return the chart of validation metrics, with the runs one after the other."""
+    amount = progress_axis(stages)
     names = [k for k in stages[0]["validation"][0] if k in METRIC_SCALES]
     series = []
     for name in names:
         scale, runs, begin = METRIC_SCALES[name][0], [], 0.0
         for stage in stages:
-            found = [(begin + p[amount], scale * p[name]) for p in stage["validation"] if name in p]
-            runs += [found] if found else []
+            points = [(begin + p[amount], scale * p[name]) for p in stage["validation"] if name in p]
+            runs += [points] if points else []
             begin += stage[amount]
         series.append((f"validation {name}", runs))
     unit = METRIC_SCALES[names[0]][1]
-    return charts.curve(series, PROGRESS_AXES[amount], unit, "%" in unit)
+    return charts.line_chart(series, PROGRESS_AXES[amount], unit, "%" in unit)
 
 
-def steps(stages: list[dict]) -> list[str]:
-    """A table of what was measured on the validation set, on which checkpoints are chosen."""
-    amount, rows = amount_of(stages), []
+def validation_rows(stages: list[dict]) -> list[str]:
+    """Return a table of metrics on the validation set, which selects checkpoints."""
+    amount, rows = progress_axis(stages), []
     before: dict[str, Any] = {}
     for number, stage in enumerate(stages, 1):
         config = stage["config"]
@@ -109,20 +115,20 @@ def steps(stages: list[dict]) -> list[str]:
             )
             rows.append((number, changes, f"{point[amount]:.1f} {amount.replace('_', ' ')}", scores))
             changes = ""
-    return table(["run", "changes", "seen in it", "validation"], rows)
+    return table(["run", "changed settings", "trained in the run", "validation"], rows)
 
 
-def measured(row: manifest.WeightsEntry) -> list[str]:
-    """Every number of the row with its 95 % interval, and the commands."""
+def measured_lines(row: manifest.WeightsEntry) -> list[str]:
+    """Return each number of the row with its 95 % interval, and the commands."""
     if not row.metrics:
-        return ["Nothing was measured here; the paper's own numbers are its authors'.", ""]
+        return ["Nothing was measured here. The authors report their own numbers in the paper.", ""]
     lines, commands = [], {}
     sets: dict[str, list] = {}
     for m, (dataset, _, value, command) in zip(row.metrics, model_card.metric_rows(row), strict=True):
         number = commands.setdefault(command, len(commands) + 1)
         figure, _, interval = value.partition(" (")
         sets.setdefault(dataset, []).append(
-            (NAMES.get(m["metric"], m["metric"]), f"`{m['metric']}`", m["decoder"], f"**{figure}**", interval.rstrip(")"),
+            (METRIC_NAMES.get(m["metric"], m["metric"]), f"`{m['metric']}`", m["decoder"], f"**{figure}**", interval.rstrip(")"),
              f"{number}", m.get("date", ""))
         )  # fmt: skip
     for dataset, rows in sets.items():
@@ -134,5 +140,7 @@ def measured(row: manifest.WeightsEntry) -> list[str]:
         ]
     return [
         *lines,
-        *fold("The commands that measure them again", shell(f"{c}  # {n}" for c, n in commands.items()), "example"),
+        *fold(
+            "Commands that measure these numbers again", shell(f"{c}  # {n}" for c, n in commands.items()), "example"
+        ),
     ]
