@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasrecipes.experiments.image_experiments import write_benchmark_json
 from kerasrecipes.utils.environment import hardware_summary
+from kerasrecipes.utils.files import write_benchmark_json
 
 LETTERS = 30
 SIZES = [(batch, frames, labels) for frames, labels in ((150, 40), (700, 200)) for batch in (1, 4, 8)]

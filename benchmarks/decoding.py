@@ -12,9 +12,9 @@ import numpy as np
 import kerasrecipes as kr
 from kerasrecipes.decoding.forced_alignment import ctc_alignment_graph, viterbi_align
 from kerasrecipes.decoding.options import DecodingOptions, make_decoder
-from kerasrecipes.experiments.image_experiments import write_benchmark_json
 from kerasrecipes.inference.transcribe import score_batches
 from kerasrecipes.utils.environment import hardware_summary
+from kerasrecipes.utils.files import write_benchmark_json
 
 LM = "librispeech_small"
 SETTINGS = (
@@ -37,7 +37,7 @@ def main() -> None:
     for i, found, wave in score_batches(model, [u.path for u in utterances], [None] * len(utterances)):
         frames[i] = found
         seconds += len(wave) / model.sample_rate
-    references = [model.alphabet.normalise(u.text) for u in utterances]
+    references = [model.alphabet.normalize(u.text) for u in utterances]
     figures: dict[str, str] = {}
     greedy = 0.0
     for settings in SETTINGS:
@@ -52,8 +52,8 @@ def main() -> None:
         figures[name] = (
             f"{took / seconds:.4f} of real time, {took / greedy:.1f} times greedy; {100 * errors:.1f} % words"
         )
-    hour = np.resize(np.concatenate([frames[i] for i in range(len(utterances))]), (90000, model.alphabet.size))
-    letters = np.random.default_rng(0).integers(1, model.alphabet.size, 45000)  # about what is said in an hour
+    hour = np.resize(np.concatenate([frames[i] for i in range(len(utterances))]), (90000, model.alphabet.vocab_size))
+    letters = np.random.default_rng(0).integers(1, model.alphabet.vocab_size, 45000)  # about what is said in an hour
     begin = time.perf_counter()
     viterbi_align(hour, ctc_alignment_graph(letters))
     figures["aligning 90,000 frames with 45,000 letters"] = f"{time.perf_counter() - begin:.0f} s"

@@ -19,7 +19,7 @@ WAYS = {
     "keras": None,
     "onnxruntime": {"engine": "onnxruntime"},
     "openvino": {"engine": "openvino"},
-    "openvino bf16": {"engine": "openvino", "precision": "bf16"},
+    "openvino bf16": {"engine": "openvino", "engine_precision": "bf16"},
 }
 
 CHILD = """
@@ -82,8 +82,8 @@ def main() -> None:
     for name, value in figures.items():
         print(f"{name:44} {value}")
     if o.write:
-        from kerasrecipes.experiments.image_experiments import write_benchmark_json
         from kerasrecipes.utils.environment import hardware_summary
+        from kerasrecipes.utils.files import write_benchmark_json
 
         setting = f"{recipe}, {len(set(clips))} different clips, each process alone; {hardware_summary()}"
         write_benchmark_json(o.write, "Engines", setting, figures)

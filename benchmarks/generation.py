@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasrecipes.experiments.image_experiments import write_benchmark_json
 from kerasrecipes.utils.environment import hardware_summary
+from kerasrecipes.utils.files import write_benchmark_json
 
 DEPTHS = [(1, 6), (1, 7), (1, 8), (1, 9), (1, 10), (2, 10), (3, 10)]  # blocks, layers in a block
 SMALL = {"residual_channels": 64, "dilation_channels": 64, "skip_channels": 128}
@@ -33,7 +33,7 @@ def measure(pieces: int, naive_samples: int) -> dict[str, list[float]]:
 
     found = {}
     for blocks, layers in DEPTHS:
-        model = kr.load("wavenet", weights=None, compile=False, blocks=blocks, layers=layers, **SMALL)
+        model = kr.load("wavenet", weights=None, compile=False, num_stacks=blocks, layers_per_stack=layers, **SMALL)
         model.generate(0.25, seed=0)  # compiles
         times, last = [], time.perf_counter()
 
@@ -47,11 +47,11 @@ def measure(pieces: int, naive_samples: int) -> dict[str, list[float]]:
         field = model.receptive_field
         audio = np.random.default_rng(0).normal(size=(1, field)).astype("float32") * 0.1
         inputs = {"audio": audio, "length": np.array([field], "int32")}
-        model.scores(inputs)
+        model.predict_logits(inputs)
         slow = []
         for i in range(naive_samples):
             begin = time.perf_counter()
-            naive_wavenet.sample_with_margin(model.scores(inputs)[:, -1], np.array([(i + 0.5) / naive_samples]), 1.0)
+            naive_wavenet.sample_with_margin(model.predict_logits(inputs)[:, -1], np.array([(i + 0.5) / naive_samples]), 1.0)
             slow.append(time.perf_counter() - begin)
         found[f"{blocks} x {layers} layers"] = [4000 / float(np.median(times)), 1 / float(np.median(slow)), field]
     return found

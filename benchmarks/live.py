@@ -84,8 +84,8 @@ def main() -> None:
     for name, value in figures.items():
         print(f"{name:44} {value}")
     if o.write:
-        from kerasrecipes.experiments.image_experiments import write_benchmark_json
         from kerasrecipes.utils.environment import hardware_summary
+        from kerasrecipes.utils.files import write_benchmark_json
 
         setting = f"headless Chromium {browser}, one thread of WebAssembly; {hardware_summary()}"
         write_benchmark_json(o.write, "Live pages", setting, figures)

@@ -12,10 +12,10 @@ import numpy as np
 
 import kerasrecipes as kr
 from kerasrecipes.decoding import greedy
-from kerasrecipes.experiments.image_experiments import write_benchmark_json
 from kerasrecipes.inference.chunked import predict_logits_chunked
 from kerasrecipes.inference.transcribe import batch_logits
 from kerasrecipes.utils.environment import hardware_summary
+from kerasrecipes.utils.files import write_benchmark_json
 
 
 def main() -> None:

@@ -93,8 +93,8 @@ def overhead(count: int) -> dict[str, float]:
 
 
 def main() -> None:
-    from kerasrecipes.experiments.image_experiments import write_benchmark_json
     from kerasrecipes.utils.environment import hardware_summary
+    from kerasrecipes.utils.files import write_benchmark_json
 
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--data", required=True, help="a folder of speech")

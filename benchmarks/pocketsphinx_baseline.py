@@ -16,8 +16,8 @@ import kerasrecipes as kr
 from kerasrecipes.audio import SAMPLE_RATE, load_audio
 from kerasrecipes.decoding.alphabet import Alphabet
 from kerasrecipes.experiments.copy_synthesis import LISTENER, PocketSphinxRecognizer
-from kerasrecipes.experiments.image_experiments import write_benchmark_json
 from kerasrecipes.utils.environment import hardware_summary
+from kerasrecipes.utils.files import write_benchmark_json
 
 RECIPES = ("deepspeech2_small", "wav2letter_small_asg")
 WAYS = {

@@ -9,8 +9,8 @@ import sys
 import time
 from pathlib import Path
 
-from kerasrecipes.experiments.image_experiments import write_benchmark_json
 from kerasrecipes.utils.environment import hardware_summary
+from kerasrecipes.utils.files import write_benchmark_json
 
 COMMANDS = {
     "python": ["-c", "pass"],

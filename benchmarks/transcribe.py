@@ -13,8 +13,8 @@ import numpy as np
 import psutil
 
 import kerasrecipes as kr
-from kerasrecipes.experiments.image_experiments import write_benchmark_json
 from kerasrecipes.utils.environment import hardware_summary
+from kerasrecipes.utils.files import write_benchmark_json
 
 CLIP = Path(kr.__file__).parent / "assets" / "demo.mp3"
 
@@ -41,7 +41,7 @@ def main() -> None:
     inputs = {"audio": wave[None], "length": np.array([len(wave)], "int32")}
     whole = median_seconds(lambda: model.transcribe(CLIP), o.runs)
     ways = {
-        "compiled (transcribe's own)": median_seconds(lambda: model.scores(inputs), o.runs),
+        "compiled (transcribe's own)": median_seconds(lambda: model.predict_logits(inputs), o.runs),
         "predict": median_seconds(lambda: model.predict(inputs, verbose=0), max(o.runs // 3, 2)),
         "eager call": median_seconds(lambda: model(inputs, training=False), max(o.runs // 3, 2)),
     }

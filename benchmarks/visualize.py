@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasrecipes.experiments.image_experiments import write_benchmark_json
 from kerasrecipes.utils.environment import hardware_summary
+from kerasrecipes.utils.files import write_benchmark_json
 
 
 def memory() -> float:

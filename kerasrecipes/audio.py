@@ -76,11 +76,7 @@ def load_audio(source: Any, *, sample_rate: int | None = None, target: int = SAM
         samples, rate = to_float32(np.asarray(source), name), sample_rate
     if not isinstance(rate, numbers.Real) or not 0 < rate <= MAX_SAMPLE_RATE:
         raise AudioError(f"{name}: a sample rate of {rate!r} Hz is none, give a number up to {MAX_SAMPLE_RATE}")
-    if not np.isfinite(samples).all():
-        count = int(np.size(samples) - np.isfinite(samples).sum())
-        raise AudioError(
-            f"{name} holds {count} samples that are NaN or infinite: repair it, or numpy.nan_to_num it first"
-        )
+    check_finite(samples, name)
     mono = samples.mean(axis=1) if samples.ndim == 2 else samples
     if len(mono) < MIN_DURATION_SECONDS * rate:
         raise AudioError(
@@ -162,6 +158,14 @@ def to_float32(samples: np.ndarray, name: str) -> np.ndarray:
             "Pass the integers as they are, or divide by 32768"
         )
     return samples.astype("float32")
+
+
+def check_finite(samples: np.ndarray, name: str) -> None:
+    """Raise AudioError if samples are NaN or infinite."""
+    if count := int(np.size(samples) - np.isfinite(samples).sum()):
+        raise AudioError(
+            f"{name} holds {count} samples that are NaN or infinite: repair it, or numpy.nan_to_num it first"
+        )
 
 
 def list_audio_files(source: Any) -> list[Any]:

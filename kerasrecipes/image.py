@@ -246,9 +246,13 @@ def list_image_files(sources: Any) -> list[Any]:
     return [sources]
 
 
-def returns_list(source: Any) -> bool:
-    """Whether a verb answers with a list: for lists and folders."""
-    return isinstance(source, list | tuple) or (isinstance(source, str | os.PathLike) and Path(source).is_dir())
+def single_or_list(source: Any, results: list[Any]) -> Any:
+    """Return the results of a list or folder as they are. For a single image return its result, or raise its error."""
+    if isinstance(source, list | tuple) or (isinstance(source, str | os.PathLike) and Path(source).is_dir()):
+        return results
+    if isinstance(results[0], ImageError):
+        raise results[0]
+    return results[0]
 
 
 def load_images_or_errors(sources: Sequence[Any]) -> list[Any]:

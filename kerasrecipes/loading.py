@@ -1,121 +1,146 @@
-"""`load`: a name, a file or a hub reference becomes a model with verified weights. `predict`: the verb of its task."""
+"""`load`: from a name, a file or a hub reference to a model with verified weights. `predict`: the verb of its task."""
 
 import importlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from kerasrecipes import registry
+from kerasrecipes import engines, registry
 from kerasrecipes._lazy import choose_backend, keras
+from kerasrecipes.decoding.alphabet import Alphabet
+from kerasrecipes.engines import onnx_cache
 from kerasrecipes.errors import KerasRecipesError, WeightsCorrupted
 from kerasrecipes.hub import manifest
 from kerasrecipes.hub import weights as hub_weights
+from kerasrecipes.utils.files import first_line
 
-# task -> (class of its models, the verb that takes raw input)
+
+class TaskEntry(NamedTuple):
+    """The class of a task's models, their verb for raw input, and the keyword of `load` that names the outputs, if any."""
+
+    model: str
+    verb: str
+    label_argument: str | None = None
+
+
 TASK_MODELS = {
-    "speech-recognition": ("kerasrecipes.tasks.speech_recognizer:SpeechRecognizer", "transcribe"),
-    "phoneme-recognition": ("kerasrecipes.tasks.phoneme_recognizer:PhonemeRecognizer", "transcribe"),
-    "language-model": ("kerasrecipes.tasks.language_model:LanguageModel", "generate"),
-    "image-classification": ("kerasrecipes.tasks.image_classifier:ImageClassifier", "classify"),
-    "segmentation": ("kerasrecipes.tasks.segmenter:Segmenter", "segment"),
-    "waveform-generation": ("kerasrecipes.tasks.wave_generator:WaveNetGenerator", "generate"),
-}
+    "speech-recognition": TaskEntry("kerasrecipes.tasks.speech_recognizer:SpeechRecognizer", "transcribe", "alphabet"),
+    "phoneme-recognition": TaskEntry("kerasrecipes.tasks.phoneme_recognizer:PhonemeRecognizer", "transcribe", "alphabet"),
+    "language-model": TaskEntry("kerasrecipes.tasks.language_model:LanguageModel", "generate", "alphabet"),
+    "image-classification": TaskEntry("kerasrecipes.tasks.image_classifier:ImageClassifier", "classify", "classes"),
+    "segmentation": TaskEntry("kerasrecipes.tasks.segmenter:Segmenter", "segment", "classes"),
+    "waveform-generation": TaskEntry("kerasrecipes.tasks.wave_generator:WaveNetGenerator", "generate"),
+}  # fmt: skip
 
-# how `load` is told what the scores stand for: `alphabet=`, for pictures `classes=`
-LABEL_ARGUMENT = {"image-classification": "classes", "segmentation": "classes"}
-
-HEAD_LAYERS = ("logits", "transitions")  # every recipe's layer of scores; ASG's transitions between the symbols
+HEAD_LAYERS = ("logits", "transitions")  # every recipe's output layer, and ASG's transitions between the symbols
+AVERAGED_MODEL = "averaged.keras"  # in a training run's folder: the model with its averaged weights
 
 
 def load(
     name: str | Path, *, alphabet: Any = None, classes: Any = None, weights: Any = "default", compile: bool = True,
-    engine: str | None = None, precision: str | None = None, **config: Any,
+    engine: str | None = None, engine_precision: str | None = None, **config: Any,
 ) -> Any:  # fmt: skip
-    """A model that is ready for raw input and for fine-tuning.
+    """Return a model that is ready for raw input and for fine-tuning.
 
     Args:
-        name: a recipe ("deepspeech2_small"), a `.keras` file that `model.save` wrote, the folder of a training (its averaged
-            weights; "./NAME" where a recipe has its name), an `.onnx` file that `kerasrecipes export` wrote, or "hf://org/name@revision".
-        alphabet: other output symbols: the trunk keeps its weights, the head starts anew.
-        classes: likewise for pictures: names of classes, or their number.
-        weights: "default" for the recipe's released file or what a `.keras` file holds, a path to a `.weights.h5`, or None for
-            random numbers.
-        compile: with the recipe's own loss, metrics and optimiser.
-        engine: "keras", the default for all but `.onnx` files; "onnxruntime" or "openvino", which need no Keras and cannot be
-            trained: the released ONNX file, or one that is made once on this machine; or "auto", the fastest of these two
-            that is installed where there is a file, else Keras.
-        precision: of OpenVINO's arithmetic: "float32", or "bf16", much less exact.
-        config: changes to the recipe's configuration, for instance `dropout=0.1`.
+        name: A recipe ("deepspeech2_small"), a `.keras` file of `model.save`, the folder of a training run (its averaged
+            weights; write "./NAME" if a recipe has its name), an `.onnx` file of `kerasrecipes export`, or
+            "hf://org/name@revision".
+        alphabet: Other output symbols for speech and text. All weights but those of the output layer are kept.
+        classes: Other classes for images: names, or their number. All weights but those of the output layer are kept.
+        weights: "default" for the released or saved weights, a path to a `.weights.h5`, or None for random weights.
+        compile: Compile with the recipe's own loss, metrics and optimizer.
+        engine: "keras" (default for all but `.onnx` files). "onnxruntime" or "openvino", which need no Keras and cannot be
+            trained: they open the recipe's released ONNX file, or the one that `kerasrecipes export NAME --cache` wrote.
+            "auto": the fastest installed one of these two if there is a file, else Keras.
+        engine_precision: Arithmetic of OpenVINO: "float32", or "bf16", which is much less exact.
+        **config: Changes to the recipe's configuration, for instance `dropout=0.1`.
 
     Raises:
-        RecipeNotFound: no such recipe; the three closest are named.
-        WeightsUnavailable: the released file is not at hand and cannot be fetched.
-        WeightsCorrupt: a file does not match its manifest row or the architecture.
-        KerasRecipesError: `alphabet` for pictures, or `classes` for speech and text; changes to a network in an engine, a
-            `.keras` file or a training's folder, whose only other weights are none.
+        RecipeNotFound: There is no such recipe. The message names the three closest.
+        WeightsUnavailable: The released file is not on this machine and cannot be downloaded.
+        WeightsCorrupted: A file does not match its manifest row or the architecture.
+        KerasRecipesError: `alphabet` was given for images, or `classes` for speech and text. Or `alphabet`, `classes`,
+            `weights` or config overrides were given for an exported file, a `.keras` file or a training run, which cannot be
+            changed on load (`weights=None` is allowed).
 
     Example:
         >>> kerasrecipes.load("deepspeech2_small").transcribe("talk.flac").text
     """
     text = str(name)
-    changed = alphabet is not None or classes is not None or bool(config)
+    is_changed = alphabet is not None or classes is not None or bool(config)
     if text.endswith(".onnx") or engine not in (None, "keras"):
-        found = load_in_engine(text, engine or "auto", precision, changed or weights != "default")
-        if found is not None:
-            return found
-        if precision is not None:
-            raise KerasRecipesError(f'precision= is for engine="openvino", and "auto" leaves {text} to Keras')
-    elif precision is not None:
-        raise KerasRecipesError('precision= is for engine="openvino"; Keras has keras.config.set_dtype_policy')
+        model = load_in_engine(text, engine or "auto", engine_precision, is_changed or weights != "default")
+        if model is not None:
+            return model
+        if engine_precision is not None:
+            raise KerasRecipesError(f'engine_precision= is for engine="openvino", and "auto" leaves {text} to Keras')
+    elif engine_precision is not None:
+        raise KerasRecipesError('engine_precision= is for engine="openvino"; Keras has keras.config.set_dtype_policy')
     if is_saved_model(text):
-        if changed or weights not in ("default", None):
+        if is_changed or weights not in ("default", None):
             raise KerasRecipesError(
-                f"{text} is a whole model, with its own symbols, configuration and weights: load its recipe to change these, with "
-                "weights=FILE for what save_weights wrote"
+                f"{text} is a whole model, with its own labels, configuration and weights: load its recipe to change these, "
+                "with weights=FILE for a file of save_weights"
             )
-        return load_saved_model(Path(text), compile, fresh=weights is None)
-    recipe, row, path = resolve_recipe_and_weights(text, weights)
-    keyword = LABEL_ARGUMENT.get(recipe.task, "alphabet")
-    given = {"alphabet": alphabet, "classes": classes}
-    symbols = given.pop(keyword)
-    if any(v is not None for v in given.values()):
-        raise KerasRecipesError(f"{recipe.name} takes {keyword}=, not {next(iter(given))}=: its task is {recipe.task}")
-    trained = row.model.get(keyword) if row else None
-    model = build_model(recipe, trained if path or symbols is None else symbols, config)
-    if path:
-        load_weights_checked(model, path)
-        if symbols is not None and not has_same_labels(symbols, getattr(model, keyword)):
-            model = replace_head(model, build_model(recipe, symbols, config))
+        model = load_saved_model(Path(text), random_weights=weights is None)
+        row = manifest.entries().get(model.recipe.name)
+    else:
+        model, row = load_recipe(text, {"alphabet": alphabet, "classes": classes}, weights, config)
+    if row and hasattr(model, "decoder_settings"):
+        model.decoder_settings = dict(row.decoder)
     if compile:
         model.compile()
     return model
 
 
-def load_in_engine(name: str, engine: str, precision: str | None, changed: bool) -> Any:
-    """The model of an `.onnx` file, or of a recipe's released one; None where "auto" leaves it to Keras.
+def load_recipe(name: str, labels: dict[str, Any], weights: Any, config: dict) -> tuple[Any, Any]:
+    """Return a recipe's Keras model and its manifest row (None if it has none).
+
+    Args:
+        name: Recipe or hub reference.
+        labels: `alphabet` and `classes` of `load`.
+        weights: As in `load`.
+        config: Changes to the recipe's configuration.
+    """
+    recipe, row, path = resolve_recipe_and_weights(name, weights)
+    keyword = TASK_MODELS[recipe.task].label_argument
+    requested = labels.get(keyword or "")
+    if wrong := [f"{k}=" for k, value in labels.items() if value is not None and k != keyword]:
+        expected = f"{keyword}=" if keyword else "neither alphabet= nor classes="
+        raise KerasRecipesError(f"{recipe.name} takes {expected}, not {wrong[0]}: its task is {recipe.task}")
+    trained = row.model.get(keyword) if row and keyword else None
+    model = build_model(recipe, trained if path or requested is None else requested, config)
+    if path:
+        load_weights_checked(model, path)
+        if requested is not None and not has_same_labels(requested, getattr(model, keyword or "")):
+            model = replace_head(model, build_model(recipe, requested, config))
+    return model, row
+
+
+def load_in_engine(name: str, engine: str, engine_precision: str | None, is_changed: bool) -> Any:
+    """Return the model of an `.onnx` file, or of a recipe's ONNX file, or None if "auto" leaves it to Keras.
 
     Raises:
-        KerasRecipesError: the network shall be changed, or Keras shall open an `.onnx` file.
-        WeightsUnavailable: no ONNX file is released for the recipe, and none can be made here.
+        KerasRecipesError: The network must be changed, or there is no such engine.
+        WeightsUnavailable: The recipe has neither a released nor a cached ONNX file.
     """
-    from kerasrecipes import engines
-    from kerasrecipes.engines import onnx_cache
-
+    is_file = name.endswith(".onnx")
     if engine not in ("auto", *engines.ENGINES):
-        known = ", ".join(("auto", *engines.ENGINES, *(() if name.endswith(".onnx") else ("keras",))))
-        raise KerasRecipesError(f"There is no engine {engine!r} for {name}; there are {known}")
-    auto = engine == "auto" and not name.endswith(".onnx")
-    if changed or is_saved_model(name):
+        choices = ", ".join(("auto", *engines.ENGINES, *(() if is_file else ("keras",))))
+        raise KerasRecipesError(f"There is no engine {engine!r} for {name}; there are {choices}")
+    auto = engine == "auto" and not is_file
+    if is_changed or is_saved_model(name):
         if auto:
             return None
         raise KerasRecipesError(
-            f"{name} in {engine} is what was exported: another alphabet, classes, weights or configuration is made with "
-            "Keras, and exported (kerasrecipes export FILE.keras)"
+            f"{name} in {engine} is what was exported: change the alphabet, classes, weights or configuration in Keras, and "
+            "export the result (kerasrecipes export FILE.keras)"
         )
-    if name.endswith(".onnx"):
-        return engines.load_file(Path(name), engine, precision)
-    ours = not name.startswith("hf://")
-    row = manifest.entries().get(registry.get_recipe(name).name) if ours else hub_weights.fetch_entry(name)
+    if is_file:
+        return engines.load_file(Path(name), engine, engine_precision)
+    packaged = not name.startswith("hf://")
+    row = manifest.entries().get(registry.get_recipe(name).name) if packaged else hub_weights.fetch_entry(name)
     if auto and not (
         row and engines.installed() and (row.onnx or onnx_cache.is_cached(row)) and engines.supports_recipe(row.recipe)
     ):
@@ -123,17 +148,17 @@ def load_in_engine(name: str, engine: str, precision: str | None, changed: bool)
     row = row or manifest.get_entry(name)
     if row.onnx:
         return engines.load_file(
-            hub_weights.onnx_path(row, packaged=ours), engine, precision, row.recipe,
-            lambda: hub_weights.onnx_path(row, step=True, packaged=ours),
+            hub_weights.onnx_path(row, packaged=packaged), engine, engine_precision, row.recipe,
+            lambda: hub_weights.onnx_path(row, step=True, packaged=packaged),
         )  # fmt: skip
-    return engines.load_file(onnx_cache.ensure_onnx(row, name), engine, precision, row.recipe)
+    return engines.load_file(onnx_cache.require_cached(row, name), engine, engine_precision, row.recipe)
 
 
 def resolve_recipe_and_weights(name: str, weights: Any) -> tuple[Any, Any, Path | None]:
-    """The recipe, its manifest row (None if it has none) and the verified weights file (None for random numbers)."""
+    """Return the recipe, its manifest row (None if it has none) and the verified weights file (None for random weights)."""
     if name.startswith("hf://"):
-        fetched, path = hub_weights.fetch_from_reference(name)
-        return registry.get_recipe(fetched.recipe), fetched, path
+        row, path = hub_weights.fetch_from_reference(name)
+        return registry.get_recipe(row.recipe), row, path
     recipe = registry.get_recipe(name)
     row = manifest.entries().get(name)
     if weights == "default":
@@ -142,114 +167,110 @@ def resolve_recipe_and_weights(name: str, weights: Any) -> tuple[Any, Any, Path 
         return recipe, row, None
     path = Path(weights)
     if not path.is_file():
-        raise KerasRecipesError(f"There is no weights file {path}; pass weights=None to start from random numbers")
+        raise KerasRecipesError(f"There is no weights file {path}; pass weights=None to start from random weights")
     return recipe, row, path
 
 
-def build_model(recipe: Any, symbols: Any, config: dict) -> Any:
-    """The task's model with random weights; `symbols` are its alphabet or its classes."""
-    choose_backend()
-    module, name = TASK_MODELS[recipe.task][0].split(":")
-    keyword = LABEL_ARGUMENT.get(recipe.task, "alphabet")
-    return getattr(importlib.import_module(module), name)(recipe.name, config=config, **{keyword: symbols})
+def build_model(recipe: Any, labels: Any, config: dict) -> Any:
+    """Return the task's model with random weights.
 
-
-def has_same_labels(given: Any, trained: Any) -> bool:
-    """Whether a model with the alphabet or classes `trained` already has what `load(alphabet=given)` asks for.
-
-    Blank or repetition symbols are the criterion's affair: only another number of repetition symbols is another head.
+    Args:
+        recipe: A `Recipe`.
+        labels: Its alphabet or classes, None for the default.
+        config: Changes to the recipe's configuration.
     """
-    from kerasrecipes.decoding.alphabet import Alphabet
+    choose_backend()
+    entry = TASK_MODELS[recipe.task]
+    module, name = entry.model.split(":")
+    label_argument = {entry.label_argument: labels} if entry.label_argument else {}
+    return getattr(importlib.import_module(module), name)(recipe.name, config=config, **label_argument)
 
+
+def has_same_labels(requested: Any, trained: Any) -> bool:
+    """Return True if a model with the alphabet or classes `trained` already has the requested ones.
+
+    The criterion decides about a blank or repetition symbols: only another number of repetition symbols needs another head.
+    """
     if isinstance(trained, tuple):  # names of classes
-        return (len(trained) if isinstance(given, int) else trained) == (
-            given if isinstance(given, int) else tuple(given)
-        )
-    trained = Alphabet.of(trained)
-    given = type(trained).of(given)  # a phone set's name means its phones
-    return (given.symbols, given.separator) == (trained.symbols, trained.separator) and (
-        given.num_repetition_symbols is None or trained.num_repetition_symbols in (None, given.num_repetition_symbols)
+        if isinstance(requested, int):
+            return len(trained) == requested
+        return trained == tuple(requested)
+    trained = Alphabet.from_value(trained)
+    requested = type(trained).from_value(requested)  # for example from the name of a phoneme set
+    return (requested.symbols, requested.separator) == (trained.symbols, trained.separator) and (
+        requested.num_repetition_symbols is None
+        or trained.num_repetition_symbols in (None, requested.num_repetition_symbols)
     )
 
 
-def replace_head(model: Any, other: Any, head: Sequence[str] = HEAD_LAYERS) -> Any:
-    """`other` with the weights of `model`, except where symbols are written (scores) or read (a language model's input).
+def replace_head(model: Any, target: Any, head_layers: Sequence[str] = HEAD_LAYERS) -> Any:
+    """Copy the weights of `model` into `target`, except those of layers that depend on the labels, and return `target`.
 
-    A segmenter writes its classes in the front end's scores and in all that reads them.
+    These are the output layers, a language model's embedding, and of a segmenter the front end's output and all layers after it.
 
     Args:
-        head: names of layers that are not taken over.
+        model: The model with other labels.
+        target: The model with the new labels.
+        head_layers: Names of layers that are not copied.
     """
-    written = model.layers.index(model.front_end_head) if hasattr(model, "front_end_head") else len(model.layers)
-    for place, (source, target) in enumerate(zip(model.layers, other.layers, strict=True)):
-        if place >= written or source.name in head or target.name in head or isinstance(source, keras.layers.Embedding):
+    end = model.layers.index(model.front_end_head) if hasattr(model, "front_end_head") else len(model.layers)
+    for old, new in list(zip(model.layers, target.layers, strict=True))[:end]:
+        if old.name in head_layers or new.name in head_layers or isinstance(old, keras.layers.Embedding):
             continue
-        if all(v.shape == w.shape for v, w in zip(source.weights, target.weights, strict=True)):
-            target.set_weights(source.get_weights())
-    return other
+        if all(v.shape == w.shape for v, w in zip(old.weights, new.weights, strict=True)):
+            new.set_weights(old.get_weights())
+    return target
 
 
 def load_weights_checked(model: Any, path: Path) -> None:
-    """Set the model's weights from a `.weights.h5`.
+    """Set the model's weights from a `.weights.h5` file.
 
     Raises:
-        WeightsCorrupt: the file is no weights file or belongs to another architecture.
+        WeightsCorrupted: It is no weights file, or it belongs to another architecture.
     """
     try:
         model.load_weights(path)
     except (ValueError, OSError, KeyError) as error:
         raise WeightsCorrupted(
-            f"{path} does not fit {model.name}: {str(error).splitlines()[0]} "
+            f"{path} does not fit {model.name}: {first_line(error)} "
             "Load it into the recipe and configuration it was saved from (kerasrecipes show NAME), or fetch it again."
         ) from error
 
 
 def is_saved_model(name: str) -> bool:
-    """Whether a name is that of a `.keras` file or of a training's folder; a recipe's name is always the recipe's."""
-    return name.endswith(".keras") or (name not in registry.all_recipes() and (Path(name) / "checkpoint.npz").is_file())
+    """Return True for a `.keras` file or a training run's folder. A recipe's name is never a folder."""
+    return name.endswith(".keras") or (name not in registry.all_recipes() and (Path(name) / AVERAGED_MODEL).is_file())
 
 
-def load_saved_model(path: Path, compile: bool, fresh: bool = False) -> Any:
-    """The model of a `.keras` file or a training's folder; `fresh`: with random numbers in place of its weights."""
-    model = load_training_run(path) if path.is_dir() else load_keras_file(path)
-    if fresh:
-        model = type(model).from_config(model.get_config())
-    if compile:
-        model.compile()
-    return model
-
-
-def load_training_run(folder: Path) -> Any:
-    """What a training made, its averaged weights, without what was for training alone."""
-    choose_backend()
-    from kerasrecipes.training.initialization import load_run_model
-
-    return load_run_model(folder)
+def load_saved_model(path: Path, random_weights: bool = False) -> Any:
+    """Return the model of a `.keras` file or a training run's folder, or its architecture with random weights."""
+    model = load_keras_file(path / AVERAGED_MODEL if path.is_dir() else path)
+    return type(model).from_config(model.get_config()) if random_weights else model
 
 
 def load_keras_file(path: Path) -> Any:
-    """A model that `model.save` wrote; only this package's own layers are built, nothing in the file is executed."""
+    """Return a model that `model.save` wrote. Only this package's layers are built, and no code of the file is executed."""
     if not path.is_file():
         raise KerasRecipesError(f"There is no file {path}")
     choose_backend()
-    for module, _ in (entry[0].split(":") for entry in TASK_MODELS.values()):
-        importlib.import_module(module)
+    for entry in TASK_MODELS.values():  # each import registers its class
+        importlib.import_module(entry.model.split(":")[0])
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except (ValueError, OSError, KeyError) as error:
-        raise WeightsCorrupted(f"{path} is not a model this version can open: {str(error).splitlines()[0]}") from error
+        raise WeightsCorrupted(f"{path} is not a model this version can open: {first_line(error)}") from error
 
 
 def predict(model: Any, source: Any, **options: Any) -> Any:
-    """Run the verb of a recipe's task on one input or a list.
+    """Run the verb of a model's task on one input or a list.
 
     Args:
-        model: a recipe's name or a loaded model.
-        source: what the task's verb takes: for speech a path, bytes, an array with `sample_rate=`, or a list.
-        options: of that verb.
+        model: A loaded model, or anything `load` takes.
+        source: Input of the verb: for speech a path, bytes, an array with `sample_rate=`, or a list.
+        **options: Options of the verb.
 
     Returns:
-        The task's result, a list of them for a list.
+        The task's result, or a list of results for a list.
     """
     model = load(model) if isinstance(model, str | Path) else model
-    return getattr(model, TASK_MODELS[model.recipe.task][1])(source, **options)
+    return getattr(model, TASK_MODELS[model.recipe.task].verb)(source, **options)

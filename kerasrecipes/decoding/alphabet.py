@@ -1,4 +1,4 @@
-"""The symbols a recogniser writes with; number 0 is the CTC blank, or nothing."""
+"""The symbols of a recognizer's or a language model's output. Number 0 is the CTC blank or padding."""
 
 import itertools
 import unicodedata
@@ -14,21 +14,22 @@ APOSTROPHES = str.maketrans(dict.fromkeys("\u2018\u2019\u02bc\u00b4`", "'"))
 
 
 class Alphabet:
-    """An ordered set of symbols: symbol i of the string has number i + 1.
+    """An ordered set of symbols. Symbol i of the string has number i + 1.
 
-    With a blank (CTC), it has number 0. Without one (ASG), number 0 only pads transcripts, and two things are written
-    otherwise (arXiv 1609.03193, section 3.2): a repeated symbol by repetition symbols, whose numbers come last, the
-    k-th saying "the one before, k times more"; and silence before and behind the words by a space, as between them.
+    With a blank (CTC), number 0 is the blank. Without one (ASG), number 0 only pads transcripts, and two things are
+    encoded differently (arXiv 1609.03193, section 3.2). A repeated symbol is followed by a repetition symbol: these have the
+    last numbers, and the k-th means "the previous symbol k times more". A space stands before and after the text as it does
+    between words.
 
     Args:
-        symbols: a string of characters (default: space, apostrophe and a-z, Deep Speech's 28), or a sequence of longer
-            symbols such as phones.
-        separator: what stands between symbols in a text: "" for characters, " " for phones.
-        num_repetition_symbols: None for an alphabet with a blank; else there is none, but so many repetition symbols (the paper: 2).
+        symbols: A string of characters (default: space, apostrophe and a-z, Deep Speech's 28), or a sequence of longer
+            symbols such as phonemes.
+        separator: What separates symbols in a text: "" for characters, " " for phonemes.
+        num_repetition_symbols: None for an alphabet with a blank, else the number of repetition symbols (2 in the paper).
 
     Raises:
-        DataError: a symbol twice, or none; symbols that a text could not be cut into again: longer than a character
-            without a separator, or holding the separator; a negative number of repetition symbols.
+        DataError: There is no symbol, a symbol twice, a symbol that cannot be told apart in a text (longer than a character
+            without a separator, or with the separator in it), or a negative number of repetition symbols.
 
     Example:
         >>> Alphabet("abc").encode("cab").tolist()
@@ -59,8 +60,8 @@ class Alphabet:
         self._number = {symbol: i + 1 for i, symbol in enumerate(self.symbols)}
 
     @classmethod
-    def of(cls, value: "Alphabet | str | Sequence[str] | dict | None") -> "Alphabet":
-        """An alphabet from itself, its symbols, what `get_config` gave, or None for English."""
+    def from_value(cls, value: "Alphabet | str | Sequence[str] | dict | None") -> "Alphabet":
+        """Return an alphabet from itself, its symbols, the result of `get_config`, or None for English."""
         if isinstance(value, Alphabet):
             return value
         if isinstance(value, dict):
@@ -68,51 +69,51 @@ class Alphabet:
         return cls() if value is None else cls(value)
 
     @property
-    def size(self) -> int:
-        """Columns of scores: symbols with the blank, or with the repetition symbols."""
+    def vocab_size(self) -> int:
+        """Number of logit columns: symbols with the blank, or with the repetition symbols."""
         return len(self.symbols) + (1 if self.num_repetition_symbols is None else self.num_repetition_symbols)
 
     @property
-    def first(self) -> int:
-        """The number of the scores' first column: 0 where that is the blank, else 1."""
+    def first_index(self) -> int:
+        """Symbol number of the first logit column: 0 with a blank, else 1."""
         return 0 if self.num_repetition_symbols is None else 1
 
-    def normalise(self, text: str) -> str:
-        """`text` in this alphabet's writing: its case, plain apostrophes, no accents, other punctuation as spaces.
+    def normalize(self, text: str) -> str:
+        """Return the text with this alphabet's case, plain apostrophes, no accents, and spaces for other punctuation.
 
-        Letters and digits that the alphabet lacks stay, so that `encode` can name them. Texts of separated symbols
-        only have their white space collapsed.
+        Letters and digits outside the alphabet stay, so that `encode` can name them. In texts with separators, only white
+        space is collapsed.
         """
         if self.separator:
             return self.separator.join(text.split())
-        cased: Callable[[str], str] = str
+        change_case: Callable[[str], str] = str
         if all(s == s.lower() for s in self.symbols):
-            cased = str.lower
+            change_case = str.lower
         elif all(s == s.upper() for s in self.symbols):
-            cased = str.upper
-        known = set(self.symbols)
-        text = text.translate({k: v for k, v in APOSTROPHES.items() if chr(k) not in known})
+            change_case = str.upper
+        symbols = set(self.symbols)
+        text = text.translate({k: v for k, v in APOSTROPHES.items() if chr(k) not in symbols})
         letters: list[str] = []
-        # composed first: an alphabet that has an accented letter keeps it, however the text spells it
-        for character in cased(unicodedata.normalize("NFC", text)):
-            plain = character if character in known else cased(unicodedata.normalize("NFKD", character))
-            letters.extend(c for c in plain if c in known or not unicodedata.combining(c))
-        kept = "".join(c if c in known or c.isalnum() else " " for c in letters)
-        return " ".join(kept.split())
+        # composed first: an alphabet with an accented letter keeps it, however the text encodes it
+        for character in change_case(unicodedata.normalize("NFC", text)):
+            plain = character if character in symbols else change_case(unicodedata.normalize("NFKD", character))
+            letters.extend(c for c in plain if c in symbols or not unicodedata.combining(c))
+        return " ".join("".join(c if c in symbols or c.isalnum() else " " for c in letters).split())
 
-    def encode(self, text: str, normalise: bool = True, surround: bool = True) -> np.ndarray:
-        """The numbers of a text's symbols, int32 (labels,).
+    def encode(self, text: str, normalize: bool = True, surround: bool = True) -> np.ndarray:
+        """Return the symbol numbers of a text, int32 (labels,).
 
         Args:
-            text: to write. normalise: first bring it into this alphabet's writing.
-            surround: without a blank, put a space before and behind a text of an alphabet that has one; False for single
+            text: Text to encode.
+            normalize: Call `normalize` first.
+            surround: Put a space before and after the text if the alphabet has a space and no blank. False for single
                 words.
 
         Raises:
-            DataError: the text has characters outside the alphabet; they are named. Or it repeats one, and there is
-                neither a blank nor a repetition symbol.
+            DataError: The text has characters outside the alphabet, which the message names. Or it repeats a character, and
+                the alphabet has neither a blank nor repetition symbols.
         """
-        text = self.normalise(text) if normalise else text
+        text = self.normalize(text) if normalize else text
         if surround and text and self.num_repetition_symbols is not None and " " in self._number:
             text = f" {text.strip(' ')} "
         symbols: Iterable[str] = text.split(self.separator) if self.separator and text else text
@@ -122,47 +123,47 @@ class Alphabet:
             outside = sorted({s for s in symbols if s not in self._number})
             raise DataError(
                 f"{', '.join(map(repr, outside))} in {text!r} is outside the alphabet {self}: spell it out in the "
-                "transcript, or load the model with alphabet= that has it"
+                "transcript, or load the model with an alphabet= that has it"
             ) from None
         return np.array(
             numbers if self.num_repetition_symbols is None else self._encode_repetitions(numbers, text), "int32"
         )
 
     def _encode_repetitions(self, numbers: list[int], text: str) -> list[int]:
-        """Runs of one number as that number and repetition symbols; longer runs begin anew: aaaa is a, twice more, a."""
-        most = self.num_repetition_symbols or 0
-        written: list[int] = []
+        """Encode runs with repetition symbols. Longer runs start again: aaaa is a, "twice more", a."""
+        longest = self.num_repetition_symbols or 0
+        encoded: list[int] = []
         for number, group in itertools.groupby(numbers):
             run = len(list(group))
-            if run > 1 and not most:
+            if run > 1 and not longest:
                 raise DataError(
                     f"{text!r} repeats {self.symbols[number - 1]!r}: {self} needs num_repetition_symbols=1 or more"
                 )
             while run > 0:
-                more = min(run - 1, most)
-                written += [number, len(self.symbols) + more] if more else [number]
-                run -= 1 + more
-        return written
+                repeats = min(run - 1, longest)
+                encoded += [number, len(self.symbols) + repeats] if repeats else [number]
+                run -= 1 + repeats
+        return encoded
 
     def decode(self, numbers: Iterable[int]) -> str:
-        """The text of symbol numbers; blanks (0) and padding (below 0) are left out, repeats are kept."""
+        """Return the text of symbol numbers. Blanks (0) and padding (negative) are omitted, repeats stay."""
         text = self.separator.join(itertools.chain(*self.decode_each(numbers)))
         return text if self.num_repetition_symbols is None else text.strip(" ")
 
     def decode_each(self, numbers: Iterable[int]) -> list[list[str]]:
-        """The symbols that each number writes: one; none for blanks and padding; as many as a repetition symbol says."""
-        written: list[list[str]] = []
-        before: str | None = None
-        for i in map(int, numbers):
-            if i > len(self.symbols):
-                written.append([before] * (i - len(self.symbols)) if before is not None else [])
+        """Return the symbols of each number: none for blanks and padding, several for repetition symbols."""
+        symbols: list[list[str]] = []
+        previous: str | None = None
+        for number in map(int, numbers):
+            if number > len(self.symbols):
+                symbols.append([previous] * (number - len(self.symbols)) if previous is not None else [])
             else:
-                written.append([self.symbols[i - 1]] if i > 0 else [])
-                before = written[-1][0] if i > 0 else before
-        return written
+                symbols.append([self.symbols[number - 1]] if number > 0 else [])
+                previous = symbols[-1][0] if number > 0 else previous
+        return symbols
 
     def get_config(self) -> dict[str, Any]:
-        """A JSON-able description that `Alphabet.of` takes."""
+        """Return plain values for JSON that `Alphabet.from_value` takes."""
         symbols = "".join(self.symbols) if not self.separator else list(self.symbols)
         return {"symbols": symbols, "separator": self.separator, "num_repetition_symbols": self.num_repetition_symbols}
 

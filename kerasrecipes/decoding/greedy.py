@@ -1,4 +1,6 @@
-"""Greedy CTC decoding: the best symbol of each frame, repeats merged, blanks dropped, with times and confidences."""
+"""Greedy decoding, and the step that every decoder ends with: from a path through the frames to a transcript."""
+
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -10,102 +12,115 @@ from kerasrecipes.results import Character, Transcript, Word
 def greedy_decode(
     logits: np.ndarray, alphabet: Alphabet, *, frame_seconds: float = 0.0, offset: float = 0.0, duration: float | None = None
 ) -> Transcript:  # fmt: skip
-    """Decode one utterance.
+    """Decode one utterance of a CTC model: the most likely symbol of each frame, repeats merged, blanks dropped.
 
     Args:
-        logits: (frames, symbols) scores or log probabilities; symbol 0 is the blank.
-        alphabet: of the symbols.
-        frame_seconds: between frames. offset: of the first frame's start, in seconds.
-        duration: of the recording, in seconds; ends no later. Default: that of the frames.
+        logits: (frames, symbols) logits or log probabilities. Symbol 0 is the blank.
+        alphabet: Alphabet of the symbols.
+        frame_seconds: Seconds between two frames.
+        offset: Start of the first frame in seconds.
+        duration: Length of the recording in seconds, which no time exceeds. Default: the length of the frames.
 
     Returns:
         A Transcript. A character lasts from the first to the last frame of its run, a word from its first character to
         its last. Confidences are the model's posteriors, not calibrated.
 
     Raises:
-        ValueError: the scores are not (frames, alphabet.size).
-        KerasRecipesError: a frame without a finite best score: the network is broken, and no text would say so.
+        ValueError: The logits are not (frames, alphabet.vocab_size).
+        KerasRecipesError: A frame has no finite logit, so the model is broken.
 
     Example:
-        >>> greedy(np.eye(4)[[1, 1, 0, 1, 3]] * 9, Alphabet("abc")).text
+        >>> greedy_decode(np.eye(4)[[1, 1, 0, 1, 3]] * 9, Alphabet("abc")).text
         'aac'
     """
     frames = check_logits(logits, alphabet)
-    duration = offset + frames * frame_seconds if duration is None else duration
-    if frames == 0:
-        return Transcript("", duration=duration)
-    best = np.argmax(logits, axis=1)
-    top = logits[np.arange(frames), best].astype("float64")
-    posterior = 1 / np.exp(logits - top[:, None]).sum(axis=1)
-    return path_to_transcript(best, posterior, alphabet, frame_seconds, offset, duration)
+    path = np.argmax(logits, axis=1)
+    highest = logits[np.arange(frames), path].astype("float64")
+    posterior = 1 / np.exp(logits - highest[:, None]).sum(axis=1)
+    return path_to_transcript(
+        path, posterior, alphabet, frame_seconds=frame_seconds, offset=offset, duration=duration
+    )  # fmt: skip
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """(frames, symbols) log probabilities of scores, float64."""
+    """Return the log probabilities (frames, symbols) of logits in float64."""
     shifted = logits - np.max(logits, axis=1, keepdims=True).astype("float64") if len(logits) else np.asarray(logits)
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
 
 
-def check_logits(scores: np.ndarray, alphabet: Alphabet) -> int:
-    """The number of frames of scores that a text can be read from; raises what `greedy` does."""
-    if np.ndim(scores) != 2 or np.shape(scores)[1] != alphabet.size:
-        raise ValueError(f"scores of shape {np.shape(scores)}; {alphabet} needs (frames, {alphabet.size})")
-    broken = np.sum(~np.isfinite(np.max(scores, axis=1))) if len(scores) else 0
-    if broken:
+def check_logits(logits: np.ndarray, alphabet: Alphabet) -> int:
+    """Return the number of frames. Raises what `greedy_decode` raises."""
+    if np.ndim(logits) != 2 or np.shape(logits)[1] != alphabet.vocab_size:
+        raise ValueError(f"logits of shape {np.shape(logits)}: {alphabet} needs (frames, {alphabet.vocab_size})")
+    num_broken = np.sum(~np.isfinite(np.max(logits, axis=1))) if len(logits) else 0
+    if num_broken:
         raise KerasRecipesError(
-            f"{broken} of {len(scores)} frames have no finite score: check the model's weights (and its "
-            "precision) before trusting any transcript of it"
+            f"{num_broken} of {len(logits)} frames have no finite logit: check the model's weights (and its precision) before "
+            "you trust any of its transcripts"
         )
-    return len(scores)
+    return len(logits)
 
 
 def path_to_transcript(
-    path: np.ndarray, posterior: np.ndarray, alphabet: Alphabet, frame_seconds: float, offset: float, duration: float
-) -> Transcript:
-    """What a path through the frames says.
+    path: np.ndarray, posterior: np.ndarray, alphabet: Alphabet, *, frame_seconds: float = 0.0, offset: float = 0.0,
+    duration: float | None = None,
+) -> Transcript:  # fmt: skip
+    """Turn a path through the frames into a transcript with times.
 
     Args:
-        path: (frames,) columns of the scores, at least one frame. posterior: (frames,) the model's trust in each.
-        alphabet, frame_seconds, offset, duration: as in `greedy`.
+        path: (frames,) logit columns.
+        posterior: (frames,) probability of each frame's column.
+        alphabet: Alphabet of the columns. With a separator, every symbol is a word.
+        frame_seconds: As in `greedy_decode`.
+        offset: As in `greedy_decode`.
+        duration: As in `greedy_decode`.
     """
-    begins = np.flatnonzero(np.concatenate([[True], path[1:] != path[:-1]]))
-    ends = np.append(begins[1:], len(path))
-    surest = np.maximum.reduceat(posterior, begins)
-    seconds = lambda frame: min(offset + float(frame) * frame_seconds, duration)  # noqa: E731
-    characters = []
-    for b, e, p, letters in zip(begins, ends, surest, alphabet.decode_each(path[begins] + alphabet.first), strict=True):
-        share = (e - b) / max(len(letters), 1)  # the letters of one repetition symbol divide its frames
+    latest = offset + len(path) * frame_seconds if duration is None else duration
+    if not len(path):
+        return Transcript("", duration=latest)
+    starts = np.flatnonzero(np.concatenate([[True], path[1:] != path[:-1]]))
+    ends = np.append(starts[1:], len(path))
+    peaks = np.maximum.reduceat(posterior, starts)
+
+    def seconds(frame: float) -> float:
+        return min(offset + float(frame) * frame_seconds, latest)
+
+    characters: list[Character] = []
+    for start, end, peak, symbols in zip(
+        starts, ends, peaks, alphabet.decode_each(path[starts] + alphabet.first_index), strict=True
+    ):
+        share = (end - start) / max(len(symbols), 1)  # the letters of one repetition symbol divide its frames
         characters += [
-            Character(letter, seconds(b + i * share), seconds(b + (i + 1) * share), float(p))
-            for i, letter in enumerate(letters)
+            Character(symbol, seconds(start + i * share), seconds(start + (i + 1) * share), float(peak))
+            for i, symbol in enumerate(symbols)
         ]
-    words = tuple(_words(tuple(characters), alphabet.separator))
+    words = tuple(_group_words(characters, alphabet.separator))
     return Transcript(
-        text=alphabet.separator.join(w.text for w in words) if alphabet.separator else " ".join(w.text for w in words),
+        text=(alphabet.separator or " ").join(w.text for w in words),
         words=words,
-        confidence=_geometric_mean([c.confidence for c in characters]),
-        duration=duration,
+        confidence=geometric_mean(c.confidence for c in characters),
+        duration=latest,
         characters=tuple(characters),
     )
 
 
-def _words(characters: tuple[Character, ...], separator: str) -> list[Word]:
-    """Characters between spaces; with a separator every symbol is a word of its own."""
+def _group_words(characters: list[Character], separator: str) -> list[Word]:
+    """Group characters between spaces into words. With a separator every symbol is a word."""
+    if separator:
+        return [Word(c.text, c.start, c.end, c.confidence) for c in characters]
     words: list[Word] = []
     group: list[Character] = []
     for character in [*characters, None]:
-        if character is not None and not separator and character.text != " ":
+        if character is not None and character.text != " ":
             group.append(character)
-            continue
-        if separator and character is not None:
-            group = [character]
-        if group:
+        elif group:
             text = "".join(c.text for c in group)
-            words.append(Word(text, group[0].start, group[-1].end, _geometric_mean([c.confidence for c in group])))
+            words.append(Word(text, group[0].start, group[-1].end, geometric_mean(c.confidence for c in group)))
             group = []
     return words
 
 
-def _geometric_mean(confidences: list[float]) -> float:
-    """Geometric mean; 1 for none."""
-    return float(np.exp(np.mean(np.log(confidences)))) if confidences else 1.0
+def geometric_mean(confidences: Iterable[float]) -> float:
+    """Return the geometric mean of probabilities, 1 for none."""
+    values = list(confidences)
+    return float(np.exp(np.mean(np.log(np.maximum(values, 1e-30))))) if values else 1.0

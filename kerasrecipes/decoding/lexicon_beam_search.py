@@ -1,6 +1,6 @@
 """Beam search over the words of a language model: flashlight's lexicon decoder with KenLM scores.
 
-What is sought (Deep Speech, arXiv 1412.5567, section 2.2): log p(text | audio) + lm_weight log p(text) + word_score words.
+It maximizes log p(text | audio) + lm_weight * log p(text) + word_score * words (Deep Speech, arXiv 1412.5567, section 2.2).
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,151 +17,155 @@ from kerasrecipes.decoding.greedy import check_logits, log_softmax, path_to_tran
 from kerasrecipes.errors import DataError, KerasRecipesError
 from kerasrecipes.results import Transcript
 
-LN10 = float(np.log(10))  # KenLM counts in powers of ten
-FORBIDDEN_LOG_PROB = -30.0  # log probability of what the closing frame forbids
+LN10 = float(np.log(10))  # KenLM's logarithms are to base 10
+FORBIDDEN_LOG_PROB = -30.0  # of all symbols but the space in the closing frame
 
 
 class LexiconTrie:
-    """The words that may be said, as a tree of letters, and their scores. It takes a second or two to build.
+    """The words of a language model as a tree of letters with their scores. Building it takes a second or two.
 
     Args:
-        path: of the language model. alphabet: of the recogniser's symbols, with a space.
-        bonus: word -> what its score gets more, in powers of ten. Words that the model does not know are added, with
-            its <unk>'s probability.
+        path: Path of the language model.
+        alphabet: The recognizer's alphabet, with a space.
+        bonus: Bonus of words, as a power of ten. Words that the model does not know are added, with the probability of
+            its <unk>.
 
     Raises:
-        KerasRecipesError: flashlight-text or kenlm is missing; the alphabet has no space.
-        DataError: KenLM cannot read the file; no word of the model can be written with the alphabet, or a word of `bonus` cannot.
+        KerasRecipesError: flashlight-text or kenlm is missing, or the alphabet has no space.
+        DataError: KenLM cannot read the file, or the alphabet can write no word of the model or not a word of `bonus`.
     """
 
     def __init__(self, path: Path, alphabet: Alphabet, bonus: dict[str, float] | None = None):
         if " " not in alphabet.symbols:
-            raise KerasRecipesError(f"A language model of words needs an alphabet with a space; {alphabet} has none")
-        parts, bonus = import_flashlight(), bonus or {}
+            raise KerasRecipesError(f"A word language model needs an alphabet with a space, {alphabet} has none")
+        flashlight, bonus = import_flashlight(), bonus or {}
         self.alphabet = alphabet
-        self.space = int(alphabet.encode(" ", normalise=False, surround=False)[0]) - alphabet.first
+        self.space = int(alphabet.encode(" ", normalize=False, surround=False)[0]) - alphabet.first_index
         vocabulary, spellings = lexicon_spellings(path, path.stat().st_mtime_ns, alphabet, tuple(sorted(bonus)))
-        self.dictionary = parts.dictionary(vocabulary)
+        self.dictionary = flashlight.make_dictionary(vocabulary)
         try:
-            self.model = parts.KenLM(str(path), self.dictionary)
+            self.model = flashlight.KenLM(str(path), self.dictionary)
         except RuntimeError as error:
             raise DataError(f"KenLM cannot read {path}: {str(error).splitlines()[-1].strip()}") from None
         if bonus:
-            self.model = parts.boosted(self.model, {self.dictionary.get_index(w): b for w, b in bonus.items()})
-        self.trie = parts.Trie(alphabet.size, self.space)
+            self.model = flashlight.BonusLM(self.model, {self.dictionary.get_index(w): b for w, b in bonus.items()})
+        self.trie = flashlight.Trie(alphabet.vocab_size, self.space)
         start = self.model.start(False)
-        for number, spelling in enumerate(spellings):
-            self.trie.insert(spelling, number, self.model.score(start, number)[1])
-        self.trie.smear(parts.SmearingMode.MAX)
+        for index, spelling in enumerate(spellings):
+            self.trie.insert(spelling, index, self.model.score(start, index)[1])
+        self.trie.smear(flashlight.SmearingMode.MAX)
 
 
 class LexiconDecoder:
     """The search with one set of weights.
 
     Args:
-        lexicon: the words. transitions: (symbols, symbols) from row to column for ASG; None for CTC.
-        beam_size: hypotheses kept after every frame. token_beam: symbols tried at every frame.
-        threshold: nats below the best within which a hypothesis is followed.
-        lm_weight: of the language model's log probability, in nats per nat. word_score: nats for every word.
+        lexicon: The words.
+        transitions: (symbols, symbols) scores from row to column for ASG. None for CTC.
+        beam_size: Number of hypotheses that survive a frame.
+        beam_size_token: Number of symbols tried at every frame.
+        beam_threshold: Nats below the best within which a hypothesis is followed.
+        lm_weight: Weight of the language model's log probability.
+        word_score: Nats added for every word.
     """
 
     def __init__(
-        self, lexicon: LexiconTrie, transitions: np.ndarray | None = None, *, beam_size: int = 50, token_beam: int = 12,
-        threshold: float = 20.0, lm_weight: float = 0.5, word_score: float = 0.5,
+        self, lexicon: LexiconTrie, transitions: np.ndarray | None = None, *, beam_size: int = 50, beam_size_token: int = 12,
+        beam_threshold: float = 20.0, lm_weight: float = 0.5, word_score: float = 0.5,
     ):  # fmt: skip
-        parts, size = import_flashlight(), lexicon.alphabet.size
+        flashlight, size = import_flashlight(), lexicon.alphabet.vocab_size
         self.lexicon, self.alphabet, self.space = lexicon, lexicon.alphabet, lexicon.space
-        self._ctc = transitions is None
-        options = parts.LexiconDecoderOptions(
-            beam_size=beam_size, beam_size_token=min(token_beam, size), beam_threshold=threshold,
+        self._is_ctc = transitions is None
+        options = flashlight.LexiconDecoderOptions(
+            beam_size=beam_size, beam_size_token=min(beam_size_token, size), beam_threshold=beam_threshold,
             lm_weight=lm_weight * LN10, word_score=word_score, unk_score=-np.inf, sil_score=0.0, log_add=False,
-            criterion_type=parts.CriterionType.CTC if self._ctc else parts.CriterionType.ASG,
+            criterion_type=flashlight.CriterionType.CTC if self._is_ctc else flashlight.CriterionType.ASG,
         )  # fmt: skip
         # flashlight reads transitions as to * symbols + from
-        moves = [] if transitions is None else np.asarray(transitions, "float32").T.ravel().tolist()
-        blank = 0 if self._ctc else -1
-        self._decoder = parts.LexiconDecoder(
-            options, lexicon.trie, lexicon.model, self.space, blank, -1, moves, False
+        flat = [] if transitions is None else np.asarray(transitions, "float32").T.ravel().tolist()
+        blank = 0 if self._is_ctc else -1
+        self._decoder = flashlight.LexiconDecoder(
+            options, lexicon.trie, lexicon.model, self.space, blank, -1, flat, False
         )  # fmt: skip
 
-    def __call__(self, logits: np.ndarray, n_best: int = 1, **times: Any) -> Transcript:
-        """The best reading of one utterance, with `n_best - 1` more in `alternatives`.
+    def __call__(self, logits: np.ndarray, nbest: int = 1, **times: Any) -> Transcript:
+        """Return the best hypothesis of one utterance, with `nbest - 1` more in `alternatives`.
 
         Args:
-            logits: (frames, symbols). times: `frame_seconds`, `offset`, `duration` as in `decoding.greedy`.
+            logits: (frames, symbols).
+            nbest: Number of hypotheses.
+            **times: `frame_seconds`, `offset` and `duration` as in `greedy_decode`.
         """
+        empty = Transcript("", duration=times.get("duration") or 0.0)
         frames = check_logits(logits, self.alphabet)
         if frames == 0:
-            return Transcript("", duration=times.get("duration") or 0.0)
-        probable = log_softmax(logits)
-        # words end at a space: one more frame, all space, closes the last word without a cost that others escape
-        closing = np.full((1, self.alphabet.size), FORBIDDEN_LOG_PROB)
+            return empty
+        log_probs = log_softmax(logits)
+        # words end at a space: one more frame, all space, closes the last word at no cost
+        closing = np.full((1, self.alphabet.vocab_size), FORBIDDEN_LOG_PROB)
         closing[0, self.space] = 0.0
-        emissions = np.ascontiguousarray(np.concatenate([probable if self._ctc else logits, closing]), "float32")
-        found = self._decoder.decode(emissions.ctypes.data, len(emissions), self.alphabet.size)
-        readings: dict[str, Transcript] = {}
-        for result in found:
+        emissions = np.ascontiguousarray(np.concatenate([log_probs if self._is_ctc else logits, closing]), "float32")
+        results = self._decoder.decode(emissions.ctypes.data, len(emissions), self.alphabet.vocab_size)
+        transcripts: dict[str, Transcript] = {}
+        for result in results:
             path = np.array(result.tokens[1 : frames + 1])
             path[path < 0] = 0
-            trust = np.exp(probable[np.arange(frames), path])
-            reading = best_path_transcript(path, trust, self.alphabet, **times)
-            readings.setdefault(reading.text, replace(reading, score=float(result.score)))
-            if len(readings) == n_best:
+            posterior = np.exp(log_probs[np.arange(frames), path])
+            transcript = path_to_transcript(path, posterior, self.alphabet, **times)
+            transcripts.setdefault(transcript.text, replace(transcript, score=float(result.score)))
+            if len(transcripts) == nbest:
                 break
-        first, *others = list(readings.values()) or [Transcript("", duration=times.get("duration") or 0.0)]
-        return replace(first, alternatives=tuple(others))
+        best, *others = list(transcripts.values()) or [empty]
+        return replace(best, alternatives=tuple(others))
 
 
-def best_path_transcript(
-    path: np.ndarray, trust: np.ndarray, alphabet: Alphabet, *, frame_seconds: float = 0.0, offset: float = 0.0,
-    duration: float | None = None,
-) -> Transcript:  # fmt: skip
-    """The transcript of a path through all frames; arguments as in `decoding.greedy`."""
-    duration = offset + len(path) * frame_seconds if duration is None else duration
-    return path_to_transcript(path, trust, alphabet, frame_seconds, offset, duration)
-
-
-def hotword_bonuses(phrases: Mapping[str, float], alphabet: Alphabet, lm_weight: float) -> dict[str, float]:
-    """The bonus that `Lexicon` takes for phrases that shall get so many nats a word.
+def hotword_bonuses(hotwords: Mapping[str, float], alphabet: Alphabet, lm_weight: float) -> dict[str, float]:
+    """Return the `bonus` of `LexiconTrie` for phrases whose words each add a number of nats.
 
     Raises:
-        DataError: as `words_of`; KerasRecipesError: the language model has no weight, and a bonus in it none either.
+        DataError: As `hotword_words`.
+        KerasRecipesError: `lm_weight` is 0, so that a bonus in the language model has no effect.
     """
-    if phrases and lm_weight <= 0:
+    if hotwords and lm_weight <= 0:
         raise KerasRecipesError(f"hotwords need an lm_weight above 0, it is {lm_weight}")
-    return {w: nats / LN10 / lm_weight for phrase, nats in phrases.items() for w in hotword_words(phrase, alphabet)}
+    return {w: nats / LN10 / lm_weight for phrase, nats in hotwords.items() for w in hotword_words(phrase, alphabet)}
 
 
 def hotword_words(phrase: str, alphabet: Alphabet) -> list[str]:
-    """The words of a phrase in the alphabet's writing.
+    """Return the words of a phrase, normalized to the alphabet.
 
     Raises:
-        DataError: there is none, or it has characters outside the alphabet.
+        DataError: There is no word, or it has characters outside the alphabet.
     """
-    found = alphabet.normalise(phrase).split()
-    if not found:
+    words = alphabet.normalize(phrase).split()
+    if not words:
         raise DataError(f"The hotword {phrase!r} has no letter of {alphabet}")
-    for word in found:
-        alphabet.encode(word, normalise=False, surround=False)
-    return found
+    for word in words:
+        alphabet.encode(word, normalize=False, surround=False)
+    return words
 
 
 @lru_cache(4)
 def lexicon_spellings(
-    path: Path, changed: int, alphabet: Alphabet, more: Sequence[str] = ()
+    path: Path, modified: int, alphabet: Alphabet, extra_words: Sequence[str] = ()
 ) -> tuple[list[str], list[list[int]]]:
-    """Words of a language model, as it was when it was `changed` last, that the alphabet can write, and each one's columns of the
-    scores, a space last.
+    """Return the words that the alphabet can write, and each word's logit columns with a space at the end.
+
+    Args:
+        path: Path of the language model.
+        modified: Time of its last change, so that a changed file is read again.
+        alphabet: The recognizer's alphabet.
+        extra_words: Words that are added to those of the model.
 
     Raises:
-        DataError: there is none: the model is in another writing, upper case for instance.
+        DataError: There is no such word, for instance because the model is in upper case.
     """
     vocabulary, spellings = [], []
     letters = set(alphabet.symbols)
-    for word in dict.fromkeys((*ngram_lm.read_vocabulary(path), *more)):
+    for word in dict.fromkeys((*ngram_lm.read_vocabulary(path), *extra_words)):
         if letters.issuperset(word):
             vocabulary.append(word)
-            spelling = alphabet.encode(f"{word} ", normalise=False, surround=False) - alphabet.first
+            spelling = alphabet.encode(f"{word} ", normalize=False, surround=False) - alphabet.first_index
             spellings.append(spelling.tolist())
     if not vocabulary:
         raise DataError(f"No word of {path} can be written with {alphabet}: is the model in another case?")
@@ -170,10 +174,10 @@ def lexicon_spellings(
 
 @lru_cache(1)
 def import_flashlight() -> Any:
-    """The parts of flashlight-text that are used here, in one place.
+    """Import the classes of flashlight-text that are used here into one namespace.
 
     Raises:
-        KerasRecipesError: it is not installed.
+        KerasRecipesError: It is not installed.
     """
     from types import SimpleNamespace
 
@@ -184,30 +188,30 @@ def import_flashlight() -> Any:
     except ImportError:
         raise KerasRecipesError(f"A beam search with a language model: {ngram_lm.INSTALL_HINT}") from None
 
-    class Boosted(decoder.LM):
-        """A language model that gives some words a bonus."""
+    class BonusLM(decoder.LM):
+        """A language model that adds a bonus to the scores of some words."""
 
-        def __init__(self, inner: Any, bonus: dict[int, float]):
+        def __init__(self, model: Any, bonus: dict[int, float]):
             super().__init__()
-            self.inner, self.bonus = inner, bonus
+            self.model, self.bonus = model, bonus
 
         def start(self, start_with_nothing: bool) -> Any:
-            return self.inner.start(start_with_nothing)
+            return self.model.start(start_with_nothing)
 
-        def score(self, state: Any, number: int) -> tuple[Any, float]:
-            after, score = self.inner.score(state, number)
-            return after, score + self.bonus.get(number, 0.0)
+        def score(self, state: Any, index: int) -> tuple[Any, float]:
+            next_state, score = self.model.score(state, index)
+            return next_state, score + self.bonus.get(index, 0.0)
 
         def finish(self, state: Any) -> tuple[Any, float]:
-            return self.inner.finish(state)
+            return self.model.finish(state)
 
-    def dictionary(vocabulary: Sequence[str]) -> Any:
-        made = Dictionary()
+    def make_dictionary(vocabulary: Sequence[str]) -> Any:
+        dictionary = Dictionary()
         for word in vocabulary:
-            made.add_entry(word)
-        return made
+            dictionary.add_entry(word)
+        return dictionary
 
     names = ("CriterionType", "LexiconDecoder", "LexiconDecoderOptions", "SmearingMode", "Trie")
     return SimpleNamespace(
-        **{n: getattr(decoder, n) for n in names}, KenLM=KenLM, boosted=Boosted, dictionary=dictionary
+        **{n: getattr(decoder, n) for n in names}, KenLM=KenLM, BonusLM=BonusLM, make_dictionary=make_dictionary
     )

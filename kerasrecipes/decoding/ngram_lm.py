@@ -1,4 +1,4 @@
-"""Word n-gram language models in KenLM's formats: found by name or path, checked, and their words read."""
+"""Word n-gram language models in KenLM's formats: their files, their words and their perplexity."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -7,18 +7,21 @@ import numpy as np
 
 from kerasrecipes.errors import DataError, KerasRecipesError
 from kerasrecipes.hub import manifest, weights
+from kerasrecipes.utils.files import first_line
 
-KENLM_MAGIC = b"mmap lm http://kheafield.com/code format version"  # how a KenLM binary begins
+KENLM_MAGIC = b"mmap lm http://kheafield.com/code format version"  # first bytes of a KenLM binary
 SPECIAL_TOKENS = ("<unk>", "<s>", "</s>")
 INSTALL_HINT = 'this needs flashlight-text and kenlm: pip install "kerasrecipes[lm]"'
 
 
 class Perplexity(NamedTuple):
-    """Of a set of texts under a language model.
+    """Perplexity of texts under a language model.
 
     Args:
-        all: with words that the model does not know, at its <unk>'s probability. known: without them.
-        unknown: their share. words: in the texts, ends of sentences not counted.
+        all: Perplexity with unknown words, which have the probability of <unk>.
+        known: Perplexity without them.
+        unknown: Share of unknown words.
+        words: Number of words, without the ends of sentences.
     """
 
     all: float
@@ -28,31 +31,31 @@ class Perplexity(NamedTuple):
 
 
 def ngram_path(name: str | Path) -> Path:
-    """The file of a language model.
+    """Return the file of a language model.
 
     Args:
-        name: of a bundled model ("librispeech_small"), or the path of an ARPA file (.gz too) or KenLM binary.
+        name: Name of a bundled model ("librispeech_small"), or path of an ARPA file (.gz too) or KenLM binary.
 
     Raises:
-        DataError: there is no such file, or it is neither; the bundled models are named.
+        DataError: There is no such file, or it has another format. The message names the bundled models.
     """
-    known = manifest.language_models()
-    if str(name) in known:
-        return weights.weights_path(known[str(name)])
+    bundled = manifest.language_models()
+    if str(name) in bundled:
+        return weights.weights_path(bundled[str(name)])
     path = Path(name)
     if not path.is_file():
         raise DataError(
-            f"There is no language model {name}: give the path of an ARPA or KenLM file, or one of {', '.join(known)}"
+            f"There is no language model {name}: give the path of an ARPA or KenLM file, or one of {', '.join(bundled)}"
         )
     ngram_format(path)
     return path
 
 
 def ngram_format(path: Path) -> str:
-    """ "binary", "arpa" or "arpa.gz".
+    """Return "binary", "arpa" or "arpa.gz".
 
     Raises:
-        DataError: neither.
+        DataError: The file has another format.
     """
     with open(path, "rb") as file:
         head = file.read(512)
@@ -66,62 +69,64 @@ def ngram_format(path: Path) -> str:
 
 
 def read_vocabulary(path: Path) -> list[str]:
-    """The words that a model knows, without <unk>, <s> and </s>.
+    """Return the words of a model, without <unk>, <s> and </s>.
 
     Raises:
-        DataError: the file lists none: a KenLM binary written without its vocabulary.
+        DataError: The file lists no words, as a KenLM binary that was written without its vocabulary.
     """
-    form = ngram_format(path)
-    found = binary_words(path) if form == "binary" else arpa_words(path, form == "arpa.gz")
-    found = [w for w in found if w not in SPECIAL_TOKENS]
-    if not found:
+    file_format = ngram_format(path)
+    words = binary_words(path) if file_format == "binary" else arpa_words(path, file_format == "arpa.gz")
+    words = [w for w in words if w not in SPECIAL_TOKENS]
+    if not words:
         raise DataError(f"{path} holds no list of its words: build it from the ARPA file without `build_binary -i`")
-    return found
+    return words
 
 
 def binary_words(path: Path) -> list[str]:
-    """The strings at the end of a KenLM binary: one word behind the other, each ended by a zero byte, <unk> first."""
+    """Return the strings at the end of a KenLM binary, <unk> first, each with a zero byte after it."""
     data = path.read_bytes()
     start = data.rfind(b"<unk>\0")
     return [w.decode("utf-8", "replace") for w in data[start:].split(b"\0") if w] if start >= 0 else []
 
 
-def arpa_words(path: Path, packed: bool) -> list[str]:
-    """The second column of an ARPA file's unigrams."""
+def arpa_words(path: Path, compressed: bool) -> list[str]:
+    """Return the second column of an ARPA file's unigrams."""
     import gzip
 
-    found, inside = [], False
-    with gzip.open(path, "rt", encoding="utf-8") if packed else open(path, encoding="utf-8") as file:
+    words, in_unigrams = [], False
+    with gzip.open(path, "rt", encoding="utf-8") if compressed else open(path, encoding="utf-8") as file:
         for line in file:
             if line.startswith("\\"):
-                if inside:
+                if in_unigrams:
                     break
-                inside = line.startswith("\\1-grams:")
-            elif inside and len(parts := line.split()) >= 2:
-                found.append(parts[1])
-    return found
+                in_unigrams = line.startswith("\\1-grams:")
+            elif in_unigrams and len(columns := line.split()) >= 2:
+                words.append(columns[1])
+    return words
 
 
 def perplexity(path: Path, texts: list[str]) -> Perplexity:
-    """How well a model foresees texts, a sentence each.
+    """Return the perplexity of a language model on sentences.
 
     Raises:
-        KerasRecipesError: kenlm is not installed. DataError: the file cannot be read.
+        KerasRecipesError: kenlm is not installed.
+        DataError: The file cannot be read.
     """
     model = load_kenlm(path)
-    scores = [s for text in texts for s in model.full_scores(text)]  # (log10 p, n-gram length, unknown)
-    logs, unknown = np.array([s[0] for s in scores]), np.array([s[2] for s in scores])
+    scores = [s for text in texts for s in model.full_scores(text)]  # (log10 p, n-gram length, is unknown)
+    logs, is_unknown = np.array([s[0] for s in scores]), np.array([s[2] for s in scores])
     count = sum(len(t.split()) for t in texts)
     return Perplexity(
-        float(10 ** -logs.mean()), float(10 ** -logs[~unknown].mean()), float(unknown.sum() / count), count
+        float(10 ** -logs.mean()), float(10 ** -logs[~is_unknown].mean()), float(is_unknown.sum() / count), count
     )
 
 
 def load_kenlm(path: Path) -> Any:
-    """KenLM's own object.
+    """Return a `kenlm.Model`.
 
     Raises:
-        KerasRecipesError: it is not installed. DataError: the file cannot be read.
+        KerasRecipesError: kenlm is not installed.
+        DataError: The file cannot be read.
     """
     try:
         import kenlm
@@ -130,4 +135,4 @@ def load_kenlm(path: Path) -> Any:
     try:
         return kenlm.Model(str(path))
     except OSError as error:
-        raise DataError(f"KenLM cannot read {path}: {str(error).splitlines()[0]}") from None
+        raise DataError(f"KenLM cannot read {path}: {first_line(error)}") from None

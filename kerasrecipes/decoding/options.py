@@ -1,48 +1,51 @@
-"""One interface to all ways from scores to text: `transcribe(..., decoder="beam", language_model=...)` of every recogniser."""
+"""All ways from logits to text behind one interface: `transcribe(..., decoder="beam", language_model=...)`.
+
+To add a decoder, add an entry to `DECODERS`. The command line and the documentation read this table.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from kerasrecipes.decoding.alphabet import Alphabet
-from kerasrecipes.decoding.forced_alignment import ctc_alignment_graph, viterbi_align
-from kerasrecipes.decoding.greedy import check_logits, log_softmax, path_to_transcript
-from kerasrecipes.decoding.prefix_search import prefix_beam_search
+from kerasrecipes.decoding import lexicon_beam_search, ngram_lm
+from kerasrecipes.decoding.criteria import FramewiseCriterion
+from kerasrecipes.decoding.prefix_search import beam_search
+from kerasrecipes.decoding.rescoring import rescore
 from kerasrecipes.errors import KerasRecipesError
-from kerasrecipes.hub import manifest
 from kerasrecipes.results import Transcript
 
-DECODERS = ("greedy", "beam")
-RESCORE_TOP_N = 20  # readings that a second language model ranks again
-# its weight, with the fewest word errors on dev-mini-tune: alone, and beside a model of words that already knows most of it
+Decode = Callable[..., Transcript]  # decode(logits, frame_seconds=..., offset=..., duration=...)
+
+RESCORE_TOP_N = 20  # hypotheses that a rescorer ranks again
+# weights with the fewest word errors on dev-mini-tune: alone, and with a word model, which already knows most of it
 RESCORE_WEIGHT, RESCORE_WEIGHT_WITH_NGRAM = 0.5, 0.1
-DEFAULT_HOTWORD_BONUS = 5.0  # nats that a hotword gets where none are said: what one letter that is hard to hear costs
+DEFAULT_HOTWORD_BONUS = 5.0  # nats: what one letter costs that is hard to hear
+DEFAULT_LM_WEIGHTS = {"lm_weight": 0.5, "word_score": 0.5}  # where nothing was tuned for the recipe
 
 
 @dataclass(frozen=True)
 class DecodingOptions:
-    """How scores become text.
+    """How logits become text.
 
     Args:
-        decoder: "greedy", the best path; "beam", the best text, with a language model or without. Default: "beam" where
-            `language_model` is given, else "greedy".
-        language_model: of words: a bundled one's name ("librispeech_small") or the path of an ARPA or KenLM file.
-        beam_size: texts followed at once.
-        lm_weight: of the language model's log probability beside the recogniser's; word_score: nats for every word.
-            Default: the best on a tuning set, from the recipe's manifest row.
-        n_best: readings to return: the best, and `n_best - 1` in its `alternatives`.
-        hotwords: words that are expected: a list, or a mapping to nats (default 5) that each gets more. With a language
-            model only. Words that it does not know are added.
-        rescore: a character language model, by name or loaded ("char_rnn_small"): the best `RESCORED` readings are ranked
-            again with `rescore_weight` times its log probability added; default 0.5, with a `language_model` 0.1.
-        token_beam: symbols tried at every frame. threshold: nats below the best within which a text is followed. Both with a
-            language model.
+        decoder: A name in `DECODERS`. Default: "beam" if a `language_model` is given, else "greedy".
+        language_model: Word n-gram model: a bundled name ("librispeech_small") or the path of an ARPA or KenLM file.
+        beam_size: Number of texts that survive a frame.
+        lm_weight: Weight of the language model's log probability. Default: tuned for the recipe (its manifest row).
+        word_score: Nats added for every word. Default: tuned for the recipe.
+        nbest: Number of hypotheses to return: the best, and `nbest - 1` more in its `alternatives`.
+        hotwords: Expected words: a list, or a mapping to the nats (default 5) that each adds. Needs a language model.
+            Words that it does not know are added.
+        rescorer: A loaded character language model that ranks the best 20 hypotheses again.
+        rescore_weight: Weight of its log probability. Default: 0.5, with a `language_model` 0.1.
+        beam_size_token: Number of symbols tried at every frame with a language model.
+        beam_threshold: Nats below the best within which a text is followed with a language model.
+        ipa: Write the International Phonetic Alphabet. Phoneme recognizers only.
 
     Raises:
-        KerasRecipesError: a combination that makes no sense; says which.
+        KerasRecipesError: The combination makes no sense. The message says why.
     """
 
     decoder: str | None = None
@@ -50,12 +53,13 @@ class DecodingOptions:
     beam_size: int = 50
     lm_weight: float | None = None
     word_score: float | None = None
-    n_best: int = 1
+    nbest: int = 1
     hotwords: Mapping[str, float] | Sequence[str] = ()
-    rescore: Any = None
+    rescorer: Any = None
     rescore_weight: float | None = None
-    token_beam: int = 12
-    threshold: float = 20.0
+    beam_size_token: int = 12
+    beam_threshold: float = 20.0
+    ipa: bool = False
 
     def __post_init__(self):
         object.__setattr__(self, "decoder", self.decoder or ("beam" if self.language_model else "greedy"))
@@ -67,133 +71,133 @@ class DecodingOptions:
                 raise KerasRecipesError(f"hotwords is a list of words, or a mapping to nats: [{self.hotwords!r}]")
             object.__setattr__(self, "hotwords", dict.fromkeys(self.hotwords, DEFAULT_HOTWORD_BONUS))
         if self.decoder not in DECODERS:
-            raise KerasRecipesError(f"There is no decoder {self.decoder!r}; there are {', '.join(DECODERS)}")
-        for name in ("beam_size", "n_best", "token_beam"):
+            raise KerasRecipesError(f"There is no decoder {self.decoder!r}: choose one of {', '.join(DECODERS)}")
+        for name in ("beam_size", "nbest", "beam_size_token"):
             if getattr(self, name) < 1:
                 raise KerasRecipesError(f"{name} must be at least 1, is {getattr(self, name)}")
-        if self.n_best > self.beam_size:
-            raise KerasRecipesError(f"n_best {self.n_best} needs a beam_size of at least that, is {self.beam_size}")
-        if self.decoder == "greedy" and (self.language_model or self.n_best > 1 or self.hotwords or self.rescore):
-            raise KerasRecipesError('language_model, n_best, hotwords and rescore need decoder="beam"')
+        if self.nbest > self.beam_size:
+            raise KerasRecipesError(f"nbest {self.nbest} needs a beam_size of at least that, is {self.beam_size}")
+        requested = [n for n in ("language_model", "hotwords", "rescorer") if getattr(self, n)] + ["nbest"] * (
+            self.nbest > 1
+        )
+        if unused := [name for name in requested if name not in DECODERS[self.decoder].options]:
+            able = [f'"{name}"' for name, entry in DECODERS.items() if set(unused) <= set(entry.options)]
+            raise KerasRecipesError(f"{' and '.join(unused)} need decoder={' or '.join(able)}, not {self.decoder!r}")
         if not self.language_model:
             for name in ("lm_weight", "word_score", "hotwords"):
                 if getattr(self, name):
                     raise KerasRecipesError(f'{name} needs a language_model, for instance "librispeech_small"')
+        if self.rescorer is not None and not hasattr(self.rescorer, "log_probabilities"):
+            example = 'load("char_rnn_small"); kerasrecipes list "char*" names the others'
+            name = getattr(self.rescorer, "name", repr(self.rescorer))
+            raise KerasRecipesError(f"rescorer={name}: only a loaded language model can rank texts: {example}")
 
     @property
     def name(self) -> str:
-        """For tables: "greedy", "beam 50", "beam 50 + librispeech_small"."""
-        if self.decoder == "greedy":
-            return "greedy"
-        helpers = [str(getattr(h, "name", h)) for h in (self.language_model, self.rescore) if h]
-        return " + ".join([f"beam {self.beam_size}", *helpers])
-
-    def filled(self, recipe: str, tuned: Mapping[str, Any] | None = None) -> "DecodingOptions":
-        """With the weights that a recipe's manifest row names, or `tuned` in its place, where none are given."""
-        if tuned is None:
-            row = manifest.entries().get(recipe)
-            tuned = row.decoder if row else {}
-        tuned = {"lm_weight": 0.5, "word_score": 0.5} | dict(tuned)
-        names = [n for n in ("lm_weight", "word_score") if getattr(self, n) is None]
-        return replace(self, **{n: tuned[n] for n in names}) if self.language_model else self
+        """Label for tables: "greedy", "beam 50", "beam 50 + librispeech_small"."""
+        if self.decoder != "beam":
+            return str(self.decoder)
+        models = [str(getattr(m, "name", m)) for m in (self.language_model, self.rescorer) if m]
+        return " + ".join([f"beam {self.beam_size}", *models])
 
 
-def make_decoder(model: Any, settings: DecodingOptions) -> Callable[..., Transcript]:
-    """`decode(scores, frame_seconds=..., offset=..., duration=...) -> Transcript` for a recogniser's scores.
+def make_greedy_decoder(model: Any, options: DecodingOptions) -> Decode:
+    """Decode the best path. For phonemes, the best phoneme of each frame."""
+    extra = {"greedy": True, "ipa": options.ipa} if isinstance(model.criterion, FramewiseCriterion) else {}
+    return lambda logits, **times: model.criterion.decode(logits, model.alphabet, **extra, **times)
 
-    Raises:
-        KerasRecipesError, DataError: as `Decoding` and `LexiconDecoder` do, and for a beam without a language model where
-            the criterion has transitions.
-    """
-    if settings.decoder == "greedy":
-        return lambda scores, **times: model.criterion.decode(scores, model.alphabet, **times)
-    if settings.rescore:
-        from kerasrecipes.decoding.rescoring import rescore
 
-        judge = get_rescorer(settings.rescore)
-        many = replace(settings, rescore=None, n_best=min(max(settings.n_best, RESCORE_TOP_N), settings.beam_size))
-        decode = make_decoder(model, many)
-        return lambda scores, **times: rescore(
-            decode(scores, **times), judge, settings.rescore_weight or 0.0, settings.n_best
+def make_crf_decoder(model: Any, options: DecodingOptions) -> Decode:
+    """Decode the best path with the learned transitions between phonemes."""
+    return lambda logits, **times: model.criterion.decode(logits, model.alphabet, ipa=options.ipa, **times)
+
+
+def make_beam_decoder(model: Any, options: DecodingOptions) -> Decode:
+    """Search for the best text, with or without a word language model, and rank the best again with a rescorer."""
+    if options.rescorer is not None:
+        nbest = min(max(options.nbest, RESCORE_TOP_N), options.beam_size)
+        decode = make_beam_decoder(model, replace(options, rescorer=None, nbest=nbest))
+        return lambda logits, **times: rescore(
+            decode(logits, **times), options.rescorer, options.rescore_weight or 0.0, options.nbest
         )  # fmt: skip
-    transitions = model.criterion.transitions()
-    if settings.language_model:
-        settings = settings.filled(model.recipe.name, getattr(model, "decoder_settings", None))
-        decoder = lexicon_decoder(model, settings, transitions)
-        return lambda scores, **times: decoder(scores, settings.n_best, **times)
+    transitions = model.criterion.transition_matrix()
+    if options.language_model:
+        decoder = make_lexicon_decoder(model, options, transitions)
+        return lambda logits, **times: decoder(logits, options.nbest, **times)
     if transitions is not None:
         raise KerasRecipesError(
-            f"{model.name} has transitions instead of a blank: its best path is exact (greedy); a beam search needs a "
+            f"{model.name} has transitions instead of a blank: its best path is exact (greedy), and a beam search needs a "
             'language_model, for instance "librispeech_small"'
         )
-    return lambda scores, **times: beam_search(scores, model.alphabet, settings.beam_size, settings.n_best, **times)
+    return lambda logits, **times: beam_search(logits, model.alphabet, options.beam_size, options.nbest, **times)
 
 
-def get_rescorer(named: Any) -> Any:
-    """The language model that a name means, or the loaded one itself.
-
-    Raises:
-        KerasRecipesError: it is of another task.
-    """
-    judge = load_rescorer(named) if isinstance(named, str) else named
-    if not hasattr(judge, "log_probabilities"):
-        raise KerasRecipesError(
-            f"rescore={judge.name}: only a language model can rank texts (kerasrecipes list 'char*')"
-        )
-    return judge
-
-
-@lru_cache(1)
-def load_rescorer(name: str) -> Any:
-    """The recipe with its weights; kept here, for an attribute of the recogniser would become part of its network."""
-    from kerasrecipes import loading
-
-    return loading.load(name, compile=False, engine="auto")
-
-
-def lexicon_decoder(model: Any, settings: DecodingOptions, transitions: np.ndarray | None) -> Any:
-    """The `LexiconDecoder` of settings; the model keeps the last lexicon, a hundred megabytes."""
-    from kerasrecipes.decoding import lexicon_beam_search, ngram_lm
-
-    weights = {"lm_weight": settings.lm_weight or 0.0, "word_score": settings.word_score or 0.0}
-    hot = settings.hotwords if isinstance(settings.hotwords, Mapping) else {}  # always: made so when they were given
-    bonus = lexicon_beam_search.hotword_bonuses(hot, model.alphabet, weights["lm_weight"])
-    path = ngram_lm.ngram_path(settings.language_model or "")
+def make_lexicon_decoder(model: Any, options: DecodingOptions, transitions: np.ndarray | None) -> Any:
+    """Return the `LexiconDecoder` of the options. The model keeps the last lexicon, a hundred megabytes."""
+    weights = DEFAULT_LM_WEIGHTS | dict(getattr(model, "decoder_settings", None) or {})
+    weights = {
+        name: weights[name] if getattr(options, name) is None else getattr(options, name) for name in DEFAULT_LM_WEIGHTS
+    }  # fmt: skip
+    hotwords = options.hotwords if isinstance(options.hotwords, Mapping) else {}  # always a mapping after __post_init__
+    bonus = lexicon_beam_search.hotword_bonuses(hotwords, model.alphabet, weights["lm_weight"])
+    path = ngram_lm.ngram_path(options.language_model or "")
     key = (path, path.stat().st_mtime_ns, tuple(sorted(bonus.items())))
     if getattr(model, "_lexicon", (None,))[0] != key:
         model._lexicon = (key, lexicon_beam_search.LexiconTrie(path, model.alphabet, bonus))
     return lexicon_beam_search.LexiconDecoder(
-        model._lexicon[1], transitions, beam_size=settings.beam_size, token_beam=settings.token_beam,
-        threshold=settings.threshold, **weights,
+        model._lexicon[1], transitions, beam_size=options.beam_size, beam_size_token=options.beam_size_token,
+        beam_threshold=options.beam_threshold, **weights,
     )  # fmt: skip
 
 
-def beam_search(
-    logits: np.ndarray, alphabet: Alphabet, beam_size: int = 50, n_best: int = 1, *, frame_seconds: float = 0.0,
-    offset: float = 0.0, duration: float | None = None,
-) -> Transcript:  # fmt: skip
-    """The likeliest text without a language model; times are those of its best alignment.
+@dataclass(frozen=True)
+class Decoder:
+    """An entry of `DECODERS`.
 
     Args:
-        logits, alphabet, frame_seconds, offset, duration: as in `decoding.greedy`.
-        beam_size, n_best: of `prefix_beam_search`.
-
-    Returns:
-        The best, with the others in `alternatives`.
+        make: `make(model, options)` returns `decode(logits, frame_seconds=, offset=, duration=) -> Transcript`.
+        help: One line for `--help` and the documentation.
+        criteria: Names of the criteria whose logits it decodes.
+        options: Options of `DecodingOptions` that need this decoder.
+        packages: Packages that it needs with a `language_model`.
     """
-    frames = check_logits(logits, alphabet)
-    duration = offset + frames * frame_seconds if duration is None else duration
-    if frames == 0:
-        return Transcript("", duration=duration)
-    log_p = log_softmax(logits)
-    readings: dict[str, Transcript] = {}  # some hypotheses differ in spaces alone, which no text shows
-    for hypothesis in prefix_beam_search(log_p, beam_size, beam_size if n_best > 1 else 1):
-        if len(readings) == n_best:
-            break
-        lattice = ctc_alignment_graph(np.array(hypothesis.numbers, "int64"))
-        path = lattice.columns[viterbi_align(log_p, lattice)]
-        trust = np.exp(log_p[np.arange(frames), path])
-        said = path_to_transcript(path, trust, alphabet, frame_seconds, offset, duration)
-        readings.setdefault(said.text, replace(said, score=hypothesis.score))
-    first, *others = readings.values()
-    return replace(first, alternatives=tuple(others))
+
+    make: Callable[[Any, DecodingOptions], Decode]
+    help: str
+    criteria: tuple[str, ...]
+    options: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+
+
+DECODERS = {
+    "greedy": Decoder(
+        make_greedy_decoder, "the most likely symbol of each frame (ASG: the exact best path)", ("ctc", "asg", "frames", "crf")
+    ),
+    "beam": Decoder(
+        make_beam_decoder, "the most likely text of a beam search, with or without a word language model", ("ctc", "asg"),
+        options=("language_model", "nbest", "hotwords", "rescorer"), packages=("flashlight-text", "kenlm"),
+    ),
+    "crf": Decoder(make_crf_decoder, "phonemes: the best path with the learned transitions", ("crf",)),
+}  # fmt: skip
+
+
+def decoders_for(criterion: str) -> list[str]:
+    """Return the names of the decoders for a criterion's logits."""
+    return [name for name, entry in DECODERS.items() if criterion in entry.criteria]
+
+
+def make_decoder(model: Any, options: DecodingOptions) -> Decode:
+    """Return `decode(logits, frame_seconds=..., offset=..., duration=...) -> Transcript` for a recognizer's logits.
+
+    Raises:
+        KerasRecipesError: The decoder does not fit the model's criterion, or a package is missing.
+        DataError: The language model cannot be read.
+    """
+    criterion = model.criterion
+    if criterion.name not in DECODERS[options.decoder or ""].criteria:
+        names = " or ".join(decoders_for(criterion.name))
+        hint = "; language models are for recognizers of words" if options.language_model else ""
+        raise KerasRecipesError(f"{model.name} decodes with {names}, not {options.decoder!r}{hint}")
+    if options.ipa and not isinstance(criterion, FramewiseCriterion):
+        raise KerasRecipesError(f"ipa is for phoneme recognizers, {model.name} writes words")
+    return DECODERS[options.decoder or ""].make(model, options)

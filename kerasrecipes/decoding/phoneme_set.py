@@ -1,4 +1,4 @@
-"""The phones a recogniser writes with: ARPAbet without stress, or TIMIT's; how they are scored, and how they look in IPA."""
+"""Sets of phonemes: ARPAbet without stress, or TIMIT's phones, with their folding for scores and their IPA symbols."""
 
 import csv
 import functools
@@ -17,20 +17,21 @@ NAMES = ("arpabet", "timit61", "timit39")
 
 
 class PhonemeSet(Alphabet):
-    """Phones without a blank: phone i has number i + 1 and the scores' column i; number 0 only pads.
+    """Phonemes without a blank. Phoneme i has number i + 1 and logit column i, number 0 is padding.
 
     Args:
-        symbols: "arpabet" (default): CMUdict's 39 phones without stress, and SIL; "timit61": TIMIT's 61; "timit39": the 39
-            classes that these are scored in (Lee and Hon, 1989); or phones of one's own.
-        separator, num_repetition_symbols: " " and 0; only there so that `get_config` of every alphabet has the same keys.
+        symbols: "arpabet" (default): CMUdict's 39 phonemes without stress, and SIL. "timit61": TIMIT's 61 phones. "timit39":
+            the 39 classes in which these are scored (Lee and Hon, 1989). Or a list of phonemes.
+        separator: " ", present so that every alphabet's `get_config` has the same keys.
+        num_repetition_symbols: 0, for the same reason.
 
     Raises:
-        DataError: a phone twice, or none.
+        DataError: There is no phoneme, or one twice.
 
     Example:
-        >>> PhoneSet().encode("HH AH L OW").tolist()
+        >>> PhonemeSet().encode("HH AH L OW").tolist()
         [16, 3, 21, 25]
-        >>> PhoneSet().ipa("HH AH L OW")
+        >>> PhonemeSet().ipa("HH AH L OW")
         'h ʌ l oʊ'
     """
 
@@ -45,61 +46,61 @@ class PhonemeSet(Alphabet):
             {p: row["folded"] for p, row in read_phone_table("timit").items()} if "h#" in self.symbols else {}
         )
 
-    def encode(self, text: str | Iterable[str], normalise: bool = True, surround: bool = True) -> np.ndarray:
-        """The numbers of phones, int32 (phones,); repeats stay, for frames have them.
+    def encode(self, text: str | Iterable[str], normalize: bool = True, surround: bool = True) -> np.ndarray:
+        """Return the numbers of phonemes, int32 (phonemes,). Repeats stay, because frames have them.
 
         Args:
-            text: phones separated by white space, or one by one. normalise, surround: as in `Alphabet`, without effect.
+            text: Phonemes separated by white space, or a list.
+            normalize: No effect.
+            surround: No effect.
 
         Raises:
-            DataError: a phone outside the set; it is named, with a hint where it carries stress or another case.
+            DataError: A phoneme is outside the set. The message names it and suggests another case or no stress.
         """
         phones = text.split() if isinstance(text, str) else list(text)
         outside = sorted({p for p in phones if p not in self._number})
         if outside:
-            near = {p: q for p in outside for q in (p.rstrip("012"), p.upper(), p.lower()) if q in self._number}
-            hint = f"; write {', '.join(f'{q} for {p}' for p, q in near.items())}" if near else ""
+            similar = {p: q for p in outside for q in (p.rstrip("012"), p.upper(), p.lower()) if q in self._number}
+            hint = f"; write {', '.join(f'{q} for {p}' for p, q in similar.items())}" if similar else ""
             raise DataError(
                 f"{', '.join(map(repr, outside))} is outside the phones {' '.join(self.symbols)}{hint}. Or load the model "
-                'with alphabet= that has it, for instance alphabet="timit61"'
+                'with an alphabet= that has it, for instance alphabet="timit61"'
             )
         return np.array([self._number[p] for p in phones], "int32")
 
-    def scored(self, phones: str | Iterable[str]) -> list[str]:
-        """What of a sequence is scored: folded (TIMIT's 61 into 39, without q), runs merged, silence left out."""
-        found = phones.split() if isinstance(phones, str) else list(phones)
-        folded = [p for p in (self.folding.get(p, p) for p in found) if p]
+    def fold_for_scoring(self, phones: str | Iterable[str]) -> list[str]:
+        """Return phonemes as they are scored: TIMIT's 61 folded to 39 (without q), runs merged, silence omitted."""
+        phones = phones.split() if isinstance(phones, str) else list(phones)
+        folded = [p for p in (self.folding.get(p, p) for p in phones) if p]
         return [p for p, _ in itertools.groupby(folded) if p not in SILENCES]
 
     def insert_silences(self, words: Iterable[Any]) -> list[str]:
-        """Timed phones in order, with silence where time passes between two of them."""
-        found: list[str] = []
+        """Return the texts of timed phonemes in order, with silence wherever time passes between two of them."""
+        phones: list[str] = []
         end: float | None = None
         for word in words:
             if end is not None and word.start > end + 1e-6 and self.silences:
-                found.append(self.silences[0])
-            found.append(word.text)
+                phones.append(self.silences[0])
+            phones.append(word.text)
             end = word.end
-        return found
+        return phones
 
     def ipa(self, phones: str | Iterable[str]) -> str:
-        """Phones in the International Phonetic Alphabet, separated by spaces; silence is left out.
+        """Return phonemes in the International Phonetic Alphabet, separated by spaces, without silence.
 
         Raises:
-            DataError: a phone that is in none of the tables.
+            DataError: A phoneme has no known symbol.
         """
-        found = phones.split() if isinstance(phones, str) else list(phones)
-        known = {p: row["ipa"] for name in ("timit", "phones") for p, row in read_phone_table(name).items()} | {
-            "sil": ""
-        }
-        outside = sorted({p for p in found if p not in known})
-        if outside:
+        phones = phones.split() if isinstance(phones, str) else list(phones)
+        symbols = {p: row["ipa"] for name in ("timit", "phones") for p, row in read_phone_table(name).items()}
+        symbols["sil"] = ""
+        if outside := sorted({p for p in phones if p not in symbols}):
             raise DataError(f"{', '.join(outside)}: no symbol of the International Phonetic Alphabet is known for it")
-        return " ".join(known[p] for p in found if known[p])
+        return " ".join(symbols[p] for p in phones if symbols[p])
 
     @classmethod
-    def of(cls, value: Any) -> "PhonemeSet":
-        """The set that a name, a list, a configuration or None (ARPAbet) means."""
+    def from_value(cls, value: Any) -> "PhonemeSet":
+        """Return the set of a name, a list, the result of `get_config`, or None (ARPAbet)."""
         if isinstance(value, dict):
             return cls(**value)
         if isinstance(value, PhonemeSet):
@@ -109,13 +110,13 @@ class PhonemeSet(Alphabet):
 
 @functools.cache
 def read_phone_table(name: str) -> dict[str, dict[str, str]]:
-    """The rows of `phones.tsv` (ARPAbet) or `timit.tsv` by phone."""
+    """Return the rows of `phones.tsv` (ARPAbet) or `timit.tsv` by phoneme."""
     with open(Path(__file__).parent / f"{name}.tsv", encoding="utf-8", newline="") as file:
         return {row["phone"]: row for row in csv.DictReader(file, delimiter="\t")}
 
 
 def standard_phones(name: str) -> tuple[str, ...]:
-    """The phones of a set that has a name, in order."""
+    """Return the phonemes of a named set in order."""
     if name == "timit39":
         return tuple(sorted({row["folded"] for row in read_phone_table("timit").values()} - {""}))
     return tuple(read_phone_table("phones" if name == "arpabet" else "timit"))

@@ -1,54 +1,50 @@
-"""From a path through the frames to timed phones."""
+"""From a path through the frames to timed phonemes, and the comparison of their boundaries."""
+
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from kerasrecipes.decoding.greedy import geometric_mean, path_to_transcript
 from kerasrecipes.decoding.phoneme_set import SILENCES, PhonemeSet
-from kerasrecipes.results import Transcript, Word
+from kerasrecipes.results import Transcript
 
 
-def phone_transcript(
-    path: np.ndarray, posteriors: np.ndarray, phones: PhonemeSet, *, ipa: bool = False, frame_seconds: float = 0.0,
-    offset: float = 0.0, duration: float | None = None,
-) -> Transcript:  # fmt: skip
-    """Runs of one phone as words with times; silence is left out.
+def phoneme_transcript(
+    path: np.ndarray, posteriors: np.ndarray, phonemes: PhonemeSet, *, ipa: bool = False, **times: Any
+) -> Transcript:
+    """Return the runs of a path as words with times, without silence.
 
     Args:
-        path: (frames,) columns. posteriors: (frames, phones) probabilities.
-        phones: of the columns. ipa: write them in the International Phonetic Alphabet.
-        frame_seconds, offset, duration: in seconds, as in `decoding.greedy`.
+        path: (frames,) logit columns.
+        posteriors: (frames, phonemes) probabilities.
+        phonemes: Phonemes of the columns.
+        ipa: Write the International Phonetic Alphabet.
+        **times: `frame_seconds`, `offset` and `duration` of `path_to_transcript`.
 
     Returns:
-        A Transcript. A phone's confidence is its probability at the frame where it is surest.
+        A Transcript. A phoneme's confidence is its highest probability over the frames of its run.
     """
-    end = offset + len(path) * frame_seconds if duration is None else duration
-    if not len(path):
-        return Transcript("", duration=end)
-    begins = np.flatnonzero(np.concatenate([[True], path[1:] != path[:-1]]))
-    ends = np.append(begins[1:], len(path))
-    surest = np.maximum.reduceat(posteriors[np.arange(len(path)), path], begins)
-    words = []
-    for b, e, trust in zip(begins, ends, surest, strict=True):
-        phone = phones.symbols[path[b]]
-        if phone in SILENCES:
-            continue
-        start, stop = (min(offset + float(frame) * frame_seconds, end) for frame in (b, e))
-        words.append(Word(phones.ipa(phone) if ipa else phone, start, stop, float(trust)))
-    confidence = float(np.exp(np.mean([np.log(max(w.confidence, 1e-30)) for w in words]))) if words else 1.0
-    return Transcript(" ".join(w.text for w in words), tuple(words), confidence, end)
+    transcript = path_to_transcript(path, posteriors[np.arange(len(path)), path], phonemes, **times)
+    words = tuple(
+        replace(w, text=phonemes.ipa(w.text) if ipa else w.text) for w in transcript.words if w.text not in SILENCES
+    )
+    confidence = geometric_mean(w.confidence for w in words)
+    return Transcript(" ".join(w.text for w in words), words, confidence, transcript.duration)
 
 
 def boundaries(transcript: Transcript) -> list[float]:
-    """Seconds at which a phone begins or ends."""
+    """Return the times in seconds at which a phoneme starts or ends."""
     return sorted({time for w in transcript.words for time in (w.start, w.end)})
 
 
-def count_matched_boundaries(reference: list[float], found: list[float], within: float) -> int:
-    """How many boundaries of one list can be paired with one of the other at most `within` seconds away, each once."""
+def count_matched_boundaries(reference: list[float], hypothesis: list[float], tolerance: float) -> int:
+    """Count the pairs of boundaries at most `tolerance` seconds apart. Each boundary is in one pair at most."""
     count = i = j = 0
-    while i < len(reference) and j < len(found):
-        if abs(reference[i] - found[j]) <= within + 1e-9:
+    while i < len(reference) and j < len(hypothesis):
+        if abs(reference[i] - hypothesis[j]) <= tolerance + 1e-9:
             count, i, j = count + 1, i + 1, j + 1
-        elif reference[i] < found[j]:
+        elif reference[i] < hypothesis[j]:
             i += 1
         else:
             j += 1

@@ -1,4 +1,4 @@
-"""Ranking the readings of a beam search again with a language model that is too slow to search with."""
+"""Ranking the hypotheses of a beam search again with a language model that is too slow to search with."""
 
 from dataclasses import replace
 from typing import Any
@@ -6,22 +6,23 @@ from typing import Any
 from kerasrecipes.results import Transcript
 
 
-def rescore(found: Transcript, judge: Any, weight: float, n_best: int = 1) -> Transcript:
-    """The readings in the order of score + `weight` log p(text).
+def rescore(transcript: Transcript, rescorer: Any, weight: float, nbest: int = 1) -> Transcript:
+    """Sort the hypotheses by score + `weight` log p(text).
 
     Args:
-        found: a beam search's best with its alternatives.
-        judge: has `log_probabilities(texts) -> (texts,)` nats and an `alphabet` that writes the texts.
-        weight: nats per nat. n_best: readings to keep.
+        transcript: The best hypothesis of a beam search with its alternatives.
+        rescorer: A language model with `log_probabilities(texts) -> (texts,)` in nats and the `alphabet` of these texts.
+        weight: Weight of the log probability.
+        nbest: Number of hypotheses to return.
 
     Returns:
-        The new best with `n_best - 1` alternatives; `score` is the new one.
+        The new best hypothesis with `nbest - 1` alternatives. `score` is the new score.
     """
-    readings = [replace(found, alternatives=()), *found.alternatives]
-    texts = [judge.alphabet.normalise(r.text) for r in readings]
-    logs = judge.log_probabilities(texts)
-    ranked = [
-        replace(r, score=(r.score or 0.0) + weight * float(log)) for r, log in zip(readings, logs, strict=True)
-    ]  # fmt: skip
-    first, *others = sorted(ranked, key=lambda r: -(r.score or 0.0))[:n_best]
-    return replace(first, alternatives=tuple(others))
+    hypotheses = [replace(transcript, alternatives=()), *transcript.alternatives]
+    log_probs = rescorer.log_probabilities([rescorer.alphabet.normalize(h.text) for h in hypotheses])
+    rescored = [
+        replace(h, score=(h.score or 0.0) + weight * float(log_prob))
+        for h, log_prob in zip(hypotheses, log_probs, strict=True)
+    ]
+    best, *others = sorted(rescored, key=lambda h: -(h.score or 0.0))[:nbest]
+    return replace(best, alternatives=tuple(others))

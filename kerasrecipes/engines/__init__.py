@@ -1,4 +1,4 @@
-"""Run exported ONNX files in onnxruntime or OpenVINO, with the verbs and results of the Keras models and without Keras."""
+"""Exported ONNX files in onnxruntime or OpenVINO, with the verbs and results of the Keras models and without Keras."""
 
 from kerasrecipes.engines.onnx_metadata import read_description
 from kerasrecipes.engines.open import load_file, supports_recipe

@@ -1,57 +1,41 @@
-"""ONNX files of released weights that come with none: made once on this machine, kept in the cache."""
+"""ONNX files of released weights without a released ONNX file, which `kerasrecipes export NAME --cache` writes."""
 
 import os
 from pathlib import Path
 from typing import Any
 
-from kerasrecipes.engines.onnx_metadata import read_description
-from kerasrecipes.engines.open import STEP_SUFFIX
-from kerasrecipes.errors import ExportError, WeightsCorrupted, WeightsUnavailable
+from kerasrecipes.errors import WeightsUnavailable
 
 
 def cache_folder() -> Path:
-    """Where they lie: `KERASRECIPES_CACHE`, else kerasrecipes in the user's cache folder."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("KERASRECIPES_CACHE") or Path(base) / "kerasrecipes") / "onnx"
+    """Return the folder of these files: `onnx` in `KERASRECIPES_CACHE`, or in kerasrecipes in the user's cache folder."""
+    user_cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("KERASRECIPES_CACHE") or Path(user_cache) / "kerasrecipes") / "onnx"
 
 
 def cache_path(row: Any) -> Path:
-    """The file of a manifest row; other weights have another one."""
+    """Return the path for a manifest row. Other weights have another path."""
     return cache_folder() / f"{row.recipe}-{row.sha256[:16]}.onnx"
 
 
 def is_cached(row: Any) -> bool:
-    """Whether it has been made."""
+    """Return True if the file of a manifest row exists."""
     return cache_path(row).is_file()
 
 
-def ensure_onnx(row: Any, name: str) -> Path:
-    """The row's file; written (weights in half precision, as they are released) if it is not there or damaged.
+def require_cached(row: Any, name: str) -> Path:
+    """Return the file of a manifest row.
 
     Args:
-        row: of the manifest. name: what `load` was given, a recipe or a hub reference.
+        row: Manifest row.
+        name: Recipe or hub reference, for the error message.
 
     Raises:
-        WeightsUnavailable: it cannot be written here; says what to install.
+        WeightsUnavailable: There is no file. The message names the command that writes it.
     """
-    path = cache_path(row)
-    if path.is_file():
-        try:
-            read_description(path)
-            return path
-        except WeightsCorrupted:
-            path.unlink()
-    from kerasrecipes.export.exporter import export
-
-    try:
-        return export(name, path.parent, "onnx", float16=True, name=path.stem)
-    except ExportError as error:
+    if not is_cached(row):
         raise WeightsUnavailable(
-            f"{row.recipe} has no released ONNX file, and none can be made here: {error}. On a machine where it can: "
-            f'kerasrecipes export {row.recipe} --float16 --out FOLDER, then load("FOLDER/{row.recipe}.onnx")'
-        ) from error
-
-
-def step_path(path: Path) -> Path:
-    """The file of pieces beside a file."""
-    return path.with_name(f"{path.stem}{STEP_SUFFIX}.onnx")
+            f"{row.recipe} has no released ONNX file. To write one on this machine (it needs TensorFlow and the extra "
+            f"kerasrecipes[export]): kerasrecipes export {name} --cache"
+        )
+    return cache_path(row)

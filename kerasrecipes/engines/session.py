@@ -1,4 +1,4 @@
-"""Inference engines behind one call: `session(inputs) -> scores` on numpy arrays."""
+"""Inference engines behind one call: `session(inputs) -> logits` on numpy arrays."""
 
 import importlib.util
 from pathlib import Path
@@ -9,28 +9,31 @@ import numpy as np
 from kerasrecipes.engines.metadata import LOGITS_OUTPUT
 from kerasrecipes.errors import BackendUnavailable, KerasRecipesError, WeightsCorrupted
 from kerasrecipes.utils.environment import num_threads
+from kerasrecipes.utils.files import first_line
 
-ENGINES = ("onnxruntime", "openvino")  # that read exported files; the fastest in float32 first (benchmarks/engines.py)
+ENGINES = ("onnxruntime", "openvino")  # the fastest in float32 first (benchmarks/engines.py)
 PIP_NAMES = {"onnxruntime": "onnxruntime", "openvino": '"kerasrecipes[openvino]"'}
-PRECISIONS = {"float32": "f32", "bf16": "bf16"}  # OpenVINO's names for its arithmetic
+PRECISIONS = {"float32": "f32", "bf16": "bf16"}  # our names: OpenVINO's names
 
 
 def installed() -> list[str]:
-    """Engines that are installed, the fastest first."""
+    """Return the installed engines, the fastest first."""
     return [name for name in ENGINES if importlib.util.find_spec(name)]
 
 
 def open_session(path: Path, engine: str, precision: str | None = None) -> Any:
-    """The file in an engine.
+    """Open a file in an engine.
 
     Args:
-        path: an ONNX file that was verified. engine: "onnxruntime", "openvino", or "auto" for the fastest installed.
-        precision: of OpenVINO's arithmetic: "float32" (default), or "bf16", for CPUs that have it: some transcripts
-            change, benchmarks/engines.py counts them; measure error rates before you use it.
+        path: Path of a verified ONNX file.
+        engine: "onnxruntime", "openvino", or "auto" for the fastest installed one.
+        precision: Arithmetic of OpenVINO: "float32" (default), or "bf16" on CPUs that support it. bf16 changes some
+            transcripts (benchmarks/engines.py counts them), so measure error rates before you use it.
 
     Raises:
-        KerasRecipesError: no such engine or precision. BackendUnavailable: the engine is not installed.
-        WeightsCorrupt: the engine refuses the file.
+        KerasRecipesError: There is no such engine or precision.
+        BackendUnavailable: The engine is not installed.
+        WeightsCorrupted: The engine cannot open the file.
     """
     if engine == "auto":
         engine = (installed() or ["onnxruntime"])[0]
@@ -39,25 +42,25 @@ def open_session(path: Path, engine: str, precision: str | None = None) -> Any:
     if not importlib.util.find_spec(engine):
         raise BackendUnavailable(f"The engine {engine} is not installed: pip install {PIP_NAMES[engine]}")
     if precision not in (None, *PRECISIONS):
-        raise KerasRecipesError(f"There is no precision {precision!r}; there are {', '.join(PRECISIONS)}")
+        raise KerasRecipesError(f"There is no engine_precision {precision!r}; there are {', '.join(PRECISIONS)}")
     if engine == "onnxruntime" and precision == "bf16":
-        raise KerasRecipesError('precision="bf16" is for engine="openvino"; onnxruntime computes in float32')
-    num_threads()  # before what the engine says is taken for the file's fault
+        raise KerasRecipesError('engine_precision="bf16" needs engine="openvino"; onnxruntime computes in float32')
+    num_threads()  # a bad KERASRECIPES_THREADS must not be reported as a damaged file
     try:
         if engine == "onnxruntime":
             return OnnxRuntimeSession(path)
         from kerasrecipes.engines.openvino import OpenVINO
 
         return OpenVINO(path, PRECISIONS[precision or "float32"])
-    except Exception as error:  # both engines raise kinds of their own
-        raise WeightsCorrupted(f"{engine} cannot open {path}: {str(error).splitlines()[0][:200]}") from error
+    except Exception as error:  # both engines raise their own types
+        raise WeightsCorrupted(f"{engine} cannot open {path}: {first_line(error)[:200]}") from error
 
 
 class OnnxRuntimeSession:
-    """onnxruntime on the CPU.
+    """An ONNX file in onnxruntime on the CPU.
 
     Args:
-        path: of the ONNX file.
+        path: Path of the file.
     """
 
     name = "onnxruntime"
@@ -68,17 +71,18 @@ class OnnxRuntimeSession:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = num_threads()
-        # plans of memory are kept for every shape; utterances have many
-        options.enable_mem_pattern = False
+        options.enable_mem_pattern = False  # it would keep a memory plan for every shape, and utterances have many
         self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        self.inputs = {i.name for i in self.session.get_inputs()}
-        self.names = [o.name for o in self.session.get_outputs()]
+        self.input_names = {i.name for i in self.session.get_inputs()}
+        self.output_names = [o.name for o in self.session.get_outputs()]
 
     def __call__(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
-        """The logits."""
-        return self.session.run([LOGITS_OUTPUT], {k: v for k, v in inputs.items() if k in self.inputs})[0]
+        """Return the logits."""
+        return self.session.run([LOGITS_OUTPUT], self._select(inputs))[0]
 
     def outputs(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """All outputs by name."""
-        found = self.session.run(self.names, {k: v for k, v in inputs.items() if k in self.inputs})
-        return dict(zip(self.names, found, strict=True))
+        """Return all outputs by name."""
+        return dict(zip(self.output_names, self.session.run(self.output_names, self._select(inputs)), strict=True))
+
+    def _select(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {k: v for k, v in inputs.items() if k in self.input_names}

@@ -34,8 +34,8 @@ def export_metadata(model: Any, row: Any = None, graph: Any = None) -> dict[str,
             "criterion": config.get("criterion", "ctc"),
             "transitions": None if transitions is None else np.asarray(transitions, "float32").tolist(),
         }  # fmt: skip
-    if hasattr(model, "at_once"):
-        metadata["at_once"] = dict(model.at_once)
+    if hasattr(model, "batch_limits"):
+        metadata["batch_limits"] = dict(model.batch_limits)
     if graph:
         metadata["streaming"] = {
             "shapes": [list(s) for s in graph.shapes], "shape": list(graph.shape), "dtype": graph.dtype,
@@ -43,7 +43,10 @@ def export_metadata(model: Any, row: Any = None, graph: Any = None) -> dict[str,
             "geometries": [dataclasses.astuple(g) for g in graph.geometries],
         }  # fmt: skip
     if hasattr(model, "speakers"):
-        metadata |= {"sample_rate": model.sample_rate, "levels": model.levels, "speakers": list(model.speakers)}
+        metadata |= {
+            "sample_rate": model.sample_rate, "quantization_levels": model.quantization_levels,
+            "speakers": list(model.speakers),
+        }  # fmt: skip
     if hasattr(model, "classes"):
         metadata["classes"] = list(model.classes)
     if hasattr(model, "preprocessing"):

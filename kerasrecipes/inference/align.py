@@ -1,120 +1,129 @@
-"""When was each word of a known text said? Forced alignment of audio of any length, and the words that do not fit it."""
+"""Forced alignment of a known text: the time of each word in audio of any length, and the words that do not fit the audio."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from kerasrecipes import audio as sound
+from kerasrecipes.audio import load_audio
 from kerasrecipes.decoding.forced_alignment import asg_alignment_graph, ctc_alignment_graph, viterbi_align
-from kerasrecipes.decoding.greedy import log_softmax
+from kerasrecipes.decoding.greedy import geometric_mean, log_softmax
 from kerasrecipes.errors import DataError
 from kerasrecipes.inference.transcribe import logits_of
 from kerasrecipes.results import Character, Transcript, Word
 
-MISMATCH_THRESHOLD_NATS = 4.0  # nats per letter: of 41 clips of dev-mini-tune with one word replaced, 93 % found and 2 % of right words doubted
+# nats per letter; with one word replaced in each of 41 clips of dev-mini-tune, 93 % of these are reported, and 2 % of the others
+MISMATCH_THRESHOLD_NATS = 4.0
 
 
 @dataclass(frozen=True)
 class Alignment(Transcript):
-    """The given text with times.
+    """A known text with times; the other fields are those of `Transcript`.
 
     Args:
-        doubtful: words for which the audio speaks much less than for what it is likeliest to hold.
-        others: as in `Transcript`.
+        mismatched_words: Words whose alignment scores much worse than the unconstrained best path.
     """
 
-    doubtful: tuple[Word, ...] = ()
+    mismatched_words: tuple[Word, ...] = ()
 
 
 def align(
-    model: Any, audio: Any, text: str, sample_rate: int | None = None, *, doubt: float = MISMATCH_THRESHOLD_NATS, progress: Any = None
+    model: Any, audio: Any, text: str, sample_rate: int | None = None, *,
+    mismatch_threshold: float = MISMATCH_THRESHOLD_NATS, progress: Callable[[int, int], Any] | None = None,
 ) -> Alignment:  # fmt: skip
-    """Times of a known text's words: the best way through the frames that spells it, exact for an hour as for a second.
+    """Return the times of a known text's words: the exact best path through all frames, for an hour as for a second.
 
     Args:
-        model: a recogniser with an alphabet of characters.
-        audio: what `transcribe` takes for one recording. sample_rate: Hz of an array.
-        text: what is said; words keep their case and punctuation in the answer.
-        doubt: a word is `doubtful` where the way loses more than so many nats per letter against the best path.
-        progress: called with (frames done, frames in all).
+        model: A recognizer with an alphabet of characters.
+        audio: One input of `transcribe`.
+        text: The text of the recording. Words keep their case and punctuation in the result.
+        sample_rate: Hz of an array.
+        mismatch_threshold: A word is in `mismatched_words` if its path loses more than this many nats per letter
+            against the best path.
+        progress: Called with (frames done, frames in all).
 
     Returns:
-        An Alignment; a word's confidence is the geometric mean of its letters' posteriors.
+        An Alignment. A word's confidence is the geometric mean of its letters' posteriors.
 
     Raises:
-        DataError: the text holds no words, has characters outside the alphabet, or is too long for the audio.
-        AudioError: the audio cannot be read.
+        DataError: The text holds no words, has characters outside the alphabet, or is too long for the audio.
+        AudioError: The audio cannot be read.
     """
     alphabet = model.alphabet
-    shown, written = split_words(text, alphabet)
-    if not written:
+    words_in_text, normalized = split_words(text, alphabet)
+    if not normalized:
         raise DataError("There is no word to align")
-    numbers = alphabet.encode(" ".join(written), normalise=False)
-    wave = sound.load_audio(audio, sample_rate=sample_rate, target=model.sample_rate)
-    scores = logits_of(model, wave)
-    transitions = model.criterion.transitions()
-    lattice = ctc_alignment_graph(numbers) if transitions is None else asg_alignment_graph(numbers, transitions)
-    log_p = log_softmax(scores)
+    labels = alphabet.encode(" ".join(normalized), normalize=False)
+    wave = load_audio(audio, sample_rate=sample_rate, target=model.sample_rate)
+    logits = logits_of(model, wave)
+    log_probs = log_softmax(logits)
+    transitions = model.criterion.transition_matrix()
+    graph = ctc_alignment_graph(labels) if transitions is None else asg_alignment_graph(labels, transitions)
     try:
-        states = viterbi_align(log_p if transitions is None else scores, lattice, progress)
+        states = viterbi_align(log_probs if transitions is None else logits, graph, progress)
     except ValueError as error:
         raise DataError(
-            f"{len(written)} words do not fit into {len(wave) / model.sample_rate:.1f} s of audio: {error}. "
+            f"{len(normalized)} words do not fit into {len(wave) / model.sample_rate:.1f} s of audio: {error}. "
             "Is it the text of this recording?"
         ) from None
-    path = lattice.columns[states]
-    chosen = log_p[np.arange(len(path)), path]
-    lost = log_p.max(axis=1) - chosen
-    seconds, end = model.stride / model.sample_rate, len(wave) / model.sample_rate
-    per_state = 1 if transitions is not None else 2
-    # frames of each symbol, in the order of the text; a blank belongs to none
-    first = np.searchsorted(states, per_state * np.arange(len(numbers)) + per_state - 1, "left")
-    last = np.searchsorted(states, per_state * np.arange(len(numbers)) + per_state - 1, "right")
-    words, characters, doubtful = [], [], []
-    for word, plain, places in zip(shown, written, word_symbol_positions(numbers, written, alphabet), strict=True):
+    path = graph.columns[states]
+    path_log_probs = log_probs[np.arange(len(path)), path]
+    loss = log_probs.max(axis=1) - path_log_probs
+    frame_seconds, duration = model.stride / model.sample_rate, len(wave) / model.sample_rate
+    # first and last frame of each symbol; with CTC every second state is a blank, which belongs to no symbol
+    states_per_symbol = 1 if transitions is not None else 2
+    symbol_states = states_per_symbol * np.arange(len(labels)) + states_per_symbol - 1
+    first, last = np.searchsorted(states, symbol_states, "left"), np.searchsorted(states, symbol_states, "right")
+    words, characters, mismatched = [], [], []
+    for word_text, plain, positions in zip(
+        words_in_text, normalized, word_symbol_positions(labels, normalized, alphabet), strict=True
+    ):
         letters = plain.replace(" ", "")
-        peaks = [float(np.exp(chosen[first[i] : last[i]].max())) for i in places]
-        begin, stop = first[places[0]], last[places[-1]]
-        made = Word(
-            word, min(begin * seconds, end), min(stop * seconds, end), float(np.exp(np.mean(np.log(np.maximum(peaks, 1e-30)))))
-        )  # fmt: skip
-        words.append(made)
-        if len(places) == len(letters):
+        peaks = [float(np.exp(path_log_probs[first[i] : last[i]].max())) for i in positions]
+        start, end = first[positions[0]], last[positions[-1]]
+        word = Word(
+            word_text, min(start * frame_seconds, duration), min(end * frame_seconds, duration), geometric_mean(peaks)
+        )
+        words.append(word)
+        if len(positions) == len(letters):
             characters += [
-                Character(c, min(first[i] * seconds, end), min(last[i] * seconds, end), p)
-                for c, i, p in zip(letters, places, peaks, strict=True)
+                Character(c, min(first[i] * frame_seconds, duration), min(last[i] * frame_seconds, duration), peak)
+                for c, i, peak in zip(letters, positions, peaks, strict=True)
             ]
-        if lost[begin:stop].sum() > doubt * len(letters):
-            doubtful.append(made)
-    confidence = float(np.exp(np.mean([np.log(max(w.confidence, 1e-30)) for w in words])))
+        if loss[start:end].sum() > mismatch_threshold * len(letters):
+            mismatched.append(word)
     return Alignment(
-        " ".join(shown), tuple(words), confidence, end, characters=tuple(characters), doubtful=tuple(doubtful)
-    )
+        " ".join(words_in_text), tuple(words), geometric_mean(w.confidence for w in words), duration,
+        characters=tuple(characters), mismatched_words=tuple(mismatched),
+    )  # fmt: skip
 
 
 def split_words(text: str, alphabet: Any) -> tuple[list[str], list[str]]:
-    """The words as they stand in a text, and as the alphabet writes them; what it cannot write at all joins the word before."""
-    shown: list[str] = []
-    written: list[str] = []
+    """Return the words of a text as they are and as the alphabet writes them.
+
+    A token without any symbol of the alphabet joins the word before it.
+    """
+    words: list[str] = []
+    normalized: list[str] = []
     for token in text.split():
-        plain = alphabet.normalise(token)
+        plain = alphabet.normalize(token)
         if plain:
-            shown.append(token)
-            written.append(plain)
-        elif shown:
-            shown[-1] += f" {token}"
-    return shown, written
+            words.append(token)
+            normalized.append(plain)
+        elif words:
+            words[-1] += f" {token}"
+    return words, normalized
 
 
-def word_symbol_positions(numbers: np.ndarray, written: list[str], alphabet: Any) -> list[list[int]]:
-    """The places of the symbols of each of `written`, which may hold several words, in the text's numbers."""
-    space = int(alphabet.encode(" ", normalise=False, surround=False)[0])
+def word_symbol_positions(labels: np.ndarray, normalized: list[str], alphabet: Any) -> list[list[int]]:
+    """Return the positions in `labels` of each entry's symbols. An entry of `normalized` may hold several words."""
+    space = int(alphabet.encode(" ", normalize=False, surround=False)[0])
     groups: list[list[int]] = [[]]
-    for place, number in enumerate(numbers.tolist()):
-        if number == space:
+    for position, label in enumerate(labels.tolist()):
+        if label == space:
             groups.append([])
         else:
-            groups[-1].append(place)
+            groups[-1].append(position)
     words = iter([g for g in groups if g])
-    return [[place for _ in part.split() for place in next(words)] for part in written]
+    return [[position for _ in entry.split() for position in next(words)] for entry in normalized]

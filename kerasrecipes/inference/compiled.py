@@ -1,4 +1,4 @@
-"""The model as a compiled function from numpy arrays to numpy arrays, once per backend."""
+"""A model as a compiled function from numpy arrays to numpy arrays, for every backend."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,11 +8,10 @@ import numpy as np
 
 
 def compile_forward(model: keras.Model) -> Callable[[Any], Any]:
-    """`f(inputs) -> outputs` in inference mode; both are an array, or a dict of arrays where the model has several.
+    """Return `f(inputs) -> outputs` in inference mode. Both are an array, or a dict of arrays for several.
 
-    `predict` sets up a data pipeline per call and an eager call runs a recurrence step by step from Python; this does
-    neither. TensorFlow compiles once for every shape; JAX once per shape (see `bucketed`);
-    torch runs its fused kernels.
+    `predict` sets up a data pipeline per call, and an eager call runs a recurrence step by step from Python; this does
+    neither. TensorFlow compiles once for all shapes, JAX once per shape (see `pad_to_bucket`), torch runs its fused kernels.
     """
     backend = keras.config.backend()
     if backend == "tensorflow":
@@ -26,11 +25,11 @@ def compile_forward(model: keras.Model) -> Callable[[Any], Any]:
 
         jitted = jax.jit(lambda state, x: model.stateless_call(*state, x, training=False)[0])
 
-        def run(x):
+        def run_jax(x):
             state = [v.value for v in model.trainable_variables], [v.value for v in model.non_trainable_variables]
             return to_numpy(jitted(state, x))
 
-        return run
+        return run_jax
     if backend == "torch":
         import torch
 
@@ -43,16 +42,19 @@ def compile_forward(model: keras.Model) -> Callable[[Any], Any]:
 
 
 def to_numpy(outputs: Any) -> Any:
-    """Tensors, alone or in a dict, as numpy arrays."""
+    """Return tensors, alone or in a dict, as numpy arrays."""
     return keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
 
 
 def pad_to_bucket(x: np.ndarray) -> np.ndarray:
-    """`x` (batch, ...) with the batch padded to a power of two by repeating its first row (a row without any valid step
-    upsets some recurrent kernels), and the second axis, if any, padded with zeros to one of four sizes per octave."""
+    """Pad (batch, ...) so that JAX compiles for few shapes.
+
+    The batch is padded to a power of two with copies of its first row, because a row without any valid step upsets some
+    recurrent kernels. The second axis, if any, is padded with zeros to one of four sizes per octave.
+    """
     rows = (1 << (len(x) - 1).bit_length()) - len(x)
     x = np.concatenate([x, np.repeat(x[:1], rows, axis=0)])
     if x.ndim == 1:
         return x
-    octave = 1 << max(x.shape[1].bit_length() - 3, 0)
-    return np.pad(x, [(0, 0), (0, -x.shape[1] % octave)] + [(0, 0)] * (x.ndim - 2))
+    multiple = 1 << max(x.shape[1].bit_length() - 3, 0)
+    return np.pad(x, [(0, 0), (0, -x.shape[1] % multiple)] + [(0, 0)] * (x.ndim - 2))

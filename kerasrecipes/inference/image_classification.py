@@ -1,4 +1,4 @@
-"""What a classifier of pictures does with scores, whatever engine computes them; needs no Keras."""
+"""Engine-independent image classification: turns logits into classes. Does not import Keras."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,68 +9,69 @@ from kerasrecipes import image
 from kerasrecipes.errors import ImageError, KerasRecipesError
 from kerasrecipes.results import Classification
 
-BATCH_SIZE = 32  # views in one pass of `classify`
+BATCH_SIZE = 32
 
 
 class ImageClassificationMixin:
-    """`classify` on top of `scores(pictures)`; subclasses have `classes`, and `preparation` of pictures."""
+    """Adds `classify` and `probabilities`. Subclasses have `classes`, `preprocessing` and `predict_logits`."""
 
     classes: tuple[str, ...]
-    preparation: Any
-    scores: Any
+    preprocessing: Any
+    predict_logits: Any
 
-    def classify(self, pictures: Any, views: int = 1, seed: int = 0, batch: int = BATCH_SIZE) -> Any:
-        """What is on a picture.
+    def classify(self, images: Any, num_crops: int = 1, seed: int = 0, batch_size: int = BATCH_SIZE) -> Any:
+        """Return the classes of images.
 
         Args:
-            pictures: what `kerasrecipes.image.load_image` takes; or a list or folder of such.
-            views: average the probabilities over so many cut-outs (shifted, mirrored: as the recipe's paper does); 1 is the
-                centre alone. seed: of random views. batch: views in one pass of the network.
+            images: Anything that `kerasrecipes.image.load_image` takes, or a list or folder of it.
+            num_crops: Average the probabilities over this many crops, shifted and mirrored as in the recipe's paper.
+                1 takes the center crop.
+            seed: Seed of random crops.
+            batch_size: Crops in one batch of the network.
 
         Returns:
-            A `Classification`; for a list or folder a list in order, where a bad picture's place holds its `ImageError`.
+            A `Classification`. For a list or folder, a list in order with an `ImageError` for every unreadable image.
 
         Raises:
-            ImageError: a single picture cannot be read. KerasRecipesError: `views` is not positive.
+            ImageError: A single image cannot be read.
+            KerasRecipesError: `num_crops` is not positive.
         """
-        if views < 1:
-            raise KerasRecipesError(f"views is {views}: at least 1")
-        several = image.returns_list(pictures)
-        found: list[Any] = []
-        sources = image.list_image_files(pictures)
-        step = max(batch // views, 1)
-        for begin in range(0, len(sources), step):
-            read = [
-                self._load_resized(source) for source in sources[begin : begin + step]
-            ]  # no two large pictures at once
-            good = [c for c in read if not isinstance(c, ImageError)]
-            results = iter(self._to_results(good, views, seed) if good else [])
-            found += [c if isinstance(c, ImageError) else next(results) for c in read]
-        if several:
-            return found
-        if isinstance(found[0], ImageError):
-            raise found[0]
-        return found[0]
+        if num_crops < 1:
+            raise KerasRecipesError(f"num_crops is {num_crops}: it must be at least 1")
+        results: list[Any] = []
+        sources = image.list_image_files(images)
+        step = max(batch_size // num_crops, 1)
+        for start in range(0, len(sources), step):
+            # one by one, so that no two large images are in memory
+            canvases = [self._load_resized(source) for source in sources[start : start + step]]
+            readable = [c for c in canvases if not isinstance(c, ImageError)]
+            classified = iter(self._to_results(readable, num_crops, seed) if readable else [])
+            results += [c if isinstance(c, ImageError) else next(classified) for c in canvases]
+        return image.single_or_list(images, results)
 
     def _load_resized(self, source: Any) -> Any:
-        """A picture on the recipe's canvas, or its `ImageError`."""
-        read = image.load_images_or_errors([source])[0]
-        return read if isinstance(read, ImageError) else self.preparation.resize(read)
+        """Return an image resized for cropping, or its `ImageError`."""
+        loaded = image.load_images_or_errors([source])[0]
+        return loaded if isinstance(loaded, ImageError) else self.preprocessing.resize(loaded)
 
-    def _to_results(self, canvases: Sequence[np.ndarray], views: int, seed: int) -> list[Classification]:
-        return [Classification(self.classes, tuple(p.tolist())) for p in self.probabilities(canvases, views, seed)]
+    def _to_results(self, canvases: Sequence[np.ndarray], num_crops: int, seed: int) -> list[Classification]:
+        return [Classification(self.classes, tuple(p.tolist())) for p in self.probabilities(canvases, num_crops, seed)]
 
-    def probabilities(self, canvases: Any, views: int = 1, seed: int = 0) -> np.ndarray:
-        """Class probabilities (pictures, classes) of pictures on the recipe's canvas (pictures, height, width, channels),
-        averaged over views; the views of a picture do not depend on the others."""
-        rule = self.preparation
-        if views == 1:
-            cuts = np.stack([rule.one(c) for c in canvases])[:, None]
+    def probabilities(self, canvases: Any, num_crops: int = 1, seed: int = 0) -> np.ndarray:
+        """Return the class probabilities (images, classes), averaged over crops.
+
+        Args:
+            canvases: Images resized for cropping (images, height, width, channels).
+            num_crops: Number of crops. An image's crops do not depend on the other images.
+            seed: Seed of random crops.
+        """
+        if num_crops == 1:
+            crops = np.stack([self.preprocessing.center_crop(c) for c in canvases])[:, None]
         else:
-            cuts = np.stack(
-                [rule.several(np.asarray(c, "float32"), views, np.random.default_rng(seed)) for c in canvases]
-            )
-        scores = self.scores(cuts.reshape(-1, *cuts.shape[2:])).astype("float64")
-        found = np.exp(scores - scores.max(-1, keepdims=True))
-        found /= found.sum(-1, keepdims=True)
-        return found.reshape(len(cuts), -1, found.shape[-1]).mean(1)
+            crops = np.stack([
+                self.preprocessing.crops(np.asarray(c, "float32"), num_crops, np.random.default_rng(seed)) for c in canvases
+            ])  # fmt: skip
+        logits = self.predict_logits(crops.reshape(-1, *crops.shape[2:])).astype("float64")
+        probabilities = np.exp(logits - logits.max(-1, keepdims=True))
+        probabilities /= probabilities.sum(-1, keepdims=True)
+        return probabilities.reshape(len(crops), -1, probabilities.shape[-1]).mean(1)

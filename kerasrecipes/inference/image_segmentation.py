@@ -1,4 +1,4 @@
-"""What a segmenter does with scores of cells, whatever engine computes them; needs no Keras."""
+"""Engine-independent segmentation: turns logits of cells into a class for every pixel. Does not import Keras."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,20 +9,21 @@ from PIL import Image
 
 from kerasrecipes import image
 from kerasrecipes.errors import ImageError
+from kerasrecipes.utils.files import atomic_write
 
-TILE_SIZE = 512  # pixels of a picture that go through the front end at once, on each side
-UPSAMPLE_BAND_PIXELS = (
-    1 << 18
-)  # pixels whose probabilities are enlarged at once: those of a large picture would take gigabytes
+TILE_SIZE = 512  # pixels on each side
+UPSAMPLE_BAND_PIXELS = 1 << 18  # upsampled at once: the probabilities of a whole large image would take gigabytes
 
 
 @dataclass(frozen=True)
 class Segmentation:
-    """A picture's classes.
+    """The class of every pixel.
 
     Args:
-        mask: (height, width) uint8, numbers of `classes`. classes: their names. palette: (classes, 3) uint8.
-        confidence: (height, width) float32, the probability of the class that was chosen (the model's own).
+        mask: (height, width) uint8 class indices.
+        classes: Names of the classes.
+        palette: (classes, 3) uint8 colors.
+        confidence: (height, width) float32 probability of the pixel's class, not calibrated.
     """
 
     mask: np.ndarray
@@ -30,53 +31,58 @@ class Segmentation:
     palette: np.ndarray = field(repr=False)
     confidence: np.ndarray = field(repr=False)
 
-    def areas(self) -> dict[str, float]:
-        """Share of the picture that each class covers, largest first; classes that are not there are left out."""
-        counts = np.bincount(self.mask.ravel(), minlength=len(self.classes)) / self.mask.size
-        order = np.argsort(-counts, kind="stable")
-        return {self.classes[i]: float(counts[i]) for i in order if counts[i] > 0}
+    def class_areas(self) -> dict[str, float]:
+        """Return the share of the image that each class covers, largest first, without absent classes."""
+        shares = np.bincount(self.mask.ravel(), minlength=len(self.classes)) / self.mask.size
+        order = np.argsort(-shares, kind="stable")
+        return {self.classes[i]: float(shares[i]) for i in order if shares[i] > 0}
 
-    def colours(self) -> np.ndarray:
-        """(height, width, 3) uint8: every pixel in its class's colour."""
+    def to_rgb(self) -> np.ndarray:
+        """Return (height, width, 3) uint8 with every pixel in the color of its class."""
         return self.palette[self.mask]
 
-    def overlay(self, picture: Any, share: float = 0.5) -> np.ndarray:
-        """The colours over the picture: (height, width, 3) uint8.
+    def overlay(self, source: Any, opacity: float = 0.5) -> np.ndarray:
+        """Return the colors over an image, (height, width, 3) uint8.
+
+        Args:
+            source: The image, as `kerasrecipes.image.load_image` takes it.
+            opacity: Weight of the colors, 0 to 1.
 
         Raises:
-            ImageError: a picture of another size.
+            ImageError: The image has another size.
         """
-        ground = image.load_image(picture)
-        if ground.shape[:2] != self.mask.shape:
+        background = image.load_image(source)
+        if background.shape[:2] != self.mask.shape:
             raise ImageError(
-                f"The picture has {ground.shape[1]} x {ground.shape[0]} pixels, the mask {self.mask.shape[1]} x {self.mask.shape[0]}"
+                f"The image has {background.shape[1]} x {background.shape[0]} pixels, the mask {self.mask.shape[1]} x "
+                f"{self.mask.shape[0]}"
             )
-        return np.round((1 - share) * ground + share * self.colours()).astype("uint8")
+        return np.round((1 - opacity) * background + opacity * self.to_rgb()).astype("uint8")
 
     def __str__(self) -> str:
-        return ", ".join(f"{name} {100 * share:.1f} %" for name, share in self.areas().items())
+        return ", ".join(f"{name} {100 * share:.1f} %" for name, share in self.class_areas().items())
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; the mask is left out."""
+        """Return plain values for JSON, without the mask."""
+        height, width = self.mask.shape
         return {
-            "width": self.mask.shape[1],
-            "height": self.mask.shape[0],
-            "areas": {k: round(v, 5) for k, v in self.areas().items()},
+            "width": width,
+            "height": height,
+            "class_areas": {k: round(v, 5) for k, v in self.class_areas().items()},
         }
 
     def save(self, path: str | Path) -> None:
-        """The mask as a PNG with the palette: pixel values are class numbers."""
-        picture = Image.fromarray(self.mask)
-        picture.putpalette(self.palette.tobytes())
-        partial = Path(path).with_name(f".{Path(path).name}.partial")
-        picture.save(partial, format="PNG")
-        partial.replace(path)
+        """Write the mask as a PNG with the palette. Pixel values are class indices."""
+        mask = Image.fromarray(self.mask)
+        mask.putpalette(self.palette.tobytes())
+        atomic_write(path, lambda file: mask.save(file, format="PNG"))
 
 
 class ImageSegmentationMixin:
-    """`segment` on top of `cell_scores(picture, tile)`.
+    """Adds `segment` to a model.
 
-    Subclasses have `classes`, `palette` (classes, 3), `stride` (pixels between cells) and `margin` (pixels on each side).
+    Subclasses have `classes`, `palette` (classes, 3), `stride` (pixels between cells), `margin` (pixels on each side) and
+    `predict_logits(image, tile_size)`.
     """
 
     classes: tuple[str, ...]
@@ -85,45 +91,40 @@ class ImageSegmentationMixin:
     margin: int
     predict_logits: Any
 
-    def preprocess(self, pictures: np.ndarray) -> np.ndarray:
-        """Pictures as the network takes them: `with_margin`, float32."""
-        return self.pad_context(pictures).astype("float32", copy=False)
+    def preprocess(self, images: np.ndarray) -> np.ndarray:
+        """Return images as the network takes them: with context and in float32."""
+        return self.pad_context(images).astype("float32", copy=False)
 
-    def pad_context(self, pictures: np.ndarray) -> np.ndarray:
-        """Pictures with the margin mirrored around them (arXiv 1511.07122, section 4), sides padded to whole cells."""
-        down, right = (-n % self.stride for n in pictures.shape[1:3])
+    def pad_context(self, images: np.ndarray) -> np.ndarray:
+        """Mirror the margin around images (arXiv 1511.07122, section 4), and pad their sides to whole cells."""
+        down, right = (-n % self.stride for n in images.shape[1:3])
         m = self.margin
-        return np.pad(pictures, ((0, 0), (m, m + down), (m, m + right), (0, 0)), mode="reflect")
+        return np.pad(images, ((0, 0), (m, m + down), (m, m + right), (0, 0)), mode="reflect")
 
-    def segment(self, pictures: Any, tile: int = TILE_SIZE) -> Any:
-        """A class for every pixel.
+    def segment(self, images: Any, tile_size: int = TILE_SIZE) -> Any:
+        """Return the class of every pixel.
 
         Args:
-            pictures: what `kerasrecipes.image.load_image` takes, of any size; or a list or folder of such.
-            tile: side of the parts that go through the front end at once, in pixels; the result does not depend on it.
+            images: Anything that `kerasrecipes.image.load_image` takes, of any size, or a list or folder of it.
+            tile_size: Side in pixels of the tiles that run through the front end at once. It does not change the result.
 
         Returns:
-            A `Segmentation`; for a list or folder a list in order, where a bad picture's place holds its `ImageError`.
+            A `Segmentation`. For a list or folder, a list in order with an `ImageError` for every unreadable image.
 
         Raises:
-            ImageError: a single picture cannot be read.
+            ImageError: A single image cannot be read.
         """
-        several = image.returns_list(pictures)
-        found: list[Any] = []
-        for source in image.list_image_files(pictures):
-            read = image.load_images_or_errors([source])[0]
-            found.append(read if isinstance(read, ImageError) else self._segment_one(read, tile))
-        if several:
-            return found
-        if isinstance(found[0], ImageError):
-            raise found[0]
-        return found[0]
+        results: list[Any] = []
+        for source in image.list_image_files(images):
+            loaded = image.load_images_or_errors([source])[0]
+            results.append(loaded if isinstance(loaded, ImageError) else self._segment_one(loaded, tile_size))
+        return image.single_or_list(images, results)
 
-    def _segment_one(self, picture: np.ndarray, tile: int) -> Segmentation:
-        scores = self.predict_logits(picture, tile)
-        scores = np.exp(scores - scores.max(-1, keepdims=True))
-        cells = scores / scores.sum(-1, keepdims=True)
-        height, width = picture.shape[:2]
+    def _segment_one(self, pixels: np.ndarray, tile_size: int) -> Segmentation:
+        logits = self.predict_logits(pixels, tile_size)
+        weights = np.exp(logits - logits.max(-1, keepdims=True))
+        cells = weights / weights.sum(-1, keepdims=True)
+        height, width = pixels.shape[:2]
         mask, confidence = np.empty((height, width), "uint8"), np.empty((height, width), "float32")
         rows = max(UPSAMPLE_BAND_PIXELS // width, 1)
         for top in range(0, height, rows):
@@ -133,18 +134,25 @@ class ImageSegmentationMixin:
 
 
 def upsample_bilinear(maps: np.ndarray, factor: int, rows: range | None = None) -> np.ndarray:
-    """Bilinear: (rows, columns, classes) -> (factor rows, factor columns, classes) float32; beyond the outer cells' middles
-    their own values. `rows`: of the result, only these."""
+    """Upsample (rows, columns, classes) bilinearly to (factor rows, factor columns, classes) float32.
 
-    def along(values: np.ndarray, axis: int, wanted: range) -> np.ndarray:
+    Pixels beyond the centers of the outer cells take the values of these cells.
+
+    Args:
+        maps: Values of cells.
+        factor: Pixels per cell on each side.
+        rows: Return only these rows of the result.
+    """
+
+    def interpolate(values: np.ndarray, axis: int, pixels: range) -> np.ndarray:
         size = values.shape[axis]
-        at = np.clip((np.array(wanted) + 0.5) / factor - 0.5, 0, size - 1)
-        low = np.minimum(at.astype(int), max(size - 2, 0))
-        share = (at - low).astype("float32")
+        position = np.clip((np.array(pixels) + 0.5) / factor - 0.5, 0, size - 1)
+        low = np.minimum(position.astype(int), max(size - 2, 0))
         shape = [1] * values.ndim
         shape[axis] = -1
+        weight = (position - low).astype("float32").reshape(shape)
         upper = np.take(values, np.minimum(low + 1, size - 1), axis)
-        return np.take(values, low, axis) * (1 - share.reshape(shape)) + upper * share.reshape(shape)
+        return np.take(values, low, axis) * (1 - weight) + upper * weight
 
-    chosen = range(maps.shape[0] * factor) if rows is None else rows
-    return along(along(maps.astype("float32"), 0, chosen), 1, range(maps.shape[1] * factor))
+    pixel_rows = range(maps.shape[0] * factor) if rows is None else rows
+    return interpolate(interpolate(maps.astype("float32"), 0, pixel_rows), 1, range(maps.shape[1] * factor))

@@ -1,4 +1,4 @@
-"""What a recogniser of speech does with scores, whatever engine computes them; needs no Keras."""
+"""Engine-independent speech recognition: turns logits into transcripts. Does not import Keras."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ from kerasrecipes.layers.time_geometry import TimeGeometry, output_length
 
 
 class SpeechRecognitionMixin:
-    """`transcribe` and `align` on top of `scores(inputs)`.
+    """Adds `transcribe`, `align` and `stream` to a model.
 
-    Subclasses have `name`, `recipe`, `alphabet`, `criterion`, `sample_rate` (Hz), `geometries` of their layers, the chained
-    `geometry`, `scores` of a padded batch and `long_scores` of one long wave.
+    Subclasses have `name`, `recipe`, `alphabet`, `criterion`, `sample_rate` (Hz), the `geometries` of their layers and the
+    composed `geometry`, `predict_logits` for a padded batch and `predict_logits_chunked` for one long wave.
     """
 
     geometry: TimeGeometry
@@ -17,46 +17,47 @@ class SpeechRecognitionMixin:
 
     @property
     def stride(self) -> int:
-        """Samples between two frames of scores."""
+        """Samples between two frames of logits."""
         return self.geometry.stride
 
     @property
     def receptive_field(self) -> int | None:
-        """Samples that one frame of scores depends on; None where it is the whole utterance."""
-        return self.geometry.span
+        """Samples that one frame of logits depends on, None for the whole utterance."""
+        return self.geometry.receptive_field
 
     def output_length(self, samples: Any) -> Any:
-        """Frames of scores for so many samples (an int, an array or a tensor)."""
+        """Return the number of frames for a number of samples (an int, an array or a tensor)."""
         return output_length(self.geometries, samples)
 
-    def transcribe(self, audio: Any, sample_rate: int | None = None, **options: Any):
-        """Audio to text.
+    def transcribe(self, audio: Any, sample_rate: int | None = None, **options: Any) -> Any:
+        """Transcribe audio.
 
         Args:
-            audio: a path, bytes, a file object, or an array with `sample_rate`; or a list or folder of them.
+            audio: A path, bytes, a file object, or an array with `sample_rate`. Or a list or folder of them.
             sample_rate: Hz of arrays.
-            options: `decoder="greedy"` or `"beam"`, `language_model`, `hotwords` and more: the arguments of
-                `kerasrecipes.decoding.DecodingOptions`; `batch_seconds`, `long_seconds`, `progress`: of
-                `kerasrecipes.inference.transcribe.transcribe`.
+            **options: `batch_seconds`, `chunk_threshold_seconds`, `shift_average_seconds` and `progress` of
+                `kerasrecipes.inference.transcribe.transcribe`, and the arguments of
+                `kerasrecipes.decoding.DecodingOptions`: `decoder`, `language_model`, `hotwords` and others.
 
         Returns:
-            A `Transcript`; for a list or folder a list in order, where a bad file's place holds its `AudioError`.
+            A `Transcript`. For a list or folder, a list in order with an `AudioError` for every unreadable file.
 
         Raises:
-            AudioError: a single input cannot be read. TypeError: an array without `sample_rate`.
+            AudioError: A single input cannot be read.
+            TypeError: An array has no `sample_rate`.
         """
         from kerasrecipes.inference.transcribe import transcribe
 
         return transcribe(self, audio, sample_rate, **options)
 
-    def align(self, audio: Any, text: str, sample_rate: int | None = None, **options: Any):
-        """Times of a known text's words, as `kerasrecipes.inference.align.align` describes: an `Alignment`."""
+    def align(self, audio: Any, text: str, sample_rate: int | None = None, **options: Any) -> Any:
+        """Return the times of a known text's words as an `Alignment`, see `kerasrecipes.inference.align.align`."""
         from kerasrecipes.inference.align import align
 
         return align(self, audio, text, sample_rate, **options)
 
-    def stream(self, sample_rate: int = 16000, **options: Any):
-        """Begin a `kerasrecipes.inference.streaming_session.StreamingSession`: text while the audio still comes; for forward-only recipes."""
+    def stream(self, sample_rate: int = 16000, **options: Any) -> Any:
+        """Start a `kerasrecipes.inference.streaming_session.StreamingSession` (recipes that run forward only)."""
         from kerasrecipes.inference.streaming_session import StreamingSession
 
         return StreamingSession(self, sample_rate, **options)

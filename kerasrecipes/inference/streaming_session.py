@@ -1,10 +1,11 @@
-"""Text while somebody speaks: samples in any portions, the same scores as of the whole recording."""
+"""Text while the audio still arrives: samples in portions of any size, the same logits as of the whole recording."""
 
 from typing import Any
 
 import numpy as np
 
-from kerasrecipes.decoding.greedy import greedy_decode
+from kerasrecipes.audio import check_finite, to_float32
+from kerasrecipes.decoding.greedy import geometric_mean, greedy_decode
 from kerasrecipes.errors import AudioError, KerasRecipesError
 from kerasrecipes.inference.streaming_state import StreamingState
 from kerasrecipes.results import Character, Transcript, Word
@@ -13,24 +14,24 @@ CHUNK_SECONDS = 0.24
 
 
 def lookahead_samples(model: Any) -> int:
-    """Samples behind a frame's own first one that must have come before its scores are known."""
+    """Return the number of samples, from a frame's first one on, that the frame's logits need."""
     reach, stride = 0, 1
     for g in model.geometries:
-        reach += ((g.span or 1) - 1 - g.left) * stride
+        reach += ((g.receptive_field or 1) - 1 - g.left) * stride
         stride *= g.stride
     return reach + 1
 
 
 class StreamingSession:
-    """A recording that is still going on. Made by `model.stream()`; memory grows with the text only.
+    """A recording that is still going on, created by `model.stream()`. Its memory grows with the text only.
 
     Args:
-        model: a recogniser that runs forward only.
-        sample_rate: Hz of what `feed` gets.
-        chunk_seconds: audio that is scored at once; what is less waits.
+        model: A recognizer that runs forward only.
+        sample_rate: Hz of the samples of `feed`.
+        chunk_seconds: Audio that is processed at once. Less than a chunk waits.
 
     Raises:
-        KerasRecipesError: the model sees whole utterances, as a best path with transitions (ASG) also does; a chunk of no length.
+        KerasRecipesError: The model needs whole utterances, as all ASG models do, or `chunk_seconds` is not positive.
 
     Example:
         >>> stream = kerasrecipes.load("deepspeech2_streaming_small").stream(sample_rate=16000)
@@ -41,111 +42,106 @@ class StreamingSession:
     def __init__(self, model: Any, sample_rate: int = 16000, chunk_seconds: float = CHUNK_SECONDS):
         if model.alphabet.num_repetition_symbols is not None:
             raise KerasRecipesError(
-                f"{model.name} cannot stream: without a blank the best path of all frames is known at the end only. "
+                f"{model.name} cannot stream: without a blank, the best path is only known at the end of the audio. "
                 "Take a CTC recipe tagged 'streaming' (kerasrecipes list)"
             )
         if not chunk_seconds > 0:
-            raise KerasRecipesError(f"chunk_seconds is {chunk_seconds}: more than 0")
+            raise KerasRecipesError(f"chunk_seconds is {chunk_seconds}: it must be more than 0")
         try:
-            graph = model.streaming_graph()
-        except NotImplementedError as error:  # a layer sees the whole utterance
+            streaming_model = model.streaming_graph()
+        except NotImplementedError as error:  # a layer needs the whole utterance
             raise KerasRecipesError(
                 f"{model.name} cannot stream: {error}. Take a recipe tagged 'streaming' (kerasrecipes list)"
             ) from None
+        self._resampler = None
         if sample_rate != model.sample_rate:
             import soxr
 
             self._resampler = soxr.ResampleStream(sample_rate, model.sample_rate, 1, dtype="float32")
-        else:
-            self._resampler = None
         self.model, self.sample_rate = model, sample_rate
-        self._carried = StreamingState(graph, round(chunk_seconds * model.sample_rate))
-        self._scores = np.zeros((0, model.alphabet.size), "float32")
-        self._frames = self._samples = 0  # frames whose words are fixed; samples fed, at the model's rate
+        self._state = StreamingState(streaming_model, round(chunk_seconds * model.sample_rate))
+        self._logits = np.zeros((0, model.alphabet.vocab_size), "float32")
+        self._num_frames = self._num_samples = 0  # frames whose words are final; samples at the model's rate
         self._words: list[Word] = []
         self._characters: list[Character] = []
-        self._sound = False
-        self._ended = False
+        self._is_silent = True
+        self._is_finished = False
 
     @property
     def latency(self) -> float:
-        """Seconds between a sound and its scores: the network's lookahead and a chunk; computing comes on top."""
-        return (lookahead_samples(self.model) + self._carried.piece) / self.model.sample_rate
+        """Seconds between audio and its logits: the network's lookahead and one chunk, without computing time."""
+        return (lookahead_samples(self.model) + self._state.chunk_steps) / self.model.sample_rate
 
     def feed(self, samples: Any) -> str:
-        """Take the next samples, (n,) floats in -1 ... 1 or int16; returns what `text` says now.
+        """Take the next samples (n,), floats in -1 ... 1 or integers, and return the current `text`.
 
         Raises:
-            AudioError: not one-dimensional, not finite, or after `finish`.
+            AudioError: The samples are not one-dimensional, not finite or out of range, or the stream has been finished.
         """
-        if self._ended:
-            raise AudioError("This stream has been finished; model.stream() begins a new one")
+        if self._is_finished:
+            raise AudioError("This stream has been finished: model.stream() starts a new one")
         x = np.asarray(samples)
-        if x.dtype == np.int16:
-            x = x / np.float32(32768)
-        if x.ndim != 1 or x.dtype.kind != "f":
-            raise AudioError(
-                f"feed takes (n,) floats in -1 ... 1 or int16, got {x.dtype} of shape {x.shape}: mix down first"
-            )
-        if not np.isfinite(x).all():
-            raise AudioError("The samples are not all finite numbers")
-        if len(x) and np.abs(x).max() > 8:
-            raise AudioError("Samples beyond 8: scale integer audio to -1 ... 1, or pass it as int16")
-        x = x.astype("float32")
+        if x.ndim != 1:
+            raise AudioError(f"feed takes samples (n,), got {x.dtype} of shape {x.shape}: mix down first")
+        x = to_float32(x, "The audio")
+        check_finite(x, "The audio")
         self._process(self._resampler.resample_chunk(x) if self._resampler else x)
         return self.text
 
     def finish(self) -> Transcript:
-        """The end of the recording: the whole transcript."""
-        if not self._ended:
+        """End the recording and return the whole transcript."""
+        if not self._is_finished:
             if self._resampler:
                 self._process(self._resampler.resample_chunk(np.zeros(0, "float32"), last=True))
-            self._scores = np.concatenate([self._scores, self._carried.finish()])
-            self._ended = True
-        tail = self._decode(self._scores)
+            self._logits = np.concatenate([self._logits, self._state.finish()])
+            self._is_finished = True
+        tail = self._decode(self._logits)
         words = (*self._words, *tail.words)
         characters = (*self._characters, *tail.characters)
-        confidence = float(np.exp(np.mean([np.log(c.confidence) for c in characters]))) if characters else 1.0
-        return Transcript(self._text(words), words, confidence, self._samples / self.model.sample_rate, (), characters)
+        confidence = geometric_mean(c.confidence for c in characters)
+        duration = self._num_samples / self.model.sample_rate
+        return Transcript(self._join(words), words, confidence, duration, (), characters)
 
     @property
     def text(self) -> str:
-        """All words so far; the last one may still change."""
-        return self._text((*self._words, *self._decode(self._scores).words))
+        """All words so far. The last word may still change."""
+        return self._join((*self._words, *self._decode(self._logits).words))
 
     def _process(self, x: np.ndarray) -> None:
-        self._samples += len(x)
-        self._sound = self._sound or bool(x.any())
-        self._scores = np.concatenate([self._scores, self._carried.feed(x)])
+        self._num_samples += len(x)
+        self._is_silent = self._is_silent and not x.any()
+        self._logits = np.concatenate([self._logits, self._state.feed(x)])
         self._commit_words()
 
     def _commit_words(self) -> None:
-        """Words behind which a space has come do not change any more: keep them, and drop their scores."""
+        """Store the words before the last space, which no longer change, and drop their logits."""
         space = [i + 1 for i, s in enumerate(self.model.alphabet.symbols) if s == " "]
-        best = self._scores.argmax(axis=1)
-        # where the alphabet has no space, cut at a blank: no symbol's run goes on behind it
-        at = np.concatenate([[False], np.isin(best, space or [0])])
-        silent = np.flatnonzero(best == 0)[np.flatnonzero(best == 0) < _first_true(~np.isin(best, [0, *space]))]
-        cut = int(max([0, *np.flatnonzero(at[1:] & ~at[:-1])[-1:], *silent[-1:]]))
+        best = self._logits.argmax(axis=1)
+        # without a space in the alphabet, cut at a blank: no symbol's run continues after it
+        is_cut = np.concatenate([[False], np.isin(best, space or [0])])
+        blanks = np.flatnonzero(best == 0)
+        leading_blanks = blanks[blanks < _first_true(~np.isin(best, [0, *space]))]
+        cut = int(max([0, *np.flatnonzero(is_cut[1:] & ~is_cut[:-1])[-1:], *leading_blanks[-1:]]))
         if cut:
-            fixed = self._decode(self._scores[:cut])
-            self._words += fixed.words
-            self._characters += fixed.characters
-            self._scores, self._frames = self._scores[cut:], self._frames + cut
+            transcript = self._decode(self._logits[:cut])
+            self._words += transcript.words
+            self._characters += transcript.characters
+            self._logits, self._num_frames = self._logits[cut:], self._num_frames + cut
 
-    def _decode(self, scores: np.ndarray) -> Transcript:
-        seconds = self.model.stride / self.model.sample_rate
-        if not self._sound:  # digital silence has no text
-            scores = scores[:0]
+    def _decode(self, logits: np.ndarray) -> Transcript:
+        frame_seconds = self.model.stride / self.model.sample_rate
+        offset = self._num_frames * frame_seconds
+        if self._is_silent:  # all-zero audio has no text
+            logits = logits[:0]
         return greedy_decode(
-            scores, self.model.alphabet, frame_seconds=seconds, offset=self._frames * seconds,
-            duration=max(self._samples / self.model.sample_rate, self._frames * seconds),
+            logits, self.model.alphabet, frame_seconds=frame_seconds, offset=offset,
+            duration=max(self._num_samples / self.model.sample_rate, offset),
         )  # fmt: skip
 
-    def _text(self, words: Any) -> str:
+    def _join(self, words: Any) -> str:
         return (self.model.alphabet.separator or " ").join(w.text for w in words)
 
 
 def _first_true(flags: np.ndarray) -> int:
-    """Index of the first True, the length where there is none."""
+    """Return the index of the first True, or the length if there is none."""
     return int(np.argmax(flags)) if flags.any() else len(flags)

@@ -1,4 +1,4 @@
-"""One sequence in pieces through a network that goes on from its states, whatever engine computes it; needs no Keras."""
+"""One sequence in chunks through a network that continues from its states, in any engine. Does not import Keras."""
 
 from typing import Any
 
@@ -6,52 +6,53 @@ import numpy as np
 
 from kerasrecipes.layers.time_geometry import output_length
 
-UNKNOWN_LENGTH = 1 << 30  # steps of an utterance whose end has not come
+UNKNOWN_LENGTH = 1 << 30  # steps of a sequence whose end has not come
 
 
 class StreamingState:
-    """One sequence, piece by piece: the scores so far are those of the whole, whatever the cuts.
+    """One sequence, chunk by chunk: the logits are those of the whole, wherever the sequence is cut.
 
     Args:
-        graph: the network: has `run(inputs)` from x, position, length and states to y, position and states, `shapes` of the
-            states, `shape` and `dtype` of a step of x, `geometries`, `stride` and `width` of y; a `PieceGraph` or an engine's.
-        piece: input steps per run; rounded up to a multiple of the total stride.
+        model: A `StreamingModel` or an engine's: it has `run(inputs)`, from x, position, length and states to y, position
+            and states, the `shapes` of the states, `shape` and `dtype` of a step of x, `geometries`, `stride`, and `width`
+            of y.
+        chunk_steps: Input steps per run, rounded up to a multiple of the total stride.
     """
 
-    def __init__(self, graph: Any, piece: int):
-        self.graph, self.piece = graph, -(-piece // graph.stride) * graph.stride
-        self.states = {f"state_{i}": np.zeros((1, *s), "float32") for i, s in enumerate(graph.shapes)}
-        self.waiting = np.zeros((0, *graph.shape), graph.dtype)
-        self.position = self.delivered = 0
+    def __init__(self, model: Any, chunk_steps: int):
+        self.model, self.chunk_steps = model, -(-chunk_steps // model.stride) * model.stride
+        self.states = {f"state_{i}": np.zeros((1, *s), "float32") for i, s in enumerate(model.shapes)}
+        self.buffer = np.zeros((0, *model.shape), model.dtype)
+        self.position = self.num_outputs = 0
 
     def feed(self, x: np.ndarray) -> np.ndarray:
-        """Take steps (n, ...) and return the scores (frames, symbols) that they complete, maybe none."""
-        waiting = np.concatenate([self.waiting, x])
-        whole = len(waiting) - len(waiting) % self.piece
-        self.waiting = waiting[whole:]
+        """Take steps (n, ...) and return the logits (frames, symbols) that they complete, possibly none."""
+        buffer = np.concatenate([self.buffer, x])
+        whole = len(buffer) - len(buffer) % self.chunk_steps
+        self.buffer = buffer[whole:]
         return self._concat(
-            [self._run(waiting[i : i + self.piece], UNKNOWN_LENGTH) for i in range(0, whole, self.piece)]
+            [self._run(buffer[i : i + self.chunk_steps], UNKNOWN_LENGTH) for i in range(0, whole, self.chunk_steps)]
         )
 
     def finish(self) -> np.ndarray:
-        """The scores that were still missing at the end of the sequence."""
-        length, found = self.position + len(self.waiting), []
-        while self.delivered < output_length(self.graph.geometries, length):
-            found.append(self._run(self.waiting, length))
-            self.waiting = self.waiting[self.piece :]
-        return self._concat(found)
+        """End the sequence and return the remaining logits."""
+        length, outputs = self.position + len(self.buffer), []
+        while self.num_outputs < output_length(self.model.geometries, length):
+            outputs.append(self._run(self.buffer, length))
+            self.buffer = self.buffer[self.chunk_steps :]
+        return self._concat(outputs)
 
     def _run(self, x: np.ndarray, length: int) -> np.ndarray:
-        piece = np.zeros((1, self.piece, *self.graph.shape), self.graph.dtype)
-        piece[0, : len(x)] = x[: self.piece]
-        inputs = {"x": piece, "position": np.array([self.position], "int32"), "length": np.array([length], "int32")}
-        out = self.graph.run(inputs | self.states)
-        self.states = {name: out[name] for name in self.states}
-        self.position += self.piece
-        first, frames = int(out["position"][0]), output_length(self.graph.geometries, length)
-        y = out["y"][0][max(-first, 0) : max(frames - first, 0)]
-        self.delivered += len(y)
+        chunk = np.zeros((1, self.chunk_steps, *self.model.shape), self.model.dtype)
+        chunk[0, : len(x)] = x[: self.chunk_steps]
+        inputs = {"x": chunk, "position": np.array([self.position], "int32"), "length": np.array([length], "int32")}
+        outputs = self.model.run(inputs | self.states)
+        self.states = {name: outputs[name] for name in self.states}
+        self.position += self.chunk_steps
+        first, frames = int(outputs["position"][0]), output_length(self.model.geometries, length)
+        y = outputs["y"][0][max(-first, 0) : max(frames - first, 0)]
+        self.num_outputs += len(y)
         return y
 
-    def _concat(self, found: list[np.ndarray]) -> np.ndarray:
-        return np.concatenate([np.zeros((0, self.graph.width), "float32"), *found])
+    def _concat(self, outputs: list[np.ndarray]) -> np.ndarray:
+        return np.concatenate([np.zeros((0, self.model.width), "float32"), *outputs])

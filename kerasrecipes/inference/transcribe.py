@@ -1,4 +1,4 @@
-"""From files to transcripts: read, batch by length, score, decode; long recordings in pieces that give the same scores."""
+"""From files to transcripts: load, batch by length, run the network, decode. Long recordings run in chunks with the same logits."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -6,169 +6,177 @@ from typing import Any
 
 import numpy as np
 
-from kerasrecipes import audio as sound
+from kerasrecipes.audio import list_audio_files, load_audio
 from kerasrecipes.decoding.greedy import log_softmax
 from kerasrecipes.decoding.options import DecodingOptions, make_decoder
 from kerasrecipes.errors import AudioError, KerasRecipesError
 from kerasrecipes.results import Transcript
 
-PAD_MULTIPLE_SECONDS = 0.5  # padded lengths are multiples of this, so that a compiler that works per shape sees few
-CHUNKING_THRESHOLD_SECONDS = 60.0  # from here on a recording is scored in pieces
+PAD_MULTIPLE_SECONDS = 0.5  # a compiler that works per shape sees only a few padded lengths
+CHUNKING_THRESHOLD_SECONDS = 60.0
 BATCH_SECONDS = 60.0
 
 
 def transcribe(
     model: Any, source: Any, sample_rate: int | None = None, *, batch_seconds: float = BATCH_SECONDS,
-    long_seconds: float = CHUNKING_THRESHOLD_SECONDS, progress: Any = None, jitter: float = 0.0, decode: Any = None, **decoding: Any,
+    chunk_threshold_seconds: float = CHUNKING_THRESHOLD_SECONDS, progress: Callable[[int, int], Any] | None = None,
+    shift_average_seconds: float = 0.0, **decoding: Any,
 ) -> Any:  # fmt: skip
-    """`model.transcribe` (see there).
+    """Transcribe one input or many. This is `model.transcribe`.
 
     Args:
-        model: has `scores`, `long_scores`, `alphabet`, `criterion`, `stride`, `receptive_field`, `sample_rate`.
-        source: one input, or a list or folder of them.
+        model: Has `predict_logits`, `predict_logits_chunked`, `alphabet`, `criterion`, `stride` and `sample_rate`.
+        source: One input, or a list or folder of inputs.
         sample_rate: Hz of arrays.
-        batch_seconds: padded audio scored at once.
-        long_seconds: recordings above this are scored by `model.predict_logits_chunked`, in Keras in pieces.
-        progress: called with (items done, items in all) after every batch.
-        jitter: seconds; above 0 the audio is also scored shifted by so much to the left and to the right, and the three
-            probabilities are averaged (Deep Speech, arXiv 1412.5567, section 2.1: 5 ms). Takes three times as long.
-        decode: from scores to a transcript, in place of what `decoding` says.
-        decoding: `decoder`, `language_model` and more: the arguments of `kerasrecipes.decoding.DecodingOptions`.
+        batch_seconds: Padded audio per batch in seconds.
+        chunk_threshold_seconds: Longer recordings run through `model.predict_logits_chunked`, in Keras in chunks.
+        progress: Called with (inputs done, inputs in all) after every input.
+        shift_average_seconds: Also run the audio shifted by this much in both directions, and average the three
+            probabilities (Deep Speech, arXiv 1412.5567, section 2.1: 5 ms). Takes three times as long. 0 turns it off.
+        **decoding: `decoder`, `language_model` and the other arguments of `kerasrecipes.decoding.DecodingOptions`.
     """
-    if decode and decoding:
-        raise KerasRecipesError(f"{model.name} has no use for {', '.join(decoding)}: that is for recognisers of words")
-    read = make_transcript_decoder(model, decode or make_decoder(model, DecodingOptions(**decoding)))
+    to_transcript = make_transcript_decoder(model, make_decoder(model, DecodingOptions(**decoding)))
     if not is_batch(source):
-        wave = sound.load_audio(source, sample_rate=sample_rate, target=model.sample_rate)
-        return read(logits_of(model, wave, long_seconds, jitter), wave)
-    items = sound.list_audio_files(source)
-    results: list[Transcript | AudioError | None] = [None] * len(items)
-    for done, (index, found, wave) in enumerate(
-        score_batches(
-            model, items, results, sample_rate, batch_seconds=batch_seconds, long_seconds=long_seconds, jitter=jitter
-        ), 1,
-    ):  # fmt: skip
-        results[index] = read(found, wave)
+        wave = load_audio(source, sample_rate=sample_rate, target=model.sample_rate)
+        return to_transcript(logits_of(model, wave, chunk_threshold_seconds, shift_average_seconds), wave)
+    inputs = list_audio_files(source)
+    results: list[Transcript | AudioError | None] = [None] * len(inputs)
+    batches = score_batches(
+        model, inputs, results, sample_rate, batch_seconds=batch_seconds,
+        chunk_threshold_seconds=chunk_threshold_seconds, shift_average_seconds=shift_average_seconds,
+    )  # fmt: skip
+    for done, (index, logits, wave) in enumerate(batches, 1):
+        results[index] = to_transcript(logits, wave)
         if progress:
-            progress(done + sum(isinstance(r, AudioError) for r in results), len(items))
+            progress(done + sum(isinstance(r, AudioError) for r in results), len(inputs))
     return results
 
 
 def score_batches(
-    model: Any, items: Sequence[Any], results: list, sample_rate: int | None = None, *,
-    batch_seconds: float = BATCH_SECONDS, long_seconds: float = CHUNKING_THRESHOLD_SECONDS, jitter: float = 0.0,
+    model: Any, inputs: Sequence[Any], results: list, sample_rate: int | None = None, *,
+    batch_seconds: float = BATCH_SECONDS, chunk_threshold_seconds: float = CHUNKING_THRESHOLD_SECONDS,
+    shift_average_seconds: float = 0.0,
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:  # fmt: skip
-    """(place, scores, wave) of every input that can be read, similar lengths together; errors go to their place in `results`."""
-    for batch in bucket_by_length(items, sample_rate, batch_seconds, results, model.sample_rate, long_seconds):
+    """Yield (index, logits, wave) of every readable input, similar lengths together. Errors go to `results[index]`."""
+    for batch in bucket_by_length(
+        inputs, sample_rate, batch_seconds, results, model.sample_rate, chunk_threshold_seconds
+    ):
         waves = [wave for _, wave in batch]
         if len(waves) > 1:
-            found = average_over_shifts(model, waves, lambda shifted: batch_logits(model, shifted), jitter)
+            logits = average_over_shifts(model, waves, lambda w: batch_logits(model, w), shift_average_seconds)
         else:
-            found = [logits_of(model, waves[0], long_seconds, jitter)]
-        for (index, wave), frames in zip(batch, found, strict=True):
+            logits = [logits_of(model, waves[0], chunk_threshold_seconds, shift_average_seconds)]
+        for (index, wave), frames in zip(batch, logits, strict=True):
             yield index, frames, wave
 
 
 def is_batch(source: Any) -> bool:
-    """Whether the answer is a list: for a list or tuple of inputs, and for a folder."""
+    """Return True for a list or tuple of inputs and for a folder, whose result is a list."""
     if isinstance(source, list | tuple):
         return not (source and isinstance(source[0], int | float))
     return isinstance(source, str | Path) and Path(source).is_dir()
 
 
 def bucket_by_length(
-    items: Sequence[Any],
-    sample_rate: int | None,
-    batch_seconds: float,
-    results: list,
-    rate: int,
-    alone: float = float("inf"),
-) -> Iterator[list[tuple[int, np.ndarray]]]:
-    """Group inputs of similar length, reading at most a few hundred seconds ahead; what cannot be read goes to `results`.
+    inputs: Sequence[Any], sample_rate: int | None, batch_seconds: float, results: list, model_rate: int,
+    alone_above_seconds: float = float("inf"),
+) -> Iterator[list[tuple[int, np.ndarray]]]:  # fmt: skip
+    """Group inputs of similar length, loading at most a few hundred seconds ahead.
 
     Args:
-        rate: Hz of what is read. alone: seconds above which an input is a group of its own.
+        inputs: Inputs of `load_audio`.
+        sample_rate: Hz of arrays.
+        batch_seconds: Padded audio per group in seconds.
+        results: List of one entry per input, which receives the errors of unreadable inputs.
+        model_rate: Hz of the waves.
+        alone_above_seconds: Longer inputs form a group of their own.
     """
     pool: list[tuple[int, np.ndarray]] = []
 
-    def grouped() -> Iterator[list[tuple[int, np.ndarray]]]:
-        pool.sort(key=lambda item: len(item[1]))
+    def take_groups() -> Iterator[list[tuple[int, np.ndarray]]]:
+        pool.sort(key=lambda entry: len(entry[1]))
         group: list[tuple[int, np.ndarray]] = []
-        for item in pool:
-            if group and ((len(group) + 1) * len(item[1]) > batch_seconds * rate or len(item[1]) > alone * rate):
+        for entry in pool:
+            samples = len(entry[1])
+            if group and (
+                (len(group) + 1) * samples > batch_seconds * model_rate or samples > alone_above_seconds * model_rate
+            ):
                 yield group
                 group = []
-            group.append(item)
+            group.append(entry)
         if group:
             yield group
         pool.clear()
 
-    held = 0
-    for index, item in enumerate(items):
+    pool_samples = 0
+    for index, source in enumerate(inputs):
         try:
-            pool.append((index, sound.load_audio(item, sample_rate=sample_rate, target=rate)))
+            pool.append((index, load_audio(source, sample_rate=sample_rate, target=model_rate)))
         except AudioError as error:
             results[index] = error
             continue
-        held += len(pool[-1][1])
-        if held > 8 * batch_seconds * rate:
-            yield from grouped()
-            held = 0
-    yield from grouped()
+        pool_samples += len(pool[-1][1])
+        if pool_samples > 8 * batch_seconds * model_rate:
+            yield from take_groups()
+            pool_samples = 0
+    yield from take_groups()
 
 
 def batch_logits(model: Any, waves: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Scores (frames, symbols) of each wave from one padded batch."""
-    unit = int(PAD_MULTIPLE_SECONDS * model.sample_rate)
+    """Return the logits (frames, symbols) of each wave from one padded batch."""
+    multiple = int(PAD_MULTIPLE_SECONDS * model.sample_rate)
     lengths = np.array([len(w) for w in waves], "int32")
-    padded = np.zeros((len(waves), -(-int(lengths.max()) // unit) * unit), "float32")
+    padded = np.zeros((len(waves), -(-int(lengths.max()) // multiple) * multiple), "float32")
     for row, wave in zip(padded, waves, strict=True):
         row[: len(wave)] = wave
-    out = model.scores({"audio": padded, "length": lengths})
-    return [s[: model.output_length(int(n))] for s, n in zip(out, lengths, strict=True)]
+    logits = model.predict_logits({"audio": padded, "length": lengths})
+    return [frames[: model.output_length(int(n))] for frames, n in zip(logits, lengths, strict=True)]
 
 
 def logits_of(
-    model: Any, wave: np.ndarray, long_seconds: float = CHUNKING_THRESHOLD_SECONDS, jitter: float = 0.0
-) -> np.ndarray:
-    """Scores (frames, symbols) of one wave, in one piece or many."""
+    model: Any, wave: np.ndarray, chunk_threshold_seconds: float = CHUNKING_THRESHOLD_SECONDS,
+    shift_average_seconds: float = 0.0,
+) -> np.ndarray:  # fmt: skip
+    """Return the logits (frames, symbols) of one wave, computed at once or in chunks."""
 
-    def score(waves: Sequence[np.ndarray]) -> list[np.ndarray]:
-        if len(waves[0]) <= long_seconds * model.sample_rate:
+    def predict(waves: Sequence[np.ndarray]) -> list[np.ndarray]:
+        if len(waves[0]) <= chunk_threshold_seconds * model.sample_rate:
             return batch_logits(model, waves)
         return [model.predict_logits_chunked(waves[0])]
 
-    return average_over_shifts(model, [wave], score, jitter)[0]
+    return average_over_shifts(model, [wave], predict, shift_average_seconds)[0]
 
 
 def average_over_shifts(
-    model: Any, waves: Sequence[np.ndarray], score: Callable[[Sequence[np.ndarray]], list[np.ndarray]], seconds: float
+    model: Any, waves: Sequence[np.ndarray], predict: Callable[[Sequence[np.ndarray]], list[np.ndarray]], seconds: float
 ) -> list[np.ndarray]:
-    """`score(waves)`; with `seconds` the logarithm of the probabilities averaged over the waves as they are and shifted both ways.
+    """Return `predict(waves)`, or the logarithm of its probabilities averaged over the waves and their shifts both ways.
 
     Raises:
-        KerasRecipesError: `seconds` is negative, or the model's scores are no probabilities of single frames (ASG).
+        KerasRecipesError: `seconds` is negative, or the model's logits are no probabilities of single frames (ASG).
     """
     if not seconds:
-        return score(waves)
-    if seconds < 0 or model.criterion.transitions() is not None:
-        raise KerasRecipesError(f"jitter={seconds}: a positive shift in seconds, for a recogniser trained with CTC")
+        return predict(waves)
+    if seconds < 0 or model.criterion.transition_matrix() is not None:
+        raise KerasRecipesError(
+            f"shift_average_seconds={seconds}: it must be a positive shift, and the recognizer trained with CTC"
+        )
     n = round(seconds * model.sample_rate)
-    ways = [list(waves), [np.pad(w, (n, 0))[: len(w)] for w in waves], [np.pad(w, (0, n))[n:] for w in waves]]
-    chances = [[np.exp(log_softmax(s)) for s in score(way)] for way in ways]
-    return [np.log(np.mean(same, axis=0) + 1e-30).astype("float32") for same in zip(*chances, strict=True)]
+    shifted = [list(waves), [np.pad(w, (n, 0))[: len(w)] for w in waves], [np.pad(w, (0, n))[n:] for w in waves]]
+    probabilities = [[np.exp(log_softmax(logits)) for logits in predict(w)] for w in shifted]
+    return [np.log(np.mean(same, axis=0) + 1e-30).astype("float32") for same in zip(*probabilities, strict=True)]
 
 
 def make_transcript_decoder(
     model: Any, decode: Callable[..., Transcript]
 ) -> Callable[[np.ndarray, np.ndarray], Transcript]:
-    """`read(scores, wave) -> Transcript`; digital silence has no text, whatever a network makes of it."""
-    seconds = model.stride / model.sample_rate
+    """Return `to_transcript(logits, wave)`. An all-zero wave gives an empty transcript without decoding."""
+    frame_seconds = model.stride / model.sample_rate
 
-    def read(found: np.ndarray, wave: np.ndarray) -> Transcript:
+    def to_transcript(logits: np.ndarray, wave: np.ndarray) -> Transcript:
         duration = len(wave) / model.sample_rate
         if not wave.any():
             return Transcript("", duration=duration)
-        return decode(found, frame_seconds=seconds, duration=duration)
+        return decode(logits, frame_seconds=frame_seconds, duration=duration)
 
-    return read
+    return to_transcript

@@ -1,4 +1,4 @@
-"""`generate` and `vocode`: conditions checked and brought to every sample, the loop run in pieces with its state carried."""
+"""`generate` and `vocode` of WaveNets: inputs are checked and conditioned, the sampler runs in chunks and carries its state."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,199 +13,205 @@ from kerasrecipes.inference.wavenet_sampler import WaveNetSampler
 from kerasrecipes.layers import mu_law
 from kerasrecipes.results import AudioClip
 
-CHUNK_SECONDS = 0.25  # of one compiled run; the last piece is run whole and cut
-LEARNED_UPSAMPLING_CHUNK_SECONDS = 0.05  # where every sample has its own conditioning: 30 layers of it make 12 MB
+CHUNK_SECONDS = 0.25  # per compiled run; the last chunk runs whole and is cut afterwards
+LEARNED_UPSAMPLING_CHUNK_SECONDS = 0.05  # with a conditioning of every sample: 30 layers of it take 12 MB
 BATCH_SIZE = 8  # clips vocoded at once
+
+Progress = Callable[[float, float], Any]
 
 
 def generate(
-    model: Any, seconds: Any = None, seed: Any = None, temperature: float = 1.0, speaker: Any = None,
-    conditioning: Any = None, progress: Callable[[float, float], Any] | None = None,
+    model: Any, seconds: Any = None, seed: Any = None, temperature: float = 1.0, speaker: Any = None, mel: Any = None,
+    progress: Progress | None = None,
 ) -> Any:  # fmt: skip
-    """New sound, sample by sample, by the cached loop of `tasks.generating`.
+    """Generate audio sample by sample with the cached `WaveNetSampler`.
+
+    `seconds`, `seed`, `speaker` and `mel` may be lists, whose clips are generated at once.
 
     Args:
-        model: a `WaveGenerator`. seconds: how much; None for as much as `conditioning` says.
-        seed: a whole number, the same one gives the same sound; item i of a list has seed + i, or the seed of its own.
-        temperature: of the softmax; 1 samples from the model, 0 always takes the likeliest code.
-        speaker: a name, or None for nobody in particular. conditioning: a spectrogram (frames, mels) of
-            `model.spectrogram`, or None for none.
-        progress: called with seconds done and seconds in all.
-        Each of `seconds`, `seed`, `speaker` and `conditioning` may be a list: all are made at once.
+        model: A `WaveNetGenerator`.
+        seconds: Length of the audio. Default: the length of `mel`.
+        seed: A whole number. The same seed gives the same audio, and clip i of a list has seed + i.
+        temperature: Sampling temperature. 1 samples from the model, 0 takes the most likely code.
+        speaker: Name of a speaker, or None for no speaker.
+        mel: Log-mel spectrogram (frames, n_mels) of `model.spectrogram`, or None.
+        progress: Called with (seconds done, seconds in all).
 
     Returns:
-        A `Sound`; a list of them for lists.
+        An `AudioClip`, or a list of them if an argument is a list.
 
     Raises:
-        DataError: seconds that are not positive, a negative temperature or seed, an unknown speaker, a spectrogram that
-        does not fit.
+        DataError: The seconds are not positive, the temperature or a seed is negative, the speaker is unknown, or the
+            spectrogram does not fit.
     """
-    many = [len(v) for v in (seconds, seed, speaker, conditioning) if isinstance(v, list | tuple)]
-    if len(set(many)) > 1:
-        raise DataError(f"Lists of unequal lengths: {', '.join(map(str, many))}")
-    count = many[0] if many else 1
+    counts = [len(v) for v in (seconds, seed, speaker, mel) if isinstance(v, list | tuple)]
+    if len(set(counts)) > 1:
+        raise DataError(f"Lists of unequal lengths: {', '.join(map(str, counts))}")
+    count = counts[0] if counts else 1
     if not count:
         return []
     if isinstance(seed, int | np.integer):
         seed = [seed + i for i in range(count)]
-    seconds, seeds, speaker, conditioning = (
-        list(v) if isinstance(v, list | tuple) else [v] * count for v in (seconds, seed, speaker, conditioning)
+    durations, seeds, speakers, mels = (
+        list(v) if isinstance(v, list | tuple) else [v] * count for v in (seconds, seed, speaker, mel)
     )
     if not isinstance(temperature, int | float | np.number) or not 0 <= temperature < np.inf:
-        raise DataError(f"A temperature is a number, neither negative nor without bound, not {temperature!r}")
+        raise DataError(f"The temperature must be a number, at least 0 and finite, not {temperature!r}")
     for s in seeds:
         if s is not None and (not isinstance(s, int | np.integer) or s < 0):
             raise DataError(f"A seed is a whole number from 0 on, not {s!r}")
-    samples = [num_samples(model, s, c) for s, c in zip(seconds, conditioning, strict=True)]
-    numbers = np.array([model.speaker_number(s) for s in speaker], "int32")
-    codes = generate_codes(model, samples, numbers, conditioning, seeds, temperature, progress)
-    waves = [mu_law.mu_law_decode(c, model.levels).astype("float32") for c in codes]
-    sounds = [AudioClip(w, model.sample_rate) for w in waves]
-    return sounds if many else sounds[0]
+    samples = [num_samples(model, d, m) for d, m in zip(durations, mels, strict=True)]
+    speaker_numbers = np.array([model.speaker_number(s) for s in speakers], "int32")
+    codes = generate_codes(model, samples, speaker_numbers, mels, seeds, temperature, progress)
+    waves = [mu_law.mu_law_decode(c, model.quantization_levels).astype("float32") for c in codes]
+    clips = [AudioClip(w, model.sample_rate) for w in waves]
+    return clips if counts else clips[0]
 
 
-def num_samples(model: Any, seconds: Any, conditioning: Any) -> int:
-    """Samples to make.
-
-    Raises:
-        DataError: as `generate`.
-    """
-    if seconds is None and conditioning is None:
-        raise DataError("Say how much to generate: seconds=2.0, or conditioning=model.spectrogram(FILE)")
+def num_samples(model: Any, seconds: Any, mel: Any) -> int:
+    """Return the number of samples to generate. Raises DataError as `generate` does."""
+    if seconds is None and mel is None:
+        raise DataError("Say how much to generate: seconds=2.0, or mel=model.spectrogram(FILE)")
     if seconds is not None and not (isinstance(seconds, int | float | np.number) and 0 < float(seconds) < np.inf):
         raise DataError(f"seconds is a positive number, not {seconds!r}")
     samples = 0 if seconds is None else max(round(seconds * model.sample_rate), 1)
-    if conditioning is None:
+    if mel is None:
         return samples
     model.require_local_conditioning()
-    shape = np.shape(conditioning)
-    if len(shape) != 2 or shape[1] != model.mels or not shape[0]:
-        raise DataError(f"conditioning is (frames, {model.mels}), not {shape}: make it with model.spectrogram(FILE)")
-    if not np.isfinite(conditioning).all():
-        raise DataError("conditioning holds values that are NaN or infinite")
-    samples = samples or shape[0] * model.hop
-    if shape[0] != model.frames(samples):
-        rate = model.sample_rate / model.hop
+    shape = np.shape(mel)
+    if len(shape) != 2 or shape[1] != model.n_mels or not shape[0]:
+        raise DataError(f"mel is (frames, {model.n_mels}), not {shape}: make it with model.spectrogram(FILE)")
+    if not np.isfinite(mel).all():
+        raise DataError("mel holds values that are NaN or infinite")
+    samples = samples or shape[0] * model.hop_length
+    if shape[0] != model.num_frames(samples):
+        rate = model.sample_rate / model.hop_length
         raise DataError(
-            f"conditioning has {shape[0]} frames, {samples / model.sample_rate:g} s need {model.frames(samples)} "
+            f"mel has {shape[0]} frames, {samples / model.sample_rate:g} s need {model.num_frames(samples)} "
             f"({rate:g} a second): make it with model.spectrogram(FILE), or leave out `seconds`"
         )
     return samples
 
 
 def generate_codes(
-    model: Any, samples: list[int], speakers: np.ndarray, conditioning: list, seeds: list, temperature: float,
-    progress: Callable[[float, float], Any] | None = None,
+    model: Any, samples: list[int], speakers: np.ndarray, mels: list, seeds: list, temperature: float,
+    progress: Progress | None = None,
 ) -> list[np.ndarray]:  # fmt: skip
-    """Codes of each item, (samples,) int32; all items are made at once, as long as the longest."""
-    if model._loop is None:
-        model._loop = WaveNetSampler(model)
-    loop, rate, total = model._loop, model.sample_rate, max(samples)
-    mode = "sample" if temperature else "likeliest"
-    piece = chunk_samples(model)
-    tables = ConditioningTables(model, samples, speakers, conditioning, -(-total // piece) * piece)
-    chance = [np.random.default_rng(s) for s in seeds]
-    state, found = loop.begin(len(samples)), []
-    for begin in range(0, total, piece):
-        uniform = np.stack([c.random(piece) for c in chance], axis=1).astype("float32")
-        codes, state = loop.run(state, tables.piece(begin, piece), uniform, 1 / (temperature or 1), mode)
-        found.append(codes)
+    """Return the codes (samples,) int32 of each clip. All clips run as one batch, as long as the longest."""
+    if model._sampler is None:
+        model._sampler = WaveNetSampler(model)
+    sampler, rate, total = model._sampler, model.sample_rate, max(samples)
+    mode = "sample" if temperature else "argmax"
+    chunk = chunk_samples(model)
+    tables = ConditioningTables(model, samples, speakers, mels, -(-total // chunk) * chunk)
+    generators = [np.random.default_rng(s) for s in seeds]
+    state, chunks = sampler.initial_state(len(samples)), []
+    for start in range(0, total, chunk):
+        uniform = np.stack([rng.random(chunk) for rng in generators], axis=1).astype("float32")
+        codes, state = sampler.run(state, tables.chunk(start, chunk), uniform, 1 / (temperature or 1), mode)
+        chunks.append(codes)
         if progress:
-            progress(min(begin + piece, total) / rate, total / rate)
-    codes = np.concatenate(found)
+            progress(min(start + chunk, total) / rate, total / rate)
+    codes = np.concatenate(chunks)
     return [codes[:n, i] for i, n in enumerate(samples)]
 
 
 def chunk_samples(model: Any) -> int:
-    """Samples of one compiled run: whole frames."""
-    seconds = (
-        LEARNED_UPSAMPLING_CHUNK_SECONDS
-        if model.mels and model.settings["upsampling"] == "transposed"
-        else CHUNK_SECONDS
-    )
-    return max(round(seconds * model.sample_rate / model.hop), 1) * model.hop
+    """Return the samples of one compiled run, a multiple of the hop length."""
+    learned = model.n_mels and model.hparams["upsampling"] == "transposed"
+    seconds = LEARNED_UPSAMPLING_CHUNK_SECONDS if learned else CHUNK_SECONDS
+    return max(round(seconds * model.sample_rate / model.hop_length), 1) * model.hop_length
 
 
 class ConditioningTables:
-    """What the conditions add to all layers, for one piece after the other.
+    """Conditioning terms added to every layer, computed chunk by chunk.
 
     Args:
-        model: a `WaveGenerator`. samples: of each item. speakers: (batch,) numbers. conditioning: of each item, a
-            spectrogram or None. total: samples of all pieces.
+        model: A `WaveNetGenerator`.
+        samples: Length of each clip.
+        speakers: (batch,) speaker numbers.
+        mels: Spectrogram of each clip, or None.
+        total: Samples of all chunks.
     """
 
-    def __init__(self, model: Any, samples: list[int], speakers: np.ndarray, conditioning: list, total: int):
+    def __init__(self, model: Any, samples: list[int], speakers: np.ndarray, mels: list, total: int):
         self.stack, self.speakers, self.local = model.get_layer("stack"), speakers, None
-        if not model.mels:
+        if not model.n_mels:
             return
-        frames = np.zeros((len(samples), model.frames(total), model.mels), "float32")
-        for row, values in zip(frames, conditioning, strict=True):
-            if values is not None:
-                row[: len(values)] = values
-        given = np.array([c is not None for c in conditioning], "int32")
+        frames = np.zeros((len(samples), model.num_frames(total), model.n_mels), "float32")
+        for row, mel in zip(frames, mels, strict=True):
+            if mel is not None:
+                row[: len(mel)] = mel
+        conditioned = np.array([mel is not None for mel in mels], "int32")
         ops, layer = keras.ops, model.get_layer("local")
-        arrays = [ops.convert_to_tensor(v) for v in (frames, given, np.array(samples, "int32"))]
-        self.local = ops.convert_to_numpy(layer.over(*arrays, total))
+        arrays = [ops.convert_to_tensor(v) for v in (frames, conditioned, np.array(samples, "int32"))]
+        self.local = ops.convert_to_numpy(layer.upsample(*arrays, total))
 
-    def piece(self, begin: int, samples: int) -> np.ndarray:
-        """(entries, layers, batch, 2 D) float32 for the samples from `begin` on."""
+    def chunk(self, start: int, samples: int) -> np.ndarray:
+        """Return the terms (entries, layers, batch, 2 D) float32 for the samples from `start` on."""
         local, ops = self.local, keras.ops
         if local is not None:
-            step = self.stack.local_stride
-            local = ops.convert_to_tensor(local[:, begin // step : -(-(begin + samples) // step)])
+            stride = self.stack.local_stride
+            local = ops.convert_to_tensor(local[:, start // stride : -(-(start + samples) // stride)])
         speakers = ops.convert_to_tensor(self.speakers) if self.stack.speaker_kernel is not None else None
-        table = ops.convert_to_numpy(self.stack.table(speakers, local)).astype("float32")
+        table = ops.convert_to_numpy(self.stack.conditioning_table(speakers, local)).astype("float32")
         table = np.broadcast_to(table, (len(table), len(self.speakers), *table.shape[2:]))
         return np.ascontiguousarray(table.transpose(2, 0, 1, 3))
 
 
 def vocode(
-    model: Any, source: Any, sample_rate: int | None = None, speaker: str | None = None, seed: int | None = None,
-    temperature: float = 1.0, progress: Callable[[float, float], Any] | None = None,
+    model: Any, source: Any, sample_rate: int | None = None, speaker: Any = None, seed: int | None = None,
+    temperature: float = 1.0, progress: Progress | None = None,
 ) -> Any:  # fmt: skip
-    """Copy synthesis: sound from a spectrogram alone, or from that of a recording.
+    """Reconstruct audio from a mel spectrogram, or from that of a recording (copy synthesis).
 
     Args:
-        model: a `WaveGenerator` with local conditioning. source: a path, bytes, a file object, an array (samples,) with
-            `sample_rate`, a spectrogram (frames, mels); or a list of such. speaker: may be a list too, one of each source.
-        others: as in `generate`; source i of a list is made with seed + i.
+        model: A `WaveNetGenerator` with local conditioning.
+        source: A path, bytes, a file object, an array (samples,) with `sample_rate`, or a spectrogram (frames, n_mels). Or
+            a list of them.
+        sample_rate: Hz of arrays.
+        speaker: Name of a speaker, or None for no speaker. Or a list, one for each source.
+        seed: As in `generate`. Source i of a list has seed + i.
+        temperature: As in `generate`.
+        progress: As in `generate`.
 
     Returns:
-        A `Sound` as long as the recording; a list for a list, where a bad file's place holds its `AudioError`.
+        An `AudioClip` as long as the recording. For a list, a list with an `AudioError` for every unreadable recording.
 
     Raises:
-        AudioError: a single recording cannot be read. DataError: no local conditioning, an unknown speaker, a spectrogram
-        that does not fit. TypeError: an array of samples without `sample_rate`.
+        AudioError: A single recording cannot be read.
+        DataError: The model has no local conditioning, the speaker is unknown, or the spectrogram does not fit.
+        TypeError: An array of samples has no `sample_rate`.
     """
     model.require_local_conditioning()
     if not isinstance(source, list | tuple):
-        length, frames = read_conditioning(model, source, sample_rate)
-        return generate(model, length, seed, temperature, speaker, frames, progress)
-    found: list[Any] = []
+        seconds, mel = read_conditioning(model, source, sample_rate)
+        return generate(model, seconds, seed, temperature, speaker, mel, progress)
+    results: list[Any] = []
     for item in source:
         try:
-            found.append(read_conditioning(model, item, sample_rate))
+            results.append(read_conditioning(model, item, sample_rate))
         except AudioError as error:
-            found.append(error)
-    speakers = list(speaker) if isinstance(speaker, list | tuple) else [speaker] * len(found)
-    if len(speakers) != len(found):
-        raise DataError(f"Lists of unequal lengths: {len(found)} sources, {len(speakers)} speakers")
-    good = [i for i, f in enumerate(found) if not isinstance(f, AudioError)]
-    for begin in range(0, len(good), BATCH_SIZE):
-        some = good[begin : begin + BATCH_SIZE]
-        seconds, values = [found[i][0] for i in some], [found[i][1] for i in some]
-        seeds = [seed if seed is None else seed + i for i in some]
-        made = generate(model, seconds, seeds, temperature, [speakers[i] for i in some], values, progress)
-        for i, sound in zip(some, made, strict=True):
-            found[i] = sound
-    return found
+            results.append(error)
+    speakers = list(speaker) if isinstance(speaker, list | tuple) else [speaker] * len(results)
+    if len(speakers) != len(results):
+        raise DataError(f"Lists of unequal lengths: {len(results)} sources, {len(speakers)} speakers")
+    readable = [i for i, result in enumerate(results) if not isinstance(result, AudioError)]
+    for start in range(0, len(readable), BATCH_SIZE):
+        batch = readable[start : start + BATCH_SIZE]
+        durations, mels = [results[i][0] for i in batch], [results[i][1] for i in batch]
+        seeds = [seed if seed is None else seed + i for i in batch]
+        clips = generate(model, durations, seeds, temperature, [speakers[i] for i in batch], mels, progress)
+        for i, clip in zip(batch, clips, strict=True):
+            results[i] = clip
+    return results
 
 
 def read_conditioning(model: Any, source: Any, sample_rate: int | None) -> tuple[float | None, np.ndarray]:
-    """Seconds (None for those of the spectrogram) and the spectrogram of a source."""
+    """Return the seconds (None for those of the spectrogram) and the mel spectrogram of a source."""
     if not isinstance(source, str | Path | bytes | bytearray) and not hasattr(source, "read"):
         array = np.asarray(source)
         if array.ndim == 2 and sample_rate is None:
-            return None, array.astype("float32")  # `generate` says where its bands are too few
+            return None, array.astype("float32")  # `generate` checks its shape
     wave = load_audio(source, sample_rate=sample_rate, target=model.sample_rate)
     return len(wave) / model.sample_rate, model.spectrogram(wave, model.sample_rate)

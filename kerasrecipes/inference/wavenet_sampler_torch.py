@@ -1,8 +1,8 @@
-"""The loop of `generating` as TorchScript: about four operations a layer, all on arrays laid out before the loop.
+"""The loop of `wavenet_sampler` as TorchScript: about four operations a layer, all on arrays allocated before the loop.
 
-`sigmoid(b) = (1 + tanh(b / 2)) / 2`, so that with halved weights of the gates one tanh does filter and gate, and
-`tanh(a) (1 + tanh(b / 2))` is one operation; the missing factor 1 / 2 lies in the weights that follow. A column of ones
-beside the gated values carries the biases.
+`sigmoid(b) = (1 + tanh(b / 2)) / 2`, so with halved gate weights one tanh computes filter and gate, and
+`tanh(a) (1 + tanh(b / 2))` is one operation. The missing factor 1 / 2 is in the weights that follow. A column of ones beside
+the gated values carries the biases.
 """
 
 from typing import Any
@@ -26,9 +26,9 @@ def sampling_loop(
     xs, totals = x.unbind(0), sums.unbind(0)
     first, second = sums[:, :, :filters].unbind(0), sums[:, :, filters:].unbind(0)
     ones, inner = gated.unbind(1), gated[:, :, :filters].unbind(1)
-    flat, before = gated.view(batch, layers * (filters + 1)), x[:layers]
-    found = torch.zeros(count, batch, dtype=torch.long)
-    scored = torch.zeros(count if mode == 2 else 0, batch, levels)
+    flat, current = gated.view(batch, layers * (filters + 1)), x[:layers]
+    codes_out = torch.zeros(count, batch, dtype=torch.long)
+    logits_out = torch.zeros(count if mode == 2 else 0, batch, levels)
     for i in range(count):
         xs[0].zero_()
         for tap in range(len(codes_rows)):
@@ -37,50 +37,56 @@ def sampling_loop(
         if taps == 2:
             torch.baddbmm(table[i // stride], rings[slots], past, out=sums)
         elif taps > 2:
-            parts = [rings[starts + torch.remainder(dilations * tap + (now + i), sizes)] for tap in range(taps - 1)]
-            torch.baddbmm(table[i // stride], torch.cat(parts, 2), past, out=sums)
+            pasts = [rings[starts + torch.remainder(dilations * tap + (now + i), sizes)] for tap in range(taps - 1)]
+            torch.baddbmm(table[i // stride], torch.cat(pasts, 2), past, out=sums)
         else:
             sums.copy_(table[i // stride])
         for k in range(layers):
             totals[k].addmm_(xs[k], present[k]).tanh_()
             torch.addcmul(first[k], first[k], second[k], out=inner[k])
             torch.addmm(xs[k], ones[k], residual[k], out=xs[k + 1])
-        rings.index_copy_(0, slots, before)
+        rings.index_copy_(0, slots, current)
         y = torch.mm(flat, skip).relu_()
         y = torch.addmm(post[1], y, post[0]).relu_()
-        scores = torch.addmm(post[3], y, post[2])
+        logits = torch.addmm(post[3], y, post[2])
         if mode == 2:
-            scored[i] = scores
+            logits_out[i] = logits
             code = values[i].long()
         elif mode == 1:
-            code = scores.argmax(1)
+            code = logits.argmax(1)
         else:
-            heights = torch.softmax(scores * sharpness, 1).cumsum(1)
-            code = (heights <= values[i].unsqueeze(1) * heights[:, levels - 1 :]).sum(1).clamp_(max=levels - 1)
-        found[i] = code
+            cumulative = torch.softmax(logits * sharpness, 1).cumsum(1)
+            code = (cumulative <= values[i].unsqueeze(1) * cumulative[:, levels - 1 :]).sum(1).clamp_(max=levels - 1)
+        codes_out[i] = code
         codes = torch.cat([codes[1:], code.unsqueeze(0)], 0)
-    return found, scored, codes
+    return codes_out, logits_out, codes
 
 
 class TorchWaveNetSampler:
-    """Weights and state of `batch` sounds.
+    """Weights and state of `batch` clips.
 
     Args:
-        w: a `generating.Columns`. state: of `generating.beginning`. dilations, taps: of the layers.
+        weights: A `SamplerWeights`.
+        state: Result of `wavenet_sampler.initial_state`.
+        dilations: Dilation of each layer.
+        taps: Kernel size of the layers.
     """
 
-    def __init__(self, w: Any, state: dict, dilations: Any, taps: int):
+    def __init__(self, weights: Any, state: dict, dilations: Any, taps: int):
         tensor = torch.from_numpy
-        filters = w.residual[0].shape[0]
+        filters = weights.residual[0].shape[0]
         self.halves = np.concatenate([np.ones(filters), np.full(filters, 0.5)]).astype("float32")
-        residual = [np.concatenate([0.5 * r, b[None]]) for r, b in zip(w.residual, w.residual_bias, strict=True)]
-        layers, outputs = len(residual), w.skip.shape[1]
+        residual = [
+            np.concatenate([0.5 * r, b[None]]) for r, b in zip(weights.residual, weights.residual_bias, strict=True)
+        ]
+        layers, outputs = len(residual), weights.skip.shape[1]
         skip = np.zeros((layers, filters + 1, outputs), "float32")
-        skip[:, :-1] = 0.5 * w.skip.reshape(layers, filters, outputs)
-        skip[0, -1] = w.skip_bias
+        skip[:, :-1] = 0.5 * weights.skip.reshape(layers, filters, outputs)
+        skip[0, -1] = weights.skip_bias
         self.weights = (
-            [tensor(c) for c in w.codes], tensor(w.past * self.halves), [tensor(p * self.halves) for p in w.present],
-            [tensor(r) for r in residual], tensor(skip.reshape(-1, outputs)), [tensor(p) for p in w.post],
+            [tensor(c) for c in weights.codes], tensor(weights.past * self.halves),
+            [tensor(p * self.halves) for p in weights.present], [tensor(r) for r in residual],
+            tensor(skip.reshape(-1, outputs)), [tensor(p) for p in weights.post],
         )  # fmt: skip
         sizes = [len(r) for r in state["rings"]]
         self.geometry = (
@@ -90,12 +96,12 @@ class TorchWaveNetSampler:
         self.codes, self.now = tensor(state["codes"]).long(), 0
 
     def run(self, table: np.ndarray, values: np.ndarray, sharpness: float, mode: int, stride: int) -> np.ndarray:
-        """As `generating.Loop.run`."""
+        """Run the loop as `WaveNetSampler.run` does. `mode` is an index of `SAMPLING_MODES`."""
         with torch.inference_mode():
-            given = torch.from_numpy(np.ascontiguousarray(values, "float64" if mode == 2 else "float32"))
-            found, scored, self.codes = sampling_loop(
-                *self.weights, torch.from_numpy(table * self.halves), given, self.codes, self.rings, *self.geometry,
+            values = torch.from_numpy(np.ascontiguousarray(values, "float64" if mode == 2 else "float32"))
+            codes, logits, self.codes = sampling_loop(
+                *self.weights, torch.from_numpy(table * self.halves), values, self.codes, self.rings, *self.geometry,
                 self.now, stride, float(sharpness), mode,
             )  # fmt: skip
         self.now += len(values)
-        return (scored if mode == 2 else found.int()).numpy()
+        return (logits if mode == 2 else codes.int()).numpy()

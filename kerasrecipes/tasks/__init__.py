@@ -1,1 +1,1 @@
-"""What a loaded model can do: one verb per task on raw input."""
+"""Keras models, one class per task, with a verb for raw input."""

@@ -6,22 +6,22 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasrecipes.errors import DataError, KerasRecipesError
+from kerasrecipes.audio import load_audio
+from kerasrecipes.errors import DataError
 from kerasrecipes.layers import mu_law
 from kerasrecipes.layers.mfcc import LogMelSpectrogram
 from kerasrecipes.layers.wavenet_stack import receptive_field
 from kerasrecipes.registry import get_recipe
-from kerasrecipes.tasks.language_model import masked_cross_entropy
+from kerasrecipes.tasks.base import NextSymbolModel
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
-class WaveNetGenerator(keras.Model):
-    """A WaveNet: {"audio": (batch, samples), "length": (batch,), ...} -> scores (batch, samples, codes) of the next sample.
+class WaveNetGenerator(NextSymbolModel):
+    """A WaveNet: {"audio": (batch, samples), "length": (batch,), ...} -> logits (batch, samples, codes) of the next sample.
 
     Args:
-        recipe: name of a registered recipe.
-        alphabet: always None; only there because every task's model is built alike.
-        config: changes to the recipe's configuration; `speakers`, names, for other speakers.
+        recipe: Name of a registered recipe.
+        config: Changes to the recipe's configuration. `speakers` is a list of names.
 
     Example:
         >>> model = kerasrecipes.load("wavenet_small")
@@ -29,169 +29,155 @@ class WaveNetGenerator(keras.Model):
         >>> model.vocode("talk.flac", speaker="kathleen").save("copy.wav")
     """
 
-    def __init__(self, recipe: str, alphabet: Any = None, config: dict | None = None, **kwargs: Any):
-        if alphabet is not None:
-            raise KerasRecipesError(f"{recipe} has no alphabet; its speakers are named by speakers=(...)")
-        own = get_recipe(recipe)
-        changes = dict(config or {})
-        if "speakers" in changes:
-            changes["speakers"] = tuple(str(s).lower() for s in changes["speakers"])
-        network = own.build(**changes)
-        super().__init__(inputs=network.input, outputs=network.output, **{"name": recipe, **kwargs})
-        self.recipe, self.changes = own, changes
-        s = self.settings = {**own.config, **changes}
-        self.sample_rate, self.levels, self.speakers = s["sample_rate"], s["levels"], tuple(s["speakers"])
-        self.mels, self.hop = s["mels"], s["mel_hop"]
+    default_optimizer = {"learning_rate": 1e-3, "weight_decay": 0.0, "global_clipnorm": 1.0}
+
+    def __init__(self, recipe: str, config: dict | None = None, **kwargs: Any):
+        config = dict(config or {})
+        if "speakers" in config:
+            config["speakers"] = tuple(str(s).lower() for s in config["speakers"])
+        super().__init__(get_recipe(recipe), config, **kwargs)
+        c = self.hparams = {**self.recipe.config, **config}
+        self.sample_rate, self.quantization_levels, self.speakers = (
+            c["sample_rate"],
+            c["quantization_channels"],
+            tuple(c["speakers"]),
+        )
+        self.n_mels, self.hop_length = c["n_mels"], c["mel_hop_length"]
         dilations = self.get_layer("stack").dilations
-        self.receptive_field = receptive_field(dilations, s["kernel"], s["initial_kernel"])
-        self.bits = keras.metrics.Mean(name="bits")
-        self._forward: Any = None
-        self._loop: Any = None
-        self._bands: Any = None
+        self.receptive_field = receptive_field(dilations, c["kernel_size"], c["initial_kernel_size"])
+        self._sampler: Any = None
+        self._log_mel_layer: Any = None
 
     # ------------------------------------------------------------------ training
-
-    def compile(self, optimizer: Any = None, loss: Any = None, metrics: Any = None, **kwargs: Any) -> None:
-        """As Keras's; without arguments AdamW (1e-3, gradients clipped to norm 1) and nats per sample."""
-        if optimizer is None:
-            optimizer = keras.optimizers.AdamW(1e-3, weight_decay=0.0, global_clipnorm=1.0)
-        self.default_loss, self.own_metrics = loss is None, metrics is None
-        kwargs.setdefault("jit_compile", False)
-        super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
-
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Nats per sample over all targets that count (are not -1)."""
-        if not self.default_loss:
-            return super().compute_loss(x, y, y_pred, sample_weight, training)
-        losses, counted = masked_cross_entropy(y, y_pred)
-        return keras.ops.sum(losses) / keras.ops.maximum(keras.ops.sum(counted), 1.0)
-
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        """Adds `bits` per sample to what Keras reports."""
-        if not self.own_metrics:
-            return super().compute_metrics(x, y, y_pred, sample_weight)
-        losses, counted = masked_cross_entropy(y, y_pred)
-        total = keras.ops.sum(counted)
-        self.bits.update_state(keras.ops.sum(losses) / keras.ops.maximum(total, 1.0) / np.log(2), sample_weight=total)
-        return self.get_metrics_result()
 
     def fit(
         self, x=None, y=None, *args: Any, sample_rate: int | None = None, speaker: str | None = None,
         batch_seconds: float = 4.0, crop_seconds: float = 1.0, **kwargs: Any,
     ):  # fmt: skip
-        """Keras's `fit`; also takes utterances (`kerasrecipes.data.from_table(...)`), a folder, or a list of files or arrays.
+        """Train as Keras does, also on utterances (`kerasrecipes.data.from_table(...)`), a folder, or a list of files or arrays.
 
         Args:
-            x: what to learn from. sample_rate: Hz of arrays. speaker: who speaks in files and arrays; None for nobody
-                in particular. batch_seconds, crop_seconds: audio in a batch and in a crop.
+            x: Recordings, or anything Keras takes.
+            y: Targets, if Keras needs them.
+            *args: Arguments of Keras's `fit`.
+            sample_rate: Hz of arrays.
+            speaker: Name of the speaker of files and arrays, or None for no speaker.
+            batch_seconds: Seconds of audio per batch.
+            crop_seconds: Seconds of audio per crop.
+            **kwargs: Arguments of Keras's `fit`. `validation_data` may also be recordings.
         """
         options = {"sample_rate": sample_rate, "speaker": speaker, "crop_seconds": crop_seconds}
-        batches = self._batches(x, batch_seconds, options)
+        batches = self._make_batches(x, batch_seconds, options)
         if batches is not x:
-            kwargs["shuffle"] = False  # the set draws its own crops
-        kwargs["validation_data"] = self._batches(kwargs.get("validation_data"), batch_seconds, options)
+            kwargs["shuffle"] = False  # the dataset samples its own crops
+        kwargs["validation_data"] = self._make_batches(kwargs.get("validation_data"), batch_seconds, options)
         return super().fit(batches, y, *args, **kwargs)
 
-    def _batches(self, x: Any, batch_seconds: float, options: dict) -> Any:
+    def _make_batches(self, x: Any, batch_seconds: float, options: dict) -> Any:
         from kerasrecipes.data.keras_adapter import to_keras_input
         from kerasrecipes.data.wave_dataset import WaveDataset, prepare_fit_audio
 
-        found = prepare_fit_audio(x, self, options["sample_rate"], options["speaker"])
-        if found is None:
+        arrays = prepare_fit_audio(x, self, options["sample_rate"], options["speaker"])
+        if arrays is None:
             return to_keras_input(x) if isinstance(x, WaveDataset) else x
         return to_keras_input(
-            WaveDataset(*found, self, batch_seconds=batch_seconds, crop_seconds=options["crop_seconds"])
+            WaveDataset(*arrays, self, batch_seconds=batch_seconds, crop_seconds=options["crop_seconds"])
         )
 
-    # ------------------------------------------------------------------ what conditions it
+    # ------------------------------------------------------------------ conditioning
 
-    def speaker_number(self, name: str | None, known: bool = True) -> int:
-        """The number of a speaker, 0 for None.
+    def speaker_number(self, name: str | None, strict: bool = True) -> int:
+        """Return the number of a speaker, 0 for None.
+
+        Args:
+            name: Name of the speaker, or None.
+            strict: Raise an error for an unknown speaker. False returns 0, the "no speaker" embedding.
 
         Raises:
-            DataError: nobody has that name (with `known` False such a speaker is nobody in particular).
+            DataError: The speaker is unknown.
         """
         if name is None or not str(name):
             return 0
         if str(name).lower() in self.speakers:
             return 1 + self.speakers.index(str(name).lower())
-        if not known:
+        if not strict:
             return 0
-        there = f"there are {', '.join(self.speakers)}" if self.speakers else "it knows none"
-        raise DataError(f"{self.name} knows no speaker {name!r}: {there}, or None for nobody in particular")
+        hint = f"there are {', '.join(self.speakers)}" if self.speakers else "it has none"
+        raise DataError(f"{self.name} has no speaker {name!r}: {hint}, or None for no speaker")
 
-    def frames(self, samples: int) -> int:
-        """Frames of the spectrogram of so many samples."""
-        return -(-samples // self.hop)
+    def num_frames(self, samples: int) -> int:
+        """Return the number of spectrogram frames for a number of samples."""
+        return -(-samples // self.hop_length)
 
-    def bands(self, audio: np.ndarray) -> np.ndarray:
-        """Spectrograms (batch, frames, mels) of padded audio (batch, (frames - 1) hop + window)."""
-        s = self.settings
-        if self._bands is None:
-            window = s["mel_window"]
+    def log_mel(self, audio: np.ndarray) -> np.ndarray:
+        """Return the log-mel spectrograms (batch, frames, n_mels) of padded audio (batch, (frames - 1) hop + window)."""
+        if self._log_mel_layer is None:
+            c = self.hparams
             layer = LogMelSpectrogram(
-                s["mels"], self.sample_rate, window=window, hop=s["mel_hop"], size=1 << (window - 1).bit_length(),
-                floor=s["mel_floor"], dtype="float32",
+                self.n_mels, self.sample_rate, win_length=c["mel_win_length"], hop_length=self.hop_length,
+                n_fft=1 << (c["mel_win_length"] - 1).bit_length(), epsilon=c["mel_epsilon"], dtype="float32",
             )  # fmt: skip
-            self._bands = lambda x: layer(x, np.full(len(x), x.shape[1], "int32"))[0]  # no layer of the network's
-        return keras.ops.convert_to_numpy(self._bands(audio))
+            # in a function, so that Keras does not make it a layer of this model
+            self._log_mel_layer = lambda x: layer(x, np.full(len(x), x.shape[1], "int32"))[0]
+        return keras.ops.convert_to_numpy(self._log_mel_layer(audio))
 
     def spectrogram(self, audio: Any, sample_rate: int | None = None) -> np.ndarray:
-        """What `generate(conditioning=...)` takes: logarithms of mel bands, a frame per hop around its middle.
+        """Return the log-mel spectrogram that `generate(mel=...)` takes, (frames, n_mels) float32.
+
+        Frame k is centered on the samples k hop ... (k + 1) hop - 1.
 
         Args:
-            audio: a path, bytes, a file object, or an array with `sample_rate`.
-
-        Returns:
-            (frames, mels) float32; frame k belongs to the samples k hop ... (k + 1) hop - 1.
+            audio: A path, bytes, a file object, or an array with `sample_rate`.
+            sample_rate: Hz of an array.
 
         Raises:
-            AudioError: it cannot be read. DataError: the recipe has no local conditioning.
+            AudioError: The audio cannot be read.
+            DataError: The recipe has no local conditioning.
         """
-        from kerasrecipes.audio import load_audio
-
         self.require_local_conditioning()
         wave = load_audio(audio, sample_rate=sample_rate, target=self.sample_rate)
-        left, frames, window = self.margin, self.frames(len(wave)), self.settings["mel_window"]
-        padded = np.zeros((1, (frames - 1) * self.hop + window), "float32")
-        padded[0, left : left + len(wave)] = wave[: padded.shape[1] - left]
-        return self.bands(padded)[0]
+        margin, window = self.margin, self.hparams["mel_win_length"]
+        padded = np.zeros((1, (self.num_frames(len(wave)) - 1) * self.hop_length + window), "float32")
+        padded[0, margin : margin + len(wave)] = wave[: padded.shape[1] - margin]
+        return self.log_mel(padded)[0]
 
     @property
     def margin(self) -> int:
-        """Samples of a frame's window before the first sample that it belongs to."""
-        return (self.settings["mel_window"] - self.hop) // 2
+        """Samples of a frame's window before the first sample of its hop."""
+        return (self.hparams["mel_win_length"] - self.hop_length) // 2
 
     def require_local_conditioning(self) -> None:
-        """Raises DataError where there is no local conditioning."""
-        if not self.mels:
-            raise DataError(f"{self.name} has no local conditioning: take wavenet_small, or load it with mels=80")
+        """Raise DataError if the recipe has no local conditioning."""
+        if not self.n_mels:
+            raise DataError(f"{self.name} has no local conditioning: take wavenet_small, or load it with n_mels=80")
 
-    # ------------------------------------------------------------------ verbs
+    # ------------------------------------------------------------------ inference
 
-    def scores(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
-        """The network on one padded batch, compiled: scores (batch, samples, codes); what is left out conditions nothing."""
+    def predict_logits(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
+        """Return the logits (batch, samples, codes) of a padded batch. Missing inputs mean no conditioning."""
         from kerasrecipes.inference.compiled import compile_forward
 
         if self._forward is None:
             self._forward = compile_forward(self)
-        return self._forward(self.complete(inputs))
+        return self._forward(self.fill_default_inputs(inputs))
 
-    def complete(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Inputs with speaker 0 and no spectrogram where these are not given."""
+    def fill_default_inputs(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the inputs, with speaker 0 and no spectrogram where they are missing."""
         batch = len(inputs["audio"])
-        defaults = {"speaker": np.zeros(batch, "int32"), "conditioned": np.zeros(batch, "int32"),
-                    "spectrogram": np.zeros((batch, 1, self.mels), "float32")}  # fmt: skip
+        defaults = {
+            "speaker": np.zeros(batch, "int32"), "conditioned": np.zeros(batch, "int32"),
+            "spectrogram": np.zeros((batch, 1, self.n_mels), "float32"),
+        }  # fmt: skip
         return {t.name: inputs[t.name] if t.name in inputs else defaults[t.name] for t in self.inputs}
 
-    def generate(self, seconds: Any = None, seed: int | None = None, temperature: float = 1.0, **options: Any) -> Any:
-        """New sound, sample by sample, as `kerasrecipes.inference.vocoder.generate` describes: a `Sound` or a list of them."""
+    def generate(self, seconds: Any = None, seed: Any = None, temperature: float = 1.0, **options: Any) -> Any:
+        """Generate audio sample by sample, see `kerasrecipes.inference.vocoder.generate`."""
         from kerasrecipes.inference.vocoder import generate
 
         return generate(self, seconds, seed, temperature, **options)
 
     def vocode(self, source: Any, sample_rate: int | None = None, **options: Any) -> Any:
-        """Sound from a spectrogram, as `kerasrecipes.inference.vocoder.vocode` describes: a `Sound` or a list of them."""
+        """Reconstruct audio from a mel spectrogram, see `kerasrecipes.inference.vocoder.vocode`."""
         from kerasrecipes.inference.vocoder import vocode
 
         return vocode(self, source, sample_rate, **options)
@@ -199,17 +185,20 @@ class WaveNetGenerator(keras.Model):
     def bits_per_sample(
         self, audio: Any, sample_rate: int | None = None, speaker: str | None = None, conditioned: bool = False
     ) -> Any:
-        """Bits that one sample's code costs the model, silence before the first one given; 8 would be knowing nothing.
+        """Return the bits per sample of audio under the model, with silence before the first sample. 8 is chance level.
 
         Args:
-            audio: a path, bytes, a file object, or an array with `sample_rate`; or a list.
-            speaker: who speaks. conditioned: whether the model sees the clip's own spectrogram.
+            audio: A path, bytes, a file object, or an array with `sample_rate`. Or a list of them.
+            sample_rate: Hz of arrays.
+            speaker: Name of the speaker.
+            conditioned: Give the model the audio's own mel spectrogram.
 
         Returns:
             A float, or a list of them.
 
         Raises:
-            AudioError: it cannot be read. DataError: an unknown speaker, or no local conditioning where it is asked for.
+            AudioError: The audio cannot be read.
+            DataError: The speaker is unknown, or `conditioned` is set without local conditioning.
         """
         from kerasrecipes.inference.wavenet_likelihood import log_probabilities
 
@@ -218,12 +207,5 @@ class WaveNetGenerator(keras.Model):
         return float(-log_probabilities(self, audio, sample_rate, speaker, conditioned).mean() / np.log(2))
 
     def encode(self, audio: np.ndarray) -> np.ndarray:
-        """Codes of samples, int32."""
-        return mu_law.mu_law_encode(audio, self.levels)
-
-    def get_config(self) -> dict:
-        return {"recipe": self.recipe.name, "config": self.changes, "name": self.name}
-
-    @classmethod
-    def from_config(cls, config: dict, custom_objects: Any = None) -> "WaveNetGenerator":
-        return cls(**config)
+        """Return the codes of samples, int32."""
+        return mu_law.mu_law_encode(audio, self.quantization_levels)

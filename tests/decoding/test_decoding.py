@@ -98,14 +98,14 @@ def test_the_lexicon_beam_finds_what_enumeration_finds(arpa, criterion, seed):
 
     frames, weight, word_score = 6, 0.7, 0.4
     alphabet = LETTERS if criterion == "ctc" else Alphabet(" ab", num_repetition_symbols=1)
-    logits = random_scores(frames, alphabet.size, seed, 1.5)
+    logits = random_scores(frames, alphabet.vocab_size, seed, 1.5)
     transitions = None if criterion == "ctc" else random_scores(4, 4, seed + 100, 0.5)
     decoder = LexiconDecoder(
-        LexiconTrie(arpa, alphabet), transitions, beam_size=10**4, token_beam=10, threshold=1e9, lm_weight=weight, word_score=word_score
+        LexiconTrie(arpa, alphabet), transitions, beam_size=10**4, beam_size_token=10, beam_threshold=1e9, lm_weight=weight, word_score=word_score
     )  # fmt: skip
     model, best = kenlm.Model(str(arpa)), (-np.inf, None)
     scores = log_softmax(logits) if criterion == "ctc" else logits
-    for path in itertools.product(range(alphabet.size), repeat=frames):
+    for path in itertools.product(range(alphabet.vocab_size), repeat=frames):
         if criterion == "ctc":
             text = alphabet.decode(ctc_text(path))
         else:
@@ -189,7 +189,7 @@ def test_files_that_are_no_language_models(tmp_path):
         ({"decoder": "beam", "hotwords": ["kea"]}, "hotwords needs a language_model"),
         ({"decoder": "beam", "lm_weight": 1.0}, "lm_weight needs a language_model"),
         ({"language_model": "x", "hotwords": "kea"}, "list of words"),
-        ({"decoder": "beam", "n_best": 60}, "n_best 60"),
+        ({"decoder": "beam", "nbest": 60}, "nbest 60"),
     ],
 )
 def test_settings_that_make_no_sense(options, message):
@@ -214,16 +214,16 @@ def test_jitter_averages_probabilities_of_the_shifted_audio(pretrained):
     wave = load_audio("kerasrecipes/assets/demo.mp3")[:32000]
     left, right = np.append(wave[80:], np.zeros(80)), np.append(np.zeros(80), wave[:-80])
     ways = [np.exp(log_softmax(logits_of(pretrained, w.astype("float32")))) for w in (wave, left, right)]
-    found = np.exp(logits_of(pretrained, wave, jitter=0.005))
+    found = np.exp(logits_of(pretrained, wave, shift_average_seconds=0.005))
     np.testing.assert_allclose(found, np.mean(ways, axis=0), atol=1e-4)
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
     one, many = (
-        pretrained.transcribe(wave, 16000, jitter=0.005),
-        pretrained.transcribe([wave, wave], 16000, jitter=0.005),
+        pretrained.transcribe(wave, 16000, shift_average_seconds=0.005),
+        pretrained.transcribe([wave, wave], 16000, shift_average_seconds=0.005),
     )
     assert [t.text for t in many] == [one.text] * 2
     with pytest.raises(KerasRecipesError, match="positive shift"):
-        pretrained.transcribe(wave, 16000, jitter=-1.0)
+        pretrained.transcribe(wave, 16000, shift_average_seconds=-1.0)
 
 
 def test_rescoring_ranks_by_the_sum_of_both_scores(pretrained):
@@ -236,16 +236,16 @@ def test_rescoring_ranks_by_the_sum_of_both_scores(pretrained):
             return np.array([-float(len(t)) for t in texts])
 
     wave = load_audio("kerasrecipes/assets/demo.mp3")
-    plain = pretrained.transcribe(wave, 16000, decoder="beam", n_best=20)
+    plain = pretrained.transcribe(wave, 16000, decoder="beam", nbest=20)
     readings = [plain, *plain.alternatives]
     wanted = sorted(readings, key=lambda r: -(r.score - 0.7 * len(r.text)))[:3]
-    found = pretrained.transcribe(wave, 16000, decoder="beam", n_best=3, rescore=Judge(), rescore_weight=0.7)
+    found = pretrained.transcribe(wave, 16000, decoder="beam", nbest=3, rescorer=Judge(), rescore_weight=0.7)
     assert [r.text for r in (found, *found.alternatives)] == [r.text for r in wanted]
     assert found.score == pytest.approx(wanted[0].score - 0.7 * len(wanted[0].text))
-    same = pretrained.transcribe(wave, 16000, decoder="beam", rescore=Judge(), rescore_weight=0.0)
+    same = pretrained.transcribe(wave, 16000, decoder="beam", rescorer=Judge(), rescore_weight=0.0)
     assert same.text == plain.text and not same.alternatives
     with pytest.raises(KerasRecipesError, match="only a language model"):
-        pretrained.transcribe(wave, 16000, decoder="beam", rescore=pretrained)
+        pretrained.transcribe(wave, 16000, decoder="beam", rescorer=pretrained)
 
 
 def test_tuning_walks_to_no_worse_settings_and_records_them(pretrained, clips, arpa, tmp_path, monkeypatch):
@@ -254,7 +254,7 @@ def test_tuning_walks_to_no_worse_settings_and_records_them(pretrained, clips, a
 
     tried = []
     utterances = kr.data.librispeech(clips)
-    text = "\n".join(sorted({w for u in utterances for w in pretrained.alphabet.normalise(u.text).split()}))
+    text = "\n".join(sorted({w for u in utterances for w in pretrained.alphabet.normalize(u.text).split()}))
     lines = [f"-3\t{word}\t0" for word in text.split("\n")]
     path = tmp_path / "words.arpa"
     path.write_text(
@@ -267,7 +267,7 @@ def test_tuning_walks_to_no_worse_settings_and_records_them(pretrained, clips, a
     again = pretrained.transcribe(
         [u.path for u in utterances], language_model=str(path), beam_size=20, lm_weight=best.lm_weight, word_score=best.word_score
     )  # fmt: skip
-    references = [pretrained.alphabet.normalise(u.text) for u in utterances]
+    references = [pretrained.alphabet.normalize(u.text) for u in utterances]
     assert kr.metrics.word_error_rate(references, [t.text for t in again]).rate == pytest.approx(best.wer)
     (tmp_path / "rows").mkdir()
     (tmp_path / "rows" / "schema.json").write_text((manifest.manifest_folder() / "schema.json").read_text())
@@ -282,18 +282,18 @@ def test_tuning_walks_to_no_worse_settings_and_records_them(pretrained, clips, a
 
 def test_readings_that_differ_in_spaces_alone_are_one():
     scores = np.log([[0.02, 0.02, 0.94, 0.02], [0.5, 0.46, 0.02, 0.02], [0.94, 0.02, 0.02, 0.02]])
-    found = prefix_search(scores, LETTERS, n_best=3)
+    found = prefix_search(scores, LETTERS, nbest=3)
     texts = [found.text, *(a.text for a in found.alternatives)]
     assert texts[0] == "a" and len(texts) == len(set(texts)) == 3
     assert prefix_search(scores, LETTERS).text == "a"
 
 
 def test_apostrophes_of_the_alphabet_stay():
-    assert Alphabet("abl\u2019 ").normalise("l\u2019a") == "l\u2019a" and Alphabet("abl\u2019 ").encode(
+    assert Alphabet("abl\u2019 ").normalize("l\u2019a") == "l\u2019a" and Alphabet("abl\u2019 ").encode(
         "l\u2019a"
     ).tolist() == [3, 4, 1]
-    assert Alphabet("abl\u02bc").normalise("l\u02bca") == "l\u02bca"
-    assert Alphabet("abl'").normalise("l\u2019a l`a") == "l'a l'a"
+    assert Alphabet("abl\u02bc").normalize("l\u02bca") == "l\u02bca"
+    assert Alphabet("abl'").normalize("l\u2019a l`a") == "l'a l'a"
 
 
 def test_a_rewritten_language_model_has_its_new_words(tmp_path):

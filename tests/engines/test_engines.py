@@ -53,7 +53,7 @@ path, engine, *files = sys.argv[1:]
 model = kr.load(path, engine=engine)
 found = {"texts": [t.to_dict() for t in model.transcribe(files)]}
 found["align"] = model.align(files[0], "she had your dark suit").to_dict()
-found["beam"] = model.transcribe(files[0], decoder="beam", beam_size=4, n_best=2).to_dict()
+found["beam"] = model.transcribe(files[0], decoder="beam", beam_size=4, nbest=2).to_dict()
 try:
     found["words"] = model.transcribe(files[0], language_model="librispeech_small", hotwords=["kea"]).to_dict()
 except kr.KerasRecipesError as error:
@@ -90,7 +90,7 @@ def test_no_keras_and_the_same_transcripts(alone, pretrained, files):
 
 def test_all_ways_of_decoding_are_the_same(alone, pretrained, files):
     alike(alone["align"], pretrained.align(files[0], TEXT).to_dict())
-    beam = pretrained.transcribe(files[0], decoder="beam", beam_size=4, n_best=2)
+    beam = pretrained.transcribe(files[0], decoder="beam", beam_size=4, nbest=2)
     alike(alone["beam"], beam.to_dict())
     if alone["words"] is not None:
         words = pretrained.transcribe(files[0], language_model="librispeech_small", hotwords=["kea"])
@@ -104,7 +104,7 @@ def test_openvino_gives_the_same(path, pretrained, files):
     texts = [t.text for t in model.transcribe(files)]  # a batch of unequal lengths
     assert texts == [t.text for t in pretrained.transcribe(files)]
     with pytest.raises(KerasRecipesError, match="no precision 'float64'; there are float32, bf16"):
-        kr.load(path, engine="openvino", precision="float64")
+        kr.load(path, engine="openvino", engine_precision="float64")
 
 
 @pytest.mark.slow
@@ -120,7 +120,7 @@ def test_dev_mini_has_the_same_transcripts(engine, pretrained, big_data):
     for clip in clips[:: max(len(clips) // 100, 1)][:100]:
         wave = kr.load_audio(clip)
         inputs = {"audio": wave[None], "length": np.array([len(wave)], "int32")}
-        found, expected = model.scores(inputs)[0], pretrained.scores(inputs)[0]
+        found, expected = model.predict_logits(inputs)[0], pretrained.predict_logits(inputs)[0]
         assert np.abs(found - expected).max() < 1e-3, clip
         if model.transcribe(clip).text != pretrained.transcribe(clip).text:
             best = np.sort(expected, axis=1)
@@ -131,7 +131,7 @@ def test_long_recordings_short_ones_and_silence(path, pretrained, files, monkeyp
     model = kr.load(path)
     wave = np.concatenate([kr.load_audio(f) for f in files])
     whole = model.transcribe(wave, sample_rate=16000)
-    pieces = model.transcribe(wave, sample_rate=16000, long_seconds=5.0)
+    pieces = model.transcribe(wave, sample_rate=16000, chunk_threshold_seconds=5.0)
     alike(pieces.to_dict(), whole.to_dict())  # a long one is scored in one piece
     for samples in (0, 1, 319, 320, 700):
         expected, found = [], []
@@ -158,8 +158,8 @@ def test_what_only_keras_can_do_says_so(path, monkeypatch):
         kr.load(path, alphabet="0123456789")
     with pytest.raises(KerasRecipesError, match="no engine 'keras' for .*; there are auto, onnxruntime, openvino"):
         kr.load(path, engine="keras")
-    with pytest.raises(KerasRecipesError, match='precision="bf16" is for engine="openvino"'):
-        kr.load(path, engine="onnxruntime", precision="bf16")
+    with pytest.raises(KerasRecipesError, match='engine_precision="bf16" needs engine="openvino"'):
+        kr.load(path, engine="onnxruntime", engine_precision="bf16")
     monkeypatch.setattr(session.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(
         kr.BackendUnavailable, match=r'openvino is not installed: pip install "kerasrecipes\[openvino\]"'
@@ -209,7 +209,7 @@ def test_what_cannot_be_made_says_what_to_install(unreleased, monkeypatch):
     ):
         kr.load(NAME, engine="onnxruntime")
     with pytest.raises(KerasRecipesError, match='"auto" leaves deepspeech2_small to Keras'):
-        kr.load(NAME, engine="auto", precision="bf16")
+        kr.load(NAME, engine="auto", engine_precision="bf16")
 
 
 NO_FRAMEWORK = """
@@ -220,7 +220,7 @@ import kerasrecipes as kr
 found = []
 for need in (
     lambda: kr.load("deepspeech2_small", engine="keras"), lambda: kr.load("wav2letter", weights=None),
-    lambda: kr.layers.Recurrent, lambda: kr.SpeechRecognizer, lambda: kr.losses,
+    lambda: kr.layers.SequenceRNN, lambda: kr.SpeechRecognizer, lambda: kr.losses,
 ):
     try:
         need()
@@ -308,7 +308,7 @@ def test_the_row_travels_in_the_file(path, pretrained):
     assert told["row"]["sha256"] == row.sha256 and told["decoder"] == dict(row.decoder)
     assert told["alphabet"] == pretrained.alphabet.get_config() and told["stride"] == pretrained.stride
     golden = np.load(path.with_suffix(".npz"))
-    found = kr.load(path).scores({k: golden[f"{k}_1"] for k in ("audio", "length")})
+    found = kr.load(path).predict_logits({k: golden[f"{k}_1"] for k in ("audio", "length")})
     np.testing.assert_allclose(found, golden["logits_1"], atol=1e-3)
 
 

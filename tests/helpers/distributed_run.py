@@ -1,4 +1,4 @@
-"""Trainings on JAX that tests/test_devices.py compares, in processes of their own: python devices_run.py WAY FOLDER."""
+"""Trainings on JAX that tests/training/test_distributed.py compares, each in its own process: python distributed_run.py WAY FOLDER."""
 
 import json
 import os
@@ -26,7 +26,7 @@ TINY = dict(kr.get_recipe("deepspeech2_small").tiny_config) | {"recurrent_layers
 
 def settings(**changes):
     values = {"recipe": "deepspeech2_small", "config": TINY | {"dropout": 0.2}, "data": (f"manifest:{FOLDER}/clips.tsv",),
-              "steps": STEPS, "warmup": 2, "decay": 3, "batch_seconds": 5.5, "average": 0.5, "order": "sorted"}  # fmt: skip
+              "max_steps": STEPS, "warmup_steps": 2, "decay_steps": 3, "batch_seconds": 5.5, "ema_momentum": 0.5, "batch_order": "sorted"}  # fmt: skip
     return configs.config_from_dict(values | changes)
 
 
@@ -35,21 +35,21 @@ def weights(model):
 
 
 def steps(run, count):
-    return [run.step()[0] for _ in range(count)]
+    return [run._train_step()[0] for _ in range(count)]
 
 
 def gradients(devices, padded=True):
-    """What plain descent at rate 1 takes from the weights, the new running statistics, and the loss."""
+    """Return what SGD with learning rate 1 subtracts from the weights, the running statistics, and the loss."""
     run = Trainer(settings(config=TINY), FOLDER / "unused", True, devices)
     run.model.compile(keras.optimizers.SGD(1.0), metrics=[], jit_compile=True)
     before = weights(run.model)
-    batch = devices.batch(run.kind, 0) if padded else (*run.dataset[0], False)
+    batch = devices.batch(run.task, 0) if padded else (*run.dataset[0], False)
     loss = devices.train(run.model, *batch)["loss"]
     return [a - b for a, b in zip(before, weights(run.model), strict=True)] + [np.array(loss)]
 
 
 def curve(name, devices, resumed=None):
-    """Losses of a training that is saved in the middle; or of the second half of one that `resumed` says."""
+    """Return the losses of a training that is saved in the middle, or of the second half of the training `resumed`."""
     if resumed:
         return steps(Trainer(settings(), FOLDER / resumed, True, devices), STEPS // 2)
     run = Trainer(settings(), FOLDER / name, False, devices)
@@ -85,39 +85,39 @@ def compared():
     (FOLDER / "found.json").write_text(json.dumps(found))
 
 
-def pictures():
-    """A pass over ten pictures in batches of four: the last holds two, less than there are devices."""
+def images():
+    """Train an epoch of ten images in batches of four: the last batch holds two, fewer than there are devices."""
     from PIL import Image
 
     rng = np.random.default_rng(0)
     for i in range(10):
-        (FOLDER / "pictures" / CLASSES[i % 2]).mkdir(parents=True, exist_ok=True)
+        (FOLDER / "images" / CLASSES[i % 2]).mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 255, (32, 32, 3), "uint8")).save(
-            FOLDER / "pictures" / CLASSES[i % 2] / f"{i}.png"
+            FOLDER / "images" / CLASSES[i % 2] / f"{i}.png"
         )
     config = {"recipe": "zfnet_small", "config": dict(kr.get_recipe("zfnet_small").tiny_config),
-              "data": (f"folder:{FOLDER}/pictures",), "batch_pictures": 4, "steps": 6, "warmup": 1, "peak": 0.01}  # fmt: skip
+              "data": (f"folder:{FOLDER}/images",), "batch_images": 4, "max_steps": 6, "warmup_steps": 1, "learning_rate": 0.01}  # fmt: skip
     found = {}
     for name, asked in (("one", 1), ("four", 4)):
-        run = Trainer(configs.config_from_dict(config), FOLDER / f"{name} pictures", False, setup_devices(asked))
+        run = Trainer(configs.config_from_dict(config), FOLDER / f"{name} images", False, setup_devices(asked))
         found[name] = [*steps(run, 6), float(sum(np.abs(w).sum() for w in weights(run.model)))]
-    (FOLDER / "pictures.json").write_text(json.dumps(found))
+    (FOLDER / "images.json").write_text(json.dumps(found))
 
 
 def loopback():
     devices = setup_devices("all")
     values = gradients(devices)
     losses = curve("loopback", devices)
-    if devices.first:
+    if devices.is_main:
         np.savez(FOLDER / "loopback.npz", *values)
         (FOLDER / "loopback.json").write_text(
             json.dumps({"losses": losses, "count": devices.count, "processes": devices.processes})
         )
-    run = Trainer(settings(steps=STEPS + 2), FOLDER / "loopback", True, devices)
-    state = run.train(minutes=10)
-    if devices.first:
+    run = Trainer(settings(max_steps=STEPS + 2), FOLDER / "loopback", True, devices)
+    state = run.train(max_minutes=10)
+    if devices.is_main:
         (FOLDER / "state.json").write_text(json.dumps(state))
 
 
 if __name__ == "__main__":
-    {"compared": compared, "pictures": pictures, "loopback": loopback}[WAY]()
+    {"compared": compared, "images": images, "loopback": loopback}[WAY]()

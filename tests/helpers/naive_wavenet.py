@@ -19,11 +19,11 @@ def generate_codes(
         model: a `WaveGenerator`. uniform: (samples, batch) numbers below 1. temperature: 0 takes the likeliest.
         speakers: (batch,) numbers. spectrograms: (batch, frames, mels).
     """
-    batch, field, hop = uniform.shape[1], model.receptive_field, model.hop
+    batch, field, hop = uniform.shape[1], model.receptive_field, model.hop_length
     inputs = {} if speakers is None else {"speaker": np.asarray(speakers, "int32")}
-    context = 0 if spectrograms is None else hop * (-(-field // hop) + model.settings["conditioning_kernel"])
+    context = 0 if spectrograms is None else hop * (-(-field // hop) + model.hparams["conditioning_kernel_size"])
     keep = field + context  # samples in a window: a whole field, and whole frames before it
-    frames = -(-(keep + hop) // hop) + model.settings["conditioning_kernel"]
+    frames = -(-(keep + hop) // hop) + model.hparams["conditioning_kernel_size"]
     given, codes, margins = np.zeros((samples, batch), "float32"), [], []
     for t in range(samples):
         start = 0 if t < keep else (t - keep + 1) // hop * hop
@@ -32,16 +32,16 @@ def generate_codes(
         full = min(frames * hop, samples - start)
         inputs |= {"audio": audio, "length": np.full(batch, full, "int32")}
         if spectrograms is not None:
-            window = np.zeros((batch, frames, model.mels), "float32")
+            window = np.zeros((batch, frames, model.n_mels), "float32")
             some = spectrograms[:, start // hop : start // hop + frames]
             window[:, : some.shape[1]] = some
             inputs |= {"spectrogram": window, "conditioned": np.ones(batch, "int32")}
-        scores = model.scores(inputs)[:, t - start]
+        scores = model.predict_logits(inputs)[:, t - start]
         code, margin = sample_with_margin(scores, uniform[t], temperature)
         codes.append(code)
         margins.append(margin)
         if t + 1 < samples:
-            given[t + 1] = mu_law.mu_law_decode(code, model.levels)
+            given[t + 1] = mu_law.mu_law_decode(code, model.quantization_levels)
     return np.array(codes, "int32"), np.array(margins)
 
 

@@ -29,7 +29,7 @@ for kernel in (1, 2, 3):
     for bias in (True, False):
         for stride, steps in ((0, 23), (5, 23), (5, 25), (1, 23), (40, 23)):
             keras.utils.set_random_seed(1)
-            layer = WaveNetStack((1, 2, 4, 30), kernel, 3, 4, bias, speakers=2, local_stride=max(stride, 1))
+            layer = WaveNetStack((1, 2, 4, 30), kernel, 3, 4, bias, num_speakers=2, local_stride=max(stride, 1))
             rng = np.random.default_rng(0)
             x = torch.tensor(rng.normal(size=(3, steps, 5)).astype("float32"))
             local = (
@@ -43,8 +43,8 @@ for kernel in (1, 2, 3):
             for a, b in zip(fused, plain, strict=True):
                 assert relative(a, b) < 1e-5, (kernel, bias, stride, steps, a.shape, relative(a, b))
 
-full = WaveNetStack([2**k for k in range(6)] * 2, 2, 16, 16, speakers=1)
-low = WaveNetStack([2**k for k in range(6)] * 2, 2, 16, 16, speakers=1, dtype="mixed_bfloat16")
+full = WaveNetStack([2**k for k in range(6)] * 2, 2, 16, 16, num_speakers=1)
+low = WaveNetStack([2**k for k in range(6)] * 2, 2, 16, 16, num_speakers=1, dtype="mixed_bfloat16")
 x = torch.tensor(np.random.default_rng(0).normal(size=(2, 200, 16)).astype("float32"))
 arguments = (x, torch.tensor([0, 1]), None)
 for layer in (full, low):

@@ -12,9 +12,9 @@ from kerasrecipes.layers import mu_law
 # name -> changes: kernels 2 and 3, with and without each conditioning, with and without biases
 NETS = {
     "plain": ("wavenet", {}),
-    "kernel3": ("wavenet", {"kernel": 3, "initial_kernel": 3, "layers": 3, "bias": False}),
+    "kernel3": ("wavenet", {"kernel_size": 3, "initial_kernel_size": 3, "layers_per_stack": 3, "use_bias": False}),
     "small": ("wavenet_small", {}),
-    "small3": ("wavenet_small", {"kernel": 3, "layers": 3, "upsampling": "transposed"}),
+    "small3": ("wavenet_small", {"kernel_size": 3, "layers_per_stack": 3, "upsampling": "transposed"}),
 }
 
 
@@ -32,9 +32,9 @@ def conditions(model, batch, samples, seed=3):
     """Speakers (batch,) and spectrograms, a list with None for the last item."""
     rng = np.random.default_rng(seed)
     speakers = np.arange(batch, dtype="int32") % (len(model.speakers) + 1)
-    if not model.mels:
+    if not model.n_mels:
         return speakers, [None] * batch
-    frames = rng.normal(size=(batch, model.frames(samples), model.mels)).astype("float32") * 3
+    frames = rng.normal(size=(batch, model.num_frames(samples), model.n_mels)).astype("float32") * 3
     return speakers, [*frames[:-1], None]
 
 
@@ -46,9 +46,9 @@ def forced(model, waves, speakers, spectrograms, piece):
     tables = ConditioningTables(model, [samples] * batch, speakers, spectrograms, total)
     given = np.zeros((total, batch), "int32")
     given[:samples] = codes.T
-    state, found = loop.begin(batch), []
+    state, found = loop.initial_state(batch), []
     for begin in range(0, total, piece):
-        scores, state = loop.run(state, tables.piece(begin, piece), given[begin : begin + piece], mode="forced")
+        scores, state = loop.run(state, tables.chunk(begin, piece), given[begin : begin + piece], mode="teacher_forced")
         found.append(scores)
     return np.concatenate(found)[:samples].transpose(1, 0, 2)
 
@@ -58,8 +58,8 @@ def preprocess(model, waves, speakers, spectrograms):
     batch, samples = waves.shape
     given = np.concatenate([np.zeros((batch, 1), "float32"), waves[:, :-1]], axis=1)
     inputs = {"audio": given, "length": np.full(batch, samples, "int32"), "speaker": speakers}
-    if model.mels:
-        frames = [np.zeros((model.frames(samples), model.mels), "float32") if s is None else s for s in spectrograms]
+    if model.n_mels:
+        frames = [np.zeros((model.num_frames(samples), model.n_mels), "float32") if s is None else s for s in spectrograms]
         inputs |= {
             "spectrogram": np.stack(frames),
             "conditioned": np.array([s is not None for s in spectrograms], "int32"),
@@ -74,8 +74,8 @@ def check_forced_is_forward(key):
     rng = np.random.default_rng(4)
     waves = mu_law.mu_law_decode(rng.integers(0, 256, (batch, samples))).astype("float32")
     speakers, spectrograms = conditions(model, batch, samples)
-    plain = model.scores(preprocess(model, waves, speakers, spectrograms))
-    cached = forced(model, waves, speakers, spectrograms, 2 * model.hop)
+    plain = model.predict_logits(preprocess(model, waves, speakers, spectrograms))
+    cached = forced(model, waves, speakers, spectrograms, 2 * model.hop_length)
     assert np.ptp(plain) > 1
     np.testing.assert_allclose(cached, plain, atol=1e-5 * max(1.0, np.abs(plain).max()))
     return plain
@@ -86,7 +86,7 @@ def check_same_samples_as_naive(key, samples=200, temperatures=(0.7, 0.0)):
     model = tiny(key)
     speakers, spectrograms = conditions(model, 2, samples)
     stacked = None
-    if model.mels:  # the naive way conditions all or none
+    if model.n_mels:  # the naive way conditions all or none
         spectrograms = [spectrograms[0], spectrograms[0] + 1]
         stacked = np.stack(spectrograms)
     for temperature in temperatures:
@@ -96,7 +96,7 @@ def check_same_samples_as_naive(key, samples=200, temperatures=(0.7, 0.0)):
         slow, margin = naive_wavenet.generate_codes(model, samples, uniform, temperature, speakers, stacked)
         names = [None if s == 0 else model.speakers[s - 1] for s in speakers] if model.speakers else [None, None]
         sounds = model.generate(
-            [samples / model.sample_rate] * 2, seed=5, temperature=temperature, speaker=names, conditioning=spectrograms
+            [samples / model.sample_rate] * 2, seed=5, temperature=temperature, speaker=names, mel=spectrograms
         )
         for i, sound in enumerate(sounds):
             other = np.flatnonzero(model.encode(sound.samples) != slow[:, i])

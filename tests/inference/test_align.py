@@ -45,9 +45,9 @@ def test_the_best_of_all_paths_that_spell_the_text(criterion, seed):
 
 
 def test_frames_needed_are_letters_and_blanks_between_equal_ones():
-    assert ctc_alignment_graph(np.array([1, 1, 2, 2, 2])).needed == 8
-    assert ctc_alignment_graph(np.array([], int)).needed == 1
-    assert asg_alignment_graph(np.array([1, 2, 1]), np.zeros((2, 2))).needed == 3
+    assert ctc_alignment_graph(np.array([1, 1, 2, 2, 2])).min_frames == 8
+    assert ctc_alignment_graph(np.array([], int)).min_frames == 1
+    assert asg_alignment_graph(np.array([1, 2, 1]), np.zeros((2, 2))).min_frames == 3
 
 
 @pytest.mark.parametrize("criterion", ["ctc", "asg"])
@@ -73,7 +73,7 @@ def clip():
 def test_the_greedy_text_is_timed_as_greedy_times_it(pretrained, clip):
     said = pretrained.transcribe(clip, 16000)
     found = pretrained.align(clip, said.text, 16000)
-    assert [w.text for w in found.words] == [w.text for w in said.words] and not found.doubtful
+    assert [w.text for w in found.words] == [w.text for w in said.words] and not found.mismatched_words
     assert np.allclose([w.start for w in found.words], [w.start for w in said.words], atol=1e-6)
     assert found.to_srt() and found.characters
 
@@ -83,7 +83,7 @@ def test_words_keep_their_writing_and_wrong_ones_are_named(pretrained, clip):
     text = " ".join([f"{said[0].title()},", "\u2014", *said[1:3], "xylophones", *said[3:]])
     found = pretrained.align(clip, text, 16000)
     assert found.words[0].text == f"{said[0].title()}, \u2014" and len(found.words) == len(said) + 1
-    assert "xylophones" in [w.text for w in found.doubtful]
+    assert "xylophones" in [w.text for w in found.mismatched_words]
 
 
 def test_a_clip_inside_silence_and_noise_is_found_where_it_is(pretrained, clip):

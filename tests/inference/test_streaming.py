@@ -18,7 +18,7 @@ from kerasrecipes.inference.streaming_session import StreamingSession, lookahead
 from kerasrecipes.registry import all_recipes
 
 STREAMING = [
-    n for n, r in all_recipes().items() if "streaming" in r.tags and r.config.get("normalization") == "running"
+    n for n, r in all_recipes().items() if "streaming" in r.tags and r.config.get("normalization") == "causal"
 ]
 
 
@@ -34,7 +34,7 @@ def model(request, wave):
             variable.assign(rng.normal(size=variable.shape) * 0.1)
         elif "kernel" in variable.path:  # so that random weights write letters and spaces
             variable.assign(variable * (60 if "logits" in variable.path else 2))
-    best = model.scores({"audio": wave[None], "length": np.array([len(wave)], "int32")})[0].argmax(1)
+    best = model.predict_logits({"audio": wave[None], "length": np.array([len(wave)], "int32")})[0].argmax(1)
     frequent = np.argsort(-np.bincount(best, minlength=model.alphabet.vocab_size))
     places = [
         3,
@@ -84,7 +84,7 @@ def test_scores_come_after_the_stated_latency(model, wave):
     """Frame k needs `lookahead` samples from its own first one on, and not one less."""
     graph, need = model.streaming_graph(), lookahead_samples(model)
     inputs = {"audio": wave[None, :40_000], "length": np.array([40_000], "int32")}
-    whole, k = model.scores(inputs)[0], 20
+    whole, k = model.predict_logits(inputs)[0], 20
     for samples, known in ((k * model.stride + need, True), (k * model.stride + need - 160, False)):
         sequence = StreamingState(graph, model.stride)
         length = (k + -(-need // model.stride)) * model.stride
@@ -108,7 +108,7 @@ def test_memory_does_not_grow_with_the_audio(model, wave):
     stream, sizes = model.stream(), []
     for _ in range(6):
         stream.feed(wave)
-        assert len(stream._carried.waiting) < stream._carried.piece
+        assert len(stream._state.buffer) < stream._state.chunk_steps
         sizes.append(len(stream._scores))
     assert max(sizes) < len(wave) / model.stride
     quiet = model.stream()

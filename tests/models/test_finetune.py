@@ -41,9 +41,9 @@ class Deaf:
     def output_length(self, samples):
         return samples // self.stride
 
-    def scores(self, inputs):
+    def predict_logits(self, inputs):
         batch, samples = inputs["audio"].shape
-        found = np.zeros((batch, samples // self.stride, self.alphabet.size), "float32")
+        found = np.zeros((batch, samples // self.stride, self.alphabet.vocab_size), "float32")
         letters = self.alphabet.encode(self.transcribed)
         for t in range(found.shape[1]):
             found[:, t, letters[t // 2] if t % 2 == 0 and t // 2 < len(letters) else 0] = 9

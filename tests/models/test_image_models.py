@@ -46,7 +46,7 @@ def inputs(model):
 
 @pytest.fixture(scope="module")
 def together(models):
-    return {name: model.scores(inputs(model)) for name, model in models.items()}
+    return {name: model.predict_logits(inputs(model)) for name, model in models.items()}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -66,7 +66,7 @@ for name, config in json.load(open(folder + "/configs.json")).items():
         model = kr.load(f"{folder}/{name}.keras")
     else:
         model = kr.load(name, weights=f"{folder}/{name}.weights.h5", compile=False, **config)
-    out[name] = model.scores(np.load(f"{folder}/{name}.npy"))
+    out[name] = model.predict_logits(np.load(f"{folder}/{name}.npy"))
 np.savez(f"{folder}/{kind}.npz", **out)
 """
 
@@ -198,19 +198,19 @@ def test_one_bad_picture_never_loses_the_others(models, tmp_path):
     with pytest.raises(ImageError, match="cannot be read"):
         model.classify(tmp_path / "x.png")
     with pytest.raises(KerasRecipesError, match="views is 0"):
-        model.classify(picture, views=0)
+        model.classify(picture, num_crops=0)
 
 
 def test_views_are_averaged_and_repeatable(models):
     model = models["convnetjs_cifar10"]
     picture = rng.integers(0, 256, size=(32, 32, 3)).astype("uint8")
-    rule = model.preparation
-    cuts = rule.several(rule.resize(picture), 6, np.random.default_rng(0))
-    scores = model.scores(cuts).astype("float64")
+    rule = model.preprocessing
+    cuts = rule.crops(rule.resize(picture), 6, np.random.default_rng(0))
+    scores = model.predict_logits(cuts).astype("float64")
     each = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
-    found = model.classify([picture, picture[::-1].copy()], views=6)
+    found = model.classify([picture, picture[::-1].copy()], num_crops=6)
     np.testing.assert_allclose(found[0].probabilities, each.mean(0), atol=1e-6)
-    assert found[0] == model.classify(picture, views=6)
+    assert found[0] == model.classify(picture, num_crops=6)
 
 
 def test_fit_takes_arrays_lists_and_folders(tmp_path):
@@ -239,7 +239,7 @@ def test_fit_takes_arrays_lists_and_folders(tmp_path):
         fresh().fit(list(pictures), ["bird", *names[1:]], verbose=0)
     with pytest.raises(DataError, match="Labels from 0 to 7, but the model has 2 classes"):
         fresh().fit(pictures, np.arange(8), verbose=0)
-    with pytest.raises(ImageError, match="holds no pictures of this recipe"):
+    with pytest.raises(ImageError, match="holds no images of this recipe"):
         fresh().fit(np.zeros((2, 20, 20, 3)), [0, 1][0:2] and np.array([0, 1]), verbose=0)
     (tmp_path / "bird").mkdir()
     with pytest.raises(DataError, match="folders that are no class: bird"):
@@ -248,10 +248,10 @@ def test_fit_takes_arrays_lists_and_folders(tmp_path):
 
 def test_a_network_of_another_size_has_a_canvas_to_match():
     model = kr.load("squeezenet", size=299)
-    assert model.preparation.canvas == (337, 337) and model.preparation.size == (299, 299)
-    assert len(model.classify(rng.integers(0, 256, (400, 420, 3)).astype("uint8"), views=10).classes) == 1000
-    assert kr.load("squeezenet", weights=None, size=113).preparation.canvas == (127, 127)
-    assert kr.load("squeezenet", weights=None).preparation.canvas == (256, 256)
+    assert model.preprocessing.resize_to == (337, 337) and model.preprocessing.crop_size == (299, 299)
+    assert len(model.classify(rng.integers(0, 256, (400, 420, 3)).astype("uint8"), num_crops=10).classes) == 1000
+    assert kr.load("squeezenet", weights=None, size=113).preprocessing.resize_to == (127, 127)
+    assert kr.load("squeezenet", weights=None).preprocessing.resize_to == (256, 256)
 
 
 def test_what_is_no_list_of_classes():

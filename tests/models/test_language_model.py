@@ -53,14 +53,14 @@ def test_probabilities_of_all_texts_sum_to_one(name, models):
 @pytest.mark.parametrize("name", NAMES)
 def test_writing_with_carried_states_is_reading_it_whole(name, models):
     model = models[name]
-    written = model.generate("ab b", length=30, seed=3)
-    assert written == model.generate("ab b", length=30, seed=3) and str(written).startswith("ab b")
-    texts = {model.generate("", length=30, seed=s).text for s in range(8)}
+    written = model.generate("ab b", max_length=30, seed=3)
+    assert written == model.generate("ab b", max_length=30, seed=3) and str(written).startswith("ab b")
+    texts = {model.generate("", max_length=30, seed=s).text for s in range(8)}
     assert len(texts) > 4
-    first, second = model.generate(["a", "b"], length=5, seed=1)
+    first, second = model.generate(["a", "b"], max_length=5, seed=1)
     assert first.prompt == "a" and second.prompt == "b"
     # temperature 0 takes the best symbol of the whole text's scores at every place
-    likeliest = model.generate("ab", length=12, temperature=0)
+    likeliest = model.generate("ab", max_length=12, temperature=0)
     numbers = [0, *model.alphabet.encode(str(likeliest), normalize=False)]
     scores = model({"symbols": np.array([numbers], "int32"), "length": np.array([len(numbers)], "int32")})
     best = keras.ops.convert_to_numpy(scores)[0].argmax(-1)
@@ -69,7 +69,7 @@ def test_writing_with_carried_states_is_reading_it_whole(name, models):
 
 def test_written_symbols_have_the_models_frequencies(models):
     model = models["char_rnn_small"]
-    firsts = [model.generate("", length=1, seed=s).text for s in range(400)]
+    firsts = [model.generate("", max_length=1, seed=s).text for s in range(400)]
     scores = model({"symbols": np.array([[0]], "int32"), "length": np.array([1], "int32")})
     scores = keras.ops.convert_to_numpy(scores)[0, 0].astype("float64")
     expected = np.exp(scores - np.logaddexp.reduce(scores))
@@ -83,7 +83,7 @@ def test_writing_at_half_precision():
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         model = kr.load("char_rnn_small", weights=None, alphabet="ab ", **kr.get_recipe("char_rnn_small").tiny_config)
-        assert len(model.generate("ab", length=6, seed=1).text) <= 8
+        assert len(model.generate("ab", max_length=6, seed=1).text) <= 8
     finally:
         keras.config.set_dtype_policy(before)
 
@@ -108,7 +108,7 @@ def test_fit_lowers_the_bits_and_saving_keeps_them(tmp_path):
     model.save(tmp_path / "m.keras")
     again = kr.load(tmp_path / "m.keras")
     assert again.bits_per_character(lines) == pytest.approx(after, abs=1e-4)
-    assert kr.predict(again, "the ", length=5, seed=1) == model.generate("the ", length=5, seed=1)
+    assert kr.predict(again, "the ", max_length=5, seed=1) == model.generate("the ", max_length=5, seed=1)
 
 
 def test_batches_hold_every_symbol_once(tmp_path):
@@ -158,13 +158,13 @@ def test_the_trainer_resumes_and_releases(tmp_path, place, capsys):
     path.write_text("\n".join(["the cat sat on the mat", "a dog"] * 30))
     spec = f"text:{path}"
     settings = configs.config_from_dict({
-        "recipe": "char_rnn_small", "config": {"dropout": 0.1}, "data": (spec,), "validation": (spec,), "steps": 4,
-        "batch_tokens": 128, "average": 0.5,
+        "recipe": "char_rnn_small", "config": {"dropout": 0.1}, "data": (spec,), "validation": (spec,), "max_steps": 4,
+        "batch_tokens": 128, "ema_momentum": 0.5,
     })  # fmt: skip
     whole = Trainer(settings, tmp_path / "whole")
     whole.train()
     part = Trainer(settings, tmp_path / "part")
-    part.step()
+    part._train_step()
     part.save()
     again = Trainer(settings, tmp_path / "part", resume=True)
     again.train()

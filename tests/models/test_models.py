@@ -40,7 +40,7 @@ def models():
 
 @pytest.fixture(scope="module")
 def together(models):
-    return {name: model.scores(inputs()) for name, model in models.items()}
+    return {name: model.predict_logits(inputs()) for name, model in models.items()}
 
 
 @pytest.mark.parametrize("name", SPEECH)
@@ -48,7 +48,7 @@ def test_alone_is_in_a_batch_and_lengths_are_known(name, models, together):
     model = models[name]
     assert model.output_length(LENGTHS).tolist() == [model.output_length(int(n)) for n in LENGTHS]
     for i, n in enumerate(LENGTHS):
-        alone = model.scores({"audio": inputs()["audio"][i : i + 1, :n], "length": LENGTHS[i : i + 1]})
+        alone = model.predict_logits({"audio": inputs()["audio"][i : i + 1, :n], "length": LENGTHS[i : i + 1]})
         frames = model.output_length(int(n))
         assert alone.shape[1] == frames
         np.testing.assert_allclose(together[name][i, :frames], alone[0], atol=1e-5)
@@ -61,7 +61,7 @@ def test_in_pieces(name, models):
 
     model = models[name]
     wave = np.random.default_rng(6).normal(size=100_001).astype("float32") * 0.1
-    whole = model.scores({"audio": wave[None], "length": np.array([len(wave)], "int32")})[0]
+    whole = model.predict_logits({"audio": wave[None], "length": np.array([len(wave)], "int32")})[0]
     # a net that sees the whole utterance gets context for all of it here; a finite one only what it needs
     pieces = predict_logits_chunked(model, wave, 2.0, 8.0)
     assert pieces.shape == whole.shape
@@ -105,7 +105,7 @@ RELOAD = """
 import sys, numpy as np, kerasrecipes as kr
 folder = sys.argv[1]
 x = dict(np.load(folder + "/inputs.npz"))
-np.savez(folder + "/saved.npz", **{n: kr.load(f"{folder}/{n}.keras", compile=False).scores(x) for n in sys.argv[2:]})
+np.savez(folder + "/saved.npz", **{n: kr.load(f"{folder}/{n}.keras", compile=False).predict_logits(x) for n in sys.argv[2:]})
 """
 
 
@@ -127,7 +127,7 @@ x, out = dict(np.load(folder + "/inputs.npz")), {}
 logits = x.pop("logits")
 for name, config in json.load(open(folder + "/configs.json")).items():
     model = kr.load(name, weights=f"{folder}/{name}.weights.h5", compile=False, **config)
-    out[name] = model.scores(x)
+    out[name] = model.predict_logits(x)
     if config.get("lookahead"):
         from kerasrecipes.inference.chunked import long_scores
         out["pieces " + name] = long_scores(model, x["audio"][0], 0.2)
@@ -180,15 +180,15 @@ def test_backends_agree(backend, models, together, tmp_path):
 
 FUSED = """
 import os, sys, numpy as np, torch
-from kerasrecipes.layers import Recurrent, fused
+from kerasrecipes.layers import SequenceRNN, torch_recurrent
 rng = np.random.default_rng(0)
 x = torch.tensor(rng.normal(size=(3, 17, 5)).astype("float32"), requires_grad=True)
 n = torch.tensor([17, 8, 1])
 for cell in ("gru", "rnn", "lstm"):
     for limit in (None, 0.5):
-        for direction in ("bidirectional", "forward"):
+        for bidirectional in (True, False):
             for norm in (False, True):
-                layer = Recurrent(6, cell, limit, direction, "concat", norm, norm)
+                layer = SequenceRNN(6, cell, limit, bidirectional, "concat", norm, norm)
                 results = []
                 for switch in "01":
                     os.environ["KERASRECIPES_FUSED"] = switch
@@ -200,9 +200,9 @@ for cell in ("gru", "rnn", "lstm"):
                     grads = [v.value.grad for v in layer.trainable_variables]
                     results.append([y.detach(), x.grad.clone(), *[g.clone() for g in grads if g is not None]])
                 for a, b in zip(*results, strict=True):
-                    assert torch.allclose(a, b, atol=1e-5), (cell, limit, direction, norm, (a - b).abs().max())
+                    assert torch.allclose(a, b, atol=1e-5), (cell, limit, bidirectional, norm, (a - b).abs().max())
                 if cell != "rnn" and limit is None and not norm:
-                    packed = fused.packed(x, n, layer.kernels, layer.biases, [p.cell for p in layer.loops])
+                    packed = torch_recurrent.packed_rnn(x, n, layer.kernels, layer.biases, [p.cell for p in layer.loops])
                     valid = (torch.arange(17)[None] < n[:, None])[..., None]
                     assert torch.allclose(torch.cat(packed, -1) * valid, results[0][0], atol=1e-5)
 """
@@ -268,7 +268,7 @@ def test_in_pieces_under_a_mixed_policy(policy):
     keras.config.set_dtype_policy(policy)
     try:
         model = tiny("wavenet_asr_small")
-        whole = model.scores({"audio": wave[None], "length": LENGTHS[:1]})[0][: model.output_length(12000)]
+        whole = model.predict_logits({"audio": wave[None], "length": LENGTHS[:1]})[0][: model.output_length(12000)]
         graph = StreamingState(model.streaming_graph(), 4000)
         pieces = np.concatenate([graph.feed(wave), graph.finish()])
         assert [v.compute_dtype for v in model.streaming_graph().model.layers if isinstance(v, StreamingStep)] == [

@@ -75,8 +75,8 @@ def test_silence_has_no_text(model):
 
 def test_long_recordings_give_nearly_the_same_text(model, files):
     wave = np.concatenate([kr.load_audio(f) for f in files] * 4)
-    whole = model.transcribe(wave, sample_rate=16000, long_seconds=1e9)
-    pieces = model.transcribe(wave, sample_rate=16000, long_seconds=20)
+    whole = model.transcribe(wave, sample_rate=16000, chunk_threshold_seconds=1e9)
+    pieces = model.transcribe(wave, sample_rate=16000, chunk_threshold_seconds=20)
     assert kr.metrics.character_error_rate([whole.text], [pieces.text]).rate < 0.02
     assert pieces.words[-1].end <= pieces.duration == whole.duration
 
@@ -158,7 +158,7 @@ def test_evaluate_prints_what_the_metrics_say(capsys, clips, model):
 
 def test_decoding_on_the_command_line_is_that_of_python(capsys, clips, files, model, tmp_path):
     said = model.transcribe(
-        files[0], language_model="librispeech_small", beam_size=20, hotwords={"quilter": 9.0}, n_best=2
+        files[0], language_model="librispeech_small", beam_size=20, hotwords={"quilter": 9.0}, nbest=2
     )  # fmt: skip
     options = ("--language-model", "librispeech_small", "--beam-size", "20", "--hotword", "quilter=9", "--nbest", "2")
     found = json.loads(run(capsys, "transcribe", files[0], *options, "--format", "json")[1])
@@ -230,7 +230,7 @@ import sys, json
 import kerasrecipes as kr
 text = kr.load("deepspeech2_small", engine="auto").transcribe(sys.argv[1]).text
 need = []
-for needed in (lambda: kr.load("deepspeech2_small"), lambda: kr.layers.Mask, lambda: kr.load("wavenet", weights=None)):
+for needed in (lambda: kr.load("deepspeech2_small"), lambda: kr.layers.SequenceMask, lambda: kr.load("wavenet", weights=None)):
     try:
         needed()
     except kr.BackendUnavailable as error:
@@ -273,21 +273,21 @@ def test_long_items_of_a_list_are_scored_alone(model, files, monkeypatch):
     calls, whole = [], type(model).predict_logits_chunked
     monkeypatch.setattr(type(model), "long_scores", lambda self, wave: calls.append(len(wave)) or whole(self, wave))
     wave = kr.load_audio(files[0])
-    alone = model.transcribe(wave, 16000, long_seconds=1).text
-    assert [t.text for t in model.transcribe([wave, wave], 16000, long_seconds=1)] == [alone] * 2
+    alone = model.transcribe(wave, 16000, chunk_threshold_seconds=1).text
+    assert [t.text for t in model.transcribe([wave, wave], 16000, chunk_threshold_seconds=1)] == [alone] * 2
     assert calls == [len(wave)] * 3
 
 
 def test_a_network_hears_its_own_rate(files):
     tiny = dict(kr.get_recipe("deepspeech2_small").tiny_config)
     model = kr.load(
-        "deepspeech2_small", weights=None, compile=False, **tiny | {"sample_rate": 8000, "window": 160, "hop": 80}
+        "deepspeech2_small", weights=None, compile=False, **tiny | {"sample_rate": 8000, "win_length": 160, "hop_length": 80}
     )
     wave = kr.load_audio(files[0])
     found = model.transcribe([wave, wave[:30000]], 16000)
     assert [t.duration for t in found] == pytest.approx([len(wave) / 16000, 30000 / 16000], abs=1e-3)
     heard = []
-    model.scores = lambda inputs: heard.append(inputs) or np.zeros((1, 2000, model.alphabet.vocab_size), "float32")
+    model.predict_logits = lambda inputs: heard.append(inputs) or np.zeros((1, 2000, model.alphabet.vocab_size), "float32")
     model.transcribe(wave, 16000)
     expected = kr.load_audio(files[0], target=8000)
     np.testing.assert_allclose(heard[0]["audio"][0, : len(expected)], expected, atol=1e-2)

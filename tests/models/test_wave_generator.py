@@ -69,18 +69,17 @@ def test_every_code_survives_and_small_sounds_are_fine():
 
 def parameters(s):
     """The formula of the paper's figure 4 with ibab's biases, plus what conditions it."""
-    q, r, d, skip, k, n = (
-        s[x] for x in ("levels", "residual_channels", "dilation_channels", "skip_channels", "kernel", "layers")
-    )
-    n, b = n * s["blocks"], int(s["bias"])
-    total = s["initial_kernel"] * q * r + skip * skip + skip * q + b * (skip + q)
+    q, r, d = (s[x] for x in ("quantization_channels", "residual_channels", "dilation_channels"))
+    skip, k, n = (s[x] for x in ("skip_channels", "kernel_size", "layers_per_stack"))
+    n, b = n * s["num_stacks"], int(s["use_bias"])
+    total = s["initial_kernel_size"] * q * r + skip * skip + skip * q + b * (skip + q)
     total += n * (2 * k * r * d + d * r + d * skip + b * (2 * d + r + skip))
     if s["speakers"]:
         total += n * 2 * d * (len(s["speakers"]) + 1)
-    if s["mels"]:
+    if s["n_mels"]:
         c = s["conditioning_channels"]
-        total += n * 2 * d * c + s["conditioning_kernel"] * s["mels"] * c + c + s["mels"]
-        total += 2 * s["mel_hop"] * c if s["upsampling"] == "transposed" else 0
+        total += n * 2 * d * c + s["conditioning_kernel_size"] * s["n_mels"] * c + c + s["n_mels"]
+        total += 2 * s["mel_hop_length"] * c if s["upsampling"] == "transposed" else 0
     return total
 
 
@@ -89,7 +88,7 @@ def test_parameters(models):
     small = build_without_weights("wavenet_small")
     assert small.count_params() == parameters(kr.get_recipe("wavenet_small").config) == 849_168
     for model in models.values():
-        assert model.count_params() == parameters(model.settings)
+        assert model.count_params() == parameters(model.hparams)
     assert 2 * small.count_params() < 4e6  # bytes of float16
 
 
@@ -109,10 +108,10 @@ def test_causality_is_exact(key, models):
     field, place, samples = model.receptive_field, 30, 30 + model.receptive_field + 20
     waves, (speakers, spectrograms) = noise(1, samples), conditions(model, 2, samples)
     inputs = {**inputs_of(model, waves, speakers[1:], spectrograms[:1]), "audio": waves}
-    before = model.scores(inputs)[0]
+    before = model.predict_logits(inputs)[0]
     moved = {**inputs, "audio": waves.copy()}
     moved["audio"][0, place] += 0.5
-    after = model.scores(moved)[0]
+    after = model.predict_logits(moved)[0]
     changed = np.flatnonzero((before != after).any(-1))
     np.testing.assert_array_equal(before[:place], after[:place])
     # of place, the last score that depends on it is the one whose field begins there
@@ -124,7 +123,7 @@ def test_network_is_the_sum_of_keras_layers(key, models):
     """One-hot codes, Conv1D with causal padding and dilation, 1x1s: the equations, layer by layer."""
     model, ops = models[key], keras.ops
     waves = noise(2, 90)
-    stack, first, s = model.get_layer("stack"), find_layer(model, "CausalCodes"), model.settings
+    stack, first, s = model.get_layer("stack"), find_layer(model, "CausalEmbeddingConv1D"), model.hparams
 
     def convolved(x, kernel, bias, dilation):
         layer = keras.layers.Conv1D(kernel.shape[-1], kernel.shape[0], padding="causal", dilation_rate=dilation)
@@ -145,7 +144,7 @@ def test_network_is_the_sum_of_keras_layers(key, models):
         x = x + convolved(z, take(stack.residual)[None], take(stack.residual_bias), 1)
     y = model.get_layer("post")(ops.relu(total))
     expected = model.get_layer("logits")(ops.relu(y))
-    found = model.scores({"audio": waves, "length": np.full(2, 90, "int32")})
+    found = model.predict_logits({"audio": waves, "length": np.full(2, 90, "int32")})
     np.testing.assert_allclose(found, expected, atol=2e-5)
     np.testing.assert_allclose(np.exp(found - np.logaddexp.reduce(found, -1, keepdims=True)).sum(-1), 1, atol=1e-5)
 
@@ -156,12 +155,12 @@ def test_alone_is_in_a_batch(key, models):
     waves, (speakers, spectrograms) = noise(3, 700), conditions(model, 3, 700)
     inputs = {**inputs_of(model, waves, speakers, spectrograms), "length": lengths}
     inputs["audio"][1, 333:] = np.nan  # whatever lies there
-    together = model.scores(inputs)
+    together = model.predict_logits(inputs)
     for i, n in enumerate(lengths):
         alone = {k: v[i : i + 1] for k, v in inputs.items()} | {"audio": inputs["audio"][i : i + 1, :n]}
-        if model.mels:
-            alone["spectrogram"] = alone["spectrogram"][:, : model.frames(int(n))]
-        np.testing.assert_allclose(model.scores(alone)[0], together[i, :n], atol=1e-5)
+        if model.n_mels:
+            alone["spectrogram"] = alone["spectrogram"][:, : model.num_frames(int(n))]
+        np.testing.assert_allclose(model.predict_logits(alone)[0], together[i, :n], atol=1e-5)
         assert not together[i, n:].any()
 
 
@@ -171,23 +170,23 @@ def test_conditions_mean_what_the_equations_say(models):
     inputs = {"audio": waves, "length": np.array([n], "int32")}
     stack, local = model.get_layer("stack"), model.get_layer("local")
     one = {**inputs, "speaker": np.array([1], "int32")}
-    told = model.scores(one)
-    assert np.abs(told - model.scores(inputs)).max() > 0.1
+    told = model.predict_logits(one)
+    assert np.abs(told - model.predict_logits(inputs)).max() > 0.1
     # h = 0: the speaker's vector is that of nobody
     kernel = np.array(stack.speaker_kernel)
     kernel[:, 0] = 0
     stack.speaker_kernel.assign(kernel * 0)
-    unconditioned = model.scores(inputs)
-    np.testing.assert_array_equal(model.scores(one), unconditioned)
+    unconditioned = model.predict_logits(inputs)
+    np.testing.assert_array_equal(model.predict_logits(one), unconditioned)
     # features that are constant in time and a speaker whose vector is their projection are the same
     local.bias.assign(np.array([0.5, 1.0, 0.2, 2.0]))
     local.kernel.assign(np.zeros(local.kernel.shape))
-    constant = model.scores(inputs)
+    constant = model.predict_logits(inputs)
     projected = np.einsum("c,lcd->ld", np.array(local.bias), np.array(stack.local_kernel))
     local.bias.assign(np.zeros(4))
     kernel[:, 1] = projected
     stack.speaker_kernel.assign(kernel)
-    np.testing.assert_allclose(model.scores(one), constant, atol=1e-5)
+    np.testing.assert_allclose(model.predict_logits(one), constant, atol=1e-5)
 
 
 def test_learned_upsampling_begins_as_interpolation():
@@ -196,7 +195,7 @@ def test_learned_upsampling_begins_as_interpolation():
     frames = np.arange(1, 9, dtype="float32").reshape(1, 8, 1)
     layer.build(frames.shape)
     layer.kernel.assign(np.ones((1, 1, 1)))
-    y = keras.ops.convert_to_numpy(layer.over(frames, np.ones(1, "int32"), np.array([80], "int32"), 80))[0, :, 0]
+    y = keras.ops.convert_to_numpy(layer.upsample(frames, np.ones(1, "int32"), np.array([80], "int32"), 80))[0, :, 0]
     np.testing.assert_allclose(y[5:75], 1 + (np.arange(5, 75) + 0.5) / 10 - 0.5, atol=1e-5)
 
 
@@ -230,7 +229,7 @@ def test_other_backends(backend, models, tmp_path):
 def speaker():
     """A generator of three layers, quick to compile."""
     return kr.load(
-        "wavenet_small", weights=None, compile=False, **kr.get_recipe("wavenet_small").tiny_config | {"blocks": 1}
+        "wavenet_small", weights=None, compile=False, **kr.get_recipe("wavenet_small").tiny_config | {"num_stacks": 1}
     )
 
 
@@ -254,12 +253,12 @@ def test_pieces_leave_no_trace(speaker, monkeypatch):
 
     spectrogram = conditions(speaker, 2, 1600)[1][0]
     heard = []
-    whole = speaker.generate(None, 7, 1.0, conditioning=spectrogram, progress=lambda a, b: heard.append((a, b)))
+    whole = speaker.generate(None, 7, 1.0, mel=spectrogram, progress=lambda a, b: heard.append((a, b)))
     assert heard == [(0.1, 0.1)]
     monkeypatch.setattr(vocoder, "CHUNK_SECONDS", 0.03)
     heard.clear()
     np.testing.assert_array_equal(
-        speaker.generate(0.1, 7, 1.0, conditioning=spectrogram, progress=lambda a, b: heard.append(a)).samples,
+        speaker.generate(0.1, 7, 1.0, mel=spectrogram, progress=lambda a, b: heard.append(a)).samples,
         whole.samples,
     )
     assert heard == pytest.approx([0.03, 0.06, 0.09, 0.1])
@@ -296,22 +295,22 @@ def test_bits_are_the_sum_of_steps(key, models, monkeypatch):
     """Windows, the whole network at once, and the cached loop, sample by sample, give one likelihood."""
     model, samples = models[key], 1500
     waves = noise(1, samples)
-    spectrogram = model.spectrogram(waves[0], 16000) if model.mels else None
-    if model.mels:
-        assert spectrogram.shape == (model.frames(samples), model.mels)
+    spectrogram = model.spectrogram(waves[0], 16000) if model.n_mels else None
+    if model.n_mels:
+        assert spectrogram.shape == (model.num_frames(samples), model.n_mels)
     monkeypatch.setattr(wavenet_likelihood, "CHUNK_SECONDS", 0.02)
     name = model.speakers[0] if model.speakers else None
-    logs = wavenet_likelihood.log_probabilities(model, waves[0], 16000, name, model.mels > 0)
+    logs = wavenet_likelihood.log_probabilities(model, waves[0], 16000, name, model.n_mels > 0)
     speakers = np.ones(1, "int32")
-    ways = [model.scores(inputs_of(model, waves, speakers, [spectrogram]))]
-    ways.append(forced(model, waves, speakers, [spectrogram], model.hop * 5))
+    ways = [model.predict_logits(inputs_of(model, waves, speakers, [spectrogram]))]
+    ways.append(forced(model, waves, speakers, [spectrogram], model.hop_length * 5))
     for scores in ways:
         scores = scores.astype("float64") - np.logaddexp.reduce(scores.astype("float64"), -1, keepdims=True)
         steps = np.take_along_axis(scores[0], model.encode(waves[0])[:, None], -1)[:, 0]
         np.testing.assert_allclose(logs, steps, atol=1e-4)
-    bits = model.bits_per_sample(waves[0], 16000, name, model.mels > 0)
+    bits = model.bits_per_sample(waves[0], 16000, name, model.n_mels > 0)
     assert bits == pytest.approx(-steps.mean() / np.log(2), abs=1e-4)
-    assert model.bits_per_sample([waves[0]] * 2, 16000, name, model.mels > 0) == [bits, bits]
+    assert model.bits_per_sample([waves[0]] * 2, 16000, name, model.n_mels > 0) == [bits, bits]
 
 
 def test_spectrogram_is_a_reference_in_numpy():
@@ -337,7 +336,7 @@ import sys, numpy as np, kerasrecipes as kr
 folder = sys.argv[1]
 for name in sys.argv[2:]:
     model = kr.load(f"{folder}/{name}.keras", compile=False)
-    np.save(f"{folder}/{name}.npy", model.scores(dict(np.load(f"{folder}/{name}.npz"))))
+    np.save(f"{folder}/{name}.npy", model.predict_logits(dict(np.load(f"{folder}/{name}.npz"))))
     assert model.speakers == kr.get_recipe(name).config["speakers"]
 """
 
@@ -348,9 +347,9 @@ def test_saved_files_open_in_a_new_process(models, tmp_path):
         model = tiny({"wavenet": "plain", "wavenet_small": "small"}[name])
         model.generate(0.01)
         waves, (speakers, spectrograms) = noise(2, 400), conditions(model, 2, 400)
-        inputs = model.complete(inputs_of(model, waves, speakers, spectrograms))
+        inputs = model.fill_default_inputs(inputs_of(model, waves, speakers, spectrograms))
         np.savez(tmp_path / f"{name}.npz", **inputs)
-        expected[name] = model.scores(inputs)
+        expected[name] = model.predict_logits(inputs)
         model.save(tmp_path / f"{name}.keras")
     subprocess.run([sys.executable, "-c", RELOAD, tmp_path, *NAMES], check=True, timeout=400)
     for name in NAMES:
@@ -362,7 +361,7 @@ def test_copy_synthesis(speaker, tmp_path):
     sound = speaker.vocode(tmp_path / "a.wav", speaker="lj", seed=3)
     assert len(sound.samples) == 1800
     spectrogram = speaker.spectrogram(tmp_path / "a.wav")
-    same = speaker.generate(1800 / 16000, 3, speaker="lj", conditioning=spectrogram)
+    same = speaker.generate(1800 / 16000, 3, speaker="lj", mel=spectrogram)
     np.testing.assert_array_equal(sound.samples, same.samples)
     by_frames = speaker.vocode(spectrogram, speaker="lj", seed=3)
     np.testing.assert_array_equal(by_frames.samples[:1800], sound.samples)

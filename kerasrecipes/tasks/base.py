@@ -1,0 +1,77 @@
+"""Base classes of the task models: a recipe's network with the task's own optimizer, loss and metrics."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasrecipes.losses.cross_entropy import masked_cross_entropy
+
+
+class TaskModel(keras.Model):
+    """A recipe's network as a Keras model.
+
+    Args:
+        recipe: A `Recipe`.
+        config: Changes to the recipe's configuration, kept as `changes`.
+        **kwargs: Arguments of `keras.Model`, for instance `name`.
+    """
+
+    default_optimizer: Mapping[str, Any] = {}  # arguments of AdamW
+
+    def __init__(self, recipe: Any, config: Mapping[str, Any], **kwargs: Any):
+        network = recipe.build(**config)
+        super().__init__(inputs=network.input, outputs=network.output, **{"name": recipe.name, **kwargs})
+        self.recipe, self.changes = recipe, config
+        self._forward: Any = None
+
+    def compile(self, optimizer: Any = None, loss: Any = None, metrics: Any = None, **kwargs: Any) -> None:
+        """Compile as Keras does, with the task's own optimizer (AdamW), loss and metrics where none are given."""
+        optimizer = optimizer or keras.optimizers.AdamW(**self.default_optimizer)
+        self.uses_default_loss, self.uses_default_metrics = loss is None, metrics is None
+        kwargs.setdefault("jit_compile", False)
+        super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
+
+    def label_config(self) -> dict[str, Any]:
+        """Return the constructor argument that names the outputs."""
+        return {}
+
+    def get_config(self) -> dict:
+        return {"recipe": self.recipe.name, **self.label_config(), "config": self.changes, "name": self.name}
+
+    @classmethod
+    def from_config(cls, config: dict, custom_objects: Any = None) -> Any:
+        return cls(**config)
+
+
+class NextSymbolModel(TaskModel):
+    """Base class of models that predict the next symbol or sample. The loss is in nats and the metric `bits` in bits per symbol.
+
+    Targets are (batch, steps) symbol numbers. Negative targets do not count.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.bits_metric = keras.metrics.Mean(name="bits")
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Return the nats per symbol over all targets that count."""
+        if not self.uses_default_loss:
+            return super().compute_loss(x, y, y_pred, sample_weight, training)
+        return _mean_loss(y, y_pred)[0]
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """Add `bits` per symbol to what Keras reports."""
+        if not self.uses_default_metrics:
+            return super().compute_metrics(x, y, y_pred, sample_weight)
+        loss, count = _mean_loss(y, y_pred)
+        self.bits_metric.update_state(loss / np.log(2), sample_weight=count)
+        return self.get_metrics_result()
+
+
+def _mean_loss(targets: Any, logits: Any) -> tuple[Any, Any]:
+    """Return the mean loss in nats and the number of targets that count."""
+    losses, mask = masked_cross_entropy(targets, logits)
+    count = keras.ops.sum(mask)
+    return keras.ops.sum(losses) / keras.ops.maximum(count, 1.0), count
