@@ -85,18 +85,18 @@ def run_study(name, variants, output, max_minutes, plot, write) -> None:
 
     if not name:
         for each in studies.experiment_names():
-            print(f"{each:14} {studies.read(each).question}")
+            print(f"{each:14} {studies.load_experiment(each).question}")
         return
-    study = studies.read(name)
+    study = studies.load_experiment(name)
     treat_sigterm_as_ctrl_c()
-    results = studies.run(
+    results = studies.run_experiment(
         study, output / study.name, variants=variants, max_minutes=max_minutes,
-        progress=lambda result: print_status(f"{result.variant}, seed {result.seed}: done"),
+        on_result=lambda result: print_status(f"{result.variant}, seed {result.seed}: done"),
     )  # fmt: skip
     if not results:
         raise KerasRecipesError(f"No training of {study.name} is done yet: repeat the command to continue")
     record = studies.results_record(study, results, output / study.name)
-    print("\n".join(studies.results_table(record["outcomes"])))
+    print("\n".join(studies.results_table(record["results"])))
     if plot:
         from kerasrecipes.experiments.study_plot import save_experiment_plot
 

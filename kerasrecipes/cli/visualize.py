@@ -51,8 +51,8 @@ def run_visualize(name, file, method, units, output, file_format, random_weights
 
     unit_names = expand_units(units)
     check_inputs(method, file, unit_names, arguments.get("data", ()))
-    random_weights = random_weights or METHODS[method].random_weights
-    model = loading.load(name, compile=False, **({"weights": None} if random_weights else {}))
+    without_weights = random_weights or METHODS[method].random_weights
+    model = loading.load(name, compile=False, **({"weights": None} if without_weights else {}))
     prefix = f"{model.name}_random_" if random_weights else None
     with ProgressBar(method, "steps") as progress:
         for path, result in run_method(

@@ -1,4 +1,4 @@
-"""The papers' experiments and ablation studies, built on the library."""
+"""Experiments and ablation studies of the papers, built on the library."""
 
 from kerasrecipes._lazy import lazy_exports
 

@@ -126,7 +126,7 @@ def first_take_per_text(utterances: Sequence[Any]) -> list[Any]:
     """Of each speaker and text the clip whose name comes first, in the order of names."""
     found: dict[tuple[str, str], Any] = {}
     for u in sorted(utterances, key=lambda u: u.id):
-        found.setdefault((u.speaker, Alphabet().normalise(u.text)), u)
+        found.setdefault((u.speaker, Alphabet().normalize(u.text)), u)
     return list(found.values())
 
 
@@ -150,17 +150,17 @@ def vocode_and_compare(
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Vocode clips at once; what is known of each copy and its original."""
     spectrograms = [model.spectrogram(c.path) for c in clips]
-    names = [c.speaker if model.speaker_number(c.speaker, known=False) else None for c in clips]
+    names = [c.speaker if model.speaker_number(c.speaker, strict=False) else None for c in clips]
     seconds = [len(read_clip(c, model.sample_rate)) / model.sample_rate for c in clips]
-    sounds = model.generate(seconds, seed, speaker=names, conditioning=spectrograms, progress=progress)
+    sounds = model.generate(seconds, seed, speaker=names, mel=spectrograms, progress=progress)
     rows = []
     for clip, sound, spectrogram in zip(clips, sounds, spectrograms, strict=True):
         path = sound.save(folder / f"{clip.id}.wav")
         distance = DECIBELS * (model.spectrogram(path) - spectrogram)
         both = {s: load_audio(p, target=SAMPLE_RATE) for s, p in (("original", clip.path), ("copy", path))}
-        heard = {n: {s: Alphabet().normalise(words(w)) for s, w in both.items()} for n, words in listeners.items()}
+        heard = {n: {s: Alphabet().normalize(words(w)) for s, w in both.items()} for n, words in listeners.items()}
         rows.append({
-            "path": clip.id, "speaker": clip.speaker, "text": Alphabet().normalise(clip.text),
+            "path": clip.id, "speaker": clip.speaker, "text": Alphabet().normalize(clip.text),
             "heard": heard, "level_original": rms_db(both["original"]), "level_copy": rms_db(both["copy"]),
             "frames": len(distance),
             "spectral_distance": float(np.sqrt((distance**2).mean(axis=1)).mean()),
@@ -215,7 +215,7 @@ def plot_copies(model: Any, clips: Sequence[Any], folder: Path) -> Path:
         mean = np.mean(np.concatenate([pair[side] for pair in pairs]), axis=0)
         axes["mean"].plot(np.arange(1, len(mean) + 1), mean, color=colour, label=f"{name}, mean of {len(pairs)} clips")
         low, high = np.percentile(pairs[0][0], [2, 99.8])
-        seconds = len(pairs[0][side]) * model.hop / model.sample_rate
+        seconds = len(pairs[0][side]) * model.hop_length / model.sample_rate
         axes[name].imshow(
             pairs[0][side].T, origin="lower", aspect="auto", vmin=low, vmax=high, cmap="magma",
             extent=(0, seconds, 0.5, len(mean) + 0.5),

@@ -1,8 +1,8 @@
-"""A paper's question, answered again: small trainings that differ in one choice, with equal parameters, passes and data.
+"""Ablation studies: small training runs that differ in one setting, with equal numbers of parameters, epochs and data.
 
-`kerasrecipes study NAME` trains every arm with every seed, goes on where it was interrupted, and measures on dev-mini-tune word
-and character errors, clean and with noise, or a language model's bits per character. Its YAML names the question, the common
-settings and the arms' changes.
+`kerasrecipes study NAME` trains every variant with every seed, resumes an interrupted run, and measures on held-out data: word and
+character errors, clean and with noise, or a language model's bits per character. A study's YAML file has the question, the
+common settings and the changes of each variant.
 """
 
 import json
@@ -21,240 +21,269 @@ from kerasrecipes.errors import DataError
 from kerasrecipes.registry import get_recipe
 from kerasrecipes.release.model_card import METRIC_FORMATS, build_shape_only
 from kerasrecipes.training.config import TrainConfig, config_from_dict
-from kerasrecipes.training.initialization import TRAINING_ONLY_KEYS
 from kerasrecipes.training.learning_curve import smoothed_losses
-from kerasrecipes.training.task_adapters import build_for_training, training_task_for
-from kerasrecipes.training.trainer import Trainer, ema_weights
+from kerasrecipes.training.model_building import TRAINING_ONLY_KEYS, build_for_training
+from kerasrecipes.training.optimizer import ema_weights
+from kerasrecipes.training.task_adapters import training_task_for
+from kerasrecipes.training.trainer import Trainer
 from kerasrecipes.utils.environment import git_commit, hardware_summary
 from kerasrecipes.utils.files import write_json
 
 EXPERIMENTS_FOLDER = Path(__file__).parent / "study_configs"
-# metric -> head of its column
-METRIC_TITLES = {
-    "wer": "words",
-    "cer": "characters",
-    "bpc": "bits per character",
-    "error": "wrong classes",
-    "per": "phones",
-    "boundaries_found": "boundaries found within 20 ms",
-    "boundaries_right": "boundaries that are right",
-    "miou": "mean IoU",
+METRIC_TITLES = {  # heads of columns
+    "wer": "words", "cer": "characters", "bpc": "bits per character", "error": "wrong classes", "per": "phonemes",
+    "boundaries_found": "boundaries found within 20 ms", "boundaries_right": "correct boundaries", "miou": "mean IoU",
     "pixels": "wrong pixels",
-}
+}  # fmt: skip
+RESULT_FILE = "result.json"
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """A question and the trainings that answer it.
+    """A study: a question and the training runs that answer it.
 
     Args:
-        name, title, question, source: what is asked, and where the paper asks it.
-        base: settings that all arms share. arms: name -> what differs; its `config` is merged into that of `base`, and `after`
-            names an arm before it, with whose weights of the same seed it begins.
-        seeds: of each arm. parameters: how far the arms' numbers of parameters may be apart, as a share.
+        name: Name of the study.
+        title: Title of the study.
+        question: The question.
+        source: Paper and section that ask it.
+        common: Settings of all variants.
+        variants: Changes of each variant. `config` is merged into that of `common`. `init_from_variant` names an earlier variant
+            whose weights of the same seed are the initial weights.
+        seeds: Random seeds of each variant.
+        max_parameter_difference: Largest difference of the variants' numbers of parameters, as a fraction.
+        notes: Remarks for the documentation.
     """
 
     name: str
     title: str
     question: str
     source: str
-    base: dict[str, Any]
-    arms: dict[str, dict[str, Any]]
+    common: dict[str, Any]
+    variants: dict[str, dict[str, Any]]
     seeds: tuple[int, ...] = (1,)
-    parameters: float = 0.05
+    max_parameter_difference: float = 0.05
     notes: str = ""
 
-    def config(self, arm: str, seed: int, folder: Path = Path()) -> TrainConfig:
-        """The training of one arm; `folder` is where the study's trainings lie."""
-        changes = dict(self.arms[arm])
-        common = self.base.get("config", {})
-        first, merged = changes.pop("after", None), {**common, **changes.pop("config", {})}
-        if first:
-            changes["start"] = str(folder / run_folder(first, seed))
-            recipe = get_recipe({**self.base, **changes}["recipe"]).config
-            before, now = {**recipe, **common, **self.arms[first].get("config", {})}, {**recipe, **merged}
-            changes["start_config"] = {
+    def initial_variant(self, variant: str) -> str | None:
+        """Return the variant whose weights are the initial weights of this one, or None."""
+        return self.variants[variant].get("init_from_variant")
+
+    def config(self, variant: str, seed: int, folder: Path = Path()) -> TrainConfig:
+        """Return the training configuration of a variant; `folder` holds the study's runs."""
+        changes = dict(self.variants[variant])
+        common = self.common.get("config", {})
+        initial, merged = changes.pop("init_from_variant", None), {**common, **changes.pop("config", {})}
+        if initial:
+            changes["init_from"] = str(folder / run_folder(initial, seed))
+            recipe = get_recipe({**self.common, **changes}["recipe"]).config
+            before, after = {**recipe, **common, **self.variants[initial].get("config", {})}, {**recipe, **merged}
+            changes["init_config"] = {
                 k: v
                 for k, v in before.items()
-                if k not in TRAINING_ONLY_KEYS and json.dumps(v) != json.dumps(now.get(k))
+                if k not in TRAINING_ONLY_KEYS and json.dumps(v) != json.dumps(after.get(k))
             }
-        return config_from_dict({**self.base, **changes, "config": merged, "seed": seed}, f"study {self.name}, {arm}")
+        values = {**self.common, **changes, "config": merged, "seed": seed}
+        return config_from_dict(values, f"study {self.name}, {variant}")
 
 
 @dataclass
 class RunResult:
-    """What one training of a study gave."""
+    """Result of one training run.
 
-    arm: str
+    Args:
+        variant: Name of the variant.
+        seed: Random seed.
+        parameters: Number of parameters.
+        data_amount: Hours of audio, or millions of characters or images.
+        wall_hours: Duration of the training.
+        rates: Metrics by condition ("clean", "20 dB") and name ("wer"), see `metric_to_json`.
+    """
+
+    variant: str
     seed: int
     parameters: int
-    seen: float  # hours of audio or millions of characters
+    data_amount: float
     wall_hours: float
-    rates: dict[str, dict[str, Any]] = field(default_factory=dict)  # "clean", "20 dB" -> {"wer": {...}, "cer": {...}}
+    rates: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def experiment_names() -> list[str]:
-    """Of all studies."""
+    """Return the names of all studies."""
     return sorted(p.stem for p in EXPERIMENTS_FOLDER.glob("*.yaml"))
 
 
-def read(name: str) -> Experiment:
-    """The study of that name, or in a YAML file of that path.
+def load_experiment(name: str) -> Experiment:
+    """Load the study of that name, or from a YAML file.
 
     Raises:
-        DataError: there is none.
+        DataError: There is no such study, or a setting is invalid.
     """
     path = Path(name) if name.endswith(".yaml") else EXPERIMENTS_FOLDER / f"{name}.yaml"
     if not path.is_file():
         raise DataError(f"There is no study {name}; there are {', '.join(experiment_names())}")
     values = yaml.safe_load(path.read_text("utf-8"))
     study = Experiment(path.stem, **{**values, "seeds": tuple(values.get("seeds", (1,)))})
-    arms = list(study.arms)
-    for place, arm in enumerate(arms):
-        first = study.arms[arm].get("after")
-        if first and first not in arms[:place]:
-            raise DataError(f"study {study.name}, {arm}: after is {first!r}, no arm before it")
-        study.config(arm, 1)
+    variants = list(study.variants)
+    for position, variant in enumerate(variants):
+        initial = study.initial_variant(variant)
+        if initial and initial not in variants[:position]:
+            raise DataError(f"study {study.name}, {variant}: init_from_variant is {initial!r}, not an earlier variant")
+        study.config(variant, 1)
     return study
 
 
-def run(
-    study: Experiment, folder: Path, *, arms: tuple[str, ...] = (), minutes: float | None = None,
-    progress: Callable[[RunResult], Any] | None = None,
+def run_experiment(
+    study: Experiment, folder: Path, *, variants: tuple[str, ...] = (), max_minutes: float | None = None,
+    on_result: Callable[[RunResult], Any] | None = None,
 ) -> list[RunResult]:  # fmt: skip
-    """Train and measure what is not there yet.
+    """Train and measure every run that has no result yet.
 
     Args:
-        study: what to do. folder: of the trainings, `ARM-SEED` each; one that has `outcome.json` is done.
-        arms: only these. minutes: of each training, at most; the rest waits for the next call.
-        progress: called with every outcome.
+        study: The study.
+        folder: Folder of the runs VARIANT-SEED.
+        variants: Run only these variants.
+        max_minutes: Time limit of each run; the next call continues it.
+        on_result: Called with every result.
 
     Returns:
-        Outcomes of the trainings that are done.
+        Results of the completed runs.
 
     Raises:
-        DataError: an unknown arm, or one that begins with another which is not done.
+        DataError: There is no such variant, or its initial variant is not complete.
     """
-    if unknown := set(arms) - set(study.arms):
-        raise DataError(
-            f"The study {study.name} has no arm {', '.join(sorted(unknown))}; it has {', '.join(study.arms)}"
-        )
-    done = []
+    if unknown := set(variants) - set(study.variants):
+        names = ", ".join(sorted(unknown))
+        raise DataError(f"The study {study.name} has no variant {names}; it has {', '.join(study.variants)}")
+    results = []
     for seed in study.seeds:
-        for arm in arms or study.arms:
-            place = folder / run_folder(arm, seed)
-            first = study.arms[arm].get("after")
-            if first and arm not in arms and not read_result(folder / run_folder(first, seed)):
-                continue  # its time ran out
-            found = read_result(place) or train(study, arm, seed, place, minutes)
-            if found:
-                done.append(found)
-                if progress:
-                    progress(found)
-    return done
+        for variant in variants or study.variants:
+            run = folder / run_folder(variant, seed)
+            initial = study.initial_variant(variant)
+            if initial and variant not in variants and not read_result(folder / run_folder(initial, seed)):
+                continue  # the time limit stopped the initial variant
+            result = read_result(run) or train_variant(study, variant, seed, run, max_minutes)
+            if result:
+                results.append(result)
+                if on_result:
+                    on_result(result)
+    return results
 
 
-def run_folder(arm: str, seed: int) -> str:
-    """The folder of one training."""
-    return f"{arm.replace(' ', '_')}-{seed}"
+def run_folder(variant: str, seed: int) -> str:
+    """Return the folder name of a run."""
+    return f"{variant.replace(' ', '_')}-{seed}"
 
 
-def train(study: Experiment, arm: str, seed: int, place: Path, minutes: float | None) -> RunResult | None:
-    """One training, from where it stands; None when its time ran out."""
+def train_variant(
+    study: Experiment, variant: str, seed: int, folder: Path, max_minutes: float | None
+) -> RunResult | None:
+    """Start or continue a run; None if its time limit stopped it.
+
+    Raises:
+        DataError: Its initial variant is not complete.
+    """
     keras.utils.clear_session()
-    first = study.arms[arm].get("after")
-    if first and not read_result(place.parent / run_folder(first, seed)):
-        raise DataError(f"The arm {arm!r} begins with {first!r} of seed {seed}, which is not done: train that first")
-    training = Trainer(study.config(arm, seed, place.parent), place, resume=True)
-    state = training.train(minutes)
-    if state["step"] < training.config.steps:
+    initial = study.initial_variant(variant)
+    if initial and not read_result(folder.parent / run_folder(initial, seed)):
+        raise DataError(
+            f"The variant {variant!r} starts from {initial!r} with seed {seed}, which is not complete: train that first"
+        )
+    trainer = Trainer(study.config(variant, seed, folder.parent), folder, resume=True)
+    state = trainer.train(max_minutes)
+    if state["step"] < trainer.config.max_steps:
         return None
-    with ema_weights(training.model):
-        rates = training.kind.outcome()
-    found = RunResult(
-        arm, seed, training.model.count_params(), state[training.kind.amount], state["wall_hours"],
-        {noise: {n: metric_to_json(r) for n, r in both.items()} for noise, both in rates.items()},
+    with ema_weights(trainer.model):
+        conditions = trainer.task.final_metrics()
+    result = RunResult(
+        variant, seed, trainer.model.count_params(), state[trainer.task.amount_key], state["wall_hours"],
+        {name: {k: metric_to_json(m) for k, m in metrics.items()} for name, metrics in conditions.items()},
     )  # fmt: skip
-    write_json(place / "outcome.json", vars(found))
-    return found
+    write_json(folder / RESULT_FILE, vars(result))
+    return result
 
 
-def metric_to_json(rate: Any) -> dict[str, float | None]:
-    """A rate and its interval, as JSON has it."""
-    return {
-        k: None if getattr(rate, k) != getattr(rate, k) else round(getattr(rate, k), 4) for k in ("rate", "low", "high")
-    }
+def metric_to_json(metric: Any) -> dict[str, float | None]:
+    """Return a metric's rate and interval, with None for NaN."""
+    values = {k: getattr(metric, k) for k in ("rate", "ci_low", "ci_high")}
+    return {k: None if np.isnan(v) else round(v, 4) for k, v in values.items()}
 
 
-def read_result(place: Path) -> RunResult | None:
-    """What a training that is done gave."""
-    path = place / "outcome.json"
+def read_result(folder: Path) -> RunResult | None:
+    """Return the result of a complete run, or None."""
+    path = folder / RESULT_FILE
     return RunResult(**json.loads(path.read_text())) if path.is_file() else None
 
 
 def count_parameters(study: Experiment) -> dict[str, int]:
-    """Of each arm's network."""
+    """Return the number of parameters of each variant."""
     return {
-        arm: build_shape_only(partial(build_for_training, study.config(arm, 1))).count_params() for arm in study.arms
+        variant: build_shape_only(partial(build_for_training, study.config(variant, 1))).count_params()
+        for variant in study.variants
     }
 
 
-def results_record(study: Experiment, outcomes: list[RunResult], folder: Path) -> dict[str, Any]:
-    """What a study gave, the curves of its trainings in `folder` among it, as plain values."""
+def results_record(study: Experiment, results: list[RunResult], folder: Path) -> dict[str, Any]:
+    """Return a study's results and the learning curves of its runs in `folder` as plain values."""
+    first_runs = {r.variant: folder / run_folder(r.variant, r.seed) for r in reversed(results)}  # of the first seed
     return {
         "name": study.name, "title": study.title, "question": study.question, "source": study.source,
         "notes": study.notes, "setting": f"{budget_summary(study)}; {hardware_summary()}", "commit": git_commit(),
-        "outcomes": [vars(o) for o in outcomes],
-        "curves": {o.arm: smoothed_losses(folder / run_folder(o.arm, o.seed)) for o in reversed(outcomes)},  # of the first seed
+        "results": [vars(r) for r in results],
+        "curves": {variant: smoothed_losses(run) for variant, run in first_runs.items()},
     }  # fmt: skip
 
 
-def write_results(found: dict[str, Any], path: Path) -> Path:
-    """Write what `recorded` found, for the documentation."""
-    return write_json(path, found)
+def write_results(record: dict[str, Any], path: Path) -> Path:
+    """Write a `results_record` for the documentation."""
+    return write_json(path, record)
 
 
 def budget_summary(study: Experiment) -> str:
-    """What every arm gets, in words."""
-    base = config_from_dict({**study.base, "config": {}})
-    if training_task_for(base.recipe).amount == "audio_hours":
-        return (
-            f"{data.load_datasets(base.data).hours:.1f} h of speech, {base.steps} steps of {base.batch_seconds:.0f} s"
-        )
-    if training_task_for(base.recipe).amount == "million_pictures":
-        return f"{', '.join(spec.partition(':')[0] for spec in base.data)}, {base.steps} steps of {base.batch_pictures} pictures"
-    size = sum(len(text) + 1 for text in data.load_text_datasets(base.data))
-    return f"{size / 1e6:.1f} million characters, {base.steps} steps of {base.batch_symbols:,}"
+    """Describe the training data and steps of every variant."""
+    common = config_from_dict({**study.common, "config": {}})
+    amount = training_task_for(common.recipe).amount_key
+    if amount == "audio_hours":
+        hours = data.load_datasets(common.data).hours
+        return f"{hours:.1f} h of speech, {common.max_steps} steps of {common.batch_seconds:.0f} s"
+    if amount == "million_images":
+        names = ", ".join(spec.partition(":")[0] for spec in common.data)
+        return f"{names}, {common.max_steps} steps of {common.batch_images} images"
+    size = sum(len(text) + 1 for text in data.load_text_datasets(common.data))
+    return f"{size / 1e6:.1f} million characters, {common.max_steps} steps of {common.batch_tokens:,}"
 
 
-def results_table(outcomes: list[dict[str, Any]]) -> list[str]:
-    """Rows of Markdown: each arm's mean over its seeds, and from the lowest to the highest where there are several.
+def results_table(results: list[dict[str, Any]]) -> list[str]:
+    """Return Markdown rows with each variant's mean over seeds, and the range if there are several seeds.
 
-    One condition has a column for each metric. Of several, each has a column, and an arm a row for each metric.
+    With one condition each metric has a column. With several, each condition has a column and each metric a row.
     """
-    rates = outcomes[0]["rates"]
+    rates = results[0]["rates"]
     conditions, metrics = list(rates), list(next(iter(rates.values())))
-    several = len(conditions) > 1
-    head = ["arm", "parameters", "hours of training"]
-    head += ["measured", *conditions] if several else [f"{METRIC_TITLES[m]}, {conditions[0]}" for m in metrics]
+    has_conditions = len(conditions) > 1
+    head = ["variant", "parameters", "hours of training"]
+    head += ["measured", *conditions] if has_conditions else [f"{METRIC_TITLES[m]}, {conditions[0]}" for m in metrics]
     lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
-    for arm in dict.fromkeys(o["arm"] for o in outcomes):
-        same = [o for o in outcomes if o["arm"] == arm]
-        cells = [arm, f"{same[0]['parameters'] / 1e6:.2f} M", f"{np.mean([o['wall_hours'] for o in same]):.2f}"]
-        found = {m: [format_over_seeds([o["rates"][c][m] for o in same], m) for c in conditions] for m in metrics}
-        alone = [rate for rates_of in found.values() for rate in rates_of]  # each of one condition
-        rows = [[*cells, METRIC_TITLES[m], *found[m]] for m in metrics] if several else [[*cells, *alone]]
+    for variant in dict.fromkeys(r["variant"] for r in results):
+        runs = [r for r in results if r["variant"] == variant]
+        hours = np.mean([r["wall_hours"] for r in runs])
+        cells = [variant, f"{runs[0]['parameters'] / 1e6:.2f} M", f"{hours:.2f}"]
+        values = [[format_over_seeds([r["rates"][c][m] for r in runs], m) for c in conditions] for m in metrics]
+        if has_conditions:
+            rows = [[*cells, METRIC_TITLES[m], *row] for m, row in zip(metrics, values, strict=True)]
+        else:
+            rows = [[*cells, *(row[0] for row in values)]]
         lines += [f"| {' | '.join(row)} |" for row in rows]
     return lines
 
 
 def format_over_seeds(rates: list[dict[str, float]], metric: str) -> str:
-    """One seed: the rate and its interval over speakers; several: their mean and range."""
+    """Return the rate and its interval over speakers for one seed, or the mean and range over several seeds."""
     scale, unit, digits = METRIC_FORMATS.get(metric, (100, " %", 1))
     values = [scale * r["rate"] for r in rates]
     if len(values) > 1:
-        span = f"{min(values):.{digits}f} to {max(values):.{digits}f}"
-        return f"{np.mean(values):.{digits}f}{unit} ({span}, {len(values)} seeds)"
-    low, high = rates[0]["low"], rates[0]["high"]
-    span = f" ({scale * low:.{digits}f} to {scale * high:.{digits}f})" if low is not None else ""
-    return f"{values[0]:.{digits}f}{unit}{span}"
+        extent = f"{min(values):.{digits}f} to {max(values):.{digits}f}"
+        return f"{np.mean(values):.{digits}f}{unit} ({extent}, {len(values)} seeds)"
+    low, high = rates[0]["ci_low"], rates[0]["ci_high"]
+    interval = f" ({scale * low:.{digits}f} to {scale * high:.{digits}f})" if low is not None else ""
+    return f"{values[0]:.{digits}f}{unit}{interval}"

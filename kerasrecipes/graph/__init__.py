@@ -1,1 +1,1 @@
-"""Walk a functional Keras graph: traversal, gradients, units and receptive fields."""
+"""Functional Keras graphs: traversal, gradients, units and receptive fields."""

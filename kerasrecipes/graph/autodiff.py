@@ -1,4 +1,4 @@
-"""Forward and backward passes over a model's graph as compiled functions, once per backend."""
+"""Forward and backward passes over a model's graph as compiled functions of numpy arrays, on every backend."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,59 +9,60 @@ from keras import ops
 
 from kerasrecipes.graph.traversal import LayerCall, StopTraversal, functional_graph, traverse
 
-ARGMAX, ALL_POSITIONS = -1, -2  # places of `aim`: the largest value, every value
-Rule = Callable[[LayerCall], Callable | None]  # what runs in place of a step's operation; None for itself
+ARGMAX, ALL_POSITIONS = -1, -2  # positions of `select_unit`: that of the largest value, all
+Rule = Callable[[LayerCall], Callable | None]  # replacement of a call's operation, None for the operation itself
 
 
 def forward_to_layers(
-    model: Any, x: Any, names: Sequence[str], rule: Rule | None = None, begin: str | None = None
+    model: Any, x: Any, names: Sequence[str], rule: Rule | None = None, from_layer: str | None = None
 ) -> list[Any]:
-    """The first outputs of some steps.
+    """Compute the first outputs of layers.
 
     Args:
-        x: (batch, ...) the model's first input; with `begin`, the output of that step, and nothing below it is computed.
-            Other inputs, and a step's other outputs, are the lengths of sequences: that of `x`.
-        names: of steps; computation ends at the last. rule: other operations for some steps.
+        model: Functional or Sequential model.
+        x: (batch, ...) first input of the model, or with `from_layer` the output of that layer. Other inputs are filled with
+            the length of `x`.
+        names: Names of the layers. Computation ends at the last of them.
+        rule: Replacements of operations.
+        from_layer: Layer whose output is `x`; no layer before it is computed.
     """
-    wanted, found = set(names), {}
+    results: dict[str, Any] = {}
     length = ops.full((ops.shape(x)[0],), ops.shape(x)[1], dtype="int32")
     graph = functional_graph(model)
-    given: list[Any] = [None] * len(graph.inputs)
-    if begin is None:
-        given = [length] * len(graph.inputs)
-        given[data_input_index(model)] = x
+    inputs: list[Any] = [None] * len(graph.inputs)
+    if from_layer is None:
+        inputs = [length] * len(graph.inputs)
+        inputs[data_input_index(model)] = x
 
-    def visit(step: LayerCall, arguments: tuple, keywords: dict) -> Any:
-        if step.name == begin:
-            outputs: Any = [x, *[length] * (len(step.outputs) - 1)]
+    def visit(call: LayerCall, arguments: tuple, keywords: dict) -> Any:
+        if call.name == from_layer:
+            outputs: Any = [x, *[length] * (len(call.outputs) - 1)]
         else:
-            tensors = [v for v in keras.tree.flatten((arguments, keywords)) if v is not None]
-            symbols = [t for t in keras.tree.flatten((arguments, keywords)) if ops.is_tensor(t)]
-            if begin is not None and (not tensors or not symbols):
-                return [None] * len(step.outputs)
-            operation = (rule(step) if rule else None) or step.operation
+            if from_layer is not None and not any(map(ops.is_tensor, keras.tree.flatten((arguments, keywords)))):
+                return [None] * len(call.outputs)
+            operation = (rule(call) if rule else None) or call.operation
             if getattr(operation, "_call_has_training_arg", False):
-                # as `predict` does; random layers would change the picture by default
+                # as `predict` does: random layers would change the image by default
                 keywords = keywords | {"training": False}
             outputs = operation(*arguments, **keywords)
-        if step.name in wanted:
-            found[step.name] = keras.tree.flatten(outputs)[0]
-            if len(found) == len(wanted):
+        if call.name in names:
+            results[call.name] = keras.tree.flatten(outputs)[0]
+            if len(results) == len(set(names)):
                 raise StopTraversal
         return outputs
 
-    traverse(model, given, visit)
-    return [found[name] for name in names]
+    traverse(model, inputs, visit)
+    return [results[name] for name in names]
 
 
 def data_input_index(model: Any) -> int:
-    """Number of the input that is no length."""
+    """Return the index of the input that holds data, not lengths."""
     tensors = functional_graph(model).inputs
     return max(range(len(tensors)), key=lambda i: (len(tensors[i].shape), -i))
 
 
 def value_and_vjp(function: Callable[[Any], Any], x: Any, seed: Callable[[Any], Any]) -> tuple[Any, Any]:
-    """`y = function(x)` and the gradient of `sum(y * seed(y))` for `x`, the seed held constant."""
+    """Compute `y = function(x)` and the gradient of `sum(y * seed(y))` for `x` with a constant seed."""
     backend = keras.config.backend()
     if backend == "tensorflow":
         import tensorflow as tf
@@ -75,8 +76,8 @@ def value_and_vjp(function: Callable[[Any], Any], x: Any, seed: Callable[[Any], 
     if backend == "jax":
         import jax
 
-        y, back = jax.vjp(function, x)
-        return y, back(jax.lax.stop_gradient(seed(y)))[0]
+        y, vjp = jax.vjp(function, x)
+        return y, vjp(jax.lax.stop_gradient(seed(y)))[0]
     if backend == "torch":
         import torch
 
@@ -85,15 +86,18 @@ def value_and_vjp(function: Callable[[Any], Any], x: Any, seed: Callable[[Any], 
             y = function(x)
         if not y.requires_grad:
             return y, torch.zeros_like(x)
-        found = torch.autograd.grad(y, x, seed(y.detach()), allow_unused=True)[0]
-        return y.detach(), torch.zeros_like(x) if found is None else found
+        gradient = torch.autograd.grad(y, x, seed(y.detach()), allow_unused=True)[0]
+        return y.detach(), torch.zeros_like(x) if gradient is None else gradient
     raise NotImplementedError(f"gradients on the backend {backend}")
 
 
 def compile_function(model: Any, function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function(*tensors) -> tensors` as a function of numpy arrays; the model's weights of the moment are used."""
+    """Compile `function(*tensors) -> tensors` to a function of numpy arrays that uses the model's current weights."""
     backend = keras.config.backend()
-    arrays = lambda found: keras.tree.map_structure(ops.convert_to_numpy, found)  # noqa: E731
+
+    def to_numpy(outputs: Any) -> Any:
+        return keras.tree.map_structure(ops.convert_to_numpy, outputs)
+
     if backend == "tensorflow":
         import tensorflow as tf
 
@@ -105,7 +109,7 @@ def compile_function(model: Any, function: Callable[..., Any]) -> Callable[..., 
             key = tuple((t.shape, t.dtype) for t in tensors)
             if key not in graphs:
                 graphs[key] = traced.get_concrete_function(*tensors)
-            return arrays(graphs[key](*tensors))
+            return to_numpy(graphs[key](*tensors))
 
         return run_graph
     if backend == "jax":
@@ -113,56 +117,56 @@ def compile_function(model: Any, function: Callable[..., Any]) -> Callable[..., 
 
         variables = list(model.variables)
 
-        def stateless(values, *x):
+        def run_stateless(values, *x):
             with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
                 return function(*x)
 
-        jitted = jax.jit(stateless)
-        return lambda *x: arrays(jitted([v.value for v in variables], *x))
+        jitted = jax.jit(run_stateless)
+        return lambda *x: to_numpy(jitted([v.value for v in variables], *x))
     if backend == "torch":
         import torch
 
-        def plain(*x):
+        def run_eagerly(*x):
             with torch.no_grad():
-                return arrays(function(*(ops.convert_to_tensor(v) for v in x)))
+                return to_numpy(function(*(ops.convert_to_tensor(v) for v in x)))
 
-        return plain
-    return lambda *x: arrays(function(*(ops.convert_to_tensor(v) for v in x)))
+        return run_eagerly
+    return lambda *x: to_numpy(function(*(ops.convert_to_tensor(v) for v in x)))
 
 
 def make_layer_forward(model: Any, names: Sequence[str]) -> Callable[[np.ndarray], list[np.ndarray]]:
-    """Inputs (batch, ...) -> the outputs of the steps, numpy float32."""
+    """Return a function from inputs (batch, ...) to the layers' outputs, numpy float32."""
     return compile_function(model, lambda x: [ops.cast(y, "float32") for y in forward_to_layers(model, x, names)])
 
 
-def select_unit(y: Any, channel: Any, place: Any, axis: int) -> tuple[Any, Any, Any]:
-    """Where in a layer's output `y` each item's unit is.
+def select_unit(y: Any, channel: Any, position: Any, axis: int) -> tuple[Any, Any, Any]:
+    """Return the activation, flat position and one-hot mask of the selected unit of each item.
 
     Args:
-        y: (batch, ...). channel, place: (batch,) int32, the map and the flat index of its place, `STRONGEST` or `ALL`.
-        axis: of the maps: -1 or 1.
+        y: (batch, ...) output of a layer.
+        channel: (batch,) int32 channels.
+        position: (batch,) int32 flat positions, `ARGMAX` or `ALL_POSITIONS`.
+        axis: Channel axis, -1 or 1.
 
     Returns:
-        The unit's value, or the sum over its places, (batch,); the flat index of the place (batch,); 1 at the unit and 0
-        elsewhere, in `y`'s shape.
+        Activations (batch,), the sum over positions for `ALL_POSITIONS`; flat positions (batch,); masks in the shape of `y`.
     """
     last = y if axis == -1 else ops.moveaxis(y, axis, -1)
-    batch, maps = ops.shape(last)[0], last.shape[-1]
-    flat = ops.reshape(last, (batch, -1, maps))
-    places = ops.shape(flat)[1]
-    chosen = ops.one_hot(channel, maps, dtype=y.dtype)  # (batch, maps)
-    values = ops.sum(flat * chosen[:, None, :], axis=-1)  # (batch, places)
-    index = ops.where(place >= 0, place, ops.cast(ops.argmax(values, axis=1), "int32"))
-    mask = ops.cast(ops.arange(places, dtype="int32")[None, :] == index[:, None], y.dtype)
-    mask = ops.where((place == ALL_POSITIONS)[:, None], ops.ones_like(mask), mask)
-    seed = ops.reshape(mask[:, :, None] * chosen[:, None, :], ops.shape(last))
-    return ops.sum(values * mask, axis=1), index, seed if axis == -1 else ops.moveaxis(seed, -1, axis)
+    batch, num_channels = ops.shape(last)[0], last.shape[-1]
+    flat = ops.reshape(last, (batch, -1, num_channels))
+    channel_mask = ops.one_hot(channel, num_channels, dtype=y.dtype)  # (batch, channels)
+    values = ops.sum(flat * channel_mask[:, None, :], axis=-1)  # (batch, positions)
+    index = ops.where(position >= 0, position, ops.cast(ops.argmax(values, axis=1), "int32"))
+    mask = ops.cast(ops.arange(ops.shape(flat)[1], dtype="int32")[None, :] == index[:, None], y.dtype)
+    mask = ops.where((position == ALL_POSITIONS)[:, None], ops.ones_like(mask), mask)
+    unit_mask = ops.reshape(mask[:, :, None] * channel_mask[:, None, :], ops.shape(last))
+    return ops.sum(values * mask, axis=1), index, unit_mask if axis == -1 else ops.moveaxis(unit_mask, -1, axis)
 
 
-def ravel_position(place: Any, sizes: Sequence[int]) -> int:
-    """A unit's place as `aim` takes it."""
-    if place is None:
+def ravel_position(position: Any, sizes: Sequence[int]) -> int:
+    """Return a unit's position as `select_unit` takes it."""
+    if position is None:
         return ARGMAX
-    if place == "all":
+    if position == "all":
         return ALL_POSITIONS
-    return int(np.ravel_multi_index(place, tuple(sizes))) if len(place) else 0
+    return int(np.ravel_multi_index(position, tuple(sizes))) if len(position) else 0

@@ -1,5 +1,4 @@
-"""What a step of a graph does to places, as `Reach` per axis of the input: layers of one input by the table of `effects`, merges,
-attention and normalisation here."""
+"""Receptive intervals through any layer call: merges, attention and normalization here, other layers by `receptive_rules`."""
 
 from typing import Any
 
@@ -11,119 +10,114 @@ from kerasrecipes.graph.receptive_interval import ReceptiveInterval
 from kerasrecipes.graph.receptive_rules import LAYER_RULES, REDUCTIONS, ReceptiveIntervals
 from kerasrecipes.graph.traversal import LayerCall
 
-_POINTWISE = """Activation ReLU LeakyReLU PReLU ELU Softmax ClippedReLU Dropout SpatialDropout1D SpatialDropout2D SpatialDropout3D
+_POINTWISE = """Activation ReLU LeakyReLU PReLU ELU Softmax Dropout SpatialDropout1D SpatialDropout2D SpatialDropout3D
     AlphaDropout GaussianDropout GaussianNoise ActivityRegularization Identity BatchNormalization Rescaling Normalization
-    ChannelMeans LocalResponseNormalization UnitNormalization RMSNormalization Mask MuLaw Masking Embedding Discretization
+    SubtractChannelMeans LocalResponseNormalization UnitNormalization RMSNormalization SequenceMask MuLaw Masking Embedding Discretization
     Relu Relu6 Silu Gelu Elu Selu Sigmoid Tanh Softplus Softsign HardSigmoid HardSilu HardTanh LogSigmoid Negative Absolute Square
     Sqrt Rsqrt Exp Log Log1p Clip Cast Sign Reciprocal Power Hardtanh"""
-# of training alone: elsewhere they hand on what they get
-_TRAINING = """RandomBrightness RandomColorDegeneration RandomColorJitter RandomContrast RandomElasticTransform RandomErasing RandomFlip
+# active in training only: in inference they return their input
+_AUGMENTATION = """RandomBrightness RandomColorDegeneration RandomColorJitter RandomContrast RandomElasticTransform RandomErasing RandomFlip
     RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPerspective RandomPosterization RandomRotation RandomSaturation
     RandomSharpness RandomShear RandomTranslation RandomZoom AugMix RandAugment"""
-POINTWISE_LAYERS = frozenset(f"{_POINTWISE} {_TRAINING}".split())
+POINTWISE_LAYERS = frozenset(f"{_POINTWISE} {_AUGMENTATION}".split())
 _MERGES = "Add Subtract Multiply Average Maximum Minimum Divide TrueDivide FloorDivide Where GreaterEqual Greater Less"
 MERGE_LAYERS = frozenset(_MERGES.split())
 ATTENTION = ("MultiHeadAttention", "GroupedQueryAttention")
 
 
 def propagate(
-    step: LayerCall, arguments: list[tuple[Any, ReceptiveIntervals | None]], outputs: list[Any]
+    call: LayerCall, arguments: list[tuple[Any, ReceptiveIntervals | None]], outputs: list[Any]
 ) -> list[ReceptiveIntervals | None]:
-    """The fields of a step's outputs.
+    """Return the intervals of a call's outputs.
 
     Args:
-        arguments: shape and field of each tensor that it takes; None for tensors without places (lengths).
-        outputs: its outputs' shapes.
+        call: Layer call.
+        arguments: Shape and intervals of each tensor argument; None for tensors without positions (lengths).
+        outputs: Shapes of the outputs.
 
     Raises:
-        KerasRecipesError: a kind of layer that no rule knows.
+        KerasRecipesError: No rule exists for this class of layer.
     """
-    seen = [(shape, field) for shape, field in arguments if field is not None]
-    if not seen:
+    inputs = [(shape, intervals) for shape, intervals in arguments if intervals is not None]
+    if not inputs:
         return [None] * len(outputs)
-    operation, kind = step.operation, step.kind
-    shape, field = seen[0]
-    fixed: ReceptiveIntervals | None = None
-    if hasattr(operation, "geometry"):  # the layers of sequences: time is axis 1
-        g = operation.geometry
-        fixed = tuple(_sequence_layer(r, g, outputs[0][1]) for r in field)
+    operation, kind = call.operation, call.kind
+    shape, intervals = inputs[0]
+    result: ReceptiveIntervals | None = None
+    if hasattr(operation, "geometry"):  # sequence layers: time is axis 1
+        result = tuple(_sequence_layer(r, operation.geometry, outputs[0][1]) for r in intervals)
     elif kind in ATTENTION:
-        fixed = _attention(operation, arguments)
+        result = _attention(operation, arguments)
     elif kind in REDUCTIONS and hasattr(operation, "axis"):
-        fixed = REDUCTIONS[kind](operation, shape, field, outputs[0])
-    elif kind in MERGE_LAYERS or (kind in POINTWISE_LAYERS and len(seen) > 1):
-        fixed = _aligned(seen, outputs[0])
+        result = REDUCTIONS[kind](operation, shape, intervals, outputs[0])
+    elif kind in MERGE_LAYERS or (kind in POINTWISE_LAYERS and len(inputs) > 1):
+        result = _merge(inputs, outputs[0])
     elif kind in POINTWISE_LAYERS:
-        fixed = field
+        result = intervals
     elif kind == "Concatenate":
-        fixed = _concatenate(operation, seen)
+        result = _concatenate(operation, inputs)
     elif kind in ("LayerNormalization", "GroupNormalization"):
         axes = operation.axis if kind == "LayerNormalization" else range(1, len(shape))
         axes = {a % len(shape) for a in (axes if isinstance(axes, list | tuple | range) else [axes])}
-        fixed = tuple(rc.full_context(r) if r.axis in axes else r for r in field)
+        result = tuple(rc.full_context(r) if r.axis in axes else r for r in intervals)
     elif kind in LAYER_RULES:
-        fixed = LAYER_RULES[kind](operation, shape, field, outputs[0])
-    if fixed is None:
+        result = LAYER_RULES[kind](operation, shape, intervals, outputs[0])
+    if result is None:
+        supported = {*LAYER_RULES, *REDUCTIONS, *MERGE_LAYERS, *POINTWISE_LAYERS, *ATTENTION, "Concatenate"}
         raise KerasRecipesError(
-            f"What {step.name} ({kind}) does to places is not known, so no receptive field can be told at or above it; "
-            f"known are {', '.join(sorted({*LAYER_RULES, *REDUCTIONS, *MERGE_LAYERS, *POINTWISE_LAYERS, *ATTENTION, 'Concatenate'}))}"
+            f"The receptive field of {call.name} ({kind}) and of the layers after it is not known; supported are "
+            f"{', '.join(sorted(supported))}"
         )
-    return [fixed, *[None] * (len(outputs) - 1)]
+    return [result, *[None] * (len(outputs) - 1)]
 
 
-def _sequence_layer(r: ReceptiveInterval, g: Any, places: int) -> ReceptiveInterval:
+def _sequence_layer(r: ReceptiveInterval, geometry: Any, size: int) -> ReceptiveInterval:
     if r.axis != 1:
         return r
-    if g.span is None:
+    if geometry.receptive_field is None:
         return rc.full_context(r)
-    return rc.sliding_window(r, places, g.span, g.stride, 1, g.left)
+    return rc.sliding_window(r, size, geometry.receptive_field, geometry.stride, 1, geometry.left)
 
 
-def _aligned(seen: list[tuple[Any, ReceptiveIntervals]], output: Any) -> ReceptiveIntervals:
-    """Axes counted from the last, as broadcasting does."""
-    found = []
-    for number in range(len(seen[0][1])):
-        moved = []
-        for shape, field in seen:
-            r = field[number]
-            axis = None if r.axis is None or shape[r.axis] == 1 != output[r.axis + len(output) - len(shape)] else r.axis
-            moved.append(
-                ReceptiveInterval(
-                    None if axis is None else axis + len(output) - len(shape), r.low, r.high, r.span, r.stride
-                )
-            )
-        found.append(rc.union(moved))
-    return tuple(found)
+def _merge(inputs: list[tuple[Any, ReceptiveIntervals]], output: Any) -> ReceptiveIntervals:
+    """Merge inputs whose axes are aligned from the last, as broadcasting does."""
+    results = []
+    for number in range(len(inputs[0][1])):
+        aligned = []
+        for shape, intervals in inputs:
+            r = intervals[number]
+            axis = None if r.axis is None else r.axis + len(output) - len(shape)
+            if axis is not None and shape[r.axis] == 1 != output[axis]:
+                axis = None
+            aligned.append(ReceptiveInterval(axis, r.low, r.high, r.span, r.stride))
+        results.append(rc.union(aligned))
+    return tuple(results)
 
 
-def _concatenate(operation: Any, seen: list[tuple[Any, ReceptiveIntervals]]) -> ReceptiveIntervals:
-    axis = operation.axis % len(seen[0][0])
-    found = []
-    for number in range(len(seen[0][1])):
-        reaches = [field[number] for _, field in seen]
-        along = any(r.axis == axis for r in reaches)
-        found.append(rc.concatenate(reaches) if along else rc.union(reaches))
-    return tuple(found)
+def _concatenate(operation: Any, inputs: list[tuple[Any, ReceptiveIntervals]]) -> ReceptiveIntervals:
+    axis = operation.axis % len(inputs[0][0])
+    columns = ([intervals[i] for _, intervals in inputs] for i in range(len(inputs[0][1])))
+    return tuple(rc.concatenate(c) if any(r.axis == axis for r in c) else rc.union(c) for c in columns)
 
 
 def _attention(operation: Any, arguments: list[tuple[Any, ReceptiveIntervals | None]]) -> ReceptiveIntervals:
-    """Each place of the query stays and sees, beside itself, all of what is attended to (key, value, masks)."""
+    """Each query position depends on itself and on everything that it attends to (key, value, masks)."""
     (shape, query), *rest = arguments
-    over = getattr(operation, "_attention_axes", None) or range(1, len(shape) - 1)
+    attended = getattr(operation, "_attention_axes", None) or range(1, len(shape) - 1)
 
-    def all_of(r: ReceptiveInterval) -> ReceptiveInterval:
-        return rc.global_pool(r) if r.axis in over or r.axis == len(shape) - 1 else r
+    def pool(r: ReceptiveInterval) -> ReceptiveInterval:
+        return rc.global_pool(r) if r.axis in attended or r.axis == len(shape) - 1 else r
 
-    def own(r: ReceptiveInterval) -> ReceptiveInterval:
+    def pool_features(r: ReceptiveInterval) -> ReceptiveInterval:
         return rc.global_pool(r) if r.axis == len(shape) - 1 else r
 
-    fields = [tuple(map(own, query))] if query is not None else []
-    fields += [tuple(map(all_of, field)) for _, field in rest if field is not None]
-    return tuple(rc.union(list(reaches)) for reaches in zip(*fields, strict=True))
+    inputs = [tuple(map(pool_features, query))] if query is not None else []
+    inputs += [tuple(map(pool, intervals)) for _, intervals in rest if intervals is not None]
+    return tuple(rc.union(list(column)) for column in zip(*inputs, strict=True))
 
 
-def input_intervals(shape: tuple, first: bool | None = None) -> ReceptiveIntervals:
-    """The field of the input itself: (batch, height, width, channels), (batch, time, features) or (batch, samples)."""
-    first = keras.config.image_data_format() == "channels_first" if first is None else first
+def input_intervals(shape: tuple, channels_first: bool | None = None) -> ReceptiveIntervals:
+    """Return the intervals of an input: (batch, height, width, channels), (batch, time, features) or (batch, samples)."""
+    first = keras.config.image_data_format() == "channels_first" if channels_first is None else channels_first
     axes = [1] if len(shape) == 2 else range(2, len(shape)) if first and len(shape) > 3 else range(1, len(shape) - 1)
     return tuple(rc.input_interval(axis, shape[axis]) for axis in axes)

@@ -1,4 +1,7 @@
-"""A functional model op by op: forward passes under other rules, shapes and receptive fields are all walks over its graph."""
+"""Traversal of a functional model, one layer call at a time.
+
+Modified forward passes, shape inference and receptive fields are all visitors of `traverse`.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,8 +17,9 @@ class LayerCall:
     """One call of a layer or operation.
 
     Args:
-        name: the layer's; inside a nested model "outer/inner", at a layer's second call "name#2".
-        operation: the layer or Keras operation. outputs: its symbolic outputs, flat.
+        name: Name of the layer. Inside a nested model "outer/inner", at a layer's second call "name#2".
+        operation: The layer or Keras operation.
+        outputs: Its symbolic outputs as a flat tuple.
     """
 
     name: str
@@ -24,15 +28,16 @@ class LayerCall:
 
     @property
     def kind(self) -> str:
-        return type(self.operation).__name__
+        """Class name of the operation; `FastConv2D` and the like count as the Keras layers that they subclass."""
+        return type(self.operation).__name__.removeprefix("Fast")
 
 
 class StopTraversal(Exception):
-    """Raised by a visitor that needs nothing of what lies above."""
+    """Raised by a visitor that does not need the remaining layers."""
 
 
 def functional_graph_or_none(model: Any) -> Any:
-    """The functional graph of a model, None for a layer and for a model with code of its own."""
+    """Return a model's functional graph, or None for a layer and for a subclassed model."""
     if isinstance(model, keras.Sequential):
         if not model.built or getattr(model, "_functional", None) is None:
             return None
@@ -41,136 +46,132 @@ def functional_graph_or_none(model: Any) -> Any:
 
 
 def functional_graph(model: Any) -> Any:
-    """The functional graph of a model.
+    """Return a model's functional graph.
 
     Raises:
-        KerasRecipesError: it has none.
+        KerasRecipesError: The model has no graph.
     """
     graph = functional_graph_or_none(model)
     if graph is None:
         raise KerasRecipesError(
-            f"{getattr(model, 'name', model)} has no graph of layers to look into: it must be a functional or a built "
-            "Sequential keras.Model (a subclassed model with a call() of its own is one opaque step)"
+            f"{getattr(model, 'name', model)} has no graph of layers: it must be a functional or a built Sequential "
+            "keras.Model (a subclassed model with its own call() is one opaque layer)"
         )
     return graph
 
 
 def ordered_nodes(graph: Any) -> Iterator[Any]:
+    """Yield the graph's nodes in the order of computation, without the inputs."""
     for depth in sorted(graph._nodes_by_depth, reverse=True):
         yield from (node for node in graph._nodes_by_depth[depth] if node.operation and not node.is_input)
 
 
 def traverse(model: Any, inputs: Any, visit: Callable[[LayerCall, tuple, dict], Any], scope: str = "") -> Any:
-    """Run through the graph, nested models too, with any values in place of tensors.
+    """Run through the graph, including nested models, with any values in place of tensors.
 
     Args:
-        model: functional or Sequential. inputs: one value for each of its inputs, in any structure.
-        visit: (step, positional arguments, keyword arguments) -> the step's outputs. It may raise `Finished`.
+        model: Functional or Sequential model.
+        inputs: One value for each input of the model, in any structure.
+        visit: Function from (layer call, positional arguments, keyword arguments) to the outputs of the call. It may raise
+            `StopTraversal`.
+        scope: Prefix of the names.
 
     Returns:
-        The values of the outputs, a list; None where `visit` raised `Finished`.
+        List of the values of the outputs, or None if `visit` raised `StopTraversal`.
     """
     try:
-        return _walk(functional_graph(model), inputs, visit, scope)
+        return _traverse(functional_graph(model), inputs, visit, scope)
     except StopTraversal:
         if scope:
             raise
         return None
 
 
-def _walk(graph: Any, inputs: Any, visit: Callable, scope: str) -> list[Any]:
+def _traverse(graph: Any, inputs: Any, visit: Callable, scope: str) -> list[Any]:
     flat = inputs if isinstance(inputs, list) else keras.tree.flatten(inputs)
     values = {id(tensor): value for tensor, value in zip(graph.inputs, flat, strict=True)}
-    calls: dict[int, int] = {}
+    num_calls: dict[int, int] = {}
     for node in ordered_nodes(graph):
         operation = node.operation
-        calls[id(operation)] = calls.get(id(operation), 0) + 1
-        number = calls[id(operation)]
+        num_calls[id(operation)] = number = num_calls.get(id(operation), 0) + 1
         name = f"{scope}{operation.name}" + (f"#{number}" if number > 1 else "")
         arguments, keywords = node.arguments.fill_in(values)
         inner = functional_graph_or_none(operation)
         if inner is not None:
-            given = keras.tree.flatten(arguments[0]) if len(arguments) == 1 else list(arguments)
-            found = _walk(inner, given, visit, f"{name}/")
+            inner_inputs = keras.tree.flatten(arguments[0]) if len(arguments) == 1 else list(arguments)
+            outputs = _traverse(inner, inner_inputs, visit, f"{name}/")
         else:
-            found = visit(LayerCall(name, operation, tuple(node.outputs)), arguments, keywords)
+            outputs = visit(LayerCall(name, operation, tuple(node.outputs)), arguments, keywords)
             if len(node.outputs) == 1:
-                found = [found[0] if isinstance(found, list) and len(found) == 1 else found]
+                outputs = [outputs[0] if isinstance(outputs, list) and len(outputs) == 1 else outputs]
             else:
-                found = list(found) if isinstance(found, list | tuple) else keras.tree.flatten(found)
-        for tensor, value in zip(node.outputs, found, strict=True):
+                outputs = list(outputs) if isinstance(outputs, list | tuple) else keras.tree.flatten(outputs)
+        for tensor, value in zip(node.outputs, outputs, strict=True):
             values[id(tensor)] = value
     return [values[id(tensor)] for tensor in graph.outputs]
 
 
-def shape_visitor(step: LayerCall, arguments: tuple, keywords: dict) -> Any:
-    """A visitor: shapes and dtypes (`KerasTensor`), nothing computed and nothing added to the model.
+def shape_visitor(call: LayerCall, arguments: tuple, keywords: dict) -> Any:
+    """Visitor that infers shapes and dtypes (`KerasTensor`) without computing or changing the model.
 
     Raises:
-        KerasRecipesError: the step cannot take these shapes.
+        KerasRecipesError: The layer cannot take these shapes.
     """
     try:
-        return step.operation.compute_output_spec(*arguments, **keywords)
+        return call.operation.compute_output_spec(*arguments, **keywords)
     except ValueError as error:
         shapes = [tuple(v.shape) for v in keras.tree.flatten((arguments, keywords)) if hasattr(v, "shape")]
         raise KerasRecipesError(
-            f"{step.name} ({step.kind}) cannot take {', '.join(map(str, shapes))}: give the model an input of another size"
+            f"{call.name} ({call.kind}) cannot take {', '.join(map(str, shapes))}: give the model an input of another size"
         ) from error
 
 
 def layer_calls(model: Any) -> list[LayerCall]:
-    """All steps in the order of computation."""
-    found: list[LayerCall] = []
-
-    def visit(step, arguments, keywords):
-        found.append(step)
-        return [None] * len(step.outputs)
-
-    graph = functional_graph(model)
-    traverse(graph, [None] * len(graph.inputs), visit)
-    return found
+    """Return all layer calls in the order of computation."""
+    return [call for call, _ in layer_edges(model)]
 
 
 def layer_edges(model: Any) -> list[tuple[LayerCall, tuple[str, ...]]]:
-    """Steps with the names of the steps and inputs that they read."""
-    found: list[tuple[LayerCall, tuple[str, ...]]] = []
+    """Return all layer calls with the names of the calls and inputs that they read."""
+    edges: list[tuple[LayerCall, tuple[str, ...]]] = []
 
-    def visit(step, arguments, keywords):
-        read = [v for v in keras.tree.flatten((arguments, keywords)) if isinstance(v, _Name)]
-        found.append((step, tuple(dict.fromkeys(map(str, read)))))
-        return [_Name(step.name)] * len(step.outputs)
+    def visit(call, arguments, keywords):
+        sources = [v for v in keras.tree.flatten((arguments, keywords)) if isinstance(v, _Name)]
+        edges.append((call, tuple(dict.fromkeys(map(str, sources)))))
+        return [_Name(call.name)] * len(call.outputs)
 
     graph = functional_graph(model)
     traverse(graph, [_Name(input_name(t)) for t in graph.inputs], visit)
-    return found
+    return edges
 
 
 def input_name(tensor: Any) -> str:
-    """Of a model's input."""
+    """Return the name of a model's input."""
     return tensor._keras_history.operation.name
 
 
 class _Name(str):
-    """Marks a step's name among the other arguments of a layer."""
+    """Name of a call, distinguishable from the other arguments of a layer."""
 
 
 def layer_shapes(model: Any, shapes: list[tuple] | None = None) -> dict[str, tuple[Any, ...]]:
-    """Name of a step or input -> its outputs' shapes, for a batch of one.
+    """Return the output shapes of each call and input for a batch of one, by name.
 
     Args:
-        shapes: of the inputs without the batch, where the model leaves sizes open.
+        model: Functional or Sequential model.
+        shapes: Shapes of the inputs without the batch axis, where the model leaves sizes open.
     """
     graph = functional_graph(model)
     shapes = shapes or [tuple(t.shape[1:]) for t in graph.inputs]
-    found: dict[str, tuple[Any, ...]] = {}
+    output_shapes: dict[str, tuple[Any, ...]] = {}
 
-    def visit(step, arguments, keywords):
-        outputs = shape_visitor(step, arguments, keywords)
-        found[step.name] = tuple(tuple(t.shape) for t in keras.tree.flatten(outputs))
+    def visit(call, arguments, keywords):
+        outputs = shape_visitor(call, arguments, keywords)
+        output_shapes[call.name] = tuple(tuple(t.shape) for t in keras.tree.flatten(outputs))
         return outputs
 
-    given = [keras.KerasTensor((1, *s), dtype=t.dtype) for s, t in zip(shapes, graph.inputs, strict=True)]
-    for tensor, value in zip(graph.inputs, given, strict=True):
-        found[input_name(tensor)] = (tuple(value.shape),)
-    traverse(graph, given, visit)
-    return found
+    inputs = [keras.KerasTensor((1, *s), dtype=t.dtype) for s, t in zip(shapes, graph.inputs, strict=True)]
+    for tensor, value in zip(graph.inputs, inputs, strict=True):
+        output_shapes[input_name(tensor)] = (tuple(value.shape),)
+    traverse(graph, inputs, visit)
+    return output_shapes

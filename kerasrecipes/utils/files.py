@@ -67,6 +67,18 @@ def write_json(path: str | Path, values: Any, **options: Any) -> Path:
     return atomic_write(path, json.dumps(values, indent=1, **options) + "\n")
 
 
+def write_benchmark_json(path: str | Path, title: str, setting: str, figures: dict[str, str]) -> Path:
+    """Write measurements in the format of benchmarks/results.
+
+    Args:
+        path: Final path.
+        title: Title of the table.
+        setting: What was measured on which data and hardware.
+        figures: Measured values in words, by what was measured.
+    """
+    return write_json(path, {"title": title, "setting": setting, "figures": figures})
+
+
 def sha256_file(path: str | Path) -> str:
     """Return the SHA-256 of a file as 64 hexadecimal digits."""
     with open(path, "rb") as file:

@@ -1,4 +1,4 @@
-"""What all results share: figures without pyplot's state, PNG files that are whole or absent, values as grey and colour."""
+"""Figures without pyplot's global state, PNG files, and values as gray and color images."""
 
 from pathlib import Path
 from typing import Any
@@ -11,29 +11,39 @@ from kerasrecipes.utils.files import atomic_write
 
 DPI = 90
 JPEG = (".jpg", ".jpeg")
-BACKGROUND = 255  # between tiles
+BACKGROUND = 255  # gray level between tiles
 
 
 class Figure:
-    """A result that can be looked at: subclasses have `plot()`."""
+    """A result that can be plotted. Subclasses define `plot()`."""
 
     def plot(self, *arguments: Any, **options: Any) -> Any:
-        """A `matplotlib.figure.Figure` of its own; pyplot is not touched."""
+        """Return a new `matplotlib.figure.Figure` without changing pyplot's state."""
         raise NotImplementedError
 
     def save(self, path: str | Path, **options: Any) -> Path:
-        """Write `plot(**options)` as PNG (or JPEG, if `path` ends in .jpg); the file is whole or absent.
+        """Write `plot(**options)` atomically as PNG, or as JPEG if `path` ends in .jpg.
 
         Raises:
-            KerasRecipesError: matplotlib is missing, or the folder cannot be written to.
+            KerasRecipesError: matplotlib is not installed, or the folder is not writable.
         """
-        figure = self.plot(**options)
-        kind = "jpg" if Path(path).suffix.lower() in JPEG else "png"
-        return atomic_write(path, lambda file: figure.savefig(file, format=kind, dpi=DPI))
+        return save_figure(self.plot(**options), path)
+
+
+def save_figure(figure: Any, path: str | Path, dpi: int = DPI) -> Path:
+    """Write a matplotlib figure atomically in the format of the suffix, by default PNG.
+
+    Raises:
+        KerasRecipesError: The format is unknown or the folder is not writable.
+    """
+    kind = Path(path).suffix[1:].lower() or "png"
+    if kind not in figure.canvas.get_supported_filetypes():
+        raise KerasRecipesError(f"{path}: write a .png, .jpg, .svg or .pdf file")
+    return atomic_write(path, lambda file: figure.savefig(file, format=kind, dpi=dpi))
 
 
 def new_figure(width: float, height: float) -> Any:
-    """An empty figure of so many inches.
+    """Return an empty figure; width and height are in inches.
 
     Raises:
         KerasRecipesError: matplotlib is not installed.
@@ -42,54 +52,56 @@ def new_figure(width: float, height: float) -> Any:
         from matplotlib.figure import Figure
         from matplotlib.layout_engine import ConstrainedLayoutEngine
     except ImportError as error:
-        raise KerasRecipesError('Drawing needs matplotlib: pip install "kerasrecipes[plots]"') from error
+        raise KerasRecipesError('Plotting needs matplotlib: pip install "kerasrecipes[plots]"') from error
     return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(h_pad=0.08, w_pad=0.06))
 
 
 def save_image(path: str | Path, image: np.ndarray, **options: Any) -> Path:
-    """Write (height, width) or (height, width, 3) uint8 as the PNG or JPEG that the name says."""
+    """Write (height, width) or (height, width, 3) uint8 atomically as PNG or JPEG by the suffix."""
     if Path(path).suffix.lower() in JPEG:
         return atomic_write(path, lambda file: Image.fromarray(image).save(file, "JPEG", quality=80, **options))
     return atomic_write(path, lambda file: Image.fromarray(image).save(file, "PNG", **options))
 
 
-def signed_to_uint8(values: np.ndarray, share: float = 0.999) -> np.ndarray:
-    """Signed values as uint8: zero is 128, and the magnitude that `share` of all that is not zero stays below reaches 1
-    or 255 (a few outliers would leave all else grey)."""
+def signed_to_uint8(values: np.ndarray, quantile: float = 0.999) -> np.ndarray:
+    """Convert signed values to uint8 with 128 as zero.
+
+    The `quantile` of the nonzero magnitudes maps to 1 or 255, because a few outliers would leave everything else gray.
+    """
     magnitudes = np.abs(values[values != 0])
-    most = float(np.quantile(magnitudes, share)) if magnitudes.size else 1.0
-    return np.round(128 + 127 * np.clip(values / most, -1, 1)).astype("uint8")
+    limit = float(np.quantile(magnitudes, quantile)) if magnitudes.size else 1.0
+    return np.round(128 + 127 * np.clip(values / limit, -1, 1)).astype("uint8")
 
 
 def rescale_to_uint8(values: np.ndarray, low: float | None = None, high: float | None = None) -> np.ndarray:
-    """Values from `low` to `high` (their own by default) as 0 to 255, uint8."""
+    """Map values from `low` to `high` (by default their minimum and maximum) to 0 to 255, uint8."""
     low = float(values.min()) if low is None else low
     high = float(values.max()) if high is None else high
     return np.round(255 * np.clip((values - low) / ((high - low) or 1.0), 0, 1)).astype("uint8")
 
 
 def image_grid(tiles: np.ndarray, columns: int | None = None, gap: int = 1) -> np.ndarray:
-    """(tiles, height, width[, 3]) uint8 side by side, row by row; a square sheet unless `columns` says otherwise."""
+    """Arrange (tiles, height, width[, 3]) uint8 row by row in one image, by default about square."""
     count, height, width = tiles.shape[:3]
     columns = columns or int(np.ceil(np.sqrt(count * height / width)))
     rows = -(-count // columns)
-    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, *tiles.shape[3:]), BACKGROUND, "uint8")
+    grid = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, *tiles.shape[3:]), BACKGROUND, "uint8")
     for i, tile in enumerate(tiles):
         y, x = (i // columns) * (height + gap), (i % columns) * (width + gap)
-        sheet[y : y + height, x : x + width] = tile
-    return sheet
+        grid[y : y + height, x : x + width] = tile
+    return grid
 
 
-def enlarge_nearest(image: np.ndarray, least: int) -> np.ndarray:
-    """Repeat pixels so that the longer side has `least` or more."""
-    factor = max(-(-least // max(image.shape[:2])), 1)
+def enlarge_nearest(image: np.ndarray, min_size: int) -> np.ndarray:
+    """Repeat pixels so that the longer side has at least `min_size` of them."""
+    factor = max(-(-min_size // max(image.shape[:2])), 1)
     return image.repeat(factor, 0).repeat(factor, 1)
 
 
 def imshow(axes: Any, image: np.ndarray, title: str = "", **options: Any) -> None:
-    """A picture on axes without ticks."""
-    grey = {"cmap": "gray", "vmin": 0, "vmax": 255} if image.ndim == 2 and image.dtype == np.uint8 else {}
-    axes.imshow(image, **{"interpolation": "nearest", **grey, **options})
+    """Show an image on axes without ticks."""
+    gray = {"cmap": "gray", "vmin": 0, "vmax": 255} if image.ndim == 2 and image.dtype == np.uint8 else {}
+    axes.imshow(image, **{"interpolation": "nearest", **gray, **options})
     axes.set(xticks=[], yticks=[])
     for side in axes.spines.values():
         side.set_visible(False)
@@ -98,10 +110,10 @@ def imshow(axes: Any, image: np.ndarray, title: str = "", **options: Any) -> Non
 
 
 def side_by_side(images: list[tuple[str, np.ndarray]], height: float = 3.0) -> Any:
-    """A figure of titled pictures in one row."""
+    """Return a figure of (title, image) pairs in one row; height is in inches."""
     widths = [height * max(min(i.shape[1] / i.shape[0], 3), 0.4) for _, i in images]
-    drawn = new_figure(sum(widths) + 0.2 * len(widths), height + 0.3)
-    grid = drawn.add_gridspec(1, len(images), width_ratios=widths)
+    figure = new_figure(sum(widths) + 0.2 * len(widths), height + 0.3)
+    grid = figure.add_gridspec(1, len(images), width_ratios=widths)
     for number, (title, image) in enumerate(images):
-        imshow(drawn.add_subplot(grid[0, number]), image, title)
-    return drawn
+        imshow(figure.add_subplot(grid[0, number]), image, title)
+    return figure

@@ -1,8 +1,9 @@
-"""Look into networks: the methods of the Deep Visualization Toolbox (arXiv 1506.06579) and of the deconvnet paper (1311.2901)
-for any functional or Sequential Keras model on any backend.
+"""Methods of the Deep Visualization Toolbox (arXiv 1506.06579), of the deconvnet paper (1311.2901) and more.
+
+They work on any functional or Sequential Keras model and any backend.
 
 >>> from kerasrecipes import visualize
->>> visualize.compute_saliency(model, "cat.png", "fire9:40").save("cat.png")
+>>> visualize.compute_saliency(model, "cat.png", "fire9:40").save("saliency.png")
 """
 
 from kerasrecipes._lazy import lazy_exports
@@ -10,7 +11,7 @@ from kerasrecipes._lazy import lazy_exports
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
-        "kerasrecipes.graph.units": "Unit find_unit layer_names",
+        "kerasrecipes.graph.units": "Unit expand_units find_unit layer_names",
         "kerasrecipes.graph.receptive_field": "receptive_field ReceptiveField",
         "model_table": "layer_table LayerTable",
         "saliency": "compute_saliency Saliency SaliencyMethod",
@@ -25,5 +26,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "html_report": "write_report",
         "speech": "compute_audio_saliency AudioSaliency symbol_posteriors SymbolPosteriors",
         "model_graph": "draw_graph ModelGraph",
+        "methods": "METHODS",
     },
 )

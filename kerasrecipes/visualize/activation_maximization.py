@@ -1,8 +1,8 @@
-"""What would a unit like to see? Regularised gradient ascent on the input (Yosinski et al., arXiv 1506.06579, section 3).
+"""Activation maximization by regularized gradient ascent on the input (Yosinski et al., arXiv 1506.06579, section 3).
 
-    x <- r(x + rate * d activation / d x),   x = picture minus mean, picture within 0 ... 255
+    x <- r(x + step * d activation / d x),   x = image minus mean, image within 0 ... 255
 
-The regulariser r is not a penalty but a mapping: decay, blur, and setting to zero the pixels that are small or hardly help.
+The regularizer r is not a penalty but a mapping: decay, blur, and setting pixels with a small norm or contribution to zero.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,72 +17,76 @@ from kerasrecipes.graph.autodiff import compile_function, forward_to_layers, sel
 from kerasrecipes.graph.backward_rules import bypass_last_relu
 from kerasrecipes.visualize.gaussian_blur import blur
 
-IMAGE_MEAN = 117.0  # of ImageNet's pictures, about; presets were found for pictures minus their mean
-INIT_STDDEV = 10.0  # of the random start
+IMAGE_MEAN = 117.0  # approximate mean of ImageNet; the presets are for images minus their mean
+INIT_STDDEV = 10.0  # of the random initial input
 STEP_POLICIES = ("constant", "progress", "progress01", "normalized")
 INIT_MODES = ("mean_plus_rand", "randu", "mean")
 
 
 @dataclass(frozen=True)
 class AscentSettings:
-    """Settings of the ascent; the names are the paper's.
+    """Settings of gradient ascent.
 
     Args:
-        decay: share that is lost in each step (theta_decay).
-        blur_width: deviation of a Gaussian in pixels (theta_b_width). blur_every: steps between two blurs; 0 is never.
-        norm_percentile: pixels whose norm over the colours is below this percentile become zero (theta_n_pct).
-        contribution_percentile: likewise below this percentile of |sum over colours of x * gradient| (theta_c_pct).
-        steps: number of iterations, the last of which only looks.
-        rate: "constant": `max_rate`; "progress": as large as raises the activation by `gain`, if it were linear, at
-            most `max_rate`; "progress01", of probabilities: as "progress", by min(`gain`, `late` * (1 - p));
-            "normalized" (not in the paper): steps whose root mean square is `gain` grey levels, for nets whose
-            activations are of another scale than CaffeNet's.
+        l2_decay: Fraction of x that each step removes (theta_decay in the paper).
+        blur_width: Standard deviation of a Gaussian in pixels (theta_b_width).
+        blur_every: Number of steps between two blurs; 0 for no blur.
+        norm_percentile: Pixels whose norm over the colors is below this percentile become zero (theta_n_pct).
+        contribution_percentile: The same for |sum over the colors of x * gradient| (theta_c_pct).
+        steps: Number of iterations; the last one only evaluates.
+        step_policy: "constant": `max_step`. "progress": the step that would raise a linear activation by `target_gain`, at
+            most `max_step`. "progress01", for probabilities p: the same by min(`target_gain`, `late_gain` * (1 - p)).
+            "normalized" (not in the paper): steps whose root mean square is `target_gain` gray levels, for models whose
+            activations have another scale than CaffeNet's.
+        max_step: Largest step size.
+        target_gain: Wanted gain of the activation in a step.
+        late_gain: Factor of "progress01" near certainty.
     """
 
-    decay: float = 0.0
+    l2_decay: float = 0.0
     blur_width: float = 0.0
     blur_every: int = 0
     norm_percentile: float = 0.0
     contribution_percentile: float = 0.0
     steps: int = 500
-    rate: str = "constant"
-    max_rate: float = 100.0
-    gain: float = 2.0
-    late: float = 0.1
+    step_policy: str = "constant"
+    max_step: float = 100.0
+    target_gain: float = 2.0
+    late_gain: float = 0.1
 
     def __post_init__(self) -> None:
-        wrong = [
-            name
-            for name, value, most in (
-                ("decay", self.decay, 1), ("norm_percentile", self.norm_percentile, 100),
-                ("contribution_percentile", self.contribution_percentile, 100), ("blur_width", self.blur_width, np.inf),
-            )
-            if not 0 <= value <= most
-        ]  # fmt: skip
-        if wrong or self.steps < 2 or self.rate not in STEP_POLICIES:
+        limits = {"l2_decay": 1, "norm_percentile": 100, "contribution_percentile": 100, "blur_width": np.inf}
+        invalid = [name for name, limit in limits.items() if not 0 <= getattr(self, name) <= limit]
+        if invalid or self.steps < 2 or self.step_policy not in STEP_POLICIES:
             raise KerasRecipesError(
-                f"{', '.join(wrong) or 'steps or rate'} out of range: decay from 0 to 1, percentiles from 0 to 100, 2 steps or "
-                f"more, rate one of {', '.join(STEP_POLICIES)}"
+                f"{', '.join(invalid) or 'steps or step_policy'} out of range: l2_decay from 0 to 1, percentiles from 0 to 100, "
+                f"2 steps or more, step_policy one of {', '.join(STEP_POLICIES)}"
             )
 
 
-# table 1 of the paper, row by row, with the learning rates that the authors' toolbox gives for them
+# table 1 of the paper, row by row, with the step sizes of the authors' toolbox
 PRESETS = {
     1: AscentSettings(0.0, 0.5, 4, 50, 0, 500, "progress", 100.0, 2.0),
     2: AscentSettings(0.3, 0.0, 0, 20, 0, 750, "constant", 100.0),
-    3: AscentSettings(0.0001, 1.0, 4, 0, 0, 1000, "constant", 100.0),  # most pictures of the paper
+    3: AscentSettings(0.0001, 1.0, 4, 0, 0, 1000, "constant", 100.0),  # most images of the paper
     4: AscentSettings(0.0, 0.5, 4, 0, 90, 1000, "progress", 1e8, 2.0),
 }
 
 
 @dataclass
 class AscentResult:
-    """What a run of several items gave; arrays have one row for each.
+    """Result of an ascent over several items; arrays have one row for each item.
 
     Args:
-        best: (items, ...) inputs of the highest activation. best_at, last_at: steps. start, top, last: activations.
-        majority_at: first step at which the unit is the strongest of its layer at its place; -1 for never.
-        stopped: whether the gradient became zero.
+        best: (items, ...) inputs of the highest activation.
+        last: (items, ...) inputs of the last step.
+        best_at: Steps of the highest activation.
+        start: Activations of the initial input.
+        top: Highest activations.
+        end: Activations of the last step.
+        majority_at: First step at which the unit is the strongest of its layer at its position; -1 for never.
+        stopped: Whether the gradient became zero.
+        curve: (steps, items) activations.
     """
 
     best: np.ndarray
@@ -97,158 +101,184 @@ class AscentResult:
 
 
 def percentile_mask(values: Any, percent: float) -> Any:
-    """(batch, pixels) -> 0 where a value is below the row's percentile, 1 elsewhere."""
+    """Return 0 where a value of (batch, pixels) is below the row's percentile and 1 elsewhere."""
     limit = ops.quantile(values, percent / 100, axis=1, keepdims=True)
     return ops.cast(values >= limit, values.dtype)
 
 
-def apply_regularizers(x: Any, gradient: Any, settings: AscentSettings, blurs: bool) -> Any:
-    """r(x): decay, blur, small norms, small contributions, in the order of the authors' code.
+def apply_regularizers(x: Any, gradient: Any, settings: AscentSettings, with_blur: bool) -> Any:
+    """Apply r(x): decay, blur, small norms and small contributions, in the order of the authors' code.
 
     Args:
-        x: (batch, height, width, channels) or (batch, time, features), after the step. gradient: of before the step.
-        blurs: whether this step is one of those.
+        x: (batch, height, width, channels) or (batch, time, features), after the step.
+        gradient: Gradient before the step.
+        settings: Settings of the ascent.
+        with_blur: Whether this step blurs.
     """
     s = settings
-    if s.decay:
-        x = x * (1 - s.decay)
-    if s.blur_width and blurs:
+    if s.l2_decay:
+        x = x * (1 - s.l2_decay)
+    if s.blur_width and with_blur:
         x = blur(x, s.blur_width)
-    places = len(x.shape) == 4  # pixels have colours; of a spectrogram each value stands for itself
+    is_image = len(x.shape) == 4  # the colors of a pixel count together; each value of a spectrogram counts alone
     batch = ops.shape(x)[0]
 
-    def zeroed(x, sizes, percent):
+    def zero_below(x, sizes, percent):
         mask = percentile_mask(ops.reshape(sizes, (batch, -1)), percent)
         mask = ops.reshape(mask, ops.shape(sizes))
-        return x * (ops.expand_dims(mask, -1) if places else mask)
+        return x * (ops.expand_dims(mask, -1) if is_image else mask)
 
     if s.norm_percentile:
-        x = zeroed(x, ops.sqrt(ops.sum(ops.square(x), axis=-1)) if places else ops.abs(x), s.norm_percentile)
+        norm = ops.sqrt(ops.sum(ops.square(x), axis=-1)) if is_image else ops.abs(x)
+        x = zero_below(x, norm, s.norm_percentile)
     if s.contribution_percentile:
-        gain = x * gradient
-        x = zeroed(x, ops.abs(ops.sum(gain, axis=-1) if places else gain), s.contribution_percentile)
+        product = x * gradient
+        contribution = ops.abs(ops.sum(product, axis=-1) if is_image else product)
+        x = zero_below(x, contribution, s.contribution_percentile)
     return x
 
 
-def learning_rate(settings: AscentSettings, activation: Any, squared: Any, values: int) -> Any:
-    """(batch,) rates from activations and squared norms of the gradient; `values`: numbers in an item's input."""
+def step_size(settings: AscentSettings, activation: Any, squared_norm: Any, num_values: int) -> Any:
+    """Return the step sizes (batch,).
+
+    Args:
+        settings: Settings of the ascent.
+        activation: (batch,) activations.
+        squared_norm: (batch,) squared norms of the gradient.
+        num_values: Number of values of one item's input.
+    """
     s = settings
-    if s.rate == "normalized":
-        return s.gain * values**0.5 / ops.sqrt(ops.maximum(squared, 1e-30))
-    if s.rate == "constant":
-        return ops.zeros_like(squared) + s.max_rate
-    wanted = s.gain * ops.ones_like(activation)
-    if s.rate == "progress01":
-        wanted = ops.minimum(wanted, s.late * (1 - activation))
-    return ops.minimum(s.max_rate, wanted / ops.maximum(squared, 1e-30))
+    if s.step_policy == "normalized":
+        return s.target_gain * num_values**0.5 / ops.sqrt(ops.maximum(squared_norm, 1e-30))
+    if s.step_policy == "constant":
+        return ops.zeros_like(squared_norm) + s.max_step
+    gain = s.target_gain * ops.ones_like(activation)
+    if s.step_policy == "progress01":
+        gain = ops.minimum(gain, s.late_gain * (1 - activation))
+    return ops.minimum(s.max_step, gain / ops.maximum(squared_norm, 1e-30))
 
 
 class GradientAscent:
-    """The compiled steps for units of one layer: several units and starts climb as one batch.
+    """Compiled gradient ascent for units of one layer; several units and initial inputs run as one batch.
 
     Args:
-        model: functional or Sequential. layer: whose units. axis: of its maps. settings: of the ascent.
-        to_input: from x to what the network (or the step `begin`'s reader) takes. limits: of x, None for none.
-        begin: name of the step whose output is optimised in place of the model's input.
+        model: Functional or Sequential model.
+        layer: Layer of the units.
+        axis: Channel axis of the layer.
+        settings: Settings of the ascent.
+        to_input: Function from x to the model's input or the output of `from_layer`.
+        limits: Lowest and highest x, or None.
+        from_layer: Layer whose output is optimized in place of the model's input.
     """
 
     def __init__(
         self, model: Any, layer: str, axis: int, settings: AscentSettings, *, to_input: Callable = lambda x: x,
-        limits: tuple[float, float] | None = None, begin: str | None = None,
+        limits: tuple[float, float] | None = None, from_layer: str | None = None,
     ):  # fmt: skip
         self.settings = settings
         rule = bypass_last_relu(model, layer)
 
-        def looked(x: Any, channel: Any, place: Any) -> tuple:
+        def evaluate(x: Any, channel: Any, position: Any) -> tuple:
             x = x if limits is None else ops.clip(x, *limits)
 
             def seed(y):
-                return select_unit(y, channel, place, axis)[2]
+                return select_unit(y, channel, position, axis)[2]
 
             y, gradient = value_and_vjp(
-                lambda v: forward_to_layers(model, to_input(v), [layer], rule, begin)[0], x, seed
+                lambda v: forward_to_layers(model, to_input(v), [layer], rule, from_layer)[0], x, seed
             )
-            value, index, mask = select_unit(y, channel, place, axis)
-            rows = y if axis == -1 else ops.moveaxis(y, axis, -1)
-            where = ops.max(mask if axis == -1 else ops.moveaxis(mask, axis, -1), axis=-1, keepdims=True)
+            value, _, mask = select_unit(y, channel, position, axis)
+            channels_last = y if axis == -1 else ops.moveaxis(y, axis, -1)
+            at_position = ops.max(mask if axis == -1 else ops.moveaxis(mask, axis, -1), axis=-1, keepdims=True)
             flat = (ops.shape(y)[0], -1)
-            highest = ops.max(ops.reshape(ops.where(where > 0, rows, -1e30), flat), axis=1)
+            highest = ops.max(ops.reshape(ops.where(at_position > 0, channels_last, -1e30), flat), axis=1)
             own = ops.max(ops.reshape(ops.where(mask > 0, y, -1e30), flat), axis=1)
-            squared = ops.sum(ops.reshape(ops.square(gradient), flat), axis=1)
-            return x, value, own >= highest, gradient, squared, index
+            squared_norm = ops.sum(ops.reshape(ops.square(gradient), flat), axis=1)
+            return x, value, own >= highest, gradient, squared_norm
 
-        def step(blurs: bool) -> Callable:
-            def run(x: Any, channel: Any, place: Any) -> list[Any]:
-                x, value, first, gradient, squared, index = looked(x, channel, place)
-                rate = learning_rate(settings, value, squared, int(np.prod(x.shape[1:])))
-                rate = ops.reshape(rate, (-1, *[1] * (len(x.shape) - 1)))
-                after = apply_regularizers(x + rate * gradient, gradient, settings, blurs)
-                return [x, value, first, squared, index, after]
+        def compile_step(with_blur: bool) -> Callable:
+            def run(x: Any, channel: Any, position: Any) -> list[Any]:
+                x, value, is_strongest, gradient, squared_norm = evaluate(x, channel, position)
+                step = step_size(settings, value, squared_norm, int(np.prod(x.shape[1:])))
+                step = ops.reshape(step, (-1, *[1] * (len(x.shape) - 1)))
+                after = apply_regularizers(x + step * gradient, gradient, settings, with_blur)
+                return [x, value, is_strongest, squared_norm, after]
 
             return compile_function(model, run)
 
-        self._steps = {False: step(False), True: step(True)}
+        self._steps = {with_blur: compile_step(with_blur) for with_blur in (False, True)}
 
     def run(
-        self, x: np.ndarray, channels: Sequence[int], places: Sequence[int], progress: Callable | None = None
+        self, x: np.ndarray, channels: Sequence[int], positions: Sequence[int], progress: Callable | None = None
     ) -> AscentResult:
-        """Run the ascent from `x` (items, ...); `places` flat, `compute.STRONGEST` (again in each step) or `ALL`.
+        """Run the ascent. Items whose gradient is zero stop, and the result marks them.
 
-        Items whose gradient is zero stand still; they are marked as stopped.
+        Args:
+            x: (items, ...) initial inputs.
+            channels: Channel of each item.
+            positions: Flat positions, `autodiff.ARGMAX` (found again in each step) or `autodiff.ALL_POSITIONS`.
+            progress: Called with (done, total) steps.
         """
         s, items = self.settings, len(x)
-        channel, place = np.asarray(channels, "int32"), np.asarray(places, "int32")
-        if s.rate == "constant" and not np.isfinite(s.max_rate):
-            raise KerasRecipesError("A constant rate must be finite")
+        channel, position = np.asarray(channels, "int32"), np.asarray(positions, "int32")
+        if s.step_policy == "constant" and not np.isfinite(s.max_step):
+            raise KerasRecipesError("A constant step must be finite")
         best, best_at = x.copy(), np.zeros(items, int)
         top, start = np.full(items, -np.inf), np.zeros(items)
         majority, stopped = np.full(items, -1), np.zeros(items, bool)
         curve = np.zeros((s.steps, items), "float32")
-        seen, value = x, start
+        current, value = x, start
         for number in range(s.steps):
-            blurs = bool(s.blur_every) and number % s.blur_every == 0
-            seen, value, first, squared, _, after = self._steps[blurs](np.asarray(x, "float32"), channel, place)
+            with_blur = bool(s.blur_every) and number % s.blur_every == 0
+            results = self._steps[with_blur](np.asarray(x, "float32"), channel, position)
+            current, value, is_strongest, squared_norm, after = results
             curve[number] = value
             if number == 0:
                 start = value
             better = value > top
-            best[better], best_at[better], top[better] = seen[better], number, value[better]
-            majority[first & (majority < 0)] = number
-            stopped |= squared == 0
+            best[better], best_at[better], top[better] = current[better], number, value[better]
+            majority[is_strongest & (majority < 0)] = number
+            stopped |= squared_norm == 0
             x = np.where(stopped.reshape(-1, *[1] * (x.ndim - 1)), x, after)
             if progress:
                 progress(number + 1, s.steps)
             if stopped.all():
                 curve[number:] = value
                 break
-        return AscentResult(best, seen, best_at, start, top, value, majority, stopped, curve)
+        return AscentResult(best, current, best_at, start, top, value, majority, stopped, curve)
 
 
-def initial_input(mode: str, shape: tuple[int, ...], seed: int, mean: float = IMAGE_MEAN) -> np.ndarray:
-    """The first x, a picture minus its mean: "mean_plus_rand" N(0, 10^2), "randu" uniform over 0 ... 255, "mean" zeros.
+def initial_input(init: str, shape: tuple[int, ...], seed: int, mean: float = IMAGE_MEAN) -> np.ndarray:
+    """Return the initial x, an image minus its mean.
+
+    Args:
+        init: "mean_plus_rand" is normal with standard deviation 10, "randu" uniform over 0 ... 255, "mean" zero.
+        shape: Shape of x.
+        seed: Random seed.
+        mean: Mean that "randu" subtracts.
 
     Raises:
-        KerasRecipesError: no such mode.
+        KerasRecipesError: There is no such mode.
     """
     rng = np.random.default_rng(seed)
-    if mode not in INIT_MODES:
-        raise KerasRecipesError(f"There is no start {mode!r}; there are {', '.join(INIT_MODES)}")
-    if mode == "mean":
+    if init not in INIT_MODES:
+        raise KerasRecipesError(f"There is no init {init!r}; there are {', '.join(INIT_MODES)}")
+    if init == "mean":
         return np.zeros(shape, "float32")
-    drawn = rng.normal(0, INIT_STDDEV, shape) if mode == "mean_plus_rand" else rng.uniform(0, 255, shape) - mean
-    return drawn.astype("float32")
+    values = rng.normal(0, INIT_STDDEV, shape) if init == "mean_plus_rand" else rng.uniform(0, 255, shape) - mean
+    return values.astype("float32")
 
 
 def resolve_settings(preset: int | AscentSettings, **changes: Any) -> AscentSettings:
-    """A row of table 1, or one's own settings, with changes.
+    """Return a row of table 1, or other settings, with changes; changes that are None are ignored.
 
     Raises:
-        KerasRecipesError: no such row or setting.
+        KerasRecipesError: There is no such row or setting.
     """
     if isinstance(preset, int) and preset not in PRESETS:
         raise KerasRecipesError(f"There is no preset {preset}; there are {', '.join(map(str, PRESETS))}")
-    base = PRESETS[preset] if isinstance(preset, int) else preset
+    base = asdict(PRESETS[preset] if isinstance(preset, int) else preset)
     changes = {k: v for k, v in changes.items() if v is not None}
-    if unknown := set(changes) - set(asdict(base)):
-        raise KerasRecipesError(f"No settings: {', '.join(sorted(unknown))}; there are {', '.join(asdict(base))}")
-    return AscentSettings(**{**asdict(base), **changes})
+    if unknown := set(changes) - set(base):
+        raise KerasRecipesError(f"Unknown settings: {', '.join(sorted(unknown))}; there are {', '.join(base)}")
+    return AscentSettings(**{**base, **changes})

@@ -1,30 +1,32 @@
-"""The architecture as a drawing: a box for each layer, a line for each tensor, branches side by side."""
+"""Drawing of a model: a box for each layer, a line for each tensor, branches side by side."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
 from kerasrecipes.utils import plotting
-from kerasrecipes.visualize.model_table import LayerRow, LayerTable, layer_table
+from kerasrecipes.visualize.model_table import LayerRow, LayerTable, format_shape, layer_table
 
 WIDTH, HEIGHT, GAP = 2.3, 0.62, 0.42  # of a box and between two rows, in units of the axes
-COLOURS = {
+COLORS = {
     "Conv": "#c5cae9", "Pool": "#ffe0b2", "Dense": "#c8e6c9", "Norm": "#e1bee7", "Concatenate": "#eeeeee", "Add": "#eeeeee",
-    "ReLU": "#ffcdd2", "Activation": "#ffcdd2", "LSTM": "#b2dfdb", "GRU": "#b2dfdb", "Recurrent": "#b2dfdb",
+    "ReLU": "#ffcdd2", "Activation": "#ffcdd2", "LSTM": "#b2dfdb", "GRU": "#b2dfdb", "RNN": "#b2dfdb",
 }  # fmt: skip
-FOLDED_LAYERS = (
-    "ReLU",
-    "Activation",
-    "ClippedReLU",
-    "BatchNormalization",
-    "SequenceBatchNormalization",
-    "Dropout",
-    "Mask",
-)
+_FOLDED = "ReLU Activation BatchNormalization MaskedBatchNormalization Dropout SequenceMask"
+FOLDED_LAYERS = frozenset(_FOLDED.split())
 
 
 @dataclass(frozen=True)
 class GraphNode:
-    """A drawn layer: its row of the table, the names it stands for, and where it is (column and row, rows go down)."""
+    """A box of the drawing.
+
+    Args:
+        row: Row of the layer table, that of the last layer in the box.
+        names: Names of the layers in the box.
+        kinds: Classes of the layers in the box.
+        inputs: Names of the layers that the box reads.
+        x: Column of the box.
+        y: Row of the box, from the top.
+    """
 
     row: LayerRow
     names: tuple[str, ...]
@@ -36,80 +38,71 @@ class GraphNode:
 
 @dataclass(frozen=True)
 class ModelGraph(plotting.Figure):
-    """A model's layers as boxes; `boxes` in the order of computation, `columns` x `rows` of them."""
+    """A model's layers as boxes in the order of computation."""
 
     name: str
     boxes: tuple[GraphNode, ...] = field(repr=False)
 
     @property
     def rows(self) -> int:
+        """Number of rows of boxes."""
         return 1 + max(b.y for b in self.boxes)
 
-    def plot(self, most_rows: int = 16) -> Any:
-        """The drawing; after `most_rows` rows it goes on in a further column."""
+    def plot(self, max_rows: int = 16) -> Any:
+        """Plot the boxes; after `max_rows` rows the drawing continues in another column."""
         from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-        reach = 0.5 + max(abs(b.x) for b in self.boxes)
-        turns = -(-self.rows // most_rows)
-        deep = -(-self.rows // turns)
-        pitch = 2 * reach * WIDTH + (GAP if turns > 1 else 0)
-        drawn = plotting.new_figure(1.05 * pitch * turns + 0.3, 1.05 * deep * (HEIGHT + GAP) + 0.6)
-        axes = drawn.add_subplot()
+        half = 0.5 + max(abs(b.x) for b in self.boxes)
+        columns = -(-self.rows // max_rows)
+        depth = -(-self.rows // columns)
+        pitch = 2 * half * WIDTH + (GAP if columns > 1 else 0)
+        figure = plotting.new_figure(1.05 * pitch * columns + 0.3, 1.05 * depth * (HEIGHT + GAP) + 0.6)
+        axes = figure.add_subplot()
         axes.axis("off")
 
-        def centre(box: GraphNode) -> tuple[float, float]:
-            turn, row = divmod(box.y, deep)
-            return (box.x + reach) * WIDTH + turn * pitch, -row * (HEIGHT + GAP)
+        def center(box: GraphNode) -> tuple[float, float]:
+            column, row = divmod(box.y, depth)
+            return (box.x + half) * WIDTH + column * pitch, -row * (HEIGHT + GAP)
 
-        at = {name: box for box in self.boxes for name in box.names}
+        box_of_layer = {name: box for box in self.boxes for name in box.names}
+        w, style = WIDTH * 0.9, "round,pad=0,rounding_size=0.08"
         for box in self.boxes:
-            x, y = centre(box)
-            colour = next((c for word, c in COLOURS.items() if word in box.kinds[0]), "#f5f5f5")
-            w = WIDTH * 0.9
-            axes.add_patch(
-                FancyBboxPatch(
-                    (x - w / 2, y - HEIGHT / 2),
-                    w,
-                    HEIGHT,
-                    boxstyle="round,pad=0,rounding_size=0.08",
-                    fc=colour,
-                    ec="#555",
-                )
-            )
+            x, y = center(box)
+            color = next((c for word, c in COLORS.items() if word in box.kinds[0]), "#f5f5f5")
+            corner = (x - w / 2, y - HEIGHT / 2)
+            axes.add_patch(FancyBboxPatch(corner, w, HEIGHT, boxstyle=style, fc=color, ec="#555"))
             axes.text(x, y + 0.16, box.names[0], ha="center", va="center", fontsize=8, fontweight="bold")
             axes.text(x, y - 0.04, " + ".join(box.kinds), ha="center", va="center", fontsize=6)
-            axes.text(x, y - 0.2, _shape(box.row), ha="center", va="center", fontsize=6.5, color="#333")
+            axes.text(x, y - 0.2, format_shape(box.row.shape), ha="center", va="center", fontsize=6.5, color="#333")
             for name in box.inputs:
-                if name not in at or at[name] is box:
+                source = box_of_layer.get(name)
+                if source is None or source is box:
                     continue
-                x0, y0 = centre(at[name])
+                x0, y0 = center(source)
                 start, end = (x0, y0 - HEIGHT / 2), (x, y + HEIGHT / 2)
-                if at[name].y // deep < box.y // deep:  # over to the top of the next column, between the two
-                    aside, low, high = x - reach * WIDTH - GAP / 2, start[1] - GAP / 2, end[1] + GAP / 2
-                    corners = [start, (start[0], low), (aside, low), (aside, high), (end[0], high)]
+                if source.y // depth < box.y // depth:  # to the top of the next column, between the two
+                    between, low, high = x - half * WIDTH - GAP / 2, start[1] - GAP / 2, end[1] + GAP / 2
+                    corners = [start, (start[0], low), (between, low), (between, high), (end[0], high)]
                     axes.plot(*zip(*corners, strict=True), lw=0.9, color="#555")
                     start = corners[-1]
                 axes.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=8, lw=0.9, color="#555"))
-        axes.set_xlim(-0.1, pitch * turns + 0.1)
-        axes.set_ylim(-(deep - 1) * (HEIGHT + GAP) - HEIGHT - GAP / 2, HEIGHT + GAP / 2)
+        axes.set_xlim(-0.1, pitch * columns + 0.1)
+        axes.set_ylim(-(depth - 1) * (HEIGHT + GAP) - HEIGHT - GAP / 2, HEIGHT + GAP / 2)
         axes.set_title(self.name, fontsize=10)
         axes.set_aspect("equal")
-        return drawn
+        return figure
 
 
-def _shape(row: LayerRow) -> str:
-    return " x ".join("?" if n is None else str(n) for n in row.shape)
-
-
-def draw_graph(model: Any, size: tuple[int, ...] | dict[str, tuple] | None = None, fold: bool = True) -> ModelGraph:
-    """Lay out a functional or Sequential model, or the table of its layers.
+def draw_graph(model: Any, size: Any = None, fold: bool = True) -> ModelGraph:
+    """Lay out a functional or Sequential model.
 
     Args:
-        size: of the input, where the model leaves it open. fold: draw rectifiers, normalisations and dropout that follow a
-            layer, and are its only reader, in that layer's box.
+        model: The model, or its `LayerTable`.
+        size: Size of the input where the model leaves it open, see `layer_table`.
+        fold: Draw activations, normalization and dropout in the box of the layer before them if nothing else reads that layer.
 
     Raises:
-        KerasRecipesError: the model has no graph.
+        KerasRecipesError: The model has no graph.
 
     Example:
         >>> draw_graph(kerasrecipes.load("squeezenet")).save("squeezenet.png")
@@ -119,52 +112,46 @@ def draw_graph(model: Any, size: tuple[int, ...] | dict[str, tuple] | None = Non
 
 
 def _fold_layers(table: LayerTable) -> list[list[LayerRow]]:
-    """Rows in groups, each of which is one box."""
-    readers: dict[str, int] = {}
+    """Group rows that share a box."""
+    num_readers: dict[str, int] = {}
     for row in table.rows:
         for name in row.inputs:
-            readers[name] = readers.get(name, 0) + 1
+            num_readers[name] = num_readers.get(name, 0) + 1
     groups: list[list[LayerRow]] = []
-    group_of: dict[str, list[LayerRow]] = {}
+    group_by_layer: dict[str, list[LayerRow]] = {}
     for row in table.rows:
-        before = group_of.get(row.inputs[0]) if row.inputs else None
-        if (
-            row.kind in FOLDED_LAYERS
-            and before is not None
-            and before[-1].name == row.inputs[0]
-            and readers[row.inputs[0]] == 1
-        ):
-            before.append(row)
-            group_of[row.name] = before
+        source = row.inputs[0] if row.inputs else ""
+        group = group_by_layer.get(source)
+        if row.kind in FOLDED_LAYERS and group and group[-1].name == source and num_readers[source] == 1:
+            group.append(row)
         else:
-            groups.append([row])
-            group_of[row.name] = groups[-1]
+            group = [row]
+            groups.append(group)
+        group_by_layer[row.name] = group
     return groups
 
 
 def _layout(groups: list[list[LayerRow]]) -> list[GraphNode]:
-    """A row for each depth; boxes of the same depth side by side, each as near to what it reads as there is room."""
-    depth: dict[str, int] = {}
-    where: dict[str, float] = {}
-    layers: dict[int, list[list[LayerRow]]] = {}
+    """Place groups of the same depth side by side, each as near to its inputs as there is room."""
+    depths: dict[str, int] = {}
+    columns: dict[str, float] = {}
+    levels: dict[int, list[list[LayerRow]]] = {}
     for group in groups:
-        level = (
-            max((depth.get(n, -1) for r in group for n in r.inputs if n not in {g.name for g in group}), default=-1) + 1
-        )
-        depth.update({r.name: level for r in group})
-        layers.setdefault(level, []).append(group)
+        names = {row.name for row in group}
+        level = 1 + max((depths.get(n, -1) for r in group for n in r.inputs if n not in names), default=-1)
+        depths.update(dict.fromkeys(names, level))
+        levels.setdefault(level, []).append(group)
     boxes = []
-    for level in sorted(layers):
-        wished = []
-        for group in layers[level]:
-            read = [where[n] for n in group[0].inputs if n in where]
-            wished.append((sum(read) / len(read) if read else 0.0, group))
-        wished.sort(key=lambda pair: (pair[0], groups.index(pair[1])))
-        middle = sum(x for x, _ in wished) / len(wished)
-        for i, (_, group) in enumerate(wished):
-            x = middle + i - (len(wished) - 1) / 2
-            where.update({r.name: x for r in group})
-            names = tuple(r.name for r in group)
-            outside = tuple(n for n in group[0].inputs)
-            boxes.append(GraphNode(group[-1], names, tuple(r.kind for r in group), outside, x, level))
+    for level in sorted(levels):
+        targets = []
+        for group in levels[level]:
+            inputs = [columns[n] for n in group[0].inputs if n in columns]
+            targets.append((sum(inputs) / len(inputs) if inputs else 0.0, group))
+        targets.sort(key=lambda pair: (pair[0], groups.index(pair[1])))
+        middle = sum(x for x, _ in targets) / len(targets)
+        for i, (_, group) in enumerate(targets):
+            x = middle + i - (len(targets) - 1) / 2
+            columns.update({r.name: x for r in group})
+            kinds = tuple(r.kind for r in group)
+            boxes.append(GraphNode(group[-1], tuple(r.name for r in group), kinds, group[0].inputs, x, level))
     return boxes

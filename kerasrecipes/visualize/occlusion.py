@@ -1,4 +1,4 @@
-"""Which part of the picture counts? A grey square slides over it (arXiv 1311.2901, sections 4.2 and 4.3)."""
+"""Occlusion: a gray square slides over an image and shows which parts count (arXiv 1311.2901, sections 4.2 and 4.3)."""
 
 import itertools
 from collections.abc import Sequence
@@ -9,24 +9,33 @@ import numpy as np
 
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.graph.autodiff import make_layer_forward
-from kerasrecipes.graph.model_input import DEFAULT_VALUE_RANGE, to_model_input, to_uint8_image, value_range
+from kerasrecipes.graph.model_input import DEFAULT_VALUE_RANGE, model_value_range, to_model_input, to_uint8_image
 from kerasrecipes.graph.units import channel_axis, find_layer_call, layer_names, output_names
 from kerasrecipes.utils import plotting
 
-GREY = 117.0  # about the mean of ImageNet's pictures
-BATCH = 32
+GRAY = 117.0  # approximate mean of ImageNet
+BATCH_SIZE = 32
 
 
 @dataclass(frozen=True)
 class OcclusionMaps(plotting.Figure):
-    """What a network answers with a square of the picture covered; maps are (rows, columns) of the square's places.
+    """Outputs of a classifier while a square covers part of the image. Maps are (rows, columns) of the square's positions.
 
     Args:
-        target: the class that is asked for. name: of it. probability: of the class, with each place covered.
-        whole_probability: of the open picture. activity: sum over places of the map `channel` of `layer`, the strongest on
-            the open picture; whole_activity there. best: number of the likeliest class. names: of the classes.
-        corners: (places, 2) top and left of the square, row by row. size, stride: its side and its steps.
-        picture: (height, width, 3) uint8.
+        target: Index of the class.
+        name: Name of the class.
+        probability: Map of the class's probability.
+        whole_probability: Probability on the whole image.
+        activity: Map of the sum over positions of channel `channel` of `layer`, the strongest on the whole image.
+        whole_activity: The sum on the whole image.
+        layer: Name of the layer.
+        channel: Index of the channel.
+        best: Map of the most likely class.
+        names: Names of all classes.
+        corners: (positions, 2) top and left of the square, row by row.
+        patch_size: Side of the square in pixels.
+        stride: Distance between two positions of the square in pixels.
+        image: (height, width, 3) uint8.
     """
 
     target: int
@@ -40,201 +49,207 @@ class OcclusionMaps(plotting.Figure):
     best: np.ndarray = field(repr=False)
     names: tuple[str, ...] = field(repr=False)
     corners: np.ndarray = field(repr=False)
-    size: int = 0
+    patch_size: int = 0
     stride: int = 1
-    picture: np.ndarray | None = field(default=None, repr=False)
+    image: np.ndarray | None = field(default=None, repr=False)
 
     def heatmap(self, values: np.ndarray) -> np.ndarray:
-        """A map (rows, columns) spread over the picture: each pixel has the mean of all squares that cover it; NaN where none does."""
-        assert self.picture is not None
-        total, count = np.zeros(self.picture.shape[:2]), np.zeros(self.picture.shape[:2])
+        """Average a map (rows, columns) over the squares that cover each pixel; NaN for pixels that none covers."""
+        assert self.image is not None
+        total, count = np.zeros(self.image.shape[:2]), np.zeros(self.image.shape[:2])
         for (top, left), value in zip(self.corners, values.ravel(), strict=True):
-            place = np.s_[max(top, 0) : top + self.size, max(left, 0) : left + self.size]
-            total[place] += value
-            count[place] += 1
+            window = np.s_[max(top, 0) : top + self.patch_size, max(left, 0) : left + self.patch_size]
+            total[window] += value
+            count[window] += 1
         return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
     def plot(self) -> Any:
-        """Figure 7 of the paper: the picture, the map's activity, the class's probability, the likeliest class."""
-        assert self.picture is not None
-        height, width = self.picture.shape[:2]
-        drawn = plotting.new_figure(13.5, 3.4)
-        panels = drawn.subplots(1, 4)
-        plotting.imshow(panels[0], self.picture, f"{self.name}: {self.whole_probability:.2f}")
-        middle = np.array([height, width]) / 2 - self.size / 2
-        top, left = self.corners[np.abs(self.corners - middle).sum(1).argmin()]
-        half, far = (self.size - self.stride) / 2, self.size / 2 + self.stride / 2
-        (y0, x0), (y1, x1) = self.corners[0] + half, self.corners[-1] + far
-        frame = (x0, x1, y1, y0)
+        """Plot figure 7 of the paper: the image, the channel's activity, the class's probability and the most likely class."""
+        from matplotlib import colormaps
         from matplotlib.patches import Rectangle
 
-        panels[0].add_patch(Rectangle((left - 0.5, top - 0.5), self.size, self.size, color="#808080"))
+        assert self.image is not None
+        height, width = self.image.shape[:2]
+        figure = plotting.new_figure(13.5, 3.4)
+        panels = figure.subplots(1, 4)
+        plotting.imshow(panels[0], self.image, f"{self.name}: {self.whole_probability:.2f}")
+        middle = np.array([height, width]) / 2 - self.patch_size / 2
+        top, left = self.corners[np.abs(self.corners - middle).sum(1).argmin()]
+        panels[0].add_patch(Rectangle((left - 0.5, top - 0.5), self.patch_size, self.patch_size, color="#808080"))
+        (y0, x0) = self.corners[0] + (self.patch_size - self.stride) / 2
+        (y1, x1) = self.corners[-1] + self.patch_size / 2 + self.stride / 2
+        extent = (x0, x1, y1, y0)
         for axes, values, title in (
             (panels[1], self.activity, f"activity of {self.layer}:{self.channel}"),
             (panels[2], self.probability, f"probability of {self.name}"),
         ):
-            image = axes.imshow(values, extent=frame, cmap="viridis")
+            image = axes.imshow(values, extent=extent, cmap="viridis")
             axes.set(xticks=[], yticks=[], xlim=(0, width), ylim=(height, 0))
             axes.set_title(title, fontsize=9)
-            drawn.colorbar(image, ax=axes, shrink=0.85)
+            figure.colorbar(image, ax=axes, shrink=0.85)
         classes, counts = np.unique(self.best, return_counts=True)
-        order = classes[np.argsort(-counts)][:8]
-        colours = np.full((*self.best.shape, 3), 0.85)
-        from matplotlib import colormaps
-
-        palette = [colormaps["tab10"](i)[:3] for i in range(8)]
-        for number, chosen in enumerate(order):
-            colours[self.best == chosen] = palette[number]
-        plotting.imshow(panels[3], colours, "likeliest class", extent=frame)
+        colors = np.full((*self.best.shape, 3), 0.85)
+        for number, index in enumerate(classes[np.argsort(-counts)][:8]):
+            color = colormaps["tab10"](number)[:3]
+            colors[self.best == index] = color
+            panels[3].plot([], [], "s", color=color, label=self.names[index].split(",")[0][:24])
+        plotting.imshow(panels[3], colors, "most likely class", extent=extent)
         panels[3].set(xlim=(0, width), ylim=(height, 0))
-        for number, chosen in enumerate(order):
-            word = self.names[chosen].split(",")[0]
-            panels[3].plot([], [], "s", color=palette[number], label=word[:24])
         panels[3].legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
-        return drawn
+        return figure
 
 
 def compute_occlusion(
-    model: Any, picture: Any, target: int | str | None = None, *, layer: str | None = None, size: int | None = None,
-    stride: int | None = None, grey: float = GREY, span: tuple[float, float] = DEFAULT_VALUE_RANGE, batch: int = BATCH, logits: bool | None = None,
+    model: Any, image: Any, target: int | str | None = None, *, layer: str | None = None, patch_size: int | None = None,
+    stride: int | None = None, fill_value: float = GRAY, value_range: tuple[float, float] = DEFAULT_VALUE_RANGE,
+    batch_size: int = BATCH_SIZE, logits: bool | None = None,
 ) -> OcclusionMaps:  # fmt: skip
-    """Cover the picture square by square and record what changes.
+    """Cover an image square by square and record the outputs of a classifier.
 
     Args:
-        model: a classifier: any functional or Sequential model of a picture with scores (batch, classes).
-        picture: see `pictures.as_input`. target: number or name of a class; by default the likeliest.
-        layer: whose strongest map (the largest sum over places) is followed; by default the last with places.
-        size, stride: of the square, in pixels; by default a fifth of the side, as the paper's figure shows, and a fifth of
-            that. The square also slides in from the edges, so that all pixels are covered equally often.
-        grey: its value, 0 to 255. span: black and white in the input, of models that are no recipes.
-        batch: covered pictures in one pass. logits: whether the output is not yet probabilities; None looks at it.
+        model: Functional or Sequential model of an image with outputs (batch, classes).
+        image: See `model_input.to_model_input`.
+        target: Index or name of a class. Default: the most likely.
+        layer: Layer whose strongest channel (largest sum over positions) is recorded. Default: the last with positions.
+        patch_size: Side of the square in pixels. Default: a fifth of the shorter side, as in the paper's figure. The square also
+            slides in from the edges, so that all pixels are covered equally often.
+        stride: Distance between two positions in pixels. Default: a fifth of the square.
+        fill_value: Value of the square, 0 to 255.
+        value_range: Black and white in the input of models that are not recipes.
+        batch_size: Number of covered images in a batch.
+        logits: Whether the outputs are logits, not probabilities. None: decided by their values.
 
     Raises:
-        KerasRecipesError: no such class or layer, or a square of no size. ImageError: no picture.
+        KerasRecipesError: No such class or layer, or a negative size.
+        ImageError: The image cannot be read.
 
     Example:
-        >>> occlude(kerasrecipes.load("squeezenet"), "cat.png", "tabby").save("occlusion.png")
+        >>> compute_occlusion(kerasrecipes.load("squeezenet"), "cat.png", "tabby").save("occlusion.png")
     """
-    inputs = to_model_input(model, picture, span)[0]
+    inputs = to_model_input(model, image, value_range)[0]
     height, width = inputs.shape[:2]
-    size = max(min(height, width) // 5, 1) if size is None else size
-    stride = max(size // 5, 1) if stride is None else stride
-    if size < 0 or stride < 1:
-        raise KerasRecipesError(f"A square of {size} pixels every {stride}: size from 0, stride from 1")
-    scores = layer_names(model)[-1]
-    if len(find_layer_call(model, scores).outputs[0].shape) != 2:
-        raise KerasRecipesError(
-            f"{model.name} is no classifier: its output is {find_layer_call(model, scores).outputs[0].shape}"
-        )
+    patch_size = max(min(height, width) // 5, 1) if patch_size is None else patch_size
+    stride = max(patch_size // 5, 1) if stride is None else stride
+    if patch_size < 0 or stride < 1:
+        raise KerasRecipesError(f"patch_size is 0 or more and stride 1 or more, not {patch_size} and {stride}")
+    last = layer_names(model)[-1]
+    output_shape = find_layer_call(model, last).outputs[0].shape
+    if len(output_shape) != 2:
+        raise KerasRecipesError(f"{model.name} is not a classifier: its output is {output_shape}")
     layer = layer or _last_conv_layer(model)
     axis = channel_axis(find_layer_call(model, layer))
-    run = make_layer_forward(model, [layer, scores] if layer != scores else [scores])
+    run = make_layer_forward(model, [layer, last] if layer != last else [last])
 
-    def answers(pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        filled = np.concatenate([pictures, np.repeat(pictures[:1], batch - len(pictures), 0)])
-        found = run(filled)  # one output where the layer is that of the scores
-        maps = np.moveaxis(found[0], axis, -1)
-        return maps.reshape(batch, -1, maps.shape[-1]).sum(1)[: len(pictures)], found[-1][: len(pictures)]
+    def predict(batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        filled = np.concatenate([batch, np.repeat(batch[:1], batch_size - len(batch), 0)])
+        results = run(filled)  # one result if `layer` is the last
+        maps = np.moveaxis(results[0], axis, -1)
+        return maps.reshape(batch_size, -1, maps.shape[-1]).sum(1)[: len(batch)], results[-1][: len(batch)]
 
-    whole_maps, whole_scores = answers(inputs[None])
+    whole_sums, whole_outputs = predict(inputs[None])
     if logits is None:
-        logits = are_logits(whole_scores)
-    probabilities = softmax if logits else np.asarray
-    whole = probabilities(whole_scores)[0]
+        logits = are_logits(whole_outputs)
+    to_probabilities = softmax if logits else np.asarray
+    whole = to_probabilities(whole_outputs)[0]
     names = tuple(output_names(model)) or tuple(map(str, range(len(whole))))
-    wanted = _class(target, names, int(whole.argmax()))
-    channel = int(whole_maps[0].argmax())
-    low, high = value_range(model, span)
-    rows, columns = (np.arange(-size + stride if size else 0, n, stride) for n in (height, width))
+    index = int(whole.argmax()) if target is None else _class_index(target, names)
+    channel = int(whole_sums[0].argmax())
+    low, high = model_value_range(model, value_range)
+    rows, columns = (np.arange(-patch_size + stride if patch_size else 0, n, stride) for n in (height, width))
     corners = np.array(list(itertools.product(rows, columns)))
-    activity, chance, best = [], [], []
-    for at in range(0, len(corners), batch):
-        part = np.repeat(inputs[None], len(corners[at : at + batch]), 0)
-        for covered, (top, left) in zip(part, corners[at : at + batch], strict=True):
-            covered[max(top, 0) : top + size, max(left, 0) : left + size] = low + (high - low) * grey / 255
-        maps, found = answers(part)
-        activity.append(maps[:, channel])
-        chance.append(probabilities(found)[:, wanted])
-        best.append(found.argmax(-1))
+    activity, probability, best = [], [], []
+    for start in range(0, len(corners), batch_size):
+        batch = np.repeat(inputs[None], len(corners[start : start + batch_size]), 0)
+        for item, (top, left) in zip(batch, corners[start : start + batch_size], strict=True):
+            item[max(top, 0) : top + patch_size, max(left, 0) : left + patch_size] = (
+                low + (high - low) * fill_value / 255
+            )
+        sums, outputs = predict(batch)
+        activity.append(sums[:, channel])
+        probability.append(to_probabilities(outputs)[:, index])
+        best.append(outputs.argmax(-1))
     shape = (len(rows), len(columns))
     return OcclusionMaps(
-        wanted, names[wanted], np.concatenate(chance).reshape(shape), float(whole[wanted]), np.concatenate(activity).reshape(shape),
-        float(whole_maps[0, channel]), layer, channel, np.concatenate(best).reshape(shape), names, corners, size, stride,
-        to_uint8_image(model, inputs, span),
+        index, names[index], np.concatenate(probability).reshape(shape), float(whole[index]), np.concatenate(activity).reshape(shape),
+        float(whole_sums[0, channel]), layer, channel, np.concatenate(best).reshape(shape), names, corners, patch_size, stride,
+        to_uint8_image(model, inputs, value_range),
     )  # fmt: skip
 
 
-def are_logits(scores: np.ndarray) -> bool:
-    """Whether rows of scores (rows, classes) are not yet probabilities."""
-    return bool(scores.min() < 0 or (abs(scores.sum(-1) - 1) > 1e-3).any())
+def are_logits(outputs: np.ndarray) -> bool:
+    """Return whether rows (rows, classes) are logits, not probabilities."""
+    return bool(outputs.min() < 0 or (abs(outputs.sum(-1) - 1) > 1e-3).any())
 
 
 def _last_conv_layer(model: Any) -> str:
-    maps = [n for n in layer_names(model) if len(find_layer_call(model, n).outputs[0].shape) == 4]
-    if not maps:
-        raise KerasRecipesError(f"{model.name} has no layer with places: name no layer, and use a convolutional net")
-    return maps[-1]
+    names = [n for n in layer_names(model) if len(find_layer_call(model, n).outputs[0].shape) == 4]
+    if not names:
+        raise KerasRecipesError(f"{model.name} has no layer with positions: occlusion needs a convolutional model")
+    return names[-1]
 
 
-def _class(target: int | str | None, names: tuple[str, ...], likeliest: int) -> int:
-    if target is None:
-        return likeliest
+def _class_index(target: int | str, names: tuple[str, ...]) -> int:
     if isinstance(target, str) and not target.isdecimal():
         lower = [n.lower() for n in names]
         if target.lower() not in lower:
-            raise KerasRecipesError(f"{target!r} is no class; there are {', '.join(names[:12])} ...")
+            raise KerasRecipesError(f"{target!r} is not a class; there are {', '.join(names[:12])} ...")
         return lower.index(target.lower())
     if not 0 <= int(target) < len(names):
         raise KerasRecipesError(f"There is no class {target}: they are numbered from 0 to {len(names) - 1}")
     return int(target)
 
 
-def softmax(scores: np.ndarray) -> np.ndarray:
-    found = np.exp(scores - scores.max(-1, keepdims=True))
-    return found / found.sum(-1, keepdims=True)
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Return probabilities over the last axis."""
+    exponentials = np.exp(logits - logits.max(-1, keepdims=True))
+    return exponentials / exponentials.sum(-1, keepdims=True)
 
 
 def occlusion_correspondence(features: np.ndarray, covered: np.ndarray) -> tuple[float, float]:
-    """Does covering the same part change different pictures in the same way? Section 4.4 of the paper.
+    """Measure whether covering the same part changes different images in the same way (section 4.4 of the paper).
 
-    Delta is the Hamming distance between the signs of eps_i = features_i - covered_i and eps_j, over all pairs.
+    It is the Hamming distance between the signs (-1, 0, 1) of eps_i = features_i - covered_i and eps_j, over all pairs.
 
     Args:
-        features, covered: (pictures, ...) a layer's features of the pictures, and of them with one part covered.
+        features: (images, ...) features of a layer.
+        covered: (images, ...) features of the same images with one part covered.
 
     Returns:
-        Mean and standard deviation over pairs of the share of signs that differ, 0 to 1; lower is more consistent. Signs
-        are -1, 0 and 1.
+        Mean and standard deviation over pairs of the fraction of signs that differ; lower is more consistent.
 
     Raises:
-        KerasRecipesError: fewer than two pictures, or arrays of different shapes.
+        KerasRecipesError: Fewer than two images, or arrays of different shapes.
     """
     features, covered = np.asarray(features, "float64"), np.asarray(covered, "float64")
     if features.shape != covered.shape or len(features) < 2:
         raise KerasRecipesError(
-            f"Two arrays of two pictures or more, of one shape, not {features.shape} and {covered.shape}"
+            f"Pass two arrays of one shape with two images or more, not {features.shape} and {covered.shape}"
         )
     signs = np.sign(features - covered).reshape(len(features), -1)
-    shares = [float(np.mean(a != b)) for a, b in itertools.combinations(signs, 2)]
-    return float(np.mean(shares)), float(np.std(shares))
+    fractions = [float(np.mean(a != b)) for a, b in itertools.combinations(signs, 2)]
+    return float(np.mean(fractions)), float(np.std(fractions))
 
 
 def measure_correspondence(
-    model: Any, pictures: Sequence[Any], boxes: Sequence[tuple[int, int, int, int]], layers: Sequence[str],
-    grey: float = GREY, span: tuple[float, float] = DEFAULT_VALUE_RANGE,
+    model: Any, images: Sequence[Any], boxes: Sequence[tuple[int, int, int, int]], layers: Sequence[str],
+    fill_value: float = GRAY, value_range: tuple[float, float] = DEFAULT_VALUE_RANGE,
 ) -> dict[str, tuple[float, float]]:  # fmt: skip
-    """`correspondence` for each of some layers.
+    """Compute `occlusion_correspondence` for layers of a model.
 
     Args:
-        pictures: of the same kind of object. boxes: for each, (top, left, bottom, right) of the same part of it (an eye), in
-            pixels of the network's input. layers: whose features are compared.
+        model: Functional or Sequential model of an image.
+        images: Images of the same class of object.
+        boxes: (top, left, bottom, right) of the same part of each object (an eye), in pixels of the model's input.
+        layers: Names of the layers.
+        fill_value: Value of the covered part, 0 to 255.
+        value_range: Black and white in the input of models that are not recipes.
     """
-    if len(pictures) != len(boxes):
-        raise KerasRecipesError(f"{len(pictures)} pictures and {len(boxes)} boxes: one box for each picture")
-    inputs = np.concatenate([to_model_input(model, p, span)[:1] for p in pictures])
+    if len(images) != len(boxes):
+        raise KerasRecipesError(f"{len(images)} images and {len(boxes)} boxes: one box for each image")
+    inputs = np.concatenate([to_model_input(model, p, value_range)[:1] for p in images])
     covered = inputs.copy()
-    low, high = value_range(model, span)
+    low, high = model_value_range(model, value_range)
     for item, (top, left, bottom, right) in zip(covered, boxes, strict=True):
-        item[top:bottom, left:right] = low + (high - low) * grey / 255
+        item[top:bottom, left:right] = low + (high - low) * fill_value / 255
     run = make_layer_forward(model, layers)
     return {n: occlusion_correspondence(a, b) for n, a, b in zip(layers, run(inputs), run(covered), strict=True)}

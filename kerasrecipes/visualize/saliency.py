@@ -1,4 +1,4 @@
-"""Why is this unit active? Its activity led back to the picture: gradient, guided backpropagation, deconvnet."""
+"""Saliency of a unit in the input: gradient, guided backpropagation and deconvnet."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,200 +11,191 @@ from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.graph.autodiff import compile_function, forward_to_layers, ravel_position, select_unit, value_and_vjp
 from kerasrecipes.graph.backward_rules import backward_rule, check_switches
 from kerasrecipes.graph.model_input import DEFAULT_VALUE_RANGE, to_model_input, to_uint8_image
+from kerasrecipes.graph.receptive_field import input_shapes, spatial_axes
+from kerasrecipes.graph.traversal import layer_shapes
 from kerasrecipes.graph.units import Unit, channel_axis, find_layer_call, find_unit
 from kerasrecipes.utils import plotting
 from kerasrecipes.visualize.gaussian_blur import blur_numpy
 
-RENDER_MODES = ("raw", "grey", "norm", "normblur")
-BLUR = 4.0  # pixels, of "normblur"
-BOX_MARGIN = 1.15  # a patch drawn enlarged shows a bit more than the receptive field
+RENDER_MODES = ("raw", "gray", "norm", "normblur")
+BLUR_SIGMA = 4.0  # pixels, for "normblur"
+BOX_MARGIN = 1.15  # an enlarged part shows a little more than the receptive field
 
 
 @dataclass(frozen=True)
 class Saliency(plotting.Figure):
-    """A unit's activity led back to the input.
+    """Saliency of a unit in the input.
 
     Args:
-        unit: with the place it starts at. method: "gradient", "guided" or "deconv".
-        values: (height, width, channels), signed, in the input's channels. activation: of the unit, the sum over its
-            places with "@all".
-        picture: (height, width, 3) uint8, what the network saw.
+        unit: Unit with its position.
+        method: "gradient", "guided" or "deconv".
+        values: (height, width, channels) signed values in the input's channels.
+        activation: Activation of the unit; with "@all" the sum over positions.
+        image: (height, width, 3) uint8, the input of the model.
     """
 
     unit: Unit
     method: str
     values: np.ndarray = field(repr=False)
     activation: float = 0.0
-    picture: np.ndarray | None = field(default=None, repr=False)
+    image: np.ndarray | None = field(default=None, repr=False)
 
     @property
-    def empty(self) -> bool:
-        """Nothing came through: the unit is not active, or the deconvnet's rectifiers let no signal pass, as happens
-        below narrow layers of deep nets."""
+    def is_zero(self) -> bool:
+        """Whether all values are zero.
+
+        The unit is inactive, or no signal passes the rectifiers of the deconvnet, as happens below narrow layers.
+        """
         return not self.values.any()
 
-    def image(self, filter: str = "raw") -> np.ndarray:
-        """As uint8.
+    def render(self, render_mode: str = "raw") -> np.ndarray:
+        """Convert the values to a uint8 image, see `render_signed`."""
+        return render_signed(self.values, render_mode)
 
-        Args:
-            filter: "raw" and "grey" show signs around middle grey, in colour or as the sum of the colours; "norm" shows each
-                pixel's magnitude over the colours from black; "normblur" that, blurred by 4 pixels (the filters of
-                the Deep Visualization Toolbox).
-
-        Raises:
-            KerasRecipesError: no such filter.
-        """
-        return render_signed(self.values, filter)
-
-    def box(self) -> tuple[slice, slice]:
-        """Rows and columns that hold all that is not zero, and a bit around."""
+    def bounding_box(self) -> tuple[slice, slice]:
+        """Return the rows and columns of all values other than zero, with a margin."""
         rows, columns = (np.flatnonzero(np.abs(self.values).max((axis, 2)) > 0) for axis in (1, 0))
         if not len(rows):
             return slice(None), slice(None)
-        found = []
-        for places, size in ((rows, self.values.shape[0]), (columns, self.values.shape[1])):
-            middle, half = (places[0] + places[-1] + 1) / 2, (places[-1] + 1 - places[0]) / 2 * BOX_MARGIN
-            found.append(slice(max(int(middle - half), 0), min(int(np.ceil(middle + half)), size)))
-        return found[0], found[1]
+        slices = []
+        for positions, size in ((rows, self.values.shape[0]), (columns, self.values.shape[1])):
+            start, stop = positions[0], positions[-1] + 1
+            center, half = (start + stop) / 2, (stop - start) / 2 * BOX_MARGIN
+            slices.append(slice(max(int(center - half), 0), min(int(np.ceil(center + half)), size)))
+        return slices[0], slices[1]
 
-    def plot(self, filter: str = "raw") -> Any:
-        """The picture, the projection, and both enlarged where the projection is small."""
-        image = self.image(filter)
-        shown = [(f"{self.unit}: {self.activation:.2f}", self.picture)] if self.picture is not None else []
-        words = [
-            self.method,
-            *([filter] if filter != "raw" else []),
-            *(["nothing comes through"] if self.empty else []),
-        ]
-        shown.append((", ".join(words), image))
-        box = self.box()
-        part = image[box]
-        if part.size < 0.5 * image.size:
-            shown += [("where it starts", self.picture[box])] if self.picture is not None else []
-            shown.append(("enlarged", part))
-        return plotting.side_by_side(shown)
+    def plot(self, render_mode: str = "raw") -> Any:
+        """Plot the image and the saliency, and both enlarged if the saliency covers a small part."""
+        image = self.render(render_mode)
+        panels = [(f"{self.unit}: {self.activation:.2f}", self.image)] if self.image is not None else []
+        mode = f", {render_mode}" if render_mode != "raw" else ""
+        panels.append((f"{self.method}{mode}{', all zero' if self.is_zero else ''}", image))
+        box = self.bounding_box()
+        if image[box].size < 0.5 * image.size:
+            panels += [("its part of the image", self.image[box])] if self.image is not None else []
+            panels.append(("enlarged", image[box]))
+        return plotting.side_by_side(panels)
 
 
-def render_signed(values: np.ndarray, name: str) -> np.ndarray:
-    """Signed values (height, width, channels) as a picture, uint8; see `Projection.image`.
+def render_signed(values: np.ndarray, render_mode: str) -> np.ndarray:
+    """Convert signed values to a uint8 image.
+
+    Args:
+        values: (height, width, channels).
+        render_mode: "raw" shows signs around middle gray in color, "gray" the sum of the colors; "norm" shows each pixel's
+            magnitude over the colors from black, "normblur" blurs that by 4 pixels (filters of the Deep Visualization Toolbox).
 
     Raises:
-        KerasRecipesError: no such filter.
+        KerasRecipesError: There is no such mode.
     """
-    if name not in RENDER_MODES:
-        raise KerasRecipesError(f"There is no filter {name!r}; there are {', '.join(RENDER_MODES)}")
-    if name == "raw":
+    if render_mode not in RENDER_MODES:
+        raise KerasRecipesError(f"There is no render mode {render_mode!r}; there are {', '.join(RENDER_MODES)}")
+    if render_mode == "raw":
         image = plotting.signed_to_uint8(values)
         return image[..., 0] if image.shape[-1] == 1 else image
-    if name == "grey":
+    if render_mode == "gray":
         return plotting.signed_to_uint8(values.sum(-1))
     norm = np.sqrt((values.astype("float64") ** 2).sum(-1))
-    return plotting.rescale_to_uint8(blur_numpy(norm, BLUR) if name == "normblur" else norm, low=0.0)
+    return plotting.rescale_to_uint8(blur_numpy(norm, BLUR_SIGMA) if render_mode == "normblur" else norm, low=0.0)
 
 
 class SaliencyMethod:
-    """Leads a layer's units back to the input; compiled once for each size of batch.
+    """A saliency method for the units of one layer, compiled once for each batch size.
 
     Args:
-        model: any functional or Sequential model. layer: name of the step where it starts. method: see `project`.
-        start: "activation" starts with the unit's value (the deconvnet: all other activations are set to zero), "one"
-            with 1 (the gradient). None: by method. begin: a step whose output takes the place of the input.
+        model: Functional or Sequential model.
+        layer: Name of the layer.
+        method: "deconv", "guided" or "gradient", see `compute_saliency`.
+        seed: Value at the unit: "activation" is its activation (the deconvnet), "one" is 1 (the gradient). None: by method.
+        from_layer: Layer whose output takes the place of the input.
 
     Raises:
-        KerasRecipesError: no such layer or method; a deconvnet through a pooling without switches.
+        KerasRecipesError: No such layer or method, or a deconvnet with a pooling layer that has no switches.
     """
 
     def __init__(
-        self, model: Any, layer: str, method: str = "deconv", start: str | None = None, begin: str | None = None
+        self, model: Any, layer: str, method: str = "deconv", seed: str | None = None, from_layer: str | None = None
     ):
         rule = backward_rule(method)
-        step = find_layer_call(model, layer)
+        axis = channel_axis(find_layer_call(model, layer))
         if method == "deconv":
             check_switches(model, layer)
-        start = start or ("activation" if method == "deconv" else "one")
-        if start not in ("activation", "one"):
-            raise KerasRecipesError(f'start is "activation" or "one", not {start!r}')
-        axis = channel_axis(step)
+        seed = seed or ("activation" if method == "deconv" else "one")
+        if seed not in ("activation", "one"):
+            raise KerasRecipesError(f'seed is "activation" or "one", not {seed!r}')
 
-        def run_back(x: Any, channel: Any, place: Any) -> list[Any]:
-            def seed(y: Any) -> Any:
-                mask = select_unit(y, channel, place, axis)[2]
-                return mask * y if start == "activation" else mask
+        def run_backward(x: Any, channel: Any, position: Any) -> list[Any]:
+            def unit_seed(y: Any) -> Any:
+                mask = select_unit(y, channel, position, axis)[2]
+                return mask * y if seed == "activation" else mask
 
-            y, gradient = value_and_vjp(lambda v: forward_to_layers(model, v, [layer], rule, begin)[0], x, seed)
-            value, index, _ = select_unit(y, channel, place, axis)
+            y, gradient = value_and_vjp(
+                lambda v: forward_to_layers(model, v, [layer], rule, from_layer)[0], x, unit_seed
+            )
+            value, index, _ = select_unit(y, channel, position, axis)
             return [ops.cast(gradient, "float32"), ops.cast(value, "float32"), index]
 
-        self.model, self.layer, self.axis = model, layer, axis
-        self._project = compile_function(model, run_back)
+        self._run = compile_function(model, run_backward)
 
     def __call__(
-        self, inputs: np.ndarray, channels: Sequence[int], places: Sequence[int]
+        self, inputs: np.ndarray, channels: Sequence[int], positions: Sequence[int]
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Project one unit of each item.
+        """Compute the saliency of one unit for each item.
 
         Args:
-            inputs: (batch, ...) float32. channels, places: (batch,), the places flat, `compute.STRONGEST` or `ALL`.
+            inputs: (batch, ...) float32.
+            channels: (batch,) channels.
+            positions: (batch,) flat positions, `autodiff.ARGMAX` or `autodiff.ALL_POSITIONS`.
 
         Returns:
-            Projections in the inputs' shape, activations (batch,), flat places (batch,).
+            Saliency in the shape of the inputs, activations (batch,) and flat positions (batch,).
         """
-        projections, values, index = self._project(
-            np.asarray(inputs, "float32"), np.asarray(channels, "int32"), np.asarray(places, "int32")
+        saliency, activations, index = self._run(
+            np.asarray(inputs, "float32"), np.asarray(channels, "int32"), np.asarray(positions, "int32")
         )
-        return projections, values, index
+        return saliency, activations, index
 
 
 def compute_saliency(
-    model: Any, picture: Any, unit: str | Unit, method: str = "deconv", *, start: str | None = None,
-    span: tuple[float, float] = DEFAULT_VALUE_RANGE,
+    model: Any, image: Any, unit: str | Unit, method: str = "deconv", *, seed: str | None = None,
+    value_range: tuple[float, float] = DEFAULT_VALUE_RANGE,
 ) -> Saliency:  # fmt: skip
-    """Lead a unit's activity back to the picture.
+    """Compute the saliency of a unit in an image.
 
     Args:
-        model: any functional or Sequential model of a picture. picture: see `pictures.as_input`.
-        unit: "conv3:17@6,6"; without a place its strongest, with "@all" the whole map.
-        method: "deconv", the deconvnet of arXiv 1311.2901, section 2.1: unpooling to the places of the largest values,
-            rectifying the signal on its way down, transposed filters; biases do not count and normalisations are passed.
-            "gradient"; "guided" (arXiv 1412.6806): the gradient with the deconvnet's rectifying on top.
-        start: "activation" begins with the unit's value, "one" with 1; by default the first for "deconv".
-        span: black and white in the input, of models that are no recipes.
+        model: Functional or Sequential model of an image.
+        image: See `model_input.to_model_input`.
+        unit: "conv3:17@6,6"; without a position the strongest, with "@all" the whole channel.
+        method: "deconv" is the deconvnet of arXiv 1311.2901, section 2.1: it unpools to the positions of the maxima, rectifies
+            the backward signal and transposes the filters, without biases and through normalization unchanged. "gradient" is
+            the gradient. "guided" (arXiv 1412.6806) is the gradient whose backward signal is also rectified.
+        seed: "activation" starts with the unit's activation (default of "deconv"), "one" with 1 (default of the others).
+        value_range: Black and white in the input of models that are not recipes.
 
     Raises:
-        KerasRecipesError: no such unit or method, or a pooling without switches under a deconvnet. ImageError: no picture.
+        KerasRecipesError: No such unit or method, or a deconvnet with a pooling layer that has no switches.
+        ImageError: The image cannot be read.
 
     Example:
-        >>> project(kerasrecipes.load("squeezenet"), "cat.png", "fire9:40").save("cat.png")
+        >>> compute_saliency(kerasrecipes.load("squeezenet"), "cat.png", "fire9:40").save("saliency.png")
     """
-    found = find_unit(model, unit)
-    inputs = to_model_input(model, picture, span)[:1]
-    sizes = layer_output_sizes(model, found.layer, inputs.shape[1:3])
-    values, activation, index = SaliencyMethod(model, found.layer, method, start)(
-        inputs, [found.channel], [ravel_position(found.place, sizes)]
+    unit = find_unit(model, unit)
+    inputs = to_model_input(model, image, value_range)[:1]
+    sizes = layer_output_sizes(model, unit.layer, inputs.shape[1:3])
+    values, activation, index = SaliencyMethod(model, unit.layer, method, seed)(
+        inputs, [unit.channel], [ravel_position(unit.position, sizes)]
     )
-    place = (
-        found.place
-        if found.place == "all"
-        else tuple(int(i) for i in np.unravel_index(int(index[0]), sizes))
-        if sizes
-        else ()
-    )
-    return Saliency(
-        Unit(found.layer, found.channel, place),
-        method,
-        values[0],
-        float(activation[0]),
-        to_uint8_image(model, inputs[0], span),
-    )
+    position: Any = unit.position
+    if position != "all":
+        position = tuple(int(i) for i in np.unravel_index(int(index[0]), sizes)) if sizes else ()
+    pixels = to_uint8_image(model, inputs[0], value_range)
+    return Saliency(Unit(unit.layer, unit.channel, position), method, values[0], float(activation[0]), pixels)
 
 
 def layer_output_sizes(model: Any, layer: str, size: Sequence[int] | None = None) -> tuple[int, ...]:
-    """Places of a layer's output on each axis but the batch and the maps, for an input of `size`."""
-    from kerasrecipes.graph.receptive_field import input_shapes, spatial_axes
-    from kerasrecipes.graph.traversal import layer_shapes
-
-    step = find_layer_call(model, layer)
-    shape = step.outputs[0].shape
+    """Return the sizes of a layer's output on its spatial axes, for an input of `size`."""
+    call = find_layer_call(model, layer)
+    shape = call.outputs[0].shape
     if None in shape[1:]:
         shape = layer_shapes(model, input_shapes(model, None if size is None else tuple(size)))[layer][0]
-    return tuple(shape[a] for a in spatial_axes(step))
+    return tuple(shape[a] for a in spatial_axes(call))

@@ -1,4 +1,4 @@
-"""Pictures that units like, for one unit and many starts or for many units: activation maximisation as a verb."""
+"""Synthesis of inputs that activate units: activation maximization for one unit with many starts, or for many units."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 
 from kerasrecipes.errors import KerasRecipesError
-from kerasrecipes.graph.model_input import DEFAULT_VALUE_RANGE, to_uint8_image, value_range
+from kerasrecipes.graph.model_input import DEFAULT_VALUE_RANGE, model_value_range, to_uint8_image
 from kerasrecipes.graph.traversal import functional_graph
 from kerasrecipes.graph.units import Unit, channel_axis, find_layer_call, find_unit
 from kerasrecipes.utils import plotting
 from kerasrecipes.visualize.activation_maximization import (
     IMAGE_MEAN,
-    AscentResult,
     AscentSettings,
     GradientAscent,
     initial_input,
@@ -21,26 +20,31 @@ from kerasrecipes.visualize.activation_maximization import (
 )
 from kerasrecipes.visualize.synthesis_region import last_untrained_step, make_ascent_target
 
-BATCH = 9  # pictures that climb together
-# of spectrograms, whose values have unit variance and need no limits; found by looking, not by the paper
+BATCH_SIZE = 9  # inputs that are optimized together
+# for spectrograms, whose values have unit variance and no limits; chosen by inspection, not from the paper
 SPECTROGRAM_SETTINGS = AscentSettings(0.01, 0.7, 4, 0, 0, 200, "progress", 1.0, 0.3)
 
 
 @dataclass(frozen=True)
 class SynthesizedInputs(plotting.Figure):
-    """Inputs that a unit likes.
+    """Inputs that activate a unit strongly.
 
     Args:
-        unit: with its place. values: (starts, height, width, channels), the best input of each start; (starts, time,
-            features) of speech. pictures: (starts, height, width, 3) uint8; None for speech.
-        activations: (starts,) of the best; at_start: of the start. best_at: its step.
-        majority_at: first step at which the unit is the strongest of its layer at its place; -1 for never.
-        stopped: starts that ended at a gradient of zero. settings: of the ascent. curve: (steps, starts).
+        unit: Unit with its position.
+        values: (starts, height, width, channels), the best input of each start; (starts, time, features) for speech.
+        images: (starts, height, width, 3) uint8; None for speech.
+        activations: (starts,) of the best inputs.
+        at_start: (starts,) of the initial inputs.
+        best_at: (starts,) step of the best input.
+        majority_at: (starts,) first step at which the unit is the strongest of its layer at its position; -1 for never.
+        stopped: (starts,) whether the gradient became zero.
+        settings: Settings of the ascent.
+        curve: (steps, starts) activations.
     """
 
     unit: Unit
     values: np.ndarray = field(repr=False)
-    pictures: np.ndarray | None = field(repr=False)
+    images: np.ndarray | None = field(repr=False)
     activations: tuple[float, ...]
     at_start: tuple[float, ...]
     best_at: tuple[int, ...]
@@ -49,131 +53,129 @@ class SynthesizedInputs(plotting.Figure):
     settings: AscentSettings
     curve: np.ndarray = field(repr=False)
 
-    def image(self, columns: int | None = None) -> np.ndarray:
-        """All starts as one sheet, uint8; of speech, time runs to the right and features upwards."""
-        if self.pictures is not None:
-            return plotting.image_grid(self.pictures, columns, gap=2)
+    def render(self, columns: int | None = None) -> np.ndarray:
+        """Arrange all starts in one image, uint8; for speech, time runs to the right and features upward."""
+        if self.images is not None:
+            return plotting.image_grid(self.images, columns, gap=2)
         tiles = np.stack([plotting.signed_to_uint8(v.T[::-1]) for v in self.values])
         return plotting.image_grid(tiles, columns or 1, gap=2)
 
     def plot(self) -> Any:
-        """The sheet of pictures; of speech, each start as a spectrogram."""
-        image = self.image()
-        size = 4.2 * np.array([image.shape[1], image.shape[0]]) / max(image.shape[:2])
-        drawn = plotting.new_figure(max(size[0], 2.4), size[1] + 0.4)
-        axes = drawn.add_subplot()
-        plotting.imshow(
-            axes,
-            image,
-            f"{self.unit}: {max(self.activations):.1f}",
-            aspect="equal" if self.pictures is not None else "auto",
-        )
-        if self.pictures is None:
+        """Plot all starts, for speech as spectrograms."""
+        image = self.render()
+        height, width = 4.2 * np.array(image.shape[:2]) / max(image.shape[:2])
+        figure = plotting.new_figure(max(width, 2.4), height + 0.4)
+        axes = figure.add_subplot()
+        aspect = "equal" if self.images is not None else "auto"
+        plotting.imshow(axes, image, f"{self.unit}: {max(self.activations):.1f}", aspect=aspect)
+        if self.images is None:
             axes.set(xlabel="time", ylabel="features")
-        return drawn
+        return figure
 
 
 def synthesize(
-    model: Any, unit: str | Unit, preset: int | AscentSettings | None = None, *, starts: int = 9, seed: int = 0,
-    start: str = "mean_plus_rand", whole: bool = False, span: tuple[float, float] = DEFAULT_VALUE_RANGE, begin: str | None = None,
-    progress: Callable | None = None, **changes: Any,
-) -> SynthesizedInputs:  # fmt: skip
-    """An input that activates a unit strongly, from several random starts.
+    model: Any, unit: str | Unit, preset: int | AscentSettings | None = None, **options: Any
+) -> SynthesizedInputs:
+    """Synthesize inputs that activate a unit strongly, from several random starts.
 
     Args:
-        model: any functional or Sequential model. unit: "fire9:40"; of a map, its middle place if none is named.
-        preset: row 1 to 4 of table 1 of the paper, or a `Regularisation`. By default 3, with which most of its pictures were
-            made; for speech `SPECTROGRAM`. changes: to its fields, for instance steps=200.
-        starts: how many, with the seeds `seed`, `seed` + 1 ...; start: "mean_plus_rand", "randu" or "mean".
-        whole: climb on the whole input. By default, only on what the unit sees: many times faster, with percentiles and
-            blurred edges of that part.
-        span: black and white in the input, of models that are no recipes: the presets' rates are for 0 to 255.
-        begin: name of a step whose output is optimised in place of the input; by default, of speech recipes, the last before
-            the first layer with weights: the spectrogram.
-        progress: called with (step, steps).
+        model: Functional or Sequential model.
+        unit: "fire9:40"; without a position, the middle one.
+        preset: Row 1 to 4 of table 1 of the paper, or settings. Default: 3, with which most of the paper's images were made, and
+            for speech `SPECTROGRAM_SETTINGS`.
+        **options: Options of `synthesize_units`.
 
     Raises:
-        KerasRecipesError: no such unit, preset, setting or start.
+        KerasRecipesError: No such unit, preset, setting or init.
 
     Example:
         >>> synthesize(kerasrecipes.load("squeezenet"), "scores:flamingo", steps=300).save("flamingo.png")
     """
-    found = find_unit(model, unit)
-    return synthesize_units(model, [found], preset, starts=starts, seed=seed, start=start, whole=whole, span=span, begin=begin,
-                            progress=progress, **changes)[0]  # fmt: skip
+    return synthesize_units(model, [unit], preset, **options)[0]
 
 
 def synthesize_units(
-    model: Any, units: Sequence[str | Unit], preset: int | AscentSettings | None = None, *, starts: int = 9, seed: int = 0,
-    start: str = "mean_plus_rand", whole: bool = False, span: tuple[float, float] = DEFAULT_VALUE_RANGE, begin: str | None = None,
-    progress: Callable | None = None, **changes: Any,
+    model: Any, units: Sequence[str | Unit], preset: int | AscentSettings | None = None, *, num_restarts: int = 9, seed: int = 0,
+    init: str = "mean_plus_rand", whole_input: bool = False, value_range: tuple[float, float] = DEFAULT_VALUE_RANGE,
+    from_layer: str | None = None, progress: Callable[[int, int], None] | None = None, **changes: Any,
 ) -> list[SynthesizedInputs]:  # fmt: skip
-    """`synthesize` for units of one layer, climbing together in batches.
+    """Synthesize inputs for units of one layer, optimized together in batches.
+
+    Args:
+        model: Functional or Sequential model.
+        units: Units of one layer at one position.
+        preset: Row of table 1 of the paper, or settings, see `synthesize`.
+        num_restarts: Number of random starts of each unit, with the seeds `seed`, `seed` + 1 ...
+        seed: First random seed.
+        init: Initial input, see `activation_maximization.initial_input`.
+        whole_input: Optimize the whole input. By default only the unit's receptive field is optimized, which is many times faster;
+            percentiles and blurred edges are then those of that part.
+        value_range: Black and white in the input of models that are not recipes; the presets' steps are for 0 to 255.
+        from_layer: Layer whose output is optimized in place of the input. Default for speech: the last before the first weights,
+            the spectrogram.
+        progress: Called with (done, total) steps of each batch.
+        **changes: Changes of the settings, for instance steps=200.
 
     Raises:
-        KerasRecipesError: the units are of several layers, or as `synthesize`.
+        KerasRecipesError: The units are in several layers, or no such unit, preset, setting or init.
     """
-    asked = [find_unit(model, u) for u in units]
-    if len({u.layer for u in asked}) != 1 or len({u.place for u in asked}) != 1 or starts < 1:
-        raise KerasRecipesError(
-            "Units that climb together are of one layer and at one place, with one start or more each"
-        )
-    settings, begin = resolve_plan(model, preset, begin, **changes)
-    layer, step = asked[0].layer, find_layer_call(model, asked[0].layer)
-    scene = make_ascent_target(model, asked[0], begin, whole, span)
-    if begin is None:
-        low, high = value_range(model, span)
-        climber = GradientAscent(
-            model, layer, channel_axis(step), settings, limits=(-IMAGE_MEAN, 255 - IMAGE_MEAN),
+    targets = [find_unit(model, u) for u in units]
+    if len({u.layer for u in targets}) != 1 or len({u.position for u in targets}) != 1 or num_restarts < 1:
+        raise KerasRecipesError("Units of one call are in one layer and at one position, with num_restarts 1 or more")
+    settings, from_layer = resolve_plan(model, preset, from_layer, **changes)
+    layer, axis = targets[0].layer, channel_axis(find_layer_call(model, targets[0].layer))
+    region = make_ascent_target(model, targets[0], from_layer, whole_input, value_range)
+    starts = [initial_input(init, region.shape, seed + i) for i in range(num_restarts)]
+    if from_layer is None:
+        low, high = model_value_range(model, value_range)
+        ascent = GradientAscent(
+            model, layer, axis, settings, limits=(-IMAGE_MEAN, 255 - IMAGE_MEAN),
             to_input=lambda x: low + (high - low) / 255 * (x + IMAGE_MEAN),
         )  # fmt: skip
-        first = [initial_input(start, scene.shape, seed + i) for i in range(starts)]
     else:
-        climber = GradientAscent(model, layer, channel_axis(step), settings, begin=begin)
-        first = [initial_input(start, scene.shape, seed + i) / 100 for i in range(starts)]
-    items = [(u, x) for u in asked for x in first]
-    runs = []
-    for at in range(0, len(items), BATCH):
-        part = items[at : at + BATCH]
-        filled = part + [part[0]] * (
-            BATCH - len(part) if len(items) > BATCH else 0
-        )  # one size of batch: one compilation
-        run = climber.run(
-            np.stack([x for _, x in filled]), [u.channel for u, _ in filled], [scene.place] * len(filled), progress
+        ascent = GradientAscent(model, layer, axis, settings, from_layer=from_layer)
+        starts = [x / 100 for x in starts]
+    items = [(u, x) for u in targets for x in starts]
+    runs: list[dict[str, Any]] = []
+    for first in range(0, len(items), BATCH_SIZE):
+        batch = items[first : first + BATCH_SIZE]
+        padding = BATCH_SIZE - len(batch) if len(items) > BATCH_SIZE else 0  # one batch size needs one compilation
+        filled = batch + [batch[0]] * padding
+        result = ascent.run(
+            np.stack([x for _, x in filled]), [u.channel for u, _ in filled], [region.index] * len(filled), progress
         )
-        runs += [_row(run, i) for i in range(len(part))]
-    found = []
-    for i, u in enumerate(asked):
-        shown = replace(u, place="all" if u.place == "all" else scene.shown)
-        found.append(_result(model, shown, runs[i * starts : (i + 1) * starts], settings, begin, span))
-    return found
+        runs += [{k: v[:, i] if k == "curve" else v[i] for k, v in vars(result).items()} for i in range(len(batch))]
+    results = []
+    for i, unit in enumerate(targets):
+        unit = replace(unit, position="all" if unit.position == "all" else region.position)
+        rows = runs[i * num_restarts : (i + 1) * num_restarts]
+        results.append(_make_result(model, unit, rows, settings, from_layer, value_range))
+    return results
 
 
 def resolve_plan(
-    model: Any, preset: int | AscentSettings | None, begin: str | None, **changes: Any
+    model: Any, preset: int | AscentSettings | None, from_layer: str | None, **changes: Any
 ) -> tuple[AscentSettings, str | None]:
-    """The settings of the ascent, and the step where it begins (None: at the input), with the defaults of `synthesize`."""
-    speech = begin is not None or len(functional_graph(model).inputs[0].shape) != 4
-    if speech and begin is None:
-        begin = last_untrained_step(model)
-    return resolve_settings(preset if preset is not None else SPECTROGRAM_SETTINGS if speech else 3, **changes), begin
+    """Return the settings and the layer whose output is optimized (None: the input), with the defaults of `synthesize`."""
+    is_speech = from_layer is not None or len(functional_graph(model).inputs[0].shape) != 4
+    if is_speech and from_layer is None:
+        from_layer = last_untrained_step(model)
+    if preset is None:
+        preset = SPECTROGRAM_SETTINGS if is_speech else 3
+    return resolve_settings(preset, **changes), from_layer
 
 
-def _row(run: AscentResult, i: int) -> dict:
-    return {name: values[:, i] if name == "curve" else values[i] for name, values in vars(run).items()}
-
-
-def _result(
-    model: Any, unit: Unit, rows: list[dict], settings: AscentSettings, begin: str | None, span: Any
+def _make_result(
+    model: Any, unit: Unit, rows: list[dict], settings: AscentSettings, from_layer: str | None, value_range: Any
 ) -> SynthesizedInputs:
     values = np.stack([r["best"] for r in rows])
-    pictures = None
-    if begin is None:
-        low, high = value_range(model, span)
+    images = None
+    if from_layer is None:
+        low, high = model_value_range(model, value_range)
         values = low + (high - low) / 255 * (values + IMAGE_MEAN)
-        pictures = np.stack([to_uint8_image(model, v, span) for v in values])
+        images = np.stack([to_uint8_image(model, v, value_range) for v in values])
     return SynthesizedInputs(
-        unit, values, pictures, tuple(float(r["top"]) for r in rows), tuple(float(r["start"]) for r in rows),
+        unit, values, images, tuple(float(r["top"]) for r in rows), tuple(float(r["start"]) for r in rows),
         tuple(int(r["best_at"]) for r in rows), tuple(int(r["majority_at"]) for r in rows),
         tuple(bool(r["stopped"]) for r in rows), settings, np.stack([r["curve"] for r in rows], axis=1),
     )  # fmt: skip

@@ -1,5 +1,7 @@
-"""Pictures of many units in a folder, beside a file that says how each was made: an interrupted command goes on where it was,
-and no picture of other settings is taken for the one asked for."""
+"""Synthesized images of many units in a folder, with a file of the settings that each was made with.
+
+An interrupted command resumes, and an image that was made with other settings is refused.
+"""
 
 import hashlib
 import inspect
@@ -16,75 +18,85 @@ from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.graph.units import Unit, find_unit
 from kerasrecipes.utils import files, plotting
 from kerasrecipes.visualize.activation_maximization import AscentSettings
-from kerasrecipes.visualize.synthesis import BATCH, resolve_plan, synthesize_units
+from kerasrecipes.visualize.synthesis import BATCH_SIZE, resolve_plan, synthesize_units
 
-SETTINGS_FILE = "synthesis.json"  # file name of a picture -> its settings
-CONFLICT_HINT = "choose another folder, or remove it to have it made anew"
+SETTINGS_FILE = "synthesis.json"  # from an image's file name to its settings
+CONFLICT_HINT = "choose another folder, or remove it to have it made again"
 
 
 def synthesize_to_folder(
     model: Any, units: Sequence[str | Unit], folder: str | Path, preset: int | AscentSettings | None = None, *,
-    prefix: str = "", suffix: str = ".png", keep_unknown: bool = False, progress: Callable[[str], None] | None = None,
+    prefix: str = "", suffix: str = ".png", keep_unknown: bool = False, progress: Callable[[int, int], None] | None = None,
     **options: Any,
 ) -> list[Path]:  # fmt: skip
-    """Pictures of many units as files UNIT.png (.jpg with `suffix`) in a folder; what is there is not made again, so that an
-    interrupted command goes on where it was. `synthesis.json` beside them keeps each one's settings.
+    """Synthesize images of many units as files UNIT.png in a folder.
+
+    Files that exist are not made again, so an interrupted command resumes. `synthesis.json` in the folder stores the settings
+    of each file.
 
     Args:
-        prefix: of the files' names, where a folder has pictures of several models.
-        keep_unknown: take pictures that `synthesis.json` does not know, from elsewhere, for the ones asked for.
-        progress: called with each new file's name. options: of `synthesize`, changes of settings too.
+        model: Functional or Sequential model.
+        units: Units of any layers.
+        folder: Folder of the files.
+        preset: See `synthesize`.
+        prefix: Prefix of the file names, for a folder with images of several models.
+        suffix: ".png" or ".jpg".
+        keep_unknown: Accept files that `synthesis.json` does not list.
+        progress: Called with (done, total) new files.
+        **options: Options of `synthesize_units`, including changes of the settings.
 
     Returns:
         The files in the order of the units.
 
     Raises:
-        KerasRecipesError: a picture is there that was made by another model, weights or settings, or nothing is known of it.
+        KerasRecipesError: A file was made with another model, weights or settings, or `synthesis.json` does not list it.
     """
-    asked = [find_unit(model, u) for u in units]
-    paths = {u: Path(folder) / f"{prefix}{u.stem}{suffix}" for u in asked}
+    targets = [find_unit(model, u) for u in units]
+    paths = {u: Path(folder) / f"{prefix}{u.stem}{suffix}" for u in targets}
     settings = settings_record(model, preset, options)
-    known = read_settings(folder)
+    records = read_settings(folder)
     for path in paths.values():
-        if path.exists() and not (keep_unknown and path.name not in known):
-            check_settings_match(path, known.get(path.name), settings)
+        if path.exists() and not (keep_unknown and path.name not in records):
+            check_settings_match(path, records.get(path.name), settings)
     missing = [u for u, path in paths.items() if not path.exists()]
+    total = len(missing)
     while missing:
-        together = [u for u in missing if (u.layer, u.place) == (missing[0].layer, missing[0].place)]
-        together = together[: max(BATCH // max(settings["starts"], 1), 1)]
-        for unit, result in zip(together, synthesize_units(model, together, preset, **options), strict=True):
+        batch = [u for u in missing if (u.layer, u.position) == (missing[0].layer, missing[0].position)]
+        batch = batch[: max(BATCH_SIZE // max(settings["num_restarts"], 1), 1)]
+        for unit, result in zip(batch, synthesize_units(model, batch, preset, **options), strict=True):
             path = paths[unit]
             files.write_json(path.with_name(SETTINGS_FILE), read_settings(folder) | {path.name: settings})
-            plotting.save_image(path, plotting.enlarge_nearest(result.image(), 240))
+            plotting.save_image(path, plotting.enlarge_nearest(result.render(), 240))
+            missing.remove(unit)
             if progress:
-                progress(path.name)
-        missing = [u for u in missing if u not in together]
-    return [paths[u] for u in asked]
+                progress(total - len(missing), total)
+    return [paths[u] for u in targets]
 
 
 def settings_record(model: Any, preset: Any, options: dict[str, Any]) -> dict[str, Any]:
-    """All that a picture depends on besides its unit, as JSON gives it back: model, weights, settings of the ascent, starts."""
+    """Return everything that an image depends on besides its unit, as JSON reads it: model, weights, settings and starts."""
     bound = inspect.signature(synthesize_units).bind(model, (), preset, **options)
     bound.apply_defaults()
-    given = {name: bound.arguments[name] for name in ("starts", "seed", "start", "whole", "span", "begin")}
-    ascent, begin = resolve_plan(model, preset, given.pop("begin"), **bound.arguments["changes"])
-    told = {"model": model.name, "weights": weights_hash(model), **asdict(ascent), **given, "begin": begin}
-    return json.loads(json.dumps(told))
+    names = ("num_restarts", "seed", "init", "whole_input", "value_range")
+    settings, from_layer = resolve_plan(model, preset, bound.arguments["from_layer"], **bound.arguments["changes"])
+    record = {"model": model.name, "weights": weights_hash(model), **asdict(settings)}
+    record |= {name: bound.arguments[name] for name in names} | {"from_layer": from_layer}
+    return json.loads(json.dumps(record))
 
 
 def weights_hash(model: Any) -> str:
-    """16 hexadecimal digits of the SHA-256 of a model's weights."""
-    found = hashlib.sha256()
+    """Return 16 hexadecimal digits of the SHA-256 of a model's weights."""
+    digest = hashlib.sha256()
     for w in model.weights:
-        found.update(np.ascontiguousarray(ops.convert_to_numpy(w)).tobytes())
-    return found.hexdigest()[:16]
+        digest.update(np.ascontiguousarray(ops.convert_to_numpy(w)).tobytes())
+    return digest.hexdigest()[:16]
 
 
 def read_settings(folder: str | Path) -> dict[str, dict]:
-    """What the folder's `synthesis.json` says; nothing where there is none.
+    """Read the folder's `synthesis.json`; an empty dictionary if there is none.
 
     Raises:
-        KerasRecipesError: it is no such file.
+        KerasRecipesError: The file cannot be read.
     """
     path = Path(folder) / SETTINGS_FILE
     if not path.exists():
@@ -92,21 +104,17 @@ def read_settings(folder: str | Path) -> dict[str, dict]:
     try:
         return dict(json.loads(path.read_text("utf-8")))
     except (OSError, ValueError, TypeError) as error:
-        raise KerasRecipesError(
-            f"{path} cannot be read: {error}; {CONFLICT_HINT} with the pictures beside it"
-        ) from error
+        raise KerasRecipesError(f"{path} cannot be read: {error}; {CONFLICT_HINT} with the images beside it") from error
 
 
-def check_settings_match(path: Path, kept: dict | None, asked: dict) -> None:
-    """Refuse a picture that was made with other settings.
+def check_settings_match(path: Path, record: dict | None, settings: dict) -> None:
+    """Check that a file was made with `settings`.
 
     Raises:
-        KerasRecipesError: it was, or `kept` is None: nothing is known of it.
+        KerasRecipesError: It was made with others, or `record` is None: they are not known.
     """
-    if kept is None:
-        raise KerasRecipesError(
-            f"{path} is there, and no {SETTINGS_FILE} beside it says how it was made: {CONFLICT_HINT}"
-        )
-    other = [f"{name} {kept.get(name)}, not {value}" for name, value in asked.items() if kept.get(name) != value]
+    if record is None:
+        raise KerasRecipesError(f"{path} exists, and {SETTINGS_FILE} does not say how it was made: {CONFLICT_HINT}")
+    other = [f"{name} {record.get(name)}, not {v}" for name, v in settings.items() if record.get(name) != v]
     if other:
         raise KerasRecipesError(f"{path} was made with other settings ({'; '.join(other)}): {CONFLICT_HINT}")

@@ -1,5 +1,4 @@
-"""What units react to most: the pictures of a set, and their patches, with the highest activations (arXiv 1311.2901,
-figure 2), in one pass and in bounded memory."""
+"""Images of a set, and their patches, that activate units most (arXiv 1311.2901, figure 2), in one scan with bounded memory."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -8,200 +7,212 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from kerasrecipes import image
 from kerasrecipes.errors import ImageError, KerasRecipesError
 from kerasrecipes.graph.autodiff import compile_function, forward_to_layers
 from kerasrecipes.graph.model_input import DEFAULT_VALUE_RANGE, to_model_input, to_uint8_image
 from kerasrecipes.graph.receptive_field import input_shapes, receptive_intervals, spatial_axes, unit_box
 from kerasrecipes.graph.units import Unit, channel_axis, find_layer_call, find_unit
+from kerasrecipes.image import list_image_files
 from kerasrecipes.utils import plotting
 from kerasrecipes.visualize.saliency import SaliencyMethod, layer_output_sizes, render_signed
 
 TOP_K = 9
-BATCH = 16
+BATCH_SIZE = 16
 
 
 @dataclass
 class TopActivations:
-    """The highest activations of all maps of a layer; one place for each picture and map.
+    """Highest activations of all channels of a layer, one position for each image and channel.
 
     Args:
-        layer: name. values: (maps, count) falling; -inf where fewer pictures were seen. pictures: (maps, count) their numbers,
-            -1 likewise. places: (maps, count) flat. sizes: places on each axis. sources: the pictures, by number.
-        errors: pictures that could not be read.
+        layer: Name of the layer.
+        values: (channels, count) in descending order; -inf if there are fewer images.
+        images: (channels, count) indices of the images; -1 if there are fewer.
+        positions: (channels, count) flat positions.
+        sizes: Sizes of the spatial axes.
+        sources: Images by index.
+        errors: Errors of images that could not be read.
     """
 
     layer: str
     values: np.ndarray
-    pictures: np.ndarray
-    places: np.ndarray
+    images: np.ndarray
+    positions: np.ndarray
     sizes: tuple[int, ...]
     sources: list[Any] = field(repr=False, default_factory=list)
     errors: list[ImageError] = field(repr=False, default_factory=list)
 
-    def feed(self, values: np.ndarray, places: np.ndarray, first: int) -> None:
-        """Take in a batch: (batch, maps) largest values and their places, of pictures numbered from `first`."""
+    def update(self, values: np.ndarray, positions: np.ndarray, first: int) -> None:
+        """Add a batch: maxima (batch, channels) and their positions, of images numbered from `first`."""
         numbers = np.broadcast_to(first + np.arange(len(values))[None], values.T.shape)
-        joined = np.concatenate([self.values, values.T], 1)
-        order = np.argsort(-joined, axis=1, kind="stable")[:, : self.values.shape[1]]  # earlier pictures win ties
-        self.values = np.take_along_axis(joined, order, 1)
-        self.pictures = np.take_along_axis(np.concatenate([self.pictures, numbers], 1), order, 1)
-        self.places = np.take_along_axis(np.concatenate([self.places, places.T], 1), order, 1)
+        merged = np.concatenate([self.values, values.T], 1)
+        order = np.argsort(-merged, axis=1, kind="stable")[:, : self.values.shape[1]]  # earlier images win ties
+        self.values = np.take_along_axis(merged, order, 1)
+        self.images = np.take_along_axis(np.concatenate([self.images, numbers], 1), order, 1)
+        self.positions = np.take_along_axis(np.concatenate([self.positions, positions.T], 1), order, 1)
 
 
 def find_top_activations(
-    model: Any, pictures: Any, layers: Sequence[str], count: int = TOP_K, *, batch: int = BATCH,
-    span: tuple[float, float] = DEFAULT_VALUE_RANGE, progress: Callable[[int, int], None] | None = None,
+    model: Any, images: Any, layers: Sequence[str], count: int = TOP_K, *, batch_size: int = BATCH_SIZE,
+    value_range: tuple[float, float] = DEFAULT_VALUE_RANGE, progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, TopActivations]:  # fmt: skip
-    """The `count` highest activations of every map of some layers over a set, in one pass.
+    """Find the `count` highest activations of every channel of layers over a set of images, in one scan.
 
     Args:
-        pictures: a folder, a list of what `read_image` takes, or an array (pictures, height, width, channels) of inputs.
-        layers: names. batch: pictures in one pass; memory is that of a batch and of `count` numbers per map.
-        progress: called with (pictures seen, pictures).
+        model: Functional or Sequential model of an image.
+        images: A folder, a list of images as `load_image` takes them, or an array (images, height, width, channels) of inputs.
+        layers: Names of the layers.
+        count: Number of images for each channel.
+        batch_size: Images in a batch. Memory is that of one batch and of `count` numbers for each channel.
+        value_range: Black and white in the input of models that are not recipes.
+        progress: Called with (done, total) images.
 
     Raises:
-        KerasRecipesError: no such layer. ImageError: no picture can be read.
+        KerasRecipesError: There is no such layer.
+        ImageError: No image can be read.
     """
     layers = list(dict.fromkeys(layers))
-    steps = [find_layer_call(model, name) for name in layers]
-    axes = [channel_axis(s) for s in steps]
+    axes = [channel_axis(find_layer_call(model, name)) for name in layers]
 
-    def largest(x: Any) -> list[Any]:
-        found = []
+    def maxima(x: Any) -> list[Any]:
+        results = []
         for y, axis in zip(forward_to_layers(model, x, layers), axes, strict=True):
             y = y if axis == -1 else ops.moveaxis(y, axis, -1)
             flat = ops.reshape(y, (ops.shape(y)[0], -1, y.shape[-1]))
-            found += [ops.cast(ops.max(flat, axis=1), "float32"), ops.cast(ops.argmax(flat, axis=1), "int32")]
-        return found
+            results += [ops.cast(ops.max(flat, axis=1), "float32"), ops.cast(ops.argmax(flat, axis=1), "int32")]
+        return results
 
-    look = compile_function(model, largest)
-    ready = isinstance(pictures, np.ndarray) and pictures.ndim == 4
-    sources = [x[None] for x in pictures] if ready else image.list_image_files(pictures)
-    found: dict[str, TopActivations] = {}
+    run = compile_function(model, maxima)
+    is_batch = isinstance(images, np.ndarray) and images.ndim == 4
+    sources = [x[None] for x in images] if is_batch else list_image_files(images)
+    tops: dict[str, TopActivations] = {}
     errors: list[ImageError] = []
-    kept: list[Any] = []
-    for at in range(0, len(sources), batch):
+    readable: list[Any] = []
+    for start in range(0, len(sources), batch_size):
         inputs = []
-        for source in sources[at : at + batch]:
+        for source in sources[start : start + batch_size]:
             try:
-                inputs.append(to_model_input(model, source, span)[0])
-                kept.append(source)
+                inputs.append(to_model_input(model, source, value_range)[0])
+                readable.append(source)
             except ImageError as error:
                 errors.append(error)
         if not inputs:
             continue
-        filled = np.stack(inputs + [inputs[0]] * (batch - len(inputs)))
-        outputs = look(filled)
-        for number, name in enumerate(layers):
-            values, places = (o[: len(inputs)] for o in outputs[2 * number : 2 * number + 2])
-            if name not in found:
-                maps = values.shape[1]
-                none = np.full((maps, count), -1)
-                found[name] = TopActivations(
-                    name, np.full((maps, count), -np.inf, "float32"), none, none.copy(),
-                    layer_output_sizes(model, name, filled.shape[1:3]), kept, errors,
-                )  # fmt: skip
-            found[name].feed(values, places, len(kept) - len(inputs))
+        filled = np.stack(inputs + [inputs[0]] * (batch_size - len(inputs)))
+        outputs = [output[: len(inputs)] for output in run(filled)]
+        for name, values, positions in zip(layers, outputs[::2], outputs[1::2], strict=True):
+            if name not in tops:
+                empty = np.full((values.shape[1], count), -1)
+                sizes = layer_output_sizes(model, name, filled.shape[1:3])
+                lowest = np.full(empty.shape, -np.inf, "float32")
+                tops[name] = TopActivations(name, lowest, empty, empty.copy(), sizes, readable, errors)
+            tops[name].update(values, positions, len(readable) - len(inputs))
         if progress:
-            progress(min(at + batch, len(sources)), len(sources))
-    if not found:
-        raise errors[0] if errors else ImageError("There are no pictures to look at")
-    return found
+            progress(min(start + batch_size, len(sources)), len(sources))
+    if not tops:
+        raise errors[0] if errors else ImageError("There are no images to scan")
+    return tops
 
 
 @dataclass(frozen=True)
 class TopPatches(plotting.Figure):
-    """The pictures that a unit reacts to most.
+    """Images that activate a unit most.
 
     Args:
-        unit: without a place. activations: falling. sources: of the pictures. places: of the unit in each.
-        patches: (patches, height, width, 3) uint8, cut at the unit's receptive field; grey beyond the picture's edges.
-        projections: likewise, the unit's activity led back to the picture; None where not asked for.
+        unit: Unit without a position.
+        activations: Activations in descending order.
+        sources: The images.
+        positions: Position of the unit in each image.
+        patches: (patches, height, width, 3) uint8, the unit's receptive fields, gray beyond the edges of the image.
+        saliency: The unit's saliency in the patches, rendered likewise, or None.
     """
 
     unit: Unit
     activations: tuple[float, ...]
     sources: tuple[Any, ...] = field(repr=False)
-    places: tuple[tuple[int, ...], ...] = field(repr=False)
+    positions: tuple[tuple[int, ...], ...] = field(repr=False)
     patches: np.ndarray = field(repr=False)
-    projections: np.ndarray | None = field(default=None, repr=False)
+    saliency: np.ndarray | None = field(default=None, repr=False)
 
-    def image(self, columns: int = 3) -> np.ndarray:
-        """The patches as one sheet, uint8."""
+    def render(self, columns: int = 3) -> np.ndarray:
+        """Arrange the patches in one image, uint8."""
         return plotting.image_grid(self.patches, columns, gap=2)
 
-    def projection_image(self, columns: int = 3) -> np.ndarray:
-        """Their projections as one sheet, uint8."""
-        if self.projections is None:
-            raise KerasRecipesError('No projections were asked for: method="deconv"')
-        return plotting.image_grid(self.projections, columns, gap=2)
+    def render_saliency(self, columns: int = 3) -> np.ndarray:
+        """Arrange the saliency of the patches in one image, uint8."""
+        if self.saliency is None:
+            raise KerasRecipesError('There is no saliency: pass method="deconv"')
+        return plotting.image_grid(self.saliency, columns, gap=2)
 
     def plot(self) -> Any:
-        """Patches and projections side by side, as in figure 2 of the paper."""
-        title = f"{self.unit}: {self.activations[0]:.1f} to {self.activations[-1]:.1f}"
-        sheets = [(title, self.image())]
-        if self.projections is not None:
-            sheets.insert(0, ("led back to the picture", self.projection_image()))
-        return plotting.side_by_side(sheets, 4.0)
+        """Plot saliency and patches side by side, as in figure 2 of the paper."""
+        panels = [] if self.saliency is None else [("saliency", self.render_saliency())]
+        panels.append((f"{self.unit}: {self.activations[0]:.1f} to {self.activations[-1]:.1f}", self.render()))
+        return plotting.side_by_side(panels, 4.0)
 
 
 def top_image_patches(
-    model: Any, maxima: TopActivations, unit: str | Unit, *, method: str | None = "deconv", filter: str = "raw",
-    span: tuple[float, float] = DEFAULT_VALUE_RANGE, projector: SaliencyMethod | None = None,
+    model: Any, top: TopActivations, unit: str | Unit, *, method: str | None = "deconv", render_mode: str = "raw",
+    value_range: tuple[float, float] = DEFAULT_VALUE_RANGE, saliency_method: SaliencyMethod | None = None,
 ) -> TopPatches:  # fmt: skip
-    """The patches of a unit from what `find_maxima` found.
+    """Cut the patches of a unit from the images of `find_top_activations`.
 
     Args:
-        unit: of the layer that `maxima` is of; its place is not used. method: "deconv", "guided", "gradient", or None for no
-            projections. filter: how they are drawn, see `backward.Projection.image`.
-        projector: to lead back with, compiled before; must be of that layer.
+        model: Functional or Sequential model of an image.
+        top: Top activations of the unit's layer.
+        unit: Unit; its position is ignored.
+        method: "deconv", "guided", "gradient", or None for no saliency.
+        render_mode: Rendering of the saliency, see `saliency.render_signed`.
+        value_range: Black and white in the input of models that are not recipes.
+        saliency_method: Compiled method of the layer to reuse.
 
     Raises:
-        KerasRecipesError: the unit is of another layer, or no picture was seen.
+        KerasRecipesError: The unit is in another layer.
     """
-    found = find_unit(model, unit)
-    if found.layer != maxima.layer:
-        raise KerasRecipesError(f"These maxima are of {maxima.layer}, not of {found.layer}")
-    seen = maxima.pictures[found.channel] >= 0
-    numbers, flat = maxima.pictures[found.channel][seen], maxima.places[found.channel][seen]
-    sources = [maxima.sources[i] for i in numbers]
-    inputs = np.concatenate([to_model_input(model, source, span) for source in sources])
-    places = [tuple(int(i) for i in np.unravel_index(int(p), maxima.sizes)) if maxima.sizes else () for p in flat]
-    fields = receptive_intervals(model, input_shapes(model, inputs.shape[1:3]), until=found.layer)[found.layer][1]
-    axes = spatial_axes(find_layer_call(model, found.layer))
-    cuts = [_patch_bounds(fields, axes, p, inputs.shape[1:3]) for p in places]
-    patches = np.stack(
-        [_crop_with_padding(to_uint8_image(model, x, span), *c) for x, c in zip(inputs, cuts, strict=True)]
-    )
-    projections = None
+    unit = find_unit(model, unit)
+    if unit.layer != top.layer:
+        raise KerasRecipesError(f"These activations are of {top.layer}, not of {unit.layer}")
+    valid = top.images[unit.channel] >= 0
+    numbers, flat = top.images[unit.channel][valid], top.positions[unit.channel][valid]
+    sources = [top.sources[i] for i in numbers]
+    inputs = np.concatenate([to_model_input(model, source, value_range) for source in sources])
+    positions = [tuple(int(i) for i in np.unravel_index(int(p), top.sizes)) if top.sizes else () for p in flat]
+    shapes = input_shapes(model, inputs.shape[1:3])
+    intervals = receptive_intervals(model, shapes, until=unit.layer)[unit.layer][1]
+    axes = spatial_axes(find_layer_call(model, unit.layer))
+    bounds = [_patch_bounds(intervals, axes, p, inputs.shape[1:3]) for p in positions]
+
+    def crop_all(images: Iterable[np.ndarray]) -> np.ndarray:
+        return np.stack([_crop_with_padding(image, *b) for image, b in zip(images, bounds, strict=True)])
+
+    patches = crop_all(to_uint8_image(model, x, value_range) for x in inputs)
+    saliency = None
     if method is not None:
-        projector = projector or SaliencyMethod(model, found.layer, method)
-        back = projector(inputs, [found.channel] * len(inputs), [int(p) for p in flat])[0]
-        drawn = (render_signed(v, filter) for v in back)
-        colour = (v if v.ndim == 3 else np.repeat(v[..., None], 3, -1) for v in drawn)
-        projections = np.stack([_crop_with_padding(v, *c) for v, c in zip(colour, cuts, strict=True)])
-    values = tuple(float(v) for v in maxima.values[found.channel][seen])
-    return TopPatches(Unit(found.layer, found.channel), values, tuple(sources), tuple(places), patches, projections)
+        compute = saliency_method or SaliencyMethod(model, unit.layer, method)
+        values = compute(inputs, [unit.channel] * len(inputs), [int(p) for p in flat])[0]
+        rendered = (render_signed(v, render_mode) for v in values)
+        saliency = crop_all(v if v.ndim == 3 else np.repeat(v[..., None], 3, -1) for v in rendered)
+    activations = tuple(float(v) for v in top.values[unit.channel][valid])
+    return TopPatches(Unit(unit.layer, unit.channel), activations, tuple(sources), tuple(positions), patches, saliency)
 
 
 def _patch_bounds(
-    fields: Any, axes: list[int], place: tuple[int, ...], size: Iterable[int]
+    intervals: Any, axes: list[int], position: tuple[int, ...], size: Iterable[int]
 ) -> tuple[list[int], list[int]]:
-    """First pixels and sides of a patch: the receptive field in full, also where it reaches over the edge."""
-    begins, sides = [], []
-    box = unit_box(fields, axes, place)
-    for r, (a, b), n in zip(fields, box, size, strict=True):
+    """Return first pixels and sizes of a patch: the full receptive field, also beyond the edges."""
+    starts, sizes = [], []
+    box = unit_box(intervals, axes, position)
+    for r, (a, b), n in zip(intervals, box, size, strict=True):
         side = n if r.span is None or r.axis is None else min(r.span, n)
-        begins.append(0 if side == n else b - side if a == 0 else a)
-        sides.append(side)
-    return begins, sides
+        starts.append(0 if side == n else b - side if a == 0 else a)
+        sizes.append(side)
+    return starts, sizes
 
 
-def _crop_with_padding(picture: np.ndarray, begins: list[int], sides: list[int]) -> np.ndarray:
-    """A part of (height, width, 3); middle grey outside."""
-    patch = np.full((*sides, 3), 128, "uint8")
-    inside = [(max(b, 0), min(b + s, n)) for b, s, n in zip(begins, sides, picture.shape, strict=False)]
-    target = tuple(slice(lo - b, hi - b) for (lo, hi), b in zip(inside, begins, strict=True))
-    patch[target] = picture[tuple(slice(*i) for i in inside)]
+def _crop_with_padding(image: np.ndarray, starts: list[int], sizes: list[int]) -> np.ndarray:
+    """Crop (height, width, 3), with middle gray outside."""
+    patch = np.full((*sizes, 3), 128, "uint8")
+    inside = [(max(a, 0), min(a + s, n)) for a, s, n in zip(starts, sizes, image.shape, strict=False)]
+    target = tuple(slice(low - a, high - a) for (low, high), a in zip(inside, starts, strict=True))
+    patch[target] = image[tuple(slice(*i) for i in inside)]
     return patch

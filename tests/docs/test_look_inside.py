@@ -57,14 +57,14 @@ def test_activations_are_pythons(opened, seen, model):
 
 
 @pytest.mark.parametrize("unit", UNITS)
-def test_the_way_back_is_visualize_project(opened, seen, model, unit):
+def test_saliency_is_that_of_visualize(opened, seen, model, unit):
     from kerasrecipes import visualize
     from kerasrecipes.visualize.saliency import layer_output_sizes
 
     some = 0
     for method in METHODS:
         right = visualize.compute_saliency(model, seen[None].astype("float32"), unit, method)
-        place = right.unit.place
+        place = right.unit.position
         if place != "all":
             sizes = layer_output_sizes(model, right.unit.layer)
             place = int(np.ravel_multi_index(place, sizes)) if sizes else 0
@@ -73,11 +73,11 @@ def test_the_way_back_is_visualize_project(opened, seen, model, unit):
             f"async ([unit, method]) => ({PACK})((await net.back(seen.values, unit, method)).picture)", [wish, method]
         )
         close(numbers(found), right.values)
-        some += not right.empty
+        some += not right.is_zero
     assert some >= 2
 
 
-def test_strongest_patches_are_find_maximas(opened, model):
+def test_strongest_patches_are_those_of_find_top_activations(opened, model):
     from kerasrecipes import visualize
 
     names = [path.stem for path in sorted(SAMPLES.glob("*.png")) if path.stem != "street"]
@@ -91,26 +91,26 @@ def test_strongest_patches_are_find_maximas(opened, model):
         )
         held = maxima[layer]
         for (value, place, sample), right, number, at in zip(
-            found, held.values[channel], held.pictures[channel], held.places[channel], strict=False
+            found, held.values[channel], held.images[channel], held.positions[channel], strict=False
         ):
             assert value == pytest.approx(float(right), rel=1e-3, abs=1e-3)
             if right > 0:
                 assert (place, sample) == (int(at), names[int(number)])
     patches = visualize.top_image_patches(model, maxima["fire8"], "fire8:430", method=None)
     field = opened.evaluate(
-        "([layer, place]) => net.fieldOf(look, layer, place)", ["fire8", int(maxima["fire8"].places[430, 0])]
+        "([layer, place]) => net.fieldOf(look, layer, place)", ["fire8", int(maxima["fire8"].positions[430, 0])]
     )
     assert tuple(field[2:]) == patches.patches.shape[1:3]
 
 
 def test_kept_pictures_are_those_that_the_script_draws(opened, model):
     sys.path.insert(0, str(ROOT / "docs" / "build"))
-    import draw_units
     import live_look
+    import synthesize_units
 
     kept = live_look.kept_pictures(model)
     assert len(kept) == 60
-    assert sorted(f"{stem}.jpg" for _, stem in kept) == sorted(p.name for p in draw_units.OUT.glob("*.jpg"))
+    assert sorted(f"{stem}.jpg" for _, stem in kept) == sorted(p.name for p in synthesize_units.UNITS_FOLDER.glob("*.jpg"))
     loaded = opened.evaluate(
         """Promise.all(Object.keys(look.net.kept).map((unit) => net.keptAddress(look, ...unit.split(':')))
         .map(async (address) => (await fetch(address)).ok))"""

@@ -25,7 +25,7 @@ needs_sphinx = pytest.mark.skipif(not importlib.util.find_spec("pocketsphinx"), 
 @pytest.fixture(scope="module")
 def model():
     keras.utils.set_random_seed(1)
-    config = {**kr.get_recipe("wavenet_small").tiny_config, "blocks": 1}
+    config = {**kr.get_recipe("wavenet_small").tiny_config, "num_stacks": 1}
     return kr.load("wavenet_small", weights=None, compile=False, **config)
 
 

@@ -8,7 +8,7 @@ import kerasrecipes as kr
 from kerasrecipes import layers, visualize
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.graph.receptive_field import parse_size, receptive_intervals, spatial_axes, unit_box
-from kerasrecipes.graph.units import find_layer_call, find_unit, layer_names
+from kerasrecipes.graph.units import expand_units, find_layer_call, find_unit, layer_names
 
 L = keras.layers
 SIDE = 19
@@ -62,28 +62,28 @@ NETS = {
 
 
 @pytest.mark.parametrize("name", NETS)
-def test_boxes_are_what_perturbation_finds(name):
-    """Every pixel is changed alone; the box of each unit is the smallest around those that change it."""
+def test_boxes_match_perturbation(name):
+    """Each pixel is changed alone; the box of a unit is the smallest one around the pixels that change it."""
     x = keras.Input((SIDE, SIDE, 1))
     model = positive(keras.Model(x, NETS[name](x)))
     base = np.random.default_rng(1).uniform(1, 2, (1, SIDE, SIDE, 1)).astype("float32")
     changed = np.repeat(base, SIDE * SIDE, 0)
     changed.reshape(SIDE * SIDE, -1)[np.arange(SIDE * SIDE), np.arange(SIDE * SIDE)] += 5
     outputs = keras.ops.convert_to_numpy(model(np.concatenate([base, changed]), training=False))
-    moved = (np.abs(outputs[1:] - outputs[0]) > 1e-4 * np.abs(outputs[0])).any(-1)  # (pixels, *places)
+    moved = (np.abs(outputs[1:] - outputs[0]) > 1e-4 * np.abs(outputs[0])).any(-1)  # (pixels, *positions)
     moved = moved.reshape(SIDE, SIDE, *moved.shape[1:])
     layer = layer_names(model)[-1]
-    shape, reaches = receptive_intervals(model)[layer]
+    shape, intervals = receptive_intervals(model)[layer]
     axes = spatial_axes(find_layer_call(model, layer))
-    for place in np.ndindex(*(shape[a] for a in axes)):
-        seen = moved[(slice(None), slice(None), *place)]
-        rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
-        expected = ((rows[0], rows[-1] + 1), (columns[0], columns[-1] + 1)) if seen.any() else ((0, 0), (0, 0))
-        box = unit_box(reaches, axes, place)
-        assert box == expected if seen.any() else any(a == b for a, b in box), place
+    for position in np.ndindex(*(shape[a] for a in axes)):
+        pixels = moved[(slice(None), slice(None), *position)]
+        rows, columns = np.flatnonzero(pixels.any(1)), np.flatnonzero(pixels.any(0))
+        expected = ((rows[0], rows[-1] + 1), (columns[0], columns[-1] + 1)) if pixels.any() else ((0, 0), (0, 0))
+        box = unit_box(intervals, axes, position)
+        assert box == expected if pixels.any() else any(a == b for a, b in box), position
 
 
-def test_attention_keeps_the_query_s_places_and_sees_all_values():
+def test_attention_keeps_query_positions_and_depends_on_all_values():
     x = keras.Input((12, 3))
     query = L.Conv1D(4, 3, 2, name="query")(x)
     apart = L.MultiHeadAttention(2, 4, name="apart")(query, L.Conv1D(4, 3)(L.Cropping1D((0, 4))(x)))
@@ -103,10 +103,10 @@ def test_an_adaptive_pool_that_divides_is_an_ordinary_one():
 
 
 def test_spans_and_strides_are_the_textbook_ones():
-    """AlexNet's: pool5 sees 195 pixels at a stride of 32."""
+    """In AlexNet the receptive field of pool5 has 195 pixels and a stride of 32."""
     model = kr.load("caffenet", weights=None, compile=False, dense=(8,))
-    found = visualize.receptive_field(model, "pool5:3@2,3")
-    assert (found.span, found.stride) == ((195, 195), (32.0, 32.0))
+    field = visualize.receptive_field(model, "pool5:3@2,3")
+    assert (field.span, field.stride) == ((195, 195), (32.0, 32.0))
     assert [visualize.receptive_field(model, f"{n}:0").span[0] for n in ("conv1", "pool1", "conv2", "conv5")] == [
         11,
         19,
@@ -120,18 +120,18 @@ def test_spans_and_strides_are_the_textbook_ones():
 def test_speech_recipes_agree_with_their_own_geometry():
     for name in ("wav2letter_raw_small", "wav2letter_small", "deepspeech1_small"):
         model = kr.load(name, weights=None, compile=False, **kr.get_recipe(name).tiny_config)
-        found = visualize.receptive_field(model, "logits:0", size=(64000,))
-        assert (found.span[0], found.stride[0]) == (model.receptive_field, model.stride), name
+        field = visualize.receptive_field(model, "logits:0", size=(64000,))
+        assert (field.span[0], field.stride[0]) == (model.receptive_field, model.stride), name
 
 
 def test_table_counts_by_hand():
     x = keras.Input((12, 10, 3))
-    y = L.Conv2D(8, 3, padding="same", groups=1, name="a")(x)  # 12 x 10 places, 3 x 3 x 3 x 8
-    y = L.DepthwiseConv2D(3, name="b")(y)  # 10 x 8 places, 3 x 3 x 8
+    y = L.Conv2D(8, 3, padding="same", groups=1, name="a")(x)  # 12 x 10 positions, 3 x 3 x 3 x 8
+    y = L.DepthwiseConv2D(3, name="b")(y)  # 10 x 8 positions, 3 x 3 x 8
     y = L.BatchNormalization(name="c")(y)
     shared = L.Dense(5, name="d")
     y = L.Concatenate(name="e")([shared(y), shared(y)])
-    y = L.Conv2DTranspose(2, 2, 2, name="f")(y)  # from 10 x 8 places
+    y = L.Conv2DTranspose(2, 2, 2, name="f")(y)  # from 10 x 8 positions
     table = visualize.layer_table(keras.Model(x, y))
     assert [(r.name, r.multiply_adds, r.parameters) for r in table.rows] == [
         ("a", 12 * 10 * 216, 224), ("b", 80 * 72, 80), ("c", 0, 32), ("d", 80 * 40, 45), ("d#2", 80 * 40, 0), ("e", 0, 0),
@@ -153,12 +153,12 @@ def test_table_counts_by_hand():
         ((7, 8), lambda: lambda x: L.MultiHeadAttention(2, 3)(x, x), 7 * 4 * 8 * 6),
     ],
 )
-def test_weights_that_are_used_once_and_biases(shape, layer, expected):
+def test_multiply_adds_of_weights_used_once_and_without_biases(shape, layer, expected):
     x = keras.Input(shape)
     assert visualize.layer_table(keras.Model(x, layer()(x))).multiply_adds == expected
 
 
-def test_open_sizes_are_question_marks_until_they_are_said():
+def test_open_sizes_are_question_marks_until_they_are_passed():
     model = keras.Sequential([keras.Input((None, None, 3)), L.ReLU(), L.Conv2D(2, 3, name="c")], name="open")
     table = visualize.layer_table(model)
     assert table["c"].multiply_adds is table.multiply_adds is None and table.parameters == 56
@@ -166,7 +166,7 @@ def test_open_sizes_are_question_marks_until_they_are_said():
     assert parse_size(model, "240x180") == (180, 240)
     assert visualize.layer_table(model, (180, 240)).multiply_adds == 178 * 238 * 54
     for words in ("240", "240x180x3", "240xa", "0x180", ""):
-        with pytest.raises(KerasRecipesError, match=r"no size of an input of open: \?x\?, where"):
+        with pytest.raises(KerasRecipesError, match=r"not an input size of open: \?x\?, where"):
             parse_size(model, words)
     with pytest.raises(KerasRecipesError, match=r"c \(Conv2D\) cannot take \(1, 2, 2, 3\): give the model"):
         visualize.layer_table(model, (2, 2))
@@ -191,18 +191,18 @@ def test_nested_and_sequential_models():
     ("unit", "message"),
     [
         ("conv9:0", "no layer 'conv9'. Did you mean conv1"),
-        ("conv1:4", "no map 4: it has 4, numbered from 0 to 3"),
-        ("conv1", "has 4 maps: name one"),
-        ("conv1:0@99,0", "no place 99,0: it has 29 x 29 places"),
-        ("conv1:0@3", "no place 3"),
+        ("conv1:4", "no channel 4: it has 4, numbered from 0 to 3"),
+        ("conv1", "has 4 channels: name one"),
+        ("conv1:0@99,0", "no position 99,0: it has 29 x 29 positions"),
+        ("conv1:0@3", "no position 3"),
         ("conv1:0@x", 'write "conv3:17"'),
-        ("conv1:cat", "is no map of conv1"),
-        (3, '3 names no unit: write "conv3:17"'),
-        ("scores:siamese", "no class of squeezenet; did you mean siamese cat"),
+        ("conv1:cat", "is not a channel of conv1"),
+        (3, '3 is not a unit: write "conv3:17"'),
+        ("scores:siamese", "is not a class of squeezenet; did you mean siamese cat"),
         ("picture:0", "is the model's input"),
     ],
 )
-def test_names_that_fit_nothing_say_what_there_is(unit, message):
+def test_unknown_names_list_what_exists(unit, message):
     from kerasrecipes.registry import get_recipe
 
     model = kr.load("squeezenet", weights=None, compile=False, **get_recipe("squeezenet").tiny_config | {"filters": 4})
@@ -210,10 +210,16 @@ def test_names_that_fit_nothing_say_what_there_is(unit, message):
         find_unit(model, unit)
 
 
+def test_ranges_and_lists_of_units():
+    assert expand_units(["conv1:0-2,fire5:3@1,2", "a:1@4,5,b:all me"]) == [
+        "conv1:0", "conv1:1", "conv1:2", "fire5:3@1,2", "a:1@4,5", "b:all me",
+    ]  # fmt: skip
+
+
 def test_classes_and_symbols_are_names_of_units():
     model = kr.load("squeezenet", weights=None, compile=False, **kr.get_recipe("squeezenet").tiny_config)
     assert find_unit(model, "scores:Tabby").channel == model.classes.index("tabby")
-    assert str(find_unit(model, "conv1:2@3,4")) == "conv1:2@3,4" and find_unit(model, "scores:7").place == ()
+    assert str(find_unit(model, "conv1:2@3,4")) == "conv1:2@3,4" and find_unit(model, "scores:7").position == ()
     speech = kr.load("wav2letter_small", weights=None, compile=False, **kr.get_recipe("wav2letter_small").tiny_config)
     assert [find_unit(speech, f"logits:{s}").channel for s in ("blank", "'", "z")] == [0, 2, 28]
 
@@ -232,7 +238,9 @@ def test_a_model_without_a_graph_and_an_unknown_layer_are_refused():
 
     x = keras.Input((8, 8, 1))
     model = keras.Model(x, L.Conv2D(2, 3, name="top")(Mystery(name="m")(x)))
-    with pytest.raises(KerasRecipesError, match=r"What m \(Mystery\) does to places is not known"):
+    with pytest.raises(
+        KerasRecipesError, match=r"The receptive field of m \(Mystery\) and of the layers after it is not known"
+    ):
         visualize.receptive_field(model, "top:0")
     assert visualize.layer_table(model)["top"].span == ()
     with pytest.raises(KerasRecipesError, match="leaves its size open"):

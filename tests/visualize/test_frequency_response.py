@@ -1,4 +1,4 @@
-"""Frequency responses of filters that are known."""
+"""Frequency responses of known filters."""
 
 import numpy as np
 import pytest
@@ -15,38 +15,34 @@ def sinusoids(samples, frequencies):
 
 
 def test_sinusoids_peak_at_their_frequency_and_are_sorted():
-    wanted = [3000.0, 500.0, 7000.0, 1500.0]
-    frequencies, magnitudes = frequency_responses(sinusoids(400, wanted), 16000, 4096)
-    peaks = frequencies[magnitudes.argmax(axis=1)]
-    np.testing.assert_allclose(peaks, sorted(wanted), atol=4)
+    peaks = [3000.0, 500.0, 7000.0, 1500.0]
+    frequencies, magnitudes = frequency_responses(sinusoids(400, peaks), 16000, 4096)
+    np.testing.assert_allclose(frequencies[magnitudes.argmax(axis=1)], sorted(peaks), atol=4)
     np.testing.assert_allclose(magnitudes.max(axis=1), 1)
     assert frequencies[-1] == 8000 and magnitudes[0][np.abs(frequencies - 500) > 200].max() < 0.01
-    # one sample lets all through alike, two of opposite sign nothing of 0 Hz
+    # one sample passes all frequencies equally, two of opposite sign pass nothing at 0 Hz
     flat, high = frequency_responses(np.array([[1.0, 0.0], [1.0, -1.0]]), 16000)[1]
     np.testing.assert_allclose(flat, 1)
     np.testing.assert_allclose(high, np.sin(np.pi * np.linspace(0, 8000, 513) / 16000), atol=1e-9)
 
 
 @pytest.mark.parametrize("name", ["palaz_raw", "palaz_raw_window", "wav2letter_raw"])
-def test_picture_of_a_models_filters(name, tmp_path, capsys):
+def test_plot_of_a_models_filters(name, tmp_path, capsys):
     changes = {"normalization": "window"} if name.endswith("window") else {}
     name = name.removesuffix("_window")
     model = kr.load(name, weights=None, compile=False, **{**kr.get_recipe(name).tiny_config, **changes})
     layer = next(layer for layer in model.layers if "conv" in layer.name)
     kernels = first_layer_kernels(model)
-    set_to = sinusoids(kernels.shape[1], np.linspace(7000, 1000, len(kernels)))
-    layer.set_weights([set_to.T.reshape(layer.weights[0].shape), *layer.get_weights()[1:]])
-    np.testing.assert_allclose(first_layer_kernels(model), set_to, atol=1e-6)
+    new_kernels = sinusoids(kernels.shape[1], np.linspace(7000, 1000, len(kernels)))
+    layer.set_weights([new_kernels.T.reshape(layer.weights[0].shape), *layer.get_weights()[1:]])
+    np.testing.assert_allclose(first_layer_kernels(model), new_kernels, atol=1e-6)
     model.save(tmp_path / "m.keras")
     assert main.main(["filters", str(tmp_path / "m.keras"), "--output", str(tmp_path / "new" / "f.png")]) == 0
     assert capsys.readouterr().out.strip() == str(tmp_path / "new" / "f.png")
     assert (tmp_path / "new" / "f.png").read_bytes()[:4] == b"\x89PNG"
-    found = visualize.filter_responses(model)
-    assert (
-        found.samples == kernels.shape[1]
-        and (np.diff(found.center_frequencies) >= 0).all()
-        and found.magnitudes.max() == 1
-    )
+    responses = visualize.filter_responses(model)
+    assert responses.samples == kernels.shape[1] and responses.magnitudes.max() == 1
+    assert (np.diff(responses.center_frequencies) >= 0).all()
     command = ["visualize", str(tmp_path / "m.keras"), "--method", "filters", "--output", str(tmp_path)]
     assert main.main(command) == 0 and (tmp_path / f"{model.name}_filters.png").stat().st_size > 3000
 

@@ -1,4 +1,4 @@
-"""What recognisers listen to: saliency is the gradient and stays within the receptive field; letters are the scores."""
+"""Speech recognizers: saliency is the gradient and stays within the receptive field, posteriors are the softmax of the logits."""
 
 import numpy as np
 import pytest
@@ -26,55 +26,68 @@ def wave():
 
 
 def test_saliency_is_the_gradient_of_the_unit(model, wave):
-    found = visualize.compute_audio_saliency(model, wave, "logits:e@9", sample_rate=16000)
-    frames, bands = found.values.shape
-    assert found.heard.shape == (frames, bands) and bands > 10 and found.unit.place == (9,) and found.seconds == 2.0
-    letter = found.unit.channel
-    score = compile_function(model, lambda x: forward_to_layers(model, x, ["logits"], begin=found.begin))
-    before = score(found.heard[None])[0][0, 9, letter]
-    assert found.activation == pytest.approx(before, rel=1e-4)
-    step = 1e-2 * found.values / np.linalg.norm(found.values)
-    risen = (
-        score((found.heard + step)[None])[0][0, 9, letter] - score((found.heard - step)[None])[0][0, 9, letter]
+    saliency = visualize.compute_audio_saliency(model, wave, "logits:e@9", sample_rate=16000)
+    frames, bands = saliency.values.shape
+    assert (
+        saliency.features.shape == (frames, bands)
+        and bands > 10
+        and saliency.unit.position == (9,)
+        and saliency.seconds == 2.0
+    )
+    channel = saliency.unit.channel
+    compute_logits = compile_function(
+        model, lambda x: forward_to_layers(model, x, ["logits"], from_layer=saliency.from_layer)
+    )
+    before = compute_logits(saliency.features[None])[0][0, 9, channel]
+    assert saliency.activation == pytest.approx(before, rel=1e-4)
+    step = 1e-2 * saliency.values / np.linalg.norm(saliency.values)
+    rise = (
+        compute_logits((saliency.features + step)[None])[0][0, 9, channel]
+        - compute_logits((saliency.features - step)[None])[0][0, 9, channel]
     ) / 2
-    assert risen == pytest.approx(1e-2 * np.linalg.norm(found.values), rel=0.05)
-    begin, end = found.span()
+    assert rise == pytest.approx(1e-2 * np.linalg.norm(saliency.values), rel=0.05)
+    start, end = saliency.time_interval()
     middle = (9 + 0.5) * model.stride / 16000
     reach = model.receptive_field / 16000 / 2 + 0.06
-    assert middle - reach <= begin < end <= middle + reach < 2.0
+    assert middle - reach <= start < end <= middle + reach < 2.0
     strongest = visualize.compute_audio_saliency(model, wave, "logits:e", sample_rate=16000)
-    assert strongest.activation == pytest.approx(score(found.heard[None])[0][0, :, letter].max(), rel=1e-4)
+    assert strongest.activation == pytest.approx(
+        compute_logits(saliency.features[None])[0][0, :, channel].max(), rel=1e-4
+    )
 
 
-def test_nets_on_the_waveform_show_samples(wave):
+def test_models_on_the_waveform_show_samples(wave):
     model = tiny("palaz_raw_small")
-    found = visualize.compute_audio_saliency(model, wave, "logits:AA@100", sample_rate=16000)
-    assert found.begin == "audio" and found.values.shape == found.heard.shape == (32000, 1)
-    np.testing.assert_array_equal(found.heard[:, 0], wave)
-    # the utterance's mean and deviation depend on all samples, a little; what counts lies around the frame
-    share = np.abs(found.values[:, 0])
+    saliency = visualize.compute_audio_saliency(model, wave, "logits:AA@100", sample_rate=16000)
+    assert saliency.from_layer == "audio" and saliency.values.shape == saliency.features.shape == (32000, 1)
+    np.testing.assert_array_equal(saliency.features[:, 0], wave)
+    # all samples influence the utterance's mean and deviation a little; large values are around the frame
+    magnitudes = np.abs(saliency.values[:, 0])
     around = slice(
         int(100.5 * 160 - model.receptive_field / 2 - 160), int(100.5 * 160 + model.receptive_field / 2 + 160)
     )
-    assert share[around].max() > 20 * np.delete(share, np.r_[around]).max()
+    assert magnitudes[around].max() > 20 * np.delete(magnitudes, np.r_[around]).max()
 
 
-def test_letters_are_the_scores_and_spell_the_transcript(model, wave):
-    found = visualize.symbol_posteriors(model, wave, sample_rate=16000)
-    np.testing.assert_allclose(found.probabilities.sum(1), 1, rtol=1e-5)
-    assert found.symbols[0] == "blank" and len(found.symbols) == found.probabilities.shape[1] == model.alphabet.vocab_size
-    best = found.probabilities.argmax(1)
-    kept = best[np.flatnonzero(np.diff(best, prepend=-1))]
-    spelt = "".join(found.symbols[i] for i in kept if i)
-    assert "".join(spelt.split()) == "".join(found.transcript.text.split())
+def test_posteriors_spell_the_transcript(model, wave):
+    posteriors = visualize.symbol_posteriors(model, wave, sample_rate=16000)
+    np.testing.assert_allclose(posteriors.probabilities.sum(1), 1, rtol=1e-5)
+    assert (
+        posteriors.symbols[0] == "blank"
+        and len(posteriors.symbols) == posteriors.probabilities.shape[1] == model.alphabet.vocab_size
+    )
+    path = posteriors.probabilities.argmax(1)
+    symbols = path[np.flatnonzero(np.diff(path, prepend=-1))]
+    text = "".join(posteriors.symbols[i] for i in symbols if i)
+    assert "".join(text.split()) == "".join(posteriors.transcript.text.split())
 
 
-def test_what_hears_nothing_says_so(wave):
-    with pytest.raises(KerasRecipesError, match="no recogniser of speech"):
+def test_other_models_are_refused(wave):
+    with pytest.raises(KerasRecipesError, match="is not a speech recognizer"):
         visualize.symbol_posteriors(tiny("zfnet_small"), wave, sample_rate=16000)
 
 
-def test_the_verb_looks_into_recordings(wave, tmp_path, capsys):
+def test_the_command_reads_recordings(wave, tmp_path, capsys):
     soundfile.write(tmp_path / "talk.wav", wave[:16000], 16000)
     talk, out = str(tmp_path / "talk.wav"), tmp_path / "out"
     for name, unit in (("wav2letter_small", "logits:e"), ("palaz_raw_small", "logits:AA")):
@@ -84,4 +97,4 @@ def test_the_verb_looks_into_recordings(wave, tmp_path, capsys):
         assert main(["visualize", file, talk, "--method", "posteriors", "--output", str(out / name)]) == 0, name
         assert (out / name / f"{name}_talk_posteriors.png").stat().st_size > 3000
     assert len(list(out.glob("*_talk_*_gradient.png"))) == 2
-    assert main(["visualize", file, "--method", "posteriors"]) == 1 and "needs recording FILE" in capsys.readouterr().err
+    assert main(["visualize", file, "--method", "posteriors"]) == 1 and "needs a recording" in capsys.readouterr().err
