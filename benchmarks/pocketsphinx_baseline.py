@@ -15,7 +15,7 @@ os.environ["KERASRECIPES_THREADS"] = "1"  # read by the engines when they are ma
 import kerasrecipes as kr
 from kerasrecipes.audio import SAMPLE_RATE, load_audio
 from kerasrecipes.decoding.alphabet import Alphabet
-from kerasrecipes.experiments.copy_synthesis import LISTENER, PocketSphinxRecognizer
+from kerasrecipes.experiments.copy_synthesis import REFERENCE_RECOGNIZER, PocketSphinxRecognizer
 from kerasrecipes.utils.environment import hardware_summary
 from kerasrecipes.utils.files import write_benchmark_json
 
@@ -37,32 +37,32 @@ def main() -> None:
     o = options.parse_args()
     clips = list(kr.data.load_datasets([o.data], [s for s in o.speakers.split(",") if s]))[:: o.every]
     seconds = sum(len(load_audio(clip.path)) for clip in clips) / SAMPLE_RATE
-    normalise = Alphabet().normalise
-    references, figures, base = [normalise(clip.text) for clip in clips], {}, 0.0
+    normalize = Alphabet().normalize
+    references, figures, base = [normalize(clip.text) for clip in clips], {}, 0.0
 
     def measure(name, hear):
         nonlocal base
         hear(clips[0].path)  # what is made once
         begin = time.perf_counter()
-        said = [normalise(hear(clip.path)) for clip in clips]
+        said = [normalize(hear(clip.path)) for clip in clips]
         took = time.perf_counter() - begin
         base = base or took
         errors = kr.metrics.word_error_rate(references, said, speakers=[clip.speaker for clip in clips])
         figures[name] = (
-            f"{100 * errors.rate:.1f} % words ({100 * errors.ci_low:.1f} to {100 * errors.ci_high:.1f}), {took / seconds:.4f} of real time, "
-            f"{took / base:.3f} of {LISTENER}'s time"
+            f"{100 * errors.rate:.1f} % words ({100 * errors.ci_low:.1f} to {100 * errors.ci_high:.1f}), "
+            f"{took / seconds:.4f} of real time, {took / base:.3f} of {REFERENCE_RECOGNIZER}'s time"
         )
         print(f"{name:50} {figures[name]}", flush=True)
 
     sphinx = PocketSphinxRecognizer()
-    measure(LISTENER, lambda path: sphinx(load_audio(path)))
+    measure(REFERENCE_RECOGNIZER, lambda path: sphinx(load_audio(path)))
     for recipe in o.recipes:
         model = kr.load(recipe, engine="onnxruntime")
         for name, way in WAYS.items():
             measure(f"{recipe}, {name}", lambda path, way=way, model=model: model.transcribe(path, **way).text)
     if o.write:
         setting = f"{len(clips)} clips, {seconds / 60:.0f} minutes of speech, one thread of {hardware_summary()}"
-        write_benchmark_json(o.write, f"Beside {LISTENER}", setting, figures)
+        write_benchmark_json(o.write, f"Beside {REFERENCE_RECOGNIZER}", setting, figures)
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ def run_copy_synthesis(name, data, speakers, weights, output, recognizer, as_jso
         values |= {"recognizer": recognizer, **decoding}
     utterances = load_datasets(data, speakers)
     with ProgressBar("vocoding", "s", digits=2) as progress:
-        rates = copy_synthesis.copy_synthesis(model, utterances, output, listeners=listeners, progress=progress)
+        rates = copy_synthesis.run_copy_synthesis(model, utterances, output, listeners=listeners, progress=progress)
     print_rates(rates, as_json, f"{name} on {', '.join(data)}")
     if record_as:
         from kerasrecipes.release.from_run import record_metrics

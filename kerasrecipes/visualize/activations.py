@@ -15,7 +15,7 @@ from kerasrecipes.utils import plotting
 
 GAMMA_CHOICES = (1.0, 0.7, 0.5, 0.3)  # of the toolbox
 NORMALIZATION_MODES = ("map", "layer")
-_SKIPPED = "Dropout Flatten ZeroPadding Cropping Reshape Rescaling ChannelMeans Normalization"
+_SKIPPED = "Dropout Flatten ZeroPadding Cropping Reshape Rescaling SubtractChannelMeans Normalization"
 SKIPPED_LAYERS = tuple(_SKIPPED.split())  # beginnings of class names
 
 
