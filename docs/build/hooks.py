@@ -1,5 +1,6 @@
 """What mkdocs asks while it builds: the pages that exist in the menu, the table of recipes on the home page."""
 
+import importlib
 import re
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from mkdocs.config.config_options import ExtraScriptValue
 
 DOCS = Path(__file__).parents[1]
 TABLE, LIVE, SPEAK = "<!-- all recipes -->", "<!-- live -->", "<!-- live: speak -->"
+ENTRIES = re.compile(r"<!-- entries: (?P<module>[\w.]+):(?P<name>\w+) -->")  # a table of names and help texts
 DEMOS = ("speak", "digit", "train", "look", "segment", "wavenet")  # in the menu's order, as far as they are there
 
 
@@ -55,6 +57,13 @@ def on_config(config: Any) -> Any:
     return config
 
 
+def entries_table(match: re.Match[str]) -> str:
+    """Return the names and help texts of a table in the package as Markdown."""
+    entries = getattr(importlib.import_module(match["module"]), match["name"])
+    rows = [f"| `{name}` | {entry.help} |" for name, entry in entries.items()]
+    return "\n".join(["| name | |", "| --- | --- |", *rows])
+
+
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Put the table and the demos into the home page."""
     if TABLE in markdown:
@@ -63,6 +72,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         text = next((p.read_text("utf-8") for p in demos() if p.stem == "speak"), "")
         found = re.search(r'<div class="live" data-demo="speak".*?</div>', text, re.DOTALL)
         markdown = markdown.replace(SPEAK, found.group() if found else "")
+    markdown = ENTRIES.sub(entries_table, markdown)
     if LIVE in markdown:
         cards = [f"- [**{title_of(p)}**](live/{p.name})" for p in demos()]
         markdown = markdown.replace(LIVE, "\n".join(cards))

@@ -81,7 +81,8 @@ def run_train(name, data, validation, output, resume, max_minutes, devices, conf
 @option("--write", type=Path, metavar="FOLDER", help="Write NAME.json for the documentation into this folder.")
 def run_study(name, variants, output, max_minutes, plot, write) -> None:
     """Answer a paper's question by small trainings that differ in one setting."""
-    from kerasrecipes.experiments import studies
+    from kerasrecipes.experiments import studies, study_plot
+    from kerasrecipes.utils.files import write_json
 
     if not name:
         for each in studies.experiment_names():
@@ -96,13 +97,11 @@ def run_study(name, variants, output, max_minutes, plot, write) -> None:
     if not results:
         raise KerasRecipesError(f"No training of {study.name} is done yet: repeat the command to continue")
     record = studies.results_record(study, results, output / study.name)
-    print("\n".join(studies.results_table(record["results"])))
+    print("\n".join(study_plot.results_table(record["results"])))
     if plot:
-        from kerasrecipes.experiments.study_plot import save_experiment_plot
-
-        print(save_experiment_plot(record, plot))
+        print(study_plot.save_experiment_plot(record, plot))
     if write:
-        print(studies.write_results(record, write / f"{study.name}.json"))
+        print(write_json(write / f"{study.name}.json", record))
 
 
 @command("tune-decoder")

@@ -140,11 +140,7 @@ def run_hash(model: Any, seed: int, listeners: Mapping[str, Any]) -> str:
 
 
 def read_clip(clip: Any, rate: int) -> np.ndarray:
-    """Return a clip's samples at a sample rate.
-
-    Raises:
-        KerasRecipesError: The clip cannot be read. It is not skipped, because rates would then be of another set.
-    """
+    """Return a clip's samples at a sample rate."""
     return load_audio(clip.path, target=rate)
 
 
@@ -201,11 +197,7 @@ def aggregate_rates(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def plot_copies(model: Any, clips: Sequence[Any], folder: Path) -> Path:
-    """Write `copies.png`: the mean spectra of originals and copies, and both spectrograms of the first clip.
-
-    Raises:
-        KerasRecipesError: matplotlib is not installed.
-    """
+    """Write `copies.png`: the mean spectra of originals and copies, and both spectrograms of the first clip."""
     figure = new_figure(9, 5.5)
     pairs = [[DECIBELS * model.spectrogram(p) for p in (c.path, folder / f"{c.id}.wav")] for c in clips]
     axes = figure.subplot_mosaic([["mean", "mean"], ["original", "copy"]])

@@ -144,11 +144,7 @@ class FeatureEvolutionCallback(keras.callbacks.Callback):
 
     @property
     def result(self) -> FeatureEvolution:
-        """The recorded features.
-
-        Raises:
-            KerasRecipesError: None of the epochs has been reached.
-        """
+        """The recorded features."""
         if not self.records:
             raise KerasRecipesError("No epoch was recorded: train for as many as the smallest of `epochs`")
         arrays = {

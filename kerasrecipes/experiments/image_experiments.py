@@ -116,11 +116,7 @@ def run_evolution(
 
 
 def check_classifier(model: Any) -> None:
-    """Check that a model is a recipe with classes and preprocessing.
-
-    Raises:
-        KerasRecipesError: It is not.
-    """
+    """Check that a model is a recipe with classes and preprocessing."""
     if not hasattr(model, "classify"):
         raise KerasRecipesError(
             f"{model.name} is not a classifier of images with its own classes; the functions of kerasrecipes.experiments take "
@@ -137,11 +133,7 @@ def sample_sizes(experiment: str, limit: int | None) -> tuple[int | None, int]:
 
 
 def train_and_test_specs(data: Sequence[str], validation: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
-    """Return the specs of training and test data; without `validation`, the splits of `data`.
-
-    Raises:
-        DataError: `data` names a part of a set, and `validation` is missing.
-    """
+    """Return the specs of training and test data; without `validation`, the splits of `data`."""
     if validation:
         return data, validation
     if any("?" in spec for spec in data):

@@ -19,7 +19,7 @@ import yaml
 from kerasrecipes import data
 from kerasrecipes.errors import DataError
 from kerasrecipes.registry import get_recipe
-from kerasrecipes.release.model_card import METRIC_FORMATS, build_shape_only
+from kerasrecipes.release.model_card import build_shape_only
 from kerasrecipes.training.config import TrainConfig, config_from_dict
 from kerasrecipes.training.learning_curve import smoothed_losses
 from kerasrecipes.training.model_building import TRAINING_ONLY_KEYS, build_for_training
@@ -30,11 +30,6 @@ from kerasrecipes.utils.environment import git_commit, hardware_summary
 from kerasrecipes.utils.files import write_json
 
 EXPERIMENTS_FOLDER = Path(__file__).parent / "study_configs"
-METRIC_TITLES = {  # heads of columns
-    "wer": "words", "cer": "characters", "bpc": "bits per character", "error": "wrong classes", "per": "phonemes",
-    "boundaries_found": "boundaries found within 20 ms", "boundaries_right": "correct boundaries", "miou": "mean IoU",
-    "pixels": "wrong pixels",
-}  # fmt: skip
 RESULT_FILE = "result.json"
 
 
@@ -89,23 +84,14 @@ class Experiment:
 
 @dataclass
 class RunResult:
-    """Result of one training run.
-
-    Args:
-        variant: Name of the variant.
-        seed: Random seed.
-        parameters: Number of parameters.
-        data_amount: Hours of audio, or millions of characters or images.
-        wall_hours: Duration of the training.
-        rates: Metrics by condition ("clean", "20 dB") and name ("wer"), see `metric_to_json`.
-    """
+    """Result of one training run."""
 
     variant: str
     seed: int
     parameters: int
-    data_amount: float
+    data_amount: float  # hours of audio, or millions of characters or images
     wall_hours: float
-    rates: dict[str, dict[str, Any]] = field(default_factory=dict)
+    rates: dict[str, dict[str, Any]] = field(default_factory=dict)  # "clean", "20 dB" -> {"wer": {...}, "cer": {...}}
 
 
 def experiment_names() -> list[str]:
@@ -178,11 +164,7 @@ def run_folder(variant: str, seed: int) -> str:
 def train_variant(
     study: Experiment, variant: str, seed: int, folder: Path, max_minutes: float | None
 ) -> RunResult | None:
-    """Start or continue a run; None if its time limit stopped it.
-
-    Raises:
-        DataError: Its initial variant is not complete.
-    """
+    """Start or continue a run; None if its time limit stopped it."""
     keras.utils.clear_session()
     initial = study.initial_variant(variant)
     if initial and not read_result(folder.parent / run_folder(initial, seed)):
@@ -234,11 +216,6 @@ def results_record(study: Experiment, results: list[RunResult], folder: Path) ->
     }  # fmt: skip
 
 
-def write_results(record: dict[str, Any], path: Path) -> Path:
-    """Write a `results_record` for the documentation."""
-    return write_json(path, record)
-
-
 def budget_summary(study: Experiment) -> str:
     """Describe the training data and steps of every variant."""
     common = config_from_dict({**study.common, "config": {}})
@@ -251,39 +228,3 @@ def budget_summary(study: Experiment) -> str:
         return f"{names}, {common.max_steps} steps of {common.batch_images} images"
     size = sum(len(text) + 1 for text in data.load_text_datasets(common.data))
     return f"{size / 1e6:.1f} million characters, {common.max_steps} steps of {common.batch_tokens:,}"
-
-
-def results_table(results: list[dict[str, Any]]) -> list[str]:
-    """Return Markdown rows with each variant's mean over seeds, and the range if there are several seeds.
-
-    With one condition each metric has a column. With several, each condition has a column and each metric a row.
-    """
-    rates = results[0]["rates"]
-    conditions, metrics = list(rates), list(next(iter(rates.values())))
-    has_conditions = len(conditions) > 1
-    head = ["variant", "parameters", "hours of training"]
-    head += ["measured", *conditions] if has_conditions else [f"{METRIC_TITLES[m]}, {conditions[0]}" for m in metrics]
-    lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
-    for variant in dict.fromkeys(r["variant"] for r in results):
-        runs = [r for r in results if r["variant"] == variant]
-        hours = np.mean([r["wall_hours"] for r in runs])
-        cells = [variant, f"{runs[0]['parameters'] / 1e6:.2f} M", f"{hours:.2f}"]
-        values = [[format_over_seeds([r["rates"][c][m] for r in runs], m) for c in conditions] for m in metrics]
-        if has_conditions:
-            rows = [[*cells, METRIC_TITLES[m], *row] for m, row in zip(metrics, values, strict=True)]
-        else:
-            rows = [[*cells, *(row[0] for row in values)]]
-        lines += [f"| {' | '.join(row)} |" for row in rows]
-    return lines
-
-
-def format_over_seeds(rates: list[dict[str, float]], metric: str) -> str:
-    """Return the rate and its interval over speakers for one seed, or the mean and range over several seeds."""
-    scale, unit, digits = METRIC_FORMATS.get(metric, (100, " %", 1))
-    values = [scale * r["rate"] for r in rates]
-    if len(values) > 1:
-        extent = f"{min(values):.{digits}f} to {max(values):.{digits}f}"
-        return f"{np.mean(values):.{digits}f}{unit} ({extent}, {len(values)} seeds)"
-    low, high = rates[0]["ci_low"], rates[0]["ci_high"]
-    interval = f" ({scale * low:.{digits}f} to {scale * high:.{digits}f})" if low is not None else ""
-    return f"{values[0]:.{digits}f}{unit}{interval}"

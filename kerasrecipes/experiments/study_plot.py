@@ -1,22 +1,23 @@
-"""Plot of a study: learning curves, and the metrics of every variant in each condition."""
+"""Results of a study as a table and as a plot of learning curves and metrics."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kerasrecipes.experiments.studies import METRIC_TITLES
 from kerasrecipes.release.model_card import METRIC_FORMATS
 from kerasrecipes.training.learning_curve import PROGRESS_AXES
 from kerasrecipes.utils.plotting import new_figure, save_figure
 
+METRIC_TITLES = {  # heads of columns
+    "wer": "words", "cer": "characters", "bpc": "bits per character", "error": "wrong classes", "per": "phonemes",
+    "boundaries_found": "boundaries found within 20 ms", "boundaries_right": "correct boundaries", "miou": "mean IoU",
+    "pixels": "wrong pixels",
+}  # fmt: skip
+
 
 def save_experiment_plot(record: dict[str, Any], path: Path) -> Path:
-    """Write `plot_experiment` atomically to a file, whose suffix is the format.
-
-    Raises:
-        KerasRecipesError: matplotlib is not installed, or the folder is not writable.
-    """
+    """Write `plot_experiment` atomically to a file, whose suffix is the format."""
     return save_figure(plot_experiment(record), path, dpi=110)
 
 
@@ -80,3 +81,39 @@ def mean_and_range(rates: list[dict[str, Any]], scale: float) -> tuple[float, tu
     if len(rates) == 1 and rates[0]["ci_low"] is not None:
         low, high = scale * rates[0]["ci_low"], scale * rates[0]["ci_high"]
     return mean, (max(mean - low, 0.0), max(high - mean, 0.0))
+
+
+def results_table(results: list[dict[str, Any]]) -> list[str]:
+    """Return Markdown rows with each variant's mean over seeds, and the range if there are several seeds.
+
+    With one condition each metric has a column. With several, each condition has a column and each metric a row.
+    """
+    rates = results[0]["rates"]
+    conditions, metrics = list(rates), list(next(iter(rates.values())))
+    has_conditions = len(conditions) > 1
+    head = ["variant", "parameters", "hours of training"]
+    head += ["measured", *conditions] if has_conditions else [f"{METRIC_TITLES[m]}, {conditions[0]}" for m in metrics]
+    lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
+    for variant in dict.fromkeys(r["variant"] for r in results):
+        runs = [r for r in results if r["variant"] == variant]
+        hours = np.mean([r["wall_hours"] for r in runs])
+        cells = [variant, f"{runs[0]['parameters'] / 1e6:.2f} M", f"{hours:.2f}"]
+        values = [[format_over_seeds([r["rates"][c][m] for r in runs], m) for c in conditions] for m in metrics]
+        if has_conditions:
+            rows = [[*cells, METRIC_TITLES[m], *row] for m, row in zip(metrics, values, strict=True)]
+        else:
+            rows = [[*cells, *(row[0] for row in values)]]
+        lines += [f"| {' | '.join(row)} |" for row in rows]
+    return lines
+
+
+def format_over_seeds(rates: list[dict[str, float]], metric: str) -> str:
+    """Return the rate and its interval over speakers for one seed, or the mean and range over several seeds."""
+    scale, unit, digits = METRIC_FORMATS.get(metric, (100, " %", 1))
+    values = [scale * r["rate"] for r in rates]
+    if len(values) > 1:
+        extent = f"{min(values):.{digits}f} to {max(values):.{digits}f}"
+        return f"{np.mean(values):.{digits}f}{unit} ({extent}, {len(values)} seeds)"
+    low, high = rates[0]["ci_low"], rates[0]["ci_high"]
+    interval = f" ({scale * low:.{digits}f} to {scale * high:.{digits}f})" if low is not None else ""
+    return f"{values[0]:.{digits}f}{unit}{interval}"

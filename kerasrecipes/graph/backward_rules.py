@@ -31,11 +31,7 @@ UNSUPPORTED_POOLING = frozenset(("Max", "Amax", "TopK"))
 
 
 def backward_rule(method: str) -> Callable[[LayerCall], Callable | None]:
-    """Return the rule that replaces operations for a method; it gives None for operations that stay.
-
-    Raises:
-        KerasRecipesError: There is no such method.
-    """
+    """Return the rule that replaces operations for a method; it gives None for operations that stay."""
     if method not in METHODS:
         raise KerasRecipesError(f"There is no method {method!r}; there are {', '.join(METHODS)}")
     if method == "gradient":
@@ -127,11 +123,7 @@ def max_pool_with_switches(operation: Any, x: Any) -> Any:
 
 
 def check_switches(model: Any, layer: str) -> None:
-    """Check that every pooling layer below `layer` has switches.
-
-    Raises:
-        KerasRecipesError: One of them has none, so a deconvnet is not defined.
-    """
+    """Check that every pooling layer below `layer` has switches."""
     edges = {call.name: (call, inputs) for call, inputs in layer_edges(model)}
     queue, visited = [layer], set()
     while queue:

@@ -13,11 +13,7 @@ DEFAULT_VALUE_RANGE = (0.0, 255.0)  # black and white in a model's input
 
 
 def input_shape(model: Any) -> tuple[int | None, int | None, int]:
-    """Return (height, width, channels) of a model's image.
-
-    Raises:
-        KerasRecipesError: The model does not take an image.
-    """
+    """Return (height, width, channels) of a model's image."""
     inputs = functional_graph(model).inputs
     shape = inputs[0].shape
     if len(inputs) != 1 or len(shape) != 4:
@@ -39,10 +35,6 @@ def to_model_input(model: Any, image: Any, value_range: tuple[float, float] = DE
 
     Returns:
         (1, height, width, channels) float32, or the batch that was passed.
-
-    Raises:
-        ImageError: The image cannot be read, or the batch has another size.
-        KerasRecipesError: The model does not take images.
     """
     height, width, channels = input_shape(model)
     if not isinstance(image, str | bytes | bytearray) and hasattr(image, "shape") and len(image.shape) == 4:
@@ -70,11 +62,7 @@ def to_model_input(model: Any, image: Any, value_range: tuple[float, float] = DE
 
 
 def model_value_range(model: Any, value_range: tuple[float, float] = DEFAULT_VALUE_RANGE) -> tuple[float, float]:
-    """Return black and white in a model's input: 0 and 255 for recipes, `value_range` for other models.
-
-    Raises:
-        KerasRecipesError: The range is empty.
-    """
+    """Return black and white in a model's input: 0 and 255 for recipes, `value_range` for other models."""
     if hasattr(model, "recipe"):
         return DEFAULT_VALUE_RANGE
     low, high = map(float, value_range)

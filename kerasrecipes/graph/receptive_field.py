@@ -158,11 +158,7 @@ def input_shapes(model: Any, size: Any = None) -> list[tuple]:
 
 
 def parse_size(model: Any, text: str) -> tuple[int, ...]:
-    """Parse the size "240x180" (width, height) or "16000" (samples) to (height, width) or (samples,).
-
-    Raises:
-        KerasRecipesError: The text is not a size, or the model does not take an input of that size.
-    """
+    """Parse the size "240x180" (width, height) or "16000" (samples) to (height, width) or (samples,)."""
     graph = functional_graph(model)
     shape = tuple(graph.inputs[_spatial_input_index(graph)].shape[1:])
     expected = shape[: max(len(shape) - 1, 1)]

@@ -14,21 +14,13 @@ EMPTY_INTERVAL = (1 << 40, -1)  # low, high of a position that depends on paddin
 
 @dataclass(frozen=True)
 class ReceptiveInterval:
-    """Receptive intervals of a tensor's positions along one axis of the input.
+    """Receptive intervals of a tensor's positions along one axis of the input."""
 
-    Args:
-        axis: Axis of the tensor (0 is the batch) that runs along the input's axis; None if all positions share one interval.
-        low: (positions,) first input position, (1,) if `axis` is None.
-        high: (positions,) last input position.
-        span: Length of an interval far from all edges; None for the whole input.
-        stride: Input positions between two neighboring positions.
-    """
-
-    axis: int | None
-    low: np.ndarray
-    high: np.ndarray
-    span: int | None = 1
-    stride: Fraction | None = Fraction(1)
+    axis: int | None  # of the tensor (0 is the batch) along the input's axis; None if all positions share one interval
+    low: np.ndarray  # (positions,) first input position, (1,) if `axis` is None
+    high: np.ndarray  # (positions,) last input position
+    span: int | None = 1  # length of an interval far from all edges; None for the whole input
+    stride: Fraction | None = Fraction(1)  # input positions between two neighboring positions
 
     @property
     def num_positions(self) -> int:

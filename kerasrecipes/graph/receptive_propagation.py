@@ -43,16 +43,14 @@ def propagate(
         return [None] * len(outputs)
     operation, kind = call.operation, call.kind
     shape, intervals = inputs[0]
-    result: ReceptiveIntervals | None = None
+    rules = REDUCTIONS if kind in REDUCTIONS and hasattr(operation, "axis") else LAYER_RULES
     if hasattr(operation, "geometry"):  # sequence layers: time is axis 1
         result = tuple(_sequence_layer(r, operation.geometry, outputs[0][1]) for r in intervals)
     elif kind in ATTENTION:
         result = _attention(operation, arguments)
-    elif kind in REDUCTIONS and hasattr(operation, "axis"):
-        result = REDUCTIONS[kind](operation, shape, intervals, outputs[0])
-    elif kind in MERGE_LAYERS or (kind in POINTWISE_LAYERS and len(inputs) > 1):
+    elif rules is LAYER_RULES and (kind in MERGE_LAYERS or (kind in POINTWISE_LAYERS and len(inputs) > 1)):
         result = _merge(inputs, outputs[0])
-    elif kind in POINTWISE_LAYERS:
+    elif rules is LAYER_RULES and kind in POINTWISE_LAYERS:
         result = intervals
     elif kind == "Concatenate":
         result = _concatenate(operation, inputs)
@@ -60,9 +58,9 @@ def propagate(
         axes = operation.axis if kind == "LayerNormalization" else range(1, len(shape))
         axes = {a % len(shape) for a in (axes if isinstance(axes, list | tuple | range) else [axes])}
         result = tuple(rc.full_context(r) if r.axis in axes else r for r in intervals)
-    elif kind in LAYER_RULES:
-        result = LAYER_RULES[kind](operation, shape, intervals, outputs[0])
-    if result is None:
+    elif kind in rules:
+        result = tuple(rules[kind](operation, shape, r, outputs[0]) for r in intervals)
+    else:
         supported = {*LAYER_RULES, *REDUCTIONS, *MERGE_LAYERS, *POINTWISE_LAYERS, *ATTENTION, "Concatenate"}
         raise KerasRecipesError(
             f"The receptive field of {call.name} ({kind}) and of the layers after it is not known; supported are "

@@ -1,7 +1,7 @@
 """Receptive intervals through layers with one input, by class name: `LAYER_RULES`, and `REDUCTIONS` for operations over axes.
 
-Each rule takes the operation, its input shape, the intervals of the input (one for each spatial axis of the model's input) and
-its output shape, and returns the intervals of the output.
+A rule takes the operation, its input shape, the interval of the input along one axis of the model's input, and the output shape. It
+returns the interval of the output.
 """
 
 from collections.abc import Callable
@@ -33,150 +33,119 @@ def _per_axis(value: Any, count: int) -> tuple[int, ...]:
 
 
 def _sliding_window(
-    operation: Any, shape: Any, intervals: ReceptiveIntervals, output: Any, kernel: Any, strides: Any, dilation: Any,
+    operation: Any, shape: Any, r: ReceptiveInterval, output: Any, kernel: Any, strides: Any, dilation: Any,
     padding: Callable[[int], int] | None = None,
-) -> ReceptiveIntervals:  # fmt: skip
-    """Slide a window over the spatial axes; `padding` gives the zeros before the input where they are not Keras's."""
-    first = _first_axis(operation)
-
-    def apply_rule(r: ReceptiveInterval) -> ReceptiveInterval:
-        d = None if r.axis is None else r.axis - first
-        if d is None or not 0 <= d < len(kernel):
-            return rc.global_pool(r) if d is not None and "Depthwise" not in type(operation).__name__ else r
-        k, s, e = kernel[d], strides[d], dilation[d]
-        same = rc.same_padding(shape[r.axis], k, s, e)
-        zeros = padding(k) if padding else {"valid": 0, "causal": (k - 1) * e}.get(operation.padding, same)
-        return rc.sliding_window(r, output[r.axis], k, s, e, zeros)
-
-    return tuple(map(apply_rule, intervals))
+) -> ReceptiveInterval:  # fmt: skip
+    """Slide a window over the spatial axes. `padding` gives the zeros before the input where they are not Keras's."""
+    d = None if r.axis is None else r.axis - _first_axis(operation)
+    if d is None or not 0 <= d < len(kernel):
+        return rc.global_pool(r) if d is not None and "Depthwise" not in type(operation).__name__ else r
+    k, s, e = kernel[d], strides[d], dilation[d]
+    same = rc.same_padding(shape[r.axis], k, s, e)
+    zeros = padding(k) if padding else {"valid": 0, "causal": (k - 1) * e}.get(operation.padding, same)
+    return rc.sliding_window(r, output[r.axis], k, s, e, zeros)
 
 
-def _conv(operation: Any, shape: Any, intervals: ReceptiveIntervals, output: Any) -> ReceptiveIntervals:
+def _conv(operation: Any, shape: Any, r: ReceptiveInterval, output: Any) -> ReceptiveInterval:
     strides = _per_axis(operation.strides, len(operation.kernel_size))
-    return _sliding_window(operation, shape, intervals, output, operation.kernel_size, strides, operation.dilation_rate)
+    return _sliding_window(operation, shape, r, output, operation.kernel_size, strides, operation.dilation_rate)
 
 
-def _locally_connected(operation: Any, shape: Any, intervals: ReceptiveIntervals, output: Any) -> ReceptiveIntervals:
+def _locally_connected(operation: Any, shape: Any, r: ReceptiveInterval, output: Any) -> ReceptiveInterval:
     """Locally connected and tiled convolutions have the intervals of convolutions with their own padding."""
-    sizes = operation.kernel_size
-    return _sliding_window(
-        operation, shape, intervals, output, sizes, operation.strides, (1,) * len(sizes),
-        lambda kernel: padding_amounts(kernel, operation.padding)[0],
-    )  # fmt: skip
+    sizes, zeros = operation.kernel_size, lambda kernel: padding_amounts(kernel, operation.padding)[0]
+    return _sliding_window(operation, shape, r, output, sizes, operation.strides, (1,) * len(sizes), zeros)
 
 
-def _adaptive(operation: Any, shape: Any, intervals: ReceptiveIntervals, output: Any) -> ReceptiveIntervals:
-    """Cell i of m over n positions reads floor(i n / m) to ceil((i + 1) n / m); the span is that of the widest cell."""
-
-    def apply_rule(r: ReceptiveInterval) -> ReceptiveInterval:
-        if r.axis not in _spatial_axes(operation, shape):
-            return r
-        n, m = shape[r.axis], output[r.axis]
-        start, end = np.arange(m) * n // m, -(-(np.arange(m) + 1) * n // m)
-        widest = int((end - start).max())
-        index = np.minimum(start[:, None] + np.arange(widest), end[:, None] - 1)
-        if r.span is None or r.stride is None:
-            return rc.gather_intervals(r, index, stride=None)
-        return rc.gather_intervals(
-            r, index, span=int(r.span + (widest - 1) * r.stride), stride=r.stride * Fraction(n, m)
-        )
-
-    return tuple(map(apply_rule, intervals))
-
-
-def _reduce(operation: Any, shape: Any, intervals: ReceptiveIntervals, output: Any) -> ReceptiveIntervals:
-    """Reduce some axes (None: all) to a mean, sum or maximum; later axes move up unless `keepdims` is set."""
-    axis = range(len(shape)) if operation.axis is None else operation.axis
-    axes = {a % len(shape) for a in ([axis] if isinstance(axis, int) else axis)}
-
-    def apply_rule(r: ReceptiveInterval) -> ReceptiveInterval:
-        if r.axis is None:
-            return r
-        if r.axis in axes:
-            return rc.global_pool(r)
-        removed = 0 if getattr(operation, "keepdims", False) else sum(a < r.axis for a in axes)
-        return replace(r, axis=r.axis - removed)
-
-    return tuple(map(apply_rule, intervals))
-
-
-def _pool(operation: Any, shape: Any, intervals: ReceptiveIntervals, output: Any) -> ReceptiveIntervals:
+def _pool(operation: Any, shape: Any, r: ReceptiveInterval, output: Any) -> ReceptiveInterval:
     sizes = _per_axis(operation.pool_size, len(shape) - 2)
     strides = sizes if operation.strides is None else _per_axis(operation.strides, len(sizes))
-    return _sliding_window(operation, shape, intervals, output, sizes, strides, (1,) * len(sizes))
+    return _sliding_window(operation, shape, r, output, sizes, strides, (1,) * len(sizes))
 
 
-def _transpose(operation: Any, shape: Any, intervals: ReceptiveIntervals, output: Any) -> ReceptiveIntervals:
-    first = _first_axis(operation)
+def _adaptive(operation: Any, shape: Any, r: ReceptiveInterval, output: Any) -> ReceptiveInterval:
+    """Cell i of m over n positions reads floor(i n / m) to ceil((i + 1) n / m). The span is that of the widest cell."""
+    if r.axis not in _spatial_axes(operation, shape):
+        return r
+    n, m = shape[r.axis], output[r.axis]
+    start, end = np.arange(m) * n // m, -(-(np.arange(m) + 1) * n // m)
+    widest = int((end - start).max())
+    index = np.minimum(start[:, None] + np.arange(widest), end[:, None] - 1)
+    if r.span is None or r.stride is None:
+        return rc.gather_intervals(r, index, stride=None)
+    span = int(r.span + (widest - 1) * r.stride)
+    return rc.gather_intervals(r, index, span=span, stride=r.stride * Fraction(n, m))
 
-    def apply_rule(r: ReceptiveInterval) -> ReceptiveInterval:
-        if r.axis is None:
-            return r
-        d = r.axis - first
-        k, s, e = operation.kernel_size[d], operation.strides[d], operation.dilation_rate[d]
-        cropping = max((k - 1) * e + 1 - s, 0) // 2 if operation.padding == "same" else 0
-        return rc.transposed_window(r, output[r.axis], k, s, e, cropping)
 
-    return tuple(map(apply_rule, intervals))
+def _reduce(operation: Any, shape: Any, r: ReceptiveInterval, output: Any) -> ReceptiveInterval:
+    """Reduce some axes (None: all) to a mean, sum or maximum. Later axes move up unless `keepdims` is set."""
+    axis = range(len(shape)) if operation.axis is None else operation.axis
+    axes = {a % len(shape) for a in ([axis] if isinstance(axis, int) else axis)}
+    if r.axis is None or r.axis in axes:
+        return r if r.axis is None else rc.global_pool(r)
+    removed = 0 if getattr(operation, "keepdims", False) else sum(a < r.axis for a in axes)
+    return replace(r, axis=r.axis - removed)
 
 
-def _pad(operation: Any, shape: Any, intervals: ReceptiveIntervals, output: Any) -> ReceptiveIntervals:
+def _transpose(operation: Any, shape: Any, r: ReceptiveInterval, output: Any) -> ReceptiveInterval:
+    if r.axis is None:
+        return r
+    d = r.axis - _first_axis(operation)
+    k, s, e = operation.kernel_size[d], operation.strides[d], operation.dilation_rate[d]
+    cropping = max((k - 1) * e + 1 - s, 0) // 2 if operation.padding == "same" else 0
+    return rc.transposed_window(r, output[r.axis], k, s, e, cropping)
+
+
+def _pad(operation: Any, shape: Any, r: ReceptiveInterval, output: Any) -> ReceptiveInterval:
+    sign = -1 if hasattr(operation, "cropping") else 1
     if hasattr(operation, "pad_width"):  # keras.ops.pad
         amounts = dict(enumerate(operation.pad_width))
         if getattr(operation, "mode", "constant") != "constant":
             raise KerasRecipesError("Receptive fields through ops.pad are known for constant padding only")
     else:
-        padding = operation.cropping if hasattr(operation, "cropping") else operation.padding
+        padding = operation.cropping if sign < 0 else operation.padding
         pairs = [padding] if isinstance(padding[0], int) else padding
-        amounts = {axis + _first_axis(operation): pair for axis, pair in enumerate(pairs)}
-    sign = -1 if hasattr(operation, "cropping") else 1
-
-    def apply_rule(r: ReceptiveInterval) -> ReceptiveInterval:
-        if r.axis is None:
-            return r
-        return rc.sliding_window(r, output[r.axis], 1, 1, 1, sign * int(amounts.get(r.axis, (0, 0))[0]))
-
-    return tuple(map(apply_rule, intervals))
+        amounts = dict(enumerate(pairs, _first_axis(operation)))
+    if r.axis is None:
+        return r
+    return rc.sliding_window(r, output[r.axis], 1, 1, 1, sign * int(amounts.get(r.axis, (0, 0))[0]))
 
 
-def _upsample(operation: Any, shape: Any, intervals: ReceptiveIntervals, output: Any) -> ReceptiveIntervals:
+def _upsample(operation: Any, shape: Any, r: ReceptiveInterval, output: Any) -> ReceptiveInterval:
     mode = getattr(operation, "interpolation", "nearest")
     if mode not in ("nearest", "bilinear"):
         raise KerasRecipesError(f"Receptive fields through {mode} upsampling are not known: nearest and bilinear are")
+    if r.axis is None:
+        return r
     factors = operation.size if isinstance(operation.size, tuple | list) else (operation.size,)
-    first = _first_axis(operation)
-    return tuple(
-        r if r.axis is None else rc.upsample(r, factors[r.axis - first], mode == "bilinear") for r in intervals
-    )
+    return rc.upsample(r, factors[r.axis - _first_axis(operation)], mode == "bilinear")
 
 
-def _flatten(operation: Any, shape: Any, intervals: ReceptiveIntervals, output: Any) -> ReceptiveIntervals:
-    return tuple(map(rc.global_pool, intervals))
+def _flatten(operation: Any, shape: Any, r: ReceptiveInterval, output: Any) -> ReceptiveInterval:
+    return rc.global_pool(r)
 
 
-def _dense(operation: Any, shape: Any, intervals: ReceptiveIntervals, output: Any) -> ReceptiveIntervals:
-    return tuple(rc.global_pool(r) if r.axis == len(shape) - 1 else r for r in intervals)
+def _dense(operation: Any, shape: Any, r: ReceptiveInterval, output: Any) -> ReceptiveInterval:
+    return rc.global_pool(r) if r.axis == len(shape) - 1 else r
 
 
-def _global_pooling(operation: Any, shape: Any, intervals: ReceptiveIntervals, output: Any) -> ReceptiveIntervals:
-    return tuple(rc.global_pool(r) if r.axis in _spatial_axes(operation, shape) else r for r in intervals)
+def _global_pooling(operation: Any, shape: Any, r: ReceptiveInterval, output: Any) -> ReceptiveInterval:
+    return rc.global_pool(r) if r.axis in _spatial_axes(operation, shape) else r
 
 
-def _reshape(operation: Any, shape: Any, intervals: ReceptiveIntervals, output: Any) -> ReceptiveIntervals:
+def _reshape(operation: Any, shape: Any, r: ReceptiveInterval, output: Any) -> ReceptiveInterval:
     unchanged = 0  # number of leading axes with the same size before and after
     while unchanged < min(len(shape), len(output)) and shape[unchanged] == output[unchanged]:
         unchanged += 1
-    return tuple(r if r.axis is not None and r.axis < unchanged else rc.global_pool(r) for r in intervals)
+    return r if r.axis is not None and r.axis < unchanged else rc.global_pool(r)
 
 
-def _permute(operation: Any, shape: Any, intervals: ReceptiveIntervals, output: Any) -> ReceptiveIntervals:
-    order = (0, *operation.dims)
-    return tuple(r if r.axis is None else replace(r, axis=order.index(r.axis)) for r in intervals)
+def _permute(operation: Any, shape: Any, r: ReceptiveInterval, output: Any) -> ReceptiveInterval:
+    return r if r.axis is None else replace(r, axis=(0, *operation.dims).index(r.axis))
 
 
-def _recurrent(operation: Any, shape: Any, intervals: ReceptiveIntervals, output: Any) -> ReceptiveIntervals:
-    sequences = len(output) > 2
-    return tuple(rc.full_context(r) if sequences and r.axis == 1 else rc.global_pool(r) for r in intervals)
+def _recurrent(operation: Any, shape: Any, r: ReceptiveInterval, output: Any) -> ReceptiveInterval:
+    return rc.full_context(r) if len(output) > 2 and r.axis == 1 else rc.global_pool(r)
 
 
 LAYER_RULES: dict[str, Any] = {

@@ -14,17 +14,11 @@ from kerasrecipes.errors import KerasRecipesError
 
 @dataclass(frozen=True)
 class LayerCall:
-    """One call of a layer or operation.
+    """One call of a layer or operation."""
 
-    Args:
-        name: Name of the layer. Inside a nested model "outer/inner", at a layer's second call "name#2".
-        operation: The layer or Keras operation.
-        outputs: Its symbolic outputs as a flat tuple.
-    """
-
-    name: str
-    operation: Any
-    outputs: tuple[Any, ...]
+    name: str  # of the layer; inside a nested model "outer/inner", at a layer's second call "name#2"
+    operation: Any  # layer or Keras operation
+    outputs: tuple[Any, ...]  # symbolic outputs
 
     @property
     def kind(self) -> str:
@@ -112,11 +106,7 @@ def _traverse(graph: Any, inputs: Any, visit: Callable, scope: str) -> list[Any]
 
 
 def shape_visitor(call: LayerCall, arguments: tuple, keywords: dict) -> Any:
-    """Visitor that infers shapes and dtypes (`KerasTensor`) without computing or changing the model.
-
-    Raises:
-        KerasRecipesError: The layer cannot take these shapes.
-    """
+    """Visitor that infers shapes and dtypes (`KerasTensor`) without computing or changing the model."""
     try:
         return call.operation.compute_output_spec(*arguments, **keywords)
     except ValueError as error:

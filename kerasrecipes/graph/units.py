@@ -116,11 +116,7 @@ def find_unit(model: Any, unit: str | Unit) -> Unit:
 
 
 def channel_index(model: Any, call: LayerCall, channel: str, count: int) -> int:
-    """Return the channel of a layer from a number or one of `output_names`.
-
-    Raises:
-        KerasRecipesError: There is no such channel. The message lists those that exist.
-    """
+    """Return the channel of a layer from a number or one of `output_names`."""
     if channel.isdecimal():
         if int(channel) < count:
             return int(channel)

@@ -75,29 +75,17 @@ PRESETS = {
 
 @dataclass
 class AscentResult:
-    """Result of an ascent over several items; arrays have one row for each item.
+    """Result of an ascent over several items. Arrays have one row for each item."""
 
-    Args:
-        best: (items, ...) inputs of the highest activation.
-        last: (items, ...) inputs of the last step.
-        best_at: Steps of the highest activation.
-        start: Activations of the initial input.
-        top: Highest activations.
-        end: Activations of the last step.
-        majority_at: First step at which the unit is the strongest of its layer at its position; -1 for never.
-        stopped: Whether the gradient became zero.
-        curve: (steps, items) activations.
-    """
-
-    best: np.ndarray
-    last: np.ndarray
-    best_at: np.ndarray
-    start: np.ndarray
-    top: np.ndarray
-    end: np.ndarray
-    majority_at: np.ndarray
-    stopped: np.ndarray
-    curve: np.ndarray
+    best: np.ndarray  # (items, ...) inputs of the highest activation
+    last: np.ndarray  # (items, ...) inputs of the last step
+    best_at: np.ndarray  # steps of the highest activation
+    start: np.ndarray  # activations of the initial input
+    top: np.ndarray  # highest activations
+    end: np.ndarray  # activations of the last step
+    majority_at: np.ndarray  # first step at which the unit is the strongest of its layer at its position; -1 for never
+    stopped: np.ndarray  # whether the gradient became zero
+    curve: np.ndarray  # (steps, items) activations
 
 
 def percentile_mask(values: Any, percent: float) -> Any:
@@ -107,15 +95,8 @@ def percentile_mask(values: Any, percent: float) -> Any:
 
 
 def apply_regularizers(x: Any, gradient: Any, settings: AscentSettings, with_blur: bool) -> Any:
-    """Apply r(x): decay, blur, small norms and small contributions, in the order of the authors' code.
-
-    Args:
-        x: (batch, height, width, channels) or (batch, time, features), after the step.
-        gradient: Gradient before the step.
-        settings: Settings of the ascent.
-        with_blur: Whether this step blurs.
-    """
-    s = settings
+    """Apply r to x (batch, height, width, channels) or (batch, time, features) after a step with the gradient before it."""
+    s = settings  # in the order of the authors' code
     if s.l2_decay:
         x = x * (1 - s.l2_decay)
     if s.blur_width and with_blur:
@@ -139,14 +120,7 @@ def apply_regularizers(x: Any, gradient: Any, settings: AscentSettings, with_blu
 
 
 def step_size(settings: AscentSettings, activation: Any, squared_norm: Any, num_values: int) -> Any:
-    """Return the step sizes (batch,).
-
-    Args:
-        settings: Settings of the ascent.
-        activation: (batch,) activations.
-        squared_norm: (batch,) squared norms of the gradient.
-        num_values: Number of values of one item's input.
-    """
+    """Return step sizes (batch,) from activations (batch,), squared norms of the gradient (batch,) and the size of an item."""
     s = settings
     if s.step_policy == "normalized":
         return s.target_gain * num_values**0.5 / ops.sqrt(ops.maximum(squared_norm, 1e-30))
@@ -251,14 +225,7 @@ class GradientAscent:
 def initial_input(init: str, shape: tuple[int, ...], seed: int, mean: float = IMAGE_MEAN) -> np.ndarray:
     """Return the initial x, an image minus its mean.
 
-    Args:
-        init: "mean_plus_rand" is normal with standard deviation 10, "randu" uniform over 0 ... 255, "mean" zero.
-        shape: Shape of x.
-        seed: Random seed.
-        mean: Mean that "randu" subtracts.
-
-    Raises:
-        KerasRecipesError: There is no such mode.
+    "mean_plus_rand" is normal with standard deviation 10, "randu" uniform over 0 ... 255 minus `mean`, "mean" zero.
     """
     rng = np.random.default_rng(seed)
     if init not in INIT_MODES:

@@ -41,9 +41,6 @@ class ActivationMaps(plotting.Figure):
             scale: White is the maximum of each "map" or of the whole "layer".
             gamma: Exponent of values from 0 to 1; below 1 it brightens weak activations (see `GAMMA_CHOICES`).
             columns: Number of tiles in a row.
-
-        Raises:
-            KerasRecipesError: No such layer or scale, or gamma is not positive.
         """
         if layer not in self.layers:
             raise KerasRecipesError(f"There is no layer {layer!r} here; there are {', '.join(self.layers)}")
@@ -110,11 +107,7 @@ def activation_maps(
 
 
 def default_layers(model: Any) -> list[str]:
-    """Return the names of the layers that change values.
-
-    Raises:
-        KerasRecipesError: There is none.
-    """
+    """Return the names of the layers that change values."""
     names = [n for n in layer_names(model) if not find_layer_call(model, n).kind.startswith(SKIPPED_LAYERS)]
     if not names:
         raise KerasRecipesError(f"{model.name} has no layers whose activations could be shown")

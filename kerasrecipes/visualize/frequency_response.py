@@ -55,11 +55,7 @@ def has_waveform_filters(model: Any) -> bool:
 
 
 def first_layer_kernels(model: Any) -> np.ndarray:
-    """Return the filters of a model's first convolution over samples, (filters, samples) float64.
-
-    Raises:
-        KerasRecipesError: The model begins with spectra or cepstra, not with learned filters.
-    """
+    """Return the filters of a model's first convolution over samples, (filters, samples) float64."""
     kernels = _kernels(model)
     if kernels is None:
         raise KerasRecipesError(

@@ -14,58 +14,36 @@ from kerasrecipes.errors import DataError, KerasRecipesError
 
 @dataclass(frozen=True)
 class Option:
-    """A keyword argument of methods that the command line offers.
-
-    Args:
-        help: One line.
-        type: Type of the value. bool is a flag without a value.
-        default: Value that the command line passes; None and () are not passed, the function's own default applies.
-        choices: Allowed values.
-        multiple: Whether the option may be repeated; the function receives a list.
-        flag: Spelling on the command line; by default "--" and the name with hyphens.
-        metavar: Placeholder of the value in `--help`.
-    """
+    """A keyword argument of methods that the command line offers."""
 
     help: str
-    type: type = str
-    default: Any = None
+    type: type = str  # bool is a flag without a value
+    default: Any = None  # None and () are not passed
     choices: tuple[Any, ...] = ()
-    multiple: bool = False
-    flag: str | None = None
-    metavar: str | None = None
+    multiple: bool = False  # repeatable; the function receives a list
+    flag: str | None = None  # default: "--" and the name with hyphens
+    metavar: str | None = None  # placeholder of the value in `--help`
 
 
 @dataclass(frozen=True)
 class Method:
     """A visualization method.
 
-    Args:
-        function: "module:function". It is called as `function(model, *inputs, **options, **arguments)` and returns a
-            result with `save(path)`, or a dictionary from a file name's suffix to a result.
-        help: One line.
-        inputs: Required positional arguments: "image" or "audio" (the file), "unit" (one call for each unit), "units" (one
-            call for all), "data" (data set specs).
-        options: Keyword arguments, names of `OPTIONS`. "image" is the file where it is optional.
-        arguments: Fixed keyword arguments.
-        audio_function: Function for speech recognizers, which takes the recording in place of the image.
-        plot_options: Options that `save` takes.
-        prints: Whether the command line prints the result.
-        progress: Whether the function takes `progress(done, total)`.
-        writes_files: Whether the function takes `folder`, `prefix` and `suffix`, writes the files and returns their paths.
-        random_weights: Whether the model is loaded with random weights.
+    `function` is "module:function". It is called as `function(model, *inputs, **options, **arguments)` and returns a result with
+    `save(path)`, or a dictionary from a file name's suffix to a result.
     """
 
     function: str
     help: str
-    inputs: tuple[str, ...] = ()
-    options: tuple[str, ...] = ()
-    arguments: dict[str, Any] = field(default_factory=dict)
-    audio_function: str | None = None
-    plot_options: tuple[str, ...] = ()
-    prints: bool = False
-    progress: bool = False
-    writes_files: bool = False
-    random_weights: bool = False
+    inputs: tuple[str, ...] = ()  # "image" or "audio" (the file), "unit" (a call for each), "units", "data"
+    options: tuple[str, ...] = ()  # names of `OPTIONS`; "image" is the file where it is optional
+    arguments: dict[str, Any] = field(default_factory=dict)  # fixed keyword arguments
+    audio_function: str | None = None  # for speech recognizers, with the recording in place of the image
+    plot_options: tuple[str, ...] = ()  # options that `save` takes
+    prints: bool = False  # the command line prints the result
+    progress: bool = False  # the function takes `progress(done, total)`
+    writes_files: bool = False  # the function takes `folder`, `prefix` and `suffix` and returns paths
+    random_weights: bool = False  # the model is loaded with random weights
 
 
 OPTIONS = {
@@ -111,8 +89,8 @@ def _saliency(method: str, help: str) -> Method:
 METHODS = {
     "deconv": _saliency("deconv", "parts of the input that activate a unit, by a deconvnet"),
     "guided": _saliency("guided", "parts of the input that activate a unit, by guided backpropagation"),
-    "gradient": _saliency("gradient", "gradient of a unit for the input"),
-    "activations": Method(f"{_ROOM}.activations:activation_maps", "all maps of layers", ("image",), ("layers",)),
+    "gradient": _saliency("gradient", "gradient of a unit with respect to the input"),
+    "activations": Method(f"{_ROOM}.activations:activation_maps", "activations of layers on an image", ("image",), ("layers",)),
     "occlusion": Method(
         f"{_ROOM}.occlusion:compute_occlusion", "change of the class while a gray square covers the image", ("image",),
         ("target", "patch_size", "stride"),
@@ -133,7 +111,7 @@ METHODS = {
         f"{_ROOM}.model_table:layer_table", "shapes, parameters, multiply-adds and receptive fields of all layers", (), ("size",),
         prints=True,
     ),
-    "graph": Method(f"{_ROOM}.model_graph:draw_graph", "drawing of the layers", (), ("size",)),
+    "graph": Method(f"{_ROOM}.model_graph:draw_graph", "drawing of all layers", (), ("size",)),
     "probes": Method(
         f"{_STUDIES}:run_probes", "accuracy of a linear classifier on each layer", ("data",), (*_DATA_OPTIONS, "seed"), prints=True
     ),
@@ -146,7 +124,7 @@ METHODS = {
         (*_DATA_OPTIONS, "images_per_class", "num_repeats", "steps", "seed"), prints=True, progress=True,
     ),
     "evolution": Method(
-        f"{_STUDIES}:run_evolution", "filters and units while the recipe trains", ("data",),
+        f"{_STUDIES}:run_evolution", "filters and units while a recipe trains", ("data",),
         (*_DATA_OPTIONS, "units", "epochs", "seed"), prints=True, progress=True, random_weights=True,
     ),
 }  # fmt: skip

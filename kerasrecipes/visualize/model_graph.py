@@ -17,23 +17,14 @@ FOLDED_LAYERS = frozenset(_FOLDED.split())
 
 @dataclass(frozen=True)
 class GraphNode:
-    """A box of the drawing.
+    """A box of the drawing."""
 
-    Args:
-        row: Row of the layer table, that of the last layer in the box.
-        names: Names of the layers in the box.
-        kinds: Classes of the layers in the box.
-        inputs: Names of the layers that the box reads.
-        x: Column of the box.
-        y: Row of the box, from the top.
-    """
-
-    row: LayerRow
-    names: tuple[str, ...]
-    kinds: tuple[str, ...]
-    inputs: tuple[str, ...]
-    x: float
-    y: int
+    row: LayerRow  # of the last layer in the box
+    names: tuple[str, ...]  # of the layers in the box
+    kinds: tuple[str, ...]  # classes of the layers in the box
+    inputs: tuple[str, ...]  # names of the layers that the box reads
+    x: float  # column
+    y: int  # row, from the top
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.graph.autodiff import make_layer_forward
 from kerasrecipes.graph.model_input import DEFAULT_VALUE_RANGE, model_value_range, to_model_input, to_uint8_image
-from kerasrecipes.graph.units import channel_axis, find_layer_call, layer_names, output_names
+from kerasrecipes.graph.units import channel_axis, channel_index, find_layer_call, layer_names, output_names
 from kerasrecipes.utils import plotting
 
 GRAY = 117.0  # approximate mean of ImageNet
@@ -132,8 +132,8 @@ def compute_occlusion(
     stride = max(patch_size // 5, 1) if stride is None else stride
     if patch_size < 0 or stride < 1:
         raise KerasRecipesError(f"patch_size is 0 or more and stride 1 or more, not {patch_size} and {stride}")
-    last = layer_names(model)[-1]
-    output_shape = find_layer_call(model, last).outputs[0].shape
+    output = find_layer_call(model, layer_names(model)[-1])
+    last, output_shape = output.name, output.outputs[0].shape
     if len(output_shape) != 2:
         raise KerasRecipesError(f"{model.name} is not a classifier: its output is {output_shape}")
     layer = layer or _last_conv_layer(model)
@@ -152,7 +152,7 @@ def compute_occlusion(
     to_probabilities = softmax if logits else np.asarray
     whole = to_probabilities(whole_outputs)[0]
     names = tuple(output_names(model)) or tuple(map(str, range(len(whole))))
-    index = int(whole.argmax()) if target is None else _class_index(target, names)
+    index = int(whole.argmax()) if target is None else channel_index(model, output, str(target), len(whole))
     channel = int(whole_sums[0].argmax())
     low, high = model_value_range(model, value_range)
     rows, columns = (np.arange(-patch_size + stride if patch_size else 0, n, stride) for n in (height, width))
@@ -186,17 +186,6 @@ def _last_conv_layer(model: Any) -> str:
     if not names:
         raise KerasRecipesError(f"{model.name} has no layer with positions: occlusion needs a convolutional model")
     return names[-1]
-
-
-def _class_index(target: int | str, names: tuple[str, ...]) -> int:
-    if isinstance(target, str) and not target.isdecimal():
-        lower = [n.lower() for n in names]
-        if target.lower() not in lower:
-            raise KerasRecipesError(f"{target!r} is not a class; there are {', '.join(names[:12])} ...")
-        return lower.index(target.lower())
-    if not 0 <= int(target) < len(names):
-        raise KerasRecipesError(f"There is no class {target}: they are numbered from 0 to {len(names) - 1}")
-    return int(target)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

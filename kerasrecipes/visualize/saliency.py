@@ -84,9 +84,6 @@ def render_signed(values: np.ndarray, render_mode: str) -> np.ndarray:
         values: (height, width, channels).
         render_mode: "raw" shows signs around middle gray in color, "gray" the sum of the colors; "norm" shows each pixel's
             magnitude over the colors from black, "normblur" blurs that by 4 pixels (filters of the Deep Visualization Toolbox).
-
-    Raises:
-        KerasRecipesError: There is no such mode.
     """
     if render_mode not in RENDER_MODES:
         raise KerasRecipesError(f"There is no render mode {render_mode!r}; there are {', '.join(RENDER_MODES)}")

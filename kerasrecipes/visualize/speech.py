@@ -108,11 +108,7 @@ def compute_audio_saliency(
 
 
 def load_waveform(model: Any, audio: Any, sample_rate: int | None) -> np.ndarray:
-    """Return samples at the model's sample rate.
-
-    Raises:
-        KerasRecipesError: The model is not a speech recognizer.
-    """
+    """Return samples at the model's sample rate."""
     if not hasattr(model, "transcribe"):
         raise KerasRecipesError(f"{model.name} is not a speech recognizer")
     return load_audio(audio, sample_rate=sample_rate, target=model.sample_rate)

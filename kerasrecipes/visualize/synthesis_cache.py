@@ -93,11 +93,7 @@ def weights_hash(model: Any) -> str:
 
 
 def read_settings(folder: str | Path) -> dict[str, dict]:
-    """Read the folder's `synthesis.json`; an empty dictionary if there is none.
-
-    Raises:
-        KerasRecipesError: The file cannot be read.
-    """
+    """Read the folder's `synthesis.json`; an empty dictionary if there is none."""
     path = Path(folder) / SETTINGS_FILE
     if not path.exists():
         return {}
@@ -108,11 +104,7 @@ def read_settings(folder: str | Path) -> dict[str, dict]:
 
 
 def check_settings_match(path: Path, record: dict | None, settings: dict) -> None:
-    """Check that a file was made with `settings`.
-
-    Raises:
-        KerasRecipesError: It was made with others, or `record` is None: they are not known.
-    """
+    """Check that a file was made with `settings`."""
     if record is None:
         raise KerasRecipesError(f"{path} exists, and {SETTINGS_FILE} does not say how it was made: {CONFLICT_HINT}")
     other = [f"{name} {record.get(name)}, not {v}" for name, v in settings.items() if record.get(name) != v]

@@ -16,25 +16,15 @@ from kerasrecipes.visualize.saliency import layer_output_sizes
 
 @dataclass(frozen=True)
 class AscentTarget:
-    """Optimized region of an ascent.
-
-    Args:
-        shape: Shape of the region.
-        index: Flat position of the unit in the region.
-        position: Position of the unit in the whole input.
-    """
+    """Optimized region of an ascent."""
 
     shape: tuple[int, ...]
-    index: int
-    position: tuple[int, ...]
+    index: int  # flat position of the unit in the region
+    position: tuple[int, ...]  # of the unit in the whole input
 
 
 def last_untrained_step(model: Any) -> str:
-    """Return the name of the last layer before the first one with trainable weights, the end of the front end.
-
-    Raises:
-        KerasRecipesError: There is none.
-    """
+    """Return the name of the last layer before the first one with trainable weights, the end of the front end."""
     name = None
     for call in layer_calls(model):
         if getattr(call.operation, "trainable_weights", []):

@@ -12,6 +12,7 @@ from kerasrecipes.cli import main
 from kerasrecipes.errors import DataError
 from kerasrecipes.experiments import studies, study_plot
 from kerasrecipes.training.learning_curve import smoothed_losses
+from kerasrecipes.utils.files import write_json
 
 
 @pytest.mark.parametrize("name", studies.experiment_names())
@@ -60,9 +61,9 @@ def test_a_study_resumes(tiny, tmp_path):
     before = result_file.stat().st_mtime_ns
     assert studies.run_experiment(study, folder) == results and result_file.stat().st_mtime_ns == before
     assert set(results[0].rates) == {"clean", "20 dB", "10 dB", "0 dB"}
-    path = studies.write_results(studies.results_record(study, results, folder), tmp_path / "out" / "cells.json")
+    path = write_json(tmp_path / "out" / "cells.json", studies.results_record(study, results, folder))
     written = json.loads(path.read_text())
-    table = studies.results_table(written["results"])
+    table = study_plot.results_table(written["results"])
     assert len(table) == 6 and "2 seeds" in table[2] and table[4].startswith("| long filters")
     assert [row.split(" | ")[3] for row in table[2:]] == ["words", "characters"] * 2
     assert set(written["curves"]) == {"short", "long filters"}  # of the first seeds

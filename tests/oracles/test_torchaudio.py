@@ -1,4 +1,4 @@
-"""Our nets against torchaudio's, and the golden arrays for everyday tests: run by `make test-oracles`."""
+"""Our models against torchaudio's, and golden arrays for everyday tests; run by `make test-oracles`."""
 
 import importlib.util
 import sys
@@ -20,7 +20,7 @@ if SPEC is None:
 
 
 def torchaudio_model(name: str, **keywords):
-    """A net of `torchaudio.models` from its file alone: the package itself loads CUDA libraries at import."""
+    """Return a model of `torchaudio.models` from its file alone, because the package loads CUDA libraries at import."""
     path = Path(SPEC.origin).parent / "models" / f"{name.lower()}.py"
     spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
@@ -41,16 +41,16 @@ def test_wav2letter(kind):
             n: net(torch.from_numpy(x[None, :, :n])).numpy()[0].T for n in (x.shape[1], x.shape[1] * 3 // 4 - 1)
         }
     ours = torchaudio_net(kind)
-    for steps, values in expected.items():  # whole, and cut at an odd length
-        found = ours([x.T[None, :steps] if kind != "waveform" else x[:, :steps], np.array([steps], "int32")])
-        found = keras.ops.convert_to_numpy(found)[0]
-        assert found.shape == values.shape
-        np.testing.assert_allclose(log_softmax(found), values, rtol=1e-5, atol=1e-5)
-    keep(f"torchaudio_wav2letter_{kind}", expected[x.shape[1]])
+    for steps, values in expected.items():  # the whole input, and a part of odd length
+        logits = ours([x.T[None, :steps] if kind != "waveform" else x[:, :steps], np.array([steps], "int32")])
+        logits = keras.ops.convert_to_numpy(logits)[0]
+        assert logits.shape == values.shape
+        np.testing.assert_allclose(log_softmax(logits), values, rtol=1e-5, atol=1e-5)
+    write_golden(f"torchaudio_wav2letter_{kind}", expected[x.shape[1]])
 
 
-def keep(name, values):
-    """Write the golden array when there is none yet, or torchaudio gives another one."""
+def write_golden(name, values):
+    """Write the golden array if there is none yet, or if torchaudio gives another one."""
     file = GOLDEN / f"{name}.npz"
     if not file.exists() or not np.allclose(np.load(file)["log_probabilities"], values, atol=1e-6):
         np.savez_compressed(file, log_probabilities=values)
@@ -64,7 +64,7 @@ def test_deepspeech():
             parameter.copy_(torch.from_numpy(value))
         expected = net(torch.from_numpy(x[None, None])).numpy()[0]
         first = torch.nn.functional.linear(torch.from_numpy(x), net.fc1.fc.weight, net.fc1.fc.bias)
-        assert (first > 20).any()  # the rectifiers' clip is reached
-    found = keras.ops.convert_to_numpy(test_deepspeech1.torchaudio_net()([x[None], np.array([len(x)], "int32")]))[0]
-    np.testing.assert_allclose(log_softmax(found), expected, rtol=1e-5, atol=1e-5)
-    keep("torchaudio_deepspeech", expected)
+        assert (first > 20).any()  # the clip of the ReLU layers is reached
+    logits = keras.ops.convert_to_numpy(test_deepspeech1.torchaudio_net()([x[None], np.array([len(x)], "int32")]))[0]
+    np.testing.assert_allclose(log_softmax(logits), expected, rtol=1e-5, atol=1e-5)
+    write_golden("torchaudio_deepspeech", expected)

@@ -20,7 +20,8 @@ from kerasrecipes.recipes.palaz_raw import STAGES, plan_windows
 from kerasrecipes.registry import all_recipes
 from kerasrecipes.training import config as configs
 from kerasrecipes.training.evaluation import evaluate_phonemes
-from kerasrecipes.training.trainer import Trainer, ema_weights
+from kerasrecipes.training.optimizer import ema_weights
+from kerasrecipes.training.trainer import Trainer
 
 NAMES = [n for n, r in all_recipes().items() if r.builder.endswith(":palaz_raw")]
 RAW = [n for n in NAMES if all_recipes()[n].config["front_end"] == "raw"]
@@ -63,7 +64,7 @@ def slid(model, x):
         return y @ row[0].reshape(-1, row[0].shape[-1]) + (row[1] if len(row) > 1 else 0)
 
     x = x.astype("float64")
-    window, shift = config["window"], config["shift"]
+    window, shift = config["context_window"], config["hop_length"]
     if config["normalization"] == "utterance":
         x = (x - x.mean()) / np.sqrt(x.var() + 1e-8)
     padded = np.pad(x, window)
@@ -91,14 +92,14 @@ def slid(model, x):
     + [
         ("palaz_raw", {"normalization": "window"}),
         ("palaz_raw", {"stages": ((5, 50, 10, 3), (4, 5, 2, 2), (3, 3, 1, 3))}),  # a stride inside the window, too
-        ("palaz_raw", {"window": 3000, "shift": 240, "stages": ((5, 31, 16, 3), (4, 5, 1, 2))}),
+        ("palaz_raw", {"context_window": 3000, "hop_length": 240, "stages": ((5, 31, 16, 3), (4, 5, 1, 2))}),
         ("palaz_raw_small", {"normalization": "window"}),
     ],
 )
 def test_one_pass_is_the_sliding_window(name, changes):
     model = tiny(name, **changes)
     x = wave(4321)
-    found = model.scores({"audio": x[None], "length": np.array([len(x)], "int32")})[0]
+    found = model.predict_logits({"audio": x[None], "length": np.array([len(x)], "int32")})[0]
     np.testing.assert_allclose(found, slid(model, x), atol=2e-5)
 
 
@@ -111,7 +112,7 @@ def test_windows_of_their_own_do_not_hear_the_loudness():
         model = tiny("palaz_raw", normalization=normalization)
 
         def score(w, model=model):
-            return model.scores({"audio": w[None], "length": np.array([len(w)], "int32")})[0]
+            return model.predict_logits({"audio": w[None], "length": np.array([len(w)], "int32")})[0]
 
         np.testing.assert_allclose(score(5 * x), score(x), atol=1e-4)
         assert np.allclose(score(louder)[:60], score(x)[:60], atol=1e-4) == same
@@ -134,7 +135,7 @@ def test_receptive_field_by_perturbation(name):
     model = tiny(name, activation="relu")
     assert model.stride == 160 and model.receptive_field == {"palaz_raw": 4790}.get(name, 4900)
     # behind the normalisation, which sees everything
-    assert type(model.layers[2]).__name__ == "SequenceStandardization"
+    assert type(model.layers[2]).__name__ == "UtteranceStandardization"
     above = keras.Model(model.layers[2].output, model.output)
     first, x = 75 * 160 - 2400, wave(24000)
     last = first + model.receptive_field - 1
@@ -151,7 +152,7 @@ def test_receptive_field_by_perturbation(name):
 
 @pytest.mark.parametrize(("hidden", "phones"), [(500, 40), (1000, 61)])
 def test_parameters_of_the_paper(hidden, phones):
-    model = kr.get_recipe("palaz_raw").build(hidden=hidden, vocabulary=phones)
+    model = kr.get_recipe("palaz_raw").build(hidden=hidden, vocab_size=phones)
     expected = 30 * 80 + 80 + 7 * 80 * 60 + 60 + 7 * 60 * 60 + 60 + 900 * hidden + hidden + hidden * phones + phones
     assert model.count_params() == expected + phones**2
 
@@ -186,7 +187,7 @@ def test_transcripts_and_posteriors():
     model = tiny("palaz_raw")
     x = wave(20000)
     result = model.transcribe(x, 16000)
-    scores = model.scores({"audio": x[None], "length": np.array([len(x)], "int32")})[0]
+    scores = model.predict_logits({"audio": x[None], "length": np.array([len(x)], "int32")})[0]
     layer = next(layer for layer in model.layers if isinstance(layer, Transitions))
     path = best_path(scores, array(layer.transitions))
     runs = [model.alphabet.symbols[p] for i, p in enumerate(path) if i == 0 or p != path[i - 1]]
@@ -208,7 +209,7 @@ def test_transcripts_and_posteriors():
     assert abs(shown) < 1e-6
     assert model.transcribe(np.zeros(8000, "float32"), 16000).text == ""
     frames = tiny("palaz_raw_small_frames")
-    soft = array(keras.ops.softmax(frames.scores({"audio": x[None], "length": np.array([len(x)], "int32")})[0]))
+    soft = array(keras.ops.softmax(frames.predict_logits({"audio": x[None], "length": np.array([len(x)], "int32")})[0]))
     np.testing.assert_allclose(frames.posteriors(x, 16000), soft, atol=1e-6)
 
 
@@ -244,15 +245,15 @@ def test_another_phone_set_renews_the_head(tmp_path):
 
 def settings(folder, recipe="palaz_raw_small", **changes):
     spec = f"phones:{folder}/labels.tsv.xz?audio={folder}"
-    values = {"recipe": recipe, "config": dict(kr.get_recipe(recipe).tiny_config), "data": (spec,), "steps": 6, "warmup": 2,
-              "decay": 2, "batch_seconds": 4.0, "order": "random", "average": 0.5}  # fmt: skip
+    values = {"recipe": recipe, "config": dict(kr.get_recipe(recipe).tiny_config), "data": (spec,), "max_steps": 6, "warmup_steps": 2,
+              "decay_steps": 2, "batch_seconds": 4.0, "batch_order": "random", "ema_momentum": 0.5}  # fmt: skip
     return configs.config_from_dict(values | changes)
 
 
 def test_resuming_is_exact(spoken, tmp_path):
     whole = Trainer(settings(spoken), tmp_path / "whole")
     for _ in range(3):
-        whole.step()
+        whole._train_step()
     whole.save()
     shutil.copytree(tmp_path / "whole", tmp_path / "part")
     whole.train()
@@ -265,19 +266,19 @@ def test_resuming_is_exact(spoken, tmp_path):
 
 def test_training_learns_measures_and_releases(spoken, place, tmp_path, monkeypatch, capsys):
     spec = f"phones:{spoken}/labels.tsv.xz?audio={spoken}"
-    run = Trainer(settings(spoken, steps=120, peak=0.01, validation=(spec,)), tmp_path / "run")
-    first = run.step()[0]
+    run = Trainer(settings(spoken, max_steps=120, learning_rate=0.01, validation=(spec,)), tmp_path / "run")
+    first = run._train_step()[0]
     run.train()
     log = (tmp_path / "run" / "validation.csv").read_text().splitlines()
     assert (
-        first > 3 and run.step()[0] < 0.5 and "per" in log[0] and (tmp_path / "run" / "curve.png").stat().st_size > 5000
+        first > 3 and run._train_step()[0] < 0.5 and "per" in log[0] and (tmp_path / "run" / "curve.png").stat().st_size > 5000
     )
     with ema_weights(run.model):
         rates = evaluate_phonemes(run.model, kr.data.load_datasets([spec]))
     assert rates["per"].rate < 0.2 and rates["boundaries_found"].rate > 0.6
     assert kr.data.load_datasets([spec], speakers=["s1"])[0].speaker == "s1"
 
-    from kerasrecipes.experiments import studies
+    from kerasrecipes.experiments.study_plot import METRIC_TITLES
     from kerasrecipes.hub import manifest
     from kerasrecipes.release import from_run
 
@@ -296,7 +297,7 @@ def test_training_learns_measures_and_releases(spoken, place, tmp_path, monkeypa
         set(measured) == {"per", "boundaries_found", "boundaries_right", "rtf"}
         and measured["per"]["decoder"] == "greedy"
     )
-    assert set(measured) - {"rtf"} <= set(studies.METRIC_TITLES)  # a study of phones can be told
+    assert set(measured) - {"rtf"} <= set(METRIC_TITLES)  # a study has titles for the metrics of phonemes
     assert (
         main.main(["transcribe", str(spoken / "0.flac"), "--recipe", "palaz_raw_small", "--ipa", "--decoder", "crf"])
         == 0

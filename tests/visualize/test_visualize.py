@@ -155,7 +155,7 @@ def test_correspondence():
 def test_occlusion_refuses_other_models():
     with pytest.raises(KerasRecipesError, match="is not a classifier"):
         visualize.compute_occlusion(net(L.Conv2D(2, 3), channels=3), inputs(1, 13))
-    with pytest.raises(KerasRecipesError, match="There is no class 9"):
+    with pytest.raises(KerasRecipesError, match="has no channel 9: it has 5, numbered from 0 to 4"):
         visualize.compute_occlusion(small(), inputs(1), 9)
 
 

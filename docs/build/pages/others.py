@@ -2,8 +2,7 @@
 
 import json
 
-from kerasrecipes.experiments import studies
-from kerasrecipes.experiments.study_plot import save_experiment_plot
+from kerasrecipes.experiments.study_plot import results_table, save_experiment_plot
 from kerasrecipes.hub import manifest
 from pages.text import DOCS, ROOT, shell, table
 
@@ -50,7 +49,7 @@ def study_pages() -> str:
     for path in paths:
         study = json.loads(path.read_text())
         lines += [f"## {study['title']}", "", study["question"], "", f"{study['source']}. {study['setting']}.", ""]
-        lines += [*studies.results_table(study["results"]), "", study["notes"], ""]
+        lines += [*results_table(study["results"]), "", study["notes"], ""]
         picture = save_experiment_plot(study, DOCS / "recipes" / f"study_{path.stem}.png")
         lines += [f"![{study['title']}: losses and metrics during training]({picture.name})", ""]
     return "\n".join(lines if paths else [*lines, "No study has been run yet."])
