@@ -56,7 +56,7 @@ class PocketSphinxRecognizer:
 
 
 def load_listener(name: str, **options: Any) -> Listener:
-    """Return a recipe's recognizer of words as a listener; the options are those of its `transcribe`.
+    """Return a recipe's recognizer of words as a listener. The options are those of its `transcribe`.
 
     Raises:
         KerasRecipesError: There is no such recipe, or it does not recognize words.
@@ -135,7 +135,7 @@ def first_take_per_text(utterances: Sequence[Any]) -> list[Any]:
 
 
 def run_hash(model: Any, seed: int, listeners: Mapping[str, Any]) -> str:
-    """Return a hash of weights, seed and listeners; a different hash means a different run."""
+    """Return a hash of weights, seed and listeners. A different hash means a different run."""
     return hashlib.sha256(repr((weights_hash(model), seed, sorted(listeners))).encode()).hexdigest()[:16]
 
 

@@ -25,9 +25,7 @@ class FeatureEvolution(Measurement):
 
     Args:
         epochs: Epochs; 0 is before the first.
-        layer: Layer of the filters.
         filters: (epochs, filters, height, width, channels).
-        units: Units without positions.
         activations: (epochs, units) highest activations over the images.
         images: (epochs, units) indices of the images with these activations.
         saliency: (epochs, units, height, width, channels) saliency of the units in these images.
@@ -51,7 +49,7 @@ class FeatureEvolution(Measurement):
         }
 
     def plot(self, with_saliency: bool = True) -> Any:
-        """Plot a column of filters and saliency for each of the epochs; the bottom row plots `cosine_to_final`.
+        """Plot a column of filters and saliency for each of the epochs. The bottom row plots `cosine_to_final`.
 
         Args:
             with_saliency: Whether to plot a row for each unit.
@@ -77,7 +75,7 @@ class FeatureEvolution(Measurement):
 
 
 class FeatureEvolutionCallback(keras.callbacks.Callback):
-    """Record a model's features while `fit` trains it; afterwards `.result` is a `FeatureEvolution`.
+    """Record a model's features while `fit` trains it. Afterwards `.result` is a `FeatureEvolution`.
 
     Args:
         images: (images, height, width, channels) inputs of the model, among which the highest activations are searched.
@@ -160,5 +158,5 @@ class FeatureEvolutionCallback(keras.callbacks.Callback):
 
 
 def cosine_similarity(a: np.ndarray, b: np.ndarray) -> float:
-    """Return the cosine of the angle between two vectors; 0 if one is zero."""
+    """Return the cosine of the angle between two vectors, or 0 if one is zero."""
     return float(a @ b / max(float(np.linalg.norm(a) * np.linalg.norm(b)), 1e-30))

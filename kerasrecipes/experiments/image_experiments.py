@@ -133,7 +133,7 @@ def sample_sizes(experiment: str, limit: int | None) -> tuple[int | None, int]:
 
 
 def train_and_test_specs(data: Sequence[str], validation: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
-    """Return the specs of training and test data; without `validation`, the splits of `data`."""
+    """Return the specs of training and test data, which are the splits of `data` without `validation`."""
     if validation:
         return data, validation
     if any("?" in spec for spec in data):

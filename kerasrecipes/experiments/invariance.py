@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from kerasrecipes.errors import KerasRecipesError
+from kerasrecipes.experiments.linear_probes import pooled_features
 from kerasrecipes.experiments.measurement import Measurement
 from kerasrecipes.graph.autodiff import make_layer_forward
 from kerasrecipes.graph.units import find_layer_call, layer_names
@@ -28,7 +29,6 @@ class Invariance(Measurement):
     Args:
         transform: "shift", "scale" or "rotate".
         magnitudes: (magnitudes,) magnitudes of the transformation.
-        layers: Names of the layers.
         distances: (layers, magnitudes) mean over images of |f(transformed) - f(image)| / |f(image)|, Euclidean.
         probabilities: (magnitudes,) mean probability of the class: the true one, or without labels the prediction for the image.
     """
@@ -101,14 +101,13 @@ def measure_invariance(
     return Invariance(transform, values, tuple(layers), distances, probabilities)
 
 
-def flat_features(run: Callable, images: np.ndarray, batch_size: int = 32) -> list[np.ndarray]:
+def flat_features(run: Callable, images: np.ndarray) -> list[np.ndarray]:
     """Return the outputs (images, features) of each layer of a `make_layer_forward` function."""
-    parts = [run(images[i : i + batch_size]) for i in range(0, len(images), batch_size)]
-    return [np.concatenate(column).reshape(len(images), -1).astype("float64") for column in zip(*parts, strict=True)]
+    return pooled_features(run, images, 32, lambda values: values.reshape(len(values), -1).astype("float64"))
 
 
 def transform_image(image: np.ndarray, transform: str, value: float) -> np.ndarray:
-    """Shift down, scale or rotate one image (height, width, channels); its border is repeated outside."""
+    """Shift down, scale or rotate one image (height, width, channels). Its border is repeated outside."""
     height, width = image.shape[:2]
     if transform == "shift":
         rows = np.clip(np.arange(height) - round(value * height), 0, height - 1)

@@ -49,7 +49,7 @@ def probe_layers(
     model: Any, train: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray],
     layers: Sequence[str] | None = None, epochs: int = 15, seed: int = 0,
 ) -> Probes:  # fmt: skip
-    """Train a softmax classifier on each layer's features; the model stays unchanged.
+    """Train a softmax classifier on each layer's features. The model stays unchanged.
 
     Args:
         model: Functional or Sequential model of an image.
@@ -74,7 +74,7 @@ def probe_layers(
 
 
 def stage_outputs(model: Any) -> list[str]:
-    """Return the last layer of every stage but the last; a stage begins at a layer with a kernel."""
+    """Return the last layer of every stage but the last. A stage begins at a layer with a kernel."""
     names: list[str] = []
     for call in layer_calls(model):
         if getattr(call.operation, "kernel", None) is not None:
@@ -122,20 +122,21 @@ def train_linear_probe(
     return (test_set @ weights[0] + weights[1]).argmax(-1)
 
 
-def pooled_features(run: Callable, images: np.ndarray, batch_size: int = 100) -> list[np.ndarray]:
-    """Return the pooled outputs (images, features) of each layer of a `make_layer_forward` function.
-
-    Each batch is pooled at once, because the outputs of all images may not fit in memory.
-    """
-    batches = (np.asarray(images[i : i + batch_size], "float32") for i in range(0, len(images), batch_size))
-    pooled = [[average_pool_to_grid(v) for v in run(batch)] for batch in batches]
-    return [np.concatenate(column) for column in zip(*pooled, strict=True)]
-
-
 def average_pool_to_grid(maps: np.ndarray) -> np.ndarray:
-    """Average (batch, height, width, channels) to (batch, cells * cells * channels); vectors stay."""
+    """Average (batch, height, width, channels) to (batch, cells * cells * channels). Vectors stay unchanged."""
     if maps.ndim < 4:
         return maps.reshape(len(maps), -1)
     rows, columns = (np.array_split(np.arange(n), min(POOL_GRID, n)) for n in maps.shape[1:3])
     cells = [maps[:, r][:, :, c].mean((1, 2)) for r in rows for c in columns]
     return np.concatenate(cells, -1)
+
+
+def pooled_features(
+    run: Callable, images: np.ndarray, batch_size: int = 100, pool: Callable = average_pool_to_grid
+) -> list[np.ndarray]:
+    """Return the pooled outputs (images, features) of each layer of a `make_layer_forward` function.
+
+    Each batch is pooled at once, because the outputs of all images may not fit in memory.
+    """
+    batches = (np.asarray(images[i : i + batch_size], "float32") for i in range(0, len(images), batch_size))
+    return [np.concatenate(column) for column in zip(*(map(pool, run(batch)) for batch in batches), strict=True)]

@@ -38,9 +38,6 @@ class Experiment:
     """A study: a question and the training runs that answer it.
 
     Args:
-        name: Name of the study.
-        title: Title of the study.
-        question: The question.
         source: Paper and section that ask it.
         common: Settings of all variants.
         variants: Changes of each variant. `config` is merged into that of `common`. `init_from_variant` names an earlier variant
@@ -65,7 +62,7 @@ class Experiment:
         return self.variants[variant].get("init_from_variant")
 
     def config(self, variant: str, seed: int, folder: Path = Path()) -> TrainConfig:
-        """Return the training configuration of a variant; `folder` holds the study's runs."""
+        """Return the training configuration of a variant. `folder` holds the study's runs."""
         changes = dict(self.variants[variant])
         common = self.common.get("config", {})
         initial, merged = changes.pop("init_from_variant", None), {**common, **changes.pop("config", {})}
@@ -164,7 +161,7 @@ def run_folder(variant: str, seed: int) -> str:
 def train_variant(
     study: Experiment, variant: str, seed: int, folder: Path, max_minutes: float | None
 ) -> RunResult | None:
-    """Start or continue a run; None if its time limit stopped it."""
+    """Start or continue a run. Returns None if its time limit stopped it."""
     keras.utils.clear_session()
     initial = study.initial_variant(variant)
     if initial and not read_result(folder.parent / run_folder(initial, seed)):

@@ -27,7 +27,6 @@ class Transfer(Measurement):
     """Error rates on another data set after training on a few images of each class.
 
     Args:
-        layer: Name of the layer of the features.
         images_per_class: Numbers of training images of each class.
         test_images: Number of images that were classified.
         errors: (numbers of images, repeats) for `PRETRAINED`, `RANDOM` and `FROM_SCRATCH`.

@@ -18,7 +18,7 @@ import keras
 from keras import ops
 
 from kerasrecipes.errors import KerasRecipesError
-from kerasrecipes.graph.traversal import LayerCall, layer_edges
+from kerasrecipes.graph.traversal import LayerCall, calls_before
 
 METHODS = ("gradient", "guided", "deconv")
 RELU_LAYERS = frozenset(("ReLU", "Relu", "Relu6", "ReLU6"))
@@ -31,7 +31,7 @@ UNSUPPORTED_POOLING = frozenset(("Max", "Amax", "TopK"))
 
 
 def backward_rule(method: str) -> Callable[[LayerCall], Callable | None]:
-    """Return the rule that replaces operations for a method; it gives None for operations that stay."""
+    """Return the rule that replaces operations for a method. It returns None for operations that stay."""
     if method not in METHODS:
         raise KerasRecipesError(f"There is no method {method!r}; there are {', '.join(METHODS)}")
     if method == "gradient":
@@ -83,7 +83,7 @@ def copy_layer(layer: Any, **attributes: Any) -> Any:
 
 @ops.custom_gradient
 def relu_gradient(x: Any) -> Any:
-    """Return `x`; only the positive part of the gradient passes backward."""
+    """Return `x`. Only the positive part of the gradient passes backward."""
 
     def backward(*arguments: Any, upstream: Any = None) -> Any:
         return ops.relu(arguments[0] if upstream is None else upstream)
@@ -124,19 +124,11 @@ def max_pool_with_switches(operation: Any, x: Any) -> Any:
 
 def check_switches(model: Any, layer: str) -> None:
     """Check that every pooling layer below `layer` has switches."""
-    edges = {call.name: (call, inputs) for call, inputs in layer_edges(model)}
-    queue, visited = [layer], set()
-    while queue:
-        name = queue.pop()
-        if name in visited or name not in edges:
-            continue
-        visited.add(name)
-        call, inputs = edges[name]
-        queue += inputs
+    for call in calls_before(model, layer):
         pools = "Pool" in call.kind and "Average" not in call.kind
         if (pools and call.kind not in MAX_POOLING_LAYERS) or call.kind in UNSUPPORTED_POOLING:
             raise KerasRecipesError(
-                f"A deconvnet needs the position of each maximum, and {name} ({call.kind}) does not store it: build the model "
+                f"A deconvnet needs the position of each maximum, and {call.name} ({call.kind}) does not store it: build the model "
                 f"from {', '.join(sorted(MAX_POOLING_LAYERS))}, or use the methods gradient or guided"
             )
 
@@ -146,17 +138,12 @@ def bypass_last_relu(model: Any, layer: str) -> Callable[[LayerCall], Callable |
 
     Gradient ascent can then raise an inactive unit, by its value before the ReLU.
     """
-    edges = {call.name: (call, inputs) for call, inputs in layer_edges(model)}
-    queue, last = [layer], set()
-    while queue:
-        name = queue.pop()
-        if name not in edges or name in last:
-            continue
-        call, inputs = edges[name]
-        if is_relu(call.operation) or fused_activation(call.operation) is not None:
-            last.add(name)
-        elif not getattr(call.operation, "weights", []):
-            queue += inputs
+
+    def ends_with_relu(call: LayerCall) -> bool:
+        return is_relu(call.operation) or fused_activation(call.operation) is not None
+
+    calls = calls_before(model, layer, lambda c: ends_with_relu(c) or bool(getattr(c.operation, "weights", [])))
+    last = {call.name for call in calls if ends_with_relu(call)}
 
     def rule(call: LayerCall) -> Callable | None:
         if call.name not in last:

@@ -74,7 +74,7 @@ def model_value_range(model: Any, value_range: tuple[float, float] = DEFAULT_VAL
 def to_uint8_image(
     model: Any, values: np.ndarray, value_range: tuple[float, float] = DEFAULT_VALUE_RANGE
 ) -> np.ndarray:
-    """Convert an input (height, width, channels) to (height, width, 3) uint8; other than 1 or 3 channels are averaged."""
+    """Convert an input (height, width, channels) to (height, width, 3) uint8. Other than 1 or 3 channels are averaged."""
     low, high = model_value_range(model, value_range)
     values = values if values.shape[-1] in (1, 3) else values.mean(-1, keepdims=True)
     pixels = np.clip(np.round((values - low) * 255 / (high - low)), 0, 255).astype("uint8")

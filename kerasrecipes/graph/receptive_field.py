@@ -23,7 +23,6 @@ class ReceptiveField(plotting.Figure):
     """Receptive field of a unit.
 
     Args:
-        unit: Unit with its position.
         box: (start, stop) for each axis of the input (rows and columns in pixels, or samples): the smallest box around all
             positions that the unit depends on, clipped at the edges. Empty if the unit depends on padding only.
         size: Size of the input on these axes.
@@ -180,7 +179,7 @@ def spatial_axes(call: LayerCall) -> list[int]:
 
 
 def unit_box(intervals: ReceptiveIntervals, axes: list[int], position: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
-    """Return (start, stop) on each axis of the input; the range is empty if a unit depends on padding only."""
+    """Return (start, stop) on each axis of the input. The range is empty if a unit depends on padding only."""
     box = []
     for r in intervals:
         index = 0 if r.axis is None else position[axes.index(r.axis)]

@@ -33,7 +33,7 @@ def input_interval(axis: int, size: int) -> ReceptiveInterval:
 
 
 def gather_intervals(interval: ReceptiveInterval, index: np.ndarray, **changes) -> ReceptiveInterval:
-    """Return output intervals from the positions that they read, index (positions, taps); those outside are padding."""
+    """Return output intervals from the positions that they read, index (positions, taps). Positions outside are padding."""
     inside = (index >= 0) & (index < interval.num_positions)
     safe = np.clip(index, 0, interval.num_positions - 1)
     low = np.where(inside, interval.low[safe], EMPTY_INTERVAL[0]).min(1)

@@ -22,7 +22,7 @@ class LayerCall:
 
     @property
     def kind(self) -> str:
-        """Class name of the operation; `FastConv2D` and the like count as the Keras layers that they subclass."""
+        """Class name of the operation. `FastConv2D` and the like count as the Keras layers that they subclass."""
         return type(self.operation).__name__.removeprefix("Fast")
 
 
@@ -133,6 +133,18 @@ def layer_edges(model: Any) -> list[tuple[LayerCall, tuple[str, ...]]]:
     graph = functional_graph(model)
     traverse(graph, [_Name(input_name(t)) for t in graph.inputs], visit)
     return edges
+
+
+def calls_before(model: Any, name: str, stop: Callable[[LayerCall], bool] = lambda call: False) -> list[LayerCall]:
+    """Return the call `name` and those that it depends on, back to calls for which `stop` is true."""
+    edges = {call.name: (call, inputs) for call, inputs in layer_edges(model)}
+    queue, calls = [name], {}
+    while queue:
+        name = queue.pop()
+        if name in edges and name not in calls:
+            calls[name], inputs = edges[name]
+            queue += [] if stop(calls[name]) else inputs
+    return list(calls.values())
 
 
 def input_name(tensor: Any) -> str:

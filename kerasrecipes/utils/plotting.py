@@ -43,7 +43,7 @@ def save_figure(figure: Any, path: str | Path, dpi: int = DPI) -> Path:
 
 
 def new_figure(width: float, height: float) -> Any:
-    """Return an empty figure; width and height are in inches.
+    """Return an empty figure. Width and height are in inches.
 
     Raises:
         KerasRecipesError: matplotlib is not installed.
@@ -110,7 +110,7 @@ def imshow(axes: Any, image: np.ndarray, title: str = "", **options: Any) -> Non
 
 
 def side_by_side(images: list[tuple[str, np.ndarray]], height: float = 3.0) -> Any:
-    """Return a figure of (title, image) pairs in one row; height is in inches."""
+    """Return a figure of (title, image) pairs in one row. Height is in inches."""
     widths = [height * max(min(i.shape[1] / i.shape[0], 3), 0.4) for _, i in images]
     figure = new_figure(sum(widths) + 0.2 * len(widths), height + 0.3)
     grid = figure.add_gridspec(1, len(images), width_ratios=widths)

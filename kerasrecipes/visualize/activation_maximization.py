@@ -133,7 +133,7 @@ def step_size(settings: AscentSettings, activation: Any, squared_norm: Any, num_
 
 
 class GradientAscent:
-    """Compiled gradient ascent for units of one layer; several units and initial inputs run as one batch.
+    """Compiled gradient ascent for units of one layer. Several units and initial inputs run as one batch.
 
     Args:
         model: Functional or Sequential model.
@@ -237,7 +237,7 @@ def initial_input(init: str, shape: tuple[int, ...], seed: int, mean: float = IM
 
 
 def resolve_settings(preset: int | AscentSettings, **changes: Any) -> AscentSettings:
-    """Return a row of table 1, or other settings, with changes; changes that are None are ignored.
+    """Return a row of table 1, or other settings, with changes. Changes that are None are ignored.
 
     Raises:
         KerasRecipesError: There is no such row or setting.

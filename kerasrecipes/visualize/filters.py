@@ -18,7 +18,6 @@ class FilterGrid(plotting.Figure):
     """Filters of a layer over images.
 
     Args:
-        layer: Name of the layer.
         filters: (filters, height, width, channels) in the image's channels.
     """
 

@@ -40,7 +40,7 @@ class ModelGraph(plotting.Figure):
         return 1 + max(b.y for b in self.boxes)
 
     def plot(self, max_rows: int = 16) -> Any:
-        """Plot the boxes; after `max_rows` rows the drawing continues in another column."""
+        """Plot the boxes. After `max_rows` rows the drawing continues in another column."""
         from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
         half = 0.5 + max(abs(b.x) for b in self.boxes)

@@ -20,8 +20,6 @@ class LayerRow:
     """A layer call in the table.
 
     Args:
-        name: Name of the layer call.
-        kind: Class of the layer.
         inputs: Names of the layer calls that it reads.
         shape: Output shape without the batch axis.
         parameters: Number of the layer's weights, counted once.
@@ -41,7 +39,7 @@ class LayerRow:
     stride: tuple[float | None, ...]
 
     def cells(self) -> tuple[str, ...]:
-        """Return the texts of `COLUMNS`; "?" is an unknown value."""
+        """Return the texts of `COLUMNS` with "?" for unknown values."""
         return (
             self.name, self.kind, format_shape(self.shape), f"{self.parameters:,}",
             _format_count(self.multiply_adds), _format_sizes(self.span, "all"), _format_sizes(self.stride, "-"),
@@ -64,14 +62,14 @@ def _format_count(value: int | None) -> str:
 
 @dataclass(frozen=True)
 class LayerTable(plotting.Figure):
-    """All layer calls in the order of computation; `str` and `to_markdown` write them as text."""
+    """All layer calls in the order of computation. `str` and `to_markdown` write them as text."""
 
     name: str
     rows: tuple[LayerRow, ...]
 
     @property
     def parameters(self) -> int:
-        """Number of all weights; shared weights count once."""
+        """Number of all weights. Shared weights count once."""
         return sum(r.parameters for r in self.rows)
 
     @property
@@ -157,7 +155,7 @@ def layer_table(model: Any, size: Any = None) -> LayerTable:
 
 
 def count_macs(call: LayerCall, input_shape: tuple, output_shape: tuple) -> int | None:
-    """Count the products of a layer's kernels for a batch of one; None if a size is open.
+    """Count the products of a layer's kernels for a batch of one, or return None if a size is open.
 
     Every weight of a kernel is used once for each position of the output, for transposed convolutions and recurrences for each
     position of the input, for locally connected layers once. Tiled convolutions use one of their kernels for each position.

@@ -23,19 +23,14 @@ class OcclusionMaps(plotting.Figure):
 
     Args:
         target: Index of the class.
-        name: Name of the class.
         probability: Map of the class's probability.
         whole_probability: Probability on the whole image.
         activity: Map of the sum over positions of channel `channel` of `layer`, the strongest on the whole image.
         whole_activity: The sum on the whole image.
-        layer: Name of the layer.
-        channel: Index of the channel.
         best: Map of the most likely class.
-        names: Names of all classes.
         corners: (positions, 2) top and left of the square, row by row.
         patch_size: Side of the square in pixels.
         stride: Distance between two positions of the square in pixels.
-        image: (height, width, 3) uint8.
     """
 
     target: int
@@ -54,7 +49,7 @@ class OcclusionMaps(plotting.Figure):
     image: np.ndarray | None = field(default=None, repr=False)
 
     def heatmap(self, values: np.ndarray) -> np.ndarray:
-        """Average a map (rows, columns) over the squares that cover each pixel; NaN for pixels that none covers."""
+        """Average a map (rows, columns) over the squares that cover each pixel. Pixels that none covers are NaN."""
         assert self.image is not None
         total, count = np.zeros(self.image.shape[:2]), np.zeros(self.image.shape[:2])
         for (top, left), value in zip(self.corners, values.ravel(), strict=True):

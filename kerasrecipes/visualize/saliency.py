@@ -27,7 +27,6 @@ class Saliency(plotting.Figure):
     """Saliency of a unit in the input.
 
     Args:
-        unit: Unit with its position.
         method: "gradient", "guided" or "deconv".
         values: (height, width, channels) signed values in the input's channels.
         activation: Activation of the unit; with "@all" the sum over positions.
@@ -42,7 +41,7 @@ class Saliency(plotting.Figure):
 
     @property
     def is_zero(self) -> bool:
-        """Whether all values are zero.
+        """True if all values are zero.
 
         The unit is inactive, or no signal passes the rectifiers of the deconvnet, as happens below narrow layers.
         """

@@ -24,13 +24,10 @@ class AudioSaliency(plotting.Figure):
     """Saliency of a unit in the features or samples that a recognizer reads.
 
     Args:
-        unit: Unit with its frame.
         method: "gradient", "guided" or "deconv".
         values: (frames, bands) signed values.
         features: (frames, bands) values that the network read.
         from_layer: Name of the layer or input that computed the features.
-        activation: Activation of the unit.
-        seconds: Duration of the recording.
     """
 
     unit: Unit
@@ -42,7 +39,7 @@ class AudioSaliency(plotting.Figure):
     seconds: float
 
     def time_interval(self) -> tuple[float, float]:
-        """Return start and end, in seconds, of all values other than zero; (0, 0) if there are none."""
+        """Return start and end, in seconds, of all values other than zero, or (0, 0) if there are none."""
         rows = np.flatnonzero(np.abs(self.values).max(1) > 0)
         step = self.seconds / len(self.values)
         return (float(rows[0] * step), float((rows[-1] + 1) * step)) if len(rows) else (0.0, 0.0)
@@ -121,8 +118,6 @@ class SymbolPosteriors(plotting.Figure):
     Args:
         symbols: Names of the columns.
         probabilities: (frames, symbols) whose rows sum to 1.
-        transcript: Transcript with word times.
-        seconds: Duration of the recording.
     """
 
     symbols: tuple[str, ...]

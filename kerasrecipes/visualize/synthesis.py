@@ -30,7 +30,6 @@ class SynthesizedInputs(plotting.Figure):
     """Inputs that activate a unit strongly.
 
     Args:
-        unit: Unit with its position.
         values: (starts, height, width, channels), the best input of each start; (starts, time, features) for speech.
         images: (starts, height, width, 3) uint8; None for speech.
         activations: (starts,) of the best inputs.
@@ -38,7 +37,6 @@ class SynthesizedInputs(plotting.Figure):
         best_at: (starts,) step of the best input.
         majority_at: (starts,) first step at which the unit is the strongest of its layer at its position; -1 for never.
         stopped: (starts,) whether the gradient became zero.
-        settings: Settings of the ascent.
         curve: (steps, starts) activations.
     """
 
@@ -54,7 +52,7 @@ class SynthesizedInputs(plotting.Figure):
     curve: np.ndarray = field(repr=False)
 
     def render(self, columns: int | None = None) -> np.ndarray:
-        """Arrange all starts in one image, uint8; for speech, time runs to the right and features upward."""
+        """Arrange all starts in one image, uint8. For speech, time runs to the right and features upward."""
         if self.images is not None:
             return plotting.image_grid(self.images, columns, gap=2)
         tiles = np.stack([plotting.signed_to_uint8(v.T[::-1]) for v in self.values])

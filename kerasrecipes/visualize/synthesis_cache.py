@@ -93,7 +93,7 @@ def weights_hash(model: Any) -> str:
 
 
 def read_settings(folder: str | Path) -> dict[str, dict]:
-    """Read the folder's `synthesis.json`; an empty dictionary if there is none."""
+    """Read the folder's `synthesis.json`, or return an empty dictionary if there is none."""
     path = Path(folder) / SETTINGS_FILE
     if not path.exists():
         return {}

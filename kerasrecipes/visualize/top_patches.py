@@ -25,12 +25,9 @@ class TopActivations:
     """Highest activations of all channels of a layer, one position for each image and channel.
 
     Args:
-        layer: Name of the layer.
         values: (channels, count) in descending order; -inf if there are fewer images.
         images: (channels, count) indices of the images; -1 if there are fewer.
         positions: (channels, count) flat positions.
-        sizes: Sizes of the spatial axes.
-        sources: Images by index.
         errors: Errors of images that could not be read.
     """
 
@@ -119,9 +116,7 @@ class TopPatches(plotting.Figure):
     """Images that activate a unit most.
 
     Args:
-        unit: Unit without a position.
         activations: Activations in descending order.
-        sources: The images.
         positions: Position of the unit in each image.
         patches: (patches, height, width, 3) uint8, the unit's receptive fields, gray beyond the edges of the image.
         saliency: The unit's saliency in the patches, rendered likewise, or None.

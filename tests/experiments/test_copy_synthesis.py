@@ -147,9 +147,9 @@ def test_the_command_records_all_rates(model, clips, tmp_path, place, monkeypatc
     )
     command[command.index(str(tmp_path / "c"))] = str(tmp_path / "d")
     assert main.main([*command, "--recognizer", "ours", "--decoder", "beam", "--beam-size", "3"]) == 0
-    found = manifest.get_entry("wavenet_small").metrics
-    heard = {m["decoder"]: m for m in found if m["metric"] == "wer_original"}
-    assert set(heard) == {"heard by PocketSphinx", "heard by ours, beam 3"} and len(found) == 4 + 2 * 3
+    result = manifest.get_entry("wavenet_small").metrics
+    heard = {m["decoder"]: m for m in result if m["metric"] == "wer_original"}
+    assert set(heard) == {"heard by PocketSphinx", "heard by ours, beam 3"} and len(result) == 4 + 2 * 3
     assert heard["heard by ours, beam 3"]["command"].endswith(
         "--output FOLDER --recognizer ours --decoder beam --beam-size 3"
     )

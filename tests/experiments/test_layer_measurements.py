@@ -39,12 +39,12 @@ def blob():
 
 def test_no_change_has_no_distance_and_means_are_invariant_to_shifts(model):
     images = np.stack([blob() for _ in range(3)])
-    found = experiments.measure_invariance(model, images, "shift", ("flat", "mean"), magnitudes=(-0.25, 0.0, 0.25))
-    np.testing.assert_array_equal(found.distances[:, 1], 0)
-    assert (found.distances[0, [0, 2]] > 0.5).all() and (found.distances[1, [0, 2]] < 1e-5).all()
+    result = experiments.measure_invariance(model, images, "shift", ("flat", "mean"), magnitudes=(-0.25, 0.0, 0.25))
+    np.testing.assert_array_equal(result.distances[:, 1], 0)
+    assert (result.distances[0, [0, 2]] > 0.5).all() and (result.distances[1, [0, 2]] < 1e-5).all()
     logits = model.predict(images, verbose=0)
     probabilities = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
-    assert found.probabilities[1] == pytest.approx(probabilities.max(-1).mean(), rel=1e-5)
+    assert result.probabilities[1] == pytest.approx(probabilities.max(-1).mean(), rel=1e-5)
     for transform in ("scale", "rotate"):
         same = experiments.measure_invariance(
             model, images, transform, ["flat"], labels=[0, 1, 2], magnitudes=[1.0 if transform == "scale" else 0.0]
@@ -78,17 +78,17 @@ def test_probes_measure_the_information_in_a_layer(model, tmp_path):
     images = rng.uniform(0, 60, size=(200, 16, 16, 1)).astype("float32")
     for image, label in zip(images, labels, strict=True):
         image[8 * label + 2 : 8 * label + 6, 6:10] += 100
-    found = experiments.probe_layers(
+    result = experiments.probe_layers(
         model, (images[:150], labels[:150]), (images[150:], labels[150:]), ["maps", "mean"]
     )
-    assert found.errors[0].rate < 0.05 < 0.2 < found.errors[1].rate and found.features == (64, 4)
-    assert found.save(tmp_path / "probes.png").stat().st_size > 3000
+    assert result.errors[0].rate < 0.05 < 0.2 < result.errors[1].rate and result.features == (64, 4)
+    assert result.save(tmp_path / "probes.png").stat().st_size > 3000
 
 
 def test_channels_are_averaged_to_cells():
     maps = rng.normal(size=(2, 8, 12, 3))
-    found = average_pool_to_grid(maps).reshape(2, 4, 4, 3)
-    np.testing.assert_allclose(found[1, 2, 3], maps[1, 4:6, 9:12].mean((0, 1)))
+    result = average_pool_to_grid(maps).reshape(2, 4, 4, 3)
+    np.testing.assert_allclose(result[1, 2, 3], maps[1, 4:6, 9:12].mean((0, 1)))
     assert average_pool_to_grid(rng.normal(size=(2, 3, 2, 5))).shape == (2, 3 * 2 * 5) and average_pool_to_grid(
         np.zeros((2, 7))
     ).shape == (
@@ -141,13 +141,13 @@ def test_transfer_prefers_features_that_determine_the_class():
     net.layers[1].set_weights([np.stack([horizontal, horizontal.T], -1)[:, :, None], np.full(2, -1.0, "float32")])
     before = [w.copy() for w in net.get_weights()]
     calls = []
-    found = experiments.measure_transfer(
+    result = experiments.measure_transfer(
         net, train, test, (10, 1), num_repeats=2, steps=30, batch_size=8, progress=lambda *c: calls.append(c)
     )
-    assert found.layer == "top" and found.images_per_class == (1, 10) and found.test_images == 60
-    assert (found.errors[PRETRAINED] == 0).all(), found.errors
-    assert found.errors[FROM_SCRATCH][0].mean() > 0.1 and found.errors[RANDOM].shape == (2, 2)
-    assert calls[-1] == (12, 12) and found.summary()[f"1 of each class, {PRETRAINED}"] == "0.0 % wrong (0.0 to 0.0)"
+    assert result.layer == "top" and result.images_per_class == (1, 10) and result.test_images == 60
+    assert (result.errors[PRETRAINED] == 0).all(), result.errors
+    assert result.errors[FROM_SCRATCH][0].mean() > 0.1 and result.errors[RANDOM].shape == (2, 2)
+    assert calls[-1] == (12, 12) and result.summary()[f"1 of each class, {PRETRAINED}"] == "0.0 % wrong (0.0 to 0.0)"
     assert all((a == b).all() for a, b in zip(before, net.get_weights(), strict=True))
     with pytest.raises(DataError, match="500 images of each class were requested: class . has"):
         experiments.measure_transfer(net, train, test, (1, 500))
@@ -168,17 +168,21 @@ def test_evolution_during_training():
     with pytest.raises(KerasRecipesError, match="No epoch was recorded"):
         _ = callback.result
     net.fit(x.astype("float32"), y, epochs=3, verbose=0, callbacks=[callback])
-    found = callback.result
-    assert found.epochs == (0, 1, 3) and found.layer == "conv" and found.filters.shape == (3, 3, 3, 3, 1)
-    np.testing.assert_array_equal(np.moveaxis(found.filters[0], 0, -1), first)
-    np.testing.assert_array_equal(np.moveaxis(found.filters[-1], 0, -1), net.get_layer("conv").get_weights()[0])
-    assert set(found.cosine_to_final) == {"conv", "scores"} and (found.cosine_to_final["conv"][[0, 1]] < 1 - 1e-6).all()
-    assert found.cosine_to_final["conv"][-1] == pytest.approx(1)
+    result = callback.result
+    assert result.epochs == (0, 1, 3) and result.layer == "conv" and result.filters.shape == (3, 3, 3, 3, 1)
+    np.testing.assert_array_equal(np.moveaxis(result.filters[0], 0, -1), first)
+    np.testing.assert_array_equal(np.moveaxis(result.filters[-1], 0, -1), net.get_layer("conv").get_weights()[0])
+    assert (
+        set(result.cosine_to_final) == {"conv", "scores"} and (result.cosine_to_final["conv"][[0, 1]] < 1 - 1e-6).all()
+    )
+    assert result.cosine_to_final["conv"][-1] == pytest.approx(1)
     logits = net.predict(x.astype("float32"), verbose=0)[:, 0]
-    assert found.activations[-1, 1] == pytest.approx(logits.max(), rel=1e-4) and found.images[-1, 1] == logits.argmax()
-    number = found.images[-1, 0]
+    assert (
+        result.activations[-1, 1] == pytest.approx(logits.max(), rel=1e-4) and result.images[-1, 1] == logits.argmax()
+    )
+    number = result.images[-1, 0]
     alone = visualize.compute_saliency(net, x[number][None].astype("float32"), "pool:1")
-    np.testing.assert_allclose(found.saliency[-1, 0], alone.values, atol=1e-5)
+    np.testing.assert_allclose(result.saliency[-1, 0], alone.values, atol=1e-5)
     net.compile(keras.optimizers.SGD(0.0), loss)
     net.fit(x.astype("float32"), y, epochs=1, verbose=0, callbacks=[callback])
     assert callback.result.epochs == (0, 1) and callback.result.cosine_to_final["conv"] == pytest.approx(1)

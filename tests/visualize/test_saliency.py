@@ -107,11 +107,11 @@ def test_two_layers_by_hand(method, fused):
     model, x = net(*layers), random_image()
     for channel in range(3):
         expected, position, value = by_hand(model.get_weights(), x[0].astype("float64"), channel, method)
-        found, values, index = SaliencyMethod(model, "top", method)(x, [channel], [ARGMAX])
+        result, values, index = SaliencyMethod(model, "top", method)(x, [channel], [ARGMAX])
         assert np.unravel_index(index[0], (5 // 2 + 0, 2))[0] == position[0] and values[0] == pytest.approx(
             value, rel=1e-5
         )
-        np.testing.assert_allclose(found[0], expected, atol=2e-5)
+        np.testing.assert_allclose(result[0], expected, atol=2e-5)
 
 
 def test_without_relu_all_methods_are_the_gradient():
@@ -119,13 +119,13 @@ def test_without_relu_all_methods_are_the_gradient():
         net(L.Conv2D(4, 3), L.MaxPooling2D(2), L.Conv2D(3, 2), L.Flatten(), L.Dense(5, name="top")),
         random_image(),
     )
-    found = [SaliencyMethod(model, "top", m, "one")(x, [2], [0])[0][0] for m in ("gradient", "guided", "deconv")]
-    np.testing.assert_array_equal(found[0], found[1])
-    np.testing.assert_allclose(found[0], found[2], atol=1e-7)
+    result = [SaliencyMethod(model, "top", m, "one")(x, [2], [0])[0][0] for m in ("gradient", "guided", "deconv")]
+    np.testing.assert_array_equal(result[0], result[1])
+    np.testing.assert_allclose(result[0], result[2], atol=1e-7)
     step = np.zeros_like(x)
     step[0, 4, 5, 1] = 1e-2  # without ReLU a network is linear between two changes of switches
     slope = (model(x + step) - model(x - step))[0, 2] / 2e-2
-    assert found[0][4, 5, 1] == pytest.approx(float(slope), abs=1e-3) and abs(found[0][4, 5, 1]) > 1e-2
+    assert result[0][4, 5, 1] == pytest.approx(float(slope), abs=1e-3) and abs(result[0][4, 5, 1]) > 1e-2
 
 
 def deep(side=13):
@@ -150,11 +150,11 @@ def test_saliency_is_zero_outside_the_receptive_field(method):
     model = deep(side=21)
     x = random_image(side=21)
     for unit in ("mid:1@0,0", "mid:1@2,3", "mid:1@5,5"):
-        found = visualize.compute_saliency(model, x, unit, method, seed="one", value_range=(-1, 1))
-        (top, bottom), (left, right) = visualize.receptive_field(model, str(found.unit)).box
+        result = visualize.compute_saliency(model, x, unit, method, seed="one", value_range=(-1, 1))
+        (top, bottom), (left, right) = visualize.receptive_field(model, str(result.unit)).box
         inside = np.zeros((21, 21), bool)
         inside[top:bottom, left:right] = True
-        assert np.abs(found.values[~inside]).max() == 0 and np.abs(found.values[inside]).max() > 0
+        assert np.abs(result.values[~inside]).max() == 0 and np.abs(result.values[inside]).max() > 0
 
 
 def test_an_image_counts_only_through_its_switches():
@@ -189,8 +189,8 @@ def test_global_max_pooling_sends_everything_to_the_first_maximum():
     model = net(L.Activation("relu"), L.GlobalMaxPooling2D(name="top"), side=4)
     x = -np.ones((1, 4, 4, 2), "float32")
     x[0, 1, 2, 0] = x[0, 3, 0, 0] = 2
-    found = SaliencyMethod(model, "top", "deconv", "one")(x, [0], [0])[0][0]
-    assert found[1, 2, 0] == 1 and np.abs(found).sum() == 1
+    result = SaliencyMethod(model, "top", "deconv", "one")(x, [0], [0])[0][0]
+    assert result[1, 2, 0] == 1 and np.abs(result).sum() == 1
 
 
 def test_pooling_without_switches_is_refused():
@@ -298,15 +298,15 @@ def test_backends_agree(backend, tmp_path):
         inputs[name] = np.random.default_rng(5).uniform(0, 255, (2, *model.input_shape[1:])).round().astype("float32")
         configs[name] = (config, layer, [1, 2])
         for method in ("gradient", "guided", "deconv"):
-            for i, found in enumerate(SaliencyMethod(model, layer, method)(inputs[name], [1, 2], [-1, -1])):
-                expected[f"{name} {method} {i}"] = found
+            for i, result in enumerate(SaliencyMethod(model, layer, method)(inputs[name], [1, 2], [-1, -1])):
+                expected[f"{name} {method} {i}"] = result
     np.savez(tmp_path / "inputs.npz", **inputs)
     (tmp_path / "configs.json").write_text(json.dumps(configs))
     import test_activation_maximization
 
     in_new_process(BACKENDS, tmp_path, Path(__file__).parent, backend=backend)
-    found = np.load(tmp_path / "found.npz")
+    result = np.load(tmp_path / "found.npz")
     for key, curve in test_activation_maximization.curves().items():
-        np.testing.assert_allclose(found[key][:4], curve[:4], rtol=1e-3, atol=1e-4)  # later, thresholds can tip
+        np.testing.assert_allclose(result[key][:4], curve[:4], rtol=1e-3, atol=1e-4)  # later, thresholds can tip
     for key, value in expected.items():
-        np.testing.assert_allclose(found[key], value, atol=1e-4 * max(np.abs(value).max(), 1e-6), err_msg=key)
+        np.testing.assert_allclose(result[key], value, atol=1e-4 * max(np.abs(value).max(), 1e-6), err_msg=key)

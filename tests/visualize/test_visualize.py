@@ -46,16 +46,16 @@ def inputs(count=11, side=41):
 
 def test_activations_are_the_layers_outputs():
     model, x = small(), inputs(1)
-    found = visualize.activation_maps(model, x)
-    assert list(found.layers) == ["conv2d", "max_pooling2d", "mid", "high", "scores"] or "mid" in found.layers
+    result = visualize.activation_maps(model, x)
+    assert list(result.layers) == ["conv2d", "max_pooling2d", "mid", "high", "scores"] or "mid" in result.layers
     np.testing.assert_allclose(
-        found.layers["mid"], NUMPY(keras.Model(model.inputs[0], model.get_layer("mid").output)(x))[0], atol=1e-5
+        result.layers["mid"], NUMPY(keras.Model(model.inputs[0], model.get_layer("mid").output)(x))[0], atol=1e-5
     )
-    assert found.layers["scores"].shape == (5,)
-    side = found.layers["mid"].shape[0]
-    assert found.render("mid", columns=3).shape == (2 * side + 1, 3 * side + 2)
+    assert result.layers["scores"].shape == (5,)
+    side = result.layers["mid"].shape[0]
+    assert result.render("mid", columns=3).shape == (2 * side + 1, 3 * side + 2)
     with pytest.raises(KerasRecipesError, match="no layer 'low' here; there are"):
-        found.render("low")
+        result.render("low")
 
 
 def test_layers_of_training_only_return_their_input():
@@ -69,11 +69,11 @@ def test_layers_of_training_only_return_their_input():
 def results_to_compare():
     """Return arrays that must agree on every backend."""
     model, x = small(), inputs(3)
-    found = visualize.compute_occlusion(model, x[:1], 3, patch_size=12, stride=11)
+    result = visualize.compute_occlusion(model, x[:1], 3, patch_size=12, stride=11)
     maxima = find_top_activations(model, x, ["mid"], 2)["mid"]
     return {
-        **visualize.activation_maps(model, x[:1], ["mid", "scores"]).layers, "probability": found.probability, "activity": found.activity,
-        "best": found.best, "maxima": maxima.values, "images": maxima.images,
+        **visualize.activation_maps(model, x[:1], ["mid", "scores"]).layers, "probability": result.probability, "activity": result.activity,
+        "best": result.best, "maxima": maxima.values, "images": maxima.images,
     }  # fmt: skip
 
 
@@ -90,18 +90,18 @@ def test_backends_agree(backend, tmp_path):
     if not importlib.util.find_spec(backend):
         pytest.skip(f"{backend} is not installed")
     in_new_process(ELSEWHERE, Path(__file__).parent, tmp_path / "found.npz", backend=backend)
-    found = np.load(tmp_path / "found.npz")
+    result = np.load(tmp_path / "found.npz")
     for name, values in results_to_compare().items():
-        np.testing.assert_allclose(found[name], values, rtol=1e-3, atol=1e-4, err_msg=name)
+        np.testing.assert_allclose(result[name], values, rtol=1e-3, atol=1e-4, err_msg=name)
 
 
 def test_scale_and_gamma():
     maps = np.zeros((4, 4, 2), "float32")
     maps[1, 1, 0], maps[2, 2, 1], maps[0, 0, 1] = 4, 1, 0.25
-    found = visualize.ActivationMaps({"a": maps}, np.zeros((4, 4, 3), "uint8"))
-    own, joint = found.render("a", columns=2), found.render("a", "layer", columns=2)
+    result = visualize.ActivationMaps({"a": maps}, np.zeros((4, 4, 3), "uint8"))
+    own, joint = result.render("a", columns=2), result.render("a", "layer", columns=2)
     assert own[1, 1] == own[2, 7] == 255 and joint[1, 1] == 255 and joint[2, 7] == 64
-    assert found.render("a", gamma=0.5, columns=2)[0, 5] == 128 and own[0, 5] == 64
+    assert result.render("a", gamma=0.5, columns=2)[0, 5] == 128 and own[0, 5] == 64
 
 
 # ---------------------------------------------------------------- occlusion
@@ -113,17 +113,17 @@ def test_a_square_outside_the_receptive_field_changes_nothing():
     y = L.Conv2D(4, 5, name="maps")(L.Rescaling(1 / 255)(x))
     y = L.Cropping2D(10, name="middle")(y)
     model = keras.Model(x, L.Dense(3, name="scores")(L.Flatten()(y)))
-    found = visualize.compute_occlusion(model, inputs(1, 25), layer="middle", patch_size=3, stride=3)
-    inside = np.array([6 < t <= 14 and 6 < w <= 14 for t, w in found.corners]).reshape(found.activity.shape)
-    np.testing.assert_allclose(found.activity[~inside], found.whole_activity, rtol=1e-5)
-    np.testing.assert_allclose(found.probability[~inside], found.whole_probability, rtol=1e-5)
-    assert (np.abs(found.activity[inside] - found.whole_activity) > 1e-3).all()
+    result = visualize.compute_occlusion(model, inputs(1, 25), layer="middle", patch_size=3, stride=3)
+    inside = np.array([6 < t <= 14 and 6 < w <= 14 for t, w in result.corners]).reshape(result.activity.shape)
+    np.testing.assert_allclose(result.activity[~inside], result.whole_activity, rtol=1e-5)
+    np.testing.assert_allclose(result.probability[~inside], result.whole_probability, rtol=1e-5)
+    assert (np.abs(result.activity[inside] - result.whole_activity) > 1e-3).all()
 
 
 def test_occlusion_equals_a_loop_over_squares():
     model, x = small(), inputs(1)
-    found = visualize.compute_occlusion(model, x, 3, patch_size=10, stride=7, fill_value=50, batch_size=4)
-    for (top, left), chance, best in zip(found.corners, found.probability.ravel(), found.best.ravel(), strict=True):
+    result = visualize.compute_occlusion(model, x, 3, patch_size=10, stride=7, fill_value=50, batch_size=4)
+    for (top, left), chance, best in zip(result.corners, result.probability.ravel(), result.best.ravel(), strict=True):
         covered = x.copy()
         covered[0, max(top, 0) : top + 10, max(left, 0) : left + 10] = 50
         logits = NUMPY(model(covered))[0].astype("float64")
@@ -131,9 +131,9 @@ def test_occlusion_equals_a_loop_over_squares():
         assert chance == pytest.approx((expected / expected.sum())[3], rel=1e-4) and best == logits.argmax()
     none = visualize.compute_occlusion(model, x, patch_size=0, stride=20)
     assert np.ptp(none.probability) < 1e-6 and none.target == NUMPY(model(x))[0].argmax()
-    heat = found.heatmap(found.probability)
+    heat = result.heatmap(result.probability)
     assert heat.shape == (41, 41) and not np.isnan(heat).any()
-    assert found.probability.min() - 1e-6 <= heat.min() and heat.max() <= found.probability.max() + 1e-6
+    assert result.probability.min() - 1e-6 <= heat.min() and heat.max() <= result.probability.max() + 1e-6
 
 
 def test_correspondence():
@@ -148,8 +148,8 @@ def test_correspondence():
     with pytest.raises(KerasRecipesError, match="two images or more"):
         visualize.occlusion_correspondence(a[:1], b[:1])
     x = inputs(3)
-    found = visualize.measure_correspondence(small(), list(x[:, None]), [(5, 5, 15, 15)] * 3, ["mid", "scores"])
-    assert set(found) == {"mid", "scores"} and all(0 <= m <= 1 for m, _ in found.values())
+    result = visualize.measure_correspondence(small(), list(x[:, None]), [(5, 5, 15, 15)] * 3, ["mid", "scores"])
+    assert set(result) == {"mid", "scores"} and all(0 <= m <= 1 for m, _ in result.values())
 
 
 def test_occlusion_refuses_other_models():
@@ -164,18 +164,18 @@ def test_occlusion_refuses_other_models():
 
 def test_maxima_are_numpy_s_top_k():
     model, x = small(), inputs(11)
-    found = find_top_activations(model, x, ["mid", "scores"], 4, batch_size=3)
+    result = find_top_activations(model, x, ["mid", "scores"], 4, batch_size=3)
     for name in ("mid", "scores"):
         y = NUMPY(keras.Model(model.inputs[0], model.get_layer(name).output)(x)).reshape(
-            11, -1, found[name].values.shape[0]
+            11, -1, result[name].values.shape[0]
         )
         for channel in range(y.shape[-1]):
             best = y[..., channel].max(1)
             order = np.argsort(-best, kind="stable")[:4]
-            np.testing.assert_allclose(found[name].values[channel], best[order], rtol=1e-5)
+            np.testing.assert_allclose(result[name].values[channel], best[order], rtol=1e-5)
             if len(set(best[order])) == 4:
-                assert found[name].images[channel].tolist() == order.tolist()
-                assert found[name].positions[channel].tolist() == y[order, :, channel].argmax(1).tolist()
+                assert result[name].images[channel].tolist() == order.tolist()
+                assert result[name].positions[channel].tolist() == y[order, :, channel].argmax(1).tolist()
     few = find_top_activations(model, x[:2], ["mid"], 4)["mid"]
     assert (few.images[:, 2:] == -1).all() and np.isinf(few.values[:, 2:]).all()
     assert top_image_patches(model, few, "mid:0").patches.shape == (2, 15, 15, 3)
@@ -185,9 +185,9 @@ def test_patches_are_cut_at_the_receptive_field():
     model, x = small(), inputs(6).round()
     maxima = find_top_activations(model, x, ["mid"], 6)["mid"]
     for channel in range(3):
-        found = top_image_patches(model, maxima, f"mid:{channel}", render_mode="norm")
-        assert found.patches.shape == found.saliency.shape == (6, 15, 15, 3)
-        for patch, number, position in zip(found.patches, maxima.images[channel], found.positions, strict=True):
+        result = top_image_patches(model, maxima, f"mid:{channel}", render_mode="norm")
+        assert result.patches.shape == result.saliency.shape == (6, 15, 15, 3)
+        for patch, number, position in zip(result.patches, maxima.images[channel], result.positions, strict=True):
             (top, bottom), (left, right) = visualize.receptive_field(
                 model, f"mid:{channel}@{position[0]},{position[1]}"
             ).box
@@ -201,8 +201,8 @@ def test_patches_are_cut_at_the_receptive_field():
 
 def test_folders_with_bad_images(image_folder):
     model = small()
-    found = find_top_activations(model, image_folder, ["mid"])["mid"]
-    assert len(found.sources) == 7 and len(found.errors) == 1 and (found.images[:, :7] >= 0).all()
+    result = find_top_activations(model, image_folder, ["mid"])["mid"]
+    assert len(result.sources) == 7 and len(result.errors) == 1 and (result.images[:, :7] >= 0).all()
     with pytest.raises(ImageError):
         find_top_activations(model, [str(image_folder / "8.png")], ["mid"])
 
@@ -377,8 +377,8 @@ def test_layers_of_a_nested_model_are_measured_too():
 
 def test_occlusion_may_record_the_output_layer():
     model, x = small(), inputs(1)
-    found = visualize.compute_occlusion(model, x, layer="scores", patch_size=20, stride=20)
-    assert found.layer == "scores" and found.channel == int(np.argmax(NUMPY(model(x))[0]))
+    result = visualize.compute_occlusion(model, x, layer="scores", patch_size=20, stride=20)
+    assert result.layer == "scores" and result.channel == int(np.argmax(NUMPY(model(x))[0]))
 
 
 def test_random_filters_of_a_saved_model_are_random(saved, tmp_path, capsys):
