@@ -1,4 +1,4 @@
-"""Modules that are imported at their first use, so that `import kerasrecipes` needs no Keras."""
+"""Imports at first use, so that `import kerasrecipes` needs no Keras."""
 
 import importlib
 import importlib.util
@@ -11,12 +11,12 @@ from typing import Any
 from kerasrecipes.errors import BackendUnavailable
 
 BACKENDS = ("tensorflow", "jax", "torch")
-quiet_backend = False  # the command line's: no notes of a backend between results
-ENGINE_HINT = 'recipes with an ONNX file do without: load(NAME, engine="onnxruntime")'
+quiet_backend = False  # set by the command line: no messages of a backend between results
+ENGINE_HINT = 'recipes with an ONNX file run without it: load(NAME, engine="onnxruntime")'
 
 
 class LazyModule(ModuleType):
-    """Stands for the module `name` and imports it when an attribute is first asked for."""
+    """A module that is imported when one of its attributes is first read."""
 
     def __getattr__(self, attribute: str) -> Any:
         if self.__name__ == "keras":
@@ -27,13 +27,13 @@ class LazyModule(ModuleType):
 def lazy_exports(
     package: str, modules: dict[str, str], *, needs_keras: bool | tuple[str, ...] = False
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
-    """Return `__getattr__`, `__dir__` and `__all__` of a package that imports its public names at their first use.
+    """Return `__getattr__`, `__dir__` and `__all__` of a package that imports its public names at first use.
 
     Args:
         package: The package's `__name__`.
-        modules: Public names, separated by spaces, by the module that defines them. A module that begins with "kerasrecipes."
-            is absolute, any other stands in the package. The empty string means that the names are modules of the package.
-        needs_keras: Choose a backend before the import: for all names, or for those of these modules.
+        modules: Module -> its public names, separated by spaces. A module that begins with "kerasrecipes." is absolute, others
+            are in the package. Names of the module "" are modules of the package themselves.
+        needs_keras: Whether to choose a backend before an import: for all names, or for those of the named modules.
     """
     origin = {name: module for module, names in modules.items() for name in names.split()}
 
@@ -53,49 +53,49 @@ def lazy_exports(
 
 
 def import_silently(name: str) -> None:
-    """Import TensorFlow without the notes on oneDNN that it writes to standard error whatever TF_CPP_MIN_LOG_LEVEL says."""
+    """Import TensorFlow without its messages about oneDNN on standard error, which TF_CPP_MIN_LOG_LEVEL does not suppress."""
     if not quiet_backend or name != "tensorflow" or name in sys.modules:
         return
     try:
-        kept = os.dup(2)
-    except OSError:  # there is no standard error
+        stderr = os.dup(2)
+    except OSError:  # the process has no standard error
         return
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)
     try:
         importlib.import_module(name)
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(stderr, 2)
+        os.close(stderr)
         os.close(null)
 
 
 def choose_backend() -> str:
-    """Pick the Keras backend: `KERAS_BACKEND` if set, else the first one installed of tensorflow, jax, torch.
+    """Choose the Keras backend: `KERAS_BACKEND` if set, else the first installed one of tensorflow, jax, torch.
 
     Raises:
-        BackendUnavailable: none is installed, or not that one.
+        BackendUnavailable: None is installed, or not that one.
     """
-    chosen = os.environ.get("KERAS_BACKEND")
+    backend = os.environ.get("KERAS_BACKEND")
     if not importlib.util.find_spec("keras"):
-        extra = chosen if chosen in BACKENDS else next(filter(importlib.util.find_spec, BACKENDS), "tensorflow")
+        extra = backend if backend in BACKENDS else next(filter(importlib.util.find_spec, BACKENDS), "tensorflow")
         raise BackendUnavailable(
             f'This needs Keras, which is not installed: pip install "kerasrecipes[{extra}]"; {ENGINE_HINT}'
         )
-    if chosen:
-        if chosen in BACKENDS and not importlib.util.find_spec(chosen):
+    if backend:
+        if backend in BACKENDS and not importlib.util.find_spec(backend):
             raise BackendUnavailable(
-                f'KERAS_BACKEND is {chosen}, which is not installed: pip install "kerasrecipes[{chosen}]"'
+                f'KERAS_BACKEND is {backend}, which is not installed: pip install "kerasrecipes[{backend}]"'
             )
-        import_silently(chosen)
-        return chosen
+        import_silently(backend)
+        return backend
     for name in BACKENDS:
         if importlib.util.find_spec(name):
             os.environ["KERAS_BACKEND"] = name
             import_silently(name)
             return name
     raise BackendUnavailable(
-        'This needs Keras, and no backend of it is installed: pip install "kerasrecipes[tensorflow]" (or [jax], [torch]); '
+        'This needs Keras, and none of its backends is installed: pip install "kerasrecipes[tensorflow]" (or [jax], [torch]); '
         f"{ENGINE_HINT}"
     )
 

@@ -1,4 +1,4 @@
-"""Sound from anywhere to what every recogniser takes: one channel, 16 kHz, float32 between -1 and 1."""
+"""Read audio as every recognizer takes it: one channel, 16 kHz, float32 between -1 and 1."""
 
 import glob
 import io
@@ -17,52 +17,32 @@ from kerasrecipes.utils import tar_members
 
 SAMPLE_RATE = 16000
 MAX_SAMPLE_RATE = 10_000_000  # Hz
-MIN_DURATION_SECONDS = 0.05  # a spectrogram frame and a few: nothing shorter holds speech
-MAX_FLOAT_AMPLITUDE = 4.0  # float samples above this are integers in disguise
-AUDIO_EXTENSIONS = frozenset(
-    [
-        ".wav",
-        ".flac",
-        ".ogg",
-        ".oga",
-        ".opus",
-        ".mp3",
-        ".aif",
-        ".aiff",
-        ".aifc",
-        ".au",
-        ".snd",
-        ".caf",
-        ".w64",
-        ".rf64",
-        ".wavex",
-        ".sph",
-        ".nist",
-        ".voc",
-        ".mp2",
-        ".mp1",
-    ]
-)
+MIN_DURATION_SECONDS = 0.05  # a few spectrogram frames
+MAX_FLOAT_AMPLITUDE = 4.0  # larger float samples are unscaled integers
+AUDIO_EXTENSIONS = frozenset((
+    ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64", ".rf64",
+    ".wavex", ".sph", ".nist", ".voc", ".mp2", ".mp1",
+))  # fmt: skip
 
 
 def load_audio(source: Any, *, sample_rate: int | None = None, target: int = SAMPLE_RATE) -> np.ndarray:
-    """Read, mix down, resample and check one sound.
+    """Read, mix down, resample and check one recording.
 
     Args:
-        source: path of any format libsndfile reads (wav, flac, ogg, opus, mp3, ...), bytes or a binary file object
-            holding such a file, or an array (samples,) or (samples, channels) with `sample_rate`.
-        sample_rate: Hz of an array; files say it themselves.
-        target: Hz of the result.
+        source: Path of any format that libsndfile reads (wav, flac, ogg, opus, mp3, ...), bytes or a binary file object of
+            such a file, or an array (samples,) or (samples, channels) with `sample_rate`.
+        sample_rate: Hz of an array. Files contain their own rate.
+        target: Hz of the result. Default 16000.
 
     Returns:
         (samples,) float32.
 
     Raises:
-        AudioError: no sound can be made of it; the message says what to do.
-        TypeError: an array without `sample_rate`.
+        AudioError: The source is not usable as audio; the message says what to do.
+        TypeError: An array has no `sample_rate`.
 
     Example:
-        >>> read_audio(np.zeros(8000, "int16"), sample_rate=8000).shape
+        >>> load_audio(np.zeros(8000, "int16"), sample_rate=8000).shape
         (16000,)
     """
     name = source_name(source)
@@ -75,8 +55,14 @@ def load_audio(source: Any, *, sample_rate: int | None = None, target: int = SAM
             )
         samples, rate = to_float32(np.asarray(source), name), sample_rate
     if not isinstance(rate, numbers.Real) or not 0 < rate <= MAX_SAMPLE_RATE:
-        raise AudioError(f"{name}: a sample rate of {rate!r} Hz is none, give a number up to {MAX_SAMPLE_RATE}")
-    check_finite(samples, name)
+        raise AudioError(
+            f"{name}: invalid sample rate {rate!r} Hz: expected a number between 0 and {MAX_SAMPLE_RATE:,}"
+        )
+    if not np.isfinite(samples).all():
+        count = int(np.size(samples) - np.isfinite(samples).sum())
+        raise AudioError(
+            f"{name} holds {count} samples that are NaN or infinite: repair it, or apply numpy.nan_to_num first"
+        )
     mono = samples.mean(axis=1) if samples.ndim == 2 else samples
     if len(mono) < MIN_DURATION_SECONDS * rate:
         raise AudioError(
@@ -88,63 +74,64 @@ def load_audio(source: Any, *, sample_rate: int | None = None, target: int = SAM
 
 
 def source_name(source: Any) -> str:
-    """What messages call a source."""
+    """Return a printable name of a source for error messages."""
     if isinstance(source, str | os.PathLike):
         return os.fspath(source)
     if isinstance(source, bytes | bytearray):
-        return f"sound of {len(source)} bytes"
+        return f"audio of {len(source)} bytes"
     if hasattr(source, "read"):
         return str(getattr(source, "name", "file object"))
     return f"array of shape {np.shape(source)}"
 
 
 def decode_file(source: str | os.PathLike | bytes | bytearray | BinaryIO, name: str) -> tuple[np.ndarray, int]:
-    """Samples (samples, channels) float32 and their rate from an encoded file."""
+    """Decode a file to samples (samples, channels) float32 and their rate."""
     if tar_members.is_member_url(source):
         source = tar_members.read_member(str(source))
     if isinstance(source, str | os.PathLike):
         path = Path(source)
         if path.is_dir():
-            raise AudioError(f"{name} is a folder: pass it to transcribe as it is, or one of its files")
+            raise AudioError(f"{name} is a folder: pass it to transcribe directly, or pass one of its files")
         if not path.exists():
             raise AudioError(f"There is no file {name}: check the path")
         if path.stat().st_size == 0:
             raise AudioError(f"{name} is empty (0 bytes): record or download it again")
     if not isinstance(source, str | os.PathLike | bytes | bytearray):
-        source = source.read()  # whole: a pipe cannot be searched
+        source = source.read()  # all of it: libsndfile cannot seek in a pipe
         if isinstance(source, str):
             raise AudioError(f'{name} gives text: open it with open(path, "rb")')
         if not source:
             raise AudioError(f"{name} gives no bytes: it is empty or was read to its end; seek(0) first")
     file: Any = io.BytesIO(source) if isinstance(source, bytes | bytearray) else source
     try:
-        with soundfile.SoundFile(file) as sound:
-            expected = sound.frames
-            samples = sound.read(dtype="float32", always_2d=True)
-            rate = sound.samplerate
+        with soundfile.SoundFile(file) as audio:
+            num_frames = audio.frames
+            samples = audio.read(dtype="float32", always_2d=True)
+            rate = audio.samplerate
     except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
         detail = str(error).rsplit(": ", 1)[-1]
         raise AudioError(
-            f"{name} cannot be read as audio ({detail}): it is damaged or no sound file; convert it to wav, flac, ogg or mp3"
+            f"{name} cannot be read as audio ({detail}): it is damaged or not an audio file; convert it to wav, flac, ogg or mp3"
         ) from error
-    if 0 < expected < 2**62 and len(samples) < expected:
+    if 0 < num_frames < 2**62 and len(samples) < num_frames:
         raise AudioError(
-            f"{name} is cut off: its header promises {expected / rate:.2f} s, {len(samples) / rate:.2f} s can be read; copy it again"
+            f"{name} is cut off: its header promises {num_frames / rate:.2f} s, {len(samples) / rate:.2f} s can be read; copy "
+            "it again"
         )
     return samples, rate
 
 
 def to_float32(samples: np.ndarray, name: str) -> np.ndarray:
-    """An array as float32 between -1 and 1; integers are scaled by their type's range."""
+    """Convert an array to float32 between -1 and 1. Integers are scaled by the range of their type."""
     if samples.ndim not in (1, 2):
-        raise AudioError(f"{name}: audio is (samples,) or (samples, channels)")
+        raise AudioError(f"{name}: audio must be (samples,) or (samples, channels)")
     if samples.ndim == 2 and samples.shape[0] < samples.shape[1]:
         raise AudioError(f"{name} has more channels than samples: transpose it to (samples, channels)")
     if samples.dtype.kind == "u" and samples.dtype.itemsize == 1:
         return (samples.astype("float32") - 128) / 128
     if samples.dtype.kind == "i" and samples.dtype.itemsize == 8:
         raise AudioError(
-            f"{name} of type {samples.dtype}: the range of its numbers is anybody's guess; pass integers of 16 or 32 bits, for "
+            f"{name} of type {samples.dtype}: 64-bit audio has no defined full scale; pass integers of 16 or 32 bits, for "
             'instance numpy.asarray(x, "int16"), or floats between -1 and 1'
         )
     if samples.dtype.kind == "i":
@@ -155,24 +142,16 @@ def to_float32(samples: np.ndarray, name: str) -> np.ndarray:
     if loudest > MAX_FLOAT_AMPLITUDE:
         raise AudioError(
             f"{name} has float samples up to {loudest:g}, outside -1 to 1: were they 16-bit integers? "
-            "Pass the integers as they are, or divide by 32768"
+            "Pass the integers unchanged, or divide by 32768"
         )
     return samples.astype("float32")
 
 
-def check_finite(samples: np.ndarray, name: str) -> None:
-    """Raise AudioError if samples are NaN or infinite."""
-    if count := int(np.size(samples) - np.isfinite(samples).sum()):
-        raise AudioError(
-            f"{name} holds {count} samples that are NaN or infinite: repair it, or numpy.nan_to_num it first"
-        )
-
-
 def list_audio_files(source: Any) -> list[Any]:
-    """The inputs in a folder, a pattern with wildcards, or a list of such; anything else stays as it is.
+    """Return the inputs in a folder, in a pattern with wildcards, or in a list of these; other sources unchanged.
 
     Raises:
-        AudioError: a folder holds no audio, or a pattern matches nothing.
+        AudioError: A folder holds no audio, or a pattern matches nothing.
     """
     if isinstance(source, Sequence) and not isinstance(source, str | bytes | bytearray):
         return [
@@ -180,13 +159,13 @@ def list_audio_files(source: Any) -> list[Any]:
         ]
     if not isinstance(source, str | os.PathLike):
         return [source]
-    path = Path(source)
-    if path.is_dir():
-        found = sorted(p for p in path.rglob("*") if p.suffix.lower() in AUDIO_EXTENSIONS and p.is_file())
-        if not found:
-            raise AudioError(f"The folder {path} holds no audio ({', '.join(sorted(AUDIO_EXTENSIONS)[:6])}, ...)")
-        return [str(p) for p in found]
-    if glob.has_magic(str(source)) and not path.exists():
+    folder = Path(source)
+    if folder.is_dir():
+        paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_EXTENSIONS and p.is_file())
+        if not paths:
+            raise AudioError(f"The folder {folder} holds no audio ({', '.join(sorted(AUDIO_EXTENSIONS)[:6])}, ...)")
+        return [str(p) for p in paths]
+    if glob.has_magic(str(source)) and not folder.exists():
         names = sorted(glob.glob(str(source), recursive=True))
         if not names:
             raise AudioError(f"No file matches {source}")
@@ -195,10 +174,10 @@ def list_audio_files(source: Any) -> list[Any]:
 
 
 def audio_duration(path: str | os.PathLike) -> float:
-    """Seconds of a file, from its header.
+    """Return the seconds of a file, from its header.
 
     Raises:
-        AudioError: it cannot be read.
+        AudioError: The file cannot be read.
     """
     try:
         info = soundfile.info(

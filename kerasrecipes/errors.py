@@ -1,4 +1,4 @@
-"""Every error that kerasrecipes raises on purpose; each message says what to do next."""
+"""The errors of kerasrecipes. Every message says what to do next."""
 
 
 class KerasRecipesError(Exception):
@@ -6,27 +6,27 @@ class KerasRecipesError(Exception):
 
 
 class RecipeNotFound(KerasRecipesError):
-    """No recipe of that name; the message names the closest three."""
+    """There is no recipe of that name. The message names the closest three."""
 
 
 class WeightsUnavailable(KerasRecipesError):
-    """The weights are neither bundled, cached nor to be fetched; the message names the training command."""
+    """The weights are neither bundled nor cached and cannot be downloaded. The message names the training command."""
 
 
 class WeightsCorrupted(KerasRecipesError):
-    """A weight file does not match its manifest row, or does not fit the architecture it is loaded into."""
+    """A weights file does not match its manifest entry, or does not fit the architecture."""
 
 
 class AudioError(KerasRecipesError):
-    """A sound cannot be read, or is no sound a recogniser could take."""
+    """An audio file or array cannot be read, or a recognizer cannot use it."""
 
 
 class ImageError(KerasRecipesError):
-    """A picture cannot be read, or has the wrong rank or range."""
+    """An image cannot be read, or has the wrong rank or range."""
 
 
 class DataError(KerasRecipesError):
-    """A data set does not have the layout it should have, or a transcript cannot be trained on."""
+    """A dataset does not have the expected layout, or a transcript cannot be trained on."""
 
 
 class BackendUnavailable(KerasRecipesError):
@@ -34,4 +34,4 @@ class BackendUnavailable(KerasRecipesError):
 
 
 class ExportError(KerasRecipesError):
-    """A recipe cannot be written in a format, or what was written does not give the same scores."""
+    """A format cannot hold a recipe, or the written file's outputs differ from Keras's."""

@@ -1,4 +1,4 @@
-"""Pictures from anywhere to what every image recipe takes: red, green, blue, 0 to 255, at the recipe's size."""
+"""Read images as every image recipe takes them: red, green, blue, 0 to 255, at the recipe's size."""
 
 import io
 import os
@@ -13,48 +13,46 @@ from PIL import Image, ImageOps
 from kerasrecipes.errors import ImageError
 
 IMAGE_EXTENSIONS = frozenset(
-    (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
+    [".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm"]
 )
 MAX_PIXELS = 100_000_000  # 300 MB as red, green and blue
-MIN_SIDE = 4  # pixels; less shows nothing
-ALPHA_BACKGROUND = (255, 255, 255)  # behind what is transparent
+MIN_SIDE = 4  # pixels
+ALPHA_BACKGROUND = (255, 255, 255)
 
 
 def load_image(source: Any) -> np.ndarray:
-    """Read, turn upright and check one picture.
+    """Read, turn upright and check one image.
 
     Args:
-        source: path of any format Pillow reads, bytes or a binary file object holding such a file, a `PIL.Image`, or an
-            array (height, width) or (height, width, channels) with 1 (grey), 3 (RGB) or 4 (RGBA) channels: integers of
+        source: Path of any format that Pillow reads, bytes or a binary file object of such a file, a `PIL.Image`, or an
+            array (height, width) or (height, width, channels) with 1 (gray), 3 (RGB) or 4 (RGBA) channels: integers of
             8 or 16 bits over their whole range, or floats from 0 to 1.
 
     Returns:
-        (height, width, 3) uint8. EXIF rotation is undone; palettes, greys, CMYK and 16 bits become RGB; what is
-        transparent shows white.
+        (height, width, 3) uint8. EXIF rotation is undone; palettes, gray, CMYK and 16 bits become RGB; transparent pixels
+        become white.
 
     Raises:
-        ImageError: no picture can be made of it; the message says what to do.
+        ImageError: The source is not usable as an image; the message says what to do.
 
     Example:
-        >>> read_image(np.zeros((30, 40), "uint8")).shape
+        >>> load_image(np.zeros((30, 40), "uint8")).shape
         (30, 40, 3)
     """
     name = source_name(source)
     if isinstance(source, Image.Image):
-        picture = source
-    elif isinstance(source, str | os.PathLike | bytes | bytearray) or hasattr(source, "read"):
-        picture = decode_file(source, name)
-    else:
-        picture = from_array(np.asarray(source), name)
-    return to_rgb(picture, name)
+        return to_rgb(source, name)
+    if isinstance(source, str | os.PathLike | bytes | bytearray) or hasattr(source, "read"):
+        return to_rgb(decode_file(source, name), name)
+    return to_rgb(from_array(np.asarray(source), name), name)
 
 
 def source_name(source: Any) -> str:
-    """What messages call a source."""
+    """Return a printable name of a source for error messages."""
     if isinstance(source, str | os.PathLike):
         return os.fspath(source)
     if isinstance(source, bytes | bytearray):
-        return f"picture of {len(source)} bytes"
+        return f"image of {len(source)} bytes"
     if isinstance(source, Image.Image):
         return f"PIL image of {source.width} x {source.height}"
     if hasattr(source, "read"):
@@ -63,56 +61,55 @@ def source_name(source: Any) -> str:
 
 
 def decode_file(source: Any, name: str) -> Image.Image:
-    """A picture from an encoded file, its pixels read."""
+    """Decode an image file with its pixels."""
     if isinstance(source, str | os.PathLike):
         path = Path(source)
         if path.is_dir():
-            raise ImageError(f"{name} is a folder: pass it to the verb as it is, or one of its files")
+            raise ImageError(f"{name} is a folder: pass it to classify or segment directly, or pass one of its files")
         if not path.exists():
             raise ImageError(f"There is no file {name}: check the path")
         if path.stat().st_size == 0:
             raise ImageError(f"{name} is empty (0 bytes): save or download it again")
     file: Any = io.BytesIO(source) if isinstance(source, bytes | bytearray) else source
     try:
-        picture = Image.open(file)
+        image = Image.open(file)
         try:
-            check_size(picture.width, picture.height, name)
-            picture.load()
+            check_size(image.width, image.height, name)
+            image.load()
         except BaseException:
-            picture.close()  # the error that is kept in a list would keep the file open
+            image.close()  # otherwise an error in a result list would keep the file open
             raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise too_large_error(name, "beyond what Pillow opens") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise ImageError(
-            f"{name} cannot be read as a picture ({error}): it is damaged or no picture; save it as PNG or JPEG"
+            f"{name} cannot be read as an image ({error}): it is damaged or not an image; save it as PNG or JPEG"
         ) from error
-    return picture
+    return image
 
 
 def check_size(width: int, height: int, name: str) -> None:
-    """Refuse what would fill the memory, or shows nothing, before its pixels are read."""
+    """Check the size before the pixels fill the memory."""
     if width * height > MAX_PIXELS:
         raise too_large_error(name, f"{width} x {height} pixels")
     if min(width, height) < MIN_SIDE:
-        raise ImageError(f"{name} has {width} x {height} pixels: a side has at least {MIN_SIDE}")
+        raise ImageError(f"{name} has {width} x {height} pixels: a side needs at least {MIN_SIDE}")
 
 
 def too_large_error(name: str, size: str) -> ImageError:
-    """The error of a picture beyond the limit."""
     return ImageError(
         f"{name} is too large ({size}; at most {MAX_PIXELS / 1e6:.0f} million pixels): make it smaller first"
     )
 
 
 def from_array(values: np.ndarray, name: str) -> Image.Image:
-    """A picture of an array's numbers."""
+    """Convert an array of pixel values to an image."""
     if values.ndim == 2:
         values = values[..., None]
     if values.ndim != 3 or values.shape[-1] not in (1, 3, 4):
         raise ImageError(
-            f"{name} is no picture: it must be (height, width) or (height, width, channels) with 1, 3 or 4 channels; "
-            "pass several pictures as a list"
+            f"{name} is no image: it must be (height, width) or (height, width, channels) with 1, 3 or 4 channels; "
+            "pass several images as a list"
         )
     check_size(values.shape[1], values.shape[0], name)
     if np.issubdtype(values.dtype, np.floating):
@@ -120,7 +117,7 @@ def from_array(values: np.ndarray, name: str) -> Image.Image:
             raise ImageError(f"{name} holds numbers that are NaN or infinite: repair it first")
         if values.min() < 0 or values.max() > 1:
             raise ImageError(
-                f"{name} holds floats from {values.min():.3g} to {values.max():.3g}: floats go from 0 to 1; "
+                f"{name} holds floats from {values.min():.3g} to {values.max():.3g}: floats must be 0 to 1; "
                 "pass 0 to 255 as uint8"
             )
         values = np.round(255 * values)
@@ -132,47 +129,52 @@ def from_array(values: np.ndarray, name: str) -> Image.Image:
     return Image.fromarray(values[..., 0] if values.shape[-1] == 1 else values)
 
 
-def to_rgb(picture: Image.Image, name: str) -> np.ndarray:
-    """(height, width, 3) uint8 of a picture of any mode, upright."""
-    check_size(picture.width, picture.height, name)
+def to_rgb(image: Image.Image, name: str) -> np.ndarray:
+    """Convert an image of any mode to (height, width, 3) uint8, upright."""
+    check_size(image.width, image.height, name)
     try:
-        picture = apply_exif_orientation(picture)
-        if picture.mode.startswith(("I", "F")):  # 16 bits or more: over their whole range
-            values = np.asarray(picture).astype("float64")
-            top = 65535.0 if picture.mode.startswith("I") else 1.0
+        image = apply_exif_orientation(image)
+        if image.mode.startswith(("I", "F")):  # 16 bits or more: over their whole range
+            values = np.asarray(image).astype("float64")
+            top = 65535.0 if image.mode.startswith("I") else 1.0
             if values.min() < 0 or values.max() > top:
                 raise ImageError(
                     f"{name} holds numbers from {values.min():.3g} to {values.max():.3g}, not 0 to {top:.0f}"
                 )
-            picture = Image.fromarray(np.round(values * 255 / top).astype("uint8"))
-        if "A" in picture.getbands() or "transparency" in picture.info:
-            picture = picture.convert("RGBA")
-            ground = Image.new("RGBA", picture.size, (*ALPHA_BACKGROUND, 255))
-            picture = Image.alpha_composite(ground, picture)
-        return np.asarray(picture.convert("RGB"))
+            image = Image.fromarray(np.round(values * 255 / top).astype("uint8"))
+        if "A" in image.getbands() or "transparency" in image.info:
+            image = image.convert("RGBA")
+            background = Image.new("RGBA", image.size, (*ALPHA_BACKGROUND, 255))
+            image = Image.alpha_composite(background, image)
+        return np.asarray(image.convert("RGB"))
     except (OSError, ValueError) as error:
-        raise ImageError(f"{name} cannot be read as a picture ({error}): save it as PNG or JPEG") from error
+        raise ImageError(f"{name} cannot be read as an image ({error}): save it as PNG or JPEG") from error
 
 
-def apply_exif_orientation(picture: Image.Image) -> Image.Image:
-    """Turned as its EXIF block says; as it is where nobody can read that block."""
+def apply_exif_orientation(image: Image.Image) -> Image.Image:
+    """Turn an image as its EXIF block says. A damaged block turns nothing."""
     try:
-        return ImageOps.exif_transpose(picture)
-    except Exception:  # Pillow raises many kinds, and the pixels are whole
-        return picture
+        return ImageOps.exif_transpose(image)
+    except Exception:  # Pillow raises many classes, and the pixels are intact
+        return image
 
 
 @dataclass(frozen=True)
 class ImagePreprocessing:
-    """How a picture of any size becomes a network's input; a recipe's `picture` holds these values.
+    """How an image of any size becomes a network's input.
+
+    The image is resized to a canvas, from which crops of the input size are taken.
 
     Args:
-        canvas: (height, width) that it is resized to.
-        resize_mode: "crop" cuts the centre in the canvas's proportions and resizes that; "squash" changes the proportions.
-        size: (height, width) of the input, cut out of the canvas; one view takes the centre.
-        pad: pixels around the canvas that a view may reach into. fill: their value, 0 to 255.
-        flip: whether views are mirrored. views: "random" places, or "corners" and the centre (10 with mirroring).
-        channels: 3, or 1 for grey (ITU-R 601 luma).
+        resize_to: (height, width) of the canvas.
+        crop_size: (height, width) of the input.
+        resize_mode: "crop" takes the largest centered part with the canvas's proportions; "squash" changes the proportions.
+        padding: Pixels around the canvas that a crop may reach into.
+        fill_value: Their value, 0 to 255.
+        horizontal_flip: Whether crops are also mirrored.
+        crop_mode: Positions of several crops: "random", or "corners" for the four corners and the center (10 crops with
+            mirroring). A single crop is the center.
+        channels: 3, or 1 for gray (ITU-R 601 luma).
     """
 
     resize_to: tuple[int, int]
@@ -184,9 +186,9 @@ class ImagePreprocessing:
     crop_mode: str = "random"
     channels: int = 3
 
-    def resize(self, picture: np.ndarray) -> np.ndarray:
-        """(height, width, 3) uint8 -> (*canvas, channels) float32, 0 to 255."""
-        image = Image.fromarray(picture)
+    def resize(self, pixels: np.ndarray) -> np.ndarray:
+        """Resize (height, width, 3) uint8 to a canvas (*resize_to, channels) float32, 0 to 255."""
+        image = Image.fromarray(pixels)
         height, width = self.resize_to
         if image.size != (width, height):
             box = center_crop_box(image.height, image.width, self.resize_to) if self.resize_mode == "crop" else None
@@ -196,53 +198,58 @@ class ImagePreprocessing:
         return np.asarray(image, "float32")
 
     def center_crop(self, canvas: np.ndarray) -> np.ndarray:
-        """The centre: (*canvas, channels) -> (*size, channels)."""
+        """Crop the center of a canvas: (*crop_size, channels)."""
         top, left = (self.resize_to[0] - self.crop_size[0]) // 2, (self.resize_to[1] - self.crop_size[1]) // 2
         return canvas[top : top + self.crop_size[0], left : left + self.crop_size[1]]
 
     def crops(self, canvas: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-        """`count` views: (*canvas, channels) -> (count, *size, channels).
+        """Return `count` crops of a canvas: (count, *crop_size, channels).
 
         Raises:
-            ImageError: "corners" has 5 views, or 10 with mirroring.
+            ImageError: The crop mode "corners" has 5 crops, or 10 with mirroring.
         """
-        (h, w), (ch, cw), p = self.crop_size, self.resize_to, self.padding
-        room = (ch - h + 2 * p, cw - w + 2 * p)
+        (h, w), p = self.crop_size, self.padding
+        max_y, max_x = self.resize_to[0] - h + 2 * p, self.resize_to[1] - w + 2 * p
         if self.crop_mode == "corners":
-            places = [(0, 0), (0, room[1]), (room[0], 0), room, (room[0] // 2, room[1] // 2)]
-            cuts = [(y, x, mirrored) for mirrored in ((False, True) if self.horizontal_flip else (False,)) for y, x in places]
-            if count not in (len(places), len(cuts)):
-                raise ImageError(f"This recipe averages over {len(places)} or {len(cuts)} views, not {count}")
-            cuts = cuts[:count]
+            corners = [(0, 0), (0, max_x), (max_y, 0), (max_y, max_x), (max_y // 2, max_x // 2)]
+            positions = [
+                (y, x, flip) for flip in ((False, True) if self.horizontal_flip else (False,)) for y, x in corners
+            ]
+            if count not in (len(corners), len(positions)):
+                raise ImageError(f"This recipe averages over {len(corners)} or {len(positions)} crops, not {count}")
         else:
-            cuts = [
-                (int(rng.integers(room[0] + 1)), int(rng.integers(room[1] + 1)), self.horizontal_flip and bool(rng.integers(2)))
+            positions = [
+                (
+                    int(rng.integers(max_y + 1)),
+                    int(rng.integers(max_x + 1)),
+                    self.horizontal_flip and bool(rng.integers(2)),
+                )
                 for _ in range(count)
             ]
         padded = np.pad(canvas, ((p, p), (p, p), (0, 0)), constant_values=self.fill_value)
-        return np.stack([padded[y : y + h, x : x + w][:, :: -1 if m else 1] for y, x, m in cuts])
+        return np.stack([padded[y : y + h, x : x + w][:, :: -1 if flip else 1] for y, x, flip in positions[:count]])
 
 
 def center_crop_box(height: int, width: int, canvas: tuple[int, int]) -> tuple[float, float, float, float]:
-    """(left, top, right, bottom) of the largest centred part with the canvas's proportions."""
+    """Return (left, top, right, bottom) of the largest centered part with the canvas's proportions."""
     scale = min(height / canvas[0], width / canvas[1])
-    h, w = min(canvas[0] * scale, height), min(canvas[1] * scale, width)  # rounding may go beyond
+    h, w = min(canvas[0] * scale, height), min(canvas[1] * scale, width)  # rounding may exceed the image
     return (width - w) / 2, (height - h) / 2, (width + w) / 2, (height + h) / 2
 
 
 def list_image_files(sources: Any) -> list[Any]:
-    """A folder as its pictures in order of their names, a list as it is.
+    """Return the images of a folder in the order of their names, of a list of sources, or of a single source.
 
     Raises:
-        ImageError: a folder without pictures.
+        ImageError: A folder holds no images.
     """
     if isinstance(sources, list | tuple):
         return [item for source in sources for item in list_image_files(source)]
     if isinstance(sources, str | os.PathLike) and Path(sources).is_dir():
-        found = sorted(str(p) for p in Path(sources).rglob("*") if p.suffix.lower() in IMAGE_EXTENSIONS)
-        if not found:
-            raise ImageError(f"{sources} holds no pictures ({', '.join(sorted(IMAGE_EXTENSIONS))})")
-        return found
+        paths = sorted(str(p) for p in Path(sources).rglob("*") if p.suffix.lower() in IMAGE_EXTENSIONS)
+        if not paths:
+            raise ImageError(f"{sources} holds no images ({', '.join(sorted(IMAGE_EXTENSIONS))})")
+        return paths
     return [sources]
 
 
@@ -256,55 +263,19 @@ def single_or_list(source: Any, results: list[Any]) -> Any:
 
 
 def load_images_or_errors(sources: Sequence[Any]) -> list[Any]:
-    """Each picture as `read_image` gives it, or its `ImageError`."""
-    found: list[Any] = []
+    """Load each image, or return its `ImageError`."""
+    results: list[Any] = []
     for source in sources:
         try:
-            found.append(load_image(source))
+            results.append(load_image(source))
         except ImageError as error:
-            found.append(strip_traceback(error))
-    return found
+            results.append(strip_traceback(error))
+    return results
 
 
 def strip_traceback(error: ImageError) -> ImageError:
-    """The error without the frames that it came from, and what lies in them: lists keep errors for long."""
-    at: BaseException | None = error
-    while at is not None:
-        at.__traceback__, at = None, at.__cause__ or at.__context__
+    """Drop the traceback, whose frames would keep whole images in memory while the error is in a result list."""
+    current: BaseException | None = error
+    while current is not None:
+        current.__traceback__, current = None, current.__cause__ or current.__context__
     return error
-
-
-def preprocess_mnist_digit(picture: Any, dark_ink: bool | None = None) -> np.ndarray:
-    """A drawn or photographed digit as MNIST has its own: light on black, in a box of 20 pixels, its centre of mass at the
-    centre of 28 x 28 (LeCun et al., 1998).
-
-    Args:
-        picture: what `read_image` takes. dark_ink: dark on light; None looks at the border.
-
-    Returns:
-        (28, 28) uint8.
-
-    Raises:
-        ImageError: nothing is drawn on it.
-    """
-    grey = np.asarray(Image.fromarray(load_image(picture)).convert("L"), "float32")
-    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    if dark_ink if dark_ink is not None else np.median(border) > 127:
-        grey = 255 - grey
-    low, high = float(np.percentile(grey, 5)), float(grey.max())
-    if high - low < 30:
-        raise ImageError(
-            f"{source_name(picture)} shows nothing darker or lighter than its ground: draw the digit in black on white"
-        )
-    grey = np.clip((grey - low) * 255 / (high - low), 0, 255)
-    rows, columns = (np.flatnonzero((grey > 64).any(axis)) for axis in (1, 0))
-    box = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
-    scale = 20 / max(box[2] - box[0], box[3] - box[1])
-    size = (max(round((box[2] - box[0]) * scale), 1), max(round((box[3] - box[1]) * scale), 1))
-    drawn = Image.fromarray(grey.astype("uint8")).resize(size, Image.Resampling.BICUBIC, box=box)
-    small = np.asarray(drawn, "float64")
-    y, x = (float((small.sum(axis) * (np.arange(small.shape[1 - axis]) + 0.5)).sum() / small.sum()) for axis in (1, 0))
-    top, left = (int(np.clip(round(14 - c), 0, 28 - n)) for c, n in ((y, small.shape[0]), (x, small.shape[1])))
-    found = np.zeros((28, 28), "uint8")
-    found[top : top + small.shape[0], left : left + small.shape[1]] = small
-    return found

@@ -1,4 +1,4 @@
-"""Error rates of a whole set with bootstrap intervals: words, characters and phones over speakers, classes over pictures."""
+"""Metrics of a whole test set with bootstrap intervals: error rates over speakers, accuracies over images."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ BOOTSTRAP_SAMPLES = 2000
 class ErrorRate:
     """(substitutions + deletions + insertions) / total, summed over the set, and its 95 % interval.
 
-    `ci_low` and `ci_high` are percentiles of the same rate over sets of speakers drawn with replacement; nan for one speaker.
+    `ci_low` and `ci_high` are percentiles of the same rate over resampled speakers; nan for one speaker.
     """
 
     rate: float
@@ -31,16 +31,16 @@ class ErrorRate:
 
 
 def edit_counts(reference: Sequence[Hashable], hypothesis: Sequence[Hashable]) -> tuple[int, int, int]:
-    """Fewest (substitutions, deletions, insertions) from reference to hypothesis; in ties, the most substitutions.
+    """Return the minimal edit counts (substitutions, deletions, insertions). Ties prefer substitutions.
 
-    Costs are written in one integer, `edits * base + (deletions + insertions)`; with `deletions - insertions`, which
-    the lengths fix, the last cost alone tells all three. So one row of the table is kept, and an hour's characters fit
-    into memory. Along a row only insertions run, so that a running minimum does it.
+    A cost is one integer, `edits * base + (deletions + insertions)`. The lengths determine `deletions - insertions`, so the
+    last cost gives all three counts, only one row of the table is in memory, and an hour's characters fit. Along a row only
+    insertions move, which a running minimum computes.
     """
     numbers: dict[Hashable, int] = {}
     a, b = (np.array([numbers.setdefault(s, len(numbers)) for s in t], "int64") for t in (reference, hypothesis))
     base = len(a) + len(b) + 1
-    gap = base + 1  # what a deletion or an insertion costs
+    gap = base + 1  # cost of a deletion or an insertion
     column = gap * np.arange(len(b) + 1)
     row = column
     for symbol in a:
@@ -56,16 +56,17 @@ def error_rate(
     references: Sequence[Sequence[Hashable]], hypotheses: Sequence[Sequence[Hashable]],
     speakers: Sequence[str] | None = None, seed: int = 0,
 ) -> ErrorRate:  # fmt: skip
-    """Error rate of sequences of tokens.
+    """Compute the error rate of token sequences.
 
     Args:
-        references, hypotheses: token sequences, one pair per utterance.
-        speakers: of each utterance, the unit of the bootstrap; an utterance without one ("", or None for all) is a
+        references: Reference tokens of each utterance.
+        hypotheses: Recognized tokens of each utterance.
+        speakers: Speaker of each utterance, the unit of the bootstrap. An utterance without one ("", or None for all) is a
             unit of its own.
-        seed: of the resampling.
+        seed: Seed of the resampling.
 
     Raises:
-        ValueError: unequal numbers of references, hypotheses and speakers, or no reference token at all.
+        ValueError: The numbers of references, hypotheses and speakers differ, or the references hold no token.
     """
     if len(references) != len(hypotheses):
         raise ValueError(f"{len(references)} references, but {len(hypotheses)} hypotheses")
@@ -76,30 +77,29 @@ def error_rate(
     if totals.sum() == 0:
         raise ValueError("the references hold no token: there is no error rate")
     units = [str(s) or f"\0{i:09}" for i, s in enumerate(speakers or [""] * len(totals))]
-    low, high = bootstrap_interval(counts.sum(axis=1), totals, units, seed)
+    interval = bootstrap_interval(counts.sum(axis=1), totals, units, seed)
     s, d, i = (int(v) for v in counts.sum(axis=0))
-    return ErrorRate((s + d + i) / int(totals.sum()), s, d, i, int(totals.sum()), low, high)
+    return ErrorRate((s + d + i) / int(totals.sum()), s, d, i, int(totals.sum()), *interval)
 
 
-def bootstrap_interval(
-    values: Any, totals: Any, units: Sequence[Hashable], seed: int = 0
-) -> tuple[float, float]:  # fmt: skip
-    """95 % percentile interval of `sum(values) / sum(totals)` over units drawn with replacement; nan for one unit."""
-    _, unit = np.unique(
-        [str(u) for u in units], return_inverse=True
-    )  # sorted: the interval does not depend on the order of utterances
-    summed, total = np.bincount(unit, weights=values), np.bincount(unit, weights=totals)
-    if len(total) < 2:
+def bootstrap_interval(values: Any, totals: Any, units: Sequence[Hashable], seed: int = 0) -> tuple[float, float]:
+    """Return the 95 % percentile interval of `sum(values) / sum(totals)` over resampled units; nan for one unit."""
+    # np.unique sorts, so the interval does not depend on the order of utterances
+    _, unit = np.unique([str(u) for u in units], return_inverse=True)
+    unit_values, unit_totals = np.bincount(unit, weights=values), np.bincount(unit, weights=totals)
+    count = len(unit_totals)
+    if count < 2:
         return float("nan"), float("nan")
     rng = np.random.default_rng(seed)
-    draws = (rng.integers(0, len(total), len(total)) for _ in range(BOOTSTRAP_SAMPLES))
-    low, high = np.percentile([summed[d].sum() / max(total[d].sum(), 1) for d in draws], [2.5, 97.5])
+    samples = (rng.integers(0, count, count) for _ in range(BOOTSTRAP_SAMPLES))
+    rates = [unit_values[s].sum() / max(unit_totals[s].sum(), 1) for s in samples]
+    low, high = np.percentile(rates, [2.5, 97.5])
     return float(low), float(high)
 
 
 @dataclass(frozen=True)
 class MetricWithInterval:
-    """A sum over a set divided by its size, and its 95 % interval over units drawn with replacement."""
+    """A sum over a set divided by its size, and its 95 % interval over resampled units."""
 
     rate: float
     total: float
@@ -111,34 +111,35 @@ class MetricWithInterval:
 
 
 def ratio_with_interval(values: Any, totals: Any, units: Sequence[Hashable]) -> MetricWithInterval:
-    """`sum(values) / sum(totals)` with its interval over `units`."""
-    return MetricWithInterval(
-        float(np.sum(values) / np.sum(totals)), float(np.sum(totals)), *bootstrap_interval(values, totals, units)
-    )
+    """Compute `sum(values) / sum(totals)` and its interval over `units`."""
+    total = float(np.sum(totals))
+    return MetricWithInterval(float(np.sum(values)) / total, total, *bootstrap_interval(values, totals, units))
 
 
-def classification_error(labels: Any, chosen: Any) -> MetricWithInterval:
-    """Share of pictures whose chosen class is not their label, with its interval over pictures."""
-    wrong = np.asarray(labels) != np.asarray(chosen)
+def classification_error(labels: Any, predictions: Any) -> MetricWithInterval:
+    """Compute the share of images whose predicted class is not their label, with its interval over images."""
+    wrong = np.asarray(labels) != np.asarray(predictions)
     return ratio_with_interval(wrong, np.ones(len(wrong)), range(len(wrong)))
 
 
-def confusion_matrix(labels: Any, chosen: Any, classes: int) -> np.ndarray:
-    """(classes, classes) counts of pixels, label by choice; labels outside the classes do not count."""
-    labels, chosen = np.asarray(labels, "int64").ravel(), np.asarray(chosen, "int64").ravel()
+def confusion_matrix(labels: Any, predictions: Any, classes: int) -> np.ndarray:
+    """Count pixels by (label, prediction): (classes, classes). Labels outside the classes are ignored."""
+    labels, predictions = np.asarray(labels, "int64").ravel(), np.asarray(predictions, "int64").ravel()
     valid = (labels >= 0) & (labels < classes)
-    return np.bincount(labels[valid] * classes + chosen[valid], minlength=classes**2).reshape(classes, classes)
+    return np.bincount(labels[valid] * classes + predictions[valid], minlength=classes**2).reshape(classes, classes)
 
 
 def mean_iou(confusions: Any, seed: int = 0) -> MetricWithInterval:
-    """Mean over classes of intersection / union, pixels summed over the set, and its interval over pictures.
+    """Compute the mean over classes of intersection / union, with its interval over images.
 
     Args:
-        confusions: (pictures, classes, classes), of each picture. Classes that are neither labelled nor chosen are left out.
+        confusions: Confusion matrix of each image, (images, classes, classes). Pixels are summed over the set. Classes that
+            are neither labeled nor predicted are ignored.
+        seed: Seed of the resampling.
     """
     counts = np.asarray(confusions, "float64")
 
-    def of(total: np.ndarray) -> float:
+    def compute_iou(total: np.ndarray) -> float:
         both = np.diag(total)
         union = total.sum(0) + total.sum(1) - both
         return float((both[union > 0] / union[union > 0]).mean())
@@ -146,18 +147,19 @@ def mean_iou(confusions: Any, seed: int = 0) -> MetricWithInterval:
     low = high = float("nan")
     if len(counts) > 1:
         rng, flat = np.random.default_rng(seed), counts.reshape(len(counts), -1)
-        drawn = rng.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), size=BOOTSTRAP_SAMPLES) @ flat
-        low, high = (float(v) for v in np.percentile([of(d.reshape(counts.shape[1:])) for d in drawn], [2.5, 97.5]))
-    return MetricWithInterval(of(counts.sum(0)), float(counts.sum()), low, high)
+        weights = rng.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), size=BOOTSTRAP_SAMPLES)
+        values = [compute_iou(sums.reshape(counts.shape[1:])) for sums in weights @ flat]
+        low, high = (float(v) for v in np.percentile(values, [2.5, 97.5]))
+    return MetricWithInterval(compute_iou(counts.sum(0)), float(counts.sum()), low, high)
 
 
 def word_error_rate(
     references: Sequence[str], hypotheses: Sequence[str], speakers: Sequence[str] | None = None
 ) -> ErrorRate:
-    """Word error rate of texts; words are separated by white space.
+    """Compute the word error rate of texts. Words are separated by white space.
 
     Example:
-        >>> word_errors(["the cat sat"], ["the bat sat"]).rate
+        >>> word_error_rate(["the cat sat"], ["the bat sat"]).rate
         0.3333333333333333
     """
     return error_rate([r.split() for r in references], [h.split() for h in hypotheses], speakers)
@@ -166,8 +168,8 @@ def word_error_rate(
 def character_error_rate(
     references: Sequence[str], hypotheses: Sequence[str], speakers: Sequence[str] | None = None
 ) -> ErrorRate:  # fmt: skip
-    """Character error rate of texts; spaces count."""
+    """Compute the character error rate of texts. Spaces count."""
     return error_rate(references, hypotheses, speakers)
 
 
-phone_error_rate = word_error_rate  # phones stand in texts as words do: separated by spaces
+phone_error_rate = word_error_rate  # phonemes are separated by spaces, as words are

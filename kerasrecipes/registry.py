@@ -84,7 +84,9 @@ class Recipe:
         function, keywords = self.builder_function, {**self.config, **changes}
         known = set(inspect.signature(function).parameters)
         unknown, missing = sorted(set(keywords) - known), sorted(known - set(keywords))
-        problems = [f"{label} {', '.join(names)}" for label, names in (("unknown", unknown), ("missing", missing)) if names]
+        problems = [
+            f"{label} {', '.join(names)}" for label, names in (("unknown", unknown), ("missing", missing)) if names
+        ]
         if problems:
             raise KerasRecipesError(
                 f"{self.name}: {' and '.join(problems)}; {function.__name__} takes {', '.join(sorted(known))}"

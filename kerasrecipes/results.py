@@ -1,4 +1,4 @@
-"""What models answer: frozen, printable, and ready for JSON; transcripts for subtitles, sounds for files too."""
+"""Result types: immutable dataclasses with `str()`, `to_dict()` and file writers."""
 
 import json
 import os
@@ -6,16 +6,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from kerasrecipes.errors import AudioError
+from kerasrecipes.errors import AudioError, KerasRecipesError
+from kerasrecipes.utils.files import atomic_write
 
-CUE_SECONDS = 6.0  # a subtitle holds at most so many seconds ...
-CUE_CHARACTERS = 64  # ... and so many characters; a pause also begins a new one
-CUE_PAUSE = 0.8
+# a subtitle ends at the first of these limits
+CUE_SECONDS = 6.0
+CUE_CHARACTERS = 64
+CUE_PAUSE = 0.8  # seconds
 
 
 @dataclass(frozen=True)
 class Span:
-    """A piece of text with its place in the recording, in seconds, and a confidence between 0 and 1."""
+    """A part of the text with its times in seconds and a confidence between 0 and 1."""
 
     text: str
     start: float
@@ -24,11 +26,11 @@ class Span:
 
 
 class Word(Span):
-    """A word; its confidence is the geometric mean of its characters'."""
+    """A word. Its confidence is the geometric mean of its characters' confidences."""
 
 
 class Character(Span):
-    """A character; its confidence is the model's probability at the frame where it is surest."""
+    """A character. Its confidence is the model's highest probability of it over its frames."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,15 @@ class Transcript:
     """The text of a recording.
 
     Args:
-        text: all words. words: with times. confidence: geometric mean over characters, 0 to 1; 1 for no text.
-        duration: of the recording, in seconds.
-        alternatives: other readings, best first, where a beam search gave them. characters: with times.
-        calibrated: whether confidences are probabilities of being right; a greedy CTC transcript's are not: they are
-            the model's own posteriors, which are usually too sure.
-        score: what a beam search ranked it by, in nats; only to be compared with that of its alternatives.
+        text: All words.
+        words: Words with times.
+        confidence: Geometric mean over characters, 0 to 1. 1 for an empty text.
+        duration: Seconds of the recording.
+        alternatives: Other n-best hypotheses of a beam search, best first.
+        characters: Characters with times.
+        calibrated: Whether confidences are probabilities of being right. Those of a greedy CTC transcript are the model's
+            posteriors, which are usually too high.
+        score: Score of the beam search in nats, comparable only with that of its alternatives.
     """
 
     text: str
@@ -57,7 +62,7 @@ class Transcript:
         return self.text
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain lists and numbers, times rounded to milliseconds; characters are left out."""
+        """Return JSON values, with times rounded to milliseconds and without the characters."""
         values = {k: v for k, v in asdict(self).items() if k != "characters"}
         values["words"] = [
             {k: round(v, 3) if isinstance(v, float) else v for k, v in asdict(w).items()} for w in self.words
@@ -66,24 +71,24 @@ class Transcript:
         return values | {"confidence": round(self.confidence, 4), "duration": round(self.duration, 3)}
 
     def to_json(self, **options: Any) -> str:
-        """`to_dict` as JSON; options are `json.dumps`'s."""
+        """Return `to_dict` as JSON, with options of `json.dumps`."""
         return json.dumps(self.to_dict(), **{"ensure_ascii": False, **options})
 
     def subtitle_cues(self) -> list[tuple[float, float, str]]:
-        """Subtitles (start, end, text): a new one after a pause of 0.8 s, 6 seconds or 64 characters."""
+        """Return subtitles (start, end, text). A new one begins after a pause of 0.8 s, 6 seconds or 64 characters."""
         groups: list[list[Word]] = []
         for word in self.words:
             if groups:
                 group = groups[-1]
-                long = word.end - group[0].start > CUE_SECONDS or word.start - group[-1].end > CUE_PAUSE
-                if not long and sum(len(w.text) + 1 for w in group) + len(word.text) <= CUE_CHARACTERS:
+                too_long = word.end - group[0].start > CUE_SECONDS or word.start - group[-1].end > CUE_PAUSE
+                if not too_long and sum(len(w.text) + 1 for w in group) + len(word.text) <= CUE_CHARACTERS:
                     group.append(word)
                     continue
             groups.append([word])
         return [(g[0].start, g[-1].end, " ".join(w.text for w in g)) for g in groups]
 
     def to_srt(self) -> str:
-        """SubRip subtitles."""
+        """Return SubRip subtitles."""
         blocks = (
             f"{i}\n{_timestamp(a, ',')} --> {_timestamp(b, ',')}\n{t}\n"
             for i, (a, b, t) in enumerate(self.subtitle_cues(), 1)
@@ -91,10 +96,9 @@ class Transcript:
         return "\n".join(blocks)
 
     def to_vtt(self) -> str:
-        """WebVTT subtitles."""
-        return "\n".join(
-            ["WEBVTT\n", *(f"{_timestamp(a, '.')} --> {_timestamp(b, '.')}\n{t}\n" for a, b, t in self.subtitle_cues())]
-        )
+        """Return WebVTT subtitles."""
+        blocks = (f"{_timestamp(a, '.')} --> {_timestamp(b, '.')}\n{t}\n" for a, b, t in self.subtitle_cues())
+        return "\n".join(["WEBVTT\n", *blocks])
 
 
 def _timestamp(seconds: float, point: str) -> str:
@@ -106,7 +110,7 @@ def _timestamp(seconds: float, point: str) -> str:
 
 @dataclass(frozen=True)
 class ClassProbability:
-    """A class and its probability, 0 to 1 (the model's own, not calibrated)."""
+    """A class and the model's probability of it, 0 to 1 (not calibrated)."""
 
     name: str
     probability: float
@@ -114,43 +118,41 @@ class ClassProbability:
 
 @dataclass(frozen=True)
 class Classification:
-    """What is on a picture: the classes' names and their probabilities in the same order."""
+    """The classes of an image and their probabilities, in the same order."""
 
     classes: tuple[str, ...]
     probabilities: tuple[float, ...]
 
     def top(self, count: int = 5) -> tuple[ClassProbability, ...]:
-        """The likeliest classes, best first."""
+        """Return the most probable classes, best first."""
         order = sorted(range(len(self.classes)), key=lambda i: -self.probabilities[i])
         return tuple(ClassProbability(self.classes[i], self.probabilities[i]) for i in order[:count])
 
     @property
     def name(self) -> str:
-        """Of the likeliest class."""
+        """The most probable class."""
         return self.top(1)[0].name
 
     def __str__(self) -> str:
         return self.name
 
     def to_dict(self, count: int = 5) -> dict[str, Any]:
-        """Plain values for JSON: the likeliest class and the `count` best."""
-        return {
-            "name": self.name,
-            "top": [{"name": g.name, "probability": round(g.probability, 5)} for g in self.top(count)],
-        }
+        """Return JSON values: the most probable class and the `count` best."""
+        top = [{"name": c.name, "probability": round(c.probability, 5)} for c in self.top(count)]
+        return {"name": self.name, "top": top}
 
 
 def audio_format_of(path: str | os.PathLike) -> str:
-    """The kind of sound file that a name asks for, "WAV" for one; its folder is made.
+    """Return the audio format of a file name's extension, for example "WAV", and create the file's folder.
 
     Raises:
-        AudioError: no sound file has that ending, or the folder cannot be written to.
+        AudioError: No audio format has that extension, or the folder cannot be written.
     """
     import soundfile
 
     path = Path(path)
-    kind = path.suffix[1:].upper()
-    if kind not in soundfile.available_formats():
+    file_format = path.suffix[1:].upper()
+    if file_format not in soundfile.available_formats():
         raise AudioError(f"{path}: write a .wav, .flac, .ogg or .mp3 file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -158,12 +160,12 @@ def audio_format_of(path: str | os.PathLike) -> str:
         raise AudioError(f"{path} cannot be written: {error}") from None
     if not os.access(path.parent, os.W_OK):
         raise AudioError(f"{path} cannot be written: {path.parent} is not writable")
-    return kind
+    return file_format
 
 
 @dataclass(frozen=True, eq=False)
 class AudioClip:
-    """What a generator made: `samples` (samples,) float32 between -1 and 1 at `sample_rate` Hz."""
+    """Generated audio: `samples` (samples,) float32 between -1 and 1, at `sample_rate` Hz."""
 
     samples: Any
     sample_rate: int
@@ -174,25 +176,24 @@ class AudioClip:
         return len(self.samples) / self.sample_rate
 
     def __str__(self) -> str:
-        return f"{self.duration:.2f} s of sound at {self.sample_rate} Hz"
+        return f"{self.duration:.2f} s of audio at {self.sample_rate} Hz"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, without the samples."""
+        """Return JSON values, without the samples."""
         return {"duration": round(self.duration, 3), "sample_rate": self.sample_rate}
 
     def save(self, path: str | os.PathLike) -> Path:
-        """Write a file of the kind that the name's ending says (wav with 16 bits, flac, ogg, mp3); whole or not at all.
+        """Write an audio file in the format of the name's extension (wav with 16 bits, flac, ogg, mp3).
 
         Raises:
-            AudioError: no sound file has that ending.
+            AudioError: No audio format has that extension, or the file cannot be written.
         """
         import soundfile
 
-        path, kind = Path(path), audio_format_of(path)
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        file_format = audio_format_of(path)
         try:
-            soundfile.write(partial, self.samples, self.sample_rate, format=kind)
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
-        return path
+            return atomic_write(
+                Path(path), lambda file: soundfile.write(file, self.samples, self.sample_rate, format=file_format)
+            )
+        except KerasRecipesError as error:
+            raise AudioError(str(error)) from error

@@ -1,4 +1,4 @@
-"""Pictures: everything readable becomes upright RGB, everything else a clear error; preparation against plain arithmetic."""
+"""Images: readable sources become upright RGB, others give a clear error; preprocessing against plain arithmetic."""
 
 import io
 
@@ -7,6 +7,7 @@ import psutil
 import pytest
 from PIL import Image
 
+from examples import load_example
 from kerasrecipes import image
 from kerasrecipes.errors import ImageError
 
@@ -67,7 +68,7 @@ def test_transparent_shows_white_and_half_transparent_half():
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_rotation_is_undone(orientation):
-    """A camera stores the picture turned and says how: what is read is upright, whatever it says."""
+    # a camera stores the image rotated, and the rotation in EXIF
     undo = {1: (0, 0), 2: (0, 1), 3: (2, 0), 4: (2, 1), 5: (3, 1), 6: (1, 0), 7: (1, 1), 8: (3, 0)}[orientation]
     turns, mirrored = undo  # stored = mirror(rot90(upright))
     stored = np.rot90(RGB, turns)
@@ -78,7 +79,7 @@ def test_exif_rotation_is_undone(orientation):
 
 
 def big(width, height):
-    """The head of a PNG that says so, and nothing behind it."""
+    """Return a PNG header with that size and no pixels."""
     whole = bytearray(png(Image.new("L", (4, 4))))
     whole[16:24] = width.to_bytes(4, "big") + height.to_bytes(4, "big")
     import zlib
@@ -88,16 +89,16 @@ def big(width, height):
 
 
 BAD = {
-    "no picture": (b"this is text", "cannot be read as a picture"),
-    "empty": (b"", "cannot be read as a picture"),
-    "one pixel": (Image.new("RGB", (1, 1)), "1 x 1 pixels: a side has at least"),
+    "no image": (b"this is text", "cannot be read as an image"),
+    "empty": (b"", "cannot be read as an image"),
+    "one pixel": (Image.new("RGB", (1, 1)), "1 x 1 pixels: a side needs at least"),
     "one pixel as an array": (np.zeros((1, 1, 3), "uint8"), "1 x 1 pixels"),
     "too large": (big(20000, 20000), "too large"),
     "two channels": (np.zeros((9, 9, 2), "uint8"), "1, 3 or 4 channels"),
     "five channels": (np.zeros((9, 9, 5), "uint8"), "1, 3 or 4 channels"),
-    "a batch": (np.zeros((2, 9, 9, 3), "uint8"), "several pictures as a list"),
+    "a batch": (np.zeros((2, 9, 9, 3), "uint8"), "several images as a list"),
     "0 to 255 as floats": (RGB.astype("float32"), "pass 0 to 255 as uint8"),
-    "negative": (RGB / 255.0 - 0.5, "floats go from 0 to 1"),
+    "negative": (RGB / 255.0 - 0.5, "floats must be 0 to 1"),
     "NaN": (np.full((9, 9), np.nan), "NaN or infinite"),
     "int64": (RGB.astype("int64"), "pass uint8"),
     "nowhere": ("nowhere.png", "There is no file nowhere.png"),
@@ -105,7 +106,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_pictures_are_named(case):
+def test_bad_images_are_errors(case):
     source, message = BAD[case]
     with pytest.raises(ImageError, match=message):
         image.load_image(source)
@@ -119,13 +120,13 @@ def test_a_truncated_jpeg_and_empty_files_are_refused(tmp_path):
     (tmp_path / "x.jpg").touch()
     with pytest.raises(ImageError, match="is empty"):
         image.load_image(tmp_path / "x.jpg")
-    with pytest.raises(ImageError, match="holds no pictures"):
+    with pytest.raises(ImageError, match="holds no images"):
         image.list_image_files(tmp_path / ".." / tmp_path.name / "none") if (
             tmp_path / "none"
         ).mkdir() is None else None
 
 
-def test_crop_takes_the_centre_and_squash_all():
+def test_crop_uses_the_center_and_squash_the_whole_image():
     wide = np.zeros((10, 30, 3), "uint8")
     wide[:, 10:20] = 200  # the middle third is the square
     crop = image.ImagePreprocessing(resize_to=(10, 10), crop_size=(10, 10)).resize(wide)
@@ -136,7 +137,7 @@ def test_crop_takes_the_centre_and_squash_all():
     assert grey.shape == (10, 10, 1)
 
 
-def test_random_views_shift_by_whole_pixels_with_the_fill_around():
+def test_random_crops_shift_by_whole_pixels_with_the_fill_around():
     rule = image.ImagePreprocessing(resize_to=(6, 6), crop_size=(6, 6), padding=2, fill_value=7.5, horizontal_flip=True)
     canvas = np.arange(108, dtype="float32").reshape(6, 6, 3)
     padded = np.pad(canvas, ((2, 2), (2, 2), (0, 0)), constant_values=7.5)
@@ -146,33 +147,34 @@ def test_random_views_shift_by_whole_pixels_with_the_fill_around():
     np.testing.assert_array_equal(rule.center_crop(canvas), canvas)
 
 
-def test_corner_views_are_the_papers_ten():
+def test_corner_crops_are_the_papers_ten():
     rule = image.ImagePreprocessing(resize_to=(8, 8), crop_size=(6, 6), horizontal_flip=True, crop_mode="corners")
     canvas = np.arange(192, dtype="float32").reshape(8, 8, 3)
     found = rule.crops(canvas, 10, None)
     for k, (y, x) in enumerate([(0, 0), (0, 2), (2, 0), (2, 2), (1, 1)]):
         np.testing.assert_array_equal(found[k], canvas[y : y + 6, x : x + 6])
         np.testing.assert_array_equal(found[k + 5], canvas[y : y + 6, x : x + 6][:, ::-1])
-    with pytest.raises(ImageError, match="5 or 10 views, not 3"):
+    with pytest.raises(ImageError, match="5 or 10 crops, not 3"):
         rule.crops(canvas, 3, None)
 
 
 @pytest.mark.parametrize("dark", [True, False])
-def test_a_drawn_digit_becomes_one_of_mnist(dark):
-    """The stroke's longer side becomes 20 pixels, its centre of mass the picture's centre, light on black."""
+def test_the_example_prepares_a_digit_as_mnist_does(dark):
+    """The longer side becomes 20 pixels, the center of mass the center of the image, light on black."""
+    preprocess = load_example("classify_digit").preprocess_mnist_digit
     drawn = np.zeros((200, 300), "uint8")
     drawn[40:140, 60:90] = 255  # 100 high, 30 wide
-    drawn[40:60, 60:120] = 255  # a flag to the right: the centre of mass is not the box's
-    found = image.preprocess_mnist_digit(255 - drawn if dark else drawn).astype(float)
+    drawn[40:60, 60:120] = 255  # a flag to the right: the center of mass is not that of the box
+    found = preprocess(255 - drawn if dark else drawn).astype(float)
     rows, columns = (np.flatnonzero((found > 127).any(a)) for a in (1, 0))
     assert found.shape == (28, 28) and rows[-1] - rows[0] + 1 == 20 and columns[-1] - columns[0] + 1 == 12
     centre = [(found.sum(a) * (np.arange(28) + 0.5)).sum() / found.sum() for a in (1, 0)]
     np.testing.assert_allclose(centre, 14, atol=0.55)
     with pytest.raises(ImageError, match="nothing darker or lighter"):
-        image.preprocess_mnist_digit(np.full((50, 50), 200, "uint8"))
+        preprocess(np.full((50, 50), 200, "uint8"))
 
 
-def test_the_largest_part_lies_inside_whatever_rounding_does():
+def test_the_center_crop_box_is_inside_the_image_whatever_rounding_does():
     for canvas in (28, 224, 227, 299, 331):
         for side in range(4, 1200):
             for height, width in ((side, side + 7), (side + 3, side)):
@@ -182,12 +184,12 @@ def test_the_largest_part_lies_inside_whatever_rounding_does():
     assert rule.resize(np.zeros((29, 29, 3), "uint8")).shape == (28, 28, 1)
 
 
-def test_what_cannot_be_read_of_exif_turns_nothing():
+def test_a_damaged_exif_block_turns_nothing():
     for block in (b"Exif\0\0garbagegarbage", b"Exif\0\0II"):
         np.testing.assert_array_equal(image.load_image(png(Image.fromarray(RGB), exif=block)), RGB)
 
 
-def test_kept_errors_keep_no_file_open(tmp_path):
+def test_errors_in_a_list_keep_no_file_open(tmp_path):
     whole = png(Image.fromarray(RGB))
     paths = [tmp_path / f"{i}.png" for i in range(20)]
     for path in paths:

@@ -88,7 +88,7 @@ class ShardProcessor:
 
         self.job, self.folder = job, open_output_folder(job.output)
         self.weights = weights_hash(job.name)
-        self.model = loading.load(job.name, compile=False, engine=job.engine, precision=job.engine_precision)
+        self.model = loading.load(job.name, compile=False, engine=job.engine, engine_precision=job.engine_precision)
         task = self.model.recipe.task
         if loading.TASK_MODELS[task][1] != job.task:
             raise KerasRecipesError(f"{job.name} does not {job.task}: its task is {task}")

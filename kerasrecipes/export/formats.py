@@ -1,6 +1,5 @@
 """The export formats. One entry of `FORMATS` adds a format: the command line, `--help` and the documentation read it."""
 
-import hashlib
 import json
 import logging
 import os
@@ -69,8 +68,6 @@ def write_onnx(graph: Any, metadata: dict[str, Any], stem: Path, request: dict[s
         onnx.checker.check_model(model)
     except onnx.checker.ValidationError as error:
         raise ExportError(f"{metadata['recipe']} does not fit into ONNX: {first_line(error)}") from error
-    # the serialized graph is part of the file byte by byte, so its hash can be checked when the file is opened
-    metadata = {**metadata, "graph": hashlib.sha256(model.graph.SerializeToString()).hexdigest()}
     entry = model.metadata_props.add()
     entry.key, entry.value = METADATA_KEY, json.dumps(metadata, ensure_ascii=False)
     path = Path(f"{stem}.onnx")

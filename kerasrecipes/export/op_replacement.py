@@ -1,7 +1,7 @@
-"""Operations that formats do not take, in other words for the same values, while a network is traced for export.
+"""Replacements of operations that the formats do not have, with the same values, while a network is traced for export.
 
-Convolutions in groups: Keras has XLA compile them on TensorFlow; here one convolution per group. Sorted search (mu-law
-codes): eight comparisons with the halves of the table.
+Grouped convolutions, which Keras compiles with XLA on TensorFlow, become one convolution per group. The sorted search of
+mu-law codes becomes a bisection in eight comparisons.
 """
 
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ from keras import ops
 from kerasrecipes.layers.mu_law import MuLaw, quantization_edges
 
 
-def ungroup_convolution(plain: Any) -> Any:
-    """`keras.layers.Conv2D.convolution_op`, group by group."""
+def ungroup_convolution(original: Any) -> Any:
+    """Return a `keras.layers.Conv2D.convolution_op` that computes group by group."""
 
     def convolution_op(layer: Any, inputs: Any, kernel: Any) -> Any:
         if layer.groups == 1:
-            return plain(layer, inputs, kernel)
+            return original(layer, inputs, kernel)
         options = {
             "strides": list(layer.strides), "padding": layer.padding, "data_format": layer.data_format,
             "dilation_rate": layer.dilation_rate,
@@ -32,19 +32,19 @@ def ungroup_convolution(plain: Any) -> Any:
 
 
 def mu_law_by_bisection(layer: MuLaw, audio: Any) -> Any:
-    """`MuLaw.call`: how many thresholds an amplitude reaches, by halving."""
-    edges, found = ops.convert_to_tensor(quantization_edges(layer.levels)), ops.zeros_like(audio, "int32")
-    for bit in reversed(range((layer.levels - 1).bit_length())):
-        tried = found + (1 << bit)
-        edge = ops.take(edges, ops.minimum(tried, layer.levels - 1) - 1)
-        reached = ops.logical_and(audio >= edge, tried < layer.levels)
-        found = ops.where(reached, tried, found)
-    return found
+    """Compute `MuLaw.call`, the number of edges up to an amplitude, by bisection."""
+    channels = layer.quantization_channels
+    edges, codes = ops.convert_to_tensor(quantization_edges(channels)), ops.zeros_like(audio, "int32")
+    for bit in reversed(range((channels - 1).bit_length())):
+        candidates = codes + (1 << bit)
+        edge = ops.take(edges, ops.minimum(candidates, channels - 1) - 1)
+        codes = ops.where(ops.logical_and(audio >= edge, candidates < channels), candidates, codes)
+    return codes
 
 
 @contextmanager
 def exportable_ops() -> Iterator[None]:
-    """Within, the layers named above compute as formats can hold it, with the same values."""
+    """Replace the operations above within the context."""
     convolution, search = keras.layers.Conv2D.convolution_op, MuLaw.call
     keras.layers.Conv2D.convolution_op = ungroup_convolution(convolution)
     MuLaw.call = mu_law_by_bisection  # type: ignore[method-assign]

@@ -1,7 +1,7 @@
-"""Weights stored in fewer bytes, the arithmetic in float32: half precision, or integers of eight bits with a scale per output.
+"""Trained weights stored as float16, or as int8 with a scale per output. The arithmetic stays float32.
 
-Both are plain casts behind the constants, which engines fold when they open the file: every engine reads them, and no
-kernel of another precision changes what the network computes.
+Both are casts after the constants, which engines fold when they open the file: every engine reads them, and no kernel of
+another precision changes what the network computes.
 """
 
 import hashlib
@@ -11,22 +11,23 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-MIN_ELEMENTS = 1024  # numbers in a constant that is worth it
-# axis of a weight that counts outputs
+MIN_ELEMENTS = 1024  # smaller constants stay float32
+# axis of the outputs in a weight
 OUTPUT_AXIS = {"MatMul": -1, "Gemm": -1, "Conv": 0, "ConvTranspose": 1, "Gather": 0, "RNN": 1, "GRU": 1, "LSTM": 1}
 
 
 def store_float16(model: onnx.ModelProto, weights: set[str]) -> None:
-    """Store trained weights as float16 with a Cast behind each; nothing is lost where they come from a float16 file.
+    """Store trained weights as float16 with a Cast after each. Nothing is lost if they come from a float16 file.
 
-    Constants stay in float32 where float16 would overflow; what two directions of a recurrence share is stored once.
+    Constants stay float32 where float16 would overflow. A weight that two directions of a recurrence share is stored once.
 
     Args:
-        weights: hashes of the trained ones (`fingerprint`): what a front end computes with, such as a Fourier transform,
-            is no weight and stays exact, for a logarithm behind it would make small errors large.
+        model: Changed in place.
+        weights: Hashes of the trained weights (`order_free_hash`). Constants of a front end, such as a Fourier transform,
+            stay exact, because the logarithm after it would magnify small errors.
     """
     casts, constants = [], []
-    stored: dict[tuple, str] = {}  # name of each array that there is
+    stored: dict[tuple, str] = {}  # array -> its name
     for value in model.graph.initializer:
         array = as_large_float32(value)
         if (
@@ -48,7 +49,8 @@ def store_int8(model: onnx.ModelProto, weights: set[str]) -> None:
     """Store trained matrices and kernels as int8, from -127 to 127, with a float32 factor for each output feature.
 
     Args:
-        weights: hashes of the trained ones, as for `halve`.
+        model: Changed in place.
+        weights: Hashes of the trained weights, as for `store_float16`.
     """
     axes = {}
     for node in model.graph.node:
@@ -77,19 +79,19 @@ def store_int8(model: onnx.ModelProto, weights: set[str]) -> None:
 
 
 def as_large_float32(value: Any) -> np.ndarray | None:
-    """The numbers of a float32 constant that is worth storing otherwise, else None."""
+    """Return the values of a float32 constant of at least `MIN_ELEMENTS`, else None."""
     if value.data_type != TensorProto.FLOAT or np.prod(value.dims) < MIN_ELEMENTS:
         return None
     return numpy_helper.to_array(value)
 
 
 def is_trained_weight(value: Any, array: np.ndarray, weights: set[str]) -> bool:
-    """Whether a constant is a trained weight; those of native recurrences have others folded into them."""
+    """Return whether a constant is a trained weight. Those of native recurrences are known by name, as others are folded in."""
     return value.name.startswith("recurrent_") or order_free_hash(array) in weights
 
 
 def replace_initializers(model: onnx.ModelProto, constants: list, nodes: list) -> None:
-    """The constants in place of all that there were, the nodes before all others."""
+    """Replace all constants and put the nodes before all others."""
     nodes = [*nodes, *model.graph.node]
     del model.graph.initializer[:], model.graph.node[:]
     model.graph.initializer.extend(constants)
@@ -97,6 +99,6 @@ def replace_initializers(model: onnx.ModelProto, constants: list, nodes: list) -
 
 
 def order_free_hash(array: np.ndarray) -> str:
-    """The same for an array in any order of its axes."""
-    plain = np.asarray(array, "float32") + np.float32(0)  # without -0, which sorting leaves anywhere among the zeros
+    """Return a hash that does not depend on the order of an array's axes."""
+    plain = np.asarray(array, "float32") + np.float32(0)  # turns -0 into 0, as sorting does not order the two
     return hashlib.sha256(np.sort(plain, axis=None).tobytes()).hexdigest()

@@ -30,7 +30,7 @@ def make_test_inputs(model: Any, seed: int = 0) -> list[dict[str, np.ndarray]]:
                 "audio": np.clip(0.3 * rng.normal(size=(batch, samples)), -1, 1).astype("float32"),
                 "length": np.linspace(samples, 0.55 * samples, batch).astype("int32"),
                 "speaker": rng.integers(0, len(model.speakers) + 1, batch).astype("int32"),
-                "spectrogram": rng.normal(-4, 4, (batch, model.frames(samples), model.mels)).astype("float32"),
+                "spectrogram": rng.normal(-4, 4, (batch, model.num_frames(samples), model.n_mels)).astype("float32"),
                 "conditioned": np.arange(batch, dtype="int32") % 2,
             }
             examples.append({t.name: values[t.name] for t in model.inputs})

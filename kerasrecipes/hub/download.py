@@ -90,7 +90,9 @@ def translate_errors(repo: str, revision: str, name: str) -> Iterator[None]:
         yield
     except (errors.HTTPError, OSError) as error:
         cause: BaseException = error
-        if isinstance(error, errors.LocalEntryNotFoundError) and error.__cause__:  # the request for the file's metadata failed
+        if (
+            isinstance(error, errors.LocalEntryNotFoundError) and error.__cause__
+        ):  # the request for the file's metadata failed
             cause = error.__cause__
         missing = (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.RemoteEntryNotFoundError)
         if isinstance(cause, missing):
@@ -101,7 +103,9 @@ def translate_errors(repo: str, revision: str, name: str) -> Iterator[None]:
         elif isinstance(cause, errors.HfHubHTTPError):
             message = f"The hub answered for {name} of {repo}: {first_line(cause)}; try again later"
         elif isinstance(cause, OSError) and cause.errno in UNWRITABLE_ERRNO:
-            message = f"The cache {cache_folder()} cannot be written ({cause}): set HF_HUB_CACHE to a folder that can be"
+            message = (
+                f"The cache {cache_folder()} cannot be written ({cause}): set HF_HUB_CACHE to a folder that can be"
+            )
         else:
             message = (
                 f"The hub cannot be reached to download {name} of {repo} ({first_line(cause)}): check the network and load "

@@ -1,4 +1,4 @@
-"""Files that are whole or absent, and their hashes."""
+"""Atomic writes and hashes of files."""
 
 import hashlib
 import json

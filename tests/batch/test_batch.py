@@ -248,7 +248,7 @@ def test_refusals(pictures, tmp_path, monkeypatch):
     assert (
         batch.run(NAME, [str(pictures / "group0")], tmp_path / "out", task="classify", workers=1).total == PICTURES // 3
     )
-    refused("another run.*options", views=2)
+    refused("another run.*options", num_crops=2)
     refused("another run.*paths", sources=[pictures / "group1"])
     refused("another run.*row_format", row_format="parquet") if has("pyarrow") else None
     with output_folder.open_output_folder(tmp_path / "out").locked():
@@ -263,7 +263,7 @@ def test_refusals(pictures, tmp_path, monkeypatch):
     refused("does not classify", KerasRecipesError, "new2", name="deepspeech2_small")
     refused("'spark'", KerasRecipesError, "new", runner="spark")
     refused("workers is 0", KerasRecipesError, "new", workers=0)
-    refused("views", KerasRecipesError, "new2", views=0)
+    refused("views", KerasRecipesError, "new2", num_crops=0)
     assert (
         batch.run(NAME, [str(pictures / "group0")], tmp_path / "new2", task="classify", workers=1).total
         == PICTURES // 3

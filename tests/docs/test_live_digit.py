@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 import kerasrecipes as kr
+from examples import load_example
 
 CLOSE = 1e-3
 
@@ -60,7 +61,7 @@ def test_a_drawing_is_prepared_as_in_python(page, dark_ink: bool) -> None:
             return [Array.from(shown), Array.from(pixels.digit(shown, [280, 280]))]""",
             points, dark_ink,
         )  # fmt: skip
-        right = kr.image.preprocess_mnist_digit(np.array(ink, "uint8").reshape(280, 280))
+        right = load_example("classify_digit").preprocess_mnist_digit(np.array(ink, "uint8").reshape(280, 280))
         np.testing.assert_array_equal(np.array(found).reshape(28, 28), right)
 
 
@@ -79,7 +80,7 @@ def test_the_digit_nets_numbers_are_pythons(page) -> None:
     for name, values in right.items():
         np.testing.assert_allclose(np.array(found[name]), values.ravel(), atol=CLOSE, err_msg=name)
     released = kr.load("convnetjs_mnist", engine="onnxruntime")
-    np.testing.assert_allclose(np.array(found["logits"]), released.scores(view)[0], atol=CLOSE)
+    np.testing.assert_allclose(np.array(found["logits"]), released.predict_logits(view)[0], atol=CLOSE)
 
 
 def test_bundled_digits_are_what_their_labels_say(page) -> None:
@@ -88,7 +89,7 @@ def test_bundled_digits_are_what_their_labels_say(page) -> None:
         page, ["digits"], "return (await digits.digits()).test.map((d) => [d.label, Array.from(d.pixels)])"
     )
     labels, pixels = np.array([t[0] for t in test]), np.array([t[1] for t in test], "float32").reshape(-1, 28, 28, 1)
-    scores = kr.load("convnetjs_mnist", engine="onnxruntime").scores(pixels[:, 2:26, 2:26])
+    scores = kr.load("convnetjs_mnist", engine="onnxruntime").predict_logits(pixels[:, 2:26, 2:26])
     assert len(test) == 200 and (scores.argmax(1) == labels).mean() > 0.97
 
 
@@ -162,8 +163,8 @@ def test_pictures_in_ten_classes(page) -> None:
         rgb.ravel().tolist(),
     )  # fmt: skip
     model = kr.load("convnetjs_cifar10", engine="onnxruntime")
-    canvas = model.preparation.center_crop(model.preparation.resize(rgb))
-    np.testing.assert_allclose(np.array(found), model.scores(canvas[None])[0], atol=CLOSE)
+    canvas = model.preprocessing.center_crop(model.preprocessing.resize(rgb))
+    np.testing.assert_allclose(np.array(found), model.predict_logits(canvas[None])[0], atol=CLOSE)
 
     demo = page.locator('.live[data-demo="cifar"]')
     sample = live_pages.FILES.parent / "samples" / "rocket.png"

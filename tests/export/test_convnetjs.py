@@ -1,4 +1,4 @@
-"""ConvNetJS: its counts, its start, its trainer's arithmetic, and snapshots against a numpy version of its loops."""
+"""ConvNetJS: parameter counts, initialization, its trainer's arithmetic, and snapshots against its loops in numpy."""
 
 import json
 
@@ -8,7 +8,8 @@ import pytest
 
 import kerasrecipes as kr
 from kerasrecipes.errors import DataError
-from kerasrecipes.recipes.convnetjs import from_json, to_json
+from kerasrecipes.export.convnetjs_export import to_json
+from kerasrecipes.export.convnetjs_import import from_json
 
 NAMES = ("convnetjs_mnist", "convnetjs_cifar10")
 
@@ -60,7 +61,7 @@ def test_decay_is_l2_over_the_batch_and_spares_biases():
 
 
 def loops(snapshot, x):
-    """ConvNetJS's forward passes of one Vol (height, width, depth), its index arithmetic written out; scores before softmax."""
+    """Compute ConvNetJS's logits of one Vol (height, width, depth), with its index arithmetic written out."""
     for layer in snapshot["layers"][1:]:
         kind = layer["layer_type"]
         if kind == "conv":
@@ -125,7 +126,7 @@ def pictures(*shape):
 
 
 def bare(snapshot):
-    """A snapshot without its factors of decay, which readers need not hold, its numbers in single precision."""
+    """Return a snapshot without its decay factors, which importers may drop, and with float32 numbers."""
     single = lambda volume: {**volume, "w": np.float32(volume["w"]).tolist()}  # noqa: E731
     return [
         {k: [single(f) for f in v] if k == "filters" else single(v) if k == "biases" else v
@@ -171,8 +172,8 @@ def test_recipes_go_to_snapshots_and_back(name):
     snapshot = json.loads(json.dumps(to_json(model)))
     x = np.random.default_rng(0).integers(0, 256, size=(2, *model.input_shape[1:])).astype("float32")
     again = from_json(snapshot)
-    np.testing.assert_allclose(again.predict(x / 255 - 0.5, verbose=0), model.scores(x), atol=1e-5)
-    np.testing.assert_allclose(loops(snapshot, x[0] / 255 - 0.5), model.scores(x)[0], atol=1e-4)
+    np.testing.assert_allclose(again.predict(x / 255 - 0.5, verbose=0), model.predict_logits(x), atol=1e-5)
+    np.testing.assert_allclose(loops(snapshot, x[0] / 255 - 0.5), model.predict_logits(x)[0], atol=1e-4)
     assert to_json(again) == snapshot
     kinds = [v["layer_type"] for v in snapshot["layers"]]
     assert kinds[:4] == ["input", "conv", "relu", "pool"] and kinds[-2:] == ["fc", "softmax"]
@@ -225,7 +226,7 @@ def test_what_is_written_gives_the_same(layers):
 
 
 @pytest.mark.parametrize(("layers", "said"), [
-    ([Conv(4, 2, padding="same")], "take kernels of odd sides"), ([Conv(4, (3, 5), padding="same")], "take kernels of odd sides"),
+    ([Conv(4, 2, padding="same")], "use kernels of odd sides"), ([Conv(4, (3, 5), padding="same")], "use kernels of odd sides"),
     ([Conv(4, 4, 3, padding="same")], "one padding"), ([Pool(2, padding="same")], "one padding"),
     ([Pool(2, 1, padding="same")], "one padding"), ([Zeros(((1, 0), (1, 0))), Conv(4, 3)], "one padding"),
     ([Pool(2, (1, 2))], "one stride"), ([Zeros(1), Pool(2)], "only before a Conv2D"), ([Zeros(1)], "only before a Conv2D"),
@@ -248,7 +249,7 @@ def test_only_chains_of_known_sizes_are_written():
     beside = keras.Model(x, keras.layers.Add()([x, Conv(2, 1)(x)]))
     wide = keras.Input((None, None, 2))
     for model in (twice, two, beside, keras.Model(wide, Conv(4, 3)(wide)), layered(Zeros(1), end=False)):
-        with pytest.raises(DataError, match="layers behind one another"):
+        with pytest.raises(DataError, match="which holds a chain of layers"):
             to_json(model)
 
 
@@ -272,7 +273,7 @@ def test_what_is_no_snapshot_is_named(tmp_path):
         from_json({"layers": [{"layer_type": "input"}]})
     unknown = made_up()
     unknown["layers"][2]["layer_type"] = "quadtransform"
-    with pytest.raises(DataError, match="Layer 2 of the snapshot is of the layer_type 'quadtransform'"):
+    with pytest.raises(DataError, match="Layer 2 of the snapshot has the unknown layer_type 'quadtransform'"):
         from_json(unknown)
     short = made_up()
     short["layers"][4]["filters"][0]["w"].pop()

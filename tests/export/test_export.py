@@ -1,4 +1,4 @@
-"""Files in other formats: Keras's scores at any length and in any batch, and clear words about what cannot be."""
+"""Exported files: Keras's logits at any length and in any batch, and clear errors for what a format cannot hold."""
 
 import importlib.util
 import re
@@ -11,6 +11,7 @@ import kerasrecipes as kr
 from kerasrecipes import engines, export, layers
 from kerasrecipes.engines.task_models import ENGINE_MODELS
 from kerasrecipes.errors import ExportError
+from kerasrecipes.export import exporter
 from kerasrecipes.export.tracing import add_activation_outputs
 from kerasrecipes.inference.streaming_state import StreamingState
 from kerasrecipes.registry import all_recipes
@@ -49,7 +50,7 @@ def tiny(name):
 
 
 def written(model, folder, **options):
-    """The model's ONNX file, by the worker's own steps in this process."""
+    """Write the model's ONNX file by the worker's own steps in this process."""
     from kerasrecipes.export import worker
 
     model.save(folder / "model.keras")
@@ -74,8 +75,8 @@ def test_every_recipe_gives_the_same_logits_in_onnx(name, tmp_path):
     for case in make_test_inputs(model, seed=7):
         expected = keras_logits(case)
         assert expected.std(axis=tuple(range(expected.ndim - 1))).max() > 1e-3 or len(expected) == 1
-        np.testing.assert_allclose(session(case.inputs), expected, atol=1e-4 * max(1, np.abs(expected).max()))
-        shapes.append(next(iter(case.inputs.values())).shape)
+        np.testing.assert_allclose(session(case), expected, atol=1e-4 * max(1, np.abs(expected).max()))
+        shapes.append(next(iter(case.values())).shape)
     assert len({s[0] for s in shapes}) > 1 and (
         model.recipe.task == "image-classification" or len({s[1] for s in shapes}) > 1
     )
@@ -86,37 +87,37 @@ def test_every_recipe_gives_the_same_logits_in_onnx(name, tmp_path):
     steps = path.with_name(f"{name}.step.onnx")
     if model.recipe.task not in ENGINE_MODELS:
         assert steps.exists()  # the worker compared its pieces with the whole
-        with pytest.raises(kr.KerasRecipesError, match="engines run no waveform-generation"):
+        with pytest.raises(kr.KerasRecipesError, match="engines do not support the task waveform-generation"):
             engines.load_file(path)
         return
     opened = engines.load_file(path, "onnxruntime")
-    assert (opened.name, opened.recipe.task, opened.told["row"]) == (name, model.recipe.task, None)
+    assert (opened.name, opened.recipe.task, opened.metadata["row"]) == (name, model.recipe.task, None)
     same = {"language-model": same_texts, "image-classification": same_classes, "segmentation": same_mask}
     same.get(model.recipe.task, same_speech)(opened, model)
-    assert steps.exists() == ("pieces" in opened.told) == (model.recipe.task == "language-model" or "streaming" in name)
+    assert steps.exists() == ("streaming" in opened.metadata) == (model.recipe.task == "language-model" or "streaming" in name)
     if steps.exists():
-        with pytest.raises(kr.KerasRecipesError, match="takes pieces of the input"):
+        with pytest.raises(kr.KerasRecipesError, match="takes chunks of the input"):
             engines.load_file(steps)
 
 
 def same_speech(opened, model):
     assert opened.alphabet == model.alphabet and opened.stride == model.stride
     assert opened.output_length(12345) == model.output_length(12345) and opened.sample_rate == model.sample_rate
-    assert np.array_equal(opened.criterion.transitions(), model.criterion.transitions())
+    assert np.array_equal(opened.criterion.transition_matrix(), model.criterion.transition_matrix())
     audio = np.random.default_rng(3).normal(size=(3, 9000)).astype("float32") * 0.1
     length = np.array([9000, 6200, 4001], "int32")
-    together = opened.scores({"audio": audio, "length": length})
+    together = opened.predict_logits({"audio": audio, "length": length})
     for i, n in enumerate(length):  # alone is in a batch, and noise behind the length changes nothing
-        alone = opened.scores({"audio": audio[i : i + 1, :n], "length": length[i : i + 1]})[0]
+        alone = opened.predict_logits({"audio": audio[i : i + 1, :n], "length": length[i : i + 1]})[0]
         np.testing.assert_allclose(together[i, : len(alone)], alone, atol=1e-5)
         assert not together[i, len(alone) :].any()
     expected = model.transcribe(audio[0], sample_rate=16000).text
     assert opened.transcribe(audio[0], sample_rate=16000).text == expected
-    if "pieces" not in opened.told:
+    if "streaming" not in opened.metadata:
         with pytest.raises(kr.KerasRecipesError, match=f"{model.name} cannot stream"):
             opened.stream()
         return
-    alone = opened.scores({"audio": audio[:1], "length": length[:1]})[0]
+    alone = opened.predict_logits({"audio": audio[:1], "length": length[:1]})[0]
     for piece in (1, 4001):
         carried = StreamingState(opened.streaming_graph(), piece)
         pieces = [carried.feed(part) for part in np.array_split(audio[0], 7)]
@@ -130,7 +131,7 @@ def same_texts(opened, model):
     texts = ["the old house", "a", "and so it was that nobody came"]
     np.testing.assert_allclose(opened.log_probabilities(texts), model.log_probabilities(texts), atol=1e-3)
     for options in ({"seed": 3}, {"temperature": 0}):
-        found, expected = (m.generate("the old", length=30, **options) for m in (opened, model))
+        found, expected = (m.generate("the old", max_length=30, **options) for m in (opened, model))
         assert found.text == expected.text and abs(found.bits - expected.bits) < 1e-4
 
 
@@ -143,28 +144,28 @@ def same_classes(opened, model):
 
 def same_mask(opened, model):
     picture = np.random.default_rng(4).integers(0, 255, (37, 52, 3), "uint8")
-    expected, found = model.segment(picture, tile=16), opened.segment(picture)
+    expected, found = model.segment(picture, tile_size=16), opened.segment(picture)
     np.testing.assert_allclose(found.confidence, expected.confidence, atol=1e-4)
     assert (found.mask != expected.mask).mean() < 1e-3 and found.classes == expected.classes
 
 
-RECURRENCES = {  # arguments of `Recurrent`, and whether a native node can take the place
-    "rnn": (("rnn", 0.7, "bidirectional", "sum", True, True), True),
-    "rnn_tanh": (("rnn", None, "forward", "sum", False, False), True),
-    "rnn_unbounded": (("rnn", float("inf"), "bidirectional", "concat", False, False), True),
-    "gru": (("gru", None, "bidirectional", "concat", False, False), True),
-    "gru_shared": (("gru", None, "bidirectional", "sum", True, True), True),
-    "gru_clipped": (("gru", 20.0, "forward", "sum", True, False), True),
-    "gru_narrow": (("gru", 0.3, "bidirectional", "sum", True, False), False),
-    "lstm": (("lstm", None, "bidirectional", "sum", False, True), True),
-    "lstm_clipped": (("lstm", 20.0, "forward", "sum", True, False), False),
+RECURRENCES = {  # arguments of `SequenceRNN`, and whether a native node can take the place
+    "rnn": (("rnn", 0.7, True, "sum", True, True), True),
+    "rnn_tanh": (("rnn", None, False, "sum", False, False), True),
+    "rnn_unbounded": (("rnn", float("inf"), True, "concat", False, False), True),
+    "gru": (("gru", None, True, "concat", False, False), True),
+    "gru_shared": (("gru", None, True, "sum", True, True), True),
+    "gru_clipped": (("gru", 20.0, False, "sum", True, False), True),
+    "gru_narrow": (("gru", 0.3, True, "sum", True, False), False),
+    "lstm": (("lstm", None, True, "sum", False, True), True),
+    "lstm_clipped": (("lstm", 20.0, False, "sum", True, False), False),
 }
 
 
 def by_hand(layer, x, length):
-    """A `Recurrent` layer's formulas in numpy, item by item and step by step, float64."""
+    """A `SequenceRNN` layer's formulas in numpy, item by item and step by step, float64."""
     units, outputs = layer.units, []
-    bound = (lambda v: np.clip(v, 0, layer.limit)) if layer.limit is not None else np.tanh
+    bound = (lambda v: np.clip(v, 0, layer.max_value)) if layer.max_value is not None else np.tanh
     sigmoid = lambda v: 1 / (1 + np.exp(-v))  # noqa: E731
     for i, loop in enumerate(layer.loops):
         place = i if layer.transforms == 2 else 0
@@ -175,7 +176,7 @@ def by_hand(layer, x, length):
         else:
             projected = projected + layer.biases[place].numpy()
         u = loop.cell.recurrent_kernel.numpy()
-        inner = loop.cell.recurrent_bias.numpy() if loop.cell.bias else 0
+        inner = loop.cell.recurrent_bias.numpy() if loop.cell.use_bias else 0
         y = np.zeros((*x.shape[:2], units))
         for row, n in enumerate(length):
             h = c = np.zeros(units)
@@ -192,7 +193,7 @@ def by_hand(layer, x, length):
                     h = sigmoid(o) * bound(c)
                 y[row, t] = h
         outputs.append(y)
-    return outputs[0] + outputs[-1] * (len(outputs) == 2) if layer.merge == "sum" else np.concatenate(outputs, -1)
+    return outputs[0] + outputs[-1] * (len(outputs) == 2) if layer.merge_mode == "sum" else np.concatenate(outputs, -1)
 
 
 @pytest.mark.parametrize("name", RECURRENCES)
@@ -254,8 +255,8 @@ def test_half_precision_halves_the_file_and_activations_have_their_names(tmp_pat
         add_activation_outputs(model, ["nothing"])
     picture = np.random.default_rng(0).uniform(0, 255, (2, *model.input_shape[1:])).astype("float32")
     for place, allowed in (("half", 1e-3), ("int8", 3e-2), ("layers", 1e-5)):
-        found = engines.load_file(tmp_path / place / "convnetjs_mnist.onnx", "onnxruntime").scores(picture)
-        error = np.abs(found - model.scores(picture)).max() / np.abs(found).max()
+        found = engines.load_file(tmp_path / place / "convnetjs_mnist.onnx", "onnxruntime").predict_logits(picture)
+        error = np.abs(found - model.predict_logits(picture)).max() / np.abs(found).max()
         assert error < allowed and (error > 1e-3) == (place == "int8")
 
 
@@ -289,30 +290,30 @@ def test_stored_weights_are_known_whatever_their_zeros_signs_and_twins_are_store
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_recurrent_recipes_are_known_by_their_configuration(name):
+def test_recurrent_recipes_are_recognized_by_their_configuration(name):
     recipe = kr.get_recipe(name)
-    assert export.is_recurrent(recipe.config) == (recipe.builder.split(".")[2].split(":")[0] in RECURRENT)
+    assert exporter.is_recurrent(recipe.config) == (recipe.builder.split(".")[2].split(":")[0] in RECURRENT)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("format", ["tf_saved_model", "litert", "openvino"])
 @pytest.mark.parametrize("name", ["convnetjs_mnist", "palaz_raw_small", "wavenet_small", "deepspeech2_streaming_small"])
 def test_other_formats(name, format, tmp_path):
-    """The worker compares the reopened file with Keras; here, that the files have their names, and no others are left."""
+    """The worker compares the reopened file with Keras; this checks the files' names, and that no others remain."""
     if format == "openvino":
         pytest.importorskip("openvino")
     if format == "litert" and "deepspeech2" in name:
         return
     place = tmp_path / "out"
     path = export.export(tiny(name), place, format)
-    endings = export.FORMATS[format].files
+    endings = export.FORMATS[format].extensions
     assert path == place / f"{name}{endings[0]}"
     parts = [name, f"{name}.step"] if format != "litert" and ("streaming" in name or "wavenet" in name) else [name]
     assert {p.name for p in place.iterdir()} == {f"{part}{ending}" for part in parts for ending in (*endings, ".npz")}
     assert export.export(tiny(name), place, format) == path  # in place of the first
 
 
-# ---------------------------------------------------------------- what cannot be
+# ---------------------------------------------------------------- errors
 
 
 def refused(match, *arguments, **options):
@@ -320,8 +321,8 @@ def refused(match, *arguments, **options):
         export.export(*arguments, **options)
 
 
-def test_formats_say_what_they_cannot_hold_before_they_start(tmp_path, monkeypatch):
-    monkeypatch.setattr(export, "run_worker", lambda *a: pytest.fail("it started"))
+def test_unsupported_exports_are_refused_before_they_start(tmp_path, monkeypatch):
+    monkeypatch.setattr(exporter, "run_worker", lambda *a: pytest.fail("it started"))
     refused("no format 'tflite'; there are onnx", "deepspeech2_small", tmp_path, "tflite")
     refused(
         "litert has no recurrent layers .*--format onnx or tf_saved_model or openvino",
@@ -329,9 +330,9 @@ def test_formats_say_what_they_cannot_hold_before_they_start(tmp_path, monkeypat
         tmp_path,
         "litert",
     )
-    refused("opset 14: from 15 to 18", "deepspeech2_small", tmp_path, opset=14)
+    refused("opset 14 is not supported: choose 15 to 18", "deepspeech2_small", tmp_path, opset=14)
     refused(
-        "tf_saved_model has no int8: leave it out, or take --format onnx",
+        "tf_saved_model has no int8: omit it, or use --format onnx",
         "deepspeech2_small",
         tmp_path,
         "tf_saved_model",
@@ -340,7 +341,7 @@ def test_formats_say_what_they_cannot_hold_before_they_start(tmp_path, monkeypat
     refused("tf_saved_model has no float16", "deepspeech2_small", tmp_path, "tf_saved_model", float16=True)
     refused("There is no file", tmp_path / "x.keras", tmp_path)
     (tmp_path / "x.keras").write_bytes(b"nothing")
-    refused("is no file that a model of kerasrecipes was saved in", tmp_path / "x.keras", tmp_path)
+    refused("was not written by `model.save`", tmp_path / "x.keras", tmp_path)
     (tmp_path / "file").write_text("in the way")
     refused("cannot be written .*choose another folder", "deepspeech2_small", tmp_path / "file" / "out")
     with pytest.raises(kr.WeightsUnavailable, match="kerasrecipes train deepspeech2 "):
@@ -361,20 +362,20 @@ def test_a_failed_export_leaves_the_old_file(tmp_path, monkeypatch):
         (place / "squeezenet.onnx").write_text("half")
         raise ExportError("differs")
 
-    monkeypatch.setattr(export, "run_worker", fail)
+    monkeypatch.setattr(exporter, "run_worker", fail)
     refused("differs", "squeezenet", tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["squeezenet.onnx"]
     assert (tmp_path / "squeezenet.onnx").read_text() == "old"
 
 
 def test_wrong_logits_are_refused():
-    from kerasrecipes.export.test_inputs import TestInputs
     from kerasrecipes.export.worker import compare_outputs
 
-    right, case = np.array([[0.0, 0.5, 0.2]]), TestInputs({"picture": np.zeros((1, 2, 2, 1))})
-    measured = lambda found, tolerance=1e-4: compare_outputs(
-        [(case, {"logits": right})], [{"logits": found}], tolerance
-    )  # noqa: E731
+    right, case = np.array([[0.0, 0.5, 0.2]]), {"image": np.zeros((1, 2, 2, 1))}
+
+    def measured(found, tolerance=1e-4):
+        return compare_outputs([(case, {"logits": right})], [{"logits": found}], tolerance)
+
     assert measured(right + 5e-5) == pytest.approx({"error": 5e-5, "same": 1.0})
     assert measured(right[:, ::-1], 0.3) == pytest.approx({"error": 0.2, "same": 1.0})
     assert measured(right[:, [1, 0, 2]], 0.6)["same"] == 0.0

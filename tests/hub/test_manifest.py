@@ -105,4 +105,4 @@ def test_the_readmes_table_is_that_of_the_manifest(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "docs" / "build")
     overview = importlib.import_module("pages.overview")
     readme = (ROOT / "README.md").read_text("utf-8")
-    assert overview.with_tables(readme) == readme, "run docs/build/generate.py"
+    assert overview.fill_readme(readme) == readme, "run docs/build/generate.py"
