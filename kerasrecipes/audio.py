@@ -58,11 +58,7 @@ def load_audio(source: Any, *, sample_rate: int | None = None, target: int = SAM
         raise AudioError(
             f"{name}: invalid sample rate {rate!r} Hz: expected a number between 0 and {MAX_SAMPLE_RATE:,}"
         )
-    if not np.isfinite(samples).all():
-        count = int(np.size(samples) - np.isfinite(samples).sum())
-        raise AudioError(
-            f"{name} holds {count} samples that are NaN or infinite: repair it, or apply numpy.nan_to_num first"
-        )
+    check_finite(samples, name)
     mono = samples.mean(axis=1) if samples.ndim == 2 else samples
     if len(mono) < MIN_DURATION_SECONDS * rate:
         raise AudioError(
@@ -145,6 +141,14 @@ def to_float32(samples: np.ndarray, name: str) -> np.ndarray:
             "Pass the integers unchanged, or divide by 32768"
         )
     return samples.astype("float32")
+
+
+def check_finite(samples: np.ndarray, name: str) -> None:
+    """Raise an `AudioError` if samples are NaN or infinite."""
+    if count := int(np.size(samples) - np.isfinite(samples).sum()):
+        raise AudioError(
+            f"{name} holds {count} samples that are NaN or infinite: repair it, or apply numpy.nan_to_num first"
+        )
 
 
 def list_audio_files(source: Any) -> list[Any]:
