@@ -26,6 +26,7 @@ $(VENV)/.docs: $(BIN)/kerasrecipes
 lint: $(VENV)/.test
 	$(BIN)/ruff check kerasrecipes tests docs benchmarks examples tools build_hook.py
 	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/test_layout.py
 
 # without coverage, whose tracing takes half as long again; test-all prints it
 test: lint

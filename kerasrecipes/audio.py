@@ -152,7 +152,7 @@ def check_finite(samples: np.ndarray, name: str) -> None:
 
 
 def list_audio_files(source: Any) -> list[Any]:
-    """Return the inputs in a folder, in a pattern with wildcards, or in a list of these; other sources unchanged.
+    """Return the inputs in a folder, in a pattern with wildcards, or in a list of these. Other sources stay unchanged.
 
     Raises:
         AudioError: A folder holds no audio, or a pattern matches nothing.

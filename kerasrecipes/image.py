@@ -161,7 +161,7 @@ def apply_exif_orientation(image: Image.Image) -> Image.Image:
 
 @dataclass(frozen=True)
 class ImagePreprocessing:
-    """How an image of any size becomes a network's input.
+    """The steps from an image of any size to a network's input.
 
     The image is resized to a canvas, from which crops of the input size are taken.
 

@@ -83,7 +83,7 @@ def error_rate(
 
 
 def bootstrap_interval(values: Any, totals: Any, units: Sequence[Hashable], seed: int = 0) -> tuple[float, float]:
-    """Return the 95 % percentile interval of `sum(values) / sum(totals)` over resampled units; nan for one unit."""
+    """Return the 95 % percentile interval of `sum(values) / sum(totals)` over resampled units, or nan for one unit."""
     # np.unique sorts, so the interval does not depend on the order of utterances
     _, unit = np.unique([str(u) for u in units], return_inverse=True)
     unit_values, unit_totals = np.bincount(unit, weights=values), np.bincount(unit, weights=totals)

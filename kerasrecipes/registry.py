@@ -82,14 +82,14 @@ class Recipe:
             KerasRecipesError: The builder does not know a keyword, or one of its arguments has no value.
         """
         function, keywords = self.builder_function, {**self.config, **changes}
-        known = set(inspect.signature(function).parameters)
-        unknown, missing = sorted(set(keywords) - known), sorted(known - set(keywords))
+        parameters = set(inspect.signature(function).parameters)
+        unknown, missing = sorted(set(keywords) - parameters), sorted(parameters - set(keywords))
         problems = [
             f"{label} {', '.join(names)}" for label, names in (("unknown", unknown), ("missing", missing)) if names
         ]
         if problems:
             raise KerasRecipesError(
-                f"{self.name}: {' and '.join(problems)}; {function.__name__} takes {', '.join(sorted(known))}"
+                f"{self.name}: {' and '.join(problems)}; {function.__name__} takes {', '.join(sorted(parameters))}"
             )
         return function(**keywords)
 

@@ -1,4 +1,4 @@
-"""What a worker does, wherever it runs: load one model, turn shards of files into rows, and write the rows."""
+"""The work of every worker: load one model, turn shards of files into rows, and write the rows."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence

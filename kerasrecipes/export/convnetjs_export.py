@@ -99,7 +99,7 @@ def dense_json(layer: Any, _: Any) -> list[dict]:
 
 
 def activation_json(layer: Any, _: Any = None) -> list[dict]:
-    """Return the entry of a layer's ReLU, tanh or sigmoid; nothing for a linear layer."""
+    """Return the entry of a layer's ReLU, tanh or sigmoid, or none for a linear layer."""
     name = getattr(layer.activation, "__name__", None)
     if name not in ("linear", *ACTIVATIONS) or layer.activation is not keras.activations.get(name):
         raise unsupported(layer, f"ConvNetJS's activations are {', '.join(ACTIVATIONS)}")
@@ -146,8 +146,8 @@ def windows_json(layer: Any, window: tuple[int, int], before: Any) -> dict:
 
 def padding_offsets(padding: Any) -> tuple[int, int]:
     """Return the padding (above, on the left)."""
-    (above, _), (left, _) = padding.padding if convnetjs_type(padding) == "ZeroPadding2D" else padding.pad_width[1:3]
-    return above, left
+    rows, columns = padding.padding if convnetjs_type(padding) == "ZeroPadding2D" else padding.pad_width[1:3]
+    return rows[0], columns[0]
 
 
 def output_size_json(layer_type: str, x: Any) -> dict:

@@ -104,8 +104,8 @@ def add_layer(entry: dict, x: Any, number: int) -> tuple[Any, Any]:
             raise ValueError(f"`drop_prob` is {scale!r}, not 0 to 1")
         layer = keras.layers.Rescaling(scale, name=f"dropout_{number}")
     else:
-        known = ", ".join(("input", "conv", "fc", "pool", *ACTIVATIONS, "dropout", "softmax"))
-        raise DataError(f"Layer {number} of the snapshot has the unknown layer_type {layer_type!r}; known are {known}")
+        supported = ", ".join(("input", "conv", "fc", "pool", *ACTIVATIONS, "dropout", "softmax"))
+        raise DataError(f"Layer {number} of the snapshot has the unknown layer_type {layer_type!r}; known are {supported}")
     return layer, layer(x)
 
 

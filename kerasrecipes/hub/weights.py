@@ -96,7 +96,7 @@ def onnx_files(row: WeightsEntry) -> list[Mapping[str, Any]]:
 
 
 def hub_weights_path(row: WeightsEntry, repo: str, revision: str, offline: bool) -> Path:
-    """Return the verified file from the cache; download it if it is missing or, with a network, if its hash is wrong."""
+    """Return the verified file from the cache. Download it if it is missing, or if its hash is wrong and there is a network."""
     if path := download.cached_path(repo, revision, row.file):
         try:
             return check_file(path, row, "this is the cached file: switch the network on and load again to replace it")
