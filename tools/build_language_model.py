@@ -1,12 +1,13 @@
-"""Build the bundled word language model and its manifest row, with KenLM's own programs.
+"""Build the bundled n-gram language model and its manifest entry with KenLM's programs.
 
     python tools/build_language_model.py --kenlm KENLM/build/bin --data PATH
 
-PyPI's kenlm ships no programs: unpack its source distribution, then (with Boost and zlib of the system)
+PyPI's kenlm has no programs: unpack its source distribution, then (with the system's Boost and zlib)
 `cmake -B build -DCMAKE_BUILD_TYPE=Release && make -C build lmplz build_binary`. Users need only the file.
 
-The text is that of train-clean-100 and of public-domain books; what the tests score is in neither: sentences of the
-held-out Arctic prompts are left out here, works that LibriSpeech's development and test sets read from in the books' list.
+The text is the transcripts of train-clean-100 and public-domain books. It contains no test text: the sentences of the
+held-out Arctic prompts are excluded here, and the list of books excludes works that LibriSpeech's development and test sets
+read.
 """
 
 import argparse
@@ -20,15 +21,16 @@ from kerasrecipes.data import load_datasets, load_text_datasets
 from kerasrecipes.decoding import Alphabet, ngram_lm
 from kerasrecipes.hub import manifest
 from kerasrecipes.release.from_run import DATASET_LICENSES
+from kerasrecipes.utils.environment import git_commit
 from kerasrecipes.utils.files import sha256_file
 
-NAME, ORDER, PRUNE, BITS = "librispeech_small", 4, "0 0 1 1", 8  # trigrams and four-grams seen once are left out
+NAME, ORDER, PRUNE, BITS = "librispeech_small", 4, "0 0 1 1", 8  # trigrams and four-grams that occur once are dropped
 SOURCES = ("librispeech_train_clean_100_transcripts.tsv", "books.txt.xz")
 SPEAKERS = {"dev-mini-tune": (84, 174, 422, 1272, 1462), "dev-mini-report": (251, 652, 777, 1673, 1919)}
 
 
 def build(texts: list[str], programs: Path, target: Path, folder: Path, prune: str) -> Path:
-    """A quantised KenLM binary from lines of text."""
+    """Build a quantized KenLM binary from lines of text."""
     lines, arpa = folder / "lines.txt", folder / "model.arpa"
     lines.write_text("\n".join(texts) + "\n")
     estimate = [programs / "lmplz", "-o", str(ORDER), "--prune", *prune.split(), "-S", "2G", "-T", folder]
@@ -40,18 +42,18 @@ def build(texts: list[str], programs: Path, target: Path, folder: Path, prune: s
     return target
 
 
-def measured(path: Path, label: str, data: Path, alphabet: Alphabet) -> list[dict]:
-    """Perplexity and share of unknown words on both halves of dev-mini."""
+def measure_perplexity(path: Path, label: str, data: Path, alphabet: Alphabet) -> list[dict]:
+    """Return the perplexity and the share of unknown words on both halves of dev-mini, as manifest metrics."""
     rows = []
     for split, speakers in SPEAKERS.items():
         utterances = load_datasets([f"librispeech:{data}/LibriSpeech/dev-mini"], [str(s) for s in speakers])
-        found = ngram_lm.perplexity(path, [alphabet.normalise(u.text) for u in utterances])
+        result = ngram_lm.perplexity(path, [alphabet.normalize(u.text) for u in utterances])
         for metric in ("all", "known", "unknown"):
             name = {"all": "perplexity", "known": "perplexity of known words", "unknown": "out of vocabulary"}[metric]
             rows.append(
                 {
-                    "dataset": f"{split}, {found.words} words, {label}", "split": split, "metric": name,
-                    "value": round(getattr(found, metric), 4),
+                    "dataset": f"{split}, {result.words} words, {label}", "split": split, "metric": name,
+                    "value": round(getattr(result, metric), 4),
                     "decoder": "none", "command": "python tools/build_language_model.py --kenlm PROGRAMS --data PATH",
                     "date": datetime.date.today().isoformat(),
                 }
@@ -60,29 +62,28 @@ def measured(path: Path, label: str, data: Path, alphabet: Alphabet) -> list[dic
 
 
 def main() -> None:
-    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument("--kenlm", type=Path, required=True, help="folder with lmplz and build_binary")
-    p.add_argument("--data", type=Path, required=True, help="folder with text/ and LibriSpeech/dev-mini")
-    o = p.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kenlm", type=Path, required=True, help="folder with lmplz and build_binary")
+    parser.add_argument("--data", type=Path, required=True, help="folder with text/ and LibriSpeech/dev-mini")
+    args = parser.parse_args()
     alphabet, sets, data = Alphabet(), [], []
     for source in SOURCES:
-        lines = load_text_datasets([f"text:{o.data}/text/{source}?exclude=arctic_heldout_texts"])
-        sets.append([alphabet.normalise(line) for line in lines])
+        lines = load_text_datasets([f"text:{args.data}/text/{source}?exclude=arctic_heldout_texts"])
+        sets.append([alphabet.normalize(line) for line in lines])
         size = {"characters": sum(map(len, sets[-1])), "words": sum(len(line.split()) for line in sets[-1])}
         data.append({"name": source, **size, "license": DATASET_LICENSES[source], "synthetic": False})
     target = manifest.weights_folder() / f"{NAME}.kenlm"
     with tempfile.TemporaryDirectory() as folder:
-        alone = build(sets[0], o.kenlm, Path(folder) / "alone.kenlm", Path(folder), "0 0 1 1")
-        metrics = measured(alone, "transcripts alone", o.data, alphabet)
-        build([line for lines in sets for line in lines], o.kenlm, target, Path(folder), PRUNE)
-    metrics += measured(target, "transcripts and books", o.data, alphabet)
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
+        alone = build(sets[0], args.kenlm, Path(folder) / "alone.kenlm", Path(folder), "0 0 1 1")
+        metrics = measure_perplexity(alone, "transcripts alone", args.data, alphabet)
+        build([line for lines in sets for line in lines], args.kenlm, target, Path(folder), PRUNE)
+    metrics += measure_perplexity(target, "transcripts and books", args.data, alphabet)
     row = manifest.WeightsEntry(
         recipe=NAME, tag=datetime.date.today().isoformat(), file=target.name, size=target.stat().st_size,
         sha256=sha256_file(target), bundled=True, license="; ".join(d["license"] for d in data), data=tuple(data),
         training={
-            "config": {"order": ORDER, "prune": PRUNE, "quantised_bits": BITS, "estimator": "modified Kneser-Ney (lmplz)"},
-            "seed": 0, "steps": 1, "hardware": "any: the counts are exact", "commit": commit,
+            "config": {"order": ORDER, "prune": PRUNE, "quantized_bits": BITS, "estimator": "modified Kneser-Ney (lmplz)"},
+            "seed": 0, "steps": 1, "hardware": "any: the counts are exact", "commit": git_commit(),
         },
         metrics=tuple(metrics), keras=None, model={"words": len(ngram_lm.read_vocabulary(target)), "order": ORDER},
     )  # fmt: skip

@@ -1,9 +1,9 @@
-"""Convert the ImageNet weights of SqueezeNet v1.0 into the recipe's weight file and manifest row.
+"""Convert the ImageNet weights of SqueezeNet v1.0 into the recipe's weights file and manifest entry.
 
     python tools/convert_squeezenet.py squeezenet_v1.0.npz
 
 The file holds 26 convolutions as `NAME.weight_oihw` (filters, inputs, height, width) and `NAME.bias`, trained in Caffe on
-blue, green, red pictures of 227 x 227 minus the means 104, 117, 123.
+blue, green, red images of 227 x 227 minus the means 104, 117, 123.
 """
 
 import sys
@@ -23,7 +23,7 @@ KINDS = {"squeeze": "conv1x1_1", "expand1": "conv1x1_2", "expand3": "conv3x3_2"}
 
 
 def source_name(layer: str) -> str:
-    """The file's name of a layer: fire2_squeeze -> fire2.conv1x1_1."""
+    """Return the name of a layer in the source file: fire2_squeeze -> fire2.conv1x1_1."""
     if layer.startswith("fire"):
         fire, kind = layer.split("_")
         return f"{fire}.{KINDS[kind]}"
@@ -33,14 +33,14 @@ def source_name(layer: str) -> str:
 def main(path: str) -> None:
     values = np.load(path)
     model = kr.load("squeezenet", weights=None, compile=False)
-    taken = set()
+    used = set()
     for layer in model.layers:
         if isinstance(layer, keras.layers.Conv2D):
             name = source_name(layer.name)
             layer.set_weights([values[f"{name}.weight_oihw"].transpose(2, 3, 1, 0), values[f"{name}.bias"]])
-            taken |= {f"{name}.weight_oihw", f"{name}.bias"}
-    if left := set(values.files) - taken:
-        raise SystemExit(f"not used: {', '.join(sorted(left))}")
+            used |= {f"{name}.weight_oihw", f"{name}.bias"}
+    if unused := set(values.files) - used:
+        raise SystemExit(f"not used: {', '.join(sorted(unused))}")
     file = manifest.weights_folder() / "squeezenet.weights.h5"
     save_float16_weights(model, file)
     row = manifest.WeightsEntry(

@@ -1,4 +1,4 @@
-"""Many files on a Ray cluster of two nodes: killed workers, a killed driver, and the plain loop's rows in the end."""
+"""Many files on a Ray cluster of two nodes: killed workers, a killed driver, and still the plain loop's rows."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ NAME = "convnetjs_mnist"
 
 @pytest.fixture(scope="module")
 def address():
-    """Of a cluster of two nodes with one CPU each."""
+    """The address of a cluster of two nodes with one CPU each."""
     from ray.cluster_utils import Cluster
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
@@ -33,24 +33,24 @@ def address():
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
+def images(tmp_path_factory):
     rng = np.random.default_rng(0)
-    folder = tmp_path_factory.mktemp("pictures")
+    folder = tmp_path_factory.mktemp("images")
     for i in range(1200):
         if i % 100 == 7:
-            (folder / f"{i:04}.png").write_bytes(b"no picture")
+            (folder / f"{i:04}.png").write_bytes(b"no image")
         else:
             Image.fromarray(rng.integers(0, 255, (28, 28), "uint8")).save(folder / f"{i:04}.png")
     return folder
 
 
 @pytest.fixture(scope="module")
-def expected(pictures):
-    paths = sorted(str(p) for p in pictures.iterdir())
+def expected(images):
+    paths = sorted(str(p) for p in images.iterdir())
     return dict(zip(paths, kr.load(NAME, engine="onnxruntime").classify(paths), strict=True))
 
 
-def agree(rows, expected):
+def assert_rows_match(rows, expected):
     assert sorted(row["path"] for row in rows) == sorted(expected)
     for row in rows:
         result = expected[row["path"]]
@@ -58,8 +58,8 @@ def agree(rows, expected):
         assert (row["name"], row["error"]) == ((None, str(result)) if failed else (result.name, None))
 
 
-def command(pictures, out, address):
-    words = ["classify", str(pictures), "--recipe", NAME, "--output", str(out), "--runner", "ray", "--address", address]
+def command(images, out, address):
+    words = ["classify", str(images), "--recipe", NAME, "--output", str(out), "--runner", "ray", "--address", address]
     return subprocess.Popen(
         [sys.executable, "-m", "kerasrecipes", *words, "--workers", "2"], stderr=subprocess.PIPE, text=True
     )
@@ -87,8 +87,8 @@ def kill(word):
         process.send_signal(signal.SIGKILL)
 
 
-def test_a_killed_worker_a_killed_actor_and_a_killed_driver(pictures, expected, address, tmp_path):
-    driver = command(pictures, tmp_path, address)
+def test_a_killed_worker_a_killed_actor_and_a_killed_driver(images, expected, address, tmp_path):
+    driver = command(images, tmp_path, address)
     until(lambda: len(parts(tmp_path)) >= 1)
     kill("kerasrecipes.batch.worker_main")
     until(lambda: len(parts(tmp_path)) >= 3)
@@ -99,28 +99,28 @@ def test_a_killed_worker_a_killed_actor_and_a_killed_driver(pictures, expected, 
     driver.wait()
     until(lambda: not processes("kerasrecipes.batch.worker_main"), 30)  # workers end with their parents
     assert len(parts(tmp_path)) < 16
-    driver = command(pictures, tmp_path, address)
+    driver = command(images, tmp_path, address)
     assert driver.wait() == 1, driver.stderr.read()
     assert all(p.stat().st_mtime_ns == t for p, t in there.items())
-    agree(list(batch.read(tmp_path)), expected)
+    assert_rows_match(list(batch.read(tmp_path)), expected)
 
 
-def test_what_a_worker_refuses_ends_the_run(pictures, address, tmp_path):
-    with pytest.raises(KerasRecipesError, match="views"):
-        batch.run(NAME, [str(pictures)], tmp_path, task="classify", runner="ray", address=address, workers=1, views=0)
+def test_an_option_that_a_worker_rejects_ends_the_run(images, address, tmp_path):
+    with pytest.raises(KerasRecipesError, match="num_crops is 0"):
+        batch.run(NAME, [str(images)], tmp_path, task="classify", runner="ray", address=address, workers=1, num_crops=0)
     assert not parts(tmp_path)
 
 
-def test_no_cluster_at_the_address(pictures, tmp_path):
+def test_no_cluster_at_the_address(images, tmp_path):
     begin = time.monotonic()
     with pytest.raises(KerasRecipesError, match=r"No Ray cluster answers at 127.0.0.1:9"):
-        batch.run(NAME, [str(pictures)], tmp_path, task="classify", runner="ray", address="127.0.0.1:9", workers=1)
+        batch.run(NAME, [str(images)], tmp_path, task="classify", runner="ray", address="127.0.0.1:9", workers=1)
     assert time.monotonic() - begin < 30
 
 
-def test_relative_paths_mean_the_same_for_all(pictures, address, tmp_path, monkeypatch):
-    monkeypatch.chdir(pictures)
+def test_relative_paths_mean_the_same_for_all_workers(images, address, tmp_path, monkeypatch):
+    monkeypatch.chdir(images)
     summary = batch.run(NAME, ["0001.png"], tmp_path, task="classify", runner="ray", address=address, workers=1)
     assert (summary.files, summary.failed) == (1, 0)
     assert [row["path"] for row in batch.read(tmp_path)] == ["0001.png"]
-    assert os.getcwd() == str(pictures)
+    assert os.getcwd() == str(images)

@@ -50,14 +50,14 @@ def test_shards_are_read_and_decoded_in_the_graph(tmp_path, suffix, monkeypatch)
         soundfile.write(path, np.clip(WAVE[: 20000 + 1000 * i], -0.9, 0.9), 16000)
         rows.append(data.Utterance(f"clip{i}", str(path), "a" * (i + 1)))
     data.write_shards(data.Utterances(rows), tmp_path / "shards", megabytes=0.05)
-    found = data.load_shards(tmp_path / "shards")
+    utterances = data.load_shards(tmp_path / "shards")
     monkeypatch.setattr(tf_dataset, "load_audio", lambda *a: pytest.fail("libsndfile decoded"))
-    seen = {}
+    waves = {}
     for host in range(2):
-        for x, y in data.to_tf_dataset(found, Alphabet(), batch_size=1, host=host, hosts=2):
-            seen[y.shape[1]] = x["audio"][0].numpy()
-    assert sorted(seen) == [1, 2, 3, 4, 5, 6]
+        for x, y in data.to_tf_dataset(utterances, Alphabet(), batch_size=1, host=host, hosts=2):
+            waves[y.shape[1]] = x["audio"][0].numpy()
+    assert sorted(waves) == [1, 2, 3, 4, 5, 6]
     for i, row in enumerate(rows):
-        count = min(len(seen[i + 1]), len(load_audio(row.path)))
+        count = min(len(waves[i + 1]), len(load_audio(row.path)))
         assert count > 15000
-        np.testing.assert_allclose(seen[i + 1][:count], load_audio(row.path)[:count], atol=STEP)
+        np.testing.assert_allclose(waves[i + 1][:count], load_audio(row.path)[:count], atol=STEP)

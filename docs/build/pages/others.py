@@ -17,7 +17,7 @@ def language_models() -> str:
         config = row.training["config"]
         facts = [
             f"{config['order']}-grams, {row.model['words']:,} words, {row.size / 1e6:.1f} MB",
-            f"estimated by {config['estimator']}, pruned {config['prune']}, {config['quantised_bits']} bits a number",
+            f"estimated by {config['estimator']}, pruned {config['prune']}, {config['quantized_bits']} bits a number",
             "text: " + ", ".join(f"{d['name']}, {d['words']:,} words" for d in row.data),
             f"license: {row.license}",
         ]
