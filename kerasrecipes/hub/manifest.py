@@ -88,7 +88,8 @@ def from_dict(values: Any, source: str = "entry") -> WeightsEntry:
         KerasRecipesError: A key is missing or unknown.
     """
     try:
-        return WeightsEntry(**{k: tuple(v) if k in ("data", "metrics") else v for k, v in values.items()})
+        keywords: dict[str, Any] = {k: tuple(v) if k in ("data", "metrics") else v for k, v in values.items()}
+        return WeightsEntry(**keywords)
     except (TypeError, AttributeError) as error:
         raise KerasRecipesError(f"{source} is no valid manifest entry: {error}") from error
 
