@@ -27,18 +27,7 @@ WORKER_DIED_MESSAGE = (
 
 @dataclass(frozen=True)
 class Job:
-    """The part of a run that is the same for all its workers.
-
-    Args:
-        task: "transcribe", "classify" or "segment".
-        name: Recipe or file, as `kerasrecipes.load` takes it.
-        output: Folder of results.
-        engine: As `kerasrecipes.load` takes it.
-        engine_precision: As `kerasrecipes.load` takes it.
-        options: Keywords of the model's `transcribe`, `classify` or `segment`.
-        row_format: "jsonl" or "parquet".
-        working_directory: Folder that relative paths start from. Default: the worker's own.
-    """
+    """The arguments of `kerasrecipes.batch.run` that all workers share, and the folder that relative paths start from."""
 
     task: str
     name: str
@@ -98,16 +87,10 @@ class ShardProcessor:
     def process_shard(
         self, number: int, paths: Sequence[str], deadly: Sequence[str] = (), announce: Any = None
     ) -> dict[str, int]:
-        """Write the shard's file with a row for every path.
+        """Write the shard's file, and return {"files": rows, "failed": rows with an error}.
 
-        Args:
-            number: The shard's number.
-            paths: The shard's files.
-            deadly: Files that killed a worker; their rows hold an error.
-            announce: Called with every path before it is read. The files are then read one at a time.
-
-        Returns:
-            {"files": rows written, "failed": rows with an error}.
+        Rows of `deadly` files, which killed a worker, hold an error. `announce` is called with every path before it is read;
+        the files are then read one at a time.
         """
         rows = list(self.make_rows(number, paths, set(deadly), announce))
         write_shard(self.folder, f"part-{number:05}.{self.job.row_format}", rows)

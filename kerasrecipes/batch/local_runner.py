@@ -17,18 +17,9 @@ def run_locally(
     job: Job, plan: Plan, pending: Sequence[int], workers: int, on_shard: Callable[[dict[str, int]], None],
     threads: int | None = None,
 ) -> None:  # fmt: skip
-    """Write the pending shards of a plan.
+    """Write the pending shards of a plan, and call `on_shard` with {"files", "failed"} after each.
 
-    Args:
-        job: The run's job.
-        plan: The run's plan.
-        pending: Numbers of the shards to write.
-        workers: Maximum number of worker processes.
-        on_shard: Called with {"files", "failed"} after every shard.
-        threads: Threads of each worker's engine. Default: the CPUs divided among the workers.
-
-    Raises:
-        KerasRecipesError: The model cannot be loaded, or the folder cannot be written. No further shard is started.
+    The CPUs are divided among the workers unless `threads` is given. The first error stops all workers.
     """
     numbers: queue.SimpleQueue[int] = queue.SimpleQueue()
     for number in pending:

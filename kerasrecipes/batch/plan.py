@@ -20,15 +20,10 @@ SHARDS_PER_WORKER = 8  # so that no worker waits long for another one's last sha
 
 @dataclass(frozen=True)
 class Plan:
-    """The plan of a run.
+    """The plan of a run."""
 
-    Args:
-        identity: Contents of `run.json`.
-        shards: The paths of each shard.
-    """
-
-    identity: dict[str, Any]
-    shards: tuple[tuple[str, ...], ...]
+    identity: dict[str, Any]  # contents of run.json
+    shards: tuple[tuple[str, ...], ...]  # paths of each shard
 
     @property
     def row_format(self) -> str:
@@ -67,13 +62,7 @@ def hash_paths(paths: Sequence[str]) -> str:
 
 
 def load_or_create_plan(folder: Any, identity: dict[str, Any], files: Sequence[tuple[str, int]], workers: int) -> Plan:
-    """Load the plan of the same run from an output folder, or write a new plan there.
-
-    Args:
-        folder: From `open_output_folder`.
-        identity: Recipe, weights, task, options and row format.
-        files: (path, bytes) of every input.
-        workers: Number of workers to make shards for.
+    """Load the plan of the same run (`identity` and `files`) from an output folder, or write a new plan there.
 
     Raises:
         DataError: The folder holds another run, or shards without a plan.

@@ -22,12 +22,7 @@ CONNECT_TIMEOUT = 5.0  # seconds
 
 
 class RayWorker:
-    """An actor with one worker process.
-
-    Args:
-        job: The run's job as a dictionary.
-        threads: Threads of its engine.
-    """
+    """An actor with one worker process."""
 
     def __init__(self, job: dict[str, Any], threads: int):
         from kerasrecipes.batch.worker_process import WorkerProcess
@@ -51,21 +46,9 @@ def run_on_ray(
     job: Job, plan: Plan, pending: Sequence[int], workers: int, on_shard: Callable[[dict[str, int]], None],
     address: str | None = None, cpus: float = 1, gpus: float = 0,
 ) -> None:  # fmt: skip
-    """Write the pending shards of a plan.
+    """Write the pending shards of a plan, and call `on_shard` with {"files", "failed"} after each.
 
-    Args:
-        job: The run's job.
-        plan: The run's plan.
-        pending: Numbers of the shards to write.
-        workers: Maximum number of actors.
-        on_shard: Called with {"files", "failed"} after every shard.
-        address: A running cluster, "HOST:PORT" or "auto". Default: `RAY_ADDRESS`, else a cluster on this machine alone.
-        cpus: CPUs of each actor.
-        gpus: GPUs of each actor.
-
-    Raises:
-        BackendUnavailable: Ray is not installed.
-        KerasRecipesError: No cluster answers, the model cannot be loaded, or the folder cannot be written.
+    Without an address, `RAY_ADDRESS` gives it, or a cluster is started on this machine. The first error ends the run.
     """
     ray = connect(address)
     job = replace(job, working_directory=os.getcwd())  # actors run in folders of their own

@@ -24,12 +24,7 @@ class WorkerDied(Exception):
 
 
 class WorkerProcess:
-    """One worker's process.
-
-    Args:
-        job: The run's job.
-        threads: Threads of its engine.
-    """
+    """One worker's process, whose engine has a number of threads."""
 
     def __init__(self, job: Job, threads: int):
         self.job, self.threads = job, threads

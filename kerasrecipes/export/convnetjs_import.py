@@ -105,7 +105,9 @@ def add_layer(entry: dict, x: Any, number: int) -> tuple[Any, Any]:
         layer = keras.layers.Rescaling(scale, name=f"dropout_{number}")
     else:
         supported = ", ".join(("input", "conv", "fc", "pool", *ACTIVATIONS, "dropout", "softmax"))
-        raise DataError(f"Layer {number} of the snapshot has the unknown layer_type {layer_type!r}; known are {supported}")
+        raise DataError(
+            f"Layer {number} of the snapshot has the unknown layer_type {layer_type!r}; known are {supported}"
+        )
     return layer, layer(x)
 
 

@@ -13,10 +13,7 @@ from kerasrecipes.engines.metadata import METADATA_VERSION
 def export_metadata(model: Any, row: Any = None, graph: Any = None) -> dict[str, Any]:
     """Return JSON values: recipe, task, rates and strides, labels of the logits, decoder settings, manifest entry.
 
-    Args:
-        model: A loaded model of any task.
-        row: Manifest entry of its released weights, or None for other weights.
-        graph: Its `StreamingModel`, or None if it cannot stream.
+    `row` is the entry of released weights; `graph` is the model's `StreamingModel`, if it can stream.
     """
     config = {**model.recipe.config, **model.changes}
     metadata: dict[str, Any] = {

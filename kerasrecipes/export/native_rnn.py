@@ -42,15 +42,10 @@ def has_native_equivalent(layer: SequenceRNN) -> bool:
 
 @dataclass(frozen=True)
 class RecurrentPlaceholder:
-    """A node to be replaced by a recurrent layer.
-
-    Args:
-        layer: The layer with the weights.
-        step: Whether the node continues from a state (`SequenceRNN.stream`).
-    """
+    """A node to be replaced by a recurrent layer."""
 
     layer: SequenceRNN
-    step: bool
+    step: bool  # whether it continues from a state (`SequenceRNN.stream`)
 
 
 @contextmanager
@@ -92,11 +87,7 @@ def replace_with_placeholders() -> Iterator[list[RecurrentPlaceholder]]:
 
 
 def insert_native_nodes(model: onnx.ModelProto, placeholders: list[RecurrentPlaceholder]) -> None:
-    """Replace the placeholders by native nodes.
-
-    Args:
-        model: Changed in place.
-        placeholders: List that `replace_with_placeholders` yielded.
+    """Replace the placeholders in a model by native nodes.
 
     Raises:
         ExportError: A placeholder is missing, or in the graph twice.

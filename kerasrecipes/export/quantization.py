@@ -19,12 +19,9 @@ OUTPUT_AXIS = {"MatMul": -1, "Gemm": -1, "Conv": 0, "ConvTranspose": 1, "Gather"
 def store_float16(model: onnx.ModelProto, weights: set[str]) -> None:
     """Store trained weights as float16 with a Cast after each. Nothing is lost if they come from a float16 file.
 
-    Constants stay float32 where float16 would overflow. A weight that two directions of a recurrence share is stored once.
-
-    Args:
-        model: Changed in place.
-        weights: Hashes of the trained weights (`order_free_hash`). Constants of a front end, such as a Fourier transform,
-            stay exact, because the logarithm after it would magnify small errors.
+    `weights` are the trained weights' `order_free_hash`. Constants of a front end, such as a Fourier transform, stay exact,
+    because the logarithm after it would magnify small errors. Weights stay float32 where float16 would overflow. A weight
+    that two directions of a recurrence share is stored once.
     """
     casts, constants = [], []
     stored: dict[tuple, str] = {}  # array -> its name
@@ -46,12 +43,7 @@ def store_float16(model: onnx.ModelProto, weights: set[str]) -> None:
 
 
 def store_int8(model: onnx.ModelProto, weights: set[str]) -> None:
-    """Store trained matrices and kernels as int8, from -127 to 127, with a float32 factor for each output feature.
-
-    Args:
-        model: Changed in place.
-        weights: Hashes of the trained weights, as for `store_float16`.
-    """
+    """Store trained matrices and kernels as int8, from -127 to 127, with a float32 factor for each output feature."""
     axes = {}
     for node in model.graph.node:
         for name in node.input[1:3] if node.op_type in ("RNN", "GRU", "LSTM") else node.input:

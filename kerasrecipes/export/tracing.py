@@ -45,12 +45,7 @@ class ExportModel(keras.Model):
 
 
 def trace_model(network: Any, model: Any) -> ExportModel:
-    """Return a network over whole inputs, with dynamic batch and time.
-
-    Args:
-        network: Functional model with one output or outputs by name.
-        model: The recipe's model, which knows its output lengths.
-    """
+    """Return a network over whole inputs, with dynamic batch and time; `model` knows its output lengths."""
     inputs = {t.name: t for t in network.inputs}
 
     def compute(values: dict[str, Any]) -> dict[str, Any]:
@@ -78,11 +73,8 @@ def trace_streaming_step(graph: Any, source: str) -> ExportModel:
 def add_activation_outputs(model: Any, names: Any = True) -> keras.Model:
     """Return the network with its layers' outputs beside its logits, named after the layers.
 
-    The output of a layer `logits` whose positions are averaged afterwards is named `logits_maps`.
-
-    Args:
-        model: Functional model.
-        names: Names of layers, or True for all.
+    The output of a layer `logits` whose positions are averaged afterwards is named `logits_maps`. `names` are layers, or
+    True for all.
 
     Raises:
         ExportError: There is no such layer.
@@ -121,13 +113,7 @@ def make_step_test_inputs(
 ) -> list[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]:
     """Return inputs of three consecutive chunks with Keras's outputs, for two chunk lengths and batch sizes.
 
-    The utterances end in the third chunk.
-
-    Args:
-        graph: A `StreamingModel`.
-        source: Name of its input of audio or symbols.
-        vocab_size: Number of symbols, for a language model.
-        seed: Seed of the random inputs.
+    The utterances end in the third chunk. `source` names the input of audio or symbols.
     """
     rng, examples = np.random.default_rng(seed), []
     for batch, steps in ((1, 11), (3, 5)):

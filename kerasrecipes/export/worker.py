@@ -107,11 +107,6 @@ def keras_reference(model: Any) -> Any:
 def compare_outputs(examples: Examples, results: list, tolerance: float) -> dict[str, float]:
     """Compare a written file's outputs with Keras's.
 
-    Args:
-        examples: Inputs and Keras's outputs, by name.
-        results: The file's outputs, by name.
-        tolerance: Largest allowed difference.
-
     Returns:
         {"error": largest difference, relative to the larger of 1 and the output's largest value, "same": share of
         positions with the same best label}.

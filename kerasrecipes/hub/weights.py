@@ -17,11 +17,7 @@ MANIFEST_FILE = "manifest.json"  # the entry's file in a hub repository
 
 
 def find_entry(name: str, *, offline: bool | None = None) -> WeightsEntry:
-    """Return the entry of a recipe, or of a hub reference.
-
-    Args:
-        name: "deepspeech2_small", or "hf://org/name@revision" for a repository that `publish` filled.
-        offline: As for `weights_path`.
+    """Return the entry of a recipe, or of a hub reference "hf://org/name@revision".
 
     Raises:
         WeightsUnavailable: The recipe has no released weights, or the reference cannot be fetched.
@@ -60,13 +56,7 @@ def weights_path(row: WeightsEntry, *, offline: bool | None = None, packaged: bo
 
 
 def onnx_path(row: WeightsEntry, *, step: bool = False, offline: bool | None = None, packaged: bool = True) -> Path:
-    """Return the path of an entry's verified ONNX file.
-
-    Args:
-        row: Manifest entry.
-        step: Return the file that takes chunks of the input. Default False.
-        offline: As for `weights_path`.
-        packaged: As for `weights_path`.
+    """Return the path of an entry's verified ONNX file, with `step` of the file that takes chunks. See `weights_path`.
 
     Raises:
         WeightsUnavailable: No ONNX file is released, or it is nowhere to be found.

@@ -13,12 +13,8 @@ from kerasrecipes.errors import DataError
 def exclusive_lock(folder: Path, message: str) -> Iterator[None]:
     """Lock a folder for this process. The OS releases the lock even if the process is killed.
 
-    Args:
-        folder: The folder, in which a file `.lock` is created.
-        message: Error message if another process holds the lock.
-
     Raises:
-        DataError: Another process holds the lock.
+        DataError: Another process holds the lock. Its text is `message`.
     """
     lock = filelock.FileLock(folder / ".lock")
     try:
