@@ -162,19 +162,20 @@ def run_litert(stem: Path) -> RunFunction:
 ONNX_PACKAGES = ("tensorflow", "tf2onnx", "onnx", "onnxruntime")
 FORMATS = {
     "onnx": Format(
-        "one .onnx file for onnxruntime, OpenVINO and the browser", (".onnx",), ONNX_PACKAGES, write_onnx, run_onnx,
-        options=("activations", "float16", "int8"),
+        "NAME.onnx for onnxruntime, OpenVINO and browsers; all recipes; float32, float16, int8",
+        (".onnx",), ONNX_PACKAGES, write_onnx, run_onnx, options=("activations", "float16", "int8"),
     ),
     "tf_saved_model": Format(
-        "a folder for TensorFlow and TensorFlow Serving", ("",), ("tensorflow",), write_tf_saved_model,
-        run_tf_saved_model, options=("activations",),
+        "folder NAME with the signature serving_default; all recipes; float32",
+        ("",), ("tensorflow",), write_tf_saved_model, run_tf_saved_model, options=("activations",),
     ),
     "litert": Format(
-        "a .tflite file for phones and microcontrollers; no recurrent layers", (".tflite", ".json"), ("tensorflow",),
-        write_litert, run_litert, recurrent=False,
+        "NAME.tflite and NAME.json; recipes without recurrent layers; float32, float16",
+        (".tflite", ".json"), ("tensorflow",), write_litert, run_litert, recurrent=False,
     ),
     "openvino": Format(
-        "OpenVINO's .xml and .bin", (".xml", ".bin"), (*ONNX_PACKAGES, "openvino"), write_openvino, run_openvino,
+        "NAME.xml and NAME.bin; all recipes; float32, float16, int8",
+        (".xml", ".bin"), (*ONNX_PACKAGES, "openvino"), write_openvino, run_openvino,
         options=("activations", "float16", "int8"),
     ),
 }  # fmt: skip
