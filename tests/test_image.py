@@ -39,21 +39,21 @@ def test_every_source_of_one_picture_gives_the_same_pixels(tmp_path):
 
 
 def test_modes_become_rgb():
-    grey = RGB[..., 0]
-    three = np.repeat(grey[..., None], 3, -1)
+    gray = RGB[..., 0]
+    three = np.repeat(gray[..., None], 3, -1)
     for source in (
-        grey,
-        grey[..., None],
-        Image.fromarray(grey),
-        Image.fromarray(grey.astype("uint16") * 257),
-        Image.fromarray(grey.astype("int32") * 257),
+        gray,
+        gray[..., None],
+        Image.fromarray(gray),
+        Image.fromarray(gray.astype("uint16") * 257),
+        Image.fromarray(gray.astype("int32") * 257),
     ):
         np.testing.assert_array_equal(image.load_image(source), three)
     few = (RGB // 64) * 64
     palette = Image.fromarray(few).convert("P", palette=Image.Palette.ADAPTIVE, colors=64)
     np.testing.assert_array_equal(image.load_image(png(palette)), np.asarray(palette.convert("RGB")))
     assert image.load_image(Image.fromarray(RGB).convert("CMYK")).shape == RGB.shape
-    assert set(image.load_image(Image.fromarray(grey > 127)).ravel()) <= {0, 255}
+    assert set(image.load_image(Image.fromarray(gray > 127)).ravel()) <= {0, 255}
 
 
 def test_transparent_shows_white_and_half_transparent_half():
@@ -133,8 +133,8 @@ def test_crop_uses_the_center_and_squash_the_whole_image():
     squash = image.ImagePreprocessing(resize_to=(10, 10), crop_size=(10, 10), resize_mode="squash").resize(wide)
     np.testing.assert_allclose(crop, 200, atol=1)
     assert abs(squash.mean() - 200 / 3) < 5 and squash[:, 0].max() < 30
-    grey = image.ImagePreprocessing(resize_to=(10, 10), crop_size=(10, 10), channels=1).resize(np.dstack([wide[..., 0]] * 3))
-    assert grey.shape == (10, 10, 1)
+    gray = image.ImagePreprocessing(resize_to=(10, 10), crop_size=(10, 10), channels=1).resize(np.dstack([wide[..., 0]] * 3))
+    assert gray.shape == (10, 10, 1)
 
 
 def test_random_crops_shift_by_whole_pixels_with_the_fill_around():

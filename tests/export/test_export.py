@@ -384,3 +384,20 @@ def test_wrong_logits_are_refused():
             measured(wrong)
     with pytest.raises(ExportError, match=r"gives logits \(1, 2\)"):
         measured(right[:, :2])
+
+
+def test_export_to_cache_writes_where_load_looks(tmp_path, monkeypatch):
+    from kerasrecipes.engines import onnx_cache
+    from kerasrecipes.hub import manifest
+
+    monkeypatch.setenv("KERASRECIPES_CACHE", str(tmp_path))
+    requests = []
+
+    def write(request, folder):
+        requests.append(request)
+        (folder / f"{request['name']}.onnx").write_text("graph")
+
+    monkeypatch.setattr(exporter, "run_worker", write)
+    path = export.export_to_cache("squeezenet")
+    assert path == onnx_cache.cache_path(manifest.get_entry("squeezenet")) and path.read_text() == "graph"
+    assert (requests[0]["recipe"], requests[0]["float16"], requests[0]["format"]) == ("squeezenet", True, "onnx")

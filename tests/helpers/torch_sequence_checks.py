@@ -43,7 +43,7 @@ def block(dtype, kernel, stride, bias, dilation):
 
 
 def distances(found, expected):
-    # the normalisation takes a bias out again: its gradient is rounding, small beside the kernel's
+    # the normalization takes a bias out again: its gradient is rounding, small beside the kernel's
     least = 0.01 * float(expected[2].norm())
     return [float((a - b).norm()) / max(float(b.norm()), least) for a, b in zip(found, expected, strict=True)]
 
