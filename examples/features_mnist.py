@@ -40,7 +40,7 @@ def patches(pictures: np.ndarray, count: int, rng: np.random.Generator) -> np.nd
     return np.stack(cuts).reshape(count, -1) / 128 - 0.25
 
 
-def centres(values: np.ndarray, count: int, rng: np.random.Generator, rounds: int = 20) -> np.ndarray:
+def kmeans_centers(values: np.ndarray, count: int, rng: np.random.Generator, rounds: int = 20) -> np.ndarray:
     """k-means with centres of length 1 (spherical): (count, features)."""
     found = values[rng.choice(len(values), count, replace=False)]
     for _ in range(rounds):
@@ -59,7 +59,7 @@ def kmeans_filters(pictures: np.ndarray, rng: np.random.Generator) -> tuple[np.n
     mean = cuts.mean(0)
     values, vectors = np.linalg.eigh(np.cov((cuts - mean).T))
     whiten = vectors @ np.diag(1 / np.sqrt(values + 0.1)) @ vectors.T
-    found = centres((cuts - mean) @ whiten, FILTERS, rng)
+    found = kmeans_centers((cuts - mean) @ whiten, FILTERS, rng)
     kernel = whiten @ found.T  # (25, filters)
     return kernel.reshape(KERNEL, KERNEL, 1, FILTERS), -(mean @ kernel)
 
@@ -99,7 +99,7 @@ def main() -> None:
     options.add_argument("--epochs", type=int, default=10)
     options.add_argument("--write", type=Path, help="also write the figures as JSON")
     o = options.parse_args()
-    rule = image.ImagePreprocessing(canvas=(28, 28), size=(28, 28), channels=1)
+    rule = image.ImagePreprocessing(resize_to=(28, 28), crop_size=(28, 28), channels=1)
     train, test = (load_image_datasets([f"mnist:{o.data}?split={s}"], "0123456789", rule) for s in ("train", "test"))
     train = tuple(v[: o.pictures] for v in train)
     figures = {}

@@ -58,7 +58,7 @@ def tune(train: kr.data.Utterances, test: kr.data.Utterances, scratch: bool, epo
     """Train on digits and say how many of the test's are right."""
     keras.utils.set_random_seed(0)
     # digits last 0.4 s: half the hop of the spectrogram gives their names frames enough for CTC
-    model = kr.load("deepspeech2_small", **({"weights": None} if scratch else {}), hop=80)
+    model = kr.load("deepspeech2_small", **({"weights": None} if scratch else {}), hop_length=80)
     model.compile(keras.optimizers.AdamW(rate, global_clipnorm=5.0))
     before = accuracy(model, test)
     begin = time.time()

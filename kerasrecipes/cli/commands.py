@@ -32,7 +32,7 @@ TASK_COMMANDS = {
 @option("--pretrained", is_flag=True, help="List only recipes with released weights.")
 def run_list(pattern, task, license, pretrained) -> None:
     """List the names of the recipes."""
-    from kerasrecipes.registry import list_recipes
+    from kerasrecipes.hub.catalog import list_recipes
 
     names = list_recipes(pattern, task=task, pretrained=pretrained or None, license=license)
     if not names:

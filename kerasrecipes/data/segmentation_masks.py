@@ -167,7 +167,7 @@ class SegmentationDataset(BaseImageDataset):
         if self.augment:
             pairs = [random_flip_and_zoom(*pair, rng) for pair in pairs]
         images, masks = (np.stack(part) for part in zip(*pairs, strict=True))
-        return self.model.preprocess(images), self.model.cells(masks)
+        return self.model.preprocess(images), self.model.downsample_labels(masks)
 
 
 def random_flip_and_zoom(

@@ -54,7 +54,7 @@ class WaveDataset(keras.utils.PyDataset):
             raise DataError("There is no recording to train on")
         numbers = {name: model.speaker_number(name) if model.speakers else 0 for name in sorted(set(speakers))}
         self.speakers = np.array([numbers[name] for name in speakers], "int32")
-        hop = model.hop
+        hop = model.hop_length
         self.crop_samples = max(round(crop_seconds * model.sample_rate / hop), 1) * hop
         self.context_samples = -(-(model.receptive_field - 1) // hop) * hop
         self.batch_size = max(round(batch_seconds * model.sample_rate / self.crop_samples), 1)
@@ -77,13 +77,13 @@ class WaveDataset(keras.utils.PyDataset):
         return self.waves.read(clip, 0) if isinstance(self.waves, AudioCache) else self.waves[clip]
 
     def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        model, hop, size = self.model, self.model.hop, self.context_samples + self.crop_samples
+        model, hop, size = self.model, self.model.hop_length, self.context_samples + self.crop_samples
         rng, clips = self._sample_clips(index)
         inputs, targets = np.zeros((self.batch_size, size), "float32"), np.full((self.batch_size, size), -1, "int32")
         length = np.zeros(self.batch_size, "int32")
-        margin = model.margin if model.mels else 0
+        margin = model.margin if model.n_mels else 0
         mel_audio = np.zeros(
-            (self.batch_size, size - hop + model.settings["mel_window"] if model.mels else 0), "float32"
+            (self.batch_size, size - hop + model.hparams["mel_win_length"] if model.n_mels else 0), "float32"
         )
         for row, clip in enumerate(clips):
             wave = self.read_audio(int(clip))
@@ -95,7 +95,7 @@ class WaveDataset(keras.utils.PyDataset):
             inputs[row, 0] = wave[start - 1] if start else 0.0
             first = self.context_samples if start else 0
             targets[row, first : len(crop)] = model.encode(crop[first:])
-            if model.mels:
+            if model.n_mels:
                 begin, end = start - margin, start - margin + mel_audio.shape[1]
                 chunk = wave[max(begin, 0) : max(end, 0)]
                 mel_audio[row, max(-begin, 0) : max(-begin, 0) + len(chunk)] = chunk
@@ -105,8 +105,8 @@ class WaveDataset(keras.utils.PyDataset):
         anonymous = rng.random(self.batch_size) < dropout
         if model.speakers:
             batch["speaker"] = np.where(anonymous, 0, self.speakers[clips]).astype("int32")
-        if model.mels:
-            batch |= {"spectrogram": model.bands(mel_audio), "conditioned": 1 - unconditioned.astype("int32")}
+        if model.n_mels:
+            batch |= {"spectrogram": model.log_mel(mel_audio), "conditioned": 1 - unconditioned.astype("int32")}
         return batch, targets
 
     def batch_clip_indices(self, index: int) -> list[int]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from kerasrecipes.audio import load_audio
-from kerasrecipes.data.phone_labels import PhoneLabels, write_labels
+from kerasrecipes.data.phone_alignments import PhoneLabels, write_labels
 from kerasrecipes.data.utterances import Utterance
 from kerasrecipes.data_prep.pronunciation import pronunciations
 from kerasrecipes.decoding.alphabet import Alphabet
@@ -60,7 +60,7 @@ def align_phones(
         raise DataError('Forced alignment needs PocketSphinx: pip install "kerasrecipes[phones]"') from None
     names = [path_below_root(u.path, root) for u in utterances]
     alphabet = Alphabet()
-    texts = [alphabet.normalise(u.text) for u in utterances]
+    texts = [alphabet.normalize(u.text) for u in utterances]
     ways, lacking = pronunciations({w for text in texts for w in text.split()})
     out.parent.mkdir(parents=True, exist_ok=True)
     journal = out.with_name(f"{out.name}.partial")

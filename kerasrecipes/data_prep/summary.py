@@ -56,7 +56,7 @@ def summarize(
     """
     utterances = fill_durations(utterances)
     alphabet = Alphabet()
-    texts = [alphabet.normalise(u.text) for u in utterances]
+    texts = [alphabet.normalize(u.text) for u in utterances]
     seconds = np.array([u.seconds for u in utterances])
     rate = np.array([len(t) for t in texts]) / np.maximum(seconds, 1e-3)
     words = Counter(w for t in texts for w in t.split())
@@ -74,7 +74,7 @@ def summarize(
         ("most frequent", ", ".join(w for w, _ in words.most_common(8))),
     ]
     if against is not None:
-        known = {w for u in against for w in alphabet.normalise(u.text).split()}
+        known = {w for u in against for w in alphabet.normalize(u.text).split()}
         new = {w: c for w, c in words.items() if w not in known}
         share = 100 * sum(new.values()) / max(sum(words.values()), 1)
         rows.append(("words not in other", f"{share:.1f} % of words, {len(new):,} kinds"))

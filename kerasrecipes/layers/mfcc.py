@@ -1,7 +1,7 @@
-"""Wav2Letter's features inside the graph: magnitude spectra, logarithms of mel bands, cepstra (MFCC) and their slopes.
+"""Wav2Letter's features inside the graph: magnitude spectrograms, log-mel spectrograms, MFCC and their deltas.
 
-The paper names the features and their framing (arXiv 1609.03193, sections 2.1 and 3); the arithmetic is that of its
-authors' Torch package `speech`, which follows HTK. All of it is products with fixed matrices, which any format exports.
+The paper names the features and their framing (arXiv 1609.03193, sections 2.1 and 3). The formulas are those of its
+authors' Torch package `speech`, which follows HTK. All are products with fixed matrices, which every format exports.
 """
 
 import keras
@@ -14,93 +14,96 @@ from kerasrecipes.layers.time_geometry import TimeGeometry
 
 @keras.saving.register_keras_serializable("kerasrecipes")
 class MagnitudeSpectrogram(SequenceLayer):
-    """`max(|DFT(window * frame)|, floor)` of overlapping frames of the pre-emphasised wave `x[t] - pre_emphasis x[t-1]`.
+    """`max(|DFT(window * frame)|, epsilon)` of overlapping frames of the signal `x[t] - pre_emphasis x[t-1]`.
 
-    What the paper calls the power spectrum: the authors' code takes the magnitude and neither squares nor logarithm.
+    The paper calls it the power spectrum; the authors' code takes the magnitude, without square or logarithm.
 
     Args:
-        window: samples of a frame (400 = 25 ms at 16 kHz), weighted by a symmetric Hann window.
-        hop: samples between frames (160 = 10 ms).
-        size: of the DFT, in samples; frames are extended by zeros.
-        pre_emphasis: 0 for none.
-        floor: smallest magnitude; the authors' is 1 for samples up to 32768.
+        win_length: Samples of a frame (400 = 25 ms at 16 kHz), weighted by a symmetric Hann window.
+        hop_length: Samples between frames (160 = 10 ms).
+        n_fft: Size of the DFT in samples; frames are extended by zeros.
+        pre_emphasis: Factor of the previous sample, 0 for none.
+        epsilon: Smallest magnitude; the authors use 1 for samples up to 32768.
 
-    Call: `audio` (batch, samples), `length` (batch,); returns (batch, frames, size // 2 + 1), (batch,) with
-    frames = (samples - window) // hop + 1.
+    Call: `audio` (batch, samples), `length` (batch,); returns (batch, frames, n_fft // 2 + 1), (batch,) with
+    frames = (samples - win_length) // hop_length + 1.
 
     Raises:
-        ValueError: a frame is longer than the DFT.
+        ValueError: A frame is longer than the DFT.
     """
 
-    def __init__(self, window=400, hop=160, size=512, pre_emphasis=0.97, floor=1 / 32768, **kwargs):
+    def __init__(self, win_length=400, hop_length=160, n_fft=512, pre_emphasis=0.97, epsilon=1 / 32768, **kwargs):
         super().__init__(**kwargs)
-        if window > size:
-            raise ValueError(f"A frame of {window} samples does not fit a DFT of {size}")
-        self.settings = {"window": window, "hop": hop, "size": size, "pre_emphasis": pre_emphasis, "floor": floor}
-        angle = 2 * np.pi * (np.outer(np.arange(window), np.arange(size // 2 + 1)) % size) / size
-        hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / (window - 1))
+        if win_length > n_fft:
+            raise ValueError(f"A frame of {win_length} samples does not fit a DFT of {n_fft}")
+        self.win_length, self.hop_length, self.n_fft = win_length, hop_length, n_fft
+        self.pre_emphasis, self.epsilon = pre_emphasis, epsilon
+        angle = 2 * np.pi * (np.outer(np.arange(win_length), np.arange(n_fft // 2 + 1)) % n_fft) / n_fft
+        hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(win_length) / (win_length - 1))
         kernels = np.concatenate([np.cos(angle), -np.sin(angle)], axis=1) * hann[:, None]
-        self.kernels = kernels[:, None, :].astype("float32")  # (window, 1, 2 * bins)
-        before = int(pre_emphasis != 0)  # samples in front of a frame, zero before the first
-        self.geometry = TimeGeometry(window + before, hop, before)
+        self.kernels = kernels[:, None, :].astype("float32")  # (win_length, 1, 2 * bins)
+        before = int(pre_emphasis != 0)  # samples before a frame, zero before the first one
+        self.geometry = TimeGeometry(win_length + before, hop_length, before)
 
     def output_feature_shape(self, shape):
-        return (self.settings["size"] // 2 + 1,)
+        return (self.n_fft // 2 + 1,)
 
-    def apply(self, x):
-        if self.settings["pre_emphasis"]:  # before the DFT, whose rounding errors grow with the loud low frequencies
-            x = x[:, 1:] - self.settings["pre_emphasis"] * x[:, :-1]
+    def call_padded(self, x):
+        if self.pre_emphasis:  # before the DFT, whose rounding errors grow with the loud low frequencies
+            x = x[:, 1:] - self.pre_emphasis * x[:, :-1]
         kernels = ops.convert_to_tensor(self.kernels, dtype=x.dtype)
-        spectrum = ops.conv(x[..., None], kernels, strides=self.settings["hop"], padding="valid")
+        spectrum = ops.conv(x[..., None], kernels, strides=self.hop_length, padding="valid")
         real, imaginary = ops.split(spectrum, 2, axis=-1)
-        return ops.sqrt(ops.maximum(ops.square(real) + ops.square(imaginary), self.settings["floor"] ** 2))
-
-    def get_config(self):
-        return {**super().get_config(), **self.settings}
+        return ops.sqrt(ops.maximum(ops.square(real) + ops.square(imaginary), self.epsilon**2))
 
 
-def mel_filterbank(filters: int, bins: int, sample_rate: float) -> np.ndarray:
-    """Triangles of height 1 whose corners lie evenly on the mel scale 2595 log10(1 + f / 700): (bins, filters) float64.
+def mel_filterbank(n_mels: int, bins: int, sample_rate: float) -> np.ndarray:
+    """Return triangles of height 1 whose corners are evenly spaced on the mel scale 2595 log10(1 + f / 700).
 
     Args:
-        filters: bands between 0 Hz and half the sample rate. bins: of the spectrum, over the same range.
-        sample_rate: in Hz.
+        n_mels: Number of bands between 0 Hz and half the sample rate.
+        bins: Number of bins of the spectrum over the same range.
+        sample_rate: In Hz.
+
+    Returns:
+        (bins, n_mels) float64.
 
     Raises:
-        ValueError: a band is so narrow that no bin lies in it.
+        ValueError: A band is so narrow that it contains no bin.
     """
     top = 2595 * np.log10(1 + sample_rate / 2 / 700)
-    corners = 700 * (10 ** (np.linspace(0, top, filters + 2) / 2595) - 1)
+    corners = 700 * (10 ** (np.linspace(0, top, n_mels + 2) / 2595) - 1)
     frequency = np.linspace(0, sample_rate / 2, bins)[:, None]
     rising = (frequency - corners[:-2]) / np.diff(corners)[:-1]
     falling = (corners[2:] - frequency) / np.diff(corners)[1:]
     bands = np.maximum(np.minimum(rising, falling), 0)
     if not bands.any(axis=0).all():
-        raise ValueError(f"{filters} mel bands are too many for {bins} bins: some hold none")
+        raise ValueError(f"{n_mels} mel bands are too many for {bins} bins: some bands contain no bin")
     return bands
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
 class LogMelSpectrogram(MagnitudeSpectrogram):
-    """Twice the logarithm of magnitudes summed in mel bands (the authors' MFSC).
+    """Twice the logarithm of magnitudes summed over mel bands (the authors' MFSC).
 
     Args:
-        filters: bands. sample_rate: in Hz.
-        kwargs: of `MagnitudeSpectrum`.
+        n_mels: Number of mel bands.
+        sample_rate: In Hz.
+        kwargs: Arguments of `MagnitudeSpectrogram`.
 
-    Call: `audio` (batch, samples), `length` (batch,); returns (batch, frames, filters), (batch,).
+    Call: `audio` (batch, samples), `length` (batch,); returns (batch, frames, n_mels), (batch,).
     """
 
-    def __init__(self, filters: int = 40, sample_rate: int = 16000, **kwargs):
+    def __init__(self, n_mels: int = 40, sample_rate: int = 16000, **kwargs):
         super().__init__(**kwargs)
-        self.settings |= {"filters": filters, "sample_rate": sample_rate}
-        self.bands = mel_filterbank(filters, self.settings["size"] // 2 + 1, sample_rate).astype("float32")
+        self.n_mels, self.sample_rate = n_mels, sample_rate
+        self.bands = mel_filterbank(n_mels, self.n_fft // 2 + 1, sample_rate).astype("float32")
 
     def output_feature_shape(self, shape):
-        return (self.settings["filters"],)
+        return (self.n_mels,)
 
-    def apply(self, x):
-        magnitudes = super().apply(x)
+    def call_padded(self, x):
+        magnitudes = super().call_padded(x)
         return 2 * ops.log(ops.matmul(magnitudes, ops.convert_to_tensor(self.bands, dtype=magnitudes.dtype)))
 
 
@@ -109,75 +112,72 @@ class MFCC(LogMelSpectrogram):
     """Mel frequency cepstral coefficients: the first cosine components of the log mel bands, weighted by a sine lifter.
 
     Args:
-        coefficients: how many, with the zeroth (paper: 13).
-        filters: mel bands (the authors' 20).
+        n_mfcc: Number of coefficients, the zeroth included (paper: 13).
+        n_mels: Number of mel bands (the authors' 20).
         lifter: L of `1 + L / 2 sin(pi k / L)`, the weight of coefficient k.
-        kwargs: of `LogMelBands`.
+        kwargs: Arguments of `LogMelSpectrogram`.
 
-    Call: `audio` (batch, samples), `length` (batch,); returns (batch, frames, coefficients), (batch,).
+    Call: `audio` (batch, samples), `length` (batch,); returns (batch, frames, n_mfcc), (batch,).
     """
 
-    def __init__(self, coefficients: int = 13, filters: int = 20, lifter: float = 22.0, **kwargs):
-        super().__init__(filters, **kwargs)
-        self.settings |= {"coefficients": coefficients, "lifter": lifter}
-        k = np.arange(coefficients)
-        cosines = np.sqrt(2 / filters) * np.cos(np.pi / filters * np.outer(np.arange(filters) + 0.5, k))
+    def __init__(self, n_mfcc: int = 13, n_mels: int = 20, lifter: float = 22.0, **kwargs):
+        super().__init__(n_mels, **kwargs)
+        self.n_mfcc, self.lifter = n_mfcc, lifter
+        k = np.arange(n_mfcc)
+        cosines = np.sqrt(2 / n_mels) * np.cos(np.pi / n_mels * np.outer(np.arange(n_mels) + 0.5, k))
         self.cosines = (cosines * (1 + lifter / 2 * np.sin(np.pi * k / lifter))).astype("float32")
 
     def output_feature_shape(self, shape):
-        return (self.settings["coefficients"],)
+        return (self.n_mfcc,)
 
-    def apply(self, x):
-        bands = super().apply(x)
+    def call_padded(self, x):
+        bands = super().call_padded(x)
         return ops.matmul(bands, ops.convert_to_tensor(self.cosines, dtype=bands.dtype))
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
 class Deltas(SequenceLayer):
-    """Append each feature's slope over time, and the slope of the slope: `sum_d d (x[t+d] - x[t-d]) / (2 sum_d d^2)`.
+    """Append each feature's first and second derivative over time: `sum_d d (x[t+d] - x[t-d]) / (2 sum_d d^2)`.
 
-    Before the first and behind the last frame of the utterance these frames repeat, as in HTK.
+    The first and last frame of the utterance repeat beyond its ends, as in HTK.
 
     Args:
-        reach: largest d, in frames (the authors' 9).
+        delta_width: Largest d, in frames (the authors' 9).
 
     Call: `x` (batch, frames, features), `length` (batch,); returns (batch, frames, 3 * features), (batch,).
     """
 
-    whole_utterance = True  # its end must be known: the last frame repeats
+    whole_utterance = True  # the last frame repeats, so its position must be known
 
-    def __init__(self, reach: int = 9, **kwargs):
+    def __init__(self, delta_width: int = 9, **kwargs):
         super().__init__(**kwargs)
-        self.reach = reach
+        self.delta_width = delta_width
 
     def output_feature_shape(self, shape):
         return (3 * shape[-1],)
 
-    def slope(self, x, steps, first, last, join):
-        """The slope of `x` (..., steps, features) whose ends `first` and `last` repeat; `join` concatenates over time."""
-        r = self.reach
-        x = join([first] * r + [x] + [last] * r)
-        total = sum(d * (x[..., r + d : r + d + steps, :] - x[..., r - d : r - d + steps, :]) for d in range(1, r + 1))
-        return total / (r * (r + 1) * (2 * r + 1) / 3)
+    def delta(self, x, steps, first, last, concatenate):
+        """Return the derivative of `x` (..., steps, features), whose ends `first` and `last` repeat."""
+        w = self.delta_width
+        x = concatenate([first] * w + [x] + [last] * w)
+        total = sum(d * (x[..., w + d : w + d + steps, :] - x[..., w - d : w - d + steps, :]) for d in range(1, w + 1))
+        return total / (w * (w + 1) * (2 * w + 1) / 3)
 
-    def compute(self, x, length, training=None):
+    def call_unmasked(self, x, length, training=None):
         steps = ops.shape(x)[1]
-        behind = ops.arange(steps)[None, :, None] >= length[:, None, None]
+        after = ops.arange(steps)[None, :, None] >= length[:, None, None]
         end = ops.maximum(length - 1, 0)[:, None, None]
-        found = [zero_after_length(x, length)]
+        features = [zero_after_length(x, length)]
         for _ in range(2):
-            x = found[-1]
+            x = features[-1]
             last = ops.take_along_axis(x, ops.broadcast_to(end, (ops.shape(x)[0], 1, x.shape[2])), axis=1)
-            slope = self.slope(ops.where(behind, last, x), steps, x[:, :1], last, lambda v: ops.concatenate(v, axis=1))
-            found.append(zero_after_length(slope, length))
-        return ops.concatenate(found, axis=-1)
+            delta = self.delta(ops.where(after, last, x), steps, x[:, :1], last, lambda v: ops.concatenate(v, axis=1))
+            features.append(zero_after_length(delta, length))
+        return ops.concatenate(features, axis=-1)
 
-    def over_whole(self, x):
-        found = [x]
+    def call_numpy(self, x):
+        features = [x]
         for _ in range(2):
-            x = found[-1]
-            found.append(self.slope(x, len(x), x[:1], x[-1:], np.concatenate).astype("float32"))
-        return np.concatenate(found, axis=-1)
-
-    def get_config(self):
-        return {**super().get_config(), "reach": self.reach}
+            x = features[-1]
+            features.append(self.delta(x, len(x), x[:1], x[-1:], np.concatenate).astype("float32"))
+        return np.concatenate(features, axis=-1)

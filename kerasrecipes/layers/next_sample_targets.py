@@ -1,52 +1,50 @@
-"""Which samples' successors a network is asked for, and what they are: a sound is its own label (WaveNet, arXiv 1609.03499)."""
+"""Selection of the samples whose successor a WaveNet predicts, and the successors as targets (arXiv 1609.03499)."""
 
 import keras
 from keras import ops
 
+from kerasrecipes.layers.base import ConfigLayer
+
 
 @keras.saving.register_keras_serializable("kerasrecipes")
-class NextSampleTargets(keras.layers.Layer):
-    """Of every few steps one, with the code that follows it.
+class NextSampleTargets(ConfigLayer):
+    """Select one step out of every `stride`, together with the code that follows it as its target.
 
-    A softmax over 256 codes for each of 16,000 samples a second may cost as much as the network below. In training the one step
-    is drawn, the same place in all groups of a batch: the mean loss over the chosen is that over all in expectation.
+    A softmax over 256 codes for each of 16,000 samples a second may cost as much as the network below it. In training
+    the step is sampled, the same one in all groups of a batch: the expected loss is the mean over all steps.
 
     Args:
-        every: steps of a group; 1 keeps all. A rest at the end that fills no group is left out.
+        stride: Steps of a group; 1 keeps all steps. An incomplete last group is dropped.
 
     Call: `x` (batch, steps, features), `codes` (batch, steps) integers, `length` (batch,); returns the steps
-    (batch, steps // every, features), their targets (batch, steps // every) int32, -1 where the item has no next step,
-    and how many targets each item has, (batch,) int32.
+    (batch, steps // stride, features), their targets (batch, steps // stride) int32, -1 where the item has no next
+    step, and each item's number of targets (batch,) int32.
     """
 
-    def __init__(self, every: int = 1, **kwargs):
+    def __init__(self, stride: int = 1, **kwargs):
         super().__init__(**kwargs)
-        self.every = every
-        self.seed_generator = keras.random.SeedGenerator() if every > 1 else None
+        self.stride = stride
+        self.seed_generator = keras.random.SeedGenerator() if stride > 1 else None
 
     def call(self, x, codes, length, training=None):
         length = ops.cast(length, "int32")[:, None]
-        follows = ops.arange(1, ops.shape(codes)[1] + 1)[None, :] < length
-        targets = ops.where(follows, ops.roll(ops.cast(codes, "int32"), -1, axis=1), -1)
-        if self.every > 1:
-            place = 0
-            if training:
-                place = keras.random.randint((), 0, self.every, seed=self.seed_generator)
-            x, targets = self.chosen(x, place), self.chosen(targets[..., None], place)[..., 0]
+        has_next = ops.arange(1, ops.shape(codes)[1] + 1)[None, :] < length
+        targets = ops.where(has_next, ops.roll(ops.cast(codes, "int32"), -1, axis=1), -1)
+        if self.stride > 1:
+            index = keras.random.randint((), 0, self.stride, seed=self.seed_generator) if training else 0
+            x, targets = self._select(x, index), self._select(targets[..., None], index)[..., 0]
         return x, targets, ops.sum(ops.cast(targets >= 0, "int32"), axis=1)
 
-    def chosen(self, x, place):
-        """The step `place` of every group: (batch, steps // every, features)."""
-        groups = ops.shape(x)[1] // self.every
-        grouped = ops.reshape(x[:, : groups * self.every], (-1, groups, self.every, x.shape[-1]))
-        return ops.take(grouped, place, axis=2)
+    def _select(self, x, index):
+        """Return step `index` of every group: (batch, steps // stride, features)."""
+        groups = ops.shape(x)[1] // self.stride
+        grouped = ops.reshape(x[:, : groups * self.stride], (-1, groups, self.stride, x.shape[-1]))
+        return ops.take(grouped, index, axis=2)
 
     def compute_output_spec(self, x, codes, length, training=None):
-        steps = None if x.shape[1] is None else x.shape[1] // self.every
+        steps = None if x.shape[1] is None else x.shape[1] // self.stride
         return (
             keras.KerasTensor((x.shape[0], steps, x.shape[-1]), dtype=self.compute_dtype),
-            keras.KerasTensor((x.shape[0], steps), dtype="int32"), keras.KerasTensor(length.shape, dtype="int32"),
-        )  # fmt: skip
-
-    def get_config(self):
-        return {**super().get_config(), "every": self.every}
+            keras.KerasTensor((x.shape[0], steps), dtype="int32"),
+            keras.KerasTensor(length.shape, dtype="int32"),
+        )

@@ -1,4 +1,4 @@
-"""Pooling over time."""
+"""Average pooling over time."""
 
 import keras
 from keras import ops
@@ -9,21 +9,18 @@ from kerasrecipes.layers.time_geometry import TimeGeometry
 
 @keras.saving.register_keras_serializable("kerasrecipes")
 class SequenceAveragePooling(SequenceLayer):
-    """Means of every `size` steps that follow each other, without overlap; a rest at the end is left out.
+    """Average pooling over windows of `pool_size` steps without overlap; an incomplete last window is dropped.
 
     Args:
-        size: steps of a mean.
+        pool_size: Steps of a window.
 
-    Call: `x` (batch, steps, features), `length` (batch,); returns (batch, steps // size, features), (batch,).
+    Call: `x` (batch, steps, features), `length` (batch,); returns (batch, steps // pool_size, features), (batch,).
     """
 
-    def __init__(self, size: int, **kwargs):
+    def __init__(self, pool_size: int, **kwargs):
         super().__init__(**kwargs)
-        self.size, self.geometry = size, TimeGeometry(size, size)
+        self.pool_size, self.geometry = pool_size, TimeGeometry(pool_size, pool_size)
 
-    def apply(self, x):
-        frames = ops.shape(x)[1] // self.size
-        return ops.mean(ops.reshape(x[:, : frames * self.size], (-1, frames, self.size, x.shape[-1])), axis=2)
-
-    def get_config(self):
-        return {**super().get_config(), "size": self.size}
+    def call_padded(self, x):
+        size, frames = self.pool_size, ops.shape(x)[1] // self.pool_size
+        return ops.mean(ops.reshape(x[:, : frames * size], (-1, frames, size, x.shape[-1])), axis=2)

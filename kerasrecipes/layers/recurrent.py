@@ -1,25 +1,30 @@
-"""Recurrent layers: simple RNN, GRU or LSTM, forward or in both directions, input transform outside the time loop.
+"""Recurrent layers: simple RNN, GRU or LSTM, forward or bidirectional, with the input transform outside the time loop.
 
-`W x` of all steps is one matrix product before the loop, so that it can be batch-normalised as the paper has it and so
-that the loop only holds `U h`.
+One matrix product before the loop computes `W x` of all steps, so that it can be batch-normalized as in the paper and
+the loop only computes `U h`.
 """
-
-import os
 
 import keras
 import numpy as np
 from keras import ops
 
+from kerasrecipes.layers.base import ConfigLayer
 from kerasrecipes.layers.normalization import MaskedBatchNormalization
-from kerasrecipes.layers.sequence import SequenceLayer, sequence_mask, zero_after_length, zero_outside_range
+from kerasrecipes.layers.sequence import (
+    SequenceLayer,
+    sequence_mask,
+    torch_enabled,
+    zero_after_length,
+    zero_outside_range,
+)
 from kerasrecipes.layers.time_geometry import TimeGeometry
 
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 
 
 def torch_kernels_or_none():
-    """The module of torch's fast recurrences on that backend, else None; `KERASRECIPES_FUSED=0` turns them off."""
-    if keras.config.backend() != "torch" or os.environ.get("KERASRECIPES_FUSED", "1") == "0":
+    """Return the module of the fast recurrences for the torch backend, or None on other backends or if turned off."""
+    if not torch_enabled():
         return None
     from kerasrecipes.layers import torch_recurrent
 
@@ -27,12 +32,12 @@ def torch_kernels_or_none():
 
 
 def unit_forget_bias(shape, dtype=None):
-    """An LSTM's first biases: 1 for the forget gates, so that its memory lasts from the start, else 0."""
+    """Return an LSTM's initial biases: 1 for the forget gates, so that it remembers from the start, else 0."""
     return ops.cast(np.repeat([0.0, 1.0, 0.0, 0.0], shape[0] // 4), dtype or "float32")
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
-class SequenceRNNCell(keras.layers.Layer):
+class SequenceRNNCell(ConfigLayer):
     """One time step on an already transformed input: a cell for `keras.layers.RNN`.
 
     rnn: `f(x + U h + b)`. gru (gates in Keras's order z, r, candidate; reset after the product, as `reset_after=True`):
@@ -40,31 +45,30 @@ class SequenceRNNCell(keras.layers.Layer):
     lstm (gates i, f, candidate, o): `c' = f c + i f(x_c + U_c h)`, `h' = o f(c')`.
 
     Args:
-        units: size of the state.
+        units: Size of the state.
         cell: "rnn", "gru" or "lstm".
-        limit: None for tanh, else the clipped rectifier `min(max(., 0), limit)`.
-        bias: whether `U h` has one; only a GRU's candidate needs it, the rest is in the input transform.
+        max_value: Maximum of the clipped ReLU `min(max(x, 0), max_value)`; None for tanh.
+        use_bias: Add a bias to `U h`. Only a GRU's candidate needs it; the input transform has all other biases.
     """
 
-    def __init__(self, units: int, cell: str, limit: float | None, bias: bool, **kwargs):
+    def __init__(self, units: int, cell: str, max_value: float | None, use_bias: bool, **kwargs):
         super().__init__(**kwargs)
-        self.settings = {"units": units, "cell": cell, "limit": limit, "bias": bias}
-        self.units, self.cell, self.limit, self.bias = units, cell, limit, bias
+        self.units, self.cell, self.max_value, self.use_bias = units, cell, max_value, use_bias
         self.state_size = [units, units] if cell == "lstm" else units
         self.output_size = units
 
     def build(self, input_shape=None):
         width = GATES[self.cell] * self.units
         self.recurrent_kernel = self.add_weight((self.units, width), "orthogonal", name="recurrent_kernel")
-        self.recurrent_bias = self.add_weight((width,), "zeros", name="recurrent_bias") if self.bias else None
+        self.recurrent_bias = self.add_weight((width,), "zeros", name="recurrent_bias") if self.use_bias else None
 
     def activation(self, x):
-        return ops.tanh(x) if self.limit is None else ops.clip(x, 0.0, self.limit)
+        return ops.tanh(x) if self.max_value is None else ops.clip(x, 0.0, self.max_value)
 
     def call(self, x, states, training=None):
         h = states[0]
         recurrent = ops.matmul(h, self.recurrent_kernel)
-        if self.bias:
+        if self.use_bias:
             recurrent = recurrent + self.recurrent_bias
         if self.cell == "rnn":
             h = self.activation(x + recurrent)
@@ -80,52 +84,53 @@ class SequenceRNNCell(keras.layers.Layer):
             h = z * h + (1 - z) * self.activation(x[:, split:] + r * recurrent[:, split:])
         return h, [h]
 
-    def get_config(self):
-        return {**super().get_config(), **self.settings}
-
 
 @keras.saving.register_keras_serializable("kerasrecipes")
 class SequenceRNN(SequenceLayer):
-    """A recurrent layer over valid steps, forward or in both directions (arXiv 1512.02595, sections 3.1, 3.2 and 3.3).
+    """A recurrent layer over valid steps, forward or bidirectional (arXiv 1512.02595, sections 3.1, 3.2 and 3.3).
 
     Args:
-        units: hidden units of each direction.
+        units: Hidden units of each direction.
         cell: "rnn" (the paper's simple recurrent layer), "gru" or "lstm".
-        limit: clip of the rectifier (paper: 20); None for tanh, which the fused kernels need.
-        direction: "bidirectional" or "forward".
-        merge: "sum" of the two directions (the paper) or "concat".
-        shared_input: both directions read one `W x` (the paper) or have their own.
-        batch_norm: normalise `W x` over the sequence: `h_t = f(B(W x_t) + U h_{t-1})`; there is no bias then.
-        momentum: of that normalisation's running averages.
+        max_value: Maximum of the clipped ReLU (paper: 20); None for tanh, which torch's own kernels need.
+        bidirectional: Run a second recurrence from the end.
+        merge_mode: "sum" of the two directions (paper) or "concat".
+        shared_input: Both directions read one `W x` (paper) instead of one each.
+        batch_norm: Normalize `W x` over the sequence: `h_t = f(B(W x_t) + U h_{t-1})`; there is no bias then.
+        momentum: Momentum of that normalization's moving averages.
 
-    Call: `x` (batch, steps, features), `length` (batch,); returns (batch, steps, units) or twice the units for "concat".
+    Call: `x` (batch, steps, features), `length` (batch,); returns (batch, steps, units), twice the units for "concat".
     """
 
     def __init__(
-        self, units: int, cell: str = "rnn", limit: float | None = 20.0, direction: str = "bidirectional",
-        merge: str = "sum", shared_input: bool = True, batch_norm: bool = True, momentum: float = 0.99, **kwargs,
-    ):  # fmt: skip
+        self,
+        units: int,
+        cell: str = "rnn",
+        max_value: float | None = 20.0,
+        bidirectional: bool = True,
+        merge_mode: str = "sum",
+        shared_input: bool = True,
+        batch_norm: bool = True,
+        momentum: float = 0.99,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
-        self.settings = {
-            "units": units, "cell": cell, "limit": limit, "direction": direction, "merge": merge,
-            "shared_input": shared_input, "batch_norm": batch_norm, "momentum": momentum,
-        }  # fmt: skip
-        self.units, self.cell, self.limit, self.merge = units, cell, limit, merge
-        self.directions = {"bidirectional": 2, "forward": 1}[direction]
+        self.units, self.cell, self.max_value = units, cell, max_value
+        self.bidirectional, self.merge_mode, self.shared_input = bidirectional, merge_mode, shared_input
+        self.batch_norm, self.momentum, self.width = batch_norm, momentum, GATES[cell] * units
+        self.directions = 2 if bidirectional else 1
         self.transforms = 1 if shared_input else self.directions
-        self.batch_norm, self.width = batch_norm, GATES[cell] * units
-        self.geometry = TimeGeometry(None)  # backward: the whole utterance; forward: all that came before
+        self.geometry = TimeGeometry(None)  # backward: the whole utterance; forward: the whole past
+        dtype, use_bias = self.dtype_policy, cell == "gru" and not batch_norm
         self.norms = [
-            MaskedBatchNormalization(momentum, dtype=self.dtype_policy, name=f"norm_{i}")
+            MaskedBatchNormalization(momentum, dtype=dtype, name=f"norm_{i}")
             for i in range(self.transforms if batch_norm else 0)
         ]
-        self.loops = [
-            keras.layers.RNN(
-                SequenceRNNCell(units, cell, limit, bias=cell == "gru" and not batch_norm, dtype=self.dtype_policy, name="step"),
-                return_sequences=True, return_state=True, go_backwards=i == 1, dtype=self.dtype_policy, name=("forward", "backward")[i],
-            )
-            for i in range(self.directions)
-        ]  # fmt: skip
+        self.loops = []
+        for i, name in enumerate(("forward", "backward")[: self.directions]):
+            step = SequenceRNNCell(units, cell, max_value, use_bias, dtype=dtype, name="step")
+            options = {"return_sequences": True, "return_state": True, "go_backwards": i == 1}
+            self.loops.append(keras.layers.RNN(step, **options, dtype=dtype, name=name))
 
     def build(self, x_shape, length_shape=None):
         self.kernels = [
@@ -141,12 +146,12 @@ class SequenceRNN(SequenceLayer):
         for loop in self.loops:
             loop.build((None, None, self.width))
 
-    def compute(self, x, length, training=None):
+    def call_unmasked(self, x, length, training=None):
         fused = torch_kernels_or_none()
-        steps = [loop.cell for loop in self.loops]
+        cells = [loop.cell for loop in self.loops]
         packed = self.cell == "lstm" or (fused and x.is_cuda and self.cell == "gru")  # else `fused.scan` is faster
-        if fused and packed and self.limit is None and not self.batch_norm:
-            return self.merge_directions(*fused.packed(x, length, self.kernels, self.biases, steps))
+        if fused and packed and self.max_value is None and not self.batch_norm:
+            return self.merge_directions(*fused.packed_rnn(x, length, self.kernels, self.biases, cells))
         inputs = []
         for i, kernel in enumerate(self.kernels):
             projected = ops.matmul(x, kernel)
@@ -156,33 +161,30 @@ class SequenceRNN(SequenceLayer):
                 projected = projected + self.biases[i]
             inputs.append(projected)
         if fused and self.cell != "lstm":
-            return self.merge_directions(*fused.scan(inputs, length, steps))
+            return self.merge_directions(*fused.scan(inputs, length, cells))
         valid = sequence_mask(x, length)
         outputs = [self.loops[0](inputs[0], mask=valid, training=training)[0]]
-        if self.directions == 2:
+        if self.bidirectional:
             outputs.append(ops.flip(self.loops[1](inputs[-1], mask=valid, training=training)[0], axis=1))
         return self.merge_directions(*outputs)
 
-    def state_shapes(self, shape, start):
-        if self.directions == 2:
-            raise NotImplementedError("A bidirectional layer sees the whole utterance: it cannot run in pieces")
+    def stream_state_shapes(self, shape, start):
+        if self.bidirectional:
+            raise NotImplementedError("A bidirectional layer sees the whole utterance: it cannot run in chunks")
         return [(self.units,)] * (2 if self.cell == "lstm" else 1)
 
-    def advance(self, x, position, length, states):
+    def stream(self, x, position, length, states):
         index = position[:, None] + ops.arange(ops.shape(x)[1])[None, :]
         x = ops.matmul(x, self.kernels[0])
-        x = self.norms[0].apply(x) if self.batch_norm else x + self.biases[0]
-        valid = ops.logical_and(index >= 0, index < length[:, None])  # elsewhere the state stands still
+        x = self.norms[0].call_padded(x) if self.batch_norm else x + self.biases[0]
+        valid = ops.logical_and(index >= 0, index < length[:, None])  # elsewhere the state does not change
         y, *states = self.loops[0](x, mask=valid, initial_state=states, training=False)
         return zero_outside_range(y, position, length), position, length, states
 
     def merge_directions(self, forward, backward=None):
         if backward is None:
             return forward
-        return forward + backward if self.merge == "sum" else ops.concatenate([forward, backward], axis=-1)
+        return forward + backward if self.merge_mode == "sum" else ops.concatenate([forward, backward], axis=-1)
 
     def output_feature_shape(self, shape):
-        return (self.units * (self.directions if self.merge == "concat" else 1),)
-
-    def get_config(self):
-        return {**super().get_config(), **self.settings}
+        return (self.units * (self.directions if self.merge_mode == "concat" else 1),)

@@ -1,4 +1,4 @@
-"""Deep Speech 2's lookahead for nets that run forward only."""
+"""Row convolution: the lookahead of Deep Speech 2's forward-only models."""
 
 import keras
 from keras import ops
@@ -11,11 +11,11 @@ from kerasrecipes.layers.time_geometry import TimeGeometry
 class RowConvolution(SequenceLayer):
     """`r[t, i] = sum over j = 0 ... lookahead of W[j, i] * h[t + j, i]` (arXiv 1512.02595, section 3.6).
 
-    Each feature sees its own current and `lookahead` future steps; no bias, no mixing; zeros stand behind the end.
-    Weights: (lookahead + 1) * features.
+    Each feature sees its current step and `lookahead` future steps, zeros after the end. There is no bias and no mixing
+    of features: (lookahead + 1) * features weights.
 
     Args:
-        lookahead: future steps, the paper's tau.
+        lookahead: Number of future steps, the paper's tau.
 
     Call: `x` (batch, steps, features), `length` (batch,).
     """
@@ -28,8 +28,5 @@ class RowConvolution(SequenceLayer):
     def build(self, x_shape, length_shape=None):
         self.kernel = self.add_weight((self.lookahead + 1, x_shape[-1]), "glorot_uniform", name="kernel")
 
-    def apply(self, x):
+    def call_padded(self, x):
         return ops.depthwise_conv(x, self.kernel[:, :, None], strides=1, padding="valid")
-
-    def get_config(self):
-        return {**super().get_config(), "lookahead": self.lookahead}

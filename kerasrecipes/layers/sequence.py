@@ -1,4 +1,4 @@
-"""Sequences of unequal length in one batch: masks, and what a layer does to time."""
+"""Layers on sequences of unequal length in one batch: masks, padding and streaming."""
 
 import os
 from typing import Any
@@ -6,31 +6,29 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasrecipes.layers.time_geometry import TimeGeometry, compose, output_length
-
-__all__ = [
-    "CausalLayer", "SequenceMask", "SequenceLayer", "TimeGeometry", "StreamableLayer", "compose", "torch_ops_or_none", "sequence_mask", "output_length", "zero_after_length",
-    "zero_outside_range",
-]  # fmt: skip
+from kerasrecipes.layers.base import ConfigLayer
+from kerasrecipes.layers.time_geometry import TimeGeometry
 
 
 def sequence_mask(x: Any, length: Any) -> Any:
-    """True for the valid steps of `x` (batch, steps, ...): a boolean tensor (batch, steps)."""
+    """Return True for the valid steps of `x` (batch, steps, ...): a boolean tensor (batch, steps)."""
     return ops.arange(ops.shape(x)[1])[None, :] < ops.cast(length, "int32")[:, None]
 
 
 def zero_outside_range(x: Any, position: Any, length: Any) -> Any:
-    """`x` (batch, steps, ...), whose first step has the index `position` (batch,), with all but 0 ... length-1 set to zero."""
+    """Set all steps of `x` (batch, steps, ...) but 0 ... length-1 to zero; its first step has index `position` (batch,)."""
     index = position[:, None] + ops.arange(ops.shape(x)[1])[None, :]
-    valid = ops.logical_and(index >= 0, index < length[:, None])
-    for _ in range(len(x.shape) - 2):
-        valid = ops.expand_dims(valid, -1)
-    return ops.where(valid, x, ops.zeros((), dtype=x.dtype))
+    return _where_valid(ops.logical_and(index >= 0, index < length[:, None]), x)
+
+
+def torch_enabled() -> bool:
+    """Return True on the torch backend unless the environment variable `KERASRECIPES_FUSED=0` turns its fast kernels off."""
+    return keras.config.backend() == "torch" and os.environ.get("KERASRECIPES_FUSED", "1") != "0"
 
 
 def torch_ops_or_none(x: Any) -> Any:
-    """The module of torch's fast steps where they serve the tensor `x`, else None; `KERASRECIPES_FUSED=0` turns them off."""
-    if keras.config.backend() != "torch" or os.environ.get("KERASRECIPES_FUSED", "1") == "0":
+    """Return the module of torch's fast operations if they support the tensor `x`, else None."""
+    if not torch_enabled():
         return None
     from kerasrecipes.layers import torch_sequence_ops
 
@@ -38,108 +36,121 @@ def torch_ops_or_none(x: Any) -> Any:
 
 
 def zero_after_length(x: Any, length: Any) -> Any:
-    """`x` (batch, steps, ...) with every step behind its item's length set to zero."""
+    """Set every step of `x` (batch, steps, ...) after its item's length to zero."""
     if fused := torch_ops_or_none(x):
-        return fused.zero_behind(x, length)
-    valid = sequence_mask(x, length)
+        return fused.zero_after_length_op(x, length)
+    return _where_valid(sequence_mask(x, length), x)
+
+
+def _where_valid(valid: Any, x: Any) -> Any:
     for _ in range(len(x.shape) - 2):
         valid = ops.expand_dims(valid, -1)
     return ops.where(valid, x, ops.zeros((), dtype=x.dtype))
 
 
-class StreamableLayer(keras.layers.Layer):
-    """A layer that mixes steps: `geometry` says what it does to time, `advance` gives the same values piece by piece."""
+class StreamableLayer(ConfigLayer):
+    """Base class of layers that mix time steps.
+
+    `geometry` describes stride and padding; `stream` computes the same outputs chunk by chunk.
+    """
 
     geometry = TimeGeometry()
     whole_utterance = False
 
-    def state_shapes(self, shape: tuple, start: int) -> list[tuple]:
-        """What `advance` carries for inputs of `shape` (batch, steps, ...) that begin at step `start`; zeros at first."""
-        raise NotImplementedError
-
-    def advance(self, x: Any, position: Any, length: Any, states: list) -> tuple[Any, Any, Any, list]:
-        """The next piece in inference: `x` (batch, whole strides, ...), whose first step has the index `position` (batch,).
+    def stream_state_shapes(self, shape: tuple, start: int) -> list[tuple]:
+        """Return the shapes of the states of `stream`, which start at zero.
 
         Args:
-            length: (batch,) steps of the utterances; a large number while it is not known.
-            states: as `state_shapes` has them.
+            shape: Shape of the inputs (batch, steps, ...).
+            start: Index of the first step of the first chunk.
+        """
+        raise NotImplementedError
+
+    def stream(self, x: Any, position: Any, length: Any, states: list) -> tuple[Any, Any, Any, list]:
+        """Compute the next chunk in inference mode.
+
+        Args:
+            x: (batch, whole strides, ...).
+            position: (batch,) index of the first step of `x`.
+            length: (batch,) steps of the utterances; a large number while it is unknown.
+            states: Tensors of the shapes that `stream_state_shapes` returns.
 
         Returns:
-            The outputs, their position, the outputs' length, the new states.
+            The outputs, their position, the outputs' length and the new states.
         """
         raise NotImplementedError
 
     def output_feature_shape(self, shape: tuple) -> tuple:
-        """Sizes behind (batch, steps) that come out where `shape` goes in; unchanged unless overridden."""
+        """Return the output sizes after (batch, steps) for an input of `shape`; unchanged unless overridden."""
         return tuple(shape[2:])
 
 
 class CausalLayer(StreamableLayer):
-    """A layer on `x` alone that sees `memory` steps of the past, zeros before the first, and nothing of the future.
+    """A layer on `x` alone that sees `context_steps` past steps, zeros before the first one, and no future step.
 
-    What lies behind an item's length reaches no step before it, so that neither lengths nor masks are needed.
+    Padding after an item's length cannot influence earlier steps, so neither lengths nor masks are needed.
     """
 
-    memory = 0
+    context_steps = 0
 
     @property
     def geometry(self) -> TimeGeometry:  # type: ignore[override]
-        """As many steps come out as go in."""
-        return TimeGeometry(1 + self.memory, 1, self.memory)
+        """Geometry with as many output steps as input steps."""
+        return TimeGeometry(1 + self.context_steps, 1, self.context_steps)
 
     def stream_value_shapes(self, shape: tuple) -> list[tuple]:
-        """What `proceed` carries for inputs of `shape` (batch, steps, ...)."""
+        """Return the shapes of the states of `stream_values` for inputs of `shape` (batch, steps, ...)."""
         raise NotImplementedError
 
     def stream_values(self, x: Any, past: list) -> tuple[Any, list]:
-        """The layer on steps that follow `past`, and the past of the next ones."""
+        """Return the outputs of steps that follow `past`, and the past of the next chunk."""
         raise NotImplementedError
 
-    def state_shapes(self, shape: tuple, start: int) -> list[tuple]:
+    def stream_state_shapes(self, shape: tuple, start: int) -> list[tuple]:
         if start:
-            raise NotImplementedError(f"{type(self).__name__} knows no steps before the first: it cannot lag")
+            raise NotImplementedError(f"{type(self).__name__} supports no steps before the first: it cannot lag")
         return self.stream_value_shapes(shape)
 
-    def advance(self, x: Any, position: Any, length: Any, states: list) -> tuple[Any, Any, Any, list]:
+    def stream(self, x: Any, position: Any, length: Any, states: list) -> tuple[Any, Any, Any, list]:
         y, states = self.stream_values(x, states)
         return y, position, length, states
 
 
 class SequenceLayer(StreamableLayer):
-    """A layer on `(x, length)` that returns `(y, new length)`; subclasses set `geometry` and `apply`.
+    """A layer on `(x, length)` that returns `(y, new length)`; subclasses set `geometry` and `call_padded`.
 
-    Layers that see the whole utterance say so in `whole_utterance` and have `over_whole`: one utterance, (steps, ...)
-    float32, in numpy and in little memory. In pieces, steps outside the utterance come out as zero.
+    Layers that see the whole utterance set `whole_utterance` and define `call_numpy`, which processes one utterance
+    (steps, ...) float32 in numpy and in little memory. When streaming, steps outside the utterance become zero.
     """
 
-    def apply(self, x: Any) -> Any:
-        """The layer on steps that already carry their padding."""
+    def call_padded(self, x: Any) -> Any:
+        """Compute the layer on steps that already include their padding."""
         raise NotImplementedError
 
-    def compute(self, x: Any, length: Any, training: bool | None = None) -> Any:
-        """The values of whole utterances, not yet masked: `apply` on padded steps unless overridden."""
+    def call_unmasked(self, x: Any, length: Any, training: bool | None = None) -> Any:
+        """Compute the outputs of whole utterances before masking: `call_padded` on padded steps unless overridden."""
         g = self.geometry
         if g.left or g.right:
             x = ops.pad(x, [(0, 0), (g.left, g.right)] + [(0, 0)] * (len(x.shape) - 2))
-        return self.apply(x)
+        return self.call_padded(x)
 
-    def state_shapes(self, shape: tuple, start: int) -> list[tuple]:
-        if self.whole_utterance or self.geometry.span is None:
-            raise NotImplementedError(f"{type(self).__name__} sees the whole utterance: it cannot run in pieces")
-        kept = self.geometry.memory(start)
-        return [(kept, *shape[2:])] if kept else []
+    def stream_state_shapes(self, shape: tuple, start: int) -> list[tuple]:
+        if self.whole_utterance or self.geometry.receptive_field is None:
+            raise NotImplementedError(f"{type(self).__name__} sees the whole utterance: it cannot run in chunks")
+        context = self.geometry.context_steps(start)
+        return [(context, *shape[2:])] if context else []
 
-    def advance(self, x: Any, position: Any, length: Any, states: list) -> tuple[Any, Any, Any, list]:
-        kept, g = states[0].shape[1] if states else 0, self.geometry
-        if kept:
+    def stream(self, x: Any, position: Any, length: Any, states: list) -> tuple[Any, Any, Any, list]:
+        context, g = states[0].shape[1] if states else 0, self.geometry
+        if context:
             x = ops.concatenate([states[0], x], axis=1)
-            states = [x[:, -kept:]]
-            least = (g.span or 1) - g.stride
-            lag = kept - least - (kept - least) % g.stride  # steps that wait behind a wide padding
+            states = [x[:, -context:]]
+            minimum = (g.receptive_field or 1) - g.stride
+            lag = context - minimum - (context - minimum) % g.stride  # steps that wait after a wide padding
             x = x[:, :-lag] if lag > 0 else x
-        position = (position - kept + g.left) // g.stride
+        position = (position - context + g.left) // g.stride
         length = g.output_length(length)
-        return zero_outside_range(self.apply(x), position, length), position, length, states
+        return zero_outside_range(self.call_padded(x), position, length), position, length, states
 
     def compute_output_spec(self, x: Any, length: Any, training: bool | None = None) -> tuple[Any, Any]:
         steps = None if x.shape[1] is None else self.geometry.output_length(x.shape[1])
@@ -148,15 +159,15 @@ class SequenceLayer(StreamableLayer):
 
     def call(self, x: Any, length: Any, training: bool | None = None) -> tuple[Any, Any]:
         new_length = ops.cast(self.geometry.output_length(ops.cast(length, "int32")), "int32")
-        return zero_after_length(self.compute(x, length, training), new_length), new_length
+        return zero_after_length(self.call_unmasked(x, length, training), new_length), new_length
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
 class SequenceMask(SequenceLayer):
-    """Set everything behind each item's length to zero: whatever lies there reaches no layer above.
+    """Set all steps after each item's length to zero, so padding never influences later layers.
 
-    Args of the call: `x` (batch, steps, ...), `length` (batch,) integer.
+    Call: `x` (batch, steps, ...), `length` (batch,) integer.
     """
 
-    def apply(self, x):
+    def call_padded(self, x):
         return x

@@ -1,4 +1,4 @@
-"""Spectrograms made worse on purpose, in training only: SpecAugment (arXiv 1904.08779) and lost high frequencies."""
+"""Augmentation of spectrograms in training: SpecAugment (arXiv 1904.08779) and a random low-pass filter."""
 
 import keras
 from keras import ops, random
@@ -8,87 +8,87 @@ from kerasrecipes.layers.sequence import SequenceLayer
 
 @keras.saving.register_keras_serializable("kerasrecipes")
 class SpecAugment(SequenceLayer):
-    """Zero random bands of bins and random spans of frames while training; the identity otherwise.
+    """Zero random bands of bins and random spans of frames in training; the identity in inference.
 
     Args:
-        bin_masks, bin_width: how many bands, and the widest one in bins (width uniform in 0 ... bin_width).
-        frame_masks, frame_width: how many spans, and the longest in frames; never over `frame_share` of the utterance.
-        frame_share: largest share of an utterance that one span covers.
-        seed: of the masks.
+        freq_masks: Number of masked bands.
+        freq_mask_width: Largest width of a band in bins; the width is uniform in 0 ... freq_mask_width.
+        time_masks: Number of masked spans.
+        time_mask_width: Largest length of a span in frames.
+        max_time_fraction: Largest fraction of an utterance that one span covers.
+        seed: Seed of the masks.
 
     Call: `x` (batch, frames, bins) of zero mean, `length` (batch,).
     """
 
-    def __init__(self, bin_masks=2, bin_width=27, frame_masks=2, frame_width=40, frame_share=0.15, seed=None, **kwargs):
+    def __init__(
+        self,
+        freq_masks: int = 2,
+        freq_mask_width: int = 27,
+        time_masks: int = 2,
+        time_mask_width: int = 40,
+        max_time_fraction: float = 0.15,
+        seed: int | None = None,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
-        self.settings = {
-            "bin_masks": bin_masks, "bin_width": bin_width,
-            "frame_masks": frame_masks, "frame_width": frame_width, "frame_share": frame_share,
-        }  # fmt: skip
-        self.seed = seed
-        self.generator = random.SeedGenerator(seed)
+        self.freq_masks, self.freq_mask_width = freq_masks, freq_mask_width
+        self.time_masks, self.time_mask_width = time_masks, time_mask_width
+        self.max_time_fraction, self.seed, self.generator = max_time_fraction, seed, random.SeedGenerator(seed)
 
-    def _kept(self, steps, batch, masks, widest, limit):
-        """(batch, steps) True where no mask lies; `widest` and `limit` are (batch, 1) floats."""
+    def _mask(self, steps, batch, masks, max_width, limit):
+        """Return (batch, steps) True outside all masks; `max_width` and `limit` are (batch, 1) floats."""
         position = ops.arange(steps, dtype="float32")[None, :]
-        kept = ops.ones((batch, steps), dtype="bool")
+        unmasked = ops.ones((batch, steps), dtype="bool")
         for _ in range(masks):
-            width = random.uniform((batch, 1), seed=self.generator) * widest
+            width = random.uniform((batch, 1), seed=self.generator) * max_width
             start = random.uniform((batch, 1), seed=self.generator) * (limit - width)
-            kept = ops.logical_and(kept, ops.logical_or(position < start, position >= start + width))
-        return kept
+            unmasked = ops.logical_and(unmasked, ops.logical_or(position < start, position >= start + width))
+        return unmasked
 
-    def apply(self, x):
+    def call_padded(self, x):
         return x
 
-    def compute(self, x, length, training=None):
+    def call_unmasked(self, x, length, training=None):
         if not training:
-            return self.apply(x)
-        s = self.settings
+            return x
         batch, frames, bins = ops.shape(x)[0], ops.shape(x)[1], x.shape[2]
-        frames_valid = ops.cast(length, "float32")[:, None]
-        ones = ops.ones_like(frames_valid)
-        by_bin = self._kept(bins, batch, s["bin_masks"], ones * s["bin_width"], ones * bins)
-        widest = ops.minimum(ones * s["frame_width"], frames_valid * s["frame_share"])
-        by_frame = self._kept(frames, batch, s["frame_masks"], widest, frames_valid)
-        return x * ops.cast(by_bin[:, None, :], x.dtype) * ops.cast(by_frame[:, :, None], x.dtype)
-
-    def get_config(self):
-        return {**super().get_config(), **self.settings, "seed": self.seed}
+        valid_frames = ops.cast(length, "float32")[:, None]
+        ones = ops.ones_like(valid_frames)
+        freq_mask = self._mask(bins, batch, self.freq_masks, ones * self.freq_mask_width, ones * bins)
+        max_width = ops.minimum(ones * self.time_mask_width, valid_frames * self.max_time_fraction)
+        time_mask = self._mask(frames, batch, self.time_masks, max_width, valid_frames)
+        return x * ops.cast(freq_mask[:, None, :], x.dtype) * ops.cast(time_mask[:, :, None], x.dtype)
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
 class RandomLowPass(SequenceLayer):
-    """Cut the top of some utterances' log spectra while training, as lossy codecs and telephones do; else the identity.
+    """Remove the highest bins of some log spectrograms in training, as lossy codecs and telephones do; else the identity.
 
-    Stands before the normalisation, whose statistics then are those of a limited recording.
+    The layer comes before the normalization, whose statistics are then those of a band-limited recording.
 
     Args:
-        share: of the utterances that are cut.
-        lowest: share of the bins that is kept at least; the edge is uniform between it and 1.
-        value: what stands above the edge: the logarithm of the spectrogram's floor.
-        seed: of shares and edges.
+        prob: Fraction of the utterances that are filtered.
+        min_cutoff: Smallest fraction of the bins that stays; the cutoff is uniform between it and 1.
+        fill_value: Value above the cutoff: the logarithm of the spectrogram's `epsilon`.
+        seed: Seed of the cutoffs.
 
     Call: `x` (batch, frames, bins), `length` (batch,).
     """
 
-    def __init__(self, share: float = 0.5, lowest: float = 0.4, value: float = -4.6, seed=None, **kwargs):
+    def __init__(self, prob=0.5, min_cutoff=0.4, fill_value=-4.6, seed=None, **kwargs):
         super().__init__(**kwargs)
-        self.settings = {"share": share, "lowest": lowest, "value": value}
-        self.seed = seed
-        self.generator = random.SeedGenerator(seed)
+        self.prob, self.min_cutoff, self.fill_value = prob, min_cutoff, fill_value
+        self.seed, self.generator = seed, random.SeedGenerator(seed)
 
-    def apply(self, x):
+    def call_padded(self, x):
         return x
 
-    def compute(self, x, length, training=None):
+    def call_unmasked(self, x, length, training=None):
         if not training:
-            return self.apply(x)
-        s, batch, bins = self.settings, ops.shape(x)[0], x.shape[2]
-        edge = random.uniform((batch, 1), s["lowest"], 1.0, seed=self.generator) * bins
-        cut = random.uniform((batch, 1), seed=self.generator) < s["share"]
-        lost = ops.logical_and(cut, ops.arange(bins, dtype="float32")[None] >= edge)  # (batch, bins)
-        return ops.where(lost[:, None], ops.cast(s["value"], x.dtype), x)
-
-    def get_config(self):
-        return {**super().get_config(), **self.settings, "seed": self.seed}
+            return x
+        batch, bins = ops.shape(x)[0], x.shape[2]
+        cutoff = random.uniform((batch, 1), self.min_cutoff, 1.0, seed=self.generator) * bins
+        filtered = random.uniform((batch, 1), seed=self.generator) < self.prob
+        removed = ops.logical_and(filtered, ops.arange(bins, dtype="float32")[None] >= cutoff)  # (batch, bins)
+        return ops.where(removed[:, None], ops.cast(self.fill_value, x.dtype), x)

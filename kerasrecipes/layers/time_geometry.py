@@ -1,4 +1,4 @@
-"""What layers do to time: receptive fields, strides, lengths. Needs no Keras, so that every engine can use it."""
+"""Receptive fields, strides and lengths of layers over time. Does not import Keras, so that every engine can use it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,57 +13,57 @@ class TimeGeometry:
     """How a layer maps its input steps to its output steps.
 
     Args:
-        span: input steps that one output step sees (receptive field); None where it sees the whole sequence.
-        stride: input steps between two output steps.
-        left, right: zero steps that are put before and behind each item.
+        receptive_field: Input steps that one output step depends on; None for the whole sequence.
+        stride: Input steps between two output steps.
+        left: Zero steps added before each item.
+        right: Zero steps added after each item.
     """
 
-    span: int | None = 1
+    receptive_field: int | None = 1
     stride: int = 1
     left: int = 0
     right: int = 0
 
     def output_length(self, length: Any) -> Any:
-        """Output steps of `length` input steps (an int, an array or a tensor), never negative; of nothing comes nothing."""
-        steps = (length + self.left + self.right - (self.span or 1)) // self.stride + 1
-        if self.left + self.right >= (self.span or 1):  # padding alone would give some
-            steps = steps * (
-                length > 0
-                if isinstance(length, int | np.ndarray | np.integer)
-                else keras.ops.cast(length > 0, length.dtype)
-            )
+        """Return the number of output steps for `length` input steps (an int, an array or a tensor).
+
+        Zero input steps give zero output steps, whatever the padding.
+        """
+        concrete, field = isinstance(length, int | np.ndarray | np.integer), self.receptive_field or 1
+        steps = (length + self.left + self.right - field) // self.stride + 1
+        if self.left + self.right >= field:  # the padding alone would give some
+            steps = steps * (length > 0 if concrete else keras.ops.cast(length > 0, length.dtype))
         if isinstance(steps, int):
             return max(steps, 0)
-        return np.maximum(steps, 0) if isinstance(steps, np.ndarray | np.integer) else keras.ops.maximum(steps, 0)
+        return np.maximum(steps, 0) if concrete else keras.ops.maximum(steps, 0)
 
-    def memory(self, start: int = 0) -> int:
-        """Past steps that running in pieces keeps, so that pieces of whole strides give whole strides of output.
+    def context_steps(self, start: int = 0) -> int:
+        """Return the past steps that streaming keeps, so that chunks of whole strides give whole strides of output.
 
         Args:
-            start: index of the first piece's first step; negative behind layers that lag.
+            start: Index of the first step of the first chunk; negative after layers that lag.
         """
-        span = self.span or 1
-        least = span - self.stride
-        # at least the padding in front, which may be wider than the span
-        kept = max(least + (self.left + start - least) % self.stride, self.left + start)
-        if kept < 0:
-            raise NotImplementedError(f"{self} skips steps: it cannot run in pieces that begin at step {start}")
-        return kept
+        minimum = (self.receptive_field or 1) - self.stride
+        # at least the padding before the first step, which may be wider than the receptive field
+        context = max(minimum + (self.left + start - minimum) % self.stride, self.left + start)
+        if context < 0:
+            raise NotImplementedError(f"{self} skips steps: it cannot run in chunks that begin at step {start}")
+        return context
 
 
 def compose(geometries: list[TimeGeometry]) -> TimeGeometry:
-    """The geometry of layers applied one after the other (first listed = nearest the input)."""
-    span: int | None = 1
+    """Return the geometry of layers applied one after the other; the first one is nearest to the input."""
+    field: int | None = 1
     stride, left, right = 1, 0, 0
     for g in geometries:
-        span = None if span is None or g.span is None else span + (g.span - 1) * stride
+        field = None if field is None or g.receptive_field is None else field + (g.receptive_field - 1) * stride
         left, right = left + g.left * stride, right + g.right * stride
         stride *= g.stride
-    return TimeGeometry(span, stride, left, right)
+    return TimeGeometry(field, stride, left, right)
 
 
 def output_length(geometries: list[TimeGeometry], length: Any) -> Any:
-    """Output steps of layers applied one after the other."""
+    """Return the number of output steps of layers applied one after the other."""
     for geometry in geometries:
         length = geometry.output_length(length)
     return length

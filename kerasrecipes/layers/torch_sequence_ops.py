@@ -1,29 +1,29 @@
-"""Torch's fast steps between the convolutions of sequences on a CPU: the same formulas, differentiated by hand.
+"""Fast CPU operations between convolutions for the torch backend: Keras's formulas with hand-written backward passes.
 
-In mixed precision on a CPU a small net spends more time between its convolutions than in them: each operation of a chain
-walks through memory, many of them element by element. These walk in blocks of rows that stay in the cache, compute in
-float32 and keep for the way back no more than the formulas need.
+In mixed precision on a CPU a small model spends more time between its convolutions than in them: each operation of a
+chain reads all of memory, often element by element. These functions process blocks of rows that stay in the cache,
+compute in float32 and save only what the backward formulas need.
 """
 
 import numpy as np
 import torch
 
-BLOCK = 1 << 17  # numbers at a time: half a MiB in float32
+BLOCK = 1 << 17  # values at a time: half a MiB in float32
 
 
 def is_supported(x: torch.Tensor) -> bool:
-    """Whether these are faster for `x`, and safe: values on a CPU, not a graph being recorded."""
-    known = x.dtype in (torch.float32, torch.bfloat16, torch.float16)
-    return known and x.device.type == "cpu" and not torch.compiler.is_compiling()
+    """Return True if these functions are safe and faster for `x`: values on a CPU, not a graph being recorded."""
+    supported = x.dtype in (torch.float32, torch.bfloat16, torch.float16)
+    return supported and x.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 def rows(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """`x` (..., features) as blocks of rows (rows, features)."""
+    """Split `x` (..., features) into blocks (rows, features)."""
     return x.view(-1, x.shape[-1]).split(max(1, BLOCK // x.shape[-1]))
 
 
 class ZeroAfterLength(torch.autograd.Function):
-    """`x` (batch, steps, ...) with zeros from each item's `lengths[i]` on."""
+    """Set the steps of `x` (batch, steps, ...) from each item's `lengths[i]` on to zero."""
 
     @staticmethod
     def forward(ctx, x, lengths):
@@ -43,13 +43,15 @@ def zero_after_length(x, lengths):
 
 
 def zero_after_length_op(x: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
-    """`layers.sequence.zero_behind` without a mask."""
+    """Compute `layers.sequence.zero_after_length` without a mask."""
     return ZeroAfterLength.apply(x, length.tolist())
 
 
 class BatchNormalization(torch.autograd.Function):
-    """gamma * (x - mean) / sqrt(variance + epsilon) + beta and the mean and variance of `count` rows; see
-    `SequenceBatchNormalization`. x: (..., features), zero in all rows that do not count."""
+    """gamma * (x - mean) / sqrt(variance + epsilon) + beta, and the mean and variance of `count` rows.
+
+    `x` is (..., features), zero in all rows that do not count; see `MaskedBatchNormalization`.
+    """
 
     @staticmethod
     def forward(ctx, x, gamma, beta, count, epsilon, dtype):
@@ -92,80 +94,81 @@ class BatchNormalization(torch.autograd.Function):
 
 
 class Dropout(torch.autograd.Function):
-    """`x` with a share `rate` of its numbers set to zero and the others enlarged; chances in steps of 1 / 65536."""
+    """Set a fraction `rate` of the values to zero and scale the others up; probabilities are multiples of 1 / 65536."""
 
     @staticmethod
     def forward(ctx, x, rate):
-        # torch draws one number at a time; its generator gives the seed, so that its state decides
+        # torch samples one value at a time, so its generator only gives the seed of a faster one
         source = np.random.SFC64(int(torch.randint(1 << 62, ())))
         x = x.contiguous()
-        kept = torch.empty_like(x, dtype=torch.bool)
-        for keep in kept.view(-1).split(BLOCK):
-            draws = source.random_raw(-(-keep.numel() // 4)).view(np.int16)[: keep.numel()]
-            np.greater_equal(draws, round(rate * 65536) - 32768, out=keep.numpy())
-        ctx.save_for_backward(kept)
+        mask = torch.empty_like(x, dtype=torch.bool)
+        for block in mask.view(-1).split(BLOCK):
+            samples = source.random_raw(-(-block.numel() // 4)).view(np.int16)[: block.numel()]
+            np.greater_equal(samples, round(rate * 65536) - 32768, out=block.numpy())
+        ctx.save_for_backward(mask)
         ctx.rate = rate
-        return apply_dropout_mask(x, kept, rate)
+        return apply_dropout_mask(x, mask, rate)
 
     @staticmethod
     def backward(ctx, grad):
         return apply_dropout_mask(grad.contiguous(), ctx.saved_tensors[0], ctx.rate), None
 
 
-def apply_dropout_mask(x, kept, rate):
+def apply_dropout_mask(x, mask, rate):
     y, bits = torch.empty_like(x), torch.int16 if x.itemsize == 2 else torch.int32
-    for block, keep, out in zip(*(t.view(-1).split(BLOCK) for t in (x, kept, y)), strict=True):
-        whole = keep.to(bits).neg_()  # all bits of a number or none: products are slower
-        torch.bitwise_and(block.view(bits), whole, out=out.view(bits))
+    for block, flags, out in zip(*(t.view(-1).split(BLOCK) for t in (x, mask, y)), strict=True):
+        all_bits = flags.to(bits).neg_()  # all bits of a value or none: products are slower
+        torch.bitwise_and(block.view(bits), all_bits, out=out.view(bits))
         out *= 1 / (1 - rate)
     return y
 
 
 def convolution(x: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor | None, stride: int, dilation: int):
-    """A "valid" convolution of x (batch, steps, features) with kernel (taps, features, filters).
+    """Convolve ("valid") `x` (batch, steps, features) with `kernel` (taps, features, filters).
 
-    As one of two dimensions it takes and gives features last; torch's own 1-D convolution copies both.
+    As a 2-D convolution it reads and writes features last; torch's own 1-D convolution copies both.
     """
-    pictures = x.contiguous().permute(0, 2, 1).unsqueeze(2)  # (batch, features, 1, steps), features last in memory
+    images = x.contiguous().permute(0, 2, 1).unsqueeze(2)  # (batch, features, 1, steps), features last in memory
     taps = kernel.permute(2, 1, 0).unsqueeze(2).contiguous(memory_format=torch.channels_last)
-    y = torch.nn.functional.conv2d(pictures, taps, bias, (1, stride), 0, (1, dilation))
+    y = torch.nn.functional.conv2d(images, taps, bias, (1, stride), 0, (1, dilation))
     return y.squeeze(2).permute(0, 2, 1)
 
 
 def convolution_2d(x: torch.Tensor, kernel: torch.Tensor, stride: tuple, dilation: tuple):
-    """A "valid" convolution of x (batch, height, width, channels) with kernel (rows, columns, channels, filters)."""
+    """Convolve ("valid") `x` (batch, height, width, channels) with `kernel` (rows, columns, channels, filters)."""
     taps = kernel.permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last)
     y = torch.nn.functional.conv2d(x.contiguous().permute(0, 3, 1, 2), taps, None, tuple(stride), 0, tuple(dilation))
     return y.permute(0, 2, 3, 1)
 
 
-def max_pooling_2d(x: torch.Tensor, pool: tuple, stride: tuple, partial: bool):
-    """The maximum over windows of x (batch, height, width, channels); `partial`: a last one may reach over the edge."""
-    pictures = x.contiguous().permute(0, 3, 1, 2)
-    y = torch.nn.functional.max_pool2d(pictures, tuple(pool), tuple(stride), ceil_mode=partial)
+def max_pooling_2d(x: torch.Tensor, pool_size: tuple, stride: tuple, partial: bool):
+    """Return maxima over windows of `x` (batch, height, width, channels); `partial` allows a last window over the edge."""
+    images = x.contiguous().permute(0, 3, 1, 2)
+    y = torch.nn.functional.max_pool2d(images, tuple(pool_size), tuple(stride), ceil_mode=partial)
     return y.permute(0, 2, 3, 1)
 
 
-def max_pooling(x: torch.Tensor, pool: int, stride: int, dilation: int):
-    """The maximum over windows of x (batch, steps, features); no padding."""
-    pictures = x.contiguous().permute(0, 2, 1).unsqueeze(2)
-    y = torch.nn.functional.max_pool2d(pictures, (1, pool), (1, stride), 0, (1, dilation))
+def max_pooling(x: torch.Tensor, pool_size: int, stride: int, dilation: int):
+    """Return maxima over windows of `x` (batch, steps, features), without padding."""
+    images = x.contiguous().permute(0, 2, 1).unsqueeze(2)
+    y = torch.nn.functional.max_pool2d(images, (1, pool_size), (1, stride), 0, (1, dilation))
     return y.squeeze(2).permute(0, 2, 1)
 
 
-class WindowPositions(torch.autograd.Function):
-    """The features of x (batch, steps, features) at `starts`, starts + stride, ... (`windows` of them), side by side.
+class GatherWindowPositions(torch.autograd.Function):
+    """Concatenate the features of `x` (batch, steps, features) at `starts`, starts + stride, ... for each of `windows`.
 
-    On the way back every position adds to one gradient; autograd would make a whole one for each position."""
+    In the backward pass all positions add to one gradient; autograd would allocate one for each position.
+    """
 
     @staticmethod
     def forward(ctx, x, starts, windows, stride):
-        ctx.shape, ctx.starts, ctx.reach, ctx.stride = x.shape, starts, (windows - 1) * stride + 1, stride
-        return torch.cat([x[:, s : s + ctx.reach : stride] for s in starts], -1)
+        ctx.shape, ctx.starts, ctx.extent, ctx.stride = x.shape, starts, (windows - 1) * stride + 1, stride
+        return torch.cat([x[:, s : s + ctx.extent : stride] for s in starts], -1)
 
     @staticmethod
     def backward(ctx, grad):
         d_x = torch.zeros(ctx.shape, dtype=torch.float32)
         for s, g in zip(ctx.starts, grad.split(ctx.shape[-1], -1), strict=True):
-            d_x[:, s : s + ctx.reach : ctx.stride] += g
+            d_x[:, s : s + ctx.extent : ctx.stride] += g
         return d_x.to(grad.dtype), None, None, None

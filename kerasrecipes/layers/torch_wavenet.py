@@ -1,20 +1,20 @@
-"""Torch's fast `DilatedStack`: the same weights and formulas as the plain loop, differentiated by hand, equal to 1e-5.
+"""Fast `WaveNetStack` for the torch backend: weights and formulas of the plain loop, equal to 1e-5.
 
-What a CPU spends on WaveNet's training is memory traffic. Steps stand first here, so that a step `d` back is a plain
-slice and no padded copy; products add into their results; filters and gates are arrays of their own on the way there,
-since arithmetic into half of each row is several times slower than into whole rows; the skip of all layers is one
-product with one rounding; and nothing but inputs, filters, gates and their products is kept for the way back.
+Memory traffic dominates WaveNet's training on a CPU. Steps are the first axis here, so that a step `d` back is a plain
+slice and not a padded copy. Products add into their results. Filters and gates are separate arrays in the forward pass,
+since writing to half of each row is several times slower than writing whole rows. The skips of all layers are one
+product with one rounding. Only inputs, filters, gates and their products are saved for the hand-written backward pass.
 """
 
 import torch
 
 
 class TorchWaveNetStack(torch.autograd.Function):
-    """See `DilatedStack`. x: (steps, batch, R); table: (layers, entries, batch or 1, 2 D), an entry for `stride` steps."""
+    """`WaveNetStack` on x (steps, batch, R); table: (layers, entries, batch or 1, 2 D), one entry for `stride` steps."""
 
     @staticmethod
     def forward(ctx, settings, x, table, kernel, residual, residual_bias, skip):
-        dilations, stride, keep = settings
+        dilations, stride, needs_grad = settings
         steps, batch, width = x.shape
         layers, taps, filters = len(dilations), kernel.shape[1], residual.shape[1]
         halves = [(w.contiguous(), t) for w, t in zip(kernel.split(filters, -1), table.split(filters, -1), strict=True)]
@@ -32,7 +32,7 @@ class TorchWaveNetStack(torch.autograd.Function):
                 sums.append(total)
             a, b = sums[0].tanh_(), sums[1].sigmoid_()
             gated.append(a * b)
-            if keep:
+            if needs_grad:
                 saved += [x, a, b]
             x = torch.addmm(x, gated[-1], residual[k])
             if residual_bias is not None:
@@ -76,9 +76,10 @@ class TorchWaveNetStack(torch.autograd.Function):
 
 
 def table_views(target, source, stride, gather=False):
-    """Pairs of views in which each entry of a table stands beside its `stride` steps; summed over them with `gather`.
+    """Yield pairs of views that match each entry of a table with its `stride` steps; `gather` sums over these steps.
 
-    Without `gather`, target is (steps, batch, n) and source the table (entries, batch or 1, n); with it, the other way.
+    Without `gather`, `target` is (steps, batch, n) and `source` the table (entries, batch or 1, n); with it, the other
+    way round.
     """
     steps = source if gather else target
     count, entries = len(steps), target if gather else source
@@ -98,14 +99,13 @@ def table_views(target, source, stride, gather=False):
 
 
 def stack(layer, x, table):
-    """The sum of skips (batch, steps, S) of a `DilatedStack` on `x` (batch, steps, R) with its table."""
+    """Return the sum of skips (batch, steps, S) of a `WaveNetStack` on `x` (batch, steps, R) with its table."""
     dtype = x.dtype
     residual_bias = None if layer.residual_bias is None else layer.residual_bias.value.to(dtype)
-    total = TorchWaveNetStack.apply(
-        (layer.dilations, layer.local_stride, torch.is_grad_enabled()), x.transpose(0, 1).contiguous(),
-        table.to(dtype).transpose(1, 2), layer.kernel.value.to(dtype), layer.residual.value.to(dtype), residual_bias,
-        layer.skip.value.to(dtype),
-    )  # fmt: skip
+    kernel, residual, skip = (w.value.to(dtype) for w in (layer.kernel, layer.residual, layer.skip))
+    settings = (layer.dilations, layer.local_stride, torch.is_grad_enabled())
+    x, table = x.transpose(0, 1).contiguous(), table.to(dtype).transpose(1, 2)
+    total = TorchWaveNetStack.apply(settings, x, table, kernel, residual, residual_bias, skip)
     if layer.skip_bias is not None:
         total = total + layer.skip_bias.value.to(dtype).sum(0)
     return total.transpose(0, 1)

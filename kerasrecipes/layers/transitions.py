@@ -1,4 +1,4 @@
-"""The transitions between letters that the AutoSegCriterion learns beside the network (arXiv 1609.03193, section 3.2)."""
+"""The transitions between letters that the AutoSegCriterion learns with the network (arXiv 1609.03193, section 3.2)."""
 
 import keras
 
@@ -7,16 +7,16 @@ from kerasrecipes.layers.sequence import SequenceMask
 
 @keras.saving.register_keras_serializable("kerasrecipes")
 class Transitions(SequenceMask):
-    """`Mask` for the scores of an ASG recipe: passes them on and holds the weight `transitions` (letters, letters).
+    """`SequenceMask` for the logits of an ASG or CRF recipe that also holds the weight `transitions` (letters, letters).
 
-    `transitions[i, j]` is what a step from letter i to letter j adds to a path, zero at first. Criterion and decoder
-    read it; in the layer it is saved, averaged and trained with the network. A builder with the keyword `criterion` ends
-    so, and `SpeechRecognizer` does the rest:
+    `transitions[i, j]` is added to a path for each step from letter i to letter j; it starts at zero. Criterion and
+    decoder read it. As a weight of the network it is saved, averaged and trained with it. A builder with the keyword
+    `criterion` ends as follows; `SpeechRecognizer` does the rest:
 
-        head = layers.Transitions() if criterion == "asg" else layers.Mask(dtype="float32", name="scores")
-        scores, _ = head(logits, length)
+        head = layers.Transitions() if criterion == "asg" else layers.SequenceMask(dtype="float32", name="scores")
+        logits, _ = head(logits, length)
 
-    Args of the call: `x` (batch, frames, letters), `length` (batch,) integer.
+    Call: `x` (batch, frames, letters), `length` (batch,) integer.
     """
 
     def __init__(self, name: str = "transitions", dtype: str = "float32", **kwargs):

@@ -1,8 +1,9 @@
-"""A network on a window around every frame, for all frames of an utterance at once.
+"""A network on a window around every frame, computed for all frames of an utterance at once.
 
-Strides inside a window need not divide the shift between windows. Then what a window would see at its own strides lies
-everywhere among all windows: convolutions and poolings run at every step with their taps spread ("a trous"), and each
-window picks its positions at the end. Every value is computed once, and equals that of the window on its own.
+Strides inside a window need not divide the shift between windows. The values that a window computes at its own strides
+are then at any step of the utterance: convolutions and poolings run at every step with dilated taps (the "a trous"
+algorithm), and each window gathers its positions at the end. Every value is computed once and equals the value of a
+separate run on the window.
 """
 
 import keras
@@ -14,119 +15,114 @@ from kerasrecipes.layers.time_geometry import TimeGeometry
 
 @keras.saving.register_keras_serializable("kerasrecipes")
 class SequencePadding(SequenceLayer):
-    """Zero steps before and behind each utterance.
+    """Zero steps before and after each utterance.
 
     Args:
-        left, right: how many.
+        left: Number of zero steps before it.
+        right: Number of zero steps after it.
 
     Call: `x` (batch, steps, ...), `length` (batch,); returns (batch, left + steps + right, ...).
     """
 
     def __init__(self, left: int, right: int, **kwargs):
         super().__init__(**kwargs)
-        self.geometry = TimeGeometry(1, 1, left, right)
+        self.left, self.right, self.geometry = left, right, TimeGeometry(1, 1, left, right)
 
-    def compute(self, x, length, training=None):
-        return super().compute(zero_after_length(x, length), length, training)
+    def call_unmasked(self, x, length, training=None):
+        return super().call_unmasked(zero_after_length(x, length), length, training)
 
-    def apply(self, x):
+    def call_padded(self, x):
         return x
-
-    def get_config(self):
-        return {**super().get_config(), "left": self.geometry.left, "right": self.geometry.right}
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
 class SequenceMaxPooling(SequenceLayer):
-    """Each feature's maximum over `pool` steps that lie `dilation` apart; no padding.
+    """Each feature's maximum over `pool_size` steps that lie `dilation_rate` apart; no padding.
 
     Args:
-        pool: steps. stride: input steps per output step. dilation: between the steps.
+        pool_size: Number of steps of a window.
+        strides: Input steps per output step.
+        dilation_rate: Distance between the steps of a window.
 
     Call: `x` (batch, steps, features), `length` (batch,);
-    returns (batch, (steps - (pool - 1) * dilation - 1) // stride + 1, features).
+    returns (batch, (steps - (pool_size - 1) * dilation_rate - 1) // strides + 1, features).
     """
 
-    def __init__(self, pool: int, stride: int = 1, dilation: int = 1, **kwargs):
+    def __init__(self, pool_size: int, strides: int = 1, dilation_rate: int = 1, **kwargs):
         super().__init__(**kwargs)
-        self.settings = {"pool": pool, "stride": stride, "dilation": dilation}
-        self.geometry = TimeGeometry((pool - 1) * dilation + 1, stride)
+        self.pool_size, self.strides, self.dilation_rate = pool_size, strides, dilation_rate
+        self.geometry = TimeGeometry((pool_size - 1) * dilation_rate + 1, strides)
 
-    def apply(self, x):
-        pool, stride, dilation = self.settings["pool"], self.settings["stride"], self.settings["dilation"]
+    def call_padded(self, x):
+        size, stride, dilation = self.pool_size, self.strides, self.dilation_rate
         if fused := torch_ops_or_none(x):
-            return fused.max_pooling(x, pool, stride, dilation)
-        steps = (ops.shape(x)[1] - (pool - 1) * dilation - 1) // stride + 1
+            return fused.max_pooling(x, size, stride, dilation)
+        steps = (ops.shape(x)[1] - (size - 1) * dilation - 1) // stride + 1
         y = None
-        for i in range(pool):
+        for i in range(size):
             tap = x[:, i * dilation : i * dilation + (steps - 1) * stride + 1 : stride]
             y = tap if y is None else ops.maximum(y, tap)
         return y
 
-    def get_config(self):
-        return {**super().get_config(), **self.settings}
-
 
 @keras.saving.register_keras_serializable("kerasrecipes")
 class GatherWindowPositions(SequenceLayer):
-    """The features at a window's positions, side by side, for every window.
+    """Concatenate the features at the positions of each window.
 
     Args:
-        positions: of a window. spacing: steps between them. stride: steps between two windows.
+        positions: Number of positions of a window.
+        spacing: Steps between two positions.
+        strides: Steps between two windows.
 
     Call: `x` (batch, steps, features), `length` (batch,); returns
-    (batch, (steps - (positions - 1) * spacing - 1) // stride + 1, positions * features), position by position.
+    (batch, (steps - (positions - 1) * spacing - 1) // strides + 1, positions * features), position by position.
     """
 
-    def __init__(self, positions: int, spacing: int, stride: int, **kwargs):
+    def __init__(self, positions: int, spacing: int, strides: int, **kwargs):
         super().__init__(**kwargs)
-        self.settings = {"positions": positions, "spacing": spacing, "stride": stride}
-        self.geometry = TimeGeometry((positions - 1) * spacing + 1, stride)
+        self.positions, self.spacing, self.strides = positions, spacing, strides
+        self.geometry = TimeGeometry((positions - 1) * spacing + 1, strides)
 
     def output_feature_shape(self, shape):
-        return (self.settings["positions"] * shape[-1],)
+        return (self.positions * shape[-1],)
 
-    def apply(self, x):
-        positions, spacing, stride = self.settings["positions"], self.settings["spacing"], self.settings["stride"]
-        windows = (ops.shape(x)[1] - (positions - 1) * spacing - 1) // stride + 1
+    def call_padded(self, x):
+        starts = [p * self.spacing for p in range(self.positions)]
+        windows = (ops.shape(x)[1] - starts[-1] - 1) // self.strides + 1
         if fused := torch_ops_or_none(x):
-            return fused.WindowPositions.apply(x, [p * spacing for p in range(positions)], windows, stride)
-        reach = (windows - 1) * stride + 1
-        return ops.concatenate([x[:, p * spacing : p * spacing + reach : stride] for p in range(positions)], axis=-1)
-
-    def get_config(self):
-        return {**super().get_config(), **self.settings}
+            return fused.GatherWindowPositions.apply(x, starts, windows, self.strides)
+        extent = (windows - 1) * self.strides + 1
+        return ops.concatenate([x[:, start : start + extent : self.strides] for start in starts], axis=-1)
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
 class FrameWindows(SequenceLayer):
-    """The samples of every window, each with mean 0 and deviation 1: what no single pass over the utterance can give.
+    """The samples of every window, each normalized to mean 0 and deviation 1, which needs a copy of every window.
 
     Args:
-        window: samples. stride: samples between two windows. left, right: zeros before and behind the utterance.
-        epsilon: added to the variance.
+        window: Samples of a window.
+        strides: Samples between two windows.
+        left: Zero samples before the utterance.
+        right: Zero samples after the utterance.
+        epsilon: Added to the variance.
 
     Call: `x` (batch, samples), `length` (batch,); returns (batch, windows, window, 1).
     """
 
-    def __init__(self, window: int, stride: int, left: int = 0, right: int = 0, epsilon: float = 1e-8, **kwargs):
+    def __init__(self, window: int, strides: int, left: int = 0, right: int = 0, epsilon: float = 1e-8, **kwargs):
         super().__init__(**kwargs)
-        self.settings = {"window": window, "stride": stride, "left": left, "right": right, "epsilon": epsilon}
-        self.geometry = TimeGeometry(window, stride, left, right)
+        self.window, self.strides, self.left, self.right, self.epsilon = window, strides, left, right, epsilon
+        self.geometry = TimeGeometry(window, strides, left, right)
 
     def output_feature_shape(self, shape):
-        return (self.settings["window"], 1)
+        return (self.window, 1)
 
-    def compute(self, x, length, training=None):
-        return super().compute(zero_after_length(x, length), length, training)
+    def call_unmasked(self, x, length, training=None):
+        return super().call_unmasked(zero_after_length(x, length), length, training)
 
-    def apply(self, x):
-        window, stride = self.settings["window"], self.settings["stride"]
-        windows = (ops.shape(x)[1] - window) // stride + 1
-        index = ops.arange(windows)[:, None] * stride + ops.arange(window)[None, :]
+    def call_padded(self, x):
+        windows = (ops.shape(x)[1] - self.window) // self.strides + 1
+        index = ops.arange(windows)[:, None] * self.strides + ops.arange(self.window)[None, :]
         x = ops.take(x, index, axis=1)  # (batch, windows, window)
         x = x - ops.mean(x, axis=-1, keepdims=True)
-        return (x / ops.sqrt(ops.mean(ops.square(x), axis=-1, keepdims=True) + self.settings["epsilon"]))[..., None]
-
-    def get_config(self):
-        return {**super().get_config(), **self.settings}
+        return (x / ops.sqrt(ops.mean(ops.square(x), axis=-1, keepdims=True) + self.epsilon))[..., None]

@@ -1,8 +1,8 @@
-"""CaffeNet, the net that the Deep Visualization Toolbox looks into (Yosinski et al., arXiv 1506.06579).
+"""CaffeNet, the model that the Deep Visualization Toolbox looks into (Yosinski et al., arXiv 1506.06579).
 
     227 x 227 -> conv 11 x 11 / 4 -> pool -> norm -> conv 5 x 5 (2 groups) -> pool -> norm -> 3 convs -> pool -> 3 dense layers
 
-Krizhevsky's net on one graphics card, with the pooling before the normalisation.
+Krizhevsky's model on one graphics card, with pooling before normalization.
 """
 
 from kerasrecipes import layers
@@ -15,7 +15,7 @@ MEANS_BGR = (104.0, 117.0, 123.0)
 def caffenet(
     *,
     size: int = 227,
-    classes: int = 1000,
+    num_classes: int = 1000,
     conv: tuple = ((96, 11, 4, 0, 1), (256, 5, 1, 2, 2), (384, 3, 1, 1, 1), (384, 3, 1, 1, 2), (256, 3, 1, 1, 2)),
     dense: tuple = (4096, 4096),
     dropout: float = 0.5,
@@ -23,55 +23,54 @@ def caffenet(
     """Build CaffeNet.
 
     Args:
-        size: height and width of the input. classes: of the scores.
-        conv: (filters, kernel, stride, zeros around, groups) of each convolution; groups: the maps are split into so many
-            parts that do not see each other. Poolings 3 x 3 / 2 follow the first two and the last.
-        dense: units of the layers before the scores. dropout: share dropped behind each.
+        size: Height and width of the input.
+        num_classes: Number of logits.
+        conv: (filters, kernel size, stride, zeros around, groups) of each convolution; maps of different groups do not
+            see each other. Poolings 3 x 3 / 2 follow the first two and the last convolution.
+        dense: Units of the layers before the logits.
+        dropout: Fraction of features dropped after each of them.
 
     Returns:
-        A functional `keras.Model`: (batch, size, size, 3), 0 to 255 -> scores (batch, classes); no softmax.
+        A functional `keras.Model`: (batch, size, size, 3), 0 to 255 -> logits (batch, num_classes).
     """
     picture = keras.Input((size, size, 3), dtype="float32", name="picture")
     x = layers.SubtractChannelMeans(MEANS_BGR, bgr=True, dtype="float32", name="means")(picture)
+    normal = keras.initializers.RandomNormal
     for number, (filters, kernel, stride, zeros, groups) in enumerate(conv, 1):
         if zeros:
             x = keras.layers.ZeroPadding2D(zeros, name=f"zeros{number}")(x)
-        x = keras.layers.Conv2D(
-            filters, kernel, stride, groups=groups, kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
-            name=f"conv{number}",
-        )(x)  # fmt: skip
+        options = {"groups": groups, "kernel_initializer": normal(stddev=0.01), "name": f"conv{number}"}
+        x = keras.layers.Conv2D(filters, kernel, stride, **options)(x)
         x = keras.layers.ReLU(name=f"relu{number}")(x)  # sides 55, 27, 13, 13, 13
         if number in (1, 2, len(conv)):
             x = keras.layers.MaxPooling2D(3, 2, name=f"pool{number}")(x)  # sides 27, 13, 6
-        if number in (1, 2):  # Caffe's: alpha is divided by the 5 maps, and the sum starts at 1
+        if number in (1, 2):  # as in Caffe: alpha is divided by the 5 maps, and the sum starts at 1
             x = layers.LocalResponseNormalization(5, 1e-4, 0.75, 1.0, mean=True, name=f"norm{number}")(x)
     x = keras.layers.Flatten()(x)  # (batch, 6 * 6 * 256)
     for number, units in enumerate(dense, len(conv) + 1):
-        x = keras.layers.Dense(
-            units, kernel_initializer=keras.initializers.RandomNormal(stddev=0.005), name=f"fc{number}"
-        )(x)
+        x = keras.layers.Dense(units, kernel_initializer=normal(stddev=0.005), name=f"fc{number}")(x)
         x = keras.layers.ReLU(name=f"relu{number}")(x)
         x = keras.layers.Dropout(dropout)(x)
-    scores = keras.layers.Dense(
-        classes, kernel_initializer=keras.initializers.RandomNormal(stddev=0.01), dtype="float32", name="logits"
-    )(x)  # fmt: skip
-    return keras.Model(picture, scores, name="caffenet")
+    options = {"kernel_initializer": normal(stddev=0.01), "dtype": "float32", "name": "logits"}
+    return keras.Model(picture, keras.layers.Dense(num_classes, **options)(x), name="caffenet")
 
 
 RECIPES = (
     Recipe(
-        name="caffenet", paper="arXiv:1506.06579", title="Understanding Neural Networks Through Deep Visualization",
-        task="image-classification", builder="kerasrecipes.recipes.caffenet:caffenet",
-        config={
-            "size": 227, "classes": 1000,
-            "conv": ((96, 11, 4, 0, 1), (256, 5, 1, 2, 2), (384, 3, 1, 1, 1), (384, 3, 1, 1, 2), (256, 3, 1, 1, 2)),
-            "dense": (4096, 4096), "dropout": 0.5,
-        },
-        summary="Five convolutions, some in two groups, pooling before normalisation, and three dense layers.",
-        tags=("cnn", "paper"), classes="imagenet", preprocessing={"resize_to": (256, 256), "horizontal_flip": True, "crop_mode": "corners"},
+        name="caffenet",
+        paper="arXiv:1506.06579",
+        title="Understanding Neural Networks Through Deep Visualization",
+        task="image-classification",
+        builder="kerasrecipes.recipes.caffenet:caffenet",
+        summary="Five convolutions, some in two groups, pooling before normalization, and three dense layers.",
+        tags=("cnn", "paper"),
+        classes="imagenet",
+        preprocessing={"resize_to": (256, 256), "horizontal_flip": True, "crop_mode": "corners"},
         optimizer={"class_name": "SGD", "config": {"learning_rate": 0.01, "momentum": 0.9, "weight_decay": 5e-4}},
         tiny_config={
-            "size": 67, "conv": ((4, 11, 4, 0, 1), (6, 5, 1, 2, 2), (4, 3, 1, 1, 1), (4, 3, 1, 1, 2)), "dense": (8,),
+            "size": 67,
+            "conv": ((4, 11, 4, 0, 1), (6, 5, 1, 2, 2), (4, 3, 1, 1, 1), (4, 3, 1, 1, 2)),
+            "dense": (8,),
         },
     ),
-)  # fmt: skip
+)

@@ -1,127 +1,137 @@
-"""WaveNet as a recogniser of phones (van den Oord et al., arXiv 1609.03499, section 3.4).
+"""WaveNet as a phoneme recognizer (van den Oord et al., arXiv 1609.03499, section 3.4).
 
-    waveform -> the dilated causal stack of `recipes.wavenet` -> sum of skips -> ReLU
-             -> means of 10 ms -> a few non-causal convolutions -> scores of each frame's phone
-             -> 1x1 -> ReLU -> 1x1 -> scores of the next sample's code
+    audio -> the dilated causal stack of `recipes.wavenet` -> sum of skips -> ReLU
+          -> means of 10 ms -> a few non-causal convolutions -> logits of each frame's phoneme
+          -> 1x1 -> ReLU -> 1x1 -> logits of the next sample's code
 
-The paper says that much, that two losses (next sample, phone of the frame) generalise better than one, and 18.8 % phone
-errors on TIMIT. It gives neither widths, nor number and kernels of the non-causal convolutions, nor the losses' weights, nor how
-a frame's scores become a string of phones.
+The paper says this much, that two losses (next sample, phoneme of the frame) generalize better than one, and 18.8 %
+phoneme errors on TIMIT. It gives neither widths, nor number and kernels of the non-causal convolutions, nor the weights
+of the losses, nor how the outputs of the frames become a phoneme sequence.
 """
 
-from kerasrecipes import layers as parts
+from kerasrecipes import layers
 from kerasrecipes._lazy import keras
-from kerasrecipes.recipes.wavenet import FLOAT32, wavenet_trunk
-from kerasrecipes.recipes.wavenet import next_sample_logits as next_codes
+from kerasrecipes.recipes.wavenet import FLOAT32, next_sample_logits, wavenet_trunk
 from kerasrecipes.registry import Recipe
 
 
 def wavenet_asr(
     *,
-    vocabulary: int = 40,
+    vocab_size: int = 40,
     sample_rate: int = 16000,
-    pool: int = 160,
+    pool_size: int = 160,
     top: tuple = ((128, 3), (128, 3)),
     batch_norm: str = "none",
     dropout: float = 0.0,
     criterion: str = "frames",
-    next_sample: float = 1.0,
-    every: int = 1,
-    levels: int = 256,
-    blocks: int = 5,
-    layers: int = 10,
-    kernel: int = 2,
-    initial_kernel: int = 2,
+    sample_loss_weight: float = 1.0,
+    sample_loss_stride: int = 1,
+    quantization_channels: int = 256,
+    num_stacks: int = 5,
+    layers_per_stack: int = 10,
+    kernel_size: int = 2,
+    initial_kernel_size: int = 2,
     residual_channels: int = 32,
     dilation_channels: int = 32,
     skip_channels: int = 512,
-    bias: bool = True,
+    use_bias: bool = True,
 ):
-    """Build the network. Frame t is that of the samples from t * pool to (t + 1) * pool - 1.
+    """Build the model. Frame t covers the samples t * pool_size to (t + 1) * pool_size - 1.
 
     Args:
-        vocabulary: phones; 40 are CMUdict's 39 and silence.
-        sample_rate: of the audio, in Hz. pool: samples of a frame (paper: 10 ms).
-        top: (filters, kernel) of each non-causal convolution over frames.
-        batch_norm: "sequence" normalises behind the means and in front of every ReLU above them (the paper has none), "none".
-        dropout: share of features dropped behind the means and each non-causal convolution (the paper has none).
-        criterion: "frames", a softmax for each frame, or "crf", whose transitions are part of the net.
-        next_sample: weight of the next sample's loss beside the frames'; 0 builds the net without that output.
-        every: of so many samples one has its successor predicted, another one in every batch; 1 for all.
-        levels, blocks, layers, kernel, initial_kernel, residual_channels, dilation_channels, skip_channels, bias: as in
-            `recipes.wavenet.wavenet`.
+        vocab_size: Number of phonemes; 40 are CMUdict's 39 and silence.
+        sample_rate: Sample rate of the audio in Hz.
+        pool_size: Samples of a frame (paper: 10 ms).
+        top: (filters, kernel size) of each non-causal convolution over frames.
+        batch_norm: "sequence" normalizes after the means and before every ReLU above them (the paper has none), "none".
+        dropout: Fraction of features dropped after the means and each non-causal convolution (the paper has none).
+        criterion: "frames", a softmax for each frame, or "crf", whose transitions are part of the model.
+        sample_loss_weight: Weight of the next-sample loss beside the loss of the frames; 0 builds the model without that
+            output.
+        sample_loss_stride: The next sample is predicted at one step out of this many, another one in every batch.
+        quantization_channels: As in `recipes.wavenet.wavenet`, like the following arguments.
+        num_stacks: Number of repetitions of the dilations.
+        layers_per_stack: Layers of each stack.
+        kernel_size: Taps of the dilated convolutions.
+        initial_kernel_size: Taps of the first convolution.
+        residual_channels: Channels between the layers.
+        dilation_channels: Channels of a filter and of a gate.
+        skip_channels: Channels of the sum of skips.
+        use_bias: Add biases.
 
     Returns:
-        A functional `keras.Model`: {"audio": (batch, samples) float32, "length": (batch,) int32} -> {"frames": scores
-        (batch, samples // pool, vocabulary) float32 of phones; "samples": scores (batch, samples // every, levels) float32
-        of the code that follows, causal; "targets": (batch, samples // every) int32, that code, -1 where the clip has none},
-        scores zero behind each length; no softmax. With `next_sample` 0 only the scores of phones, not in a dict.
+        A functional `keras.Model`: {"audio": (batch, samples) float32, "length": (batch,) int32} -> {"frames": logits
+        (batch, samples // pool_size, vocab_size) float32 of phonemes; "samples": causal logits (batch, samples //
+        sample_loss_stride, quantization_channels) float32 of the next code; "targets": (batch, samples //
+        sample_loss_stride) int32, that code, -1 where the clip has none}, logits zero after each length. With
+        `sample_loss_weight` 0 it returns only the logits of phonemes, not in a dict.
 
     Raises:
-        ValueError: an unknown name.
+        ValueError: An unknown name.
     """
-    config = {**locals(), "speakers": (), "mels": 0, "upsampling": None}
-    for value, known in ((batch_norm, ("none", "sequence")), (criterion, ("frames", "crf"))):
-        if value not in known:
-            raise ValueError(f"wavenet_asr knows {', '.join(known)}, not {value!r}")
+    config = {**locals(), "speakers": (), "n_mels": 0, "upsampling": None}
+    for value, names in ((batch_norm, ("none", "sequence")), (criterion, ("frames", "crf"))):
+        if value not in names:
+            raise ValueError(f"wavenet_asr supports {', '.join(names)}, not {value!r}")
     inputs, codes, skips, n = wavenet_trunk(config)
     skips = keras.layers.ReLU()(skips)
 
-    def normalised(x, frames):
-        return parts.MaskedBatchNormalization()(x, frames) if batch_norm == "sequence" else (x, frames)
+    def normalize(x, frames):
+        return layers.MaskedBatchNormalization()(x, frames) if batch_norm == "sequence" else (x, frames)
 
-    x, frames = normalised(*parts.SequenceAveragePooling(pool)(skips, n))  # (batch, samples // pool, skip)
+    x, frames = normalize(*layers.SequenceAveragePooling(pool_size)(skips, n))  # (batch, frames, skip_channels)
     x = keras.layers.Dropout(dropout)(x) if dropout else x
-    for filters, width in top:
-        x, frames = normalised(*parts.SequenceConv1D(filters, width, bias=batch_norm == "none")(x, frames))
+    for filters, kernel in top:
+        x, frames = normalize(*layers.SequenceConv1D(filters, kernel, use_bias=batch_norm == "none")(x, frames))
         x = keras.layers.ReLU()(x)
         x = keras.layers.Dropout(dropout)(x) if dropout else x
-    x = keras.layers.Dense(vocabulary, dtype=FLOAT32, name="logits")(x)
-    head = parts.Transitions() if criterion == "crf" else parts.SequenceMask(dtype=FLOAT32, name="frames")
-    phones, _ = head(x, frames)  # (batch, samples // pool, vocabulary)
-    if not next_sample:
-        return keras.Model(inputs, phones, name="wavenet_asr")
-    some, targets, count = parts.NextSampleTargets(every)(skips, codes, n)
-    scores = next_codes(some, count, config, "codes", "samples")  # (batch, samples // every, levels)
-    return keras.Model(inputs, {"frames": phones, "samples": scores, "targets": targets}, name="wavenet_asr")
+    x = keras.layers.Dense(vocab_size, dtype=FLOAT32, name="logits")(x)
+    head = layers.Transitions() if criterion == "crf" else layers.SequenceMask(dtype=FLOAT32, name="frames")
+    phonemes, _ = head(x, frames)  # (batch, samples // pool_size, vocab_size)
+    if not sample_loss_weight:
+        return keras.Model(inputs, phonemes, name="wavenet_asr")
+    selected, targets, count = layers.NextSampleTargets(sample_loss_stride)(skips, codes, n)
+    samples = next_sample_logits(selected, count, config, "codes", "samples")  # (batch, samples // stride, codes)
+    return keras.Model(inputs, {"frames": phonemes, "samples": samples, "targets": targets}, name="wavenet_asr")
 
 
-PAPER = {
-    "vocabulary": 40, "sample_rate": 16000, "pool": 160, "top": ((128, 3), (128, 3)), "batch_norm": "none", "dropout": 0.0,
-    "criterion": "frames", "next_sample": 1.0, "every": 1, "levels": 256, "blocks": 5, "layers": 10, "kernel": 2,
-    "initial_kernel": 2, "residual_channels": 32, "dilation_channels": 32, "skip_channels": 512, "bias": True,
-}  # fmt: skip
-
-# one block sees the 64 ms that two of dilations 1 to 256 see, for five ninths of their work; 250 ms of frames, with
-# the stack as much as Palaz et al.'s window, in convolutions that cost next to nothing at 100 steps a second; the next
-# sample of one in eight
-SMALL = PAPER | {
-    "blocks": 1, "skip_channels": 64, "top": ((128, 9), (128, 9), (128, 9)), "batch_norm": "sequence",
-    "next_sample": 0.3, "every": 8, "criterion": "crf",
-}  # fmt: skip
-
-TINY = {
-    "blocks": 2, "layers": 3, "residual_channels": 6, "dilation_channels": 5, "skip_channels": 7, "top": ((8, 3), (6, 3)),
-}  # fmt: skip
-
-
-def _recipe(name, config, summary, tags):
-    return Recipe(
-        name=name, paper="arXiv:1609.03499", title="WaveNet: A Generative Model for Raw Audio",
-        task="phoneme-recognition", builder="kerasrecipes.recipes.wavenet_asr:wavenet_asr", config=config,
-        summary=summary, tags=("convolutional", *tags), tiny_config=TINY,
-    )  # fmt: skip
-
+COMMON = {
+    "paper": "arXiv:1609.03499",
+    "title": "WaveNet: A Generative Model for Raw Audio",
+    "task": "phoneme-recognition",
+    "builder": "kerasrecipes.recipes.wavenet_asr:wavenet_asr",
+    "tiny_config": {
+        "num_stacks": 2,
+        "layers_per_stack": 3,
+        "residual_channels": 6,
+        "dilation_channels": 5,
+        "skip_channels": 7,
+        "top": ((8, 3), (6, 3)),
+    },
+}
 
 RECIPES = (
-    _recipe(
-        "wavenet_asr", PAPER,
-        "The paper's recogniser: WaveNet's stack, means of 10 ms, non-causal convolutions; predicts phones and next samples.",
-        ("frames", "paper"),
+    Recipe(
+        name="wavenet_asr",
+        summary="The paper's recognizer: WaveNet's stack, means of 10 ms, non-causal convolutions; phonemes and next samples.",
+        tags=("convolutional", "frames", "paper"),
+        **COMMON,
     ),
-    _recipe(
-        "wavenet_asr_small", SMALL,
-        "One block of dilations 1 to 512, three convolutions over 9 frames, batch normalisation, a CRF; 39 phones.",
-        ("crf", "pretrained"),
+    Recipe(
+        name="wavenet_asr_small",
+        summary="One stack of dilations 1 to 512, three convolutions over 9 frames, batch normalization, a CRF; 39 phonemes.",
+        # one stack sees the 64 ms that two stacks of dilations 1 to 256 see, at five ninths of their cost. The top sees
+        # 250 ms of frames, with the stack as much as Palaz et al.'s window, and costs little at 100 steps a second
+        changes={
+            "num_stacks": 1,
+            "skip_channels": 64,
+            "top": ((128, 9), (128, 9), (128, 9)),
+            "batch_norm": "sequence",
+            "sample_loss_weight": 0.3,
+            "sample_loss_stride": 8,
+            "criterion": "crf",
+        },
+        tags=("convolutional", "crf", "pretrained"),
+        **COMMON,
     ),
-)  # fmt: skip
+)

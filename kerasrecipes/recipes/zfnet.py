@@ -2,7 +2,7 @@
 
     224 x 224 -> conv 7 x 7 / 2 -> pool -> norm -> conv 5 x 5 / 2 -> pool -> norm -> 3 convs 3 x 3 -> pool -> 3 dense layers
 
-Sides 110, 55, 26, 13, 13, 13, 13, 6 (figure 3). Filters of the convolutions are held below a root mean square of 0.1.
+Sides 110, 55, 26, 13, 13, 13, 13, 6 (figure 3). The root mean square of a convolution's filter is limited to 0.1.
 """
 
 from kerasrecipes import layers
@@ -10,49 +10,52 @@ from kerasrecipes._lazy import keras
 from kerasrecipes.recipes.convnetjs import CIFAR10
 from kerasrecipes.registry import Recipe
 
-IMAGENET_MEANS = (123.0, 117.0, 104.0)  # red, green, blue; the paper subtracts a mean picture
+IMAGENET_MEANS = (123.0, 117.0, 104.0)  # red, green, blue; the paper subtracts a mean image
 
 
 def zfnet(
     *,
     size: int = 224,
-    classes: int = 1000,
+    num_classes: int = 1000,
     conv: tuple = ((96, 7, 2, 1), (256, 5, 2, 0), (384, 3, 1, 1), (384, 3, 1, 1), (256, 3, 1, 1)),
-    pool: tuple = (1, 2, 5),
-    norm: tuple = (1, 2),
+    pool_after: tuple = (1, 2, 5),
+    lrn_after: tuple = (1, 2),
     dense: tuple = (4096, 4096),
     dropout: float = 0.5,
-    rms: float | None = 0.1,
+    max_filter_rms: float | None = 0.1,
     batch_norm: bool = False,
-    means: tuple = IMAGENET_MEANS,
-    scale: float = 1.0,
+    channel_means: tuple = IMAGENET_MEANS,
+    input_scale: float = 1.0,
 ):
-    """Build ZFNet; the defaults are the net of figure 3.
+    """Build ZFNet; the defaults are the model of figure 3.
 
     Args:
-        size: height and width of the input.
-        classes: of the scores.
-        conv: (filters, kernel, stride, zeros around) of each convolution.
-        pool: numbers, from 1, of the convolutions that a max pooling 3 x 3 / 2 follows; an odd row too many is padded, but
-            for the last, where it is left out (13 -> 6).
-        norm: numbers of those that contrast normalisation over 5 maps follows, behind the pooling; the paper names no
-            constants: those of Krizhevsky et al. (alpha 1e-4, beta 0.75, k 2).
-        dense: units of the layers before the scores. dropout: share dropped before each of them and the scores.
-        rms: limit of a filter's root mean square, None for none (section 3: 0.1).
-        batch_norm: normalise each layer's output before its rectifier (the paper, of 2013, does not).
-        means: subtracted from red, green, blue. scale: factor afterwards (1: inputs from about -128 to 128, as the paper has them).
+        size: Height and width of the input.
+        num_classes: Number of logits.
+        conv: (filters, kernel size, stride, zeros around) of each convolution.
+        pool_after: Numbers, from 1, of the convolutions that a max pooling 3 x 3 / 2 follows. An incomplete window is
+            padded, except in the last pooling, which drops it (13 -> 6).
+        lrn_after: Numbers of the convolutions that local response normalization over 5 maps follows, after the pooling.
+            The paper gives no constants; these are Krizhevsky et al.'s (alpha 1e-4, beta 0.75, k 2).
+        dense: Units of the layers before the logits.
+        dropout: Fraction of features dropped before each of them and before the logits.
+        max_filter_rms: Limit of a filter's root mean square, None for none (section 3: 0.1).
+        batch_norm: Normalize each layer's output before its ReLU (the paper, of 2013, does not).
+        channel_means: Subtracted from red, green, blue.
+        input_scale: Factor after the subtraction (1 gives inputs from about -128 to 128, as in the paper).
 
     Returns:
-        A functional `keras.Model`: (batch, size, size, 3), 0 to 255 -> scores (batch, classes); no softmax.
+        A functional `keras.Model`: (batch, size, size, 3), 0 to 255 -> logits (batch, num_classes).
     """
     picture = keras.Input((size, size, 3), dtype="float32", name="picture")
-    x = layers.SubtractChannelMeans(means, dtype="float32", name="means")(picture)
-    if scale != 1.0:
-        x = keras.layers.Rescaling(scale, dtype="float32", name="scale")(x)
-    start = "he_normal" if batch_norm else keras.initializers.RandomNormal(stddev=0.01)  # "1e-2" in section 3
-    last = max(pool, default=0)
+    x = layers.SubtractChannelMeans(channel_means, dtype="float32", name="means")(picture)
+    if input_scale != 1.0:
+        x = keras.layers.Rescaling(input_scale, dtype="float32", name="scale")(x)
+    initializer = "he_normal" if batch_norm else keras.initializers.RandomNormal(stddev=0.01)  # "1e-2" in section 3
+    options = {"kernel_initializer": initializer, "use_bias": not batch_norm}
+    last = max(pool_after, default=0)
 
-    def rectified(x, number):
+    def relu(x, number):
         if batch_norm:
             x = layers.FastBatchNormalization(momentum=0.95, name=f"batch_norm{number}")(x)
         return keras.layers.ReLU(name=f"relu{number}")(x)
@@ -60,75 +63,74 @@ def zfnet(
     for number, (filters, kernel, stride, zeros) in enumerate(conv, 1):
         if zeros:
             x = keras.layers.ZeroPadding2D(zeros, name=f"zeros{number}")(x)
-        limit = layers.MaxFilterRMS(rms) if rms else None
-        x = layers.FastConv2D(
-            filters, kernel, stride, kernel_initializer=start, kernel_constraint=limit, use_bias=not batch_norm,
-            name=f"conv{number}",
-        )(x)  # fmt: skip
-        x = rectified(x, number)  # sides 110, 26, 13, 13, 13
-        if number in pool:  # sides 55, 13, 6
+        limit = layers.MaxFilterRMS(max_filter_rms) if max_filter_rms else None
+        x = layers.FastConv2D(filters, kernel, stride, kernel_constraint=limit, name=f"conv{number}", **options)(x)
+        x = relu(x, number)  # sides 110, 26, 13, 13, 13
+        if number in pool_after:  # sides 55, 13, 6
             x = layers.FastMaxPooling2D(3, 2, "valid" if number == last else "same", name=f"pool{number}")(x)
-        if number in norm:
+        if number in lrn_after:
             x = layers.LocalResponseNormalization(name=f"norm{number}")(x)
     x = keras.layers.Flatten()(x)  # (batch, 6 * 6 * 256)
     for number, units in enumerate(dense, len(conv) + 1):
-        if dropout:
-            x = keras.layers.Dropout(dropout)(x)
-        x = keras.layers.Dense(units, kernel_initializer=start, use_bias=not batch_norm, name=f"fc{number}")(x)
-        x = rectified(x, number)
-    if dropout:
-        x = keras.layers.Dropout(dropout)(x)
-    scores = keras.layers.Dense(
-        classes, kernel_initializer=keras.initializers.RandomNormal(stddev=0.01), dtype="float32", name="logits"
-    )(x)  # fmt: skip
-    return keras.Model(picture, scores, name="zfnet")
+        x = keras.layers.Dropout(dropout)(x) if dropout else x
+        x = relu(keras.layers.Dense(units, name=f"fc{number}", **options)(x), number)
+    x = keras.layers.Dropout(dropout)(x) if dropout else x
+    normal = keras.initializers.RandomNormal(stddev=0.01)
+    logits = keras.layers.Dense(num_classes, kernel_initializer=normal, dtype="float32", name="logits")(x)
+    return keras.Model(picture, logits, name="zfnet")
 
 
-PAPER = {
-    "size": 224, "classes": 1000,
-    "conv": ((96, 7, 2, 1), (256, 5, 2, 0), (384, 3, 1, 1), (384, 3, 1, 1), (256, 3, 1, 1)),
-    "pool": (1, 2, 5), "norm": (1, 2), "dense": (4096, 4096), "dropout": 0.5, "rms": 0.1, "batch_norm": False,
-    "means": IMAGENET_MEANS, "scale": 1.0,
-}  # fmt: skip
-
-SGD = {"class_name": "SGD", "config": {"learning_rate": 0.01, "momentum": 0.9, "weight_decay": 5e-4}}
-
-
-def _recipe(name, config, summary, tags, **more):
-    return Recipe(
-        name=name, paper="arXiv:1311.2901", title="Visualizing and Understanding Convolutional Networks",
-        task="image-classification", builder="kerasrecipes.recipes.zfnet:zfnet", config=config, summary=summary,
-        tags=("cnn", *tags), **more,
-    )  # fmt: skip
-
-
-CROPS = {
-    "resize_to": (256, 256),
-    "horizontal_flip": True,
-    "crop_mode": "corners",
-}  # four corners and the centre, mirrored too (section 3)
-TINY = {
-    "size": 48, "conv": ((4, 7, 2, 1), (6, 5, 2, 0), (4, 3, 1, 1)), "pool": (1, 3), "norm": (1,), "dense": (8,),
-}  # fmt: skip
+COMMON = {
+    "paper": "arXiv:1311.2901",
+    "title": "Visualizing and Understanding Convolutional Networks",
+    "task": "image-classification",
+    "builder": "kerasrecipes.recipes.zfnet:zfnet",
+}
+IMAGENET = COMMON | {
+    "tags": ("cnn", "paper"),
+    "classes": "imagenet",
+    # four corners and the center, mirrored too (section 3)
+    "preprocessing": {"resize_to": (256, 256), "horizontal_flip": True, "crop_mode": "corners"},
+    "optimizer": {"class_name": "SGD", "config": {"learning_rate": 0.01, "momentum": 0.9, "weight_decay": 5e-4}},
+    "tiny_config": {
+        "size": 48,
+        "conv": ((4, 7, 2, 1), (6, 5, 2, 0), (4, 3, 1, 1)),
+        "pool_after": (1, 3),
+        "lrn_after": (1,),
+        "dense": (8,),
+    },
+}
 
 RECIPES = (
-    _recipe(
-        "zfnet", PAPER, "Five convolutions and three dense layers for 224 x 224, the net of figure 3.", ("paper",),
-        classes="imagenet", preprocessing=CROPS, optimizer=SGD, tiny_config=TINY,
+    Recipe(
+        name="zfnet",
+        summary="Five convolutions and three dense layers for 224 x 224, the model of figure 3.",
+        **IMAGENET,
     ),
-    _recipe(
-        "zfnet_wide", PAPER | {"conv": ((96, 7, 2, 1), (256, 5, 2, 0), (512, 3, 1, 1), (1024, 3, 1, 1), (512, 3, 1, 1))},
-        "With 512, 1024 and 512 maps in layers 3 to 5 (table 2, model b).", ("paper",),
-        classes="imagenet", preprocessing=CROPS, optimizer=SGD, tiny_config=TINY,
+    Recipe(
+        name="zfnet_wide",
+        summary="With 512, 1024 and 512 maps in layers 3 to 5 (table 2, model b).",
+        changes={"conv": ((96, 7, 2, 1), (256, 5, 2, 0), (512, 3, 1, 1), (1024, 3, 1, 1), (512, 3, 1, 1))},
+        **IMAGENET,
     ),
-    _recipe(
-        "zfnet_small",
-        PAPER | {
-            "size": 32, "classes": 10, "conv": ((64, 3, 1, 1), (128, 3, 1, 1), (256, 3, 1, 1), (256, 3, 1, 1), (256, 3, 1, 1)),
-            "norm": (), "dense": (384,), "rms": None, "batch_norm": True, "means": (125.3, 123.0, 113.9), "scale": 1 / 64,
+    Recipe(
+        name="zfnet_small",
+        summary="The same layers for 32 x 32, with batch normalization instead of LRN and the filter limit.",
+        changes={
+            "size": 32,
+            "num_classes": 10,
+            "conv": ((64, 3, 1, 1), (128, 3, 1, 1), (256, 3, 1, 1), (256, 3, 1, 1), (256, 3, 1, 1)),
+            "lrn_after": (),
+            "dense": (384,),
+            "max_filter_rms": None,
+            "batch_norm": True,
+            "channel_means": (125.3, 123.0, 113.9),
+            "input_scale": 1 / 64,
         },
-        "The same plan for 32 x 32, with batch normalisation in place of contrast normalisation and the limit.",
-        ("pretrained",), classes=CIFAR10, preprocessing={"padding": 4, "fill_value": 122.0, "horizontal_flip": True},
-        tiny_config={"conv": ((4, 3, 1, 1), (6, 3, 1, 1), (4, 3, 1, 1)), "pool": (1, 2, 3), "dense": (8,)},
+        tags=("cnn", "pretrained"),
+        classes=CIFAR10,
+        preprocessing={"padding": 4, "fill_value": 122.0, "horizontal_flip": True},
+        tiny_config={"conv": ((4, 3, 1, 1), (6, 3, 1, 1), (4, 3, 1, 1)), "pool_after": (1, 2, 3), "dense": (8,)},
+        **COMMON,
     ),
-)  # fmt: skip
+)

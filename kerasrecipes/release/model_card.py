@@ -12,7 +12,7 @@ from kerasrecipes.hub import manifest
 DATASET_SIZE_FORMATS = {
     "hours": ("{:.2f} h", "{:.1f} h"),
     "characters": ("{:,} characters", "{:,} characters"),
-    "pictures": ("{:,} pictures", "{:,} pictures"),
+    "images": ("{:,} images", "{:,} images"),
 }
 
 # metric -> (scale, unit, digits); rates are written in per cent
@@ -28,7 +28,7 @@ def model_facts(name: str, model: Any = None) -> dict[str, str]:
     found = {"parameters": f"{model.count_params():,}"}
     task = registry.get_recipe(name).task
     if task == "language-model":
-        return found | {"symbols": f"{model.alphabet.size} with the boundary"}
+        return found | {"symbols": f"{model.alphabet.vocab_size} with the boundary"}
     if task == "image-classification":
         height, width, channels = model.input_shape[1:]
         return found | {"input": f"{height} x {width}, {channels} channels", "classes": str(len(model.classes))}
@@ -42,7 +42,7 @@ def model_facts(name: str, model: Any = None) -> dict[str, str]:
     reach = "the whole utterance" if field is None else f"{field:,} samples ({1000 * field / rate:.0f} ms)"
     return found | {
         "receptive field": reach,
-        "scores": f"every {model.stride:,} samples ({1000 * model.stride / rate:.0f} ms), {model.alphabet.size} symbols",
+        "scores": f"every {model.stride:,} samples ({1000 * model.stride / rate:.0f} ms), {model.alphabet.vocab_size} symbols",
     }
 
 
@@ -72,8 +72,8 @@ def metric_rows(row: manifest.WeightsEntry) -> list[tuple[str, str, str, str]]:
     for m in row.metrics:
         scale, unit, digits = METRIC_FORMATS.get(m["metric"], (100, " %", 1))
         value = f"{scale * m['value']:.{digits}f}{unit}"
-        if m.get("low") is not None:
-            value += f" ({scale * m['low']:.{digits}f} to {scale * m['high']:.{digits}f})"
+        if m.get("ci_low") is not None:
+            value += f" ({scale * m['ci_low']:.{digits}f} to {scale * m['ci_high']:.{digits}f})"
         decoder = m["decoder"]
         if chained and decoder == "greedy":  # not how such a net is meant to be decoded
             decoder = "greedy, without its transitions"
@@ -98,7 +98,7 @@ def metric_lines(row: manifest.WeightsEntry) -> list[str]:
 
 def bootstrap_unit(task: str) -> str:
     """What intervals are over: the parts of a set that are drawn again."""
-    return {"image-classification": "pictures", "segmentation": "pictures", "waveform-generation": "clips"}.get(
+    return {"image-classification": "images", "segmentation": "images", "waveform-generation": "clips"}.get(
         task, "speakers"
     )
 
@@ -138,7 +138,7 @@ def weights_summary(row: manifest.WeightsEntry) -> str:
 
 
 def card(name: str) -> str:
-    """The card as text: paper, size, data, licence, error rates with intervals, commands."""
+    """The card as text: paper, size, data, license, error rates with intervals, commands."""
     recipe = registry.get_recipe(name)
     row = manifest.entries().get(name)
     lines = {
@@ -150,7 +150,7 @@ def card(name: str) -> str:
     if row:
         lines |= {
             "weights": weights_summary(row),
-            "licence": row.licence,
+            "license": row.license,
             "data": data_summary(row),
             "training": training_summary(row),
         }
@@ -169,13 +169,13 @@ def example_commands(name: str, pretrained: bool) -> list[str]:
         "speech-recognition": (f"transcribe talk.flac --recipe {name}", "librispeech:PATH/train-clean-100"),
         "phoneme-recognition": (f"transcribe talk.flac --recipe {name}", "phones:LABELS?audio=PATH/train-clean-100"),
         "language-model": (f'generate {name} "once upon a time" --seed 1', "text:PATH/lines.txt"),
-        "waveform-generation": (f"generate {name} --seconds 3 --seed 1 --out x.wav", "manifest:PATH/clips.tsv"),
+        "waveform-generation": (f"generate {name} --seconds 3 --seed 1 --output x.wav", "manifest:PATH/clips.tsv"),
         "image-classification": (f"classify picture.jpg --recipe {name}", "folder:PATH/pictures"),
-        "segmentation": (f"segment picture.jpg --recipe {name} --out masks", "masks:PATH"),
+        "segmentation": (f"segment picture.jpg --recipe {name} --output masks", "masks:PATH"),
     }[registry.get_recipe(name).task]
     train = f"kerasrecipes train {name} --data {data} --resume"
     more = (
-        [f"kerasrecipes vocode {name} talk.flac --out copy.wav"] if registry.get_recipe(name).config.get("mels") else []
+        [f"kerasrecipes vocode {name} talk.flac --output copy.wav"] if registry.get_recipe(name).config.get("n_mels") else []
     )
     return [f"kerasrecipes {use}", *more, train] if pretrained else [train]
 
@@ -191,7 +191,7 @@ def card_markdown(name: str) -> str:
     lines = {
         **model_facts(name),
         "weights": f"{row.file}, {row.size / 1e6:.1f} MB, tag {row.tag}, sha256 `{row.sha256}`",
-        "licence": row.licence,
+        "license": row.license,
         "data": data_summary(row),
         "training": training_summary(row),
     }

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.hub import manifest, weights
-from kerasrecipes.hub.download import first_line
+from kerasrecipes.utils.files import first_line
 from kerasrecipes.release.model_card import card_markdown
 
 

@@ -1,59 +1,58 @@
-"""Everything a run is, in one file that is either whole or not there."""
+"""Checkpoints: all variables of a run and its state in one file."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
+from kerasrecipes.utils.files import atomic_write
+
 
 def named_variables(model: keras.Model) -> list[tuple[str, Any]]:
-    """Every variable of model and optimiser, random states included, under a name that a rebuilt model gives it too."""
-    own = [(f"model/{i}/{v.path}", v) for i, v in enumerate(model.variables)]
-    return own + [(f"optimizer/{i}", v) for i, v in enumerate(model.optimizer.variables)]
+    """Return every variable of model and optimizer, random states included, with a name that begins with its position."""
+    variables = [(f"model/{i}/{v.path}", v) for i, v in enumerate(model.variables)]
+    return variables + [(f"optimizer/{i}", v) for i, v in enumerate(model.optimizer.variables)]
 
 
 def save_checkpoint(path: Path, model: keras.Model, state: dict[str, Any]) -> None:
-    """Write all variables and the JSON-able `state`; the old file stays until the new one is complete."""
+    """Write all variables and the state, a dict of JSON values."""
     arrays: dict[str, Any] = {
         name: to_storable(keras.ops.convert_to_numpy(v.value)) for name, v in named_variables(model)
     }
-    if keras.config.backend() == "torch":  # its dropout draws from a generator of its own
+    if keras.config.backend() == "torch":  # its dropout uses torch's own random generator
         import torch
 
         arrays["torch/0"] = torch.get_rng_state().numpy()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    with open(partial, "wb") as file:
-        np.savez(file, state=np.array(json.dumps(state)), **{n.replace("/", "|"): a for n, a in arrays.items()})
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    arrays = {"state": np.array(json.dumps(state)), **{n.replace("/", "|"): a for n, a in arrays.items()}}
+    atomic_write(path, lambda file: np.savez(file, **arrays), durable=True)
 
 
 def to_storable(values: np.ndarray) -> np.ndarray:
-    """As numpy's files can hold them: bfloat16 is no type of theirs, and exact in float32."""
+    """Return bfloat16, which numpy's files cannot hold, as float32, which is exact."""
     return values.astype("float32") if values.dtype.name == "bfloat16" else values
 
 
-def load_checkpoint(path: Path, model: keras.Model, chance: bool = True) -> dict[str, Any]:
-    """Set all variables from the file and return its state; with `chance` also torch's random numbers.
+def load_checkpoint(path: Path, model: keras.Model) -> dict[str, Any]:
+    """Set all variables and torch's random state from the file, and return the run's state.
 
-    Variables are matched by position and shape: the automatic numbers in layer names depend on what else was built.
+    Variables are matched by position and shape, because the numbers in automatic layer names depend on what else was built.
+
+    Raises:
+        ValueError: The file holds other variables than the model and its optimizer.
     """
     with np.load(path) as file:
-        stored = {"/".join(n.split("|")[:2]): n for n in file.files if n not in ("state", "torch|0")}
-        wanted = named_variables(model)
-        if len(stored) != len(wanted):
-            raise ValueError(f"{path} holds {len(stored)} variables, this model and optimiser have {len(wanted)}")
-        for name, variable in wanted:
-            value = file[stored["/".join(name.split("/")[:2])]]
+        arrays = {"/".join(n.split("|")[:2]): n for n in file.files if n not in ("state", "torch|0")}
+        variables = named_variables(model)
+        if len(arrays) != len(variables):
+            raise ValueError(f"{path} holds {len(arrays)} variables, this model and optimizer have {len(variables)}")
+        for name, variable in variables:
+            value = file[arrays["/".join(name.split("/")[:2])]]
             if value.shape != tuple(variable.shape):
-                raise ValueError(f"{path}: {name} has shape {value.shape}, the model wants {tuple(variable.shape)}")
+                raise ValueError(f"{path}: {name} has shape {value.shape}, the model has {tuple(variable.shape)}")
             variable.assign(value)
-        if chance and "torch|0" in file.files and keras.config.backend() == "torch":
+        if "torch|0" in file.files and keras.config.backend() == "torch":
             import torch
 
             torch.set_rng_state(torch.from_numpy(file["torch|0"]))

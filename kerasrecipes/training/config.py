@@ -1,4 +1,4 @@
-"""A training configuration: one YAML file per pretrained recipe, every value of which a run records."""
+"""Training configurations: one YAML file per recipe, whose values every run records."""
 
 import types
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -14,33 +14,44 @@ CONFIGS = Path(__file__).parent / "configs"
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """What a run needs to be repeated.
+    """All settings of a training run.
 
     Args:
-        recipe: its name; `config` holds changes to its configuration while training (dropout, spec_augment).
-        data: data sets as on the command line, "librispeech:PATH" or "manifest:PATH?split=train"; {data} stands for
-            the folder in `KERASRECIPES_DATA`.
-        validation: likewise, scored every `validate_minutes`; validation_speakers: only these.
-        seed: of weights, order and augmentation.
-        steps: optimiser steps in all; the learning rate rises to `peak` in `warmup` steps and falls linearly to zero
-            in the last `decay` steps.
-        batch_seconds: audio in a batch; batch_symbols: characters in a batch of a language model; batch_pictures: pictures.
-            order: "sortagrad", "random" or "sorted".
-        crop_seconds: of a generator's crops (default 1), or of pieces of a phone recogniser's clips (default: whole clips).
-            unconditioned: share of a generator's crops that lack their spectrogram.
-        speeds: playing speeds, one drawn per utterance and pass. augment: keyword arguments of `data.Augment`; for
-            pictures anything that is not empty: random views.
-        weight_decay, clipnorm, average: of AdamW; `average` is the momentum of the averaged weights that are released.
-        precision: a Keras dtype policy.
-        start: a weights file to begin from, "released", or a run's folder (its averaged weights), or None. start_config: changes to
-            `config` for the network in there. Where its symbols are others ({criterion: ctc} before ASG), all but the layers of scores
-            is taken over, where only the transitions are new ({criterion: frames} before a CRF) all but these; a segmenter's
-            layers ({context: []} before its context module) by their names, where shapes agree.
-        start_recipe: a released recipe to begin from in part: layers take over the weights of that recipe's layers of their
-            kind where shapes are equal, counted from the input or, where more then agree, from the output. hint_steps: so many
-            steps first teach the layers before those to give them what they were given there.
-        frozen: layers that are not trained, by the beginnings of their names; "front end" means a segmenter's.
-        checkpoint_minutes, validate_minutes: how often.
+        recipe: Name of the recipe.
+        data: Training sets as on the command line, for instance "manifest:TABLE?split=train". `{data}` stands for the folder
+            in `KERASRECIPES_DATA`.
+        validation: Validation sets, evaluated every `validate_every_minutes`.
+        validation_speakers: Keep only these speakers of the validation sets. Default: all.
+        config: Changes of the recipe's configuration, for instance `dropout`.
+        alphabet: Output symbols. Default: the recipe's.
+        seed: Seed of weights, batch order and augmentation.
+        max_steps: Number of optimizer steps.
+        warmup_steps: Number of first steps in which the learning rate rises linearly to `learning_rate`.
+        decay_steps: Number of last steps in which it falls linearly to zero.
+        learning_rate: Highest learning rate.
+        batch_seconds: Audio in a batch. Seconds.
+        batch_tokens: Characters in a batch of a language model.
+        batch_images: Images in a batch.
+        crop_seconds: Length of crops. Default: 1 s for WaveNet, whole clips for phoneme recognizers.
+        conditioning_dropout: Probability that a crop for WaveNet loses its spectrogram.
+        batch_order: "sortagrad", "random" or "sorted".
+        speed_perturbation: Playing speeds, one of which is sampled per utterance and epoch.
+        augment: Arguments of `data.AudioAugmentation`. For images, any value that is not empty turns random crops on.
+        weight_decay: Weight decay of AdamW.
+        clipnorm: Largest global norm of the gradients.
+        ema_momentum: Momentum of the averaged weights, which are validated and released. 0 turns averaging off.
+        dtype_policy: Keras dtype policy.
+        init_from: Initial weights: a `.weights.h5` file, "released", or a run's folder (its averaged weights). Default: random.
+        init_config: Changes of `config` for the network of `init_from`. If its symbols are others ({criterion: ctc} before
+            ASG), all layers but the head are copied. If only the transitions are new ({criterion: frames} before a CRF), all but
+            these. A segmenter's layers ({context: []} before its context module) are paired by name where shapes agree.
+        init_from_recipe: Name of a released recipe to initialize from. Layers are paired by type and position, counted from the
+            input or from the output, whichever matches more. Weights are copied where shapes agree.
+        hint_steps: Number of steps that first train the layers before the copied ones to reproduce the source model's
+            activations (FitNets).
+        frozen_layers: Layers that are not trained, by the beginnings of their names. "front end" is a segmenter's.
+        checkpoint_every_minutes: Minutes between two checkpoints.
+        validate_every_minutes: Minutes between two validations.
     """
 
     recipe: str
@@ -50,69 +61,72 @@ class TrainConfig:
     config: dict[str, Any] = field(default_factory=dict)
     alphabet: str | None = None
     seed: int = 1
-    steps: int = 20000
-    warmup: int = 300
-    decay: int = 4000
-    peak: float = 1.5e-3
+    max_steps: int = 20000
+    warmup_steps: int = 300
+    decay_steps: int = 4000
+    learning_rate: float = 1.5e-3
     batch_seconds: float = 160.0
-    batch_symbols: int = 8192
-    batch_pictures: int = 128
+    batch_tokens: int = 8192
+    batch_images: int = 128
     crop_seconds: float | None = None
-    unconditioned: float = 0.15
-    order: str = "sortagrad"
-    speeds: tuple[float, ...] = (1.0,)
+    conditioning_dropout: float = 0.15
+    batch_order: str = "sortagrad"
+    speed_perturbation: tuple[float, ...] = (1.0,)
     augment: dict[str, Any] | None = None
     weight_decay: float = 1e-4
     clipnorm: float = 5.0
-    average: float = 0.999
-    precision: str = "float32"
-    start: str | None = None
-    start_config: dict[str, Any] | None = None
-    start_recipe: str | None = None
+    ema_momentum: float = 0.999
+    dtype_policy: str = "float32"
+    init_from: str | None = None
+    init_config: dict[str, Any] | None = None
+    init_from_recipe: str | None = None
     hint_steps: int = 0
-    frozen: tuple[str, ...] = ()
-    checkpoint_minutes: float = 5.0
-    validate_minutes: float = 20.0
+    frozen_layers: tuple[str, ...] = ()
+    checkpoint_every_minutes: float = 5.0
+    validate_every_minutes: float = 20.0
 
-    def learning_rate(self, step: int) -> float:
-        """Rate of the optimiser's step `step`, counted from 0."""
-        rise = min(1.0, (step + 1) / max(self.warmup, 1))
-        fall = min(1.0, (self.steps - step) / max(self.decay, 1))
-        return self.peak * rise * max(fall, 0.0)
+    def learning_rate_at(self, step: int) -> float:
+        """Return the learning rate of a step, counted from 0."""
+        rise = min(1.0, (step + 1) / max(self.warmup_steps, 1))
+        fall = min(1.0, (self.max_steps - step) / max(self.decay_steps, 1))
+        return self.learning_rate * rise * max(fall, 0.0)
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the settings as plain values."""
         return asdict(self)
 
 
-def config_from_dict(values: dict[str, Any], where: str = "training configuration") -> TrainConfig:
-    """Check the names and make lists tuples.
+def config_from_dict(values: dict[str, Any], source: str = "training configuration") -> TrainConfig:
+    """Make a configuration from plain values.
+
+    Args:
+        values: Settings by name.
+        source: Beginning of error messages, for instance a file.
 
     Raises:
-        DataError: not a table of keys, an unknown or missing key, or a value of another kind; says which.
+        DataError: The values are no table of settings, a key is unknown or missing, or a value has another type.
     """
     if not isinstance(values, dict):
-        raise DataError(f"{where} holds no settings: write KEY: VALUE lines, recipe: NAME among them")
-    known = {f.name for f in fields(TrainConfig)}
-    unknown = sorted(set(values) - known)
-    if unknown:
-        raise DataError(f"{where}: unknown keys {', '.join(unknown)}; known are {', '.join(sorted(known))}")
-    if "recipe" not in values:
-        raise DataError(f"{where}: the key 'recipe' is missing")
+        raise DataError(f"{source} holds no settings: write KEY: VALUE lines, recipe: NAME among them")
     kinds = {f.name: f.type for f in fields(TrainConfig)}
-    fixed: dict[str, Any] = {}
+    if unknown := sorted(set(values) - set(kinds)):
+        raise DataError(f"{source}: unknown keys {', '.join(unknown)}; the keys are {', '.join(sorted(kinds))}")
+    if "recipe" not in values:
+        raise DataError(f"{source}: the key 'recipe' is missing")
+    settings: dict[str, Any] = {}
     for name, value in values.items():
         try:
-            fixed[name] = coerce(kinds[name], value)
+            settings[name] = coerce(kinds[name], value)
         except (TypeError, ValueError) as error:
-            raise DataError(f"{where}: {name} is {value!r}, {error}") from None
-    return TrainConfig(**fixed)
+            raise DataError(f"{source}: {name} is {value!r}, {error}") from None
+    return TrainConfig(**settings)
 
 
 def coerce(kind: Any, value: Any) -> Any:
-    """`value` as a field of that type has it: YAML reads 1e-3 as text and [84] as numbers.
+    """Convert a value to the type of a field: YAML reads 1e-3 as text and [84] as numbers.
 
     Raises:
-        ValueError: it is something else; says what it should be.
+        ValueError: The value cannot be converted. The message says what it should be.
     """
     if isinstance(kind, types.UnionType):  # with None
         return None if value is None else coerce(kind.__args__[0], value)
@@ -132,17 +146,26 @@ def coerce(kind: Any, value: Any) -> Any:
             raise ValueError("not a whole number")
         return origin(number)
     if origin is str and value is None:
-        raise ValueError("but nothing stands there")
+        raise ValueError("but the value is missing")
     return str(value) if origin is str else value
 
 
 def read_config(path: str | Path) -> TrainConfig:
-    """A configuration from a YAML file."""
+    """Read a configuration from a YAML file."""
     return config_from_dict(yaml.safe_load(Path(path).read_text()), str(path))
 
 
 def config_for(name: str, file: str | Path | None = None, **changes: Any) -> TrainConfig:
-    """The configuration in `file`, or the recipe's own, or the defaults, with `changes` on top (None = unchanged)."""
+    """Return the configuration of a recipe.
+
+    Args:
+        name: Name of the recipe.
+        file: YAML file. Default: the recipe's own, or the defaults if it has none.
+        **changes: Settings that replace the file's. None changes nothing.
+
+    Raises:
+        DataError: There is no such file, or it trains another recipe.
+    """
     path = Path(file) if file else CONFIGS / f"{name}.yaml"
     if file and not path.is_file():
         raise DataError(f"There is no training configuration {path}")

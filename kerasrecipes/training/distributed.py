@@ -1,7 +1,7 @@
-"""Training on many devices: the items of each batch divided by `keras.distribution` on JAX, on one host or on several.
+"""Training on several devices: `keras.distribution` on JAX divides the items of each batch, on one host or on several.
 
-Every device has all weights and as many items of a batch as any other. The step is compiled as one program over the whole
-batch, so that sums over items, those of masked batch normalisation among them, are sums over all devices.
+Every device has all weights and equally many items of a batch. The step is compiled as one program over the whole batch, so
+sums over items, for instance in masked batch normalization, are sums over all devices.
 """
 
 import os
@@ -12,8 +12,9 @@ import keras
 import numpy as np
 
 from kerasrecipes.errors import DataError, KerasRecipesError
+from kerasrecipes.utils.files import first_line
 
-# what starters of processes set, and how many it says there are, where that is known from it
+# variables in which launchers say how many processes there are
 LAUNCHER_ENV = ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE")
 TPU_HOSTS = "TPU_WORKER_HOSTNAMES"
 JAX = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
@@ -21,107 +22,112 @@ KERAS = ("KERAS_DISTRIBUTION_JOB_ADDRESSES", "KERAS_DISTRIBUTION_NUM_PROCESSES",
 
 
 class UnevenDataParallel(keras.distribution.DataParallel):
-    """Data parallel; `whole` gives every device all items, of a batch that can't be divided."""
+    """Data parallelism in which `replicate` gives every device all items, for a batch that cannot be divided."""
 
-    whole = False
+    replicate = False
 
     def get_data_layout(self, data_shape: Any) -> Any:
-        if not self.whole:
+        if not self.replicate:
             return super().get_data_layout(data_shape)
         return keras.distribution.TensorLayout([None] * len(data_shape), self.device_mesh)
 
 
 @dataclass
 class DeviceGroup:
-    """The devices of a run: how many in all, and which of the processes that drive them this is.
+    """The devices of a run.
 
     Args:
-        count: devices in all processes. processes: how many. process: this one's number, counted from 0.
-        shares: how batches are divided, None for one device.
+        count: Devices in all processes. Default 1.
+        processes: Number of processes. Default 1.
+        process: Number of this process, from 0.
+        distribution: How batches are divided, or None for one device.
     """
 
     count: int = 1
     processes: int = 1
     process: int = 0
-    shares: UnevenDataParallel | None = None
+    distribution: UnevenDataParallel | None = None
 
     @property
-    def first(self) -> bool:
-        """Whether this is the process that writes files and has the say."""
+    def is_main(self) -> bool:
+        """True for the main process, which writes files and makes decisions for all."""
         return self.process == 0
 
-    def check(self, kind: Any) -> None:
-        """
+    def check_divisible(self, task: Any) -> None:
+        """Check that batches can be divided among the devices.
+
         Raises:
-            DataError: batches of a fixed number of items cannot be divided, or batches hold fewer items than there are devices.
+            DataError: A fixed number of items cannot be divided, or batches hold fewer items than there are devices.
         """
-        counts = [kind.items(i) for i in range(len(kind.dataset))]
-        if kind.fixed and counts[0] % self.count:
-            fitting = max(round(counts[0] / self.count), 1) * self.count
+        counts = [task.batch_size(i) for i in range(len(task.dataset))]
+        if task.fixed_size_setting and counts[0] % self.count:
+            multiple = max(round(counts[0] / self.count), 1) * self.count
             raise DataError(
-                f"A batch of {counts[0]} items cannot be divided among {self.count} devices: set {kind.fixed} in the "
-                f"configuration so that it holds a multiple of {self.count}, {fitting} for instance, or pass another --devices"
+                f"A batch of {counts[0]} items cannot be divided among {self.count} devices: set {task.fixed_size_setting} in "
+                f"the configuration so that a batch holds a multiple of {self.count}, {multiple} for instance, or pass another "
+                "--devices"
             )
-        if not kind.fixed and np.mean(counts) < self.count:
+        if not task.fixed_size_setting and np.mean(counts) < self.count:
             raise DataError(
-                f"Batches hold {np.mean(counts):.1f} items on average, fewer than there are devices ({self.count}): most would "
-                "have nothing to do. Make batches larger (batch_seconds, batch_symbols) or pass a smaller number of --devices"
+                f"Batches hold {np.mean(counts):.1f} items on average, fewer than there are devices ({self.count}), so most "
+                "devices would be idle. Make batches larger (batch_seconds, batch_tokens) or pass a smaller number of --devices"
             )
 
-    def batch(self, kind: Any, index: int) -> tuple[Any, Any, bool]:
-        """This process's items of a batch, and whether they are the whole batch, which then is not divided.
+    def batch(self, task: Any, index: int) -> tuple[Any, Any, bool]:
+        """Return this process's items of a batch, and whether every device gets the whole batch.
 
-        On JAX, which compiles a program for every shape, times and numbers of items are rounded up, to four sizes per
-        octave: with zeros behind each item, and with items of no length and no labels, which count in no loss, no gradient
-        and no statistics.
+        JAX compiles a program for every shape. There, times and numbers of items are rounded up to four sizes per octave:
+        items are padded with zeros, and the batch with items of length 0 without labels, which contribute to no loss, no
+        gradient and no statistics.
         """
         if keras.config.backend() != "jax":
-            return *kind.dataset[index], True
-        count = kind.items(index)
-        if kind.fixed:
-            whole = count % self.count > 0  # the last batch of a pass
-            share = count if whole else count // self.processes
+            return *task.dataset[index], True
+        count = task.batch_size(index)
+        if task.fixed_size_setting:
+            replicate = count % self.count > 0  # the last batch of an epoch
+            share = count if replicate else count // self.processes
             rows = share
         else:
-            whole, total = False, -(-round_up_to_bucket(count) // self.count) * self.count
+            replicate, total = False, -(-round_up_to_bucket(count) // self.count) * self.count
             rows = share = total // self.processes
-        begin = 0 if whole else self.process * share
-        inputs, labels = partial_batch(kind.dataset, index, range(min(begin, count), min(begin + share, count)))
-        widths = kind.widths(inputs, labels)
+        begin = 0 if replicate else self.process * share
+        inputs, labels = partial_batch(task.dataset, index, range(min(begin, count), min(begin + share, count)))
+        sizes = task.padded_sizes(inputs, labels)
         if isinstance(inputs, dict):
-            inputs = {name: pad_batch(x, rows, widths.get(name)) for name, x in inputs.items()}
-        return inputs, pad_batch(labels, rows, widths.get("labels"), kind.nothing), whole
+            inputs = {name: pad_batch(x, rows, sizes.get(name)) for name, x in inputs.items()}
+        return inputs, pad_batch(labels, rows, sizes.get("labels"), task.pad_label), replicate
 
-    def train(self, model: keras.Model, inputs: Any, labels: Any, whole: bool) -> dict[str, Any]:
-        """One optimiser step of the model on a batch of `batch`."""
-        if self.shares:
-            self.shares.whole = whole
+    def train(self, model: keras.Model, inputs: Any, labels: Any, replicate: bool) -> dict[str, Any]:
+        """Take one optimizer step of the model on a batch of `batch`."""
+        if self.distribution:
+            self.distribution.replicate = replicate
         return model.train_on_batch(inputs, labels, return_dict=True)
 
     # ------------------------------------------------------------------ several processes
 
-    def total(self, amount: float, whole: bool = False) -> float:
-        """The sum of an amount over the processes."""
-        if self.processes == 1 or whole:
+    def all_sum(self, amount: float, replicate: bool = False) -> float:
+        """Return the sum of an amount over the processes, or the amount itself if all have the same batch."""
+        if self.processes == 1 or replicate:
             return amount
         from jax.experimental import multihost_utils
 
-        # in parts, since JAX would round a float64 to float32
+        # as two integers, because JAX would round a float64 to float32
         parts = multihost_utils.process_allgather(np.array(np.float64(amount)).reshape(1).view("uint32"))
         return float(np.ascontiguousarray(parts).view("float64").sum())
 
     def broadcast_flags(self, *flags: bool) -> list[bool]:
-        """What the first process says, for the clocks of hosts differ."""
+        """Return the main process's flags, because the hosts' clocks differ."""
         if self.processes == 1:
             return list(flags)
         from jax.experimental import multihost_utils
 
         return [bool(f) for f in multihost_utils.broadcast_one_to_all(np.array(flags))]
 
-    def same(self, number: int, message: str) -> None:
-        """
+    def assert_equal(self, number: int, message: str) -> None:
+        """Check that a number is equal in all processes.
+
         Raises:
-            KerasRecipesError: a number is not the same in all processes; says `message`.
+            KerasRecipesError: It is not, with `message`.
         """
         if self.processes > 1:
             from jax.experimental import multihost_utils
@@ -130,8 +136,8 @@ class DeviceGroup:
                 raise KerasRecipesError(message)
 
     def hardware(self) -> str | None:
-        """In words, None for a single device."""
-        if not self.shares:
+        """Return the number and kind of the devices as text, or None for a single device."""
+        if not self.distribution:
             return None
         import jax
 
@@ -139,50 +145,53 @@ class DeviceGroup:
         return f"{self.count} x {jax.devices()[0].device_kind}{hosts}"
 
 
-def setup_devices(asked: str | int) -> DeviceGroup:
-    """Find the devices, connect to other hosts' processes where the environment names them, and divide all batches from now on.
+def setup_devices(devices: str | int) -> DeviceGroup:
+    """Find the devices, join the other hosts' processes if the environment names them, and divide all following batches.
 
     Args:
-        asked: how many, or "all".
+        devices: Number of devices, or "all".
 
     Raises:
-        DataError: no number, more than there are, or another backend than JAX.
-        KerasRecipesError: the other processes cannot be reached.
+        DataError: `devices` is no number or more than there are, or the backend is not JAX.
+        KerasRecipesError: The other processes cannot be reached.
     """
-    if str(asked) != "all" and not (str(asked).isdigit() and int(asked) > 0):
-        raise DataError(f"--devices is a number or 'all', not {asked!r}")
+    if str(devices) != "all" and not (str(devices).isdigit() and int(devices) > 0):
+        raise DataError(f"--devices must be a number or 'all', not {devices!r}")
     if keras.config.backend() != "jax":
         raise DataError(
-            f"Training on several devices needs Keras on JAX, and here it runs on {keras.config.backend()}: "
+            f"Training on several devices needs Keras on JAX, but the backend is {keras.config.backend()}: "
             'pip install "kerasrecipes[jax]" and set KERAS_BACKEND=jax'
         )
     import jax
 
     init_distributed()
     names = keras.distribution.list_devices()
-    count = len(names) if str(asked) == "all" else int(asked)
+    count = len(names) if str(devices) == "all" else int(devices)
     processes = jax.process_count()
     if count > len(names):
         raise DataError(
-            f"{count} devices were asked for, and there are {len(names)} ({', '.join(names[:4])}{', ...' if len(names) > 4 else ''}): "
-            "pass --devices all. A CPU passes for N with XLA_FLAGS=--xla_force_host_platform_device_count=N, to try things out"
+            f"--devices is {count}, but there are {len(names)} ({', '.join(names[:4])}{', ...' if len(names) > 4 else ''}): "
+            "pass --devices all. To try things out, XLA_FLAGS=--xla_force_host_platform_device_count=N splits a CPU into N devices"
         )
     if processes > 1 and count != len(names):
         raise DataError(
-            f"{processes} processes have {len(names)} devices, and all of them take part: pass --devices all, or start fewer"
+            f"{processes} processes have {len(names)} devices, and all of them must take part: pass --devices all, or start "
+            "fewer processes"
         )
     if processes > 1 and len(names) % processes:
-        raise DataError(f"{len(names)} devices are not divided evenly among {processes} processes: give each as many")
-    shares = UnevenDataParallel(devices=names[:count], auto_shard_dataset=False) if count > 1 else None
-    keras.distribution.set_distribution(shares)
-    return DeviceGroup(count, processes, jax.process_index(), shares)
+        raise DataError(
+            f"{len(names)} devices cannot be divided evenly among {processes} processes: give each the same number"
+        )
+    distribution = UnevenDataParallel(devices=names[:count], auto_shard_dataset=False) if count > 1 else None
+    keras.distribution.set_distribution(distribution)
+    return DeviceGroup(count, processes, jax.process_index(), distribution)
 
 
 def init_distributed() -> None:
-    """Join the other processes of a training, where the environment says that there are some.
+    """Join the other processes of a run, if the environment names any.
 
     Raises:
-        KerasRecipesError: it says so by halves, or they cannot be reached.
+        KerasRecipesError: Only some of the required variables are set, or the other processes cannot be reached.
     """
     import jax
 
@@ -194,38 +203,38 @@ def init_distributed() -> None:
         if names[0] in env:
             missing = [name for name in names if not env.get(name)]
             if missing:
-                raise KerasRecipesError(f"{names[0]} is set, so {' and '.join(missing)} must be too")
+                raise KerasRecipesError(f"{names[0]} is set, so {' and '.join(missing)} must be set too")
             values = (env[names[0]].split(",")[0], int(env[names[1]]), int(env[names[2]]))
             break
-    many = any(int(env.get(name) or 1) > 1 for name in LAUNCHER_ENV) or "," in env.get(TPU_HOSTS, "")
-    if not values and not many:
+    by_launcher = any(int(env.get(name) or 1) > 1 for name in LAUNCHER_ENV) or "," in env.get(TPU_HOSTS, "")
+    if not values and not by_launcher:
         return
     try:
         jax.distributed.initialize(*values)
     except (RuntimeError, ValueError) as error:
-        where = f" at {values[0]}" if values else ""
+        address = f" at {values[0]}" if values else ""
         raise KerasRecipesError(
-            f"The training's other processes cannot be reached{where}: {str(error).splitlines()[0]}"
+            f"The other processes of the training cannot be reached{address}: {first_line(error)}"
         ) from error
 
 
-def partial_batch(dataset: Any, index: int, places: range) -> tuple[Any, Any]:
-    """Some items of a batch."""
-    if hasattr(dataset, "some"):
-        return dataset.some(index, places)
+def partial_batch(dataset: Any, index: int, positions: range) -> tuple[Any, Any]:
+    """Return some items of a batch."""
+    if hasattr(dataset, "partial_batch"):
+        return dataset.partial_batch(index, positions)
     inputs, labels = dataset[index]
-    part = slice(places.start, places.stop)
+    part = slice(positions.start, positions.stop)
     return ({k: v[part] for k, v in inputs.items()} if isinstance(inputs, dict) else inputs[part]), labels[part]
 
 
 def round_up_to_bucket(size: int, parts: int = 4) -> int:
-    """The next larger one of so many sizes per octave."""
+    """Round a size up to one of `parts` sizes per octave."""
     step = max((1 << max(size - 1, 0).bit_length()) // (2 * parts), 1)
     return -(-size // step) * step
 
 
 def pad_batch(x: np.ndarray, rows: int, width: int | None = None, value: float = 0) -> np.ndarray:
-    """`x` (items, width, ...) with more items, and a greater width, of `value`."""
+    """Pad `x` (items, width, ...) with `value` to more items and a greater width."""
     sizes = [(0, rows - len(x))] + [(0, 0)] * (x.ndim - 1)
     if width is not None and x.ndim > 1:
         sizes[1] = (0, width - x.shape[1])

@@ -1,4 +1,4 @@
-"""What a model scores on a set: error rates of recognisers and classifiers, bits of language models and generators."""
+"""Evaluation on data sets: error rates of recognizers and classifiers, bits of language models and WaveNet."""
 
 import time
 from collections.abc import Sequence
@@ -6,30 +6,33 @@ from typing import Any
 
 import numpy as np
 
-from kerasrecipes import metrics
+from kerasrecipes import data, metrics
 from kerasrecipes.audio import SAMPLE_RATE, load_audio
 from kerasrecipes.data.audio_augmentation import add_noise, colored_noise
+from kerasrecipes.data.images import load_image_datasets
 from kerasrecipes.decoding.phoneme_transcript import boundaries, count_matched_boundaries
 from kerasrecipes.errors import KerasRecipesError
 
+BOUNDARY_TOLERANCE = 0.02  # seconds
+
 
 def evaluate_speech(model: Any, utterances: Any, noise: float | None = None, **options: Any) -> dict[str, Any]:
-    """Word and character error rates of `model.transcribe`, with intervals over speakers.
+    """Compute word and character error rates, with intervals over speakers.
 
     Args:
-        model: a recogniser or an engine with `transcribe` and `alphabet`.
-        utterances: the set; texts are normalised to the model's alphabet.
-        noise: decibels of the speech above pink noise that is added, the same in every call; None adds none.
-        options: of `transcribe`.
+        model: Recognizer or engine with `transcribe` and `alphabet`.
+        utterances: Clips. Their transcripts are normalized to the model's alphabet.
+        noise: Signal-to-noise ratio of added pink noise, which is the same in every call. Decibels, default: no noise.
+        **options: Options of `transcribe`.
 
     Returns:
         {"wer": ErrorRate, "cer": ErrorRate}.
 
     Raises:
-        KerasRecipesError: a clip cannot be read; a score over the rest would be of another set.
+        KerasRecipesError: A clip cannot be read.
     """
     results = transcribe_all(model, utterances, noise, **options)
-    references = [model.alphabet.normalise(u.text) for u in utterances]
+    references = [model.alphabet.normalize(u.text) for u in utterances]
     hypotheses = [r.text for r in results]
     speakers = [u.speaker for u in utterances]
     return {
@@ -38,53 +41,52 @@ def evaluate_speech(model: Any, utterances: Any, noise: float | None = None, **o
     }
 
 
-BOUNDARY_TOLERANCE = 0.02  # seconds
-
-
 def evaluate_phonemes(model: Any, utterances: Any, noise: float | None = None, **options: Any) -> dict[str, Any]:
-    """Phone error rate of `model.transcribe`, and how well the phones' boundaries agree, with intervals over speakers.
+    """Compute the phoneme error rate and the agreement of phoneme boundaries, with intervals over speakers.
 
-    Runs of one phone are one phone and silence is left out, on both sides; TIMIT's 61 phones are folded into 39.
+    On both sides equal neighbors count once, silence is left out, and TIMIT's 61 phonemes are folded into 39.
 
     Args:
-        model: a phone recogniser. utterances: of clips with aligned phones.
-        noise: as in `error_rates`. options: of `transcribe`.
+        model: Phoneme recognizer.
+        utterances: Clips with aligned phonemes.
+        noise: As in `evaluate_speech`.
+        **options: Options of `transcribe`.
 
     Returns:
-        {"per": ErrorRate; "boundaries_found": share of the labels' boundaries that have one of the model's within 20 ms;
-        "boundaries_right": share of the model's boundaries that have one of the labels'. Each is paired at most once.}
+        "per": ErrorRate. "boundaries_found": share of the labels' boundaries that have one of the model's within 20 ms.
+        "boundaries_right": share of the model's boundaries that have one of the labels'. A boundary is matched at most once.
 
     Raises:
-        KerasRecipesError: a clip cannot be read or has no aligned phones; the phones are of another set.
+        KerasRecipesError: A clip cannot be read or has no aligned phonemes, or its phonemes are of another set.
     """
     plain = [u.id for u in utterances if not hasattr(u, "boundaries")]
     if plain or not utterances:
         raise KerasRecipesError(
-            f"{plain[0] if plain else 'The set'} has no aligned phones: pass phones:LABELS?audio=FOLDER"
+            f"{plain[0] if plain else 'The set'} has no aligned phonemes: pass phones:LABELS?audio=FOLDER"
         )
     results = transcribe_all(model, utterances, noise, **options)
     for u in utterances:
-        model.alphabet.encode(u.text)  # raises where the phones are of another set
-    references = [model.alphabet.scored(p for p, _ in u.phones) for u in utterances]
-    hypotheses = [model.alphabet.scored(model.alphabet.insert_silences(r.words)) for r in results]
+        model.alphabet.encode(u.text)  # raises if the phonemes are of another set
+    references = [model.alphabet.fold_for_scoring(p for p, _ in u.phones) for u in utterances]
+    hypotheses = [model.alphabet.fold_for_scoring(model.alphabet.insert_silences(r.words)) for r in results]
     speakers = [u.speaker for u in utterances]
-    found = [boundaries(r) for r in results]
-    paired = [
+    predicted = [boundaries(r) for r in results]
+    matched = [
         count_matched_boundaries(u.boundaries, times, BOUNDARY_TOLERANCE)
-        for u, times in zip(utterances, found, strict=True)
+        for u, times in zip(utterances, predicted, strict=True)
     ]
     return {
         "per": metrics.error_rate(references, hypotheses, speakers),
-        "boundaries_found": metrics.ratio_with_interval(paired, [len(u.boundaries) for u in utterances], speakers),
-        "boundaries_right": metrics.ratio_with_interval(paired, [max(len(times), 1e-9) for times in found], speakers),
+        "boundaries_found": metrics.ratio_with_interval(matched, [len(u.boundaries) for u in utterances], speakers),
+        "boundaries_right": metrics.ratio_with_interval(matched, [max(len(t), 1e-9) for t in predicted], speakers),
     }
 
 
 def transcribe_all(model: Any, utterances: Any, noise: float | None = None, **options: Any) -> list[Any]:
-    """What the model makes of every clip.
+    """Transcribe every clip.
 
     Raises:
-        KerasRecipesError: a clip cannot be read; a score over the rest would be of another set.
+        KerasRecipesError: A clip cannot be read. Scoring only the readable clips would silently change the test set.
     """
     if noise is None:
         results = model.transcribe([u.path for u in utterances], **options)
@@ -97,117 +99,118 @@ def transcribe_all(model: Any, utterances: Any, noise: float | None = None, **op
     return results
 
 
-def read_with_noise(path: str, decibels: float, seed: int) -> Any:
-    """A clip with pink noise at the package's rate."""
+def read_with_noise(path: str, snr_db: float, seed: int) -> Any:
+    """Read a clip at the package's rate and add pink noise."""
     wave = load_audio(path)
-    return add_noise(wave, colored_noise(len(wave), 1.0, np.random.default_rng(seed)), decibels).astype("float32")
+    return add_noise(wave, colored_noise(len(wave), 1.0, np.random.default_rng(seed)), snr_db).astype("float32")
 
 
 def evaluate_bits_per_character(
     model: Any, texts: Sequence[str], groups: Sequence[Any] | None = None
 ) -> dict[str, Any]:
-    """Bits per character of a language model; each text's end counts as a character.
+    """Compute the bits per character of a language model. The end of each text counts as a character.
 
     Args:
-        model: has `log_probabilities` and `alphabet`. texts: the set.
-        groups: of each text, its speaker for instance; intervals are over them; default: every text is its own.
+        model: Model with `log_probabilities` and `alphabet`.
+        texts: Texts of the set.
+        groups: Group of each text, for instance its speaker, over which intervals are. Default: each text is its own group.
 
     Returns:
-        {"bpc": Rate}.
+        {"bpc": MetricWithInterval}.
     """
-    normal = [model.alphabet.normalise(t) for t in texts]
-    if not normal:
-        raise KerasRecipesError("There is no text to measure")
-    bits = -model.log_probabilities(normal) / np.log(2)
-    return {"bpc": metrics.ratio_with_interval(bits, [len(t) + 1 for t in normal], groups or range(len(normal)))}
+    normalized = [model.alphabet.normalize(t) for t in texts]
+    if not normalized:
+        raise KerasRecipesError("There is no text to evaluate on")
+    bits = -model.log_probabilities(normalized) / np.log(2)
+    return {
+        "bpc": metrics.ratio_with_interval(bits, [len(t) + 1 for t in normalized], groups or range(len(normalized)))
+    }
 
 
-def evaluate_classification(model: Any, pictures: np.ndarray, labels: np.ndarray, views: int = 1) -> dict[str, Any]:
-    """Share of wrong classes on pictures (pictures, height, width, channels) of the recipe's canvas.
+def evaluate_classification(model: Any, images: np.ndarray, labels: np.ndarray, num_crops: int = 1) -> dict[str, Any]:
+    """Compute the share of wrong classes, with intervals over images.
 
     Args:
-        views: to average over, as `classify` does.
+        model: Classifier.
+        images: Images (n, height, width, channels), resized as the recipe resizes.
+        labels: Class indices (n,).
+        num_crops: Crops over which the class probabilities are averaged. Default 1.
 
     Returns:
-        {"error": Ratio}, and "top5" where there are more than ten classes; intervals are over pictures.
+        "error": MetricWithInterval, and "top5" if there are more than ten classes.
     """
-    step = max(512 // views, 1)
-    parts = [model.probabilities(pictures[i : i + step], views) for i in range(0, len(pictures), step)]
-    order = np.argsort(-np.concatenate(parts), axis=-1)
-    found = {"error": metrics.classification_error(labels, order[:, 0])}
-    if order.shape[-1] > 10:
-        within = (order[:, :5] == np.asarray(labels)[:, None]).any(1)
-        found["top5"] = metrics.classification_error(np.ones(len(within)), within)
-    return found
+    step = max(512 // num_crops, 1)
+    parts = [model.probabilities(images[i : i + step], num_crops) for i in range(0, len(images), step)]
+    ranking = np.argsort(-np.concatenate(parts), axis=-1)
+    rates = {"error": metrics.classification_error(labels, ranking[:, 0])}
+    if ranking.shape[-1] > 10:
+        in_top5 = (ranking[:, :5] == np.asarray(labels)[:, None]).any(1)
+        rates["top5"] = metrics.classification_error(np.ones(len(in_top5)), in_top5)
+    return rates
 
 
-def evaluate_segmentation(model: Any, pictures: Sequence[np.ndarray], masks: Sequence[np.ndarray]) -> dict[str, Any]:
-    """{"miou": Ratio, "pixels": Ratio}: mean intersection over union, and the share of wrong pixels; both over labelled
-    pixels, with intervals over pictures."""
-    chosen = [result.mask for result in model.segment(list(pictures))]
-    counts = np.array([metrics.confusion_matrix(m, c, len(model.classes)) for m, c in zip(masks, chosen, strict=True)])
+def evaluate_segmentation(model: Any, images: Sequence[np.ndarray], masks: Sequence[np.ndarray]) -> dict[str, Any]:
+    """Compute the mean intersection over union "miou" and the share of wrong "pixels", with intervals over images."""
+    predicted = [result.mask for result in model.segment(list(images))]
+    classes = len(model.classes)
+    counts = np.array([metrics.confusion_matrix(m, p, classes) for m, p in zip(masks, predicted, strict=True)])
     totals = counts.sum((1, 2))
     wrong = totals - np.trace(counts, axis1=1, axis2=2)
     return {"miou": metrics.mean_iou(counts), "pixels": metrics.ratio_with_interval(wrong, totals, range(len(totals)))}
 
 
 def evaluate_bits_per_sample(model: Any, utterances: Any) -> dict[str, Any]:
-    """Bits per sample of a generator, with intervals over clips; a speaker it does not know is nobody in particular.
+    """Compute the bits per sample of WaveNet, with intervals over clips. Unknown speakers map to "no speaker".
 
     Returns:
-        {"bps": Ratio}, and where it has local conditioning "bps_conditioned", the same given each clip's spectrogram.
+        {"bps": MetricWithInterval}, and with local conditioning "bps_conditioned", the same given each clip's spectrogram.
     """
     from kerasrecipes.inference.wavenet_likelihood import log_probabilities
 
     rates = {}
-    for name in ("bps", "bps_conditioned") if model.mels else ("bps",):
+    for name in ("bps", "bps_conditioned") if model.n_mels else ("bps",):
         bits, samples = [], []
         for u in utterances:
-            known = u.speaker if model.speaker_number(u.speaker, known=False) else None
-            logs = log_probabilities(model, u.path, speaker=known, conditioned=name != "bps")
+            speaker = u.speaker if model.speaker_number(u.speaker, strict=False) else None
+            logs = log_probabilities(model, u.path, speaker=speaker, conditioned=name != "bps")
             bits.append(-logs.sum() / np.log(2))
             samples.append(len(logs))
         if not bits:
-            raise KerasRecipesError("There is no recording to measure")
+            raise KerasRecipesError("There is no recording to evaluate on")
         rates[name] = metrics.ratio_with_interval(bits, samples, range(len(bits)))
     return rates
 
 
 def evaluate(model: Any, specs: Sequence[str], speakers: Sequence[str] = (), **options: Any) -> dict[str, Any]:
-    """The scores that belong to the model's task on the sets that the words name.
+    """Compute the metrics of the model's task on data sets.
 
-    A recogniser's also hold "rtf", the real-time factor: seconds from files to texts per second of audio, after a first
-    clip for the compiler. It is the machine's as much as the model's. A generator's hold what `copies.copy_synthesis` measures
-    where the option `copies` names a folder for its sounds.
+    Those of a recognizer include "rtf", the real-time factor: seconds from files to transcripts per second of audio, without
+    the first clip, which compiles the model.
+
+    Args:
+        model: Model of any task.
+        specs: Specifications of data sets, for instance "librispeech:FOLDER".
+        speakers: Keep only these speakers' clips. Default: all.
+        **options: Options of the task's `evaluate_...` function.
     """
-    from kerasrecipes import data
-
-    if model.recipe.task == "language-model":
+    task = model.recipe.task
+    if task == "language-model":
         if any(spec.startswith("text:") for spec in specs):
             return evaluate_bits_per_character(model, data.load_text_datasets(specs, speakers))
         utterances = data.load_datasets(specs, speakers)
         return evaluate_bits_per_character(model, [u.text for u in utterances], [u.speaker for u in utterances])
-    if model.recipe.task == "image-classification":
-        from kerasrecipes.data.images import load_image_datasets
-
-        return evaluate_classification(model, *load_image_datasets(specs, model.classes, model.preparation), **options)
-    if model.recipe.task == "segmentation":
-        from kerasrecipes.data.segmentation_masks import load_masks
+    if task == "image-classification":
+        return evaluate_classification(model, *load_image_datasets(specs, model.classes, model.preprocessing), **options)
+    if task == "segmentation":
+        from kerasrecipes.data.segmentation_masks import load_masks  # imports Keras, which engines do without
 
         return evaluate_segmentation(model, *load_masks(specs, model.classes))
     utterances = data.load_datasets(specs, speakers)
-    if model.recipe.task == "waveform-generation":
-        rates = evaluate_bits_per_sample(model, utterances)
-        if options.get("copies"):
-            from kerasrecipes.experiments.copy_synthesis import copy_synthesis
-
-            more = {name: options[name] for name in ("progress", "listeners") if name in options}
-            rates |= copy_synthesis(model, utterances, options["copies"], **more)
-        return rates
+    if task == "waveform-generation":
+        return evaluate_bits_per_sample(model, utterances)
     model.transcribe([u.path for u in utterances[:1]], **{k: v for k, v in options.items() if k != "noise"})
-    begin = time.perf_counter()
-    rates = (evaluate_phonemes if model.recipe.task == "phoneme-recognition" else evaluate_speech)(
-        model, utterances, **options
-    )
-    took, seconds = time.perf_counter() - begin, 3600 * utterances.hours
-    return rates | {"rtf": metrics.MetricWithInterval(took / seconds, seconds, float("nan"), float("nan"))}
+    start = time.perf_counter()
+    evaluate_recognizer = evaluate_phonemes if task == "phoneme-recognition" else evaluate_speech
+    rates = evaluate_recognizer(model, utterances, **options)
+    elapsed, seconds = time.perf_counter() - start, 3600 * utterances.hours
+    return rates | {"rtf": metrics.MetricWithInterval(elapsed / seconds, seconds, float("nan"), float("nan"))}

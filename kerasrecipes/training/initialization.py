@@ -1,4 +1,4 @@
-"""Where a training begins: at saved weights, or at layers of another recipe and a front end fitted to them."""
+"""Initial weights of a run: saved weights, or matching layers of another recipe with a front end fitted to them."""
 
 import json
 from dataclasses import replace
@@ -11,203 +11,190 @@ from keras import ops
 from rich.progress import track
 
 from kerasrecipes.errors import DataError, WeightsCorrupted
-from kerasrecipes.loading import HEAD_LAYERS, load, load_weights_checked, replace_head
-from kerasrecipes.training import checkpoint
-from kerasrecipes.training.config import TrainConfig, config_from_dict
+from kerasrecipes.loading import (
+    AVERAGED_MODEL,
+    HEAD_LAYERS,
+    load,
+    load_keras_file,
+    load_weights_checked,
+    replace_head,
+)
+from kerasrecipes.training.config import TrainConfig
+from kerasrecipes.training.model_building import build_for_training, without_training_only
 from kerasrecipes.training.optimizer import ClippedAdamW
-from kerasrecipes.training.task_adapters import build_for_training
 
-TRAINING_ONLY_KEYS = ("dropout", "spec_augment", "band_limit")  # changes of a configuration that add no weights
-Pairs = list[tuple[Any, Any]]  # layers: the one that gives its weights, the one that takes them
+LayerPairs = list[tuple[Any, Any]]  # (source layer, target layer)
 
 
-def initialize_weights(config: TrainConfig, model: Any, batches: Any = None, show: bool = True) -> None:
-    """Set the model's weights from `config.start`: a file of the recipe as it is used, without the run's own changes, or the folder
-    of a run, with `config.start_config` on top. Or, in part, from the released weights of another recipe, `config.start_recipe`.
+def initialize_weights(config: TrainConfig, model: Any, batches: Any = None, show_progress: bool = True) -> None:
+    """Set the model's weights as `init_from`, `init_config`, `init_from_recipe` and `hint_steps` of its configuration say.
 
     Args:
-        batches: inputs by number, for `config.hint_steps`. show: progress of these.
+        config: Settings of the run.
+        model: Model to initialize.
+        batches: Function from a number to the inputs of a batch, for `hint_steps`.
+        show_progress: True for a progress bar of these steps.
 
     Raises:
-        WeightsCorrupt: the file or run belongs to another architecture.
-        DataError: there is no such file, or no layer of the other recipe or of the file fits.
+        WeightsCorrupted: The file or run belongs to another architecture.
+        DataError: There is no such file, or no layer matches.
     """
-    plain = {k: v for k, v in config.config.items() if k not in TRAINING_ONLY_KEYS}
-    if config.start_recipe:
-        source = load(config.start_recipe, compile=False)
+    if config.init_from_recipe:
+        source = load(config.init_from_recipe, compile=False)
         if not (pairs := copy_matching_weights(source, model)):
-            raise DataError(f"No layer of {config.start_recipe} fits {config.recipe}: leave start_recipe away")
+            raise DataError(f"No layer of {config.init_from_recipe} fits {config.recipe}: remove init_from_recipe")
         if config.hint_steps:
-            fit_front_end_to_hints(source, model, pairs, batches, config.hint_steps, config.peak, show)
+            fit_front_end_to_hints(
+                source, model, pairs, batches, config.hint_steps, config.learning_rate, show_progress
+            )
         return
-    start = Path(str(config.start))
-    if not start.is_file() and not (start / "run.json").is_file():
+    path = Path(str(config.init_from))
+    if not path.is_file() and not (path / "run.json").is_file():
         raise DataError(
-            f"There are no weights {start} to begin from: pass a .weights.h5 file, a run's folder, or 'released'"
+            f"There are no weights {path} to start from: pass a .weights.h5 file, a run's folder, or 'released'"
         )
-    saved = build_for_training(replace(config, frozen=(), config={**plain, **(config.start_config or {})}))
-    (load_weights_checked if start.is_file() else load_run_weights)(saved, start)
-    keras.utils.set_random_seed(config.seed)  # a run's checkpoint brings its random state
-    if config.start_config and hasattr(model, "front_end_head"):
+    plain = without_training_only(config)
+    saved = build_for_training(replace(plain, config={**plain.config, **(config.init_config or {})}))
+    (load_weights_checked if path.is_file() else load_run_weights)(saved, path)
+    keras.utils.set_random_seed(config.seed)  # building and loading used random numbers
+    if config.init_config and hasattr(model, "front_end_head"):
         copy_weights_by_name(saved, model, config)
         return
-    if config.start_config:
-        fresh = build_for_training(replace(config, frozen=(), config=plain))
-        if len(saved.layers) != len(fresh.layers):
+    if config.init_config:
+        target = build_for_training(plain)
+        if len(saved.layers) != len(target.layers):
             raise DataError(
-                f"start_config: the network of {start} has {len(saved.layers)} layers, this one {len(fresh.layers)}: only a "
-                "segmenter's are taken over by their names"
+                f"init_config: the network of {path} has {len(saved.layers)} layers and this one {len(target.layers)}: only a "
+                "segmenter's layers are copied by name"
             )
-        same = (
-            hasattr(saved, "alphabet") and saved.alphabet == fresh.alphabet
-        )  # another criterion over the same symbols
-        saved = replace_head(saved, fresh, ("transitions",) if same else HEAD_LAYERS)
+        same_symbols = hasattr(saved, "alphabet") and saved.alphabet == target.alphabet
+        saved = replace_head(saved, target, ("transitions",) if same_symbols else HEAD_LAYERS)
     model.set_weights(saved.get_weights())
 
 
-def load_run_model(folder: Path) -> Any:
-    """The model of a run with its averaged weights, without the changes that are for training alone.
-
-    Raises:
-        DataError: the folder holds no run, or one of another version.
-    """
-    config = config_from_dict(read_run_record(folder)["config"], str(folder))
-    model = build_for_training(
-        replace(config, frozen=(), config={k: v for k, v in config.config.items() if k not in TRAINING_ONLY_KEYS})
-    )
-    load_run_weights(model, folder)
-    return model
-
-
 def read_run_record(run: Path) -> dict[str, Any]:
-    """What a run wrote of itself: its configuration, state, data and machine.
+    """Read a run's record: its configuration, state, data and machine.
 
     Raises:
-        DataError: the folder holds no run.
+        DataError: The folder holds no run.
     """
     if not (run / "run.json").is_file():
-        raise DataError(f"{run} holds no run (no run.json): pass the --out of a training, for instance runs/NAME")
+        raise DataError(f"{run} holds no run (no run.json): pass the --output of a training, for instance runs/NAME")
     return json.loads((run / "run.json").read_text())
 
 
 def load_run_weights(model: Any, folder: Path) -> None:
-    """Set the model's weights to the averaged ones of a run.
+    """Set the model's weights to the averaged weights of a run.
 
     Raises:
-        WeightsCorrupt: the run trained another architecture.
+        WeightsCorrupted: The run trained another architecture.
     """
-    from kerasrecipes.training.trainer import ema_weights, make_optimizer  # which imports this module
-
-    config = config_from_dict(read_run_record(folder)["config"], str(folder))
-    trained = build_for_training(config)
-    trained.compile(optimizer=make_optimizer(config), metrics=[])
-    trained.optimizer.build(trained.trainable_variables)
-    checkpoint.load_checkpoint(folder / "checkpoint.npz", trained, chance=False)
     try:
-        with ema_weights(trained):
-            model.set_weights(trained.get_weights())
+        model.set_weights(load_keras_file(folder / AVERAGED_MODEL).get_weights())
     except ValueError as error:
         raise WeightsCorrupted(
-            f"The run {folder} does not fit {model.name}: give what its configuration has otherwise as start_config"
+            f"The run {folder} does not fit {model.name}: set init_config to the settings that differ in that run"
         ) from error
 
 
 def copy_weights_by_name(source: Any, target: Any, config: TrainConfig) -> None:
-    """Give a segmenter's layers the weights of the source's layers of their names where shapes agree; the front end's scores are
-    one layer, whatever it is called.
+    """Copy a segmenter's weights to layers of the same name and shapes. The front end's heads match whatever their names.
 
     Raises:
-        DataError: no layer fits.
+        DataError: No layer matches.
     """
-    given, taking = (
+    source_layers, target_layers = (
         {"front" if layer is model.front_end_head else layer.name: layer for layer in model.layers if layer.weights}
         for model in (source, target)
     )
-    fits = [
-        name for name, layer in taking.items() if name in given and weight_shapes(given[name]) == weight_shapes(layer)
+    names = [
+        name
+        for name, layer in target_layers.items()
+        if name in source_layers and weight_shapes(source_layers[name]) == weight_shapes(layer)
     ]
-    if not fits:
-        raise DataError(f"No layer of {config.start} fits {config.recipe}: leave start away, or mend start_config")
-    for name in fits:
-        taking[name].set_weights(given[name].get_weights())
+    if not names:
+        raise DataError(f"No layer of {config.init_from} fits {config.recipe}: remove init_from, or correct init_config")
+    for name in names:
+        target_layers[name].set_weights(source_layers[name].get_weights())
 
 
-def copy_matching_weights(source: Any, target: Any) -> Pairs:
-    """Give layers the weights of the source's layers of their kind where shapes agree; returns (given, taking) in the target's order.
+def copy_matching_weights(source: Any, target: Any) -> LayerPairs:
+    """Copy weights between layers of the same type and position where shapes agree, and return the pairs in the target's order.
 
-    A kind's layers are paired by their number from the input, or from the output where more of them then agree: a net with
-    another front end has the same layers behind it.
+    Layers of a type are counted from the input, or from the output if more of them then match: a network with another front
+    end has the same layers after it.
     """
-    taken: Pairs = []
+    copied: LayerPairs = []
     for kind in dict.fromkeys(map(type, target.layers)):
-        of_kind: list[list[Any]] = [[x for x in model.layers if type(x) is kind] for model in (source, target)]
-        old_ones, new_ones = of_kind
-        fits: list[Pairs] = [
-            [
-                (old, new)
-                for old, new in zip(*pair, strict=False)
-                if new.weights and weight_shapes(old) == weight_shapes(new)
-            ]
-            for pair in ((old_ones, new_ones), (old_ones[::-1], new_ones[::-1]))
+        old, new = ([layer for layer in model.layers if type(layer) is kind] for model in (source, target))
+        candidates: list[LayerPairs] = [
+            [(a, b) for a, b in zip(*layers, strict=False) if b.weights and weight_shapes(a) == weight_shapes(b)]
+            for layers in ((old, new), (old[::-1], new[::-1]))
         ]
-        for old, new in max(fits, key=len):  # the first of equals
-            new.set_weights(old.get_weights())
-            taken.append((old, new))
-    return sorted(taken, key=lambda pair: target.layers.index(pair[1]))
+        for a, b in max(candidates, key=len):  # from the input if both match equally often
+            b.set_weights(a.get_weights())
+            copied.append((a, b))
+    return sorted(copied, key=lambda pair: target.layers.index(pair[1]))
 
 
 def weight_shapes(layer: Any) -> list[tuple]:
-    """Those of a layer's variables."""
+    """Return the shapes of a layer's weights."""
     return [tuple(v.shape) for v in layer.weights]
 
 
 def fit_front_end_to_hints(
-    source: Any, target: Any, pairs: Pairs, batches: Any, steps: int, peak: float, show: bool = True
-) -> list[float]:
-    """Teach the layers before the first that was taken over to give it what it was given in the source; returns the errors.
+    source: Any, target: Any, pairs: LayerPairs, batches: Any, steps: int, learning_rate: float, show_progress: bool = True
+) -> list[float]:  # fmt: skip
+    """Train the new front end to reproduce the activations that the first copied layer received in the source model.
 
-    A new front end sends noise into layers that know what to do with the old one's features, and they would forget it before
-    the front end has learnt to speak to them. So it first learns to imitate ("hints", FitNets, arXiv 1412.6550, section 2.2).
+    With a random front end, the copied layers would get noise and lose what they have learned before the front end gives
+    useful features ("hints", FitNets, arXiv 1412.6550, section 2.2).
 
     Args:
-        source, target, pairs: of `take_over`. batches: inputs of both models, by number.
-        steps: of AdamW; the rate falls from `peak` to zero. show: a progress bar.
-
-    Raises:
-        DataError: the front ends differ in their strides.
+        source: Model whose layers were copied.
+        target: Model with the new front end.
+        pairs: Result of `copy_matching_weights`.
+        batches: Function from a number to the inputs of a batch for both models.
+        steps: Number of AdamW steps.
+        learning_rate: Initial learning rate, which falls linearly to zero.
+        show_progress: True for a progress bar.
 
     Returns:
-        Mean squared differences, with each feature's variance in the source as 1, of every step.
+        The loss of every step: the mean squared difference, with each feature's variance in the source scaled to 1.
+
+    Raises:
+        DataError: The front ends differ in their strides.
     """
     old, new = pairs[0]
     teacher, student = (
         keras.Model(model.inputs, keras.tree.flatten(layer.input)[0]) for model, layer in ((source, old), (target, new))
     )
     first = batches(0)
-    wanted = ops.convert_to_numpy(teacher(ordered_inputs(teacher, first), training=False)).astype("float32")
-    steps_made = student(ordered_inputs(student, first), training=False).shape[1]
-    if abs(steps_made - wanted.shape[1]) > 2:
+    hints = ops.convert_to_numpy(teacher(ordered_inputs(teacher, first), training=False)).astype("float32")
+    frames = student(ordered_inputs(student, first), training=False).shape[1]
+    if abs(frames - hints.shape[1]) > 2:
         raise DataError(
-            f"hint_steps: {new.name} would get {steps_made} steps where it got {wanted.shape[1]}: the front ends' strides differ"
+            f"hint_steps: {new.name} would get {frames} frames and got {hints.shape[1]} in the source: the front ends' strides differ"
         )
-    scale = 1 / (wanted[np.any(wanted != 0, axis=-1)].var(axis=0) + 1e-6)  # steps behind an item's end are zero
+    scale = 1 / (hints[np.any(hints != 0, axis=-1)].var(axis=0) + 1e-6)  # padding frames are zero
 
-    def error(y_true: Any, y_pred: Any) -> Any:
-        sizes = ops.shape(y_true)[1], ops.shape(y_pred)[1]  # one of two front ends may end a step earlier
-        most = min(sizes) if all(isinstance(size, int) for size in sizes) else ops.minimum(*sizes)
-        difference = ops.cast(y_pred[:, :most], "float32") - ops.cast(y_true[:, :most], "float32")
+    def scaled_mse(y_true: Any, y_pred: Any) -> Any:
+        sizes = ops.shape(y_true)[1], ops.shape(y_pred)[1]  # one of the front ends may give a frame less
+        common = min(sizes) if all(isinstance(size, int) for size in sizes) else ops.minimum(*sizes)
+        difference = ops.cast(y_pred[:, :common], "float32") - ops.cast(y_true[:, :common], "float32")
         return ops.mean(ops.square(difference) * ops.convert_to_tensor(scale), axis=-1)
 
-    student.compile(ClippedAdamW(peak, weight_decay=0.0), error, jit_compile=keras.config.backend() == "jax")
-    errors = []
-    for step in track(range(steps), "fitting the front end", disable=not show):
+    optimizer = ClippedAdamW(learning_rate, weight_decay=0.0)
+    student.compile(optimizer, scaled_mse, jit_compile=keras.config.backend() == "jax")
+    losses = []
+    for step in track(range(steps), "fitting the front end", disable=not show_progress):
         inputs = batches(step)
-        student.optimizer.learning_rate.assign(peak * (1 - step / steps))
-        wanted = ops.convert_to_numpy(teacher(ordered_inputs(teacher, inputs), training=False))
-        errors.append(float(student.train_on_batch(ordered_inputs(student, inputs), wanted)))
-    return errors
+        optimizer.learning_rate.assign(learning_rate * (1 - step / steps))
+        hints = ops.convert_to_numpy(teacher(ordered_inputs(teacher, inputs), training=False))
+        losses.append(float(student.train_on_batch(ordered_inputs(student, inputs), hints)))
+    return losses
 
 
 def ordered_inputs(model: Any, inputs: dict[str, Any]) -> list[Any]:
-    """A batch's arrays in the order of a model's inputs."""
+    """Return a batch's arrays in the order of a model's inputs."""
     return [inputs[x.name] for x in model.inputs]

@@ -1,4 +1,4 @@
-"""Ctrl-C and `kill` between two steps of a training: a step that is half done must never be saved."""
+"""Ctrl-C and `kill` between two training steps, so that no half-finished step is saved."""
 
 import contextlib
 import signal
@@ -8,40 +8,41 @@ from typing import Any
 
 
 class DeferredInterrupt:
-    """In this context the first Ctrl-C only sets `asked`; the second raises KeyboardInterrupt, as always.
+    """Context in which the first Ctrl-C only sets `requested`. The second raises KeyboardInterrupt, as usual.
 
-    So does `kill` where it raises KeyboardInterrupt (`signal.default_int_handler`). Outside the main thread, where signals do not
-    come, nothing changes.
+    The same holds for `kill` if its handler is `signal.default_int_handler`. Outside the main thread, which gets no signals,
+    nothing changes.
     """
 
     def __init__(self) -> None:
-        self.asked = False
-        self.patient = True
-        self.before: dict[int, Any] = {}
+        self.requested = False
+        self.deferring = True
+        self.handlers: dict[int, Any] = {}  # outside this context
 
     def __enter__(self) -> "DeferredInterrupt":
         if threading.current_thread() is threading.main_thread():
-            ours = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is signal.default_int_handler]
-            self.before = {n: signal.signal(n, self.heard) for n in ours}
+            default = signal.default_int_handler
+            numbers = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is default]
+            self.handlers = {n: signal.signal(n, self.handle) for n in numbers}
         return self
 
     def __exit__(self, *error: Any) -> None:
-        for number, handler in self.before.items():
+        for number, handler in self.handlers.items():
             signal.signal(number, handler)
 
-    def heard(self, number: int, frame: Any) -> None:
-        """What happens at a signal."""
-        if self.asked or not self.patient:
+    def handle(self, number: int, frame: Any) -> None:
+        """Handle a signal."""
+        if self.requested or not self.deferring:
             raise KeyboardInterrupt
-        self.asked = True
+        self.requested = True
 
     @contextlib.contextmanager
-    def at_once(self) -> Iterator[None]:
-        """In this context the first one raises, too: for what changes nothing."""
-        if self.asked:
+    def immediate(self) -> Iterator[None]:
+        """Let the first signal raise as well, in code that changes nothing."""
+        if self.requested:
             raise KeyboardInterrupt
-        self.patient = False
+        self.deferring = False
         try:
             yield
         finally:
-            self.patient = True
+            self.deferring = True

@@ -1,31 +1,40 @@
-"""AdamW that clips by the global norm and lets no gradient through that is not finite."""
+"""AdamW with gradient clipping that skips gradients which are not finite, and the averaged weights."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
+
+from kerasrecipes.training.config import TrainConfig
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
 class ClippedAdamW(keras.optimizers.AdamW):
-    """As `keras.optimizers.AdamW`, with gradients scaled to norm `limit` (Deep Speech 2 clips at 400, section 3.7).
+    """`keras.optimizers.AdamW` with gradients scaled to a global norm of at most `max_norm`.
 
-    Where the norm is not finite the gradient is taken as zero; `skipped` counts such steps, so that one bad batch
-    cannot turn every weight into NaN. The running average of the weights (`use_ema`) has momentum t / (t + 9) at step t until
-    that reaches `ema_momentum`: with 0.999 from the first step on, a third of an average after 1,000 steps would be the random
-    numbers that training began with.
+    A gradient whose norm is not finite counts as zero, so that one bad batch cannot turn every weight into NaN, and
+    `num_skipped` counts such steps. Deep Speech 2 clips at 400 (section 3.7).
+
+    The running average of the weights (`use_ema`) has momentum t / (t + 9) at step t until that reaches `ema_momentum`. With
+    0.999 from the first step on, the random initial weights would still be a third of the average after 1,000 steps.
 
     Args:
-        learning_rate, weight_decay, kwargs: as Keras's. limit: of the global norm.
+        learning_rate: As in Keras. Default 1e-3.
+        weight_decay: As in Keras. Default 1e-4.
+        max_norm: Largest global norm of the gradients. Default 5.
+        **kwargs: Arguments of `keras.optimizers.AdamW`.
     """
 
-    def __init__(self, learning_rate: Any = 1e-3, weight_decay: float = 1e-4, limit: float = 5.0, **kwargs: Any):
+    def __init__(self, learning_rate: Any = 1e-3, weight_decay: float = 1e-4, max_norm: float = 5.0, **kwargs: Any):
         super().__init__(learning_rate, weight_decay=weight_decay, **kwargs)
-        self.limit = limit
+        self.max_norm = max_norm
 
     def build(self, variables: Any) -> None:
         if not self.built:
-            self.skipped = self.add_variable((), initializer="zeros", dtype="int32", name="skipped")
+            self.num_skipped = self.add_variable((), initializer="zeros", dtype="int32", name="num_skipped")
         super().build(variables)
 
     def apply(self, grads: Any, trainable_variables: Any = None) -> None:
@@ -33,8 +42,8 @@ class ClippedAdamW(keras.optimizers.AdamW):
             self.build(trainable_variables)
         norm = ops.sqrt(sum(ops.sum(ops.square(ops.cast(g, "float32"))) for g in grads))
         finite = ops.isfinite(norm)
-        scale = ops.minimum(self.limit / ops.maximum(norm, 1e-12), 1.0)
-        self.skipped.assign_add(ops.cast(ops.logical_not(finite), "int32"))
+        scale = ops.minimum(self.max_norm / ops.maximum(norm, 1e-12), 1.0)
+        self.num_skipped.assign_add(ops.cast(ops.logical_not(finite), "int32"))
         super().apply(
             [ops.where(finite, g * ops.cast(scale, g.dtype), ops.zeros_like(g)) for g in grads], trainable_variables
         )
@@ -49,4 +58,35 @@ class ClippedAdamW(keras.optimizers.AdamW):
                 average.assign(momentum * ops.cast(average, "float32") + (1 - momentum) * ops.cast(variable, "float32"))
 
     def get_config(self) -> dict:
-        return {**super().get_config(), "limit": self.limit}
+        return {**super().get_config(), "max_norm": self.max_norm}
+
+
+def make_optimizer(config: TrainConfig) -> ClippedAdamW:
+    """Return a run's optimizer. Biases, normalization and transitions are not decayed."""
+    optimizer = ClippedAdamW(
+        config.learning_rate, weight_decay=config.weight_decay, max_norm=config.clipnorm,
+        use_ema=config.ema_momentum > 0, ema_momentum=config.ema_momentum or 0.99,
+    )  # fmt: skip
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "transitions"])
+    return optimizer
+
+
+def averaged_weights(model: keras.Model) -> list[np.ndarray]:
+    """Return the model's weights with their running averages, in the order of `model.weights`."""
+    averages = model.optimizer._model_variables_moving_average if model.optimizer.use_ema else []
+    by_variable = {id(v): a for v, a in zip(model.trainable_variables, averages, strict=False)}
+    return [ops.convert_to_numpy(by_variable.get(id(v), v)) for v in model.weights]
+
+
+@contextlib.contextmanager
+def ema_weights(model: keras.Model) -> Iterator[keras.Model]:
+    """Give the model the running average of its weights in this context, and afterwards its own weights again."""
+    averages = model.optimizer._model_variables_moving_average if model.optimizer.use_ema else []
+    weights = [ops.copy(v.value) for v in model.trainable_variables]
+    for variable, average in zip(model.trainable_variables, averages, strict=False):
+        variable.assign(average)
+    try:
+        yield model
+    finally:
+        for variable, weight in zip(model.trainable_variables, weights, strict=True):
+            variable.assign(weight)

@@ -1,4 +1,4 @@
-"""The next batches, made while the devices compute."""
+"""Prefetching of batches while the devices compute."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -8,10 +8,11 @@ PREFETCH_DEPTH = 2
 
 
 class BatchPrefetcher:
-    """`ahead(i, count)` is `make(i)`, and has begun to make those behind it, as far as number `count - 1`.
+    """`prefetcher(i, count)` returns `make(i)` and starts to make the following batches, up to number `count - 1`.
 
     Args:
-        make: from a number to a batch; depends on nothing else until `clear` is called.
+        make: Function from a number to a batch. Its results may change only when `clear` is called.
+        depth: Number of batches to make ahead. Default 2.
     """
 
     def __init__(self, make: Callable[[int], Any], depth: int = PREFETCH_DEPTH):
@@ -26,7 +27,7 @@ class BatchPrefetcher:
         return self.waiting.pop(index).result()
 
     def clear(self) -> None:
-        """Forget what is made, and wait for what is being made."""
+        """Drop all batches, and wait for the one that is being made."""
         for future in self.waiting.values():
             if not future.cancel():
                 future.exception()

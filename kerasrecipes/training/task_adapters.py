@@ -1,4 +1,4 @@
-"""What training a recipe of each task needs: its batches, how to count what was seen, and what is measured on the way."""
+"""The adapters of the six tasks: how the trainer loads data, makes batches and evaluates."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,204 +7,204 @@ from typing import Any
 import numpy as np
 
 from kerasrecipes import data
+from kerasrecipes.data.image_dataset import ImageDataset
+from kerasrecipes.data.images import load_image_datasets
+from kerasrecipes.data.segmentation_masks import SegmentationDataset, load_masks
 from kerasrecipes.data.wave_dataset import open_audio_cache
-from kerasrecipes.errors import DataError, KerasRecipesError
-from kerasrecipes.loading import build_model
+from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.registry import get_recipe
-from kerasrecipes.training.config import TrainConfig
 from kerasrecipes.training.distributed import round_up_to_bucket
 from kerasrecipes.training.evaluation import (
     evaluate_bits_per_character,
     evaluate_bits_per_sample,
+    evaluate_classification,
     evaluate_phonemes,
+    evaluate_segmentation,
     evaluate_speech,
 )
-from kerasrecipes.training.image_task_adapters import ImageTraining, SegmentationTraining
+from kerasrecipes.training.training_task import TrainingTask
 
-FRONT_END = "front end"  # in `frozen`: a segmenter's layers up to its front end's scores
-EVAL_NOISE_DB = (20.0, 10.0, 0.0)  # decibels between speech and pink noise, beside none, in studies
+EVAL_NOISE_DB = (20.0, 10.0, 0.0)  # signal-to-noise ratios at which studies evaluate recognizers
+DATASET_NAMES = {"mnist": "MNIST", "cifar10": "CIFAR-10", "camvid": "CamVid"}
 
 
-class SpeechTraining:
-    """Recognisers: batches of audio; word and character error rates."""
+class SpeechTraining(TrainingTask):
+    """Speech recognizers: batches of audio, word and character error rates."""
 
-    amount, unit = "audio_hours", "h of audio"
-    fixed = ""  # the setting that gives every batch the same number of items
-    nothing = 0  # label of padding
-
-    def __init__(self, config: TrainConfig, model: Any, cache: Path):
-        self.model = model
-        self.dataset = model.dataset(
-            data.load_datasets(config.data), batch_seconds=config.batch_seconds, order=config.order, seed=config.seed,
-            speeds=config.speeds, augment=data.AudioAugmentation(**config.augment) if config.augment else None, cache_dir=cache,
-            **self.options(config),
+    def make_dataset(self, **options: Any) -> Any:
+        config = self.config
+        augment = data.AudioAugmentation(**config.augment) if config.augment else None
+        return self.model.make_dataset(
+            self.data, batch_seconds=config.batch_seconds, batch_order=config.batch_order, seed=config.seed,
+            speed_perturbation=config.speed_perturbation, augment=augment, cache_dir=self.cache_dir, **options,
         )  # fmt: skip
-        self.validation = (
-            data.load_datasets(config.validation, speakers=config.validation_speakers) if config.validation else None
-        )
 
-    def options(self, config: TrainConfig) -> dict[str, Any]:
-        """More for the model's `dataset`."""
-        return {}
-
-    def items(self, batch: int) -> int:
-        """How many utterances a batch holds."""
-        return len(self.dataset.batches[batch])
-
-    def widths(self, inputs: dict[str, np.ndarray], labels: np.ndarray) -> dict[str, int]:
-        """Sizes of time that few batches differ in, for a backend that compiles anew for every shape."""
+    def padded_sizes(self, inputs: dict[str, np.ndarray], labels: np.ndarray) -> dict[str, int]:
         return {"audio": round_up_to_bucket(inputs["audio"].shape[1]), "labels": round_up_to_bucket(labels.shape[1], 1)}
 
-    def seen(self, inputs: dict[str, np.ndarray], labels: np.ndarray) -> float:
-        """Hours of audio in a batch."""
-        return float(np.sum(inputs["length"])) / self.model.sample_rate / 3600
+    def evaluate(self, validation: Any, **options: Any) -> dict[str, Any]:
+        return evaluate_speech(self.model, validation, **options)
 
-    def speed(self, amount: float, seconds: float) -> tuple[float, str]:
-        """Amount per second as a number and in words."""
-        times = 3600 * amount / seconds
-        return times, f"{times:.0f} x real time"
-
-    def names(self, batch: int) -> str:
-        """What a batch holds, for error messages."""
-        return ", ".join(u.id for u in self.dataset.batch_utterances(batch))
-
-    def sources(self) -> list[dict[str, Any]]:
-        """The sets and their sizes."""
-        return [{"name": n, "hours": round(h, 2)} for n, h in self.dataset.hours_by_source().items()]
-
-    def score(self) -> dict[str, float]:
-        """Of the model on the validation set."""
-        return {name: rate.rate for name, rate in evaluate_speech(self.model, self.validation).items()}
-
-    def outcome(self) -> dict[str, dict[str, Any]]:
-        """What a study says of the model: error rates on the validation set, clean and in pink noise."""
-        found = {"clean": evaluate_speech(self.model, self.validation)}
-        return found | {f"{db:g} dB": evaluate_speech(self.model, self.validation, noise=db) for db in EVAL_NOISE_DB}
+    def final_metrics(self) -> dict[str, dict[str, Any]]:
+        """Return error rates on clean audio and with pink noise."""
+        noisy = {f"{db:g} dB": self.evaluate(self.validation, noise=db) for db in EVAL_NOISE_DB}
+        return {"clean": self.evaluate(self.validation), **noisy}
 
 
 class PhonemeTraining(SpeechTraining):
-    """Phone recognisers: batches of audio with a label for every frame; phone error rate and boundaries."""
+    """Phoneme recognizers: batches of audio with a label for every frame, phoneme error rate and boundaries."""
 
-    def options(self, config: TrainConfig) -> dict[str, Any]:
-        return {"crop_seconds": config.crop_seconds}
+    def make_dataset(self) -> Any:
+        return super().make_dataset(crop_seconds=self.config.crop_seconds)
 
-    def widths(self, inputs: dict[str, np.ndarray], labels: np.ndarray) -> dict[str, int]:
+    def padded_sizes(self, inputs: dict[str, np.ndarray], labels: np.ndarray) -> dict[str, int]:
         samples = round_up_to_bucket(inputs["audio"].shape[1])
         return {"audio": samples, "labels": self.model.output_length(samples)}  # a label for every frame
 
-    def score(self) -> dict[str, float]:
-        return {name: rate.rate for name, rate in evaluate_phonemes(self.model, self.validation).items()}
+    def evaluate(self, validation: Any) -> dict[str, Any]:
+        return evaluate_phonemes(self.model, validation)
 
-    def outcome(self) -> dict[str, dict[str, Any]]:
-        return {"held out": evaluate_phonemes(self.model, self.validation)}
+    final_metrics = TrainingTask.final_metrics
 
 
-class TextTraining:
-    """Language models: batches of lines; bits per character."""
+class TextTraining(TrainingTask):
+    """Language models: batches of lines, bits per character."""
 
-    amount, unit = "million_characters", "million characters"
-    fixed, nothing = "", -1
+    amount_key, unit, throughput_unit = "million_characters", "million characters", "characters/s"
+    pad_label = -1
 
-    def __init__(self, config: TrainConfig, model: Any, cache: Path):
-        self.model: Any = model
-        self.config, self.validation = config, data.load_text_datasets(config.validation, config.validation_speakers)
-        self.dataset = data.TextDataset(
-            data.load_text_datasets(config.data), model.alphabet, batch_symbols=config.batch_symbols,
-            order="sorted" if config.order == "sorted" else "random", seed=config.seed,
+    def load_data(self, specs: Sequence[str], speakers: Sequence[str] = ()) -> Any:
+        return data.load_text_datasets(specs, speakers)
+
+    def make_dataset(self) -> Any:
+        order = "sorted" if self.config.batch_order == "sorted" else "random"
+        return data.TextDataset(
+            self.data, self.model.alphabet, batch_tokens=self.config.batch_tokens, batch_order=order, seed=self.config.seed
         )  # fmt: skip
 
-    def items(self, batch: int) -> int:
-        return len(self.dataset.batches[batch])
+    def evaluate(self, validation: Any) -> dict[str, Any]:
+        return evaluate_bits_per_character(self.model, validation)
 
-    def widths(self, inputs: dict[str, np.ndarray], labels: np.ndarray) -> dict[str, int]:
+    def padded_sizes(self, inputs: dict[str, np.ndarray], labels: np.ndarray) -> dict[str, int]:
         steps = round_up_to_bucket(labels.shape[1])
         return {"symbols": steps, "labels": steps}
 
-    def seen(self, inputs: dict[str, np.ndarray], labels: np.ndarray) -> float:
+    def amount_in(self, inputs: dict[str, np.ndarray], labels: np.ndarray) -> float:
         return float(np.sum(inputs["length"])) / 1e6
 
-    def speed(self, amount: float, seconds: float) -> tuple[float, str]:
-        return 1e6 * amount / seconds, f"{1e6 * amount / seconds:.0f} characters a second"
+    def throughput_scale(self) -> float:
+        return 1e6
 
-    def names(self, batch: int) -> str:
+    def describe_batch(self, batch: int) -> str:
         return f"{len(self.dataset.batches[batch])} texts of batch {batch}"
 
-    def sources(self) -> list[dict[str, Any]]:
+    def data_summary(self) -> list[dict[str, Any]]:
         return [
-            {"name": Path(spec.partition(":")[2].partition("?")[0]).name, "characters": _count([spec])}
+            {"name": Path(spec.partition(":")[2].partition("?")[0]).name, "characters": sum(len(t) + 1 for t in self.load_data([spec]))}
             for spec in self.config.data
-        ]
-
-    def score(self) -> dict[str, float]:
-        return {name: value.rate for name, value in evaluate_bits_per_character(self.model, self.validation).items()}
-
-    def outcome(self) -> dict[str, dict[str, Any]]:
-        return {"held out": evaluate_bits_per_character(self.model, self.validation)}
+        ]  # fmt: skip
 
 
-class WaveTraining:
-    """Generators: batches of crops; bits per sample."""
+class WaveTraining(TrainingTask):
+    """WaveNet: batches of crops, bits per sample."""
 
-    amount, unit = "audio_hours", "h of audio"
-    fixed, nothing = "batch_seconds", -1
+    throughput_unit = "samples/s"
+    fixed_size_setting, pad_label = "batch_seconds", -1
 
-    def __init__(self, config: TrainConfig, model: Any, cache: Path):
-        self.model: Any = model
-        self.utterances = data.load_datasets(config.data)
-        self.dataset = data.WaveDataset(
-            open_audio_cache(self.utterances, model, cache), [u.speaker for u in self.utterances], model,
-            batch_seconds=config.batch_seconds, crop_seconds=config.crop_seconds or 1.0, unconditioned=config.unconditioned,
-            seed=config.seed,
+    def make_dataset(self) -> Any:
+        config = self.config
+        return data.WaveDataset(
+            open_audio_cache(self.data, self.model, self.cache_dir), [u.speaker for u in self.data], self.model,
+            batch_seconds=config.batch_seconds, crop_seconds=config.crop_seconds or 1.0,
+            conditioning_dropout=config.conditioning_dropout, seed=config.seed,
         )  # fmt: skip
-        self.validation = (
-            data.load_datasets(config.validation, speakers=config.validation_speakers) if config.validation else None
-        )
 
-    def items(self, batch: int) -> int:
-        return self.dataset.rows
+    def evaluate(self, validation: Any) -> dict[str, Any]:
+        return evaluate_bits_per_sample(self.model, validation)
 
-    def widths(self, inputs: dict[str, np.ndarray], labels: np.ndarray) -> dict[str, int]:
-        return {}
+    def batch_size(self, batch: int) -> int:
+        return self.dataset.batch_size
 
-    def seen(self, inputs: dict[str, np.ndarray], labels: np.ndarray) -> float:
-        """Hours of scored audio in a batch."""
+    def amount_in(self, inputs: dict[str, np.ndarray], labels: np.ndarray) -> float:
+        """Return the hours of audio with targets in a batch."""
         return float(np.sum(labels >= 0)) / self.model.sample_rate / 3600
 
-    def speed(self, amount: float, seconds: float) -> tuple[float, str]:
-        samples = 3600 * self.model.sample_rate * amount / seconds
-        return samples, f"{samples:.0f} samples a second"
+    def throughput_scale(self) -> float:
+        return 3600.0 * self.model.sample_rate
 
-    def names(self, batch: int) -> str:
-        return ", ".join(self.utterances[i].id for i in self.dataset.clips(batch))
+    def describe_batch(self, batch: int) -> str:
+        return ", ".join(self.data[i].id for i in self.dataset.batch_clip_indices(batch))
 
-    def sources(self) -> list[dict[str, Any]]:
+    def hours_by_source(self) -> dict[str, float]:
         hours: dict[str, float] = {}
-        for u, samples in zip(self.utterances, self.dataset.lengths, strict=True):
+        for u, samples in zip(self.data, self.dataset.lengths, strict=True):
             hours[u.source] = hours.get(u.source, 0.0) + float(samples) / self.model.sample_rate / 3600
-        return [{"name": n, "hours": round(h, 2)} for n, h in hours.items()]
-
-    def score(self) -> dict[str, float]:
-        return {name: value.rate for name, value in evaluate_bits_per_sample(self.model, self.validation).items()}
-
-    def outcome(self) -> dict[str, dict[str, Any]]:
-        return {"held out": evaluate_bits_per_sample(self.model, self.validation)}
+        return hours
 
 
-def _count(specs: list[str]) -> int:
-    return sum(len(text) + 1 for text in data.load_text_datasets(specs))
+class ImageTraining(TrainingTask):
+    """Image classifiers: batches of images, the share of wrong classes."""
+
+    amount_key, unit, throughput_unit = "million_images", "million images", "images/s"
+    fixed_size_setting = "batch_images"
+
+    def load_data(self, specs: Sequence[str], speakers: Sequence[str] = ()) -> Any:
+        return load_image_datasets(specs, self.model.classes, self.model.preprocessing)
+
+    def make_dataset(self) -> Any:
+        config = self.config
+        return ImageDataset(
+            *self.data, self.model.preprocessing, batch_size=config.batch_images, augment=bool(config.augment), seed=config.seed
+        )  # fmt: skip
+
+    def evaluate(self, validation: Any) -> dict[str, Any]:
+        return evaluate_classification(self.model, *validation)
+
+    def batch_size(self, batch: int) -> int:
+        return len(self.dataset.batch_members(batch))
+
+    def amount_in(self, inputs: np.ndarray, labels: np.ndarray) -> float:
+        return len(inputs) / 1e6
+
+    def throughput_scale(self) -> float:
+        return 1e6
+
+    def describe_batch(self, batch: int) -> str:
+        return f"images {', '.join(map(str, self.dataset.batch_members(batch)))}"
+
+    def data_summary(self) -> list[dict[str, Any]]:
+        readers = [spec.partition(":")[0] for spec in self.config.data]
+        size = len(self.dataset.images) // len(readers)
+        return [{"name": DATASET_NAMES.get(reader, reader), "images": size} for reader in readers]
 
 
-TRAINING_TASKS = {
-    "speech-recognition": SpeechTraining, "phoneme-recognition": PhonemeTraining, "language-model": TextTraining, "waveform-generation": WaveTraining,
-    "image-classification": ImageTraining, "segmentation": SegmentationTraining,
+class SegmentationTraining(ImageTraining):
+    """Segmenters: batches of images with masks, mean intersection over union."""
+
+    def load_data(self, specs: Sequence[str], speakers: Sequence[str] = ()) -> Any:
+        return load_masks(specs, self.model.classes)
+
+    def make_dataset(self) -> Any:
+        config = self.config
+        return SegmentationDataset(
+            *self.data, self.model, batch_size=config.batch_images, augment=bool(config.augment), seed=config.seed
+        )  # fmt: skip
+
+    def evaluate(self, validation: Any) -> dict[str, Any]:
+        return evaluate_segmentation(self.model, *validation)
+
+
+TRAINING_TASKS: dict[str, type[TrainingTask]] = {
+    "speech-recognition": SpeechTraining, "phoneme-recognition": PhonemeTraining, "language-model": TextTraining,
+    "waveform-generation": WaveTraining, "image-classification": ImageTraining, "segmentation": SegmentationTraining,
 }  # fmt: skip
 
 
-def training_task_for(recipe: str) -> Any:
-    """The kind of a recipe's task.
+def training_task_for(recipe: str) -> type[TrainingTask]:
+    """Return the adapter of a recipe's task.
 
     Raises:
-        KerasRecipesError: the task has none.
+        KerasRecipesError: The task has none.
     """
     task = get_recipe(recipe).task
     if task not in TRAINING_TASKS:
@@ -212,37 +212,3 @@ def training_task_for(recipe: str) -> Any:
             f"{recipe} cannot be trained by `kerasrecipes train`: its task is {task}; use model.fit"
         )
     return TRAINING_TASKS[task]
-
-
-def build_for_training(config: TrainConfig) -> Any:
-    """The model that a configuration trains, with random weights; its frozen layers are not trainable.
-
-    Raises:
-        DataError: no layer is called like one of `config.frozen`, or none is left to train.
-    """
-    model = build_model(get_recipe(config.recipe), config.alphabet, config.config)
-    if config.frozen:
-        freeze_layers(model, config.frozen)
-    return model
-
-
-def freeze_layers(model: Any, names: Sequence[str]) -> None:
-    """Make the layers not trainable whose names begin so; "front end": a segmenter's, up to its scores.
-
-    Raises:
-        DataError: no layer is called so, or none is left to train.
-    """
-    for name in names:
-        if name == FRONT_END and hasattr(model, "front_end_head"):
-            chosen = model.layers[: model.layers.index(model.front_end_head) + 1]
-        else:
-            chosen = [layer for layer in model.layers if layer.name.startswith(name)]
-        if not any(layer.weights for layer in chosen):
-            there = ", ".join(layer.name for layer in model.layers if layer.weights)
-            raise DataError(f"frozen: no layer of {model.name} with weights is called {name!r}; there are {there}")
-        for layer in chosen:
-            layer.trainable = False
-    if not model.trainable_variables:
-        raise DataError(
-            f"frozen: nothing of {model.name} is left to train with {', '.join(names)}: leave some layers out"
-        )

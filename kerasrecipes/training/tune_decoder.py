@@ -1,4 +1,4 @@
-"""How much a language model shall weigh: the settings with the fewest word errors on a tuning set."""
+"""Search for the language model weight and word score with the fewest word errors on a tuning set."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ SEARCH_STEPS = ({"lm_weight": 0.2, "word_score": 0.6}, {"lm_weight": 0.1, "word_
 
 @dataclass(frozen=True)
 class TuningResult:
-    """Settings and what they score on the tuning set."""
+    """Decoder settings and their error rates on the tuning set."""
 
     language_model: str
     lm_weight: float
@@ -35,63 +35,70 @@ def tune_decoder(
     model: Any, utterances: Sequence[Any], language_model: str, *, beam_size: int = 50,
     start: tuple[float, float] = (0.5, 0.5), progress: Callable[[TuningResult], Any] | None = None,
 ) -> TuningResult:  # fmt: skip
-    """Walk from `start` to the neighbour with fewer word errors while there is one; twice, the second time in finer steps.
+    """Move to the neighboring setting with the fewest word errors until none has fewer, in coarse steps and then in fine ones.
 
-    The network runs once; only the search runs again.
+    The network runs once. Only the decoder runs for every setting.
 
     Args:
-        model: a recogniser. utterances: the tuning set; never the one that is reported on.
-        language_model: as in `Decoding`. beam_size: likewise. start: (lm_weight, word_score).
-        progress: called with every setting tried.
+        model: Speech recognizer.
+        utterances: Tuning set, never the set that is reported.
+        language_model: As in `DecodingOptions`.
+        beam_size: As in `DecodingOptions`. Default 50.
+        start: First (lm_weight, word_score). Default (0.5, 0.5).
+        progress: Called with the result of every setting.
 
     Raises:
-        KerasRecipesError: a clip cannot be read, or the model is no recogniser of words.
+        KerasRecipesError: A clip cannot be read, or the model does not recognize words.
     """
     if not hasattr(model, "criterion") or model.recipe.task != "speech-recognition":
         raise KerasRecipesError(
             f"{model.name} has no beam search to tune: its task is {model.recipe.task} (kerasrecipes list --task speech-recognition)"
         )
-    failed: list = [None] * len(utterances)
-    frames = {i: s for i, s, _ in score_batches(model, [u.path for u in utterances], failed)}
-    if bad := [f for f in failed if f is not None]:
-        raise KerasRecipesError(f"{len(bad)} clips cannot be read, the first: {bad[0]}")
-    references = [model.alphabet.normalise(u.text) for u in utterances]
-    tried: dict[tuple[float, float], TuningResult] = {}
+    failures: list = [None] * len(utterances)
+    logits = {i: frames for i, frames, _ in score_batches(model, [u.path for u in utterances], failures)}
+    if errors := [error for error in failures if error is not None]:
+        raise KerasRecipesError(f"{len(errors)} clips cannot be read, the first: {errors[0]}")
+    references = [model.alphabet.normalize(u.text) for u in utterances]
+    results: dict[tuple[float, float], TuningResult] = {}
 
-    def score(lm_weight: float, word_score: float) -> TuningResult:
-        key = (round(lm_weight, 4), round(word_score, 4))
-        if key not in tried:
-            settings = DecodingOptions(
-                language_model=language_model, beam_size=beam_size, lm_weight=key[0], word_score=key[1]
+    def evaluate(lm_weight: float, word_score: float) -> TuningResult:
+        setting = (round(lm_weight, 4), round(word_score, 4))
+        if setting not in results:
+            options = DecodingOptions(
+                language_model=language_model, beam_size=beam_size, lm_weight=setting[0], word_score=setting[1]
             )  # fmt: skip
-            decode = make_decoder(model, settings)
-            said = [decode(frames[i]).text for i in range(len(utterances))]
-            rates = [rate(references, said).rate for rate in (metrics.word_error_rate, metrics.character_error_rate)]
-            tried[key] = TuningResult(language_model, *key, *rates)
+            decode = make_decoder(model, options)
+            texts = [decode(logits[i]).text for i in range(len(utterances))]
+            rates = [rate(references, texts).rate for rate in (metrics.word_error_rate, metrics.character_error_rate)]
+            results[setting] = TuningResult(language_model, *setting, *rates)
             if progress:
-                progress(tried[key])
-        return tried[key]
+                progress(results[setting])
+        return results[setting]
 
-    best = score(*start)
+    best = evaluate(*start)
     for steps in SEARCH_STEPS:
         while True:
-            neighbours = [
+            neighbors = [
                 replace(best, **{name: getattr(best, name) + sign * step}) for name, step in steps.items() for sign in (1, -1)
             ]  # fmt: skip
-            found = min((score(n.lm_weight, n.word_score) for n in neighbours if n.lm_weight > 0), key=sort_key)
-            if sort_key(found) >= sort_key(best):
+            better = min((evaluate(n.lm_weight, n.word_score) for n in neighbors if n.lm_weight > 0), key=sort_key)
+            if sort_key(better) >= sort_key(best):
                 break
-            best = found
+            best = better
     return best
 
 
-def sort_key(tuned: TuningResult) -> tuple[float, float]:
-    """Fewer word errors are better, then fewer character errors."""
-    return tuned.wer, tuned.cer
+def sort_key(result: TuningResult) -> tuple[float, float]:
+    """Return a key that sorts by word errors, then by character errors."""
+    return result.wer, result.cer
 
 
-def save_tuned_weights(recipe: str, tuned: TuningResult) -> Path:
-    """Make the settings the defaults of a recipe: they go into its manifest row."""
+def save_tuned_weights(recipe: str, result: TuningResult) -> Path:
+    """Write the settings into a recipe's manifest row, as its defaults."""
     row = manifest.get_entry(recipe)
-    values = {"language_model": tuned.language_model, "lm_weight": tuned.lm_weight, "word_score": tuned.word_score}
-    return manifest.write_entry(replace(row, decoder=values))
+    settings = {
+        "language_model": result.language_model,
+        "lm_weight": result.lm_weight,
+        "word_score": result.word_score,
+    }
+    return manifest.write_entry(replace(row, decoder=settings))

@@ -70,7 +70,7 @@ def test_an_interrupt_exits_with_130(monkeypatch, capsys):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("kerasrecipes.registry.list_recipes", interrupt)
+    monkeypatch.setattr("kerasrecipes.hub.catalog.list_recipes", interrupt)
     assert main(["list"]) == 130 and capsys.readouterr().err == "interrupted\n"
 
 

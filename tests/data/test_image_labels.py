@@ -110,7 +110,7 @@ def streets(tmp_path):
 
 
 def test_evaluate_takes_arrays_folders_and_batches(segmenter, streets):
-    ready = segmenter.preprocess(PICTURES), segmenter.cells(MASKS)
+    ready = segmenter.preprocess(PICTURES), segmenter.downsample_labels(MASKS)
     given = [
         (PICTURES, MASKS),
         (list(PICTURES), list(MASKS)),
@@ -120,7 +120,7 @@ def test_evaluate_takes_arrays_folders_and_batches(segmenter, streets):
     ]
     losses = [segmenter.evaluate(*x, verbose=0, batch_size=5) for x in given]
     losses.append(segmenter.evaluate(SegmentationDataset(PICTURES, MASKS, segmenter, batch_size=5), verbose=0))
-    expected = float(segmenter.default_loss()(ready[1], segmenter.scores(ready[0])))
+    expected = float(segmenter.default_loss()(ready[1], segmenter.predict_logits(ready[0])))
     np.testing.assert_allclose(losses, expected, rtol=1e-4)
 
 
@@ -138,7 +138,7 @@ def test_fit_validates_on_what_it_trains_on(segmenter, streets):
 
 def test_what_gives_inputs_and_cells_is_keras_s_affair(segmenter):
     tf = pytest.importorskip("tensorflow")
-    pairs = tf.data.Dataset.from_tensor_slices((segmenter.preprocess(PICTURES), segmenter.cells(MASKS))).batch(5)
+    pairs = tf.data.Dataset.from_tensor_slices((segmenter.preprocess(PICTURES), segmenter.downsample_labels(MASKS))).batch(5)
     segmenter.fit(pairs, validation_data=(pairs,), verbose=0)
     history = segmenter.fit(pairs, validation_data=pairs, verbose=0).history
     assert history["val_loss"][0] == pytest.approx(segmenter.evaluate(PICTURES, MASKS, verbose=0), rel=1e-4)

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 import kerasrecipes as kr
-from kerasrecipes.decoding import Alphabet, greedy, ngram_lm, prefix_beam_search, prefix_search
+from kerasrecipes.decoding import Alphabet, beam_search, greedy_decode, ngram_lm, prefix_beam_search
 from kerasrecipes.decoding.greedy import log_softmax
 from kerasrecipes.decoding.lexicon_beam_search import LN10, LexiconDecoder, LexiconTrie, hotword_bonuses
 from kerasrecipes.decoding.options import DecodingOptions
 from kerasrecipes.decoding.prefix_search import NO_PRUNING, PruningThresholds
 from kerasrecipes.errors import DataError, KerasRecipesError
+from kerasrecipes.hub import manifest
 
 ARPA = """\\data\\
 ngram 1=6
@@ -64,7 +65,7 @@ def test_an_endless_beam_sums_all_alignments(seed):
         score = log_p[np.arange(5), path].sum()
         sums[ctc_text(path)] = np.logaddexp(sums.get(ctc_text(path), -np.inf), score)
     found = prefix_beam_search(log_p, 10**6, 10**6, NO_PRUNING)
-    assert {h.numbers: h.score for h in found} == pytest.approx(sums, abs=1e-9)
+    assert {h.labels: h.score for h in found} == pytest.approx(sums, abs=1e-9)
     assert [h.score for h in found] == pytest.approx(sorted(sums.values(), reverse=True))
 
 
@@ -72,7 +73,7 @@ def test_the_likeliest_text_is_not_the_best_path():
     # the blank is the best symbol of both frames, yet most of the probability lies on "a"
     log_p = np.log([[0.55, 0.45], [0.55, 0.45]])
     alphabet = Alphabet("a")
-    assert greedy(log_p, alphabet).text == "" and prefix_search(log_p, alphabet).text == "a"
+    assert greedy_decode(log_p, alphabet).text == "" and beam_search(log_p, alphabet).text == "a"
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -82,12 +83,12 @@ def test_pruning_keeps_the_best_text(seed):
     logits[np.arange(60), np.where(rng.uniform(size=60) < 0.6, 0, rng.integers(1, 8, 60))] += 7  # as a trained net's
     exact = prefix_beam_search(logits, 2000, 1, NO_PRUNING)[0]
     quick = prefix_beam_search(logits, 20, 1, PruningThresholds(0.99, 1e-4, 15.0))[0]
-    assert quick.numbers == exact.numbers
+    assert quick.labels == exact.labels
     assert quick.score <= exact.score + 1e-9
 
 
 def test_a_beam_of_one_still_gives_a_text_and_times():
-    found = prefix_search(random_scores(20, 4, 3), Alphabet("abc"), 1, frame_seconds=0.04)
+    found = beam_search(random_scores(20, 4, 3), Alphabet("abc"), 1, frame_seconds=0.04)
     assert found.text and all(0 <= w.start < w.end <= 0.8 + 1e-9 for w in found.words)
 
 
@@ -161,7 +162,7 @@ def test_words_and_perplexity_are_those_of_the_file(arpa, tmp_path):
 
 
 def test_bundled_models_know_their_words():
-    for name, row in kr.manifest.language_models().items():
+    for name, row in manifest.language_models().items():
         words = ngram_lm.read_vocabulary(ngram_lm.ngram_path(name))
         assert len(words) == row.model["words"] and {"the", "don't"} <= set(words)
 
@@ -185,7 +186,8 @@ def test_files_that_are_no_language_models(tmp_path):
     [
         ({"decoder": "beam", "beam_size": 0}, "beam_size must be at least 1"),
         ({"decoder": "best"}, "no decoder 'best'"),
-        ({"decoder": "greedy", "language_model": "x"}, 'need decoder="beam"'),
+        ({"decoder": "greedy", "language_model": "x"}, 'language_model need decoder="beam"'),
+        ({"decoder": "greedy", "hotwords": ["kea"], "nbest": 2}, 'hotwords and nbest need decoder="beam"'),
         ({"decoder": "beam", "hotwords": ["kea"]}, "hotwords needs a language_model"),
         ({"decoder": "beam", "lm_weight": 1.0}, "lm_weight needs a language_model"),
         ({"language_model": "x", "hotwords": "kea"}, "list of words"),
@@ -244,12 +246,12 @@ def test_rescoring_ranks_by_the_sum_of_both_scores(pretrained):
     assert found.score == pytest.approx(wanted[0].score - 0.7 * len(wanted[0].text))
     same = pretrained.transcribe(wave, 16000, decoder="beam", rescorer=Judge(), rescore_weight=0.0)
     assert same.text == plain.text and not same.alternatives
-    with pytest.raises(KerasRecipesError, match="only a language model"):
-        pretrained.transcribe(wave, 16000, decoder="beam", rescorer=pretrained)
+    for other in (pretrained, "char_rnn_small"):
+        with pytest.raises(KerasRecipesError, match="only a loaded language model"):
+            pretrained.transcribe(wave, 16000, decoder="beam", rescorer=other)
 
 
 def test_tuning_walks_to_no_worse_settings_and_records_them(pretrained, clips, arpa, tmp_path, monkeypatch):
-    from kerasrecipes.hub import manifest
     from kerasrecipes.training import tune_decoder
 
     tried = []
@@ -274,18 +276,18 @@ def test_tuning_walks_to_no_worse_settings_and_records_them(pretrained, clips, a
     manifest.write_entry(manifest.get_entry("deepspeech2_small"), tmp_path / "rows" / "deepspeech2_small.json")
     monkeypatch.setattr(manifest, "manifest_folder", lambda: tmp_path / "rows")
     tune_decoder.save_tuned_weights("deepspeech2_small", best)
-    filled = DecodingOptions(language_model="x").filled("deepspeech2_small")
+    settings = kr.load("deepspeech2_small", compile=False).decoder_settings
     monkeypatch.undo()
     manifest.entries.cache_clear()
-    assert (filled.lm_weight, filled.word_score) == (best.lm_weight, best.word_score)
+    assert (settings["lm_weight"], settings["word_score"]) == (best.lm_weight, best.word_score)
 
 
 def test_readings_that_differ_in_spaces_alone_are_one():
     scores = np.log([[0.02, 0.02, 0.94, 0.02], [0.5, 0.46, 0.02, 0.02], [0.94, 0.02, 0.02, 0.02]])
-    found = prefix_search(scores, LETTERS, nbest=3)
+    found = beam_search(scores, LETTERS, nbest=3)
     texts = [found.text, *(a.text for a in found.alternatives)]
     assert texts[0] == "a" and len(texts) == len(set(texts)) == 3
-    assert prefix_search(scores, LETTERS).text == "a"
+    assert beam_search(scores, LETTERS).text == "a"
 
 
 def test_apostrophes_of_the_alphabet_stay():

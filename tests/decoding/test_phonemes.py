@@ -128,7 +128,7 @@ def test_labels_come_back(tmp_path, suffix):
 def test_label_files_that_are_none(tmp_path):
     (tmp_path / "x.tsv").write_text("path\ttext\n")
     for text, message in (
-        ("a\tb\n", "no file of phone labels"),
+        ("a\tb\n", "is not a file of phoneme labels"),
         ('# phones {}\npath\tspeaker\tseconds\tphones\na.wav\ts\t1\tAA 0.5 B 0.2\n', "line 3: starts of phonemes must rise"),
         ('# phones {}\npath\tspeaker\tseconds\tphones\na.wav\ts\t1\tAA 0.5 B\n', "line 3"),
         ('# phones {}\npath\tspeaker\tseconds\tphones\na.wav\ts\t1\tAA nan\n', "line 3: starts of phonemes must rise"),
@@ -150,7 +150,7 @@ def test_alignments_that_do_not_fit_are_left_out_and_named(tmp_path, capsys):
     write_labels(tmp_path / "l.tsv", [good, short, late], {})
     assert [u.id for u in kr.data.load_phone_alignments(tmp_path / "l.tsv", tmp_path)] == ["a"]
     said = " ".join(capsys.readouterr().err.split())
-    assert "2 of 3 alignments do not fit their audio, left out: short, late" in said
+    assert "2 of 3 alignments do not fit their audio and are left out: short, late" in said
     write_labels(tmp_path / "l.tsv", [short], {})
     with pytest.raises(DataError, match="No clip's labels fit"):
         kr.data.load_phone_alignments(tmp_path / "l.tsv", tmp_path)
@@ -218,13 +218,13 @@ def test_timit(timit):
 
 
 def test_faults_of_timit_are_named(timit, tmp_path):
-    with pytest.raises(DataError, match="timit knows split=train, test"):
+    with pytest.raises(DataError, match="timit has split=train, test"):
         kr.data.timit(timit, "dev")
     with pytest.raises(DataError, match="does not have TIMIT.s layout"):
         kr.data.timit(timit / "TIMIT" / "TRAIN")
     phn = timit / "TIMIT" / "TRAIN" / "DR1" / "FCJF0" / "SX37.PHN"
     for text, message in (
-        ("0 100 zz\n", "no phone of TIMIT's 61"),
+        ("0 100 zz\n", "is not one of TIMIT's 61 phonemes"),
         ("0 100\n", "line 1: 'begin end phone'"),
         ("", "no phone"),
     ):

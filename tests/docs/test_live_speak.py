@@ -52,7 +52,7 @@ def test_greedy_decoding_is_pythons(page) -> None:
     rng = np.random.default_rng(0)
     alphabet = Alphabet("ab c")
     for frames in (0, 1, 7, 60):
-        scores = rng.normal(size=(frames, alphabet.size)).round(3)
+        scores = rng.normal(size=(frames, alphabet.vocab_size)).round(3)
         scores[:, 0] += 0.3
         times = {"frame_seconds": 0.04, "offset": 1.2, "duration": 1.2 + 0.04 * frames - 0.01}
         found = live_pages.call(
@@ -70,8 +70,8 @@ def test_scores_and_words_are_pythons(page, name: str) -> None:
     model = kr.load(live_pages.FILES / f"{name}.onnx")
     wave = audio.load_audio(CLIP)
     found = live_pages.call(page, ["common", "speak"], TRANSCRIBE, name, wave.tolist())
-    scores = np.array(found["scores"]).reshape(-1, model.alphabet.size)
-    right = np.asarray(model.scores({"audio": wave[None], "length": np.array([len(wave)], "int32")}))[0]
+    scores = np.array(found["scores"]).reshape(-1, model.alphabet.vocab_size)
+    right = np.asarray(model.predict_logits({"audio": wave[None], "length": np.array([len(wave)], "int32")}))[0]
     assert len(scores) == len(right) == model.output_length(len(wave))
     np.testing.assert_allclose(scores, right, atol=CLOSE * max(1, np.abs(right).max()))
     transcript = model.transcribe(wave, sample_rate=16000, decoder="greedy")
@@ -191,8 +191,8 @@ def test_the_stream_is_pythons_and_the_microphone_is_heard(microphone, streaming
         return { scores: parts, said, ...await whole.finish() }""",
         f"{STREAMING}.step", wave.tolist(),
     )  # fmt: skip
-    right = model.scores({"audio": wave[None], "length": np.array([len(wave)], "int32")})[0]
-    scores = np.array(found["scores"]).reshape(-1, model.alphabet.size)
+    right = model.predict_logits({"audio": wave[None], "length": np.array([len(wave)], "int32")})[0]
+    scores = np.array(found["scores"]).reshape(-1, model.alphabet.vocab_size)
     assert scores.shape == right.shape
     np.testing.assert_allclose(scores, right, atol=CLOSE * max(1, np.abs(right).max()))
     stream = model.stream()

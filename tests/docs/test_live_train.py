@@ -10,7 +10,9 @@ import live_pages
 import numpy as np
 import pytest
 
-from kerasrecipes.recipes.convnetjs import convnetjs, from_json, to_json
+from kerasrecipes.export.convnetjs_export import to_json
+from kerasrecipes.export.convnetjs_import import from_json
+from kerasrecipes.recipes.convnetjs import convnetjs
 
 RNG = np.random.default_rng(0)
 PICTURES = RNG.uniform(-0.5, 0.5, (8, 24, 24, 1))

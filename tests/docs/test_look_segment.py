@@ -61,9 +61,9 @@ def test_scores_masks_and_areas_are_pythons(page, site_url, network, shape):
     assert len(np.unique(right.mask)) > 2
     same = numbers(found["mask"]).reshape(shape) == right.mask
     assert same.mean() > 0.999  # ties aside
-    areas = right.areas()
+    areas = right.class_areas()
     assert found["areas"] == pytest.approx([areas.get(name, 0.0) for name in told["classes"]], abs=2e-3)
-    front = np.asarray(model._parts.front(model.preprocess(rgb[None])))[0]
+    front = np.asarray(model.compiled_stages()[0](model.preprocess(rgb[None])))[0]
     close(numbers(found["front"]), front)
     exp = np.exp(front - front.max(-1, keepdims=True))
     mask = upsample_bilinear(exp / exp.sum(-1, keepdims=True), model.stride)[: shape[0], : shape[1]].argmax(-1)

@@ -10,14 +10,14 @@ from look_pages import PACK, close, fits, numbers, serve, start, until
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "docs" / "build"))
 SMALL = {
-    "blocks": 2,
-    "layers": 4,
+    "num_stacks": 2,
+    "layers_per_stack": 4,
     "residual_channels": 32,
     "dilation_channels": 16,
     "skip_channels": 48,
     "conditioning_channels": 8,
 }
-ODD = SMALL | {"kernel": 3, "residual_channels": 20, "skip_channels": 36}  # no multiples of 16: plain JavaScript
+ODD = SMALL | {"kernel_size": 3, "residual_channels": 20, "skip_channels": 36}  # no multiples of 16: plain JavaScript
 SAMPLES = 500
 
 
@@ -61,10 +61,10 @@ def test_samples_are_pythons(page, site_url, network, said):
     model, _ = network
     speaker = "lj" if said else None
     spectrum = model.spectrogram(FOLDER / "lj.mp3").astype("float16").astype("float32") if said else None
-    frames = -(-SAMPLES // model.hop)
+    frames = -(-SAMPLES // model.hop_length)
     given = None if spectrum is None else spectrum[40 : 40 + frames]
-    sound = model.generate(SAMPLES / model.sample_rate, seed=5, speaker=speaker, conditioning=given)
-    codes = mu_law.mu_law_encode(np.asarray(sound.samples), model.levels)
+    sound = model.generate(SAMPLES / model.sample_rate, seed=5, speaker=speaker, mel=given)
+    codes = mu_law.mu_law_encode(np.asarray(sound.samples), model.quantization_levels)
     uniform = np.random.default_rng(5).random(SAMPLES).astype("float32")  # the generator's own numbers
     page.goto(f"{site_url}live/wavenet/")
     found = page.evaluate(
@@ -87,7 +87,7 @@ def test_samples_are_pythons(page, site_url, network, said):
         return found; }}""",
         [uniform.tolist(), model.speaker_number(speaker), SAMPLES, said, frames],
     )
-    heard = np.concatenate([[0.0], mu_law.mu_law_decode(codes[:-1], model.levels)]).astype("float32")
+    heard = np.concatenate([[0.0], mu_law.mu_law_decode(codes[:-1], model.quantization_levels)]).astype("float32")
     inputs = {
         "audio": heard[None],
         "length": np.array([SAMPLES], "int32"),
@@ -95,7 +95,7 @@ def test_samples_are_pythons(page, site_url, network, said):
     }
     if said:
         inputs |= {"conditioned": np.ones(1, "int32"), "spectrogram": given[None]}
-    scores = model.scores(inputs)[0, ::50]
+    scores = model.predict_logits(inputs)[0, ::50]
     assert len(np.unique(codes)) > 20
     for one in found:
         assert one["codes"] == codes.tolist()

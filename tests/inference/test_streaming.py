@@ -109,16 +109,16 @@ def test_memory_does_not_grow_with_the_audio(model, wave):
     for _ in range(6):
         stream.feed(wave)
         assert len(stream._state.buffer) < stream._state.chunk_steps
-        sizes.append(len(stream._scores))
+        sizes.append(len(stream._logits))
     assert max(sizes) < len(wave) / model.stride
     quiet = model.stream()
-    quiet._sound = True  # as after some speech
+    quiet._is_silent = False  # as after some speech
     scores = np.zeros((50, model.alphabet.vocab_size), "float32")
     scores[:, 0] = 9  # a pause
     for _ in range(100):
-        quiet._scores = np.concatenate([quiet._scores, scores])
+        quiet._logits = np.concatenate([quiet._logits, scores])
         quiet._commit_words()
-    assert len(quiet._scores) == 1 and quiet._frames == 4999
+    assert len(quiet._logits) == 1 and quiet._num_frames == 4999
 
 
 def test_alphabets_without_a_space_are_cut_at_blanks(model):
@@ -129,14 +129,14 @@ def test_alphabets_without_a_space_are_cut_at_blanks(model):
         sample_rate, stride, name = 16000, 160, "fake"
 
     stream = StreamingSession.__new__(StreamingSession)
-    stream.model, stream._frames, stream._samples, stream._sound = Fake(), 0, 1600, True
+    stream.model, stream._num_frames, stream._num_samples, stream._is_silent = Fake(), 0, 1600, False
     stream.model.alphabet, stream._words, stream._characters = alphabet, [], []
-    stream._scores = np.zeros((0, 4), "float32")
+    stream._logits = np.zeros((0, 4), "float32")
     for row in scores:
-        stream._scores = np.concatenate([stream._scores, row[None]])
+        stream._logits = np.concatenate([stream._logits, row[None]])
         stream._commit_words()
     text = "".join(c.text for c in stream._characters)
-    assert text == greedy(scores, alphabet).text == "aabc" and len(stream._scores) == 1
+    assert text == greedy_decode(scores, alphabet).text == "aabc" and len(stream._logits) == 1
 
 
 def test_listening_to_a_file_prints_the_text_as_it_grows(model, wave, tmp_path):
@@ -160,9 +160,9 @@ def test_a_missing_microphone_is_a_clear_error(monkeypatch):
     ("samples", "message"),
     [
         (np.zeros((4, 2), "float32"), "mix down"),
-        (np.zeros(4, "int32"), "int16"),
-        (np.array([np.nan], "float32"), "finite"),
-        (np.array([300.0], "float32"), "scale"),
+        (np.zeros(4, "int64"), "16 or 32 bits"),
+        (np.array([np.nan], "float32"), "NaN or infinite"),
+        (np.array([5.0], "float32"), "outside -1 to 1"),
     ],
 )
 def test_bad_samples_are_refused_and_lose_nothing(model, samples, message):

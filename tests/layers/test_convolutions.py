@@ -238,6 +238,6 @@ def test_trained_features_beat_random_ones_on_what_a_linear_layer_cannot_see():
     assert found["trained"] < 0.1 and found["k-means"] < 0.1 and found["random"] < 0.3
 
     values = np.concatenate([c + 0.1 * draw.normal(size=(200, 3)) for c in np.eye(3)])  # three bundles of directions
-    centres = features.center_frequencies(values, 3, draw)
-    np.testing.assert_allclose(np.sort(centres.max(1)), 1, atol=0.02)
-    np.testing.assert_allclose(np.linalg.norm(centres, axis=1), 1)
+    centers = features.kmeans_centers(values, 3, draw)
+    np.testing.assert_allclose(np.sort(centers.max(1)), 1, atol=0.02)
+    np.testing.assert_allclose(np.linalg.norm(centers, axis=1), 1)

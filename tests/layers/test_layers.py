@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kerasrecipes import layers
-from kerasrecipes.layers.sequence import TimeGeometry, compose
+from kerasrecipes.layers.time_geometry import TimeGeometry, compose
 
 rng = np.random.default_rng(0)
 LENGTHS = np.array([37, 20, 11], "int32")
@@ -20,7 +20,7 @@ CASES = {
     "utterance_norm": (lambda: layers.UtteranceNormalization(), (5,)),
     "standardization": (lambda: layers.UtteranceStandardization(), (5,)),
     "deltas": (lambda: layers.Deltas(9), (5,)),
-    "cepstra": (lambda: layers.MFCC(5, 6, window=8, hop=3, size=64), ()),
+    "cepstra": (lambda: layers.MFCC(5, 6, win_length=8, hop_length=3, n_fft=64), ()),
     "conv1d": (lambda: layers.SequenceConv1D(4, 5, 2), (5,)),
     "conv1d_padded": (lambda: layers.SequenceConv1D(4, 8, 2, padding=5), (5,)),
     "conv1d_even": (lambda: layers.SequenceConv1D(4, 4, 3), (5,)),
@@ -29,8 +29,8 @@ CASES = {
     "row": (lambda: layers.RowConvolution(4), (5,)),
     "rnn": (lambda: layers.SequenceRNN(4), (5,)),
     "gru": (lambda: layers.SequenceRNN(4, "gru", None, batch_norm=False, shared_input=False), (5,)),
-    "gru_forward": (lambda: layers.SequenceRNN(4, "gru", None, direction="forward", batch_norm=False), (5,)),
-    "concat": (lambda: layers.SequenceRNN(4, "gru", merge="concat"), (5,)),
+    "gru_forward": (lambda: layers.SequenceRNN(4, "gru", None, bidirectional=False, batch_norm=False), (5,)),
+    "concat": (lambda: layers.SequenceRNN(4, "gru", merge_mode="concat"), (5,)),
 }
 
 
@@ -111,7 +111,7 @@ def numpy_recurrence(layer, x):
     cell = layer.loops[0].cell
     u = np.asarray(cell.recurrent_kernel, "float64")
     c = np.asarray(cell.recurrent_bias, "float64") if cell.bias else 0.0
-    units, act = layer.units, np.tanh if layer.limit is None else (lambda v: np.clip(v, 0, layer.limit))
+    units, act = layer.units, np.tanh if layer.max_value is None else (lambda v: np.clip(v, 0, layer.max_value))
     h, out = np.zeros(units), []
     for row in x:
         a, b = row @ kernel + bias, h @ u + c
@@ -128,7 +128,7 @@ def numpy_recurrence(layer, x):
 @pytest.mark.parametrize("limit", [None, 0.4])
 def test_recurrence_is_its_formula(cell, limit):
     x = batch(5)[:1]
-    layer = layers.SequenceRNN(4, cell, limit, direction="forward", batch_norm=False)
+    layer = layers.SequenceRNN(4, cell, limit, bidirectional=False, batch_norm=False)
     y, _ = layer(x, LENGTHS[:1])
     np.testing.assert_allclose(
         keras.ops.convert_to_numpy(y)[0], numpy_recurrence(layer, x[0].astype("float64")), atol=2e-5
@@ -139,7 +139,7 @@ def test_our_lstm_is_keras_lstm():
     x = batch(5)
     theirs = keras.layers.LSTM(4, return_sequences=True)
     theirs(x)
-    ours = layers.SequenceRNN(4, "lstm", None, direction="forward", batch_norm=False)
+    ours = layers.SequenceRNN(4, "lstm", None, bidirectional=False, batch_norm=False)
     ours(x, np.array([37] * 3))
     np.testing.assert_array_equal(ours.biases[0], theirs.get_weights()[2])  # ones for the forget gates
     kernel, recurrent, bias = (np.random.default_rng(3).normal(size=w.shape) * 0.5 for w in theirs.get_weights())
@@ -155,7 +155,7 @@ def test_both_directions_are_the_sum_of_one_and_the_reversed_one():
     x = batch(5)[:1]
     both = layers.SequenceRNN(4, "gru", None, batch_norm=False)
     y, _ = both(x, LENGTHS[:1])
-    one = layers.SequenceRNN(4, "gru", None, direction="forward", batch_norm=False)
+    one = layers.SequenceRNN(4, "gru", None, bidirectional=False, batch_norm=False)
     total = 0
     for i, direction in enumerate((1, -1)):
         one(x, LENGTHS[:1])
@@ -171,7 +171,7 @@ def test_our_gru_is_keras_gru():
     x = batch(5)
     theirs = keras.layers.GRU(4, return_sequences=True)
     expected = keras.ops.convert_to_numpy(theirs(x))
-    ours = layers.SequenceRNN(4, "gru", None, direction="forward", batch_norm=False)
+    ours = layers.SequenceRNN(4, "gru", None, bidirectional=False, batch_norm=False)
     ours(x, np.array([37] * 3))
     kernel, recurrent, bias = (keras.ops.convert_to_numpy(w) for w in theirs.get_weights())
     ours.kernels[0].assign(kernel)
@@ -184,7 +184,9 @@ def test_our_gru_is_keras_gru():
 def test_spec_augment_only_trains_and_covers_what_it_says():
     x = np.ones((8, 100, 40), "float32")
     n = np.full(8, 100, "int32")
-    layer = layers.SpecAugment(bin_masks=1, bin_width=10, frame_masks=1, frame_width=30, frame_share=0.2, seed=1)
+    layer = layers.SpecAugment(
+        freq_masks=1, freq_mask_width=10, time_masks=1, time_mask_width=30, max_time_fraction=0.2, seed=1
+    )
     np.testing.assert_array_equal(layer(x, n, training=False)[0], x)
     y = keras.ops.convert_to_numpy(layer(x, n, training=True)[0])
     assert 0 < (y == 0).mean() < 0.5
@@ -194,15 +196,15 @@ def test_spec_augment_only_trains_and_covers_what_it_says():
 
 def test_geometry_of_a_chain():
     g = compose([TimeGeometry(320, 160), TimeGeometry(11, 2, 5, 5), TimeGeometry(7, 2, 3, 3)])
-    assert (g.stride, g.span) == (640, 320 + 10 * 160 + 6 * 320)
-    assert compose([g, TimeGeometry(None)]).span is None
+    assert (g.stride, g.receptive_field) == (640, 320 + 10 * 160 + 6 * 320)
+    assert compose([g, TimeGeometry(None)]).receptive_field is None
     assert TimeGeometry(11, 2, 5, 5).output_length(100) == 50 and TimeGeometry(11, 2, 5, 5).output_length(101) == 51
 
 
 def test_band_limit_does_what_a_filter_does_to_the_spectrum():
     from kerasrecipes.data.audio_augmentation import band_limit
 
-    layer = layers.RandomLowPass(share=1.0, lowest=0.5, value=float(np.log(1e-2)), seed=2)
+    layer = layers.RandomLowPass(prob=1.0, min_cutoff=0.5, fill_value=float(np.log(1e-2)), seed=2)
     wave = np.random.default_rng(0).normal(size=(40, 4000)).astype("float32")
     n = np.full(40, 4000, "int32")
     spectrum = layers.LogSpectrogram()
@@ -217,13 +219,13 @@ def test_band_limit_does_what_a_filter_does_to_the_spectrum():
         filtered = band_limit(wave[i], edges[i] * 50 - 550).astype("float32")
         real = keras.ops.convert_to_numpy(spectrum(filtered[None], n[:1])[0])[0]
         assert np.abs(real[1:-1, edges[i] + 1 :] - y[i, 1:-1, edges[i] + 1 :]).max() < 0.5
-    cut = layers.RandomLowPass(share=0.3, seed=1)(np.repeat(x, 10, 0), np.repeat(frames, 10), training=True)[0]
+    cut = layers.RandomLowPass(prob=0.3, seed=1)(np.repeat(x, 10, 0), np.repeat(frames, 10), training=True)[0]
     assert 0.2 < (np.array(cut)[:, 0, 160] == np.float32(-4.6)).mean() < 0.4
 
 
 @pytest.mark.parametrize(
     ("layer", "features"),
-    [("PowerNormalization", 0), ("UtteranceNormalization", 100), ("SequenceStandardization", 100)],
+    [("UtterancePowerNormalization", 0), ("UtteranceNormalization", 100), ("UtteranceStandardization", 100)],
 )
 def test_statistics_of_long_items_in_half_precision(layer, features):
     """Counts beyond 65504 and small epsilons are not numbers of 16 bits."""

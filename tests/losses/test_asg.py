@@ -200,7 +200,7 @@ def test_repetition_symbols_round_trip():
     source = random.Random(1)
     for most in (1, 2, 3):
         a = Alphabet(num_repetition_symbols=most)
-        assert Alphabet.of(a.get_config()) == a != Alphabet()
+        assert Alphabet.from_value(a.get_config()) == a != Alphabet()
         for _ in range(200):
             words = ["".join(source.choice("aab'") * source.randint(1, 7) for _ in range(3)) for _ in range(3)]
             text = " ".join([*words, source.choice(string.ascii_lowercase)])
@@ -265,7 +265,7 @@ def test_a_recogniser_trains_saves_and_transcribes(recipe, clips, tmp_path):
     layer.transitions.assign(rng.normal(size=(30, 30)))
     wave = kr.load_audio(utterances[0].path)
     n = np.array([len(wave)], "int32")
-    scores = model.scores({"audio": wave[None], "length": n})[0]
+    scores = model.predict_logits({"audio": wave[None], "length": n})[0]
     expected = viterbi(scores, array(layer.transitions), model.alphabet).text
     assert expected and model.transcribe(wave, sample_rate=16000).text == expected
     pieces = predict_logits_chunked(model, wave, 1.0)
@@ -298,7 +298,7 @@ def test_other_symbols_renew_scores_and_transitions(recipe, tmp_path):
         (Alphabet("ab", num_repetition_symbols=0), 2),
     ):
         other = kr.load(recipe, weights=tmp_path / "m.weights.h5", alphabet=alphabet)
-        assert other.output_shape[-1] == other.alphabet.size == size
+        assert other.output_shape[-1] == other.alphabet.vocab_size == size
         assert not array(other.get_layer("transitions").transitions).any()
         for a, b in zip(model.layers, other.layers, strict=True):
             if a.name not in ("logits", "transitions"):
@@ -320,8 +320,8 @@ def test_the_trainer_takes_it_and_begins_from_a_ctc_trunk(recipe, clips, tmp_pat
     assert trunk.alphabet == Alphabet() and trunk.output_shape[-1] == 29
     trunk.save_weights(tmp_path / "ctc.weights.h5")
     settings = {
-        "recipe": recipe, "data": (f"librispeech:{clips}",), "steps": 4, "warmup": 1, "decay": 1, "batch_seconds": 5.0,
-        "start": str(tmp_path / "ctc.weights.h5"), "start_config": {"criterion": "ctc"},
+        "recipe": recipe, "data": (f"librispeech:{clips}",), "max_steps": 4, "warmup_steps": 1, "decay_steps": 1, "batch_seconds": 5.0,
+        "init_from": str(tmp_path / "ctc.weights.h5"), "init_config": {"criterion": "ctc"},
     }  # fmt: skip
     run = Trainer(configs.config_from_dict(settings), tmp_path / "run")
     for old, new in zip(trunk.layers[:-2], run.model.layers[:-2], strict=True):
@@ -330,7 +330,7 @@ def test_the_trainer_takes_it_and_begins_from_a_ctc_trunk(recipe, clips, tmp_pat
     assert run.train()["step"] == 4
     assert array(run.model.get_layer("transitions").transitions).any()
     with pytest.raises(WeightsCorrupted, match="does not fit"):
-        Trainer(configs.config_from_dict(settings | {"start_config": None}), tmp_path / "other")
+        Trainer(configs.config_from_dict(settings | {"init_config": None}), tmp_path / "other")
 
 
 def test_a_stream_is_refused_and_says_why(recipe):

@@ -75,7 +75,7 @@ def test_any_way_of_cutting_gives_the_whole(name, models):
 
     rng = np.random.default_rng(4)
     features = rng.normal(size=(301, 161)).astype("float32")
-    graph = ChunkedScorer(models[name]).carried
+    graph = ChunkedScorer(models[name]).streaming_model
     runs = []
     for piece, cuts in ((400, []), (1, [150]), (7, sorted(rng.integers(0, 301, 40))), (64, [0, 301])):
         sequence = StreamingState(graph, piece)
@@ -129,8 +129,8 @@ for name, config in json.load(open(folder + "/configs.json")).items():
     model = kr.load(name, weights=f"{folder}/{name}.weights.h5", compile=False, **config)
     out[name] = model.predict_logits(x)
     if config.get("lookahead"):
-        from kerasrecipes.inference.chunked import long_scores
-        out["pieces " + name] = long_scores(model, x["audio"][0], 0.2)
+        from kerasrecipes.inference.chunked import predict_logits_chunked
+        out["pieces " + name] = predict_logits_chunked(model, x["audio"][0], 0.2)
     compiled_long = keras.config.backend() == "jax" and name not in ("deepspeech2_streaming_small", "wav2letter_raw")
     if kr.get_recipe(name).task == "speech-recognition" and not compiled_long:  # and it learns
         model.compile(keras.optimizers.SGD(1e-3))

@@ -271,7 +271,7 @@ def test_plain_wheel_transcribes_without_a_framework(tmp_path):
 
 def test_long_items_of_a_list_are_scored_alone(model, files, monkeypatch):
     calls, whole = [], type(model).predict_logits_chunked
-    monkeypatch.setattr(type(model), "long_scores", lambda self, wave: calls.append(len(wave)) or whole(self, wave))
+    monkeypatch.setattr(type(model), "predict_logits_chunked", lambda self, wave: calls.append(len(wave)) or whole(self, wave))
     wave = kr.load_audio(files[0])
     alone = model.transcribe(wave, 16000, chunk_threshold_seconds=1).text
     assert [t.text for t in model.transcribe([wave, wave], 16000, chunk_threshold_seconds=1)] == [alone] * 2

@@ -422,7 +422,7 @@ def test_command_line(speaker, tmp_path, capsys):
     speaker.save(tmp_path / "m.keras")
     name, out = str(tmp_path / "m.keras"), str(tmp_path / "x.wav")
     assert main.main(["generate", name, "--seconds", "0.02", "--seed", "1", "--speaker", "lj", "--output", out]) == 0
-    assert "0.02 s of sound at 16000 Hz" in capsys.readouterr().out
+    assert "0.02 s of audio at 16000 Hz" in capsys.readouterr().out
     expected = speaker.generate(0.02, seed=1, speaker="lj").samples
     np.testing.assert_allclose(soundfile.read(out)[0], expected, atol=1e-4)
     soundfile.write(tmp_path / "clip.flac", noise(1, 900)[0], 16000)

@@ -34,7 +34,7 @@ def test_parameters(changes, count):
 def model():
     keras.utils.set_random_seed(0)
     model = kr.load(
-        "deepspeech1", weights=None, compile=False, units=6, filters=12, context=2, recurrent_clip=0.4, clip=0.7
+        "deepspeech1", weights=None, compile=False, units=6, n_filter=12, context=2, recurrent_clip=0.4, relu_clip=0.7
     )
     rng = np.random.default_rng(1)
     for v in model.trainable_variables:
@@ -80,7 +80,7 @@ def test_reversed_in_time(model):
     x = np.random.default_rng(3).normal(size=(21, 12)).astype("float32")
     before = above(model, x)
     mirrored = kr.load(
-        "deepspeech1", weights=None, compile=False, **{k: v for k, v in model.changes.items() if k != "vocabulary"}
+        "deepspeech1", weights=None, compile=False, **{k: v for k, v in model.changes.items() if k != "vocab_size"}
     )
     mirrored.set_weights(model.get_weights())
     conv = next(layer for layer in mirrored.layers if "conv" in layer.name)
@@ -93,7 +93,7 @@ def test_reversed_in_time(model):
 
 def test_without_recurrence_a_step_sees_exactly_its_window(model):
     still = kr.load(
-        "deepspeech1", weights=None, compile=False, **{k: v for k, v in model.changes.items() if k != "vocabulary"}
+        "deepspeech1", weights=None, compile=False, **{k: v for k, v in model.changes.items() if k != "vocab_size"}
     )
     still.set_weights(model.get_weights())
     recurrent = next(layer for layer in still.layers if "recurrent" in layer.name)
@@ -142,7 +142,7 @@ def torchaudio_net():
     """Ours with an input transform for each direction and an unclipped recurrence: torchaudio's net, from its features on."""
     features, hidden, labels = DEEPSPEECH.values()
     variant = {"context": 0, "stride": 1, "shared_input": False, "recurrent_clip": math.inf}
-    network = kr.get_recipe("deepspeech1").build(vocabulary=labels, units=hidden, filters=features, **variant)
+    network = kr.get_recipe("deepspeech1").build(vocab_size=labels, units=hidden, n_filter=features, **variant)
     p = deepspeech_drawn()[0]
     dense = [[p[i].T, p[i + 1]] for i in (0, 2, 4)]
     dense[0][0] = dense[0][0][None]  # the first layer is a convolution over one frame

@@ -16,7 +16,7 @@ SMALL = {"blocks": ((4,), (4, 4), (6,), (6,)), "dense": ((8, 3),), "pools": 2}
 
 
 def context_of(context, classes=3, padding="each", noise=0.0):
-    network = dilated(classes=classes, blocks=((2,),), pools=0, dense=(), context=context, padding=padding, noise=noise)
+    network = dilated(num_classes=classes, blocks=((2,),), pools=0, dense=(), context=context, padding=padding, noise=noise)
     front = network.get_layer("front")
     return keras.Model(front.output, network.output), network
 
@@ -117,7 +117,7 @@ def test_tiles_leave_no_seam_and_any_size_goes(model):
     for tile in (4, 24, 40):
         np.testing.assert_allclose(model.predict_logits(picture, tile), whole, atol=1e-5)
     found = model.segment(picture)
-    assert found.mask.shape == found.confidence.shape == (61, 83) and sum(found.areas().values()) == pytest.approx(1)
+    assert found.mask.shape == found.confidence.shape == (61, 83) and sum(found.class_areas().values()) == pytest.approx(1)
     assert found.overlay(picture).shape == (61, 83, 3) and found.to_dict()["width"] == 83
     with pytest.raises(ImageError, match="The picture has 83 x 60 pixels"):
         found.overlay(picture[:60])
@@ -133,7 +133,7 @@ def test_masks_are_saved_as_class_numbers_with_colours(model, tmp_path):
     found.save(tmp_path / "mask.png")
     again = Image.open(tmp_path / "mask.png")
     np.testing.assert_array_equal(np.asarray(again), found.mask)
-    np.testing.assert_array_equal(np.asarray(again.convert("RGB")), found.colours())
+    np.testing.assert_array_equal(np.asarray(again.convert("RGB")), found.to_rgb())
 
 
 def test_other_classes_of_the_same_number_renew_all_that_knows_classes():
@@ -188,12 +188,12 @@ def test_pixels_without_a_class_change_neither_loss_nor_gradient(model):
 
 def test_cells_take_the_label_in_their_middle(model):
     masks = rng.integers(0, 11, size=(2, 10, 12)).astype("uint8")
-    found = model.cells(masks)
+    found = model.downsample_labels(masks)
     assert found.shape == (2, 3, 3) and (found[:, 2] == 255).all()  # 10 rows are two cells and half of one
     np.testing.assert_array_equal(found[:, :2], masks[:, 2:10:4, 2::4])
     assert model.preprocess(np.zeros((2, 10, 12, 3))).shape == (2, 12 + 2 * model.margin, 12 + 2 * model.margin, 3)
     with pytest.raises(DataError, match=r"labels \[11\], but there are 11 classes"):
-        model.cells(np.full((1, 4, 4), 11))
+        model.downsample_labels(np.full((1, 4, 4), 11))
 
 
 def test_fit_lowers_the_loss(model):
@@ -210,4 +210,4 @@ def test_mean_iou_by_hand():
     counts = metrics.confusion_matrix(labels, chosen, 4)
     found = metrics.mean_iou(np.stack([counts, counts]))
     assert found.rate == pytest.approx((1 / 2 + 2 / 4 + 0) / 3) and found.total == 10  # class 3 is nowhere
-    assert found.low == found.high == pytest.approx(found.rate)
+    assert found.ci_low == found.ci_high == pytest.approx(found.rate)

@@ -1,4 +1,4 @@
-"""SqueezeNet's released weights: what they name on the five free pictures, their classes, and their licence."""
+"""SqueezeNet's released weights: what they name on the five free pictures, their classes, and their license."""
 
 import json
 import tomllib
@@ -21,11 +21,11 @@ def model():
 
 
 def test_first_places_of_the_pictures_on_the_site(model):
-    """docs/live/samples are the network's inputs, docs/kept what it answered."""
-    kept = json.loads((ROOT / "docs" / "kept" / "squeezenet" / "kept.json").read_text())["wrong"]["free"]
+    """docs/live/samples are the network's inputs, docs/cache what it answered."""
+    kept = json.loads((ROOT / "docs" / "cache" / "squeezenet" / "figures.json").read_text())["wrong"]["free"]
     assert {v["name"]: v["answers"][0][0] for v in kept} == FIRST
     inputs = [Image.open(ROOT / "docs" / "live" / "samples" / f"{v['name']}.png").convert("RGB") for v in kept]
-    scores = model.scores(np.stack([np.asarray(v, "float32") for v in inputs])).astype("float64")
+    scores = model.predict_logits(np.stack([np.asarray(v, "float32") for v in inputs])).astype("float64")
     shares = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
     for found, answers in zip(shares, (v["answers"] for v in kept), strict=True):
         best = [(model.classes[i], found[i]) for i in np.argsort(-found)[: len(answers)]]
@@ -38,7 +38,7 @@ def test_first_places_of_the_whole_pictures(model, big_data):
     assert {name: guess.name for name, guess in found.items()} == FIRST
     cat = found["chelsea"]
     assert str(cat) == cat.name and len(cat.top(5)) == 5 and sum(cat.probabilities) == pytest.approx(1, abs=1e-6)
-    ten = model.classify(paths["chelsea"], views=10)
+    ten = model.classify(paths["chelsea"], num_crops=10)
     assert ten.name == "Egyptian cat" and ten != cat
 
 
@@ -65,9 +65,9 @@ def test_weights_are_the_codebooks_in_half_precision(model, big_data):
     assert sum(halves) == 419_897 and sum(values[k].size for k in values.files) == model.count_params() == 1_248_424
 
 
-def test_the_licence_of_the_weights_comes_with_them():
+def test_the_license_of_the_weights_comes_with_them():
     """Clause 2: conditions and disclaimer go with binary forms."""
-    assert manifest.entries()["squeezenet"].licence.startswith("BSD 2-clause")
+    assert manifest.entries()["squeezenet"].license.startswith("BSD 2-clause")
     text = (ROOT / NOTICE).read_text()
     assert "2. Redistributions in binary form must reproduce" in text and 'AND CONTRIBUTORS "AS IS"' in text
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

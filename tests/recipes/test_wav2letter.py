@@ -8,7 +8,8 @@ from torchaudio_weights import GOLDEN, INPUTS, LABELS, drawn
 import kerasrecipes as kr
 from kerasrecipes import layers
 from kerasrecipes.layers.mfcc import mel_filterbank
-from kerasrecipes.layers.sequence import SequenceLayer, compose, output_length
+from kerasrecipes.layers.sequence import SequenceLayer
+from kerasrecipes.layers.time_geometry import compose, output_length
 from kerasrecipes.recipes.wav2letter import CONVOLUTIONS, WAVEFORM
 
 RATE = 16000
@@ -31,7 +32,7 @@ def above(network):
 def torchaudio_net(kind):
     """Ours with torchaudio's rectifiers and the weights of `drawn`, from features or samples of mean 0 to scores."""
     network = kr.get_recipe(PAPERS[kind]).build(
-        vocabulary=LABELS, activation="relu", last_relu=True, criterion="ctc"
+        vocab_size=LABELS, activation="relu", last_relu=True, criterion="ctc"
     )  # fmt: skip
     weighted = [v for v in network.layers if v.trainable_weights]
     for layer, (kernel, bias) in zip(weighted, drawn(kind)[0], strict=True):
@@ -54,11 +55,11 @@ def test_weights_of_torchaudio_give_its_scores(kind):
     [
         ("wav2letter", {}, 23_284_530 + 30 * 30),
         ("wav2letter", {"criterion": "ctc"}, 23_284_530),
-        ("wav2letter", {"criterion": "ctc", "vocabulary": 40}, 23_304_540),
+        ("wav2letter", {"criterion": "ctc", "vocab_size": 40}, 23_304_540),
         ("wav2letter_mfcc39", {"criterion": "ctc"}, 23_596_530),
         ("wav2letter_power_spectrum", {"criterion": "ctc"}, 26_212_530),
         ("wav2letter_raw", {"criterion": "ctc"}, 26_191_280),
-        ("wav2letter_raw", {"criterion": "ctc", "vocabulary": 29}, 26_189_279),
+        ("wav2letter_raw", {"criterion": "ctc", "vocab_size": 29}, 26_189_279),
     ],
 )
 def test_parameters(name, changes, count):
@@ -79,7 +80,7 @@ def narrow(name, **changes):
     """The paper's kernels and strides with two outputs each, all weights positive: a path from input to score is seen."""
     conv = tuple((2, kernel, stride) for _, kernel, stride in CONVOLUTIONS)
     network = kr.get_recipe(name).build(
-        conv=conv, waveform=((2, *WAVEFORM[0][1:]),), activation="relu", criterion="ctc", vocabulary=2, **changes
+        conv=conv, waveform=((2, *WAVEFORM[0][1:]),), activation="relu", criterion="ctc", vocab_size=2, **changes
     )
     for v in network.weights:
         v.assign(np.zeros(v.shape) if v.path.endswith("bias") else np.full(v.shape, 4 / np.prod(v.shape)))
@@ -93,7 +94,7 @@ def test_receptive_field(name, span, stride, total):
     """One score sees 194 frames (1.955 s with windows of 25 ms) or 31,130 samples: impulses just inside and outside."""
     part = above(narrow(name))
     geometry = compose([v.geometry for v in part.layers if isinstance(v, SequenceLayer)])
-    assert (geometry.span, geometry.stride) == (span, stride)
+    assert (geometry.receptive_field, geometry.stride) == (span, stride)
     step = output_length([geometry], total) // 2
     first = step * stride - geometry.left
     x = np.zeros((4, total), "float32")
@@ -196,7 +197,7 @@ def test_a_tone_lands_in_its_band_and_too_many_bands_are_refused():
     with pytest.raises(ValueError, match="too many"):
         mel_filterbank(200, 257, RATE)
     with pytest.raises(ValueError, match="does not fit"):
-        layers.MagnitudeSpectrogram(window=600, size=512)
+        layers.MagnitudeSpectrogram(win_length=600, n_fft=512)
 
 
 def test_slopes_of_lines_and_parabolas():
@@ -214,7 +215,7 @@ def test_slopes_of_lines_and_parabolas():
 def test_whole_utterance_layers_are_the_same_in_numpy(layer):
     x = rng.normal(2, 3, size=(41, 5)).astype("float32")
     np.testing.assert_allclose(
-        numpy(layer(x[None], np.array([41], "int32"))[0])[0], layer.over_whole(x), rtol=1e-5, atol=1e-5
+        numpy(layer(x[None], np.array([41], "int32"))[0])[0], layer.call_numpy(x), rtol=1e-5, atol=1e-5
     )
 
 
@@ -228,19 +229,19 @@ def test_small_nets_hear_loud_and_quiet_alike():
     model = kr.load("wav2letter_small", weights=None, compile=False, **recipe.tiny_config)
     wave = (rng.normal(size=(1, 16000)) * 0.1).astype("float32")
     n = np.array([16000], "int32")
-    a, b = (model.scores({"audio": wave * gain, "length": n}) for gain in (1.0, 0.05))
+    a, b = (model.predict_logits({"audio": wave * gain, "length": n}) for gain in (1.0, 0.05))
     np.testing.assert_allclose(a, b, atol=1e-3)
 
 
 def test_asg_begins_from_the_network_of_ctc(tmp_path):
     from kerasrecipes.training import config
     from kerasrecipes.training.initialization import initialize_weights
-    from kerasrecipes.training.task_adapters import build_for_training
+    from kerasrecipes.training.model_building import build_for_training
 
     tiny = dict(kr.get_recipe("wav2letter_small").tiny_config)
     ctc = kr.load("wav2letter_small", weights=None, compile=False, **tiny)
     ctc.save_weights(tmp_path / "ctc.weights.h5")
-    own = config.config_for("wav2letter_small_asg", start=str(tmp_path / "ctc.weights.h5"))
+    own = config.config_for("wav2letter_small_asg", init_from=str(tmp_path / "ctc.weights.h5"))
     own = config.config_from_dict({**own.to_dict(), "config": {**own.config, **tiny}})
     asg = build_for_training(own)
     initialize_weights(own, asg)
@@ -256,7 +257,7 @@ def test_asg_begins_from_the_network_of_ctc(tmp_path):
     ("changes", "told"),
     [
         ({"front_end": "mcff"}, "power_spectrum"), ({"activation": "tanh"}, "hard_tanh"), ({"criterion": "crf"}, "asg"),
-        ({"normalization": "batch"}, "sequence"), ({"front_end": "raw", "band_limit": {"share": 1.0}}, "has none"),
+        ({"normalization": "batch"}, "sequence"), ({"front_end": "raw", "low_pass": {"prob": 1.0}}, "has none"),
     ],
 )  # fmt: skip
 def test_unknown_names_are_refused(changes, told):

@@ -18,10 +18,11 @@ from kerasrecipes.inference.chunked import predict_logits_chunked
 from kerasrecipes.inference.streaming_graph import StreamingModel, StreamingState
 from kerasrecipes.layers import mu_law
 from kerasrecipes.release.model_card import build_without_weights
-from kerasrecipes.tasks.phone_criteria import CRFCriterion
+from kerasrecipes.decoding.criteria import CRFCriterion
 from kerasrecipes.training import config as configs
 from kerasrecipes.training.evaluation import evaluate_phonemes
-from kerasrecipes.training.trainer import Trainer, ema_weights
+from kerasrecipes.training.optimizer import ema_weights
+from kerasrecipes.training.trainer import Trainer
 
 array = keras.ops.convert_to_numpy
 TINY = dict(kr.get_recipe("wavenet_asr").tiny_config)
@@ -59,9 +60,9 @@ def outputs(model, inputs):
 
 def parameters(s, phones=40):
     """Stack and next-sample output as in the generator, then the convolutions over frames."""
-    r, d, skip, k, q = (s[x] for x in ("residual_channels", "dilation_channels", "skip_channels", "kernel", "levels"))
-    n, normal = s["blocks"] * s["layers"], s["batch_norm"] == "sequence"
-    total = s["initial_kernel"] * q * r + n * (2 * k * r * d + d * r + d * skip + 2 * d + r + skip)
+    r, d, skip, k, q = (s[x] for x in ("residual_channels", "dilation_channels", "skip_channels", "kernel_size", "quantization_channels"))
+    n, normal = s["num_stacks"] * s["layers_per_stack"], s["batch_norm"] == "sequence"
+    total = s["initial_kernel_size"] * q * r + n * (2 * k * r * d + d * r + d * skip + 2 * d + r + skip)
     total += skip * skip + skip * q + skip + q
     before = skip
     total += 4 * skip * normal
@@ -113,7 +114,7 @@ def test_receptive_field_of_frames_is_exact():
     assert last == 160 * (frame + 3) - 1
 
     def score(w):
-        return model.scores({"audio": w, "length": np.full(len(w), w.shape[1], "int32")})[:, frame]
+        return model.predict_logits({"audio": w, "length": np.full(len(w), w.shape[1], "int32")})[:, frame]
 
     before = score(waves)
     for place, seen in ((first - 1, False), (first, True), (first + 1, True), (last, True), (last + 1, False)):
@@ -130,13 +131,13 @@ def test_the_pool_is_a_mean():
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"kernel": 3, "initial_kernel": 3}, {"initial_kernel": 1, "top": ((5, 4), (4, 9))}, {"bias": False}]
+    "changes", [{}, {"kernel_size": 3, "initial_kernel_size": 3}, {"initial_kernel_size": 1, "top": ((5, 4), (4, 9))}, {"use_bias": False}]
 )
 def test_any_way_of_cutting_gives_the_whole(changes):
     """Per-layer zeros in front are not those of a silent recording: pieces must carry each layer's own past."""
     model = tiny("wavenet_asr_small", **changes)
     wave = noise(1, 8333)[0]
-    whole = model.scores({"audio": wave[None], "length": np.array([len(wave)], "int32")})[0]
+    whole = model.predict_logits({"audio": wave[None], "length": np.array([len(wave)], "int32")})[0]
     assert np.ptp(whole) > 1
     graph, rng = StreamingModel(model.layer_sequence, ()), np.random.default_rng(4)
     for piece, cuts in ((1, [4000]), (160, []), (480, sorted(rng.integers(0, 8333, 30))), (9000, [0, 8333])):
@@ -144,7 +145,7 @@ def test_any_way_of_cutting_gives_the_whole(changes):
         found = np.concatenate([*map(sequence.feed, np.split(wave, cuts)), sequence.finish()])
         np.testing.assert_allclose(found, whole, atol=2e-5)
     np.testing.assert_allclose(predict_logits_chunked(model, wave, 0.1), whole, atol=2e-5)
-    assert model._pieces.carried is not None
+    assert model._chunked_scorer.streaming_model is not None
 
 
 # ---------------------------------------------------------------- two losses
@@ -157,11 +158,11 @@ def nats(scores, targets):
 
 @pytest.mark.parametrize(("name", "weight"), [("wavenet_asr", 1.0), ("wavenet_asr_small", 0.3), ("wavenet_asr", 0.07)])
 def test_losses_are_cross_entropies(name, weight):
-    model = tiny(name, next_sample=weight, criterion="frames")
+    model = tiny(name, sample_loss_weight=weight, criterion="frames")
     inputs, labels = batch()
     found = model.test_on_batch(inputs, labels, return_dict=True)
     y = outputs(model, inputs)
-    every = model.recipe.config["every"]
+    every = model.recipe.config["sample_loss_stride"]
     assert y["samples"].shape[1] == 1600 // every
     frames = nats(y["frames"], labels - 1).sum() / (labels > 0).sum()
     samples, codes = 0.0, mu_law.mu_law_encode(inputs["audio"])
@@ -201,7 +202,7 @@ def test_each_loss_has_its_gradient():
     inputs, labels = batch((640, 480))
     found = {}
     for weight in (1e-9, 1.0, 2.0):
-        model = tiny(next_sample=weight)
+        model = tiny(sample_loss_weight=weight)
         found[weight] = gradients(model, inputs, labels)
     for path, two in found[2.0].items():
         one, frames = found[1.0][path], found[1e-9][path]
@@ -214,7 +215,7 @@ def test_each_loss_has_its_gradient():
         assert above == (np.abs(samples).max() < 1e-5), path
 
     # along the gradient the loss rises as it says
-    model = tiny(next_sample=1.0)
+    model = tiny(sample_loss_weight=1.0)
     rng, step, slope = np.random.default_rng(0), 1e-3, 0.0
     values = [array(v) for v in model.trainable_variables]
     directions = [rng.normal(size=v.shape) for v in values]
@@ -245,7 +246,7 @@ def test_drawn_places_are_all_places():
 
 
 def test_without_the_second_loss_there_is_one_output():
-    model, (inputs, labels) = tiny(next_sample=0), batch()
+    model, (inputs, labels) = tiny(sample_loss_weight=0), batch()
     both = tiny()
     assert model.output_shape == (None, None, 40) and "post" not in [layer.name for layer in model.layers]
     assert set(model.test_on_batch(inputs, labels, return_dict=True)) == {"loss", "frame_errors"}
@@ -317,9 +318,9 @@ def clips_of(folder):
 
 def test_crops_are_pieces_of_clips_with_their_labels(spoken, tmp_path):
     model, clips = tiny(), clips_of(spoken)
-    options = {"speeds": (1.0, 1.1), "cache_dir": tmp_path, "seed": 3}
-    whole = model.dataset(clips, batch_size=1, **options)
-    cut = model.dataset(clips, batch_seconds=2.0, crop_seconds=0.5, **options)
+    options = {"speed_perturbation": (1.0, 1.1), "cache_dir": tmp_path, "seed": 3}
+    whole = model.make_dataset(clips, batch_size=1, **options)
+    cut = model.make_dataset(clips, batch_seconds=2.0, crop_seconds=0.5, **options)
     assert isinstance(cut, PhonemeDataset) and len(cut) < len(whole) * 3
     covered = np.zeros(len(clips))
     for epoch in range(3):
@@ -345,8 +346,8 @@ def test_crops_are_pieces_of_clips_with_their_labels(spoken, tmp_path):
     begins = [cut.begins[i] for i in range(len(cut))]
     cut.set_epoch(0)
     assert begins != [cut.begins[i] for i in range(len(cut))]
-    long = model.dataset(clips, batch_seconds=4.0, crop_seconds=9.0, **options)  # longer than the clips: whole
-    assert long[0][0]["length"][0] == len(long.cache.wave(long.batches[0][0], int(long.speed[long.batches[0][0]])))
+    long = model.make_dataset(clips, batch_seconds=4.0, crop_seconds=9.0, **options)  # longer than the clips: whole
+    assert long[0][0]["length"][0] == len(long.cache.read(long.batches[0][0], int(long.speed[long.batches[0][0]])))
 
 
 # ---------------------------------------------------------------- training
@@ -354,15 +355,15 @@ def test_crops_are_pieces_of_clips_with_their_labels(spoken, tmp_path):
 
 def settings(folder, **changes):
     spec = f"phones:{folder}/labels.tsv.xz?audio={folder}"
-    values = {"recipe": "wavenet_asr_small", "config": {**TINY, "dropout": 0.1}, "data": (spec,), "steps": 6, "warmup": 2,
-              "decay": 2, "batch_seconds": 2.0, "crop_seconds": 0.5, "order": "random", "average": 0.5}  # fmt: skip
+    values = {"recipe": "wavenet_asr_small", "config": {**TINY, "dropout": 0.1}, "data": (spec,), "max_steps": 6, "warmup_steps": 2,
+              "decay_steps": 2, "batch_seconds": 2.0, "crop_seconds": 0.5, "batch_order": "random", "ema_momentum": 0.5}  # fmt: skip
     return configs.config_from_dict(values | changes)
 
 
 def test_resuming_is_exact(spoken, tmp_path):
     whole = Trainer(settings(spoken), tmp_path / "whole")
     for _ in range(3):
-        whole.step()
+        whole._train_step()
     whole.save()
     shutil.copytree(tmp_path / "whole", tmp_path / "part")
     whole.train()
@@ -378,13 +379,13 @@ def test_resuming_is_exact(spoken, tmp_path):
 @pytest.mark.slow
 def test_training_learns_phones_and_samples(spoken, tmp_path):
     spec = f"phones:{spoken}/labels.tsv.xz?audio={spoken}"
-    sizes = {**TINY, "blocks": 1, "layers": 5, "residual_channels": 12, "dilation_channels": 12, "skip_channels": 16}
+    sizes = {**TINY, "num_stacks": 1, "layers_per_stack": 5, "residual_channels": 12, "dilation_channels": 12, "skip_channels": 16}
     run = Trainer(
-        settings(spoken, steps=110, peak=0.02, config=sizes, batch_seconds=1.5, average=0.8), tmp_path / "run"
+        settings(spoken, max_steps=110, learning_rate=0.02, config=sizes, batch_seconds=1.5, ema_momentum=0.8), tmp_path / "run"
     )
-    first = run.step()[0]
+    first = run._train_step()[0]
     run.train()
-    assert first > 4 and run.step()[0] < 0.6 * first
+    assert first > 4 and run._train_step()[0] < 0.6 * first
     with ema_weights(run.model):
         clips = kr.data.load_datasets([spec])
         rates = evaluate_phonemes(run.model, clips)
@@ -399,7 +400,7 @@ def test_a_crf_begins_with_what_frames_have_learned(spoken, tmp_path):
     keras.utils.set_random_seed(5)
     frames = tiny("wavenet_asr_small", criterion="frames")
     frames.save_weights(tmp_path / "frames.weights.h5")
-    start = {"start": str(tmp_path / "frames.weights.h5"), "start_config": {"criterion": "frames"}}
+    start = {"init_from": str(tmp_path / "frames.weights.h5"), "init_config": {"criterion": "frames"}}
     model = Trainer(settings(spoken, config=TINY, **start), tmp_path / "run").model
     (transitions,) = (v for v in model.weights if "transitions" in v.path)
     own = [v for v in model.weights if v is not transitions]
@@ -414,7 +415,7 @@ def test_fit_and_evaluate_take_clips(spoken):
     assert history["loss"][1] < history["loss"][0]
     parts = {"loss", "frame_loss", "sample_loss", "frame_errors"}
     assert set(history) == parts | {f"val_{p}" for p in parts}
-    cut = model.dataset(clips, batch_seconds=4.0, crop_seconds=0.5)
+    cut = model.make_dataset(clips, batch_seconds=4.0, crop_seconds=0.5)
     assert model.fit(cut, epochs=1, verbose=0).history["loss"][0] < history["loss"][0]
     assert set(model.evaluate(clips, return_dict=True, verbose=0)) == parts
 
@@ -425,11 +426,11 @@ def test_the_configuration_is_that_of_the_others():
     different = {k for k in ours if ours[k] != theirs[k]}
     assert different <= {
         "recipe",
-        "steps",
-        "decay",
+        "max_steps",
+        "decay_steps",
         "batch_seconds",
         "crop_seconds",
-        "average",
-        "validate_minutes",
-        "peak",
+        "ema_momentum",
+        "validate_every_minutes",
+        "learning_rate",
     }

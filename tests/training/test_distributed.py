@@ -75,8 +75,8 @@ def test_four_devices_give_the_curve_of_one_and_resume_either_way(trained):
 
 def test_counts_that_cannot_be_are_refused(trained):
     more, words, few = trained[1]["refused"]
-    assert "5 devices were asked for, and there are 4" in more and "--devices all" in more
-    assert "number or 'all'" in words
+    assert "--devices is 5, but there are 4" in more and "--devices all" in more
+    assert "a number or 'all'" in words
     assert "fewer than there are devices (4)" in few and "batch_seconds" in few
 
 
@@ -103,10 +103,10 @@ def test_two_processes_give_the_gradients_of_one(trained):
 @pytest.mark.slow
 def test_a_last_batch_that_cannot_be_divided_is_every_devices(tmp_path):
     """With batch normalisation, whose statistics no filling may touch."""
-    process = start("pictures", tmp_path)
+    process = start("images", tmp_path)
     _, said = process.communicate(timeout=600)
     assert process.returncode == 0, said[-3000:]
-    found = json.loads((tmp_path / "pictures.json").read_text())
+    found = json.loads((tmp_path / "images.json").read_text())
     np.testing.assert_allclose(found["four"], found["one"], rtol=1e-4)
 
 
@@ -142,8 +142,8 @@ def test_items_of_no_length_change_nothing(name):
             frames = model.output_length(lengths)
             labels = np.where(np.arange(frames[0]) < frames[:, None], rng.integers(1, 5, (2, frames[0])), 0)
         if recipe.task == "waveform-generation":
-            x = model.complete(x | {"conditioned": np.zeros(2, "int32")})
-            labels, nothing = np.where(inside, rng.integers(0, model.levels, inside.shape), -1), -1
+            x = model.fill_default_inputs(x | {"conditioned": np.zeros(2, "int32")})
+            labels, nothing = np.where(inside, rng.integers(0, model.quantization_levels, inside.shape), -1), -1
     before, state = model.get_weights(), [np.array(v) for v in model.variables]  # with seeds of what layers draw
     loss = model.train_on_batch(x, labels)
     alone = model.get_weights()
@@ -168,17 +168,17 @@ def test_another_backend_is_told_what_to_do(monkeypatch):
 def test_a_fixed_number_of_items_must_be_a_multiple_of_the_devices():
     from kerasrecipes.training.distributed import DeviceGroup
 
-    class Kind:
-        fixed, dataset = "batch_pictures", range(3)
+    class Task:
+        fixed_size_setting, dataset = "batch_images", range(3)
 
-        def items(self, index):
+        def batch_size(self, index):
             return 128
 
-    DeviceGroup(4).check(Kind())
+    DeviceGroup(4).check_divisible(Task())
     with pytest.raises(
-        DataError, match=r"128 items cannot be divided among 6 devices: set batch_pictures .* 126 for instance"
+        DataError, match=r"128 items cannot be divided among 6 devices: set batch_images .* 126 for instance"
     ):
-        DeviceGroup(6).check(Kind())
+        DeviceGroup(6).check_divisible(Task())
 
 
 def test_shapes_are_few_and_hold_what_they_must():

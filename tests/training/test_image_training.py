@@ -48,7 +48,7 @@ def test_from_training_to_a_measured_row(mnist, place, capsys):
         f"mnist:{mnist}?part=held",
     ]
     said = run(capsys, *words, "--max-steps", 3, "--output", out)
-    assert "3 steps, 0.0 million pictures" in said and (out / "curve.png").stat().st_size > 1000
+    assert "3 steps, 0.0 million images" in said and (out / "curve.png").stat().st_size > 1000
     with pytest.raises(AssertionError, match="already holds a run"):
         run(capsys, *words, "--max-steps", 4, "--output", out)
     assert "4 steps" in run(capsys, *words, "--max-steps", 4, "--output", out, "--resume")
@@ -57,9 +57,9 @@ def test_from_training_to_a_measured_row(mnist, place, capsys):
     row = manifest.get_entry("convnetjs_mnist")
     assert row.bundled and row.data[0]["images"] == 18 and row.model["classes"] == list(CLASSES)
     file, more = place / "more.yaml", place / "more"
-    file.write_text(f"recipe: convnetjs_mnist\ndata: ['mnist:{mnist}?part=kept']\nstart: released\nsteps: 1\n")
+    file.write_text(f"recipe: convnetjs_mnist\ndata: ['mnist:{mnist}?part=kept']\ninit_from: released\nmax_steps: 1\n")
     run(capsys, "train", "convnetjs_mnist", "--config", file, "--output", more)
-    assert json.loads((more / "run.json").read_text())["config"]["start"].endswith(f"/{row.file}")
+    assert json.loads((more / "run.json").read_text())["config"]["init_from"].endswith(f"/{row.file}")
     for views in (1, 4):
         text = run(
             capsys,
@@ -82,7 +82,7 @@ def test_from_training_to_a_measured_row(mnist, place, capsys):
     assert found["name"] in CLASSES and run(capsys, "predict", "convnetjs_mnist", place / "x.png").startswith(
         found["name"]
     )
-    assert "error" in run(capsys, "show", "convnetjs_mnist") and "18 pictures" in run(capsys, "show", "convnetjs_mnist")
+    assert "error" in run(capsys, "show", "convnetjs_mnist") and "18 images" in run(capsys, "show", "convnetjs_mnist")
 
 
 def test_mnist_as_idx_files_and_as_arrays(mnist, tmp_path):

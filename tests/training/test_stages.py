@@ -8,7 +8,8 @@ import kerasrecipes as kr
 from kerasrecipes.errors import DataError, WeightsCorrupted
 from kerasrecipes.recipes.dilated import TINY
 from kerasrecipes.training import config as configs
-from kerasrecipes.training.trainer import Trainer, ema_weights
+from kerasrecipes.training.optimizer import ema_weights
+from kerasrecipes.training.trainer import Trainer
 
 rng = np.random.default_rng(0)
 
@@ -16,11 +17,11 @@ rng = np.random.default_rng(0)
 @pytest.fixture(scope="module")
 def streets(tmp_path_factory):
     folder = tmp_path_factory.mktemp("streets")
-    for part in ("pictures", "masks"):
+    for part in ("images", "masks"):
         (folder / part).mkdir()
     for i in range(4):
         picture = rng.integers(0, 256, size=(24, 32, 3)).astype("uint8")
-        Image.fromarray(picture).save(folder / "pictures" / f"{i}.png")
+        Image.fromarray(picture).save(folder / "images" / f"{i}.png")
         Image.fromarray(picture[..., 0] // 24).save(folder / "masks" / f"{i}.png")
     return folder
 
@@ -28,8 +29,8 @@ def streets(tmp_path_factory):
 def settings(streets, **changes):
     own = {"config": {}, **changes}
     values = {
-        "recipe": "dilated_camvid_small", "data": (f"masks:{streets}",), "steps": 3, "warmup": 1, "decay": 1, "peak": 0.01,
-        "batch_pictures": 2, "average": 0.5,
+        "recipe": "dilated_camvid_small", "data": (f"masks:{streets}",), "max_steps": 3, "warmup_steps": 1, "decay_steps": 1, "learning_rate": 0.01,
+        "batch_images": 2, "ema_momentum": 0.5,
     }  # fmt: skip
     return configs.config_from_dict(values | own | {"config": TINY | own["config"]})
 
@@ -72,7 +73,7 @@ def front(streets, tmp_path_factory):
 @pytest.mark.parametrize("file", ["", "front.weights.h5"])
 def test_the_paper_s_three_stages(file, front, streets, tmp_path):
     folder, first = front
-    second = settings(streets, start=str(folder / file), start_config={"context": []}, frozen=["front end"])
+    second = settings(streets, init_from=str(folder / file), init_config={"context": []}, frozen_layers=["front end"])
     run, before, after = trained(second, tmp_path / "context")
     for name in after:
         if is_context(name):
@@ -81,16 +82,16 @@ def test_the_paper_s_three_stages(file, front, streets, tmp_path):
             assert same(first[name], before[name]) and same(first[name], after[name]), name
     again = Trainer(second, tmp_path / "context", resume=True)  # the checkpoint is that of the layers which are trained
     assert again.state["step"] == 3 and all(same(w, weights(again.model)[name]) for name, w in after.items())
-    with pytest.raises(DataError, match="go on with the configuration that the run began with"):
+    with pytest.raises(DataError, match="continue with the configuration that the run was started with"):
         Trainer(settings(streets), tmp_path / "context", resume=True)
     with ema_weights(run.model):
         mean = weights(run.model)
-    _, before, after = trained(settings(streets, start=str(tmp_path / "context")), tmp_path / "joint")
+    _, before, after = trained(settings(streets, init_from=str(tmp_path / "context")), tmp_path / "joint")
     assert all(same(w, before[name]) and not same(w, after[name]) for name, w in mean.items())
 
 
 def test_a_front_end_alone_segments_as_the_front_of_the_whole(front, streets, tmp_path):
-    config = settings(streets, start=str(front[0]), start_config={"context": []})
+    config = settings(streets, init_from=str(front[0]), init_config={"context": []})
     whole = Trainer(config, tmp_path).model
     alone = kr.load(
         "dilated_camvid_small", weights=front[0] / "front.weights.h5", compile=False, **TINY | {"context": []}
@@ -102,14 +103,14 @@ def test_a_front_end_alone_segments_as_the_front_of_the_whole(front, streets, tm
 
 def test_what_cannot_be_frozen_or_taken_over_is_said(front, streets, tmp_path):
     with pytest.raises(
-        DataError, match="no layer of dilated_camvid_small with weights is called 'kontext'; there are conv1_1"
+        DataError, match="no layer of dilated_camvid_small with weights has the name 'kontext'; its layers are conv1_1"
     ):
-        Trainer(settings(streets, frozen=["kontext"]), tmp_path)
-    with pytest.raises(DataError, match="nothing of dilated_camvid_small is left to train"):
-        Trainer(settings(streets, frozen=["front end", "context", "logits"]), tmp_path)
-    with pytest.raises(DataError, match=r"frozen is 'front end', not a list, for instance \[front end\]"):
-        settings(streets, frozen="front end")
-    with pytest.raises(WeightsCorrupted, match="give what its configuration has otherwise as start_config"):
-        Trainer(settings(streets, start=str(front[0])), tmp_path)
+        Trainer(settings(streets, frozen_layers=["kontext"]), tmp_path)
+    with pytest.raises(DataError, match="freeze all layers of dilated_camvid_small"):
+        Trainer(settings(streets, frozen_layers=["front end", "context", "logits"]), tmp_path)
+    with pytest.raises(DataError, match=r"frozen_layers is 'front end', not a list, for instance \[front end\]"):
+        settings(streets, frozen_layers="front end")
+    with pytest.raises(WeightsCorrupted, match="set init_config to the settings that differ in that run"):
+        Trainer(settings(streets, init_from=str(front[0])), tmp_path)
     with pytest.raises(DataError, match="pass a .weights.h5 file, a run's folder, or 'released'"):
-        Trainer(settings(streets, start=str(streets)), tmp_path)
+        Trainer(settings(streets, init_from=str(streets)), tmp_path)

@@ -14,21 +14,21 @@ import kerasrecipes as kr
 from kerasrecipes.batch.job import weights_hash
 from kerasrecipes.cli.main import main
 from kerasrecipes.errors import DataError, KerasRecipesError, RecipeNotFound
-from kerasrecipes.hub.weights import sha256
+from kerasrecipes.utils.files import sha256_file
 from kerasrecipes.training import config as configs
 from kerasrecipes.training.initialization import copy_matching_weights, fit_front_end_to_hints
 from kerasrecipes.training.interrupts import DeferredInterrupt
 from kerasrecipes.training.learning_curve import plot_learning_curve
-from kerasrecipes.training.optimizer import ClippedAdamW
-from kerasrecipes.training.task_adapters import build_for_training
-from kerasrecipes.training.trainer import Trainer, ema_weights
+from kerasrecipes.training.optimizer import ClippedAdamW, ema_weights
+from kerasrecipes.training.model_building import build_for_training
+from kerasrecipes.training.trainer import Trainer
 
 
 def settings(clips, recurrent=True, **changes):
     """A tiny training; without recurrences, which TensorFlow traces for seconds, where they have nothing to say."""
     tiny = dict(kr.get_recipe("deepspeech2_small").tiny_config) | ({} if recurrent else {"recurrent_layers": 0})
-    values = {"recipe": "deepspeech2_small", "config": tiny | {"dropout": 0.2}, "data": (f"librispeech:{clips}",), "steps": 8,
-              "warmup": 2, "decay": 3, "batch_seconds": 5.0, "speeds": (0.9, 1.1), "augment": {"noise": 0.5}, "average": 0.5}  # fmt: skip
+    values = {"recipe": "deepspeech2_small", "config": tiny | {"dropout": 0.2}, "data": (f"librispeech:{clips}",), "max_steps": 8,
+              "warmup_steps": 2, "decay_steps": 3, "batch_seconds": 5.0, "speed_perturbation": (0.9, 1.1), "augment": {"noise_prob": 0.5}, "ema_momentum": 0.5}  # fmt: skip
     return configs.config_from_dict(values | changes)
 
 
@@ -42,7 +42,7 @@ def test_resuming_is_exact(clips, tmp_path):
     assert whole.state["step"] == 8 and whole.state["epoch"] >= 1
     part = Trainer(settings(clips), tmp_path / "part")
     for _ in range(5):
-        part.step()
+        part._train_step()
     part.save()
     again = Trainer(settings(clips), tmp_path / "part", resume=True)
     assert again.state["step"] == 5
@@ -54,19 +54,19 @@ def test_resuming_is_exact(clips, tmp_path):
     assert plot_learning_curve(tmp_path / "part").stat().st_size > 5000
     record = json.loads((tmp_path / "part" / "run.json").read_text())
     assert (
-        record["state"]["step"] == 8 and record["config"]["peak"] == 1.5e-3 and record["data"][0]["name"] == "dev-mini"
+        record["state"]["step"] == 8 and record["config"]["learning_rate"] == 1.5e-3 and record["data"][0]["name"] == "dev-mini"
     )
 
 
 def test_a_run_begins_from_the_layers_of_another_recipe_that_fit(clips, tmp_path, pretrained):
     changes = {
         "recipe": "deepspeech2_streaming_small",
-        "start_recipe": "deepspeech2_small",
+        "init_from_recipe": "deepspeech2_small",
         "config": {"recurrent_units": 8},
     }
     model = Trainer(settings(clips, **changes), tmp_path / "run").model
     kinds = lambda m, name: [la for la in m.layers if type(la).__name__ == name]  # noqa: E731
-    for kind, fits in (("SequenceConv1D", 2), ("SequenceBatchNormalization", 3), ("Recurrent", 0)):
+    for kind, fits in (("SequenceConv1D", 2), ("MaskedBatchNormalization", 3), ("SequenceRNN", 0)):
         same = [
             all(np.array_equal(a, b) for a, b in zip(old.get_weights(), new.get_weights(), strict=True))
             for old, new in zip(kinds(pretrained, kind), kinds(model, kind), strict=False)
@@ -74,7 +74,7 @@ def test_a_run_begins_from_the_layers_of_another_recipe_that_fit(clips, tmp_path
         ]
         assert len(same) == fits and all(same)
     with pytest.raises(DataError, match="No layer of squeezenet fits"):
-        Trainer(settings(clips, start_recipe="squeezenet"), tmp_path / "other")
+        Trainer(settings(clips, init_from_recipe="squeezenet"), tmp_path / "other")
 
 
 def test_another_front_end_keeps_the_layers_behind_it():
@@ -96,7 +96,7 @@ def test_another_front_end_keeps_the_layers_behind_it():
     rng = np.random.default_rng(0)
     batch = {"audio": rng.normal(size=(2, 8000)).astype("float32"), "length": np.array([8000, 6000], "int32")}
     before = convolutions[1][-1].get_weights()[0]
-    errors = fit_front_end_to_hints(mel, raw, taken, lambda i: batch, 60, 0.02, show=False)
+    errors = fit_front_end_to_hints(mel, raw, taken, lambda i: batch, 60, 0.02, show_progress=False)
     assert errors[-1] < 0.7 * errors[0] and np.array_equal(before, convolutions[1][-1].get_weights()[0])
 
 
@@ -113,16 +113,16 @@ def test_two_processes_do_not_train_into_one_folder(clips, tmp_path):
     other = subprocess.Popen([sys.executable, "-c", HOLDER, tmp_path / ".lock"], stdout=subprocess.PIPE)
     assert other.stdout.readline() == b"held\n"
     with pytest.raises(DataError, match="another process trains into"):
-        run.train(minutes=0)
+        run.train(max_minutes=0)
     other.kill()  # no trace of it stays in the way
     other.wait()
-    run.train(minutes=0)
-    assert run.file.exists()
+    run.train(max_minutes=0)
+    assert run.checkpoint_path.exists()
 
 
 def test_a_loss_that_is_not_finite_stops_and_names_the_batch(clips, tmp_path, monkeypatch):
     run = Trainer(settings(clips, recurrent=False), tmp_path)
-    run.step()
+    run._train_step()
     run.save()
     monkeypatch.setattr(run.model, "train_on_batch", lambda x, y, **k: {"loss": float("nan")})
     with pytest.raises(KerasRecipesError, match=r"loss is nan at step 1.*-\d{4}"):
@@ -132,19 +132,19 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_batch(clips, tmp_path, mo
 
 def test_guarded_optimizer_clips_and_skips():
     w = keras.Variable(np.ones(4, "float32"))
-    optimizer = ClippedAdamW(0.1, weight_decay=0.0, limit=1.0)
+    optimizer = ClippedAdamW(0.1, weight_decay=0.0, max_norm=1.0)
     optimizer.build([w])
     optimizer.apply([keras.ops.convert_to_tensor(np.array([np.nan, 1, 1, 1], "float32"))], [w])
     np.testing.assert_array_equal(w, np.ones(4))
-    assert int(optimizer.skipped) == 1
+    assert int(optimizer.num_skipped) == 1
     optimizer.apply([keras.ops.convert_to_tensor(np.array([3, 4, 0, 0], "float32") * 1e3)], [w])
     # the first moment after one zero and one clipped gradient: 0.1 * gradient / norm
     np.testing.assert_allclose(optimizer._momentums[0], 0.1 * np.array([0.6, 0.8, 0, 0]), rtol=1e-4)
 
 
 def test_learning_rate_rises_holds_and_falls():
-    c = configs.TrainConfig("x", steps=100, warmup=10, decay=20, peak=1.0)
-    rates = [c.learning_rate(s) for s in range(101)]
+    c = configs.TrainConfig("x", max_steps=100, warmup_steps=10, decay_steps=20, learning_rate=1.0)
+    rates = [c.learning_rate_at(s) for s in range(101)]
     assert rates[0] == 0.1 and rates[9] == rates[50] == rates[80] == 1.0 and rates[90] == 0.5 and rates[100] == 0.0
 
 
@@ -164,9 +164,9 @@ def test_averages_forget_where_training_began():
 
 
 def test_averaged_weights_come_and_go(clips, tmp_path):
-    run = Trainer(settings(clips, recurrent=False, batch_seconds=30.0, speeds=(1.0,)), tmp_path)
+    run = Trainer(settings(clips, recurrent=False, batch_seconds=30.0, speed_perturbation=(1.0,)), tmp_path)
     for _ in range(3):
-        run.step()
+        run._train_step()
     own = weights(run)
     with ema_weights(run.model):
         inside = weights(run)
@@ -176,10 +176,10 @@ def test_averaged_weights_come_and_go(clips, tmp_path):
 
 
 def test_configuration_faults_are_named(tmp_path, clips):
-    with pytest.raises(DataError, match="precision 'float99'.*mixed_bfloat16"):
-        Trainer(settings(clips, precision="float99"), tmp_path / "run")
-    with pytest.raises(DataError, match="no weights none.h5 to begin from"):
-        Trainer(settings(clips, start="none.h5"), tmp_path / "run")
+    with pytest.raises(DataError, match="dtype_policy 'float99'.*mixed_bfloat16"):
+        Trainer(settings(clips, dtype_policy="float99"), tmp_path / "run")
+    with pytest.raises(DataError, match="no weights none.h5 to start from"):
+        Trainer(settings(clips, init_from="none.h5"), tmp_path / "run")
     with pytest.raises(DataError, match="unknown keys batchsize"):
         configs.config_from_dict({"recipe": "x", "batchsize": 3})
     with pytest.raises(DataError, match="'recipe' is missing"):
@@ -199,7 +199,7 @@ def test_release_is_the_averaged_run(clips, tmp_path, monkeypatch):
     monkeypatch.setattr(manifest, "weights_folder", lambda: tmp_path / "weights")
     manifest.entries.cache_clear()
     monkeypatch.setattr(from_run, "build_for_training", tiny_recognizer)
-    run = Trainer(settings(clips, steps=3), tmp_path / "run")
+    run = Trainer(settings(clips, max_steps=3), tmp_path / "run")
     run.train()
     from_run.release("deepspeech2_small", tmp_path / "run", "t")
     row = manifest.get_entry("deepspeech2_small")
@@ -222,7 +222,7 @@ def test_release_is_the_averaged_run(clips, tmp_path, monkeypatch):
     later = tmp_path / "later"  # a run that began with these weights, released twice: what came before counts, and once
     shutil.copytree(tmp_path / "run", later)
     record = json.loads((later / "run.json").read_text())
-    record["config"]["start"] = str(tmp_path / "weights" / "deepspeech2_small.weights.h5")
+    record["config"]["init_from"] = str(tmp_path / "weights" / "deepspeech2_small.weights.h5")
     (later / "run.json").write_text(json.dumps(record))
     for rows in ("1,0.5", "1,0.5\n2,0.4"):
         (later / "validation.csv").write_text(f"audio_hours,wer\n{rows}\n")
@@ -233,7 +233,7 @@ def test_release_is_the_averaged_run(clips, tmp_path, monkeypatch):
     shutil.copytree(tmp_path / "run", last)
     (last / "validation.csv").write_text("audio_hours,wer\n3,0.3\n")
     for _ in range(2):
-        from_run.release("deepspeech2_small", last, "w", after=[later])
+        from_run.release("deepspeech2_small", last, "w", previous_runs=[later])
         training = manifest.get_entry("deepspeech2_small").training
         assert training["steps"] == 9 and [len(s["validation"]) for s in training["stages"]] == [0, 2, 1]
     manifest.entries.cache_clear()
@@ -255,9 +255,9 @@ def ctrl_c():
 
 def test_an_interrupt_lets_the_step_end(clips, tmp_path, monkeypatch, ctrl_c):
     """The signal comes within the third step; what is saved is whole and goes on as if nothing had been."""
-    whole = Trainer(settings(clips, recurrent=False, steps=5), tmp_path / "whole")
+    whole = Trainer(settings(clips, recurrent=False, max_steps=5), tmp_path / "whole")
     whole.train()
-    part = Trainer(settings(clips, recurrent=False, steps=5), tmp_path / "part")
+    part = Trainer(settings(clips, recurrent=False, max_steps=5), tmp_path / "part")
     train = part.model.train_on_batch
 
     def interrupted(*args, **kwargs):
@@ -269,7 +269,7 @@ def test_an_interrupt_lets_the_step_end(clips, tmp_path, monkeypatch, ctrl_c):
     with pytest.raises(KeyboardInterrupt):
         part.train()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    again = Trainer(settings(clips, recurrent=False, steps=5), tmp_path / "part", resume=True)
+    again = Trainer(settings(clips, recurrent=False, max_steps=5), tmp_path / "part", resume=True)
     assert again.state["step"] == 3
     again.train()
     for a, b in zip(weights(whole), weights(again), strict=True):
@@ -279,23 +279,23 @@ def test_an_interrupt_lets_the_step_end(clips, tmp_path, monkeypatch, ctrl_c):
 def test_a_second_interrupt_ends_at_once(ctrl_c):
     with DeferredInterrupt() as interrupts:
         signal.raise_signal(signal.SIGINT)
-        assert interrupts.asked
+        assert interrupts.requested
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
-    with DeferredInterrupt() as interrupts, pytest.raises(KeyboardInterrupt), interrupts.at_once():
+    with DeferredInterrupt() as interrupts, pytest.raises(KeyboardInterrupt), interrupts.immediate():
         signal.raise_signal(signal.SIGINT)
     with DeferredInterrupt() as interrupts:
         signal.raise_signal(signal.SIGINT)
-        with pytest.raises(KeyboardInterrupt), interrupts.at_once():
+        with pytest.raises(KeyboardInterrupt), interrupts.immediate():
             pytest.fail("asked before, and not heard")
 
 
 def test_a_run_in_bfloat16_goes_on(clips, tmp_path):
-    values = settings(clips, recurrent=False, steps=2, precision="bfloat16")
+    values = settings(clips, recurrent=False, max_steps=2, dtype_policy="bfloat16")
     before = keras.config.dtype_policy()
     try:
         run = Trainer(values, tmp_path)
-        run.step()
+        run._train_step()
         run.save()
         again = Trainer(values, tmp_path, resume=True)
         for a, b in zip(weights(run), weights(again), strict=True):
@@ -306,13 +306,13 @@ def test_a_run_in_bfloat16_goes_on(clips, tmp_path):
 
 def test_settings_are_read_as_what_they_are(tmp_path):
     found = configs.config_from_dict(
-        {"recipe": "x", "peak": "1e-3", "steps": 5.0, "validation_speakers": [84], "speeds": [1]}
+        {"recipe": "x", "learning_rate": "1e-3", "max_steps": 5.0, "validation_speakers": [84], "speed_perturbation": [1]}
     )
-    assert (found.peak, found.steps, found.validation_speakers, found.speeds) == (1e-3, 5, ("84",), (1.0,))
+    assert (found.learning_rate, found.max_steps, found.validation_speakers, found.speed_perturbation) == (1e-3, 5, ("84",), (1.0,))
     for name, value, said in (
-        ("peak", "much", "not a number"), ("steps", 2.5, "not a whole number"), ("data", "librispeech:x", "not a list"),
-        ("config", ["a"], "not a table"), ("steps", float("inf"), "not a whole number"), ("order", None, "nothing stands there"),
-        ("frozen", "stack", r"not a list, for instance \[stack\]"),
+        ("learning_rate", "much", "not a number"), ("max_steps", 2.5, "not a whole number"), ("data", "librispeech:x", "not a list"),
+        ("config", ["a"], "not a table"), ("max_steps", float("inf"), "not a whole number"), ("batch_order", None, "the value is missing"),
+        ("frozen_layers", "stack", r"not a list, for instance \[stack\]"),
     ):  # fmt: skip
         with pytest.raises(DataError, match=f"here: {name} is .*{said}"):
             configs.config_from_dict({"recipe": "x", name: value}, "here")
@@ -339,7 +339,7 @@ def test_a_set_of_one_s_own_is_scored_on_nothing_else(clips, tmp_path, monkeypat
 def test_release_refuses_before_it_writes(place, clips, tmp_path):
     from kerasrecipes.release import from_run
 
-    run = Trainer(settings(clips, recurrent=False, steps=1), tmp_path / "run")
+    run = Trainer(settings(clips, recurrent=False, max_steps=1), tmp_path / "run")
     run.save()
     for name, after, said in (("wav2letter_small", (), "trained deepspeech2_small, not wav2letter_small"),
                               ("deepspeech2_small", (tmp_path / "none",), "none holds no run")):  # fmt: skip
@@ -349,7 +349,7 @@ def test_release_refuses_before_it_writes(place, clips, tmp_path):
 
 
 def test_a_training_s_folder_is_a_model(clips, tmp_path, monkeypatch):
-    run = Trainer(settings(clips, recurrent=False, steps=2, alphabet="abcdefghijklmnopqrstuvwxyz '-"), tmp_path / "run")
+    run = Trainer(settings(clips, recurrent=False, max_steps=2, alphabet="abcdefghijklmnopqrstuvwxyz '-"), tmp_path / "run")
     with pytest.raises(RecipeNotFound):  # nothing is saved yet
         kr.load(tmp_path / "run")
     run.train()
@@ -360,7 +360,7 @@ def test_a_training_s_folder_is_a_model(clips, tmp_path, monkeypatch):
         assert kr.load(tmp_path / "run", engine="auto").transcribe(clip) == run.model.transcribe(clip)
     with pytest.raises(KerasRecipesError, match="is a whole model"):
         kr.load(tmp_path / "run", alphabet="ab")
-    assert weights_hash(str(tmp_path / "run")) == sha256(tmp_path / "run" / "checkpoint.npz")
+    assert weights_hash(str(tmp_path / "run")) == sha256_file(tmp_path / "run" / "averaged.keras")
     monkeypatch.chdir(tmp_path)
     shutil.copytree("run", "convnetjs_mnist")  # a recipe's name is the recipe's, whatever lies here
     assert hasattr(kr.load("convnetjs_mnist"), "classify") and hasattr(kr.load("./convnetjs_mnist"), "transcribe")

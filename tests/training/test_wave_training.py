@@ -22,7 +22,8 @@ from kerasrecipes.release import from_run
 from kerasrecipes.training import config as configs
 from kerasrecipes.training import evaluation
 from kerasrecipes.training.learning_curve import plot_learning_curve
-from kerasrecipes.training.trainer import Trainer, ema_weights
+from kerasrecipes.training.optimizer import ema_weights
+from kerasrecipes.training.trainer import Trainer
 
 TINY = dict(kr.get_recipe("wavenet_small").tiny_config)
 
@@ -105,8 +106,8 @@ def test_crops_hold_what_came_before_and_the_frames_of_the_whole(model):
 
 
 def settings(table, **changes):
-    values = {"recipe": "wavenet_small", "config": TINY, "data": (known(table),), "steps": 6, "warmup": 2, "decay": 2,
-              "peak": 0.01, "batch_seconds": 0.2, "crop_seconds": 0.05, "average": 0.5,
+    values = {"recipe": "wavenet_small", "config": TINY, "data": (known(table),), "max_steps": 6, "warmup_steps": 2, "decay_steps": 2,
+              "learning_rate": 0.01, "batch_seconds": 0.2, "crop_seconds": 0.05, "ema_momentum": 0.5,
               "validation": (known(table, "&hours=0.0001"),)}  # fmt: skip
     return configs.config_from_dict(values | changes)
 
@@ -121,7 +122,7 @@ def test_resuming_is_exact(table, tmp_path):
     assert state["step"] == 6 and 0 < state["audio_hours"] < 6 * 0.5 / 3600
     part = Trainer(settings(table), tmp_path / "part")
     for _ in range(4):
-        part.step()
+        part._train_step()
     part.save()
     again = Trainer(settings(table), tmp_path / "part", resume=True)
     again.train()
@@ -135,8 +136,8 @@ def test_resuming_is_exact(table, tmp_path):
 
 def test_the_loss_falls_and_a_release_is_what_was_trained(table, tmp_path, place, monkeypatch):
     """Tones are learned: from 8 bits to far fewer; the released file says what the averaged weights say."""
-    run = Trainer(settings(table, steps=60, validation=()), tmp_path / "run")
-    losses = [run.step()[0] for _ in range(60)]
+    run = Trainer(settings(table, max_steps=60, validation=()), tmp_path / "run")
+    losses = [run._train_step()[0] for _ in range(60)]
     assert np.mean(losses[:3]) > 5 and np.mean(losses[-5:]) < 0.75 * np.mean(losses[:3])
     run.save()
     monkeypatch.setattr(
@@ -171,7 +172,7 @@ def test_train_command(table, tmp_path, capsys):
     import yaml
 
     file = tmp_path / "c.yaml"
-    values = settings(table, steps=2, validation=()).to_dict()
+    values = settings(table, max_steps=2, validation=()).to_dict()
     file.write_text(yaml.safe_dump(json.loads(json.dumps(values))))
     command = ["train", "wavenet_small", "--config", str(file), "--output", str(tmp_path / "run")]
     assert main.main(command) == 0 and "2 steps, 0.0 h of audio in" in capsys.readouterr().out

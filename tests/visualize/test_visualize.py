@@ -306,7 +306,7 @@ def test_the_report_opens_from_disk(saved, image_folder, tmp_path, capsys):
     assert changed == {"relu1_1.png", "relu1_1_saliency.png"}
     (tmp_path / "none").mkdir()
     nothing = [str(tmp_path / "none") if word == str(image_folder) else word for word in command[:-1]]
-    assert main([*nothing, str(tmp_path / "new")]) == 1 and "holds no pictures" in capsys.readouterr().err
+    assert main([*nothing, str(tmp_path / "new")]) == 1 and "holds no images" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
     assert main([*command, "--preset", "1"]) == 1 and "report with other settings" in capsys.readouterr().err
     assert len(json.loads((tmp_path / "patches" / "relu1_0.json").read_text())["activations"]) == 7
@@ -333,7 +333,7 @@ def test_the_command_names_missing_inputs(saved, image_folder, tmp_path, capsys)
         ([str(image_folder / "3.png")], "needs --unit"),
         ([str(image_folder / "3.png"), "--unit", "conv9:1"], "no layer 'conv9'. Did you mean conv"),
         (["--method", "table", "--input-size", "31x32"], "not an input size of zfnet_small: 32x32"),
-        ([str(image_folder / "8.png"), "--unit", "conv1:1"], "cannot be read as a picture"),
+        ([str(image_folder / "8.png"), "--unit", "conv1:1"], "cannot be read as an image"),
     ):
         assert main(["visualize", saved, *words, "--output", str(tmp_path)]) == 1
         assert message in capsys.readouterr().err
