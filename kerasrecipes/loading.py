@@ -157,8 +157,8 @@ def load_in_engine(name: str, engine: str, engine_precision: str | None, is_chan
 def resolve_recipe_and_weights(name: str, weights: Any) -> tuple[Any, Any, Path | None]:
     """Return the recipe, its manifest row (None if it has none) and the verified weights file (None for random weights)."""
     if name.startswith("hf://"):
-        row, path = hub_weights.fetch_from_reference(name)
-        return registry.get_recipe(row.recipe), row, path
+        entry, path = hub_weights.fetch_from_reference(name)
+        return registry.get_recipe(entry.recipe), entry, path
     recipe = registry.get_recipe(name)
     row = manifest.entries().get(name)
     if weights == "default":

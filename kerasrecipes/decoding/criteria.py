@@ -48,7 +48,7 @@ class Criterion:
                 return cls(layer.transitions)
         raise KerasRecipesError(f'criterion="{cls.name}": {network.name} must end with layers.Transitions')
 
-    def transition_matrix(self) -> np.ndarray | None:
+    def transition_matrix(self) -> Any:
         """Return the transitions (symbols, symbols) from row to column, or None."""
         if self.transitions is None or isinstance(self.transitions, np.ndarray):
             return self.transitions

@@ -98,9 +98,9 @@ class TorchWaveNetSampler:
     def run(self, table: np.ndarray, values: np.ndarray, sharpness: float, mode: int, stride: int) -> np.ndarray:
         """Run the loop as `WaveNetSampler.run` does. `mode` is an index of `SAMPLING_MODES`."""
         with torch.inference_mode():
-            values = torch.from_numpy(np.ascontiguousarray(values, "float64" if mode == 2 else "float32"))
+            noise = torch.from_numpy(np.ascontiguousarray(values, "float64" if mode == 2 else "float32"))
             codes, logits, self.codes = sampling_loop(
-                *self.weights, torch.from_numpy(table * self.halves), values, self.codes, self.rings, *self.geometry,
+                *self.weights, torch.from_numpy(table * self.halves), noise, self.codes, self.rings, *self.geometry,
                 self.now, stride, float(sharpness), mode,
             )  # fmt: skip
         self.now += len(values)

@@ -1,5 +1,6 @@
 """Language models: a network over symbols, its alphabet, and the verb `generate`."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -25,7 +26,7 @@ class LanguageModel(TextGenerationMixin, NextSymbolModel):
         >>> print(model.generate("the old house ", max_length=100, seed=1))
     """
 
-    default_optimizer = {"learning_rate": 2e-3, "weight_decay": 1e-4, "global_clipnorm": 1.0}
+    default_optimizer: Mapping[str, Any] = {"learning_rate": 2e-3, "weight_decay": 1e-4, "global_clipnorm": 1.0}
 
     def __init__(self, recipe: str, alphabet: Any = None, config: dict | None = None, **kwargs: Any):
         alphabet = Alphabet.from_value(alphabet)

@@ -1,6 +1,7 @@
 """Speech recognition: a network over waveforms, its alphabet and criterion, and the verb `transcribe`."""
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -35,7 +36,7 @@ class SpeechRecognizer(SpeechRecognitionMixin, TaskModel):
         >>> print(model.transcribe("talk.flac"))
     """
 
-    default_optimizer = {"learning_rate": 1e-3, "weight_decay": 1e-4, "global_clipnorm": 5.0}
+    default_optimizer: Mapping[str, Any] = {"learning_rate": 1e-3, "weight_decay": 1e-4, "global_clipnorm": 5.0}
     criteria: tuple[str, ...] = ("ctc", "asg")
     error_name = "cer"
     batch_seconds = 60.0  # default of `fit` and `evaluate`

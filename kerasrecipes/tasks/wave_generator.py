@@ -1,6 +1,6 @@
 """Waveform generation: a network over samples, its speakers, and the verbs `generate` and `vocode`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -29,7 +29,7 @@ class WaveNetGenerator(NextSymbolModel):
         >>> model.vocode("talk.flac", speaker="kathleen").save("copy.wav")
     """
 
-    default_optimizer = {"learning_rate": 1e-3, "weight_decay": 0.0, "global_clipnorm": 1.0}
+    default_optimizer: Mapping[str, Any] = {"learning_rate": 1e-3, "weight_decay": 0.0, "global_clipnorm": 1.0}
 
     def __init__(self, recipe: str, config: dict | None = None, **kwargs: Any):
         config = dict(config or {})

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kerasrecipes import metrics
-from kerasrecipes.decoding import Alphabet, greedy
+from kerasrecipes.decoding import Alphabet, greedy_decode
 from kerasrecipes.errors import DataError, KerasRecipesError
 from kerasrecipes.results import Transcript, Word
 
@@ -16,7 +16,7 @@ rng = np.random.default_rng(0)
 
 def test_english_has_29_symbols_and_round_trips():
     a = Alphabet()
-    assert a.size == 29 and a.encode("it's me").min() > 0
+    assert a.vocab_size == 29 and a.encode("it's me").min() > 0
     assert a.decode(a.encode("it's me")) == "it's me"
     assert Alphabet.from_value(a.get_config()) == a and Alphabet.from_value(json.loads(json.dumps(a.get_config()))) == a
 
@@ -44,7 +44,7 @@ def test_outside_characters_are_named():
 def test_phones_have_a_separator():
     a = Alphabet(["aa", "b", "sil"])
     assert a.decode(a.encode("b aa  sil")) == "b aa sil"
-    assert greedy(np.eye(4)[[2, 2, 0, 1]] * 9, a).text == "b aa"
+    assert greedy_decode(np.eye(4)[[2, 2, 0, 1]] * 9, a).text == "b aa"
 
 
 def test_upper_case_and_bad_alphabets():
@@ -77,7 +77,7 @@ def collapse(path, symbols):
 def test_greedy_collapses_every_path_as_ctc_does():
     a = Alphabet("ab ")
     for path in itertools.product(range(4), repeat=4):
-        found = greedy(np.eye(4)[list(path)] * 8, a, frame_seconds=0.1)
+        found = greedy_decode(np.eye(4)[list(path)] * 8, a, frame_seconds=0.1)
         assert "".join(c.text for c in found.characters) == collapse(path, a.symbols)
         assert found.text == " ".join(collapse(path, a.symbols).split())
 
@@ -86,19 +86,19 @@ def test_greedy_times_and_confidences():
     a = Alphabet(" ab")
     path = [0, 2, 2, 3, 0, 1, 2, 0]
     logits = np.eye(4)[path] * 5
-    t = greedy(logits, a, frame_seconds=0.5, duration=3.9)
+    t = greedy_decode(logits, a, frame_seconds=0.5, duration=3.9)
     assert [w.text for w in t.words] == ["ab", "a"]
     assert (t.words[0].start, t.words[0].end) == (0.5, 2.0) and (t.words[1].start, t.words[1].end) == (3.0, 3.5)
     p = np.exp(5) / (np.exp(5) + 3)
     assert t.confidence == pytest.approx(p) and not t.calibrated
-    assert greedy(np.zeros((0, 4)), a).text == "" and greedy(np.zeros((9, 4)), a).text == ""
+    assert greedy_decode(np.zeros((0, 4)), a).text == "" and greedy_decode(np.zeros((9, 4)), a).text == ""
 
 
 def test_greedy_spans_are_in_order_and_confidences_are_the_softmax_of_the_surest_frame():
     a = Alphabet(" abc")
     for _ in range(20):
-        logits = rng.normal(size=(50, a.size)) * 3
-        t = greedy(logits, a, frame_seconds=0.04, offset=1.0)
+        logits = rng.normal(size=(50, a.vocab_size)) * 3
+        t = greedy_decode(logits, a, frame_seconds=0.04, offset=1.0)
         p = (np.exp(logits) / np.exp(logits).sum(1, keepdims=True)).max(1)
         best = logits.argmax(1)
         assert t.duration == pytest.approx(3.0)
@@ -107,19 +107,19 @@ def test_greedy_spans_are_in_order_and_confidences_are_the_softmax_of_the_surest
         for c in t.characters:
             run = slice(round((c.start - 1) / 0.04), round((c.end - 1) / 0.04))
             assert {a.symbols[i - 1] for i in best[run]} == {c.text} and c.confidence == pytest.approx(p[run].max())
-        assert greedy(logits + 100, a).text == t.text  # scores need not be normalised
+        assert greedy_decode(logits + 100, a).text == t.text  # scores need not be normalised
 
 
 def test_scores_that_say_nothing_are_refused():
     logits = np.zeros((3, 4))
     logits[1, 2] = np.nan
-    with pytest.raises(KerasRecipesError, match="1 of 3 frames have no finite score"):
-        greedy(logits, Alphabet("abc"))
+    with pytest.raises(KerasRecipesError, match="1 of 3 frames have no finite logit"):
+        greedy_decode(logits, Alphabet("abc"))
     for shape in ((3, 5), (3, 3), (1, 3, 4)):
         with pytest.raises(ValueError, match=r"needs \(frames, 4\)"):
-            greedy(np.zeros(shape), Alphabet("abc"))
+            greedy_decode(np.zeros(shape), Alphabet("abc"))
     certain = np.where(np.eye(4)[[1, 0, 2]] > 0, 0, -np.inf)  # log probabilities may hold a zero probability
-    assert greedy(certain, Alphabet("abc")).text == "ab" and greedy(certain, Alphabet("abc")).confidence == 1
+    assert greedy_decode(certain, Alphabet("abc")).text == "ab" and greedy_decode(certain, Alphabet("abc")).confidence == 1
 
 
 T = Transcript(

@@ -102,7 +102,8 @@ def test_the_lexicon_beam_finds_what_enumeration_finds(arpa, criterion, seed):
     logits = random_scores(frames, alphabet.vocab_size, seed, 1.5)
     transitions = None if criterion == "ctc" else random_scores(4, 4, seed + 100, 0.5)
     decoder = LexiconDecoder(
-        LexiconTrie(arpa, alphabet), transitions, beam_size=10**4, beam_size_token=10, beam_threshold=1e9, lm_weight=weight, word_score=word_score
+        LexiconTrie(arpa, alphabet), transitions, beam_size=10**4, beam_size_token=10, beam_threshold=1e9, lm_weight=weight,
+        word_score=word_score
     )  # fmt: skip
     model, best = kenlm.Model(str(arpa)), (-np.inf, None)
     scores = log_softmax(logits) if criterion == "ctc" else logits

@@ -12,9 +12,8 @@ import soundfile
 import kerasrecipes as kr
 from kerasrecipes.cli import main
 from kerasrecipes.data import load_datasets
-from kerasrecipes.data.phone_alignments import AlignedUtterance
+from kerasrecipes.data.phone_alignments import AlignedUtterance, PhoneLabels, read_labels, write_labels
 from kerasrecipes.data.phone_dataset import PhonemeDataset, frame_labels
-from kerasrecipes.data.phone_alignments import PhoneLabels, read_labels, write_labels
 from kerasrecipes.data.timit_corpus import fold_to_39, split_speakers
 from kerasrecipes.data_prep import phone_alignment
 from kerasrecipes.data_prep.pronunciation import cmudict, flite_to_arpabet, parse_t2p_output, pronunciations

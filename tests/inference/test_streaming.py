@@ -11,7 +11,7 @@ import soxr
 
 import kerasrecipes as kr
 from kerasrecipes.cli import listen
-from kerasrecipes.decoding import greedy
+from kerasrecipes.decoding import greedy_decode
 from kerasrecipes.errors import AudioError, KerasRecipesError
 from kerasrecipes.inference.streaming_graph import StreamingState
 from kerasrecipes.inference.streaming_session import StreamingSession, lookahead_samples

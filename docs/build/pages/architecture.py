@@ -110,11 +110,13 @@ def layer_rows(layer_info: LayerTable, graph: ModelGraph, rate: int | None) -> s
     for box, widest in zip(graph.boxes, spans, strict=True):
         own = [rows[n] for n in box.names]
         everything = bool(box.row.span) and all(s is None for s in box.row.span)
+        field = escape(format_receptive_field(box.row.span, rate))
         share = 100 if everything else 100 * widest / most
         lines.append(
-            f"<tr><td><code>{escape(box.names[0])}</code></td><td>{escape(format_layer_kinds(box))}</td><td>{escape(format_shape(box.row.shape))}</td>"
+            f"<tr><td><code>{escape(box.names[0])}</code></td><td>{escape(format_layer_kinds(box))}</td>"
+            f"<td>{escape(format_shape(box.row.shape))}</td>"
             f"<td>{sum(r.parameters for r in own):,}</td><td>{sum(r.multiply_adds for r in own):,}</td>"
-            f'<td class="sees"><i style="width:{share:.1f}%"></i><span>{escape(format_receptive_field(box.row.span, rate))}</span></td></tr>'
+            f'<td class="sees"><i style="width:{share:.1f}%"></i><span>{field}</span></td></tr>'
         )  # fmt: skip
     total, products = sum(r.parameters for r in rows.values()), sum(r.multiply_adds for r in rows.values())
     lines.append(f"<tr><th>total</th><td></td><td></td><th>{total:,}</th><th>{products:,}</th><td></td></tr>")

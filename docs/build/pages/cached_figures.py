@@ -102,7 +102,8 @@ def recognizer_errors(errors: dict) -> list[str]:
     for c in errors["clips"]:
         told = f"<p class=said>{escape(c.get('text', c['said']))}</p>"
         lines.append(
-            f"<figure>{audio_player(c['clip'], c['said'])}<figcaption>{told}{mark_differences(c['said'], c['heard'], unit)}{language_model_line(c)}"
+            f"<figure>{audio_player(c['clip'], c['said'])}<figcaption>{told}{mark_differences(c['said'], c['heard'], unit)}"
+            f"{language_model_line(c)}"
             "</figcaption></figure>"
         )
     lines += ["</div>", ""]

@@ -69,7 +69,8 @@ def recognizer_table() -> str:
             f"`{name}`", f"{model.count_params() / 1e6:.1f} M", f"{row.size / 1e6:.1f} MB",
             "unlimited" if field is None else f"{field / model.sample_rate:.2f} s", training_amount(row, "audio_hours", "h", "hours", "h"),
             format_lowest_rate(row, metric, lambda d, path=path: d == path, unit),
-            format_lowest_rate(row, metric, lambda d: d.startswith("beam") and "+" not in d), format_lowest_rate(row, metric, uses_word_model),
+            format_lowest_rate(row, metric, lambda d: d.startswith("beam") and "+" not in d),
+            format_lowest_rate(row, metric, uses_word_model),
             next((f"{m['value']:.4f}" for m in report_metrics(row, "rtf") if m["decoder"] == path), "-"), latency,
         ))  # fmt: skip
     return "\n".join(table(head, rows))
@@ -107,7 +108,8 @@ def image_table() -> str:
                 f"{name_of} {value}" + ("" if how in ("none", "1 crops") else f" with {how}")
             )
         rows.append((
-            f"`{name}`", f"{networks.build_skeleton(name).count_params() / 1e6:.3g} M", f"{row.size / 1e6:.2g} MB", model_card.data_summary(row),
+            f"`{name}`", f"{networks.build_skeleton(name).count_params() / 1e6:.3g} M", f"{row.size / 1e6:.2g} MB",
+            model_card.data_summary(row),
             "; ".join(f"{data}: {', '.join(v)}" for data, v in measured.items()) or "by its authors",
         ))  # fmt: skip
     return "\n".join(table(["recipe", "parameters", "file", "trained on", "measured"], rows))
