@@ -4,7 +4,7 @@ import gzip
 import json
 import lzma
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,9 @@ def alignments_from_lists(paths: Sequence[Any], labels: Sequence[Sequence[tuple[
         if not starts or len(starts) != len(pairs) or starts != sorted(starts) or starts[0] < 0:
             raise DataError(f"{path}: pass pairs (phoneme, start in seconds) whose starts rise, not {pairs!r:.60}")
     return drop_misaligned(check_utterances(
-        AlignedUtterance(Path(p).name, str(p), phones_to_text(pairs), "", audio_duration(p), "list", tuple((phone, start) for phone, start in pairs))
+        AlignedUtterance(
+            Path(p).name, str(p), phones_to_text(pairs), "", audio_duration(p), "list", tuple((phone, start) for phone, start in pairs)
+        )
         for p, pairs in zip(paths, labels, strict=True)
     ))  # fmt: skip
 
@@ -157,7 +159,7 @@ def write_labels(path: str | Path, rows: Iterable[PhoneLabels], header: dict[str
         phones = " ".join(f"{phone} {start:g}" for phone, start in r.phones)
         lines.append(f"{r.path}\t{r.speaker}\t{r.seconds:g}\t{phones}")
     content = "".join(f"{line}\n" for line in lines).encode()
-    compressors = {".xz": lzma.compress, ".gz": gzip.compress}
+    compressors: dict[str, Callable[[bytes], bytes]] = {".xz": lzma.compress, ".gz": gzip.compress}
     atomic_write(path, compressors.get(Path(path).suffix, bytes)(content))
 
 

@@ -181,7 +181,8 @@ def from_table(table: str | Path, *, split: str | None = None, columns: dict[str
         raise DataError(f"{table} has no split column, which split={split!r} needs")
 
     def cell(row: dict[str, Any], field: str) -> str:
-        return str(row.get(names[field]) or "") if names[field] else ""
+        name = names[field]
+        return str(row.get(name) or "") if name else ""
 
     utterances = [
         Utterance(

@@ -58,7 +58,7 @@ class WaveDataset(keras.utils.PyDataset):
         self.crop_samples = max(round(crop_seconds * model.sample_rate / hop), 1) * hop
         self.context_samples = -(-(model.receptive_field - 1) // hop) * hop
         self.batch_size = max(round(batch_seconds * model.sample_rate / self.crop_samples), 1)
-        self.num_batches = max(-(-int(self.lengths.sum()) // (self.batch_size * self.crop_samples)), 1)
+        self.batches_per_epoch = max(-(-int(self.lengths.sum()) // (self.batch_size * self.crop_samples)), 1)
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
@@ -70,7 +70,7 @@ class WaveDataset(keras.utils.PyDataset):
         self.set_epoch(self.epoch + 1)
 
     def __len__(self) -> int:
-        return self.num_batches
+        return self.batches_per_epoch
 
     def read_audio(self, clip: int) -> np.ndarray:
         """Return a recording, (samples,) float32."""

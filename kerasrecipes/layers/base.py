@@ -12,7 +12,7 @@ class ConfigLayer(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         config, classes = super().get_config(), type(self).__mro__
         for cls in classes[: classes.index(ConfigLayer)]:
-            for name in inspect.signature(cls.__init__).parameters if "__init__" in vars(cls) else ():
+            for name in inspect.signature(vars(cls)["__init__"]).parameters if "__init__" in vars(cls) else ():
                 if name not in ("self", "kwargs"):
                     config.setdefault(name, getattr(self, name))
         return config

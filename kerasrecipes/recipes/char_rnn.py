@@ -9,6 +9,8 @@ Symbol 0, the blank of the recognizers, is the boundary between texts here: a la
 same alphabet number their symbols alike.
 """
 
+from typing import Any
+
 from kerasrecipes import layers
 from kerasrecipes._lazy import keras
 from kerasrecipes.registry import Recipe
@@ -58,7 +60,7 @@ def char_rnn(
     return keras.Model({"symbols": symbols, "length": length}, logits, name="char_rnn")
 
 
-COMMON = {
+COMMON: dict[str, Any] = {
     "paper": "arXiv:1506.02078",
     "title": "Visualizing and Understanding Recurrent Networks",
     "task": "language-model",

@@ -5,6 +5,8 @@
 5,994 parameters for MNIST, 22,466 for CIFAR-10: the models of demo/mnist.html and demo/cifar10.html.
 """
 
+from typing import Any
+
 from kerasrecipes._lazy import keras
 from kerasrecipes.registry import Recipe
 
@@ -51,7 +53,7 @@ def convnetjs(
     return keras.Model(picture, logits, name="convnetjs")
 
 
-COMMON = {
+COMMON: dict[str, Any] = {
     "paper": "https://cs.stanford.edu/people/karpathy/convnetjs/",
     "title": "ConvNetJS: deep learning in your browser",
     "task": "image-classification",

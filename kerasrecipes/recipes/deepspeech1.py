@@ -7,6 +7,7 @@ Every activation, the recurrent one too, is min(max(x, 0), 20). There are no gat
 """
 
 import math
+from typing import Any
 
 from kerasrecipes import layers
 from kerasrecipes._lazy import keras
@@ -101,7 +102,7 @@ def deepspeech1(
     return keras.Model({"audio": audio, "length": length}, logits, name="deepspeech1")
 
 
-COMMON = {
+COMMON: dict[str, Any] = {
     "paper": "arXiv:1412.5567",
     "title": "Deep Speech: Scaling up end-to-end speech recognition",
     "task": "speech-recognition",

@@ -7,6 +7,7 @@ Every activation is min(max(x, 0), 20). Batch normalization takes its statistics
 """
 
 import math
+from typing import Any
 
 from kerasrecipes import layers
 from kerasrecipes._lazy import keras
@@ -128,7 +129,7 @@ def deepspeech2(
     return keras.Model({"audio": audio, "length": length}, logits, name="deepspeech2")
 
 
-SMALL = {
+SMALL: dict[str, Any] = {
     "conv": ((352, 11, 2), (352, 7, 2)),
     "recurrent_layers": 3,
     "recurrent_units": 352,
@@ -140,7 +141,7 @@ SMALL = {
 }
 
 # a small version of the ICML paper's streaming model; silence is 2e-5 where speech has a power of about 2e-3
-STREAMING = SMALL | {
+STREAMING: dict[str, Any] = SMALL | {
     "log_epsilon": 2e-5,
     "normalization": "causal",
     "bidirectional": False,
@@ -149,7 +150,7 @@ STREAMING = SMALL | {
 }
 
 # Table 4: each with 7 recurrent layers, 1 fully connected layer and about 35 M parameters
-CONVOLUTIONS = {
+CONVOLUTIONS: dict[str, Any] = {
     "1x1d": ((1280, 11, 2),),
     "2x1d": ((640, 5, 1), (640, 5, 2)),
     "3x1d": ((512, 5, 1), (512, 5, 1), (512, 5, 2)),
@@ -158,11 +159,11 @@ CONVOLUTIONS = {
     "3x2d": ((32, (41, 11), (2, 2)), (32, (21, 11), (2, 1)), (96, (21, 11), (2, 1))),
 }
 
-TINY = {"recurrent_layers": 2, "recurrent_units": 8}
+TINY: dict[str, Any] = {"recurrent_layers": 2, "recurrent_units": 8}
 TINY_1D = TINY | {"conv": ((8, 11, 2), (8, 7, 2))}
 TINY_2D = TINY | {"conv": ((2, (41, 11), (2, 2)), (3, (21, 11), (2, 1))), "fc_units": (8,)}
 
-COMMON = {
+COMMON: dict[str, Any] = {
     "paper": "arXiv:1512.02595",
     "title": "Deep Speech 2: End-to-End Speech Recognition in English and Mandarin",
     "task": "speech-recognition",

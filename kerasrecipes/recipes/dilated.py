@@ -6,6 +6,8 @@
 The convolutions of the front end are not padded: a cell of its output covers the central 8 x 8 pixels of 380 x 380.
 """
 
+from typing import Any
+
 from kerasrecipes import layers
 from kerasrecipes._lazy import keras
 from kerasrecipes.registry import Recipe
@@ -91,8 +93,8 @@ def dilated(
     return keras.Model(picture, x, name="dilated")
 
 
-URBAN = {"context": BASIC, "padding": "each"}
-SMALL = URBAN | {
+URBAN: dict[str, Any] = {"context": BASIC, "padding": "each"}
+SMALL: dict[str, Any] = URBAN | {
     "num_classes": 11,
     "blocks": ((16, 16), (32, 32), (48, 48), (64, 64)),
     "pools": 2,
@@ -104,14 +106,14 @@ SMALL = URBAN | {
     "input_scale": 1 / 64,
 }
 
-COMMON = {
+COMMON: dict[str, Any] = {
     "paper": "arXiv:1511.07122",
     "title": "Multi-Scale Context Aggregation by Dilated Convolutions",
     "task": "segmentation",
     "builder": "kerasrecipes.recipes.dilated:dilated",
 }
-TINY = {"blocks": ((4,), (4,), (6,), (6,)), "dense": ((8, 3),), "pools": 2, "context": ((1, 1), (1, 2))}
-PAPER = COMMON | {
+TINY: dict[str, Any] = {"blocks": ((4,), (4,), (6,), (6,)), "dense": ((8, 3),), "pools": 2, "context": ((1, 1), (1, 2))}
+PAPER: dict[str, Any] = COMMON | {
     "tags": ("cnn", "dilation", "paper"),
     "optimizer": {"class_name": "SGD", "config": {"learning_rate": 0.001, "momentum": 0.9, "weight_decay": 5e-4}},
 }

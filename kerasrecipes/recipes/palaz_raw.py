@@ -9,6 +9,7 @@ dilation of all later layers.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from kerasrecipes import layers
 from kerasrecipes._lazy import keras
@@ -211,15 +212,15 @@ def palaz_raw(
 # pools of 4, 2 and 2 make strides of 40, 80 and 160 samples, which all divide the hop: the convolutions take 0.43 M
 # products a frame, with the paper's pools 2.1 M at this width. Batch normalization shortens training to hours on seven
 # hours of speech
-SMALL = {"stages": ((96, 30, 10, 4), (96, 7, 1, 2), (96, 7, 1, 2)), "hidden": 512, "batch_norm": "sequence"}
+SMALL: dict[str, Any] = {"stages": ((96, 30, 10, 4), (96, 7, 1, 2), (96, 7, 1, 2)), "hidden": 512, "batch_norm": "sequence"}
 
-COMMON = {
+COMMON: dict[str, Any] = {
     "paper": "arXiv:1312.2137",
     "title": "End-to-end Phoneme Sequence Recognition using Convolutional Neural Networks",
     "task": "phoneme-recognition",
     "builder": "kerasrecipes.recipes.palaz_raw:palaz_raw",
 }
-TINY_SMALL = {"stages": ((8, 30, 10, 4), (6, 7, 1, 2), (6, 7, 1, 2)), "hidden": 12}
+TINY_SMALL: dict[str, Any] = {"stages": ((8, 30, 10, 4), (6, 7, 1, 2), (6, 7, 1, 2)), "hidden": 12}
 
 RECIPES = (
     Recipe(

@@ -7,6 +7,7 @@ Figure 1 of the paper is the table `CONVOLUTIONS`. There is no pooling; strides 
 """
 
 import math
+from typing import Any
 
 from kerasrecipes import layers
 from kerasrecipes._lazy import keras
@@ -111,7 +112,7 @@ def wav2letter(
     else:
         by_utterance = normalization == "utterance"
         x, n = (layers.UtterancePowerNormalization if by_utterance else layers.SequenceMask)(dtype=FLOAT32)(audio, n)
-        framing = {"win_length": win_length, "hop_length": hop_length, "n_fft": 1 << (win_length - 1).bit_length()}
+        framing: dict[str, Any] = {"win_length": win_length, "hop_length": hop_length, "n_fft": 1 << (win_length - 1).bit_length()}
         framing |= {"epsilon": log_epsilon, "dtype": FLOAT32}
         if front_end == "power_spectrum":
             x, n = layers.MagnitudeSpectrogram(**framing)(x, n)  # (batch, frames, 257)
@@ -141,7 +142,7 @@ SMALL_CONVOLUTIONS = (*7 * ((256, 7, 1),), (512, 13, 1), (512, 1, 1))  # after t
 
 # the paper's shape adapted to 17 hours of speech: batch normalization, fewer filters, one output every 30 ms. In audio of
 # unit power half of all bins are above 0.1 to 0.5 and the loudest twentieth above 5 to 10, so 0.03 lies in the noise
-SMALL = {
+SMALL: dict[str, Any] = {
     "vocab_size": 29,
     "front_end": "mel",
     "n_mels": 64,
@@ -155,23 +156,23 @@ SMALL = {
 }
 
 # three steps from samples to 30 ms: rectified filters of 6 ms, their envelopes every 5 ms, and the first of the small model
-RAW_SMALL = SMALL | {
+RAW_SMALL: dict[str, Any] = SMALL | {
     "front_end": "raw",
     "waveform": ((128, 100, 40), (128, 8, 2)),
     "conv": ((256, 12, 6), *SMALL_CONVOLUTIONS),
 }
 
-COMMON = {
+COMMON: dict[str, Any] = {
     "paper": "arXiv:1609.03193",
     "title": "Wav2Letter: an End-to-End ConvNet-based Speech Recognition System",
     "task": "speech-recognition",
     "builder": "kerasrecipes.recipes.wav2letter:wav2letter",
 }
-PAPER = COMMON | {
+PAPER: dict[str, Any] = COMMON | {
     "tags": ("asg", "convolutional", "paper"),
     "tiny_config": {"conv": ((8, 12, 2), (8, 7, 1), (12, 8, 1), (12, 1, 1)), "waveform": ((6, 250, 160),)},
 }
-PRETRAINED = COMMON | {
+PRETRAINED: dict[str, Any] = COMMON | {
     "tiny_config": {"conv": ((8, 13, 3), (8, 7, 1), (12, 5, 1)), "waveform": ((6, 100, 40), (8, 8, 2))},
 }
 

@@ -135,13 +135,13 @@ def wavenet(
     return keras.Model(inputs, logits, name="wavenet")
 
 
-COMMON = {
+COMMON: dict[str, Any] = {
     "paper": "arXiv:1609.03499",
     "title": "WaveNet: A Generative Model for Raw Audio",
     "task": "waveform-generation",
     "builder": "kerasrecipes.recipes.wavenet:wavenet",
 }
-TINY = {"num_stacks": 2, "layers_per_stack": 3, "residual_channels": 6, "dilation_channels": 5, "skip_channels": 7}
+TINY: dict[str, Any] = {"num_stacks": 2, "layers_per_stack": 3, "residual_channels": 6, "dilation_channels": 5, "skip_channels": 7}
 
 RECIPES = (
     Recipe(

@@ -9,6 +9,8 @@ phoneme errors on TIMIT. It gives neither widths, nor number and kernels of the 
 of the losses, nor how the outputs of the frames become a phoneme sequence.
 """
 
+from typing import Any
+
 from kerasrecipes import layers
 from kerasrecipes._lazy import keras
 from kerasrecipes.recipes.wavenet import FLOAT32, next_sample_logits, wavenet_trunk
@@ -95,7 +97,7 @@ def wavenet_asr(
     return keras.Model(inputs, {"frames": phonemes, "samples": samples, "targets": targets}, name="wavenet_asr")
 
 
-COMMON = {
+COMMON: dict[str, Any] = {
     "paper": "arXiv:1609.03499",
     "title": "WaveNet: A Generative Model for Raw Audio",
     "task": "phoneme-recognition",

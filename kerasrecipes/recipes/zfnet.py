@@ -5,6 +5,8 @@
 Sides 110, 55, 26, 13, 13, 13, 13, 6 (figure 3). The root mean square of a convolution's filter is limited to 0.1.
 """
 
+from typing import Any
+
 from kerasrecipes import layers
 from kerasrecipes._lazy import keras
 from kerasrecipes.recipes.convnetjs import CIFAR10
@@ -80,13 +82,13 @@ def zfnet(
     return keras.Model(picture, logits, name="zfnet")
 
 
-COMMON = {
+COMMON: dict[str, Any] = {
     "paper": "arXiv:1311.2901",
     "title": "Visualizing and Understanding Convolutional Networks",
     "task": "image-classification",
     "builder": "kerasrecipes.recipes.zfnet:zfnet",
 }
-IMAGENET = COMMON | {
+IMAGENET: dict[str, Any] = COMMON | {
     "tags": ("cnn", "paper"),
     "classes": "imagenet",
     # four corners and the center, mirrored too (section 3)

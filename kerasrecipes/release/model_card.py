@@ -123,8 +123,8 @@ def training_summary(row: manifest.WeightsEntry) -> str:
         said.append(f"{t['audio_hours']:.0f} h of audio")
     if "million_characters" in t:
         said.append(f"{t['million_characters']:.0f} million characters")
-    if "million_pictures" in t:
-        said.append(f"{t['million_pictures']:.1f} million pictures")
+    if "million_images" in t:
+        said.append(f"{t['million_images']:.1f} million images")
     if "wall_hours" in t:
         said.append(f"{t['wall_hours']:.1f} h of time")
     return f"{', '.join(said)} on {t['hardware']}"
@@ -175,7 +175,9 @@ def example_commands(name: str, pretrained: bool) -> list[str]:
     }[registry.get_recipe(name).task]
     train = f"kerasrecipes train {name} --data {data} --resume"
     more = (
-        [f"kerasrecipes vocode {name} talk.flac --output copy.wav"] if registry.get_recipe(name).config.get("n_mels") else []
+        [f"kerasrecipes vocode {name} talk.flac --output copy.wav"]
+        if registry.get_recipe(name).config.get("n_mels")
+        else []
     )
     return [f"kerasrecipes {use}", *more, train] if pretrained else [train]
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.hub import manifest, weights
-from kerasrecipes.utils.files import first_line
 from kerasrecipes.release.model_card import card_markdown
+from kerasrecipes.utils.files import first_line
 
 
 def publish(name: str, repo: str, *, dry_run: bool = True) -> str:

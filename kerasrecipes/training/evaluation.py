@@ -200,7 +200,9 @@ def evaluate(model: Any, specs: Sequence[str], speakers: Sequence[str] = (), **o
         utterances = data.load_datasets(specs, speakers)
         return evaluate_bits_per_character(model, [u.text for u in utterances], [u.speaker for u in utterances])
     if task == "image-classification":
-        return evaluate_classification(model, *load_image_datasets(specs, model.classes, model.preprocessing), **options)
+        return evaluate_classification(
+            model, *load_image_datasets(specs, model.classes, model.preprocessing), **options
+        )
     if task == "segmentation":
         from kerasrecipes.data.segmentation_masks import load_masks  # imports Keras, which engines do without
 

@@ -113,7 +113,9 @@ def copy_weights_by_name(source: Any, target: Any, config: TrainConfig) -> None:
         if name in source_layers and weight_shapes(source_layers[name]) == weight_shapes(layer)
     ]
     if not names:
-        raise DataError(f"No layer of {config.init_from} fits {config.recipe}: remove init_from, or correct init_config")
+        raise DataError(
+            f"No layer of {config.init_from} fits {config.recipe}: remove init_from, or correct init_config"
+        )
     for name in names:
         target_layers[name].set_weights(source_layers[name].get_weights())
 
@@ -126,7 +128,7 @@ def copy_matching_weights(source: Any, target: Any) -> LayerPairs:
     """
     copied: LayerPairs = []
     for kind in dict.fromkeys(map(type, target.layers)):
-        old, new = ([layer for layer in model.layers if type(layer) is kind] for model in (source, target))
+        old, new = (list[Any](layer for layer in model.layers if type(layer) is kind) for model in (source, target))
         candidates: list[LayerPairs] = [
             [(a, b) for a, b in zip(*layers, strict=False) if b.weights and weight_shapes(a) == weight_shapes(b)]
             for layers in ((old, new), (old[::-1], new[::-1]))

@@ -51,6 +51,4 @@ def freeze_layers(model: Any, names: Sequence[str]) -> None:
         for layer in layers:
             layer.trainable = False
     if not model.trainable_variables:
-        raise DataError(
-            f"frozen_layers: {', '.join(names)} freeze all layers of {model.name}: remove some of them"
-        )
+        raise DataError(f"frozen_layers: {', '.join(names)} freeze all layers of {model.name}: remove some of them")

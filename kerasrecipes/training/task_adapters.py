@@ -54,15 +54,15 @@ class SpeechTraining(TrainingTask):
 class PhonemeTraining(SpeechTraining):
     """Phoneme recognizers: batches of audio with a label for every frame, phoneme error rate and boundaries."""
 
-    def make_dataset(self) -> Any:
-        return super().make_dataset(crop_seconds=self.config.crop_seconds)
+    def make_dataset(self, **options: Any) -> Any:
+        return super().make_dataset(crop_seconds=self.config.crop_seconds, **options)
 
     def padded_sizes(self, inputs: dict[str, np.ndarray], labels: np.ndarray) -> dict[str, int]:
         samples = round_up_to_bucket(inputs["audio"].shape[1])
         return {"audio": samples, "labels": self.model.output_length(samples)}  # a label for every frame
 
-    def evaluate(self, validation: Any) -> dict[str, Any]:
-        return evaluate_phonemes(self.model, validation)
+    def evaluate(self, validation: Any, **options: Any) -> dict[str, Any]:
+        return evaluate_phonemes(self.model, validation, **options)
 
     final_metrics = TrainingTask.final_metrics
 
@@ -153,8 +153,9 @@ class ImageTraining(TrainingTask):
 
     def make_dataset(self) -> Any:
         config = self.config
+        images, labels = self.data
         return ImageDataset(
-            *self.data, self.model.preprocessing, batch_size=config.batch_images, augment=bool(config.augment), seed=config.seed
+            images, labels, self.model.preprocessing, batch_size=config.batch_images, augment=bool(config.augment), seed=config.seed
         )  # fmt: skip
 
     def evaluate(self, validation: Any) -> dict[str, Any]:
@@ -186,8 +187,9 @@ class SegmentationTraining(ImageTraining):
 
     def make_dataset(self) -> Any:
         config = self.config
+        images, masks = self.data
         return SegmentationDataset(
-            *self.data, self.model, batch_size=config.batch_images, augment=bool(config.augment), seed=config.seed
+            images, masks, self.model, batch_size=config.batch_images, augment=bool(config.augment), seed=config.seed
         )  # fmt: skip
 
     def evaluate(self, validation: Any) -> dict[str, Any]:

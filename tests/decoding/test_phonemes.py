@@ -131,7 +131,7 @@ def test_label_files_that_are_none(tmp_path):
         ('# phones {}\npath\tspeaker\tseconds\tphones\na.wav\ts\t1\tAA 0.5 B 0.2\n', "line 3: starts of phonemes must rise"),
         ('# phones {}\npath\tspeaker\tseconds\tphones\na.wav\ts\t1\tAA 0.5 B\n', "line 3"),
         ('# phones {}\npath\tspeaker\tseconds\tphones\na.wav\ts\t1\tAA nan\n', "line 3: starts of phonemes must rise"),
-        ('# phones {cut\npath\tspeaker\tseconds\tphones\na.wav\ts\t1\tAA 0\n', "line 1: .* is no JSON"),
+        ('# phones {cut\npath\tspeaker\tseconds\tphones\na.wav\ts\t1\tAA 0\n', "line 1: no JSON follows"),
     ):  # fmt: skip
         (tmp_path / "x.tsv").write_text(text)
         with pytest.raises(DataError, match=message):
@@ -224,7 +224,7 @@ def test_faults_of_timit_are_named(timit, tmp_path):
     phn = timit / "TIMIT" / "TRAIN" / "DR1" / "FCJF0" / "SX37.PHN"
     for text, message in (
         ("0 100 zz\n", "is not one of TIMIT's 61 phonemes"),
-        ("0 100\n", "line 1: 'begin end phone'"),
+        ("0 100\n", "line 1: 'begin end phoneme'"),
         ("", "no phone"),
     ):
         phn.write_text(text)

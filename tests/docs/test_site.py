@@ -142,7 +142,7 @@ def test_every_number_of_the_manifest_is_on_the_page(pages, name) -> None:
         figure, _, interval = value.partition(" (")
         assert dataset in text and figure in text and interval.rstrip(")") in text and m["decoder"] in text
         assert command in text
-    for key in ("steps", "seed", "commit", "passes"):
+    for key in ("steps", "seed", "commit", "epochs"):
         if key in row.training:
             assert written(row.training[key]) & set(re.findall(r"[\w.,]*\w", text)), key
     for stage in row.training.get("stages", []):

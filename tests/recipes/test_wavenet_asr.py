@@ -13,12 +13,12 @@ import pytest
 
 import kerasrecipes as kr
 from kerasrecipes.data import PhonemeDataset
+from kerasrecipes.decoding.criteria import CRFCriterion
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.inference.chunked import predict_logits_chunked
 from kerasrecipes.inference.streaming_graph import StreamingModel, StreamingState
 from kerasrecipes.layers import mu_law
 from kerasrecipes.release.model_card import build_without_weights
-from kerasrecipes.decoding.criteria import CRFCriterion
 from kerasrecipes.training import config as configs
 from kerasrecipes.training.evaluation import evaluate_phonemes
 from kerasrecipes.training.optimizer import ema_weights

@@ -64,7 +64,7 @@ def data_rows(row: manifest.WeightsEntry) -> list[str]:
 def training_lines(row: manifest.WeightsEntry) -> list[str]:
     """Return the learning curve, the table of validations, and the settings of each run."""
     t = row.training
-    settings = [(k, t[k]) for k in ("seed", "backend", "commit", "passes") if k in t]
+    settings = [(k, t[k]) for k in ("seed", "backend", "commit", "epochs") if k in t]
     lines = [", ".join(f"{k} `{v}`" for k, v in settings) + ".", ""] if settings else []
     stages = t.get("stages", [])
     if any(s["validation"] for s in stages):
