@@ -101,7 +101,7 @@ class BaseImageDataset(keras.utils.PyDataset):
         self.order = np.random.default_rng((self.seed, epoch)).permutation(size) if self.shuffle else np.arange(size)
 
     def on_epoch_end(self) -> None:
-        """Go to the next epoch; Keras calls this."""
+        """Go to the next epoch. Keras calls this."""
         self.set_epoch(self.epoch + 1)
 
     def __len__(self) -> int:

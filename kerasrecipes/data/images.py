@@ -57,7 +57,7 @@ def mnist(path: Path, split: str, classes: Sequence[str] = ()) -> tuple[np.ndarr
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """Read an array from a file in MNIST's format; the file may be compressed by gzip."""
+    """Read an array from a file in MNIST's format. The file may be compressed by gzip."""
     compressed = path.with_name(path.name + ".gz")
     if not path.exists() and not compressed.exists():
         raise DataError(f"There is no {path}: MNIST is an .npz file, or a folder with the four idx files")

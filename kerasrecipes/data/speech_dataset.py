@@ -128,7 +128,7 @@ class SpeechDataset(keras.utils.PyDataset):
             rng.shuffle(self.batches)
 
     def on_epoch_end(self) -> None:
-        """Go to the next epoch; Keras calls this."""
+        """Go to the next epoch. Keras calls this."""
         self.set_epoch(self.epoch + 1)
 
     def batch_utterances(self, index: int) -> list[Utterance]:

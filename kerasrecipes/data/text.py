@@ -128,7 +128,7 @@ class TextDataset(keras.utils.PyDataset):
             rng.shuffle(self.batches)
 
     def on_epoch_end(self) -> None:
-        """Go to the next epoch; Keras calls this."""
+        """Go to the next epoch. Keras calls this."""
         self.set_epoch(self.epoch + 1)
 
     def __len__(self) -> int:

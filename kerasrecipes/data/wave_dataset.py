@@ -66,7 +66,7 @@ class WaveDataset(keras.utils.PyDataset):
         self.epoch = epoch
 
     def on_epoch_end(self) -> None:
-        """Go to the next epoch; Keras calls this."""
+        """Go to the next epoch. Keras calls this."""
         self.set_epoch(self.epoch + 1)
 
     def __len__(self) -> int:

@@ -29,7 +29,8 @@ def streets(tmp_path_factory):
 def settings(streets, **changes):
     own = {"config": {}, **changes}
     values = {
-        "recipe": "dilated_camvid_small", "data": (f"masks:{streets}",), "max_steps": 3, "warmup_steps": 1, "decay_steps": 1, "learning_rate": 0.01,
+        "recipe": "dilated_camvid_small", "data": (f"masks:{streets}",), "max_steps": 3, "warmup_steps": 1, "decay_steps": 1,
+        "learning_rate": 0.01,
         "batch_images": 2, "ema_momentum": 0.5,
     }  # fmt: skip
     return configs.config_from_dict(values | own | {"config": TINY | own["config"]})

@@ -14,21 +14,22 @@ import kerasrecipes as kr
 from kerasrecipes.batch.job import weights_hash
 from kerasrecipes.cli.main import main
 from kerasrecipes.errors import DataError, KerasRecipesError, RecipeNotFound
-from kerasrecipes.utils.files import sha256_file
 from kerasrecipes.training import config as configs
 from kerasrecipes.training.initialization import copy_matching_weights, fit_front_end_to_hints
 from kerasrecipes.training.interrupts import DeferredInterrupt
 from kerasrecipes.training.learning_curve import plot_learning_curve
-from kerasrecipes.training.optimizer import ClippedAdamW, ema_weights
 from kerasrecipes.training.model_building import build_for_training
+from kerasrecipes.training.optimizer import ClippedAdamW, ema_weights
 from kerasrecipes.training.trainer import Trainer
+from kerasrecipes.utils.files import sha256_file
 
 
 def settings(clips, recurrent=True, **changes):
     """A tiny training; without recurrences, which TensorFlow traces for seconds, where they have nothing to say."""
     tiny = dict(kr.get_recipe("deepspeech2_small").tiny_config) | ({} if recurrent else {"recurrent_layers": 0})
     values = {"recipe": "deepspeech2_small", "config": tiny | {"dropout": 0.2}, "data": (f"librispeech:{clips}",), "max_steps": 8,
-              "warmup_steps": 2, "decay_steps": 3, "batch_seconds": 5.0, "speed_perturbation": (0.9, 1.1), "augment": {"noise_prob": 0.5}, "ema_momentum": 0.5}  # fmt: skip
+              "warmup_steps": 2, "decay_steps": 3, "batch_seconds": 5.0,
+              "speed_perturbation": (0.9, 1.1), "augment": {"noise_prob": 0.5}, "ema_momentum": 0.5}  # fmt: skip
     return configs.config_from_dict(values | changes)
 
 

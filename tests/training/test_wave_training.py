@@ -96,7 +96,7 @@ def test_crops_hold_what_came_before_and_the_frames_of_the_whole(model):
                 without += 1 - inputs["conditioned"][row]
                 assert inputs["speaker"][row] in ((0, 2) if clip == 0 else (0,))
     assert middles > 20 and starts > 5 and 5 < without < 30
-    with pytest.raises(DataError, match="knows no speaker 'mary'"):
+    with pytest.raises(DataError, match="has no speaker 'mary'"):
         WaveDataset(waves, ["mary", ""], model)
     with pytest.raises(DataError, match="no recording"):
         WaveDataset([], [], model)
