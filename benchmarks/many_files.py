@@ -120,7 +120,8 @@ def main() -> None:
     for name, value in figures.items():
         print(f"{name:62} {value}")
     if o.write:
-        setting = f"{len(clips)} clips, {SPEECH} in onnxruntime, best of {o.runs} runs; {local_runner.available_cpus()} CPUs; {hardware_summary()}"
+        setting = f"{len(clips)} clips, {SPEECH} in onnxruntime, best of {o.runs} runs; "
+        setting += f"{local_runner.available_cpus()} CPUs; {hardware_summary()}"
         write_benchmark_json(o.write, "Many files", setting, figures)
 
 

@@ -27,10 +27,11 @@ def pack_network(model: Any, path: Path, clips: dict[str, Path]) -> None:
     Raises:
         NotImplementedError: its conditions are upsampled by transposed convolutions, which the page does not know.
     """
+    from kerasrecipes import layers
     from kerasrecipes.inference.wavenet_sampler import extract_weights, find_layer
 
     s, found = model.hparams, extract_weights(model)
-    first, stack = find_layer(model, "CausalEmbeddingConv1D"), find_layer(model, "WaveNetStack")
+    first, stack = find_layer(model, layers.CausalEmbeddingConv1D), find_layer(model, layers.WaveNetStack)
     if s["n_mels"] and s["upsampling"] != "repeat":
         raise NotImplementedError("The page's loop repeats frames; it knows no transposed convolutions")
     double = 2 * s["dilation_channels"]

@@ -42,7 +42,7 @@ def run_many_files(
         output_format: Value of `--format`, which must not ask for anything but rows.
         engine: Options of the engine.
         many_files: Options of this module.
-        options: Arguments of the task's method.
+        arguments: Arguments of the task's method.
 
     Returns:
         The exit code, 1 if a file has an error.

@@ -53,7 +53,7 @@ def run_synthesize(text, output, hours, seed) -> None:
 
     with ProgressBar("synthesizing", "h", digits=2) as bar:
         texts = load_text_datasets(text)
-        print(synthesize_corpus(texts, output, hours, seed=seed, progress=lambda done: bar(done, hours)))
+        print(synthesize_corpus(texts, output, hours, seed=seed, progress=bar))
 
 
 @command("shard")

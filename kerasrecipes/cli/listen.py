@@ -57,7 +57,7 @@ def microphone() -> Iterator[Any]:
 
 
 def simulate_realtime(source: Any, playback_speed: float = 1.0) -> Iterator[Any]:
-    """Yield blocks of a file's samples at the times at which they would be played; speed 0 does not wait."""
+    """Yield blocks of a file's samples at the times at which they would be played. Speed 0 does not wait."""
     from kerasrecipes.audio import SAMPLE_RATE, load_audio
 
     wave = load_audio(source)

@@ -1,4 +1,4 @@
-"""Make data sets: summaries, forced phone alignment, pronunciation and speech synthesis."""
+"""Make data sets: summaries, forced phoneme alignment, pronunciations and speech synthesis."""
 
 from kerasrecipes._lazy import lazy_exports
 

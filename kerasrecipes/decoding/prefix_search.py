@@ -26,7 +26,7 @@ class Hypothesis(NamedTuple):
 
 
 class PruningThresholds(NamedTuple):
-    """What the search skips. The defaults keep all texts that matter and make it several times faster.
+    """Pruning thresholds of the search. The defaults keep all texts that matter and make it several times faster.
 
     Args:
         blank: Frames with a more likely blank add no symbol. 1 skips none.

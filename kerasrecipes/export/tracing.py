@@ -45,7 +45,7 @@ class ExportModel(keras.Model):
 
 
 def trace_model(network: Any, model: Any) -> ExportModel:
-    """Return a network over whole inputs, with dynamic batch and time; `model` knows its output lengths."""
+    """Return a network over whole inputs, with dynamic batch and time. `model` knows its output lengths."""
     inputs = {t.name: t for t in network.inputs}
 
     def compute(values: dict[str, Any]) -> dict[str, Any]:

@@ -78,7 +78,7 @@ class WeightsEntry:
 
 
 def from_dict(values: Any, source: str = "entry") -> WeightsEntry:
-    """Build an entry from JSON values; `source` names them in errors.
+    """Build an entry from JSON values. `source` names them in errors.
 
     Raises:
         KerasRecipesError: A key is missing or unknown.

@@ -19,7 +19,7 @@ MISMATCH_THRESHOLD_NATS = 4.0
 
 @dataclass(frozen=True)
 class Alignment(Transcript):
-    """A known text with times; the other fields are those of `Transcript`.
+    """A known text with times. The other fields are those of `Transcript`.
 
     Args:
         mismatched_words: Words whose alignment scores much worse than the unconstrained best path.

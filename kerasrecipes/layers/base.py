@@ -7,7 +7,7 @@ import keras
 
 
 class ConfigLayer(keras.layers.Layer):
-    """A layer that stores each constructor argument in the attribute of the same name; `get_config` reads them there."""
+    """A layer that stores each constructor argument in the attribute of the same name. `get_config` reads them there."""
 
     def get_config(self) -> dict[str, Any]:
         config, classes = super().get_config(), type(self).__mro__

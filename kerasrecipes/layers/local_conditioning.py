@@ -11,7 +11,7 @@ from kerasrecipes.layers.base import ConfigLayer
 
 @keras.saving.register_keras_serializable("kerasrecipes")
 class LocalConditioning(ConfigLayer):
-    """Convolve frames of features and upsample them to samples; items without features use one learned frame.
+    """Convolve frames of features and upsample them to samples. Items without features use one learned frame.
 
     Args:
         channels: C, output features.

@@ -23,7 +23,7 @@ def output_size(size: int, kernel_size: int, stride: int = 1, padding: str = "va
 
 
 def padding_amounts(kernel_size: int, padding: str) -> tuple[int, int]:
-    """Return the zeros before and after an axis; an even kernel has one more after it."""
+    """Return the zeros before and after an axis. An even kernel has one more after it."""
     k = kernel_size
     if padding not in PADDINGS:
         raise ValueError(f"padding is {padding!r}: one of {', '.join(PADDINGS)}")

@@ -9,7 +9,7 @@ from kerasrecipes.layers.time_geometry import TimeGeometry
 
 @keras.saving.register_keras_serializable("kerasrecipes")
 class SequenceAveragePooling(SequenceLayer):
-    """Average pooling over windows of `pool_size` steps without overlap; an incomplete last window is dropped.
+    """Average pooling over windows of `pool_size` steps without overlap. An incomplete last window is dropped.
 
     Args:
         pool_size: Steps of a window.

@@ -87,7 +87,7 @@ class CausalNormalization(SequenceLayer):
         return (sums + power * self.prior * prior_value) / weight, sums
 
     def normalize(self, x, index, mask, states=(None, None), offset=None):
-        """Return the normalized steps and the two sums; `mask` sets steps outside the utterance to zero."""
+        """Return the normalized steps and the two sums. `mask` sets steps outside the utterance to zero."""
         mean, sums = self.averages(mask(x), self.mean, index, states[0], offset)
         centered = mask(x - mean)
         squares = ops.mean(ops.square(centered), axis=-1, keepdims=True)

@@ -16,7 +16,7 @@ def sequence_mask(x: Any, length: Any) -> Any:
 
 
 def zero_outside_range(x: Any, position: Any, length: Any) -> Any:
-    """Set all steps of `x` (batch, steps, ...) but 0 ... length-1 to zero; its first step has index `position` (batch,)."""
+    """Set all steps of `x` (batch, steps, ...) but 0 ... length-1 to zero. Its first step has index `position` (batch,)."""
     index = position[:, None] + ops.arange(ops.shape(x)[1])[None, :]
     return _where_valid(ops.logical_and(index >= 0, index < length[:, None]), x)
 
@@ -81,7 +81,7 @@ class StreamableLayer(ConfigLayer):
         raise NotImplementedError
 
     def output_feature_shape(self, shape: tuple) -> tuple:
-        """Return the output sizes after (batch, steps) for an input of `shape`; unchanged unless overridden."""
+        """Return the output sizes after (batch, steps) for an input of `shape`. Unchanged unless overridden."""
         return tuple(shape[2:])
 
 
@@ -117,7 +117,7 @@ class CausalLayer(StreamableLayer):
 
 
 class SequenceLayer(StreamableLayer):
-    """A layer on `(x, length)` that returns `(y, new length)`; subclasses set `geometry` and `call_padded`.
+    """A layer on `(x, length)` that returns `(y, new length)`. Subclasses set `geometry` and `call_padded`.
 
     Layers that see the whole utterance set `whole_utterance` and define `call_numpy`, which processes one utterance
     (steps, ...) float32 in numpy and in little memory. When streaming, steps outside the utterance become zero.

@@ -8,7 +8,7 @@ from kerasrecipes.layers.sequence import SequenceLayer
 
 @keras.saving.register_keras_serializable("kerasrecipes")
 class SpecAugment(SequenceLayer):
-    """Zero random bands of bins and random spans of frames in training; the identity in inference.
+    """Zero random bands of bins and random spans of frames in training. The identity in inference.
 
     Args:
         freq_masks: Number of masked bands.
@@ -37,7 +37,7 @@ class SpecAugment(SequenceLayer):
         self.max_time_fraction, self.seed, self.generator = max_time_fraction, seed, random.SeedGenerator(seed)
 
     def _mask(self, steps, batch, masks, max_width, limit):
-        """Return (batch, steps) True outside all masks; `max_width` and `limit` are (batch, 1) floats."""
+        """Return (batch, steps) True outside all masks. `max_width` and `limit` are (batch, 1) floats."""
         position = ops.arange(steps, dtype="float32")[None, :]
         unmasked = ops.ones((batch, steps), dtype="bool")
         for _ in range(masks):
@@ -63,7 +63,7 @@ class SpecAugment(SequenceLayer):
 
 @keras.saving.register_keras_serializable("kerasrecipes")
 class RandomLowPass(SequenceLayer):
-    """Remove the highest bins of some log spectrograms in training, as lossy codecs and telephones do; else the identity.
+    """Remove the highest bins of some log spectrograms in training, as lossy codecs and telephones do, otherwise the identity.
 
     The layer comes before the normalization, whose statistics are then those of a band-limited recording.
 

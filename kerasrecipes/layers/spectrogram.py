@@ -93,7 +93,7 @@ class LogSpectrogram(SequenceLayer):
 
 @keras.saving.register_keras_serializable("kerasrecipes")
 class UtteranceNormalization(SequenceLayer):
-    """Subtract each bin's mean over the utterance; divide by the standard deviation of the whole utterance.
+    """Subtract each bin's mean over the utterance. Divide by the standard deviation of the whole utterance.
 
     All bins share one deviation, so that silent bins (above the band of a telephone recording) stay at zero instead of
     being amplified. Statistics cover valid frames only.

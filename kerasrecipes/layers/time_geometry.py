@@ -10,7 +10,7 @@ from kerasrecipes._lazy import keras
 
 @dataclass(frozen=True)
 class TimeGeometry:
-    """How a layer maps its input steps to its output steps.
+    """Mapping of the input steps of a layer to its output steps.
 
     Args:
         receptive_field: Input steps that one output step depends on; None for the whole sequence.
@@ -52,7 +52,7 @@ class TimeGeometry:
 
 
 def compose(geometries: list[TimeGeometry]) -> TimeGeometry:
-    """Return the geometry of layers applied one after the other; the first one is nearest to the input."""
+    """Return the geometry of layers applied one after the other. The first one is nearest to the input."""
     field: int | None = 1
     stride, left, right = 1, 0, 0
     for g in geometries:

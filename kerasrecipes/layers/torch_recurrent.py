@@ -116,7 +116,7 @@ def to_time_major(x, reversal, direction):
 
 
 def to_batch_major(x, reversal, direction):
-    """Return (batch, steps, features) of (steps, batch, features); the inverse of `to_time_major`."""
+    """Return (batch, steps, features) of (steps, batch, features). The inverse of `to_time_major`."""
     if direction == 0:
         return x.transpose(0, 1).contiguous()
     return x[reversal, torch.arange(x.shape[1], device=x.device)[:, None]]

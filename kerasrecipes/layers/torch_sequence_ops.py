@@ -94,7 +94,7 @@ class BatchNormalization(torch.autograd.Function):
 
 
 class Dropout(torch.autograd.Function):
-    """Set a fraction `rate` of the values to zero and scale the others up; probabilities are multiples of 1 / 65536."""
+    """Set a fraction `rate` of the values to zero and scale the others up. Probabilities are multiples of 1 / 65536."""
 
     @staticmethod
     def forward(ctx, x, rate):
@@ -142,7 +142,7 @@ def convolution_2d(x: torch.Tensor, kernel: torch.Tensor, stride: tuple, dilatio
 
 
 def max_pooling_2d(x: torch.Tensor, pool_size: tuple, stride: tuple, partial: bool):
-    """Return maxima over windows of `x` (batch, height, width, channels); `partial` allows a last window over the edge."""
+    """Return maxima over windows of `x` (batch, height, width, channels). `partial` allows a last window over the edge."""
     images = x.contiguous().permute(0, 3, 1, 2)
     y = torch.nn.functional.max_pool2d(images, tuple(pool_size), tuple(stride), ceil_mode=partial)
     return y.permute(0, 2, 3, 1)

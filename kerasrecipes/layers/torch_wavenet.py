@@ -76,7 +76,7 @@ class TorchWaveNetStack(torch.autograd.Function):
 
 
 def table_views(target, source, stride, gather=False):
-    """Yield pairs of views that match each entry of a table with its `stride` steps; `gather` sums over these steps.
+    """Yield pairs of views that match each entry of a table with its `stride` steps. `gather` sums over these steps.
 
     Without `gather`, `target` is (steps, batch, n) and `source` the table (entries, batch or 1, n); with it, the other
     way round.

@@ -82,7 +82,7 @@ class CausalEmbeddingConv1D(CausalLayer):
 
 @keras.saving.register_keras_serializable("kerasrecipes")
 class WaveNetStack(CausalLayer):
-    """Gated dilated causal convolutions, each with a residual and a skip 1x1; returns the sum of the skips.
+    """Gated dilated causal convolutions, each with a residual and a skip 1x1. Returns the sum of the skips.
 
     Layer k computes `z = tanh(W_f,k * x + V_f,k h) sigmoid(W_g,k * x + V_g,k h)`, passes `x + residual_k z` to the next
     layer and adds `skip_k z` to the sum. The last layer's residual is never used; its weights stay, as is common.
@@ -158,7 +158,7 @@ class WaveNetStack(CausalLayer):
         return self.run_layers(x, self.conditioning_table(None, None), past, new), new
 
     def run_layers(self, x, table, past=(), new=None):
-        """Compute the stack layer by layer; each layer reads its part of `past` and appends its new past to `new`."""
+        """Compute the stack layer by layer. Each layer reads its part of `past` and appends its new past to `new`."""
         d, steps, total, taps = self.filters, ops.shape(x)[1], 0.0, self.kernel_size
         for k, dilation in enumerate(self.dilations):
             if past:

@@ -37,7 +37,7 @@ class SequencePadding(SequenceLayer):
 
 @keras.saving.register_keras_serializable("kerasrecipes")
 class SequenceMaxPooling(SequenceLayer):
-    """Each feature's maximum over `pool_size` steps that lie `dilation_rate` apart; no padding.
+    """Each feature's maximum over `pool_size` steps that lie `dilation_rate` apart. No padding.
 
     Args:
         pool_size: Number of steps of a window.

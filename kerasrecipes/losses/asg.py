@@ -1,4 +1,4 @@
-"""The AutoSegCriterion: letters without a blank, learned transitions, one normalisation over whole label strings.
+"""The AutoSegCriterion: letters without a blank, learned transitions, one normalization over whole label strings.
 
 Collobert, Puhrsch and Synnaeve, "Wav2Letter", arXiv 1609.03193, section 3.2. A path gives each frame a letter; its score
 is the sum of the frames' scores f[t, i] and of the transitions g[i, j] between them. The loss is
@@ -21,15 +21,15 @@ MAX_LOG_RANGE = 60.0  # nats between the best transition and any other that are 
 
 
 def asg_loss(labels: Any, scores: Any, lengths: Any, transitions: Any) -> Any:
-    """Negative log probability of each transcript among all label strings, in nats.
+    """Compute the negative log probability of each transcript among all label strings, in nats.
 
     Frame `t` of a path adds `scores[t, letter]`, each step from letter i to letter j adds `transitions[i, j]`. Only
     differences count: a constant added to all scores of a frame, or to all transitions, changes nothing.
 
     Args:
-        labels: (batch, labels) integers: letter number i has the scores' column i - 1; behind each transcript padded
-            with 0. No two neighbours are equal (`Alphabet(..., num_repetition_symbols=2)` sees to that): no path could tell.
-        scores: (batch, frames, letters), finite, not normalised. Computed in float32.
+        labels: (batch, labels) integers: letter number i has the scores' column i - 1. Padded with 0 after each transcript.
+            Neighbors differ (`Alphabet(..., num_repetition_symbols=2)`), because no path could tell equal ones apart.
+        scores: (batch, frames, letters), finite, not normalized. Computed in float32.
         lengths: (batch,) valid frames.
         transitions: (letters, letters) from row to column.
 
@@ -46,7 +46,7 @@ def asg_loss(labels: Any, scores: Any, lengths: Any, transitions: Any) -> Any:
     loss, by_scores, by_transitions = (
         ops.stop_gradient(x) for x in _compiled(keras.config.backend())(labels, lengths, *fixed)
     )
-    # zero in value: it only carries the gradient that is known already, on any backend
+    # zero in value: it carries the precomputed gradient on any backend
     slope = ops.sum(by_scores * (scores - fixed[0]), axis=(1, 2))
     return loss + slope + ops.sum(by_transitions * (transitions - fixed[1]), axis=(1, 2))
 
@@ -57,8 +57,7 @@ def _compiled(backend: str) -> Any:
 
 
 def _with_gradients(labels: Any, lengths: Any, scores: Any, transitions: Any) -> tuple[Any, Any, Any]:
-    """Loss (batch,), its gradients by the scores (batch, frames, letters) and by the transitions (batch, letters,
-    letters)."""
+    """Return the loss (batch,) and its gradients by scores and transitions."""
     batch, frames, letters = ops.shape(scores)
     count = ops.sum(ops.cast(labels > 0, "int32"), axis=1)
     possible = ops.logical_and(count > 0, count <= lengths)
@@ -123,13 +122,7 @@ def _with_gradients(labels: Any, lengths: Any, scores: Any, transitions: Any) ->
 
 
 def _forward_backward(matrix: Any, chance: Any, chance_backwards: Any, emission: Any, start: Any) -> list:
-    """Shares of the letters at each frame summed over all that came before, the same from the end, and the log sums
-    of the transcripts' paths; all three advance in one loop.
-
-    Args:
-        matrix: (letters, letters) exp of the transitions. chance, chance_backwards: (frames, batch, letters) exp of the
-            scores. emission: (frames, 2 batch, labels). start: (2 batch, labels) of frame 0.
-    """
+    """Return the forward and backward posteriors of letters, and the log sums of the transcripts' paths, from one loop."""
     if keras.config.backend() == "torch":
         from kerasrecipes.losses import torch_asg
 

@@ -22,19 +22,19 @@ MAX_LOG_RANGE = 60.0  # nats between the best transition and any other that are 
 
 
 def crf_loss(labels: Any, scores: Any, lengths: Any, transitions: Any) -> Any:
-    """Negative log probability of each path of labels among all paths, in nats.
+    """Compute the negative log probability of each path of labels among all paths, in nats.
 
     Only differences count: a constant added to all scores of a frame, or to all transitions, changes nothing.
 
     Args:
-        labels: (batch, frames) integers: label i has the scores' column i - 1; behind each utterance 0.
-        scores: (batch, frames, labels), finite, not normalised. Computed in float32.
+        labels: (batch, frames) integers: label i has the scores' column i - 1. 0 after each utterance.
+        scores: (batch, frames, labels), finite, not normalized. Computed in float32.
         lengths: (batch,) valid frames.
         transitions: (labels, labels) from row to column.
 
     Returns:
-        (batch,) float32, never negative but for rounding, zero for an utterance without frames; differentiable once with
-        respect to scores and transitions.
+        (batch,) float32, never negative except for rounding, zero for an utterance without frames. It is differentiable once
+        with respect to scores and transitions.
 
     Example:
         >>> crf_loss([[1, 2, 2]], np.zeros((1, 3, 2)), [3], np.zeros((2, 2)))  # one of 8 paths: log 8
@@ -45,7 +45,7 @@ def crf_loss(labels: Any, scores: Any, lengths: Any, transitions: Any) -> Any:
     loss, by_scores, by_transitions = (
         ops.stop_gradient(x) for x in _compiled(keras.config.backend())(labels, lengths, *fixed)
     )
-    # zero in value: it only carries the gradient that is known already, on any backend
+    # zero in value: it carries the precomputed gradient on any backend
     slope = ops.sum(by_scores * (scores - fixed[0]), axis=(1, 2))
     return loss + slope + ops.sum(by_transitions * (transitions - fixed[1]), axis=(1, 2))
 
@@ -54,7 +54,9 @@ def framewise_cross_entropy(labels: Any, scores: Any, lengths: Any) -> Any:
     """Cross-entropy of the softmax of every frame, summed over each utterance: `crf_loss` with all transitions 0.
 
     Args:
-        labels, scores, lengths: as in `crf_loss`.
+        labels: As in `crf_loss`.
+        scores: As in `crf_loss`.
+        lengths: As in `crf_loss`.
 
     Returns:
         (batch,) float32 nats.
@@ -71,7 +73,7 @@ def _compiled(backend: str) -> Any:
 
 
 def _with_gradients(labels: Any, lengths: Any, scores: Any, transitions: Any) -> tuple[Any, Any, Any]:
-    """Loss (batch,), its gradients by the scores (batch, frames, labels) and by the transitions (batch, labels, labels)."""
+    """Return the loss (batch,) and its gradients by scores and transitions."""
     batch, frames, size = ops.shape(scores)
     # what changes nothing but keeps all sums near zero, and so precise
     scores = ops.log_softmax(scores, axis=-1)
@@ -106,12 +108,7 @@ def _with_gradients(labels: Any, lengths: Any, scores: Any, transitions: Any) ->
 
 
 def _forward_backward(matrix: Any, chance: Any, chance_backwards: Any) -> list:
-    """Shares of the labels at each frame in the sum over all that came before, and the same from the end, in one loop.
-
-    Args:
-        matrix: (labels, labels) exp of the transitions. chance, chance_backwards: (frames, batch, labels) exp of the
-            scores.
-    """
+    """Return the forward and backward posteriors of labels from one loop."""
     if keras.config.backend() == "torch":
         from kerasrecipes.losses import torch_asg
 

@@ -1,4 +1,4 @@
-"""Character errors of greedy transcripts, computed inside the graph on every backend: the metric shown by `fit`."""
+"""Character errors of greedy transcripts, computed inside the graph on every backend for the metric of `fit`."""
 
 from typing import Any
 
@@ -9,10 +9,12 @@ from kerasrecipes.losses.scan import scan
 
 
 def greedy_edit_distance(labels: Any, logits: Any, lengths: Any) -> Any:
-    """Edits between each transcript and the collapsed labels of the best symbols (CTC).
+    """Count the edits between each transcript and the collapsed labels of the best symbols (CTC).
 
     Args:
-        labels: (batch, labels), padded behind with 0. logits: (batch, frames, symbols). lengths: (batch,) frames.
+        labels: (batch, labels), padded with 0 at the end.
+        logits: (batch, frames, symbols).
+        lengths: (batch,) valid frames.
 
     Returns:
         (batch,) float32 numbers of edits.
@@ -21,13 +23,15 @@ def greedy_edit_distance(labels: Any, logits: Any, lengths: Any) -> Any:
 
 
 def path_edit_distance(labels: Any, symbols: Any, lengths: Any) -> Any:
-    """Edits between each transcript and its path with repeats merged and zeros dropped.
+    """Count the edits between each transcript and its path with repeats merged and zeros dropped.
 
     One row of the edit-distance table per frame: a frame that is blank or repeats its predecessor leaves the row as it
     is. Within a row, `new[j] = min over k <= j of (candidate[k] + j - k)` is a running minimum.
 
     Args:
-        labels: (batch, labels), padded behind with 0. symbols: (batch, frames) numbers. lengths: (batch,) frames.
+        labels: (batch, labels), padded with 0 at the end.
+        symbols: (batch, frames) symbol indices.
+        lengths: (batch,) valid frames.
 
     Returns:
         (batch,) float32 numbers of edits.
@@ -51,13 +55,15 @@ def path_edit_distance(labels: Any, symbols: Any, lengths: Any) -> Any:
 
 
 def viterbi_path(scores: Any, transitions: Any, lengths: Any) -> Any:
-    """Columns of the path whose scores and transitions sum to the most (Viterbi), for the graph; see `decoding.viterbi`.
+    """Return the columns of the Viterbi path inside a graph. `decoding.viterbi` is the numpy version.
 
     Args:
-        scores: (batch, frames, letters). transitions: (letters, letters) from row to column. lengths: (batch,) frames.
+        scores: (batch, frames, letters).
+        transitions: (letters, letters) from row to column.
+        lengths: (batch,) valid frames.
 
     Returns:
-        (batch, frames) int32; behind an item's length without meaning.
+        (batch, frames) int32. Values after an item's length have no meaning.
     """
     scores = ops.transpose(ops.stop_gradient(ops.cast(scores, "float32")), (1, 0, 2))  # (frames, batch, letters)
     transitions = ops.stop_gradient(ops.cast(transitions, "float32"))

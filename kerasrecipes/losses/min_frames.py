@@ -1,4 +1,4 @@
-"""Which transcripts CTC and ASG can align at all."""
+"""Number of frames that CTC and ASG need for a transcript."""
 
 import numpy as np
 

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-LOG_ZERO = -1e30  # the log probability of what cannot be; finite, so that the difference of two is no NaN
+LOG_ZERO = -1e30  # log probability of an impossible event, finite so that differences are not NaN
 
 
 def scan(step: Callable[[list, list], list], start: list, xs: list) -> list:
@@ -16,8 +16,9 @@ def scan(step: Callable[[list, list], list], start: list, xs: list) -> list:
     differentiated through it.
 
     Args:
-        step: from the tensors of one step and the inputs of the next to those of the next; of unchanged shapes.
-        start: tensors of step 0. xs: (steps, ...) inputs; those of step 0 are not used.
+        step: Function from the tensors of one step and the inputs of the next step to the tensors of the next step. It keeps their shapes.
+        start: Tensors of step 0.
+        xs: Inputs (steps, ...). Those of step 0 are not used.
 
     Returns:
         (steps, ...) for each tensor of `start`.
@@ -26,7 +27,7 @@ def scan(step: Callable[[list, list], list], start: list, xs: list) -> list:
 
 
 def compiled(function: Callable) -> Callable:
-    """`function` of tensors as one graph, for calls outside of one: step by step a loop is many times slower."""
+    """Compile a function of tensors into one graph, because a loop that runs step by step is many times slower."""
     if keras.config.backend() == "tensorflow":
         import tensorflow as tf
 

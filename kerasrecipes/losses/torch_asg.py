@@ -1,4 +1,4 @@
-"""Torch's loop of the AutoSegCriterion: in place, eleven small operations a frame; see `asg._recursions`."""
+"""Torch loop of the AutoSegCriterion with in-place operations. It computes what `asg._forward_backward` does."""
 
 import torch
 

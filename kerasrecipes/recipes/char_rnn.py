@@ -27,7 +27,7 @@ def char_rnn(
     recurrent_units: int = 512,
     dropout: float = 0.0,
 ):
-    """Build a character-level language model; the defaults are the paper's larger LSTM.
+    """Build a character-level language model. The defaults are the paper's larger LSTM.
 
     Args:
         vocab_size: Number of symbols, the boundary included.

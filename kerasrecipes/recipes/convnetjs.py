@@ -21,7 +21,7 @@ def convnetjs(
     layers: tuple = ((16, 5, 2), (20, 5, 2), (20, 5, 2)),
     l2: float = 2.5e-5,
 ):
-    """Build a model of the demos; the defaults are those of CIFAR-10.
+    """Build a model of the demos. The defaults are those of CIFAR-10.
 
     Args:
         size: Height and width of the input.

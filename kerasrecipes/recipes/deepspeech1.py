@@ -36,7 +36,7 @@ def deepspeech1(
     spec_augment: dict | None = None,
     low_pass: dict | None = None,
 ):
-    """Build Deep Speech; the defaults are the model of 5 x 2048 with the features of section 5.2.
+    """Build Deep Speech. The defaults are the model of 5 x 2048 with the features of section 5.2.
 
     Args:
         vocab_size: Number of output symbols with the blank (a-z, space, apostrophe: 29).

@@ -31,7 +31,7 @@ def dilated(
     channel_means: tuple = (116.52, 111.36, 102.93),
     input_scale: float = 1.0,
 ):
-    """Build the model; the defaults are the one for Pascal VOC with the large context module.
+    """Build the model. The defaults are the one for Pascal VOC with the large context module.
 
     Args:
         num_classes: Number of output maps.

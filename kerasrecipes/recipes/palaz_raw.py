@@ -33,7 +33,7 @@ class PlannedLayer:
 
 @dataclass(frozen=True)
 class WindowPlan:
-    """How the windows of all frames are computed at once.
+    """Plan to compute the windows of all frames at once.
 
     Args:
         steps: Convolutions and poolings.
@@ -103,7 +103,7 @@ def palaz_raw(
     dropout: float = 0.0,
     criterion: str = "crf",
 ):
-    """Build the model; the defaults are the paper's shape on the waveform.
+    """Build the model. The defaults are the paper's shape on the waveform.
 
     Frame t covers the samples t * hop_length to (t + 1) * hop_length - 1. Its window is centered on them, with zeros
     after the end of the utterance.

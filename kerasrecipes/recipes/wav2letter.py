@@ -42,7 +42,7 @@ def wav2letter(
     low_pass: dict | None = None,
     criterion: str = "asg",
 ):
-    """Build Wav2Letter; the defaults are the paper's model on 13 MFCC.
+    """Build Wav2Letter. The defaults are the paper's model on 13 MFCC.
 
     The figure does not show how the ends are padded. Here each convolution gets ceil((kernel size - stride) / 2) zeros
     on both sides, with which weights of `torchaudio.models.Wav2Letter` give the same logits.

@@ -100,7 +100,7 @@ def wavenet(
     conditioning_kernel_size: int = 3,
     upsampling: str = "repeat",
 ):
-    """Build WaveNet; the defaults are the paper's model without conditioning.
+    """Build WaveNet. The defaults are the paper's model without conditioning.
 
     Args:
         sample_rate: Sample rate of the audio in Hz.

@@ -29,7 +29,7 @@ def zfnet(
     channel_means: tuple = IMAGENET_MEANS,
     input_scale: float = 1.0,
 ):
-    """Build ZFNet; the defaults are the model of figure 3.
+    """Build ZFNet. The defaults are the model of figure 3.
 
     Args:
         size: Height and width of the input.

@@ -1,4 +1,4 @@
-"""A recipe's card, for the terminal, the hub and the documentation: all numbers come from the recipe and its manifest row."""
+"""A recipe's card for the terminal, the hub and the documentation, from the recipe and its manifest row."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -8,14 +8,14 @@ from kerasrecipes import registry
 from kerasrecipes._lazy import keras
 from kerasrecipes.hub import manifest
 
-# how the size of a set is counted -> how a set's and the sum's are written
+# unit of a set's size -> (format of one set, format of the sum)
 DATASET_SIZE_FORMATS = {
     "hours": ("{:.2f} h", "{:.1f} h"),
     "characters": ("{:,} characters", "{:,} characters"),
     "images": ("{:,} images", "{:,} images"),
 }
 
-# metric -> (scale, unit, digits); rates are written in per cent
+# metric -> (scale, unit, digits). Other metrics are rates in per cent
 METRIC_FORMATS = {
     "bpc": (1, "", 3), "bps": (1, "", 3), "bps_conditioned": (1, "", 3), "rtf": (1, "", 4), "error": (100, " %", 2),
     "level_difference": (1, " dB", 2), "spectral_distance": (1, " dB", 2),
@@ -23,66 +23,67 @@ METRIC_FORMATS = {
 
 
 def model_facts(name: str, model: Any = None) -> dict[str, str]:
-    """Rows of the card that need the network built, or given: parameters, receptive field, stride."""
+    """Return the rows of the card that need the network: parameters, receptive field, stride."""
     model = model or build_without_weights(name)
-    found = {"parameters": f"{model.count_params():,}"}
+    facts = {"parameters": f"{model.count_params():,}"}
     task = registry.get_recipe(name).task
     if task == "language-model":
-        return found | {"symbols": f"{model.alphabet.vocab_size} with the boundary"}
+        return facts | {"symbols": f"{model.alphabet.vocab_size} with the boundary"}
     if task == "image-classification":
         height, width, channels = model.input_shape[1:]
-        return found | {"input": f"{height} x {width}, {channels} channels", "classes": str(len(model.classes))}
+        return facts | {"input": f"{height} x {width}, {channels} channels", "classes": str(len(model.classes))}
     if task == "segmentation":
-        cells = f"every {model.stride} pixels, margin {model.margin}"
-        return found | {"scores": cells, "classes": ", ".join(model.classes)}
+        resolution = f"every {model.stride} pixels, margin {model.margin}"
+        return facts | {"logits": resolution, "classes": ", ".join(model.classes)}
     rate, field = model.sample_rate, model.receptive_field
-    if registry.get_recipe(name).task == "waveform-generation":
-        found["receptive field"] = f"{field:,} samples ({1000 * field / rate:.0f} ms)"
-        return found | {"speakers": ", ".join(model.speakers)} if model.speakers else found
-    reach = "the whole utterance" if field is None else f"{field:,} samples ({1000 * field / rate:.0f} ms)"
-    return found | {
-        "receptive field": reach,
-        "scores": f"every {model.stride:,} samples ({1000 * model.stride / rate:.0f} ms), {model.alphabet.vocab_size} symbols",
+    facts["receptive field"] = (
+        "the whole utterance" if field is None else f"{field:,} samples ({1000 * field / rate:.0f} ms)"
+    )
+    if task == "waveform-generation":
+        return facts | {"speakers": ", ".join(model.speakers)} if model.speakers else facts
+    milliseconds = 1000 * model.stride / rate
+    return facts | {
+        "logits": f"every {model.stride:,} samples ({milliseconds:.0f} ms), {model.alphabet.vocab_size} symbols"
     }
 
 
 def build_without_weights(name: str) -> Any:
-    """The recipe's model with shapes and no numbers."""
+    """Return the recipe's model with shapes and without weights."""
     from kerasrecipes import loading
 
     return build_shape_only(lambda: loading.load(name, weights=None, compile=False))
 
 
 def build_shape_only(make: Callable[[], Any]) -> Any:
-    """The model that `make` builds, without its numbers: 109 M random ones take half a minute, only to be counted."""
+    """Return the model that `make` builds without initializing its weights, which would take half a minute for 109 M."""
 
     def build() -> Any:
         with keras.StatelessScope(initialize_variables=False):
             return make()
 
-    # Keras keeps a list, one per thread, of variables that it fills at the next chance: let this one end with its thread
+    # Keras keeps a list per thread of variables to initialize later: this thread's list ends with it
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(build).result()
 
 
 def metric_rows(row: manifest.WeightsEntry) -> list[tuple[str, str, str, str]]:
-    """(data set, metric, value with interval, command) of each measurement."""
+    """Return (data set, metric, value with interval, command) of each measurement."""
     rows = []
-    chained = registry.get_recipe(row.recipe).config.get("criterion") == "crf"
+    has_crf = registry.get_recipe(row.recipe).config.get("criterion") == "crf"
     for m in row.metrics:
         scale, unit, digits = METRIC_FORMATS.get(m["metric"], (100, " %", 1))
         value = f"{scale * m['value']:.{digits}f}{unit}"
         if m.get("ci_low") is not None:
             value += f" ({scale * m['ci_low']:.{digits}f} to {scale * m['ci_high']:.{digits}f})"
         decoder = m["decoder"]
-        if chained and decoder == "greedy":  # not how such a net is meant to be decoded
+        if has_crf and decoder == "greedy":  # a CRF is meant to be decoded with its transitions
             decoder = "greedy, without its transitions"
         rows.append((m["dataset"], f"{m['metric']}, {decoder}", value, m["command"]))
     return rows
 
 
 def metric_lines(row: manifest.WeightsEntry) -> list[str]:
-    """Lines for the terminal: under each data set what each decoder scores, and the command that measures it."""
+    """Return lines for the terminal: under each data set the metrics of each decoder, and the command that measures them."""
     groups: dict[str, dict[tuple[str, str], list[str]]] = {}
     for dataset, metric, value, command in metric_rows(row):
         name, _, decoder = metric.partition(", ")
@@ -91,20 +92,20 @@ def metric_lines(row: manifest.WeightsEntry) -> list[str]:
     for dataset, runs in groups.items():
         lines.append(f"  {dataset}")
         for (decoder, command), values in runs.items():
-            said = f"{decoder}: " if decoder != "none" else ""
-            lines += [f"    {said}{', '.join(values)}", f"        {command}"]
+            prefix = f"{decoder}: " if decoder != "none" else ""
+            lines += [f"    {prefix}{', '.join(values)}", f"        {command}"]
     return lines
 
 
 def bootstrap_unit(task: str) -> str:
-    """What intervals are over: the parts of a set that are drawn again."""
+    """Return the unit that the bootstrap resamples (speakers, clips or images)."""
     return {"image-classification": "images", "segmentation": "images", "waveform-generation": "clips"}.get(
         task, "speakers"
     )
 
 
 def data_summary(row: manifest.WeightsEntry) -> str:
-    """What the weights were trained on."""
+    """Return one line about the training data."""
     unit = next((u for u in DATASET_SIZE_FORMATS if u in row.data[0]), None)
     if unit is None:
         return ", ".join(d["name"] for d in row.data)
@@ -114,31 +115,31 @@ def data_summary(row: manifest.WeightsEntry) -> str:
 
 
 def training_summary(row: manifest.WeightsEntry) -> str:
-    """How long the training took."""
+    """Return one line about the training."""
     t: Mapping[str, Any] = row.training
     if "converted_from" in t:
         return f"converted from {t['converted_from']}"
-    said = [f"{t['steps']:,} steps"]
+    amounts = [f"{t['steps']:,} steps"]
     if "audio_hours" in t:
-        said.append(f"{t['audio_hours']:.0f} h of audio")
+        amounts.append(f"{t['audio_hours']:.0f} h of audio")
     if "million_characters" in t:
-        said.append(f"{t['million_characters']:.0f} million characters")
+        amounts.append(f"{t['million_characters']:.0f} million characters")
     if "million_images" in t:
-        said.append(f"{t['million_images']:.1f} million images")
+        amounts.append(f"{t['million_images']:.1f} million images")
     if "wall_hours" in t:
-        said.append(f"{t['wall_hours']:.1f} h of time")
-    return f"{', '.join(said)} on {t['hardware']}"
+        amounts.append(f"{t['wall_hours']:.1f} h of time")
+    return f"{', '.join(amounts)} on {t['hardware']}"
 
 
 def weights_summary(row: manifest.WeightsEntry) -> str:
-    """Which file, and where it is."""
-    places = ["bundled"] if row.bundled else []
-    places += [f"hf://{row.hub['repo']}@{row.hub['revision']}"] if row.hub else []
-    return f"{row.file}, {row.size / 1e6:.1f} MB, {', '.join(places) or 'in a checkout only'}, tag {row.tag}"
+    """Return one line about the weight file and its source."""
+    sources = ["bundled"] if row.bundled else []
+    sources += [f"hf://{row.hub['repo']}@{row.hub['revision']}"] if row.hub else []
+    return f"{row.file}, {row.size / 1e6:.1f} MB, {', '.join(sources) or 'in a checkout only'}, tag {row.tag}"
 
 
 def card(name: str) -> str:
-    """The card as text: paper, size, data, license, error rates with intervals, commands."""
+    """Return the card as text: paper, size, data, license, error rates with intervals, commands."""
     recipe = registry.get_recipe(name)
     row = manifest.entries().get(name)
     lines = {
@@ -164,29 +165,30 @@ def card(name: str) -> str:
 
 
 def example_commands(name: str, pretrained: bool) -> list[str]:
-    """What to type."""
+    """Return example commands for a recipe."""
     use, data = {
         "speech-recognition": (f"transcribe talk.flac --recipe {name}", "librispeech:PATH/train-clean-100"),
         "phoneme-recognition": (f"transcribe talk.flac --recipe {name}", "phones:LABELS?audio=PATH/train-clean-100"),
         "language-model": (f'generate {name} "once upon a time" --seed 1', "text:PATH/lines.txt"),
         "waveform-generation": (f"generate {name} --seconds 3 --seed 1 --output x.wav", "manifest:PATH/clips.tsv"),
-        "image-classification": (f"classify picture.jpg --recipe {name}", "folder:PATH/pictures"),
-        "segmentation": (f"segment picture.jpg --recipe {name} --output masks", "masks:PATH"),
+        "image-classification": (f"classify image.jpg --recipe {name}", "folder:PATH/images"),
+        "segmentation": (f"segment image.jpg --recipe {name} --output masks", "masks:PATH"),
     }[registry.get_recipe(name).task]
     train = f"kerasrecipes train {name} --data {data} --resume"
-    more = (
+    vocode = (
         [f"kerasrecipes vocode {name} talk.flac --output copy.wav"]
         if registry.get_recipe(name).config.get("n_mels")
         else []
     )
-    return [f"kerasrecipes {use}", *more, train] if pretrained else [train]
+    return [f"kerasrecipes {use}", *vocode, train] if pretrained else [train]
 
 
 def card_markdown(name: str) -> str:
-    """The card as a page for the hub.
+    """Return the card as a page for the hub.
 
     Raises:
-        RecipeNotFound, WeightsUnavailable: there is no such recipe, or nothing to publish.
+        RecipeNotFound: There is no such recipe.
+        WeightsUnavailable: The recipe has no released weights.
     """
     recipe, row = registry.get_recipe(name), manifest.get_entry(name)
     front = ["---", "library_name: keras", "tags:", *(f"- {tag}" for tag in (recipe.task, *recipe.tags)), "---", ""]
@@ -205,11 +207,11 @@ def card_markdown(name: str) -> str:
         measured += [f"| {dataset} | {metric} | {value} |" for dataset, metric, value, _ in metric_rows(row)]
         measured += ["", "```sh", *sorted({command for *_, command in metric_rows(row)}), "```"]
     use = ["", "## Use", "", "```python", "import kerasrecipes as kr", "", f'model = kr.load("{name}")']
-    verb = {
+    call = {
         "speech-recognition": 'transcribe("talk.flac")', "phoneme-recognition": 'transcribe("talk.flac")',
         "language-model": 'generate("once upon a time", seed=1)',
-        "waveform-generation": 'generate(3.0, seed=1).save("x.wav")', "image-classification": 'classify("picture.jpg")',
-        "segmentation": 'segment("picture.jpg")',
+        "waveform-generation": 'generate(3.0, seed=1).save("x.wav")', "image-classification": 'classify("image.jpg")',
+        "segmentation": 'segment("image.jpg")',
     }  # fmt: skip
-    use += [f"print(model.{verb[recipe.task]})", "```", "", "```sh", *example_commands(name, True), "```", ""]
+    use += [f"print(model.{call[recipe.task]})", "```", "", "```sh", *example_commands(name, True), "```", ""]
     return "\n".join([*front, *about, *measured, *use])

@@ -1,4 +1,4 @@
-"""The ONNX file that belongs to a recipe's released weights: file and manifest entry together."""
+"""Release the ONNX file of a recipe's weights: the file and its manifest entry."""
 
 import tempfile
 from dataclasses import replace
@@ -13,25 +13,29 @@ from kerasrecipes.utils.files import sha256_file
 
 
 def release_onnx(name: str, *, float16: bool = True, opset: int = 17, report: Any = None) -> Path:
-    """Write `weights/NAME.onnx`, for recipes with states NAME.step.onnx too, and their entry in the weights' manifest row.
+    """Write `weights/NAME.onnx`, for recipes with states also NAME.step.onnx, and their entry in the manifest row.
 
     Args:
-        name: of the recipe. float16: as released weights are stored. opset, report: of `export`.
+        name: Name of the recipe.
+        float16: Store float16, as released weights are stored. Default True.
+        opset: ONNX opset, as for `export`.
+        report: Called with a sentence about each file.
 
     Returns:
         The row's path.
 
     Raises:
-        ExportError: as `export`; the folder of weights cannot be written. WeightsUnavailable: nothing is released.
+        ExportError: As `export`, or the folder of weights cannot be written.
+        WeightsUnavailable: No weights are released.
     """
     row, folder = manifest.get_entry(name), manifest.weights_folder()
     try:
-        place = tempfile.TemporaryDirectory(prefix=".partial-", dir=folder)
+        temporary = tempfile.TemporaryDirectory(prefix=".partial-", dir=folder)
     except OSError as error:
         raise ExportError(
             f"{folder} cannot be written ({error.strerror}): release from a checkout of your own"
         ) from error
-    with place as partial:
+    with temporary as partial:
         source = export(name, partial, "onnx", float16=float16, opset=opset, report=report)
         entry: dict[str, Any] = {**manifest_entry(source), "weights": row.sha256}
         sources = [source]
@@ -45,5 +49,5 @@ def release_onnx(name: str, *, float16: bool = True, opset: int = 17, report: An
 
 
 def manifest_entry(path: Path) -> dict[str, Any]:
-    """What the manifest says about a file."""
+    """Return a file's name, size and SHA-256 for the manifest."""
     return {"file": path.name, "size": path.stat().st_size, "sha256": sha256_file(path)}

@@ -1,4 +1,4 @@
-"""Upload a recipe's weights, row and card to the hub, and pin the revision in the manifest."""
+"""Upload a recipe's weights, manifest row and card to the hub, and record the revision in the manifest."""
 
 import os
 import re
@@ -14,17 +14,18 @@ def publish(name: str, repo: str, *, dry_run: bool = True) -> str:
     """Upload `name`'s weight file, its manifest row as `manifest.json` and its card as `README.md` in one commit.
 
     Args:
-        name: of the recipe. repo: "org/name" on the hub; made if it is not there.
-        dry_run: check everything and only say what would be uploaded.
+        name: Name of the recipe.
+        repo: "org/name" on the hub. It is created if it does not exist.
+        dry_run: Check everything and only return what would be uploaded. Default True.
 
     Returns:
-        What was done, or would be.
+        A description of what was or would be uploaded.
 
     Raises:
-        KerasRecipesError: the file does not match its row, `repo` is no such name, or the hub refuses.
+        KerasRecipesError: The file does not match its row, `repo` is not of the form "org/name", or the hub refuses.
     """
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo):
-        raise KerasRecipesError(f"{repo!r} is no place on the hub: write ORG/NAME")
+        raise KerasRecipesError(f"{repo!r} is not the name of a repository on the hub: write ORG/NAME")
     row = manifest.get_entry(name)
     path = weights.weights_path(row, offline=True)
     card = card_markdown(name)
@@ -33,23 +34,23 @@ def publish(name: str, repo: str, *, dry_run: bool = True) -> str:
     plan = f"{sizes}, {weights.MANIFEST_FILE} and README.md ({len(card)} characters) to {repo}"
     if dry_run:
         return f"would upload {plan}; add --yes to do it"
-    # what is uploaded cannot know its own revision: whoever loads it has it in the reference
+    # the uploaded row cannot hold its own revision, which a reference on the hub names
     uploaded = manifest.to_json(replace(row, hub=None)).encode()
     files: dict[str, str | bytes] = {row.file: str(path), weights.MANIFEST_FILE: uploaded, "README.md": card.encode()}
     files |= {name: str(file) for name, file in engines.items()}
     revision = _commit(repo, files, f"{name} {row.tag}")
-    place = {"repo": repo, "revision": revision}
+    location = {"repo": repo, "revision": revision}
     try:
-        manifest.write_entry(replace(row, hub=place))
-    except OSError as error:
+        manifest.write_entry(replace(row, hub=location))
+    except (OSError, KerasRecipesError) as error:
         raise KerasRecipesError(
-            f"Uploaded, but the row of {name} cannot be written ({error}): put in {place}"
+            f"Uploaded, but the row of {name} cannot be written ({error}): add {location} to it"
         ) from error
-    return f"uploaded {plan} at {revision}; the manifest row is filled"
+    return f"uploaded {plan} at {revision}; the manifest row names it"
 
 
 def _commit(repo: str, files: dict[str, str | bytes], message: str) -> str:
-    """Put files into a repository in one commit and return its 40-hex revision."""
+    """Upload files to a repository in one commit and return its revision of 40 hexadecimal digits."""
     from huggingface_hub import CommitOperationAdd, HfApi
     from huggingface_hub import errors as hub
 
@@ -58,7 +59,7 @@ def _commit(repo: str, files: dict[str, str | bytes], message: str) -> str:
         api.create_repo(repo, exist_ok=True)
         operations = [CommitOperationAdd(path_in_repo=k, path_or_fileobj=v) for k, v in files.items()]
         return api.create_commit(repo, operations, commit_message=message).oid
-    # the hub package raises the last two for an upload that breaks off and for an answer it cannot read
+    # the hub package raises RuntimeError if an upload breaks off, and ValueError for a reply that it cannot read
     except (hub.HTTPError, OSError, RuntimeError, ValueError) as error:
         raise KerasRecipesError(
             f"Uploading to {repo} failed: {first_line(error)}; log in with `hf auth login`, check the name and the network, try again"

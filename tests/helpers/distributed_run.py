@@ -26,7 +26,8 @@ TINY = dict(kr.get_recipe("deepspeech2_small").tiny_config) | {"recurrent_layers
 
 def settings(**changes):
     values = {"recipe": "deepspeech2_small", "config": TINY | {"dropout": 0.2}, "data": (f"manifest:{FOLDER}/clips.tsv",),
-              "max_steps": STEPS, "warmup_steps": 2, "decay_steps": 3, "batch_seconds": 5.5, "ema_momentum": 0.5, "batch_order": "sorted"}  # fmt: skip
+              "max_steps": STEPS, "warmup_steps": 2, "decay_steps": 3, "batch_seconds": 5.5,
+              "ema_momentum": 0.5, "batch_order": "sorted"}  # fmt: skip
     return configs.config_from_dict(values | changes)
 
 
@@ -96,7 +97,8 @@ def images():
             FOLDER / "images" / CLASSES[i % 2] / f"{i}.png"
         )
     config = {"recipe": "zfnet_small", "config": dict(kr.get_recipe("zfnet_small").tiny_config),
-              "data": (f"folder:{FOLDER}/images",), "batch_images": 4, "max_steps": 6, "warmup_steps": 1, "learning_rate": 0.01}  # fmt: skip
+              "data": (f"folder:{FOLDER}/images",), "batch_images": 4, "max_steps": 6,
+              "warmup_steps": 1, "learning_rate": 0.01}  # fmt: skip
     found = {}
     for name, asked in (("one", 1), ("four", 4)):
         run = Trainer(configs.config_from_dict(config), FOLDER / f"{name} images", False, setup_devices(asked))
