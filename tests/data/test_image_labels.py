@@ -120,7 +120,7 @@ def test_evaluate_takes_arrays_folders_and_batches(segmenter, streets):
     ]
     losses = [segmenter.evaluate(*x, verbose=0, batch_size=5) for x in given]
     losses.append(segmenter.evaluate(SegmentationDataset(PICTURES, MASKS, segmenter, batch_size=5), verbose=0))
-    expected = float(segmenter.default_loss()(ready[1], segmenter.predict_logits(ready[0])))
+    expected = float(segmenter.default_loss()(ready[1], segmenter(ready[0], training=False)))
     np.testing.assert_allclose(losses, expected, rtol=1e-4)
 
 
@@ -186,9 +186,9 @@ def test_fit_takes_what_keras_takes(digits):
     assert digits.fit(x, y, validation_split=0.2, validation_data=[x[:5], y[:5]], verbose=0).history[
         "val_loss"
     ]  # as in Keras
-    with pytest.raises(DataError, match="leaves some of both"):
+    with pytest.raises(DataError, match="both parts need images"):
         digits.fit(x[:2], y[:2], validation_split=0.9, verbose=0)
-    with pytest.raises(DataError, match="40 pictures have 50 weights"):
+    with pytest.raises(DataError, match="40 images have 50 weights"):
         digits.fit(x, y, sample_weight=np.ones(50), verbose=0)
 
 
@@ -200,8 +200,8 @@ def tuple_of(x, y):
 
 def test_order_and_views_are_new_in_every_call(digits, monkeypatch):
     made = []
-    batches = type(digits).batches
-    monkeypatch.setattr(type(digits), "batches", lambda *a, **k: made.append(batches(*a, **k)) or made[-1])
+    make_dataset = type(digits).make_dataset
+    monkeypatch.setattr(type(digits), "make_dataset", lambda *a, **k: made.append(make_dataset(*a, **k)) or made[-1])
     x, y = rng.integers(0, 256, size=(40, 28, 28)).astype("uint8"), np.arange(40) % 10
     for seed in (1, 1, None):
         if seed:
@@ -217,7 +217,7 @@ def test_masks_that_cannot_be_read_or_chosen_are_named(segmenter, streets):
     with pytest.raises(DataError, match="names no mask set"):
         load_masks([f"masks:{streets}?split=test"], segmenter.classes)
     for weighted in ({"sample_weight": np.ones(5)}, {"validation_data": (PICTURES, MASKS, np.ones(5))}):
-        with pytest.raises(DataError, match="sample_weight is not for masks"):
+        with pytest.raises(DataError, match="Masks take no sample_weight"):
             segmenter.fit(PICTURES, MASKS, verbose=0, **weighted)
     with pytest.raises(DataError, match="must have one size"):
         segmenter.fit([PICTURES[0], PICTURES[1][:-1]], list(MASKS[:2]), verbose=0)

@@ -245,7 +245,7 @@ def test_every_phone_of_flite_is_one_of_ours():
         assert name in ("pau", "h#", "brth") or phones.encode(found).size
     assert parse_t2p_output("pau hh ax l ow1 pau") == ("HH", "AH", "L", "OW")
     assert parse_t2p_output("b aa1 t el") == ("B", "AA", "T", "AH", "L")
-    with pytest.raises(DataError, match="gave xx, which is not in its phone set"):
+    with pytest.raises(DataError, match="gave xx, which is not in its phoneme set"):
         parse_t2p_output("pau xx pau")
 
 
