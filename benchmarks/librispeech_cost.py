@@ -82,16 +82,16 @@ def plan(options: argparse.Namespace) -> list[str]:
     """Lines of Markdown."""
     prices = dict(word.split("=") for word in options.price)
     lines = [
-        "Assumed, each an option of `benchmarks/librispeech_cost.py`:", "",
-        f"- an accelerator does convolutions and dense layers at {options.utilisation:.0%} of its bfloat16 peak, and a step of a "
-        f"recursion (a recurrent layer's in each direction, the criterion's over its frames), which waits for the one before, takes "
-        f"{options.step:g} microseconds forward, backward twice that;",
-        f"- {options.devices_efficiency:.0%} of the speed of so many single devices is left when they work on one batch; each has "
-        f"{options.batch:g} s of audio of it, in utterances of {options.utterance:g} s;",
-        "- peaks (10^12 operations a second) and prices (US dollars an hour): "
-        + ", ".join(f"{d.name} {d.peak:g} and {float(prices.get(d.name, d.price)):g}" for d in DEVICES) + ";",
-        f"- {HOURS} h of audio a pass; passes: " + ", ".join(f"{n} {p} ({w})" for n, (_, p, w) in PLANS.items()) + ".", "",
-        "| | parameters | multiply-adds, 1 s of audio | measured here | LibriSpeech-960 on that machine |",
+        "Assumptions, most of them options of `benchmarks/librispeech_cost.py`:", "",
+        f"- An accelerator computes convolutions and dense layers at {options.utilisation:.0%} of its bfloat16 peak. A sequential step "
+        "(of a recurrent layer in each direction, and of the criterion over its frames) takes "
+        f"{options.step:g} microseconds forward and twice that backward.",
+        f"- Several devices together reach {options.devices_efficiency:.0%} of the sum of their speeds. Each has {options.batch:g} s of "
+        f"audio of a batch, in utterances of {options.utterance:g} s.",
+        "- Peaks (10^12 operations a second) and prices (US dollars an hour): "
+        + ", ".join(f"{d.name} {d.peak:g} and {float(prices.get(d.name, d.price)):g}" for d in DEVICES) + ".",
+        f"- {HOURS} h of audio per epoch. Epochs: " + ", ".join(f"{n} {p} ({w})" for n, (_, p, w) in PLANS.items()) + ".", "",
+        "| | parameters | multiply-adds, 1 s of audio | measured training | LibriSpeech-960 on the same machine |",
         "| --- | --- | --- | --- | --- |",
     ]  # fmt: skip
     found = {}
@@ -127,8 +127,8 @@ def plan(options: argparse.Namespace) -> list[str]:
                     f"| `{name}` | {count} x {device.name} | {speed:,.0f} | {hours:.1f} | {hours * count:.1f} | {price:,.0f} | "
                     f"{speed / rate:.1f} |"
                 )
-    lines += ["", f"Decoding: {rate:,.0f} times real time a core, measured where this table was made. The 2-core figures are "
-              "measured trainings, scaled by multiply-adds; the accelerators' are computed, none was at hand."]  # fmt: skip
+    lines += ["", f"Decoding: {rate:,.0f} times real time per core, measured on the machine that made this table. The 2-core figures are "
+              "measured trainings, scaled by multiply-adds. Those of accelerators are computed, not measured."]  # fmt: skip
     return lines
 
 

@@ -60,7 +60,8 @@ def on_config(config: Any) -> Any:
 def entries_table(match: re.Match[str]) -> str:
     """Return the names and help texts of a table in the package as Markdown."""
     entries = getattr(importlib.import_module(match["module"]), match["name"])
-    rows = [f"| `{name}` | {entry.help} |" for name, entry in entries.items()]
+    forms = {name: entry.form(name) if hasattr(entry, "form") else name for name, entry in entries.items()}
+    rows = [f"| `{forms[name]}` | {entry.help} |" for name, entry in entries.items()]
     return "\n".join(["| name | |", "| --- | --- |", *rows])
 
 

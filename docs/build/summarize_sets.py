@@ -1,4 +1,4 @@
-"""Write docs/guides/sets.md and its pictures: the data sets behind the released weights, described by one command.
+"""Write docs/guides/sets.md and its plots: summaries of the data sets of the released weights.
 
 KERASRECIPES_DATA=PATH python docs/build/summarize_sets.py
 """
@@ -19,25 +19,25 @@ TRAINING = [spec for name, spec in SETS.items() if "dev" not in name]
 
 
 def main() -> None:
-    here = Path(__file__).parents[1] / "guides"
+    guides = Path(__file__).parents[1] / "guides"
     train = data.load_datasets(TRAINING)
     lines = [
-        "# The sets used here",
+        "# Data sets of the released weights",
         "",
-        "Made by `python docs/build/summarize_sets.py`; words are compared with the whole training mix.",
+        "Made by `python docs/build/summarize_sets.py`. The words of the other sets are compared with the whole training mix.",
         "",
     ]
     for name, spec in SETS.items():
-        folder = here / "sets" / name.lower().replace(" ", "-").replace(",", "")
-        found = data_prep.summarize(data.load_datasets([spec]), train if spec not in TRAINING else None, folder)
-        pictures = [f"![{p.stem} of {name}](sets/{folder.name}/{p.name})" for p in sorted(folder.glob("*.png"))]
-        lines += [f"## {name}", "", f"`{spec}`", "", found.to_markdown(), "", " ".join(pictures), ""]
-        wrong = [f"{clip} ({why})" for clip, why in found.suspicious[:5]]
+        folder = guides / "sets" / name.lower().replace(" ", "-").replace(",", "")
+        summary = data_prep.summarize(data.load_datasets([spec]), train if spec not in TRAINING else None, folder)
+        plots = [f"![{p.stem} of {name}](sets/{folder.name}/{p.name})" for p in sorted(folder.glob("*.png"))]
+        lines += [f"## {name}", "", f"`{spec}`", "", summary.to_markdown(), "", " ".join(plots), ""]
+        clips = [f"{clip} ({reason})" for clip, reason in summary.suspicious[:5]]
         lines += [
-            f"{len(found.suspicious)} clips look wrong" + (f", for instance {'; '.join(wrong)}." if wrong else "."),
+            f"Suspicious clips: {len(summary.suspicious)}" + (f", for instance {'; '.join(clips)}." if clips else "."),
             "",
         ]
-    (here / "sets.md").write_text("\n".join(lines))
+    (guides / "sets.md").write_text("\n".join(lines))
 
 
 if __name__ == "__main__":

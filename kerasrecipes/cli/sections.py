@@ -46,14 +46,10 @@ class DataSpec(click.ParamType):
         self.yields = yields
 
     def help_rows(self) -> list[tuple[str, str]]:
-        from kerasrecipes.data.specs import READERS, SHARED_OPTIONS
-
-        def write_query(options: Mapping[str, str]) -> str:
-            return "?" + "&".join(f"{name}={value}" for name, value in options.items()) if options else ""
+        from kerasrecipes.data.specs import READERS, SHARED_OPTIONS, write_query
 
         yields = self.yields or tuple(SHARED_OPTIONS)
-        readers = [(name, reader) for name, reader in READERS.items() if reader.yields in yields]
-        rows = [(f"{name}:{reader.path}{write_query(reader.options)}", reader.help) for name, reader in readers]
+        rows = [(reader.form(name), reader.help) for name, reader in READERS.items() if reader.yields in yields]
         shared = [(write_query(SHARED_OPTIONS[kind]), f"for all readers of {kind}") for kind in yields]
         return rows + [row for row in shared if row[0]]
 

@@ -48,6 +48,10 @@ class Reader:
     required: tuple[str, ...] = ()
     selects_speakers: bool = False
 
+    def form(self, name: str) -> str:
+        """Return how to write a specification of the reader with this name."""
+        return f"{name}:{self.path}{write_query(self.options)}"
+
     def read(self, *arguments: Any, **options: Any) -> Any:
         """Import the reader's function and call it."""
         module, name = self.function.split(":")
@@ -68,14 +72,18 @@ READERS = {
         "speech", "LABELS", "phone_alignments:load_phone_alignments", "aligned phonemes that `kerasrecipes data align-phones` wrote",
         {"audio": "FOLDER"}, ("audio",), selects_speakers=True,
     ),
-    "timit": Reader("speech", "FOLDER", "timit_corpus:timit", "TIMIT's official layout", {"split": "NAME", "phones": "61|39"}),
+    "timit": Reader(
+        "speech", "FOLDER", "timit_corpus:timit", "TIMIT's official layout, with its 61 phonemes or folded to 39",
+        {"split": "NAME", "phones": "61"},
+    ),
     "shards": Reader("speech", "FOLDER", "shards:load_shards", "tar shards that `kerasrecipes data shard` wrote"),
     "text": Reader("text", "FILE", "text:read_text_file", "lines of a .txt, .xz or .gz file, or the last column of a .tsv"),
     "mnist": Reader("images", "FILE", "images:mnist", "MNIST as an .npz file, or a folder with the four official idx files"),
     "cifar10": Reader("images", "FOLDER", "images:cifar10", "CIFAR-10's binary batches, or sprite sheets with labels.npz"),
     "folder": Reader("images", "FOLDER", "images:image_folder", "one folder of images per class"),
     "camvid": Reader(
-        "masks", "FILE", "segmentation_masks:camvid", "CamVid as an .npz file with JPEG images and masks", {"split": "train|val|test"}
+        "masks", "FILE", "segmentation_masks:camvid",
+        "CamVid as an .npz file with JPEG images and masks; its splits are train, val and test", {"split": "NAME"},
     ),
     "masks": Reader(
         "masks", "FOLDER", "segmentation_masks:mask_folder", "images/NAME.* and masks/NAME.png, whose pixel values are class numbers"
@@ -92,23 +100,14 @@ def list_forms(*yields: str) -> str:
     forms = []
     for noun in yields or NOUNS:
         readers = [(name, reader) for name, reader in READERS.items() if reader.yields == noun]
-        forms += [f"{name}:{reader.path}{_query(reader.options)}" for name, reader in readers]
+        forms += [reader.form(name) for name, reader in readers]
         if SHARED_OPTIONS[noun]:
-            forms[-1] += f" ({'each ' if len(readers) > 1 else ''}also with {_query(SHARED_OPTIONS[noun])})"
+            forms[-1] += f" ({'each ' if len(readers) > 1 else ''}also with {write_query(SHARED_OPTIONS[noun])})"
     return ", ".join(forms)
 
 
-def readers_markdown(*yields: str) -> str:
-    """Return the table of readers for the documentation: how to write one, and what it reads."""
-    rows = [
-        f"| `{name}:{reader.path}{_query(reader.options)}` | {reader.help} |"
-        for name, reader in READERS.items()
-        if reader.yields in (yields or NOUNS)
-    ]
-    return "\n".join(["| on the command line | reads |", "| --- | --- |", *rows])
-
-
-def _query(options: Mapping[str, str]) -> str:
+def write_query(options: Mapping[str, str]) -> str:
+    """Return "?name=value&name=value", or "" without options."""
     return "?" + "&".join(f"{name}={value}" for name, value in options.items()) if options else ""
 
 
@@ -133,7 +132,7 @@ def parse_spec(spec: str, yields: str) -> tuple[Reader, str, dict[str, str], dic
     if not reader or reader.yields != yields or not path or set(options) - {*reader.options, *SHARED_OPTIONS[yields]}:
         raise DataError(f"{spec!r} names no {NOUNS[yields]}: write {list_forms(yields)}")
     if missing := [option for option in reader.required if option not in options]:
-        raise DataError(f"{spec!r} lacks {missing[0]}=: write {name}:{reader.path}{_query(reader.options)}")
+        raise DataError(f"{spec!r} lacks {missing[0]}=: write {reader.form(name)}")
     own = {key: value for key, value in options.items() if key in reader.options}
     return reader, expand_data_root(path, spec), own, {k: v for k, v in options.items() if k not in own}
 
