@@ -152,8 +152,8 @@ class ImageDataset(BaseImageDataset):
         if images.shape[1:3] == rule.crop_size and rule.resize_to != rule.crop_size:
             return images
         if not self.augment:
-            top, left = (rule.resize_to[0] - rule.crop_size[0]) // 2, (rule.resize_to[1] - rule.crop_size[1]) // 2
-            return images[:, top : top + rule.crop_size[0], left : left + rule.crop_size[1]]
+            y, x = (rule.resize_to[0] - rule.crop_size[0]) // 2, (rule.resize_to[1] - rule.crop_size[1]) // 2
+            return images[:, y : y + rule.crop_size[0], x : x + rule.crop_size[1]]
         (h, w), p = rule.crop_size, rule.padding
         padded = np.pad(images, ((0, 0), (p, p), (p, p), (0, 0)), constant_values=rule.fill_value)
         windows = np.lib.stride_tricks.sliding_window_view(padded, (h, w), axis=(1, 2))  # (batch, y, x, channels, h, w)

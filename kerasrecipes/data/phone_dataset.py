@@ -13,7 +13,7 @@ from kerasrecipes.errors import DataError
 
 
 def frame_labels(numbers: np.ndarray, starts: np.ndarray, frames: int, frame_seconds: float) -> np.ndarray:
-    """Return the phoneme at the middle of each frame, `(frame + 1/2) * frame_seconds`; (frames,) int32."""
+    """Return the phoneme at the middle of each frame, `(frame + 1/2) * frame_seconds`, as (frames,) int32."""
     middles = (np.arange(frames) + 0.5) * frame_seconds
     return numbers[np.maximum(np.searchsorted(starts, middles, "right") - 1, 0)].astype("int32")
 

@@ -15,15 +15,13 @@ import re
 import tarfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import soundfile
 
 from kerasrecipes import audio
-from kerasrecipes.data.audio_cache import decode_clip, file_signature, ordered_map
+from kerasrecipes.data.audio_cache import file_signature, ordered_map
 from kerasrecipes.data.phone_alignments import AlignedUtterance
 from kerasrecipes.data.utterances import Utterance, Utterances
 from kerasrecipes.errors import AudioError, DataError
@@ -152,10 +150,10 @@ def pack_shard(utterances: Sequence[Utterance], keys: Sequence[str]) -> tuple[by
     Raises:
         DataError: Clips cannot be read. The first few are named.
     """
-    packed, rows, bad = io.BytesIO(), [], []
+    archive, rows, bad = io.BytesIO(), [], []
     paths = [u.path for u in utterances]
     with (
-        tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as tar,
+        tarfile.open(fileobj=archive, mode="w", format=tarfile.USTAR_FORMAT) as tar,
         ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
         for u, key, result in zip(utterances, keys, ordered_map(pool, read_and_check, paths), strict=True):
@@ -178,7 +176,7 @@ def pack_shard(utterances: Sequence[Utterance], keys: Sequence[str]) -> tuple[by
         raise DataError(
             f"{len(bad)} of {len(utterances)} clips of a shard cannot be read: {'; '.join(bad[:3])}. Leave them out (?exclude=LIST)"
         )
-    return packed.getvalue(), rows
+    return archive.getvalue(), rows
 
 
 def read_and_check(path: str) -> tuple[bytes, dict[str, Any]] | str:
@@ -224,46 +222,3 @@ def load_shards(folder: str | Path) -> Utterances:
             else:
                 utterances.append(Utterance(*values, row["samples"] / audio.SAMPLE_RATE, row["source"]))
     return Utterances(utterances)
-
-
-@cache
-def decode_pool() -> ThreadPoolExecutor:
-    """Return the threads that decode clips in C code, which releases Python's lock."""
-    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="clips")
-
-
-class ShardedAudioReader:
-    """Clips in shards with the interface of `AudioCache`, decoded at every read.
-
-    A host thus decodes only the clips of its share of each batch. The samples equal those of the cache.
-
-    Args:
-        paths: Addresses of the clips.
-        speeds: Playing speeds. 1.1 plays ten per cent faster.
-    """
-
-    def __init__(self, paths: Sequence[str], speeds: Sequence[float] = (1.0,)):
-        self.paths, self.speeds = list(paths), tuple(speeds)
-        members = map(tar_members.split_member_url, self.paths)
-        samples = np.array([tar_members.read_shard_index(shard)[name]["samples"] for name, shard in members])
-        self.counts = np.stack([np.floor(samples / s + 0.5).astype("int64") for s in self.speeds], axis=1)
-
-    def lengths(self) -> np.ndarray:
-        """Return the samples of each clip at each speed, (clips, speeds) integers."""
-        return self.counts
-
-    def read(self, clip: int, speed: int) -> np.ndarray:
-        """Return one clip at `speeds[speed]`, (samples,) float32.
-
-        Raises:
-            DataError: The clip cannot be read.
-        """
-        decoded = decode_clip(self.paths[clip], (self.speeds[speed],))
-        if isinstance(decoded, str):
-            raise DataError(decoded)
-        wave = decoded[0][: self.counts[clip, speed]]
-        return np.pad(wave, (0, self.counts[clip, speed] - len(wave))).astype("float32") / 32768
-
-    def map(self, function: Callable, items: Any) -> list[Any]:
-        """Return `function` of each item, several computed at once."""
-        return list(decode_pool().map(function, items))

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from kerasrecipes.audio import SAMPLE_RATE
 from kerasrecipes.data.audio_cache import AudioCache
-from kerasrecipes.data.shards import ShardedAudioReader
+from kerasrecipes.data.sharded_audio import ShardedAudioReader
 from kerasrecipes.data.utterances import Utterance, Utterances
 from kerasrecipes.decoding.alphabet import Alphabet
 from kerasrecipes.errors import DataError

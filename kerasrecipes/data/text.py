@@ -151,8 +151,8 @@ def split_long_text(text: str, max_length: int) -> list[str]:
         return [text]
     parts, rest, size = [], text, math.ceil(len(text) / math.ceil(len(text) / max_length))
     while len(rest) > max_length:
-        cut = rest.rfind(" ", 1, size + 1)
-        cut = cut if cut > 0 else max_length
-        parts.append(rest[:cut].strip())
-        rest = rest[cut:].strip()
+        end = rest.rfind(" ", 1, size + 1)
+        end = end if end > 0 else max_length
+        parts.append(rest[:end].strip())
+        rest = rest[end:].strip()
     return [*parts, rest]

@@ -73,7 +73,7 @@ def synthesize_corpus(
             "int_f0_target_mean": PITCH.get(voice, 120) * rng.uniform(0.85, 1.15),
         }
         options = [w for k, v in settings.items() for w in ("--setf", f"{k}={v:.3f}")]
-        command = [program, "-voice", voice, *options, "-t", sentence, "-o", raw]
+        command: list[Any] = [program, "-voice", voice, *options, "-t", sentence, "-o", raw]
         run = subprocess.run(command, capture_output=True, text=True)
         if run.returncode or not raw.is_file():
             raise DataError(f"{program} could not say {sentence!r}: {run.stderr.strip() or 'no reason given'}")

@@ -1,1 +1,1 @@
-"""The trainer behind `kerasrecipes train`: one YAML per pretrained recipe, checkpoints, exact resume, a run's record."""
+"""Training of recipes: settings, the trainer with exact resume, initialization, evaluation and decoder tuning."""

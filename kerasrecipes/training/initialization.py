@@ -98,7 +98,7 @@ def load_run_weights(model: Any, folder: Path) -> None:
 
 
 def copy_weights_by_name(source: Any, target: Any, config: TrainConfig) -> None:
-    """Copy a segmenter's weights to layers of the same name and shapes. The front end's heads match whatever their names.
+    """Copy a segmenter's weights to layers of the same name and shapes. The front ends' heads always match.
 
     Raises:
         DataError: No layer matches.
@@ -126,7 +126,7 @@ def copy_matching_weights(source: Any, target: Any) -> LayerPairs:
     Layers of a type are counted from the input, or from the output if more of them then match: a network with another front
     end has the same layers after it.
     """
-    copied: LayerPairs = []
+    matches: LayerPairs = []
     for kind in dict.fromkeys(map(type, target.layers)):
         old, new = (list[Any](layer for layer in model.layers if type(layer) is kind) for model in (source, target))
         candidates: list[LayerPairs] = [
@@ -135,8 +135,8 @@ def copy_matching_weights(source: Any, target: Any) -> LayerPairs:
         ]
         for a, b in max(candidates, key=len):  # from the input if both match equally often
             b.set_weights(a.get_weights())
-            copied.append((a, b))
-    return sorted(copied, key=lambda pair: target.layers.index(pair[1]))
+            matches.append((a, b))
+    return sorted(matches, key=lambda pair: target.layers.index(pair[1]))
 
 
 def weight_shapes(layer: Any) -> list[tuple]:

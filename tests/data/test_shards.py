@@ -10,6 +10,7 @@ import soundfile
 from kerasrecipes import audio, data
 from kerasrecipes.data import shards
 from kerasrecipes.data.phone_alignments import AlignedUtterance
+from kerasrecipes.data.sharded_audio import ShardedAudioReader
 from kerasrecipes.decoding.alphabet import Alphabet
 from kerasrecipes.errors import AudioError, DataError
 from kerasrecipes.utils import tar_members
@@ -73,7 +74,7 @@ def test_training_batches_are_those_of_the_files(clips, tmp_path, speeds):
         )
         for s in (clips, ordered)
     )  # fmt: skip
-    assert isinstance(read.cache, shards.ShardedAudioReader) and not isinstance(kept.cache, shards.ShardedAudioReader)
+    assert isinstance(read.cache, ShardedAudioReader) and not isinstance(kept.cache, ShardedAudioReader)
     assert len(kept) == len(read) > 2
     for (x, y), (v, w) in zip(kept, read, strict=True):
         np.testing.assert_array_equal(x["audio"], v["audio"])
