@@ -184,7 +184,7 @@ class EngineSegmenter(ImageSegmentationMixin, EngineImageModel):
         self.stride, self.margin = metadata["stride"], metadata["margin"]
         self.palette = np.array(metadata["palette"], "uint8")
 
-    def predict_logits(self, image: np.ndarray, tile_size: int = TILE_SIZE) -> np.ndarray:
+    def predict_cell_logits(self, image: np.ndarray, tile_size: int = TILE_SIZE) -> np.ndarray:
         """Return the logits (rows, columns, classes) of one image (height, width, 3). `tile_size` has no effect."""
         return super().predict_logits(self.preprocess(image[None]))[0]
 

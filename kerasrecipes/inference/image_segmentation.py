@@ -82,14 +82,14 @@ class ImageSegmentationMixin:
     """Adds `segment` to a model.
 
     Subclasses have `classes`, `palette` (classes, 3), `stride` (pixels between cells), `margin` (pixels on each side) and
-    `predict_logits(image, tile_size)`.
+    `predict_cell_logits(image, tile_size)`.
     """
 
     classes: tuple[str, ...]
     palette: Any
     stride: int
     margin: int
-    predict_logits: Any
+    predict_cell_logits: Any
 
     def preprocess(self, images: np.ndarray) -> np.ndarray:
         """Return images as the network takes them: with context and in float32."""
@@ -121,7 +121,7 @@ class ImageSegmentationMixin:
         return image.single_or_list(images, results)
 
     def _segment_one(self, pixels: np.ndarray, tile_size: int) -> Segmentation:
-        logits = self.predict_logits(pixels, tile_size)
+        logits = self.predict_cell_logits(pixels, tile_size)
         weights = np.exp(logits - logits.max(-1, keepdims=True))
         cells = weights / weights.sum(-1, keepdims=True)
         height, width = pixels.shape[:2]

@@ -123,7 +123,7 @@ class Segmenter(ImageSegmentationMixin, ImageModel):
 
     # ------------------------------------------------------------------ inference
 
-    def predict_logits(self, image: np.ndarray, tile_size: int = TILE_SIZE) -> np.ndarray:
+    def predict_cell_logits(self, image: np.ndarray, tile_size: int = TILE_SIZE) -> np.ndarray:
         """Return the logits (rows, columns, classes) of one image (height, width, 3).
 
         The front end runs in tiles, which do not change the result because none of its convolutions is padded. The context

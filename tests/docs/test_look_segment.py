@@ -55,7 +55,7 @@ def test_scores_masks_and_areas_are_pythons(page, site_url, network, shape):
         [rgb.ravel().tolist(), list(shape)],
     )
     right = model.segment(rgb)
-    scores = model.predict_logits(rgb)
+    scores = model.predict_cell_logits(rgb)
     assert scores.shape[:2] == (found["rows"], found["columns"])
     close(numbers(found["context"]), scores)
     assert len(np.unique(right.mask)) > 2

@@ -110,7 +110,7 @@ def numpy_recurrence(layer, x):
     kernel, bias = (np.asarray(v[0], "float64") for v in (layer.kernels, layer.biases))
     cell = layer.loops[0].cell
     u = np.asarray(cell.recurrent_kernel, "float64")
-    c = np.asarray(cell.recurrent_bias, "float64") if cell.bias else 0.0
+    c = np.asarray(cell.recurrent_bias, "float64") if cell.use_bias else 0.0
     units, act = layer.units, np.tanh if layer.max_value is None else (lambda v: np.clip(v, 0, layer.max_value))
     h, out = np.zeros(units), []
     for row in x:

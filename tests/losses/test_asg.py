@@ -194,7 +194,7 @@ def test_the_graph_has_the_same_best_paths_and_their_errors(some):
 
 def test_repetition_symbols_round_trip():
     a = Alphabet(num_repetition_symbols=2)
-    assert a.size == 30 and a.first == 1
+    assert a.vocab_size == 30 and a.first_index == 1
     assert a.encode("hello", surround=False).tolist() == [*Alphabet().encode("hel"), 29, *Alphabet().encode("o")]
     assert a.encode("zzz", surround=False).tolist() == [28, 30]
     source = random.Random(1)
@@ -304,13 +304,13 @@ def test_other_symbols_renew_scores_and_transitions(recipe, tmp_path):
             if a.name not in ("logits", "transitions"):
                 for v, w in zip(a.get_weights(), b.get_weights(), strict=True):
                     np.testing.assert_array_equal(v, w)
-    with pytest.raises(KerasRecipesError, match="no criterion 'crf'; there are ctc, asg"):
+    with pytest.raises(KerasRecipesError, match="no criterion 'crf': choose one of ctc, asg"):
         kr.load(recipe, weights=None, criterion="crf")
 
 
 def test_a_recipe_without_the_layer_is_told(recipe, monkeypatch):
     build = asg_recipe.tiny
-    monkeypatch.setattr(asg_recipe, "tiny", lambda *, vocabulary, sample_rate, units, criterion: build(criterion="ctc"))
+    monkeypatch.setattr(asg_recipe, "tiny", lambda *, vocab_size, sample_rate, units, criterion: build(criterion="ctc"))
     with pytest.raises(KerasRecipesError, match="must end with layers.Transitions"):
         kr.load(recipe, weights=None)
 
@@ -343,13 +343,13 @@ import sys, numpy as np, keras
 folder = sys.argv[1]
 sys.path.insert(0, sys.argv[2])
 import asg_recipe, kerasrecipes as kr
-from kerasrecipes.losses import error_rate
+from kerasrecipes.losses import edit_distance
 from kerasrecipes.losses.asg import asg_loss
 asg_recipe.register()
 x = np.load(folder + "/inputs.npz")
 labels, scores, lengths, transitions, weights = (x[k] for k in ("labels", "scores", "lengths", "transitions", "weights"))
 out = {"loss": asg_loss(labels, scores, lengths, transitions)}
-out["path"] = error_rate.best_path(scores, transitions, lengths)
+out["path"] = edit_distance.viterbi_path(scores, transitions, lengths)
 if keras.config.backend() == "jax":
     import jax
     grad = jax.grad(lambda s, g: (asg_loss(labels, s, lengths, g) * weights).sum(), argnums=(0, 1))

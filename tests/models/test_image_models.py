@@ -197,7 +197,7 @@ def test_one_bad_picture_never_loses_the_others(models, tmp_path):
     assert all(isinstance(found[i], ImageError) for i in (1, 3))
     with pytest.raises(ImageError, match="cannot be read"):
         model.classify(tmp_path / "x.png")
-    with pytest.raises(KerasRecipesError, match="views is 0"):
+    with pytest.raises(KerasRecipesError, match="num_crops is 0"):
         model.classify(picture, num_crops=0)
 
 

@@ -11,6 +11,7 @@ import kerasrecipes as kr
 from kerasrecipes.cli import main
 from kerasrecipes.data.text import TextDataset, read_text_file, split_long_text
 from kerasrecipes.errors import DataError
+from kerasrecipes.hub import manifest
 from kerasrecipes.registry import all_recipes
 from kerasrecipes.training import config as configs
 from kerasrecipes.training.trainer import Trainer
@@ -173,9 +174,9 @@ def test_the_trainer_resumes_and_releases(tmp_path, place, capsys):
     assert (tmp_path / "whole" / "curve.png").is_file()
     assert "bpc" in (tmp_path / "whole" / "validation.csv").read_text()
     assert main.main(["release", "char_rnn_small", "--run", str(tmp_path / "whole"), "--tag", "t"]) == 0
-    kr.manifest.entries.cache_clear()
+    manifest.entries.cache_clear()
     assert main.main(["evaluate", "char_rnn_small", "--data", spec, "--record-as", "lines: a test"]) == 0
-    kr.manifest.entries.cache_clear()
+    manifest.entries.cache_clear()
     row = json.loads((place / "rows" / "char_rnn_small.json").read_text())
     assert row["data"][0]["characters"] == 870 and row["metrics"][0]["metric"] == "bpc"
     capsys.readouterr()

@@ -291,7 +291,7 @@ def test_a_network_hears_its_own_rate(files):
     model.transcribe(wave, 16000)
     expected = kr.load_audio(files[0], target=8000)
     np.testing.assert_allclose(heard[0]["audio"][0, : len(expected)], expected, atol=1e-2)
-    with pytest.raises(DataError, match="Clips are read at 16000 Hz and deepspeech2_small hears 8000 Hz"):
+    with pytest.raises(DataError, match="Clips are read at 16000 Hz and deepspeech2_small takes 8000 Hz"):
         model.fit(kr.data.librispeech(CLIPS))
 
 

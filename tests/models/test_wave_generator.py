@@ -12,7 +12,7 @@ import pytest
 import soundfile
 import wave_checks
 from paths import HELPERS
-from wave_checks import NETS, conditions, forced, inputs_of, tiny
+from wave_checks import NETS, conditions, forced, preprocess, tiny
 
 import kerasrecipes as kr
 from kerasrecipes.cli import main
@@ -107,7 +107,7 @@ def test_causality_is_exact(key, models):
     model = models[key]
     field, place, samples = model.receptive_field, 30, 30 + model.receptive_field + 20
     waves, (speakers, spectrograms) = noise(1, samples), conditions(model, 2, samples)
-    inputs = {**inputs_of(model, waves, speakers[1:], spectrograms[:1]), "audio": waves}
+    inputs = {**preprocess(model, waves, speakers[1:], spectrograms[:1]), "audio": waves}
     before = model.predict_logits(inputs)[0]
     moved = {**inputs, "audio": waves.copy()}
     moved["audio"][0, place] += 0.5
@@ -153,7 +153,7 @@ def test_network_is_the_sum_of_keras_layers(key, models):
 def test_alone_is_in_a_batch(key, models):
     model, lengths = models[key], np.array([700, 333, 171], "int32")
     waves, (speakers, spectrograms) = noise(3, 700), conditions(model, 3, 700)
-    inputs = {**inputs_of(model, waves, speakers, spectrograms), "length": lengths}
+    inputs = {**preprocess(model, waves, speakers, spectrograms), "length": lengths}
     inputs["audio"][1, 333:] = np.nan  # whatever lies there
     together = model.predict_logits(inputs)
     for i, n in enumerate(lengths):
@@ -302,7 +302,7 @@ def test_bits_are_the_sum_of_steps(key, models, monkeypatch):
     name = model.speakers[0] if model.speakers else None
     logs = wavenet_likelihood.log_probabilities(model, waves[0], 16000, name, model.n_mels > 0)
     speakers = np.ones(1, "int32")
-    ways = [model.predict_logits(inputs_of(model, waves, speakers, [spectrogram]))]
+    ways = [model.predict_logits(preprocess(model, waves, speakers, [spectrogram]))]
     ways.append(forced(model, waves, speakers, [spectrogram], model.hop_length * 5))
     for scores in ways:
         scores = scores.astype("float64") - np.logaddexp.reduce(scores.astype("float64"), -1, keepdims=True)
@@ -347,7 +347,7 @@ def test_saved_files_open_in_a_new_process(models, tmp_path):
         model = tiny({"wavenet": "plain", "wavenet_small": "small"}[name])
         model.generate(0.01)
         waves, (speakers, spectrograms) = noise(2, 400), conditions(model, 2, 400)
-        inputs = model.fill_default_inputs(inputs_of(model, waves, speakers, spectrograms))
+        inputs = model.fill_default_inputs(preprocess(model, waves, speakers, spectrograms))
         np.savez(tmp_path / f"{name}.npz", **inputs)
         expected[name] = model.predict_logits(inputs)
         model.save(tmp_path / f"{name}.keras")
@@ -393,7 +393,7 @@ BAD = [
     ({"seconds": 1, "temperature": float("nan")}, "not nan"), ({"seconds": 1, "temperature": "warm"}, "not 'warm'"),
     ({"seconds": 1, "seed": -1}, "seed is a whole number from 0 on, not -1"), ({"seconds": 1, "seed": 0.5}, "not 0.5"),
     ({"seconds": [1, 2], "seed": [1]}, "Lists of unequal lengths: 2, 1"),
-    ({"seconds": 1, "speaker": "mary"}, "knows no speaker 'mary': there are kathleen, lj"),
+    ({"seconds": 1, "speaker": "mary"}, "has no speaker 'mary': there are kathleen, lj"),
     ({"seconds": 1, "conditioning": np.zeros((80, 12))}, "has 80 frames, 1 s need 100 .100 a second."),
     ({"conditioning": np.zeros((80, 13))}, r"conditioning is .frames, 12., not .80, 13."),
     ({"conditioning": np.full((3, 12), np.nan)}, "NaN"),

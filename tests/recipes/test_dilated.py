@@ -85,9 +85,7 @@ def test_dilated_is_a_kernel_stuffed_with_zeros():
 
 def test_sides_of_the_front_end():
     """372 + 8 n pixels give n cells, and a shift by 8 pixels is one by a cell."""
-    from kerasrecipes.recipes.dilated import PAPER
-
-    assert context_margin(PAPER) == 186
+    assert context_margin(kr.get_recipe("dilation8_voc").config) == 186
     thin = {"blocks": ((1, 1), (1, 1), (1, 1, 1), (1, 1, 1), (1, 1, 1)), "dense": ((1, 7), (1, 1)), "context": ()}
     network = dilated(**thin)
     for v in network.trainable_variables:
@@ -113,13 +111,13 @@ def model():
 
 def test_tiles_leave_no_seam_and_any_size_goes(model):
     picture = rng.integers(0, 256, size=(61, 83, 3)).astype("uint8")
-    whole = model.predict_logits(picture, 512)
+    whole = model.predict_cell_logits(picture, 512)
     for tile in (4, 24, 40):
-        np.testing.assert_allclose(model.predict_logits(picture, tile), whole, atol=1e-5)
+        np.testing.assert_allclose(model.predict_cell_logits(picture, tile), whole, atol=1e-5)
     found = model.segment(picture)
     assert found.mask.shape == found.confidence.shape == (61, 83) and sum(found.class_areas().values()) == pytest.approx(1)
     assert found.overlay(picture).shape == (61, 83, 3) and found.to_dict()["width"] == 83
-    with pytest.raises(ImageError, match="The picture has 83 x 60 pixels"):
+    with pytest.raises(ImageError, match="The image has 83 x 60 pixels"):
         found.overlay(picture[:60])
     several = model.segment([picture, "none.png"])
     np.testing.assert_array_equal(several[0].mask, found.mask)

@@ -99,7 +99,7 @@ def test_a_front_end_alone_segments_as_the_front_of_the_whole(front, streets, tm
     )
     picture = rng.integers(0, 256, size=(24, 32, 3)).astype("uint8")
     # the context module begins as the rectifier
-    np.testing.assert_allclose(whole.predict_logits(picture), np.maximum(alone.predict_logits(picture), 0), atol=1e-5)
+    np.testing.assert_allclose(whole.predict_cell_logits(picture), np.maximum(alone.predict_cell_logits(picture), 0), atol=1e-5)
 
 
 def test_what_cannot_be_frozen_or_taken_over_is_said(front, streets, tmp_path):
