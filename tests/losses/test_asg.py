@@ -15,7 +15,7 @@ import pytest
 from paths import HELPERS
 
 import kerasrecipes as kr
-from kerasrecipes.decoding import Alphabet, viterbi
+from kerasrecipes.decoding import Alphabet
 from kerasrecipes.decoding.viterbi import best_path, forward_backward
 from kerasrecipes.errors import DataError, KerasRecipesError, WeightsCorrupted
 from kerasrecipes.inference.chunked import predict_logits_chunked
@@ -224,22 +224,22 @@ def test_alphabets_without_a_blank_refuse_what_they_cannot_write():
 def test_transcripts_have_times_and_confidences():
     a = Alphabet("ab ", num_repetition_symbols=2)  # columns: a, b, space, once more, twice more
     path = [2, 0, 0, 3, 1, 2, 2, 1, 4, 4, 2]
-    found = viterbi(np.eye(5)[path] * 20, np.zeros((5, 5)), a, frame_seconds=0.1, offset=1.0)
+    found = viterbi_decode(np.eye(5)[path] * 20, np.zeros((5, 5)), a, frame_seconds=0.1, offset=1.0)
     assert found.text == "aab bbb" and found.confidence > 0.99 and found.duration == pytest.approx(2.1)
     assert [(round(w.start, 3), round(w.end, 3)) for w in found.words] == [(1.1, 1.5), (1.7, 2.0)]
     found_times = [(round(c.start, 3), round(c.end, 3)) for c in found.characters if c.start >= 1.7]
     assert found_times == [(1.7, 1.8), (1.8, 1.9), (1.9, 2.0), (2.0, 2.1)]  # b, its two repetitions, space
     # a doubtful letter has its share of all paths; forbidden transitions are kept out
     scores = np.zeros((1, 5))
-    assert viterbi(scores, np.zeros((5, 5)), a).characters[0].confidence == pytest.approx(0.2)
+    assert viterbi_decode(scores, np.zeros((5, 5)), a).characters[0].confidence == pytest.approx(0.2)
     never = np.where(np.eye(5), 0, -1e9)
     assert len(set(best_path(rng.normal(size=(30, 5)), never))) == 1
     assert np.isfinite(forward_backward(rng.normal(size=(30, 5)), never)).all()
-    assert viterbi(np.zeros((0, 5)), never, a).text == ""
+    assert viterbi_decode(np.zeros((0, 5)), never, a).text == ""
     with pytest.raises(ValueError, match="transitions of shape"):
-        viterbi(scores, np.zeros((4, 4)), a)
+        viterbi_decode(scores, np.zeros((4, 4)), a)
     with pytest.raises(KerasRecipesError, match="no finite score"):
-        viterbi(np.full((3, 5), np.nan), never, a)
+        viterbi_decode(np.full((3, 5), np.nan), never, a)
 
 
 # ---------------------------------------------------------------------- a recogniser
@@ -266,7 +266,7 @@ def test_a_recogniser_trains_saves_and_transcribes(recipe, clips, tmp_path):
     wave = kr.load_audio(utterances[0].path)
     n = np.array([len(wave)], "int32")
     scores = model.predict_logits({"audio": wave[None], "length": n})[0]
-    expected = viterbi(scores, array(layer.transitions), model.alphabet).text
+    expected = viterbi_decode(scores, array(layer.transitions), model.alphabet).text
     assert expected and model.transcribe(wave, sample_rate=16000).text == expected
     pieces = predict_logits_chunked(model, wave, 1.0)
     np.testing.assert_allclose(pieces, scores, atol=1e-4)

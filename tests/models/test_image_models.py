@@ -54,7 +54,7 @@ def test_alone_is_in_a_batch(name, models, together):
     x = inputs(models[name])
     assert np.ptp(together[name]) > 1e-3
     for i in range(3):
-        np.testing.assert_allclose(models[name].scores(x[i : i + 1])[0], together[name][i], atol=1e-4)
+        np.testing.assert_allclose(models[name].predict_logits(x[i : i + 1])[0], together[name][i], atol=1e-4)
 
 
 RUN = """

@@ -123,7 +123,7 @@ def test_network_is_the_sum_of_keras_layers(key, models):
     """One-hot codes, Conv1D with causal padding and dilation, 1x1s: the equations, layer by layer."""
     model, ops = models[key], keras.ops
     waves = noise(2, 90)
-    stack, first, s = model.get_layer("stack"), find_layer(model, "CausalEmbeddingConv1D"), model.hparams
+    stack, first, s = model.get_layer("stack"), find_layer(model, kr.layers.CausalEmbeddingConv1D), model.hparams
 
     def convolved(x, kernel, bias, dilation):
         layer = keras.layers.Conv1D(kernel.shape[-1], kernel.shape[0], padding="causal", dilation_rate=dilation)
