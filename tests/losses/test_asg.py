@@ -15,7 +15,7 @@ import pytest
 from paths import HELPERS
 
 import kerasrecipes as kr
-from kerasrecipes.decoding import Alphabet
+from kerasrecipes.decoding import Alphabet, viterbi_decode
 from kerasrecipes.decoding.viterbi import best_path, forward_backward
 from kerasrecipes.errors import DataError, KerasRecipesError, WeightsCorrupted
 from kerasrecipes.inference.chunked import predict_logits_chunked
@@ -238,7 +238,7 @@ def test_transcripts_have_times_and_confidences():
     assert viterbi_decode(np.zeros((0, 5)), never, a).text == ""
     with pytest.raises(ValueError, match="transitions of shape"):
         viterbi_decode(scores, np.zeros((4, 4)), a)
-    with pytest.raises(KerasRecipesError, match="no finite score"):
+    with pytest.raises(KerasRecipesError, match="no finite logit"):
         viterbi_decode(np.full((3, 5), np.nan), never, a)
 
 
