@@ -1,5 +1,7 @@
-"""Data sets: layouts, orders that can be repeated, augmentation that does what it says."""
+"""Data sets: layouts, reproducible batches, and augmentation."""
 
+import importlib
+import inspect
 import json
 import shutil
 import sys
@@ -16,7 +18,7 @@ from kerasrecipes.data.audio_augmentation import (
     codec_round_trip,
     colored_noise,
 )
-from kerasrecipes.data.specs import read_name_list
+from kerasrecipes.data.specs import NOUNS, READERS, list_forms, read_name_list
 from kerasrecipes.decoding import Alphabet
 from kerasrecipes.errors import DataError
 
@@ -40,7 +42,7 @@ def test_librispeech_layout(clips):
         data.librispeech(clips, speakers=["7"])
 
 
-def test_librispeech_faults_are_named(root):
+def test_librispeech_errors_name_the_file(root):
     table = root / "84" / "121123" / "84-121123.trans.txt"
     clip = root / "84" / "121123" / "84-121123-0001.mp3"
     clip.rename(clip.with_name("x.mp3"))
@@ -97,7 +99,7 @@ def test_lj_speech_table(tmp_path, clips):
     assert [u.text for u in data.from_table(tmp_path / "metadata.csv")] == ["in fourteen fifty-five"]
 
 
-def test_table_faults(tmp_path):
+def test_table_errors(tmp_path):
     def fails(content, message, **options):
         (tmp_path / "t.tsv").write_text(content)
         with pytest.raises(DataError, match=message):
@@ -144,7 +146,7 @@ def test_sortagrad_then_shuffled_every_clip_once(clips, tmp_path):
         assert d[i][0]["audio"].size <= 16 * 16000 or len(d[i][1]) == 1
 
 
-def test_same_seed_same_batches_in_the_middle_of_a_pass(clips, tmp_path):
+def test_same_seed_same_batches_in_the_middle_of_an_epoch(clips, tmp_path):
     noise = AudioAugmentation(noise_prob=0.5, gain_db=3)
     a, b = (dataset(clips, tmp_path, augment=noise, seed=3) for _ in range(2))
     a.on_epoch_end()
@@ -171,7 +173,7 @@ def test_cache_decodes_once_and_names_bad_clips(clips, tmp_path, monkeypatch):
     assert not list(tmp_path.glob("*.partial"))
 
 
-def test_noise_has_its_level_and_colour():
+def test_noise_has_the_right_level_and_color():
     speech = rng.normal(size=64000) * 0.1
     for snr in (0.0, 10.0, 25.0):
         noise = add_noise(speech, colored_noise(64000, 1.0, rng), snr) - speech
@@ -193,7 +195,7 @@ def test_band_limit_and_codec():
     assert a.dtype == np.float32 and len(a) == len(x)
 
 
-def test_describe(clips, tmp_path):
+def test_summary(clips, tmp_path):
     found = data_prep.summarize(data.librispeech(clips), data.librispeech(clips, speakers=["84"]), tmp_path)
     text = str(found)
     assert "speakers" in text and "3 (" in text and "words not in other" in text
@@ -216,7 +218,7 @@ def test_tf_data_pipeline_gives_the_same_batches(clips):
 
 
 def test_fit_takes_batches_whose_first_two_share_a_size(clips, tmp_path):
-    """Keras would fix the size that they share for all others."""
+    """Keras would fix the size that the first two batches share."""
     import kerasrecipes as kr
 
     rng = np.random.default_rng(0)
@@ -248,7 +250,7 @@ soundfile.write(out, 0.1 * np.sin(np.arange(3200 * len(text.split())) / 9), 1600
 """
 
 
-def test_synthetic_speech_is_a_set_that_goes_on(tmp_path):
+def test_synthesis_continues_an_existing_set(tmp_path):
     program = tmp_path / "flite"
     program.write_text(FLITE.replace("/usr/bin/env python3", sys.executable))
     program.chmod(0o755)
@@ -269,12 +271,12 @@ def test_synthetic_speech_is_a_set_that_goes_on(tmp_path):
         data_prep.synthesize_corpus(texts, tmp_path / "x", 1, program="no-such-program")
 
 
-def test_noise_from_recordings_keeps_its_level_and_its_colour(tmp_path):
+def test_recorded_noise_has_the_right_level_and_spectrum(tmp_path):
     import soundfile
 
     from kerasrecipes.errors import DataError
 
-    hum = np.sin(2 * np.pi * 500 * np.arange(4000) / 16000)  # shorter than the speech: it is gone on with
+    hum = np.sin(2 * np.pi * 500 * np.arange(4000) / 16000)  # shorter than the speech: it is repeated
     soundfile.write(tmp_path / "hum.wav", 0.3 * hum, 16000)
     x = (rng.normal(size=32000) * 0.1).astype("float32")
     noisy = (
@@ -290,7 +292,7 @@ def test_noise_from_recordings_keeps_its_level_and_its_colour(tmp_path):
         AudioAugmentation(noise_prob=1, noise_folder=str(tmp_path / "none"))(x, np.random.default_rng(2))
 
 
-def test_texts_may_hold_ends_of_lines(clips, tmp_path):
+def test_transcripts_may_contain_newlines(clips, tmp_path):
     clip = next(iter(data.librispeech(clips))).path
     (tmp_path / "a.csv").write_text(f'path,text\n{clip},"hello\nworld"\n{clip},bye\n')
     (tmp_path / "a.jsonl").write_text(json.dumps({"path": clip, "text": "hello\u2028world"}, ensure_ascii=False) + "\n")
@@ -299,9 +301,19 @@ def test_texts_may_hold_ends_of_lines(clips, tmp_path):
     assert found == [[["hello", "world"], ["bye"]], [["hello", "world"]], [["say", '"hello']]]
 
 
-def test_a_speaker_may_lack_from_some_sets_of_a_mix(clips, tmp_path):
+def test_a_speaker_may_be_missing_from_some_sets_of_a_mix(clips, tmp_path):
     clip = next(iter(data.librispeech(clips))).path
     for name in ("anna", "ben"):
         (tmp_path / f"{name}.tsv").write_text(f"path\ttext\tspeaker\n{clip}\thello\t{name}\n")
     specs = [f"manifest:{tmp_path / name}.tsv" for name in ("anna", "ben")]
     assert [u.speaker for u in data.load_datasets(specs, ["anna"])] == ["anna"]
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_every_reader_is_a_function_with_its_options(name):
+    reader = READERS[name]
+    module, function = reader.function.split(":")
+    parameters = inspect.signature(getattr(importlib.import_module(f"kerasrecipes.data.{module}"), function)).parameters
+    assert {*reader.options} <= {*parameters} and {*reader.required} <= {*reader.options}
+    assert reader.selects_speakers == ("speakers" in parameters) and reader.yields in NOUNS
+    assert list_forms(reader.yields).find(reader.form(name)) >= 0

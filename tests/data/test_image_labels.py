@@ -1,4 +1,4 @@
-"""What `fit` and `evaluate` take of pictures: forms of labels, ranges of arrays, folders of masks."""
+"""Inputs of `fit` and `evaluate` of image models: forms of labels, ranges of arrays, folders of masks."""
 
 import keras
 import numpy as np
@@ -22,7 +22,7 @@ Y = np.array([2, 0, 1, 2])
     "labels",
     [Y, Y[:, None], Y.astype("float32"), list(Y), [CLASSES[i] for i in Y], np.array(CLASSES)[Y][:, None], np.eye(3)[Y]],
 )
-def test_forms_of_labels_mean_the_same(labels):
+def test_all_forms_of_labels_are_equivalent(labels):
     found = encode_labels(labels, CLASSES)
     assert found.dtype == np.int32
     np.testing.assert_array_equal(found, Y)
@@ -43,19 +43,19 @@ def test_forms_of_labels_mean_the_same(labels):
         (["cat", "bird"], "no class of this model: bird"),
     ],
 )
-def test_other_labels_are_refused(labels, said):
+def test_invalid_labels_raise(labels, said):
     with pytest.raises(DataError, match=said):
         encode_labels(labels, CLASSES)
 
 
-def test_arrays_mean_what_they_mean_to_classify():
+def test_arrays_are_scaled_as_in_classify():
     floats, wide = rng.uniform(size=(2, 8, 8, 3)), rng.integers(0, 65536, size=(2, 8, 8, 3)).astype("uint16")
     for given in (floats, floats.astype("float32"), wide):
         np.testing.assert_array_equal(to_uint8(given), [load_image(p) for p in given])
     whole = to_uint8(floats)
     for given in (whole, whole.astype("float32"), whole.astype("int64")):
         np.testing.assert_array_equal(to_uint8(given), whole)
-    assert (to_uint8(np.ones((1, 4, 4, 3), "int32")) == 1).all()  # whole numbers are never stretched
+    assert (to_uint8(np.ones((1, 4, 4, 3), "int32")) == 1).all()  # integers are not scaled
     for wrong in (floats - 0.5, 300 * floats, np.where(floats < 0.5, np.nan, floats)):
         with pytest.raises(ImageError, match="pass 0 to 255, or floats from 0 to 1"):
             to_uint8(wrong)
@@ -69,7 +69,7 @@ def digits():
     return kr.load("convnetjs_mnist", weights=None, **config)
 
 
-def test_one_hot_labels_and_floats_train_and_score_as_numbers_and_bytes(digits):
+def test_one_hot_labels_and_floats_equal_indices_and_uint8(digits):
     x, y = rng.integers(0, 256, size=(6, 28, 28)).astype("uint8"), np.arange(6)
     a, b = (prepare_fit_images(*given, digits) for given in ((x, y), (x / 255, keras.utils.to_categorical(y, 10))))
     for one, other in zip(a, b, strict=True):
@@ -109,7 +109,7 @@ def streets(tmp_path):
     return tmp_path
 
 
-def test_evaluate_takes_arrays_folders_and_batches(segmenter, streets):
+def test_evaluate_accepts_arrays_folders_and_batches(segmenter, streets):
     ready = segmenter.preprocess(PICTURES), segmenter.downsample_labels(MASKS)
     given = [
         (PICTURES, MASKS),
@@ -124,7 +124,7 @@ def test_evaluate_takes_arrays_folders_and_batches(segmenter, streets):
     np.testing.assert_allclose(losses, expected, rtol=1e-4)
 
 
-def test_fit_validates_on_what_it_trains_on(segmenter, streets):
+def test_fit_accepts_the_same_validation_data(segmenter, streets):
     for x, y, held in (
         (PICTURES, MASKS, (PICTURES, MASKS)),
         (streets, None, streets),
@@ -136,15 +136,17 @@ def test_fit_validates_on_what_it_trains_on(segmenter, streets):
         assert history["val_loss"][-1] == pytest.approx(segmenter.evaluate(streets, verbose=0, batch_size=5), rel=1e-4)
 
 
-def test_what_gives_inputs_and_cells_is_keras_s_affair(segmenter):
+def test_ready_batches_go_to_keras_unchanged(segmenter):
     tf = pytest.importorskip("tensorflow")
-    pairs = tf.data.Dataset.from_tensor_slices((segmenter.preprocess(PICTURES), segmenter.downsample_labels(MASKS))).batch(5)
+    pairs = tf.data.Dataset.from_tensor_slices(
+        (segmenter.preprocess(PICTURES), segmenter.downsample_labels(MASKS))
+    ).batch(5)
     segmenter.fit(pairs, validation_data=(pairs,), verbose=0)
     history = segmenter.fit(pairs, validation_data=pairs, verbose=0).history
     assert history["val_loss"][0] == pytest.approx(segmenter.evaluate(PICTURES, MASKS, verbose=0), rel=1e-4)
 
 
-def test_pictures_and_masks_that_do_not_fit_are_refused(segmenter, streets):
+def test_images_and_masks_that_do_not_match_raise(segmenter, streets):
     for verb in (segmenter.fit, segmenter.evaluate):
         for x, y in ((PICTURES, MASKS[:4]), (PICTURES, MASKS[:, :-1]), (PICTURES, np.eye(2)[MASKS % 2])):
             with pytest.raises(DataError, match=r"shape \(5, 22, 32, 3\) and masks of shape \(") as told:
@@ -162,7 +164,7 @@ def test_pictures_and_masks_that_do_not_fit_are_refused(segmenter, streets):
 
 
 class Seen(keras.callbacks.Callback):
-    """Counts batches."""
+    """Count batches."""
 
     batches = 0
 
@@ -170,7 +172,7 @@ class Seen(keras.callbacks.Callback):
         self.batches += 1
 
 
-def test_fit_takes_what_keras_takes(digits):
+def test_fit_accepts_all_arguments_of_keras(digits):
     x, y = rng.integers(0, 256, size=(40, 28, 28)).astype("uint8"), np.arange(40) % 10
     for arguments, options, batches in (
         ((10, 2), {}, 8), ((10,), {"validation_split": 0.25}, 3), ((8,), {"sample_weight": np.ones(40)}, 5),
@@ -182,7 +184,7 @@ def test_fit_takes_what_keras_takes(digits):
     ready = x[:, 2:26, 2:26, None].astype("float32")
     assert len(digits.fit(tuple_of(ready, y), None, 10, verbose=0).history["loss"]) == 1
     weightless = digits.fit(x, y, verbose=0, sample_weight=np.zeros(40)).history["loss"][0]
-    assert weightless < 0.1 * digits.evaluate(x, y, verbose=0)[0]  # decay alone
+    assert weightless < 0.1 * digits.evaluate(x, y, verbose=0)[0]  # weight decay only
     assert digits.fit(x, y, validation_split=0.2, validation_data=[x[:5], y[:5]], verbose=0).history[
         "val_loss"
     ]  # as in Keras
@@ -198,7 +200,7 @@ def tuple_of(x, y):
     return tf.data.Dataset.from_tensor_slices((x, y)).batch(10)
 
 
-def test_order_and_views_are_new_in_every_call(digits, monkeypatch):
+def test_order_and_crops_differ_between_calls(digits, monkeypatch):
     made = []
     make_dataset = type(digits).make_dataset
     monkeypatch.setattr(type(digits), "make_dataset", lambda *a, **k: made.append(make_dataset(*a, **k)) or made[-1])
@@ -213,7 +215,7 @@ def test_order_and_views_are_new_in_every_call(digits, monkeypatch):
     assert made[-1].order.tolist() == list(range(40))
 
 
-def test_masks_that_cannot_be_read_or_chosen_are_named(segmenter, streets):
+def test_mask_errors_name_the_cause(segmenter, streets):
     with pytest.raises(DataError, match="names no mask set"):
         load_masks([f"masks:{streets}?split=test"], segmenter.classes)
     for weighted in ({"sample_weight": np.ones(5)}, {"validation_data": (PICTURES, MASKS, np.ones(5))}):

@@ -1,4 +1,4 @@
-"""Sharded sets: what goes in comes out, byte for byte and sample for sample, whole or not at all."""
+"""Shards: clips are stored and read exactly, and incomplete sets are detected."""
 
 import json
 import tarfile
@@ -33,7 +33,7 @@ def written(clips, out, **options):
     return made, data.load_shards(out)
 
 
-def test_every_clip_comes_out_as_it_went_in(clips, tmp_path):
+def test_every_clip_is_stored_unchanged(clips, tmp_path):
     made, found = written(clips, tmp_path / "shards")
     assert made["clips"] == len(found) == 9 and len(made["shards"]) > 2
     before = {u.id: u for u in clips}
@@ -48,8 +48,8 @@ def test_every_clip_comes_out_as_it_went_in(clips, tmp_path):
     assert found.hours == pytest.approx(made["hours"], abs=1e-3)
 
 
-def test_shards_are_webdatasets(clips, tmp_path):
-    """As its readers see them: members of a sample lie together and share the name before the first dot."""
+def test_shards_have_the_webdataset_layout(clips, tmp_path):
+    """Members of a sample follow each other and share the name before the first dot."""
     made, _ = written(clips, tmp_path / "shards")
     seen = set()
     for entry in made["shards"]:
@@ -62,8 +62,8 @@ def test_shards_are_webdatasets(clips, tmp_path):
 
 
 @pytest.mark.parametrize("speeds", [(1.0,), (0.9, 1.1)])
-def test_training_batches_are_those_of_the_files(clips, tmp_path, speeds):
-    """The same clips in the same order, decoded when asked for or kept: the same samples."""
+def test_batches_equal_those_of_the_original_files(clips, tmp_path, speeds):
+    """Decoding at every read gives the same samples as the cache, in the same order."""
     _, found = written(clips, tmp_path / "shards")
     place = {u.id: u for u in found}
     ordered = data.Utterances(place[u.id] for u in clips)
@@ -87,7 +87,7 @@ def test_training_batches_are_those_of_the_files(clips, tmp_path, speeds):
     np.testing.assert_array_equal(labels, y[1:2])
 
 
-def test_words_name_them_like_any_other_set(clips, tmp_path):
+def test_shards_work_as_a_specification(clips, tmp_path):
     written(clips, tmp_path / "shards")
     assert len(data.load_datasets([f"shards:{tmp_path}/shards", f"manifest:{tmp_path}/clips.tsv"])) == 18
     assert {u.speaker for u in data.load_datasets([f"shards:{tmp_path}/shards"], ["s1"])} == {"s1"}
@@ -97,7 +97,7 @@ def test_words_name_them_like_any_other_set(clips, tmp_path):
         data.load_datasets([f"shards:{tmp_path}"])
 
 
-def test_an_interrupted_writing_is_gone_on_with_and_never_passes_for_whole(clips, tmp_path, monkeypatch):
+def test_interrupted_writing_continues_and_is_incomplete_until_then(clips, tmp_path, monkeypatch):
     whole, _ = written(clips, tmp_path / "whole")
     real, left = shards.pack_shard, [2]
 
@@ -112,7 +112,7 @@ def test_an_interrupted_writing_is_gone_on_with_and_never_passes_for_whole(clips
         written(clips, tmp_path / "part")
     with pytest.raises(DataError, match="only a part of a set: run `kerasrecipes data shard` again"):
         data.load_shards(tmp_path / "part")
-    left[0] = len(whole["shards"]) - 2  # what is there is not written again
+    left[0] = len(whole["shards"]) - 2  # complete shards are not written again
     again, _ = written(clips, tmp_path / "part")
     assert again == whole
     left[0] = 0
@@ -121,7 +121,7 @@ def test_an_interrupted_writing_is_gone_on_with_and_never_passes_for_whole(clips
         written(clips[:5], tmp_path / "part")
 
 
-def test_what_is_damaged_is_named(clips, tmp_path):
+def test_damaged_files_are_named(clips, tmp_path):
     made, found = written(clips, tmp_path / "shards")
     shard = tmp_path / "shards" / made["shards"][0]["file"]
     content = shard.read_bytes()
@@ -142,15 +142,15 @@ def test_what_is_damaged_is_named(clips, tmp_path):
         written(twice, tmp_path / "other")
 
 
-def test_aligned_phones_travel_with_their_clips(clips, tmp_path):
+def test_shards_keep_aligned_phonemes(clips, tmp_path):
     u = clips[0]
     aligned = AlignedUtterance(u.id, u.path, "AH", "s", 1.0, "set", (("SIL", 0.0), ("AH", 0.25)))
     _, found = written(data.Utterances([aligned]), tmp_path / "shards")
     assert found[0].phones == aligned.phones and found[0].seconds == 1.0 and found[0].boundaries == aligned.boundaries
 
 
-def test_other_file_systems_serve_ranges(clips, tmp_path):
-    """In memory, by fsspec: written, listed and read there."""
+def test_other_file_systems(clips, tmp_path):
+    """fsspec's file system in memory."""
     pytest.importorskip("fsspec")
     place = f"memory://{tmp_path.name}/shards"
     made, found = written(clips, place)
@@ -160,7 +160,7 @@ def test_other_file_systems_serve_ranges(clips, tmp_path):
         np.testing.assert_array_equal(audio.load_audio(u.path), audio.load_audio(by_id[u.id].path))
 
 
-def test_hosts_read_disjoint_shards_in_the_graph(clips, tmp_path):
+def test_hosts_read_disjoint_shards(clips, tmp_path):
     pytest.importorskip("tensorflow")
     _, found = written(clips, tmp_path / "shards")
     texts, lengths = [], []

@@ -119,7 +119,9 @@ def test_scores_that_say_nothing_are_refused():
         with pytest.raises(ValueError, match=r"needs \(frames, 4\)"):
             greedy_decode(np.zeros(shape), Alphabet("abc"))
     certain = np.where(np.eye(4)[[1, 0, 2]] > 0, 0, -np.inf)  # log probabilities may hold a zero probability
-    assert greedy_decode(certain, Alphabet("abc")).text == "ab" and greedy_decode(certain, Alphabet("abc")).confidence == 1
+    assert (
+        greedy_decode(certain, Alphabet("abc")).text == "ab" and greedy_decode(certain, Alphabet("abc")).confidence == 1
+    )
 
 
 T = Transcript(

@@ -1,4 +1,4 @@
-"""Publishing to a hub on loopback, loading by reference, and the card that goes with the weights."""
+"""Publishing to a local hub, loading by reference, and the model card."""
 
 import json
 
@@ -17,7 +17,7 @@ REFERENCE = f"hf://org/name@{REVISION}"
 
 @pytest.fixture
 def released(place, loopback, monkeypatch):
-    """Weights and a row that nobody has published, an empty hub, a login; plain LFS instead of Xet, which needs more than HTTP."""
+    """Unpublished weights and their row, an empty hub, a login, and plain LFS instead of Xet, which needs more than HTTP."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
     monkeypatch.setenv("HF_TOKEN", "hf_test")
     manifest.write_entry(row(hub=None))
@@ -26,7 +26,7 @@ def released(place, loopback, monkeypatch):
     return place
 
 
-def test_dry_run_asks_nothing_and_changes_nothing(released, loopback):
+def test_dry_run_sends_and_changes_nothing(released, loopback):
     assert publish(NAME, "org/name").startswith(f"would upload {row().file} (0.3 MB)")
     assert not loopback.requests and manifest.get_entry(NAME).hub is None
 
@@ -44,14 +44,14 @@ def test_publish_then_load_by_reference(released, loopback):
     assert weights.fetch_from_reference(REFERENCE, offline=True) == (found, path) and len(loopback.requests) == asked
 
 
-def test_a_second_release_does_not_carry_the_first_ones_place(released, loopback):
+def test_a_second_release_does_not_keep_the_first_revision(released, loopback):
     manifest.write_entry(row())
     publish(NAME, "org/name", dry_run=False)
     assert json.loads(loopback.files["manifest.json"])["hub"] is None
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
-def test_spoilt_weights_and_bad_names_are_not_published(released, loopback, dry_run):
+def test_corrupted_weights_and_bad_names_are_not_published(released, loopback, dry_run):
     with pytest.raises(KerasRecipesError, match="write ORG/NAME"):
         publish(NAME, "name", dry_run=dry_run)
     with pytest.raises(WeightsUnavailable, match="kerasrecipes train deepspeech2_70m"):
@@ -62,7 +62,7 @@ def test_spoilt_weights_and_bad_names_are_not_published(released, loopback, dry_
     assert not loopback.requests
 
 
-def test_a_hub_that_refuses(released, loopback):
+def test_a_hub_that_rejects_the_upload(released, loopback):
     loopback.refuse = True
     with pytest.raises(KerasRecipesError, match=r"org/name failed: .*403.*hf auth login"):
         publish(NAME, "org/name", dry_run=False)
@@ -75,7 +75,7 @@ def test_no_network(released, monkeypatch):
         publish(NAME, "org/name", dry_run=False)
 
 
-def test_a_manifest_that_cannot_be_written_tells_the_revision(released, monkeypatch):
+def test_an_unwritable_manifest_reports_the_revision(released, monkeypatch):
     def refuse(row):
         raise PermissionError("read-only")
 
@@ -85,7 +85,7 @@ def test_a_manifest_that_cannot_be_written_tells_the_revision(released, monkeypa
 
 
 @pytest.mark.parametrize("bad", ["hf://org/name", "hf://org/name@main", f"hf://name@{REVISION}", f"{REFERENCE}0"])
-def test_references_that_are_none(bad):
+def test_invalid_references_raise(bad):
     with pytest.raises(WeightsUnavailable, match="no hub reference"):
         weights.fetch_from_reference(bad)
 
@@ -99,7 +99,7 @@ def test_a_repository_with_a_bad_row_leaves_nothing_in_the_cache(released, loopb
     assert weights.fetch_from_reference(REFERENCE)[1].read_bytes() == CONTENT
 
 
-def test_card_says_everything(released):
+def test_card_is_complete(released):
     text = model_card.card(NAME)
     for part in ("arXiv:1512.02595", "parameters", "receptive field", "bundled" if row().bundled else "in a checkout only",
                  "CC BY 4.0", "a 1.00 h (synthetic)", "50.0 % (40.0 to 60.0)", "kerasrecipes evaluate x",
@@ -122,12 +122,12 @@ def test_card_for_the_hub(released):
         model_card.card("deepspeech3")
 
 
-def test_card_counts_as_the_filled_model_does():
+def test_card_counts_the_parameters_of_the_model():
     model = loading.load(NAME, weights=None, compile=False)
     assert model_card.model_facts(NAME)["parameters"] == f"{model.count_params():,}"
 
 
-def test_the_plan_names_and_checks_the_files_of_engines(released):
+def test_publish_checks_the_onnx_files(released):
     entry = {"file": "x.onnx", "size": len(CONTENT), "sha256": row().sha256, "weights": row().sha256}
     manifest.write_entry(row(hub=None, onnx=entry))
     with pytest.raises(WeightsUnavailable):

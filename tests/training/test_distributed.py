@@ -1,4 +1,4 @@
-"""Training on many devices: the same batch gives the same gradients, the same curve, and checkpoints that fit either way."""
+"""Training on several devices: equal gradients, equal losses, and checkpoints for any number of devices."""
 
 import json
 import os
@@ -21,7 +21,7 @@ TOLERANCE = 1e-5
 
 
 def clips(folder):
-    """Short clips of noise with texts: two batches of 5, no multiple of four."""
+    """Write short clips of noise with transcripts: two batches of 5, not a multiple of 4."""
     rng, rows = np.random.default_rng(0), ["path\ttranscript"]
     for i, seconds in enumerate([0.93, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99, 1.0, 1.01, 1.02]):
         soundfile.write(folder / f"{i}.flac", 0.1 * rng.normal(size=int(16000 * seconds)), 16000)
@@ -55,16 +55,16 @@ def agree(a, b):
         np.testing.assert_allclose(x, y, atol=TOLERANCE * max(1.0, float(np.abs(y).max())))
 
 
-def test_four_devices_give_the_gradients_of_one(trained):
+def test_four_devices_compute_the_gradients_of_one(trained):
     folder, found = trained
     assert found["count"] == 4
     plain = arrays(folder / "plain.npz")
     assert max(float(np.abs(g).max()) for g in plain) > 0.01
-    agree(arrays(folder / "one.npz"), plain)  # filled up to shapes that few batches differ in
-    agree(arrays(folder / "four.npz"), plain)  # and to four times as many items
+    agree(arrays(folder / "one.npz"), plain)  # padded to a bucket size
+    agree(arrays(folder / "four.npz"), plain)  # and to a multiple of four items
 
 
-def test_four_devices_give_the_curve_of_one_and_resume_either_way(trained):
+def test_four_devices_reproduce_the_losses_of_one_and_resume_on_either_number(trained):
     _, found = trained
     one = found["one"]
     assert len(set(one)) == len(one)
@@ -73,7 +73,7 @@ def test_four_devices_give_the_curve_of_one_and_resume_either_way(trained):
     np.testing.assert_allclose(found["one after four"], one[3:], rtol=1e-4)
 
 
-def test_counts_that_cannot_be_are_refused(trained):
+def test_impossible_numbers_of_devices_raise(trained):
     more, words, few = trained[1]["refused"]
     assert "--devices is 5, but there are 4" in more and "--devices all" in more
     assert "a number or 'all'" in words
@@ -81,7 +81,7 @@ def test_counts_that_cannot_be_are_refused(trained):
 
 
 @pytest.mark.slow
-def test_two_processes_give_the_gradients_of_one(trained):
+def test_two_processes_compute_the_gradients_of_one(trained):
     folder, found = trained
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -97,12 +97,12 @@ def test_two_processes_give_the_gradients_of_one(trained):
     np.testing.assert_allclose(done["losses"], found["one"], rtol=1e-4)
     state = json.loads((folder / "state.json").read_text())
     assert state["step"] == 8
-    assert len((folder / "loopback" / "log.csv").read_text().splitlines()) == 2  # the first process writes, alone
+    assert len((folder / "loopback" / "log.csv").read_text().splitlines()) == 2  # only the main process writes
 
 
 @pytest.mark.slow
-def test_a_last_batch_that_cannot_be_divided_is_every_devices(tmp_path):
-    """With batch normalisation, whose statistics no filling may touch."""
+def test_an_indivisible_last_batch_is_replicated(tmp_path):
+    """Padding would change the statistics of batch normalization."""
     process = start("images", tmp_path)
     _, said = process.communicate(timeout=600)
     assert process.returncode == 0, said[-3000:]
@@ -119,8 +119,8 @@ SEQUENCES = [
 
 
 @pytest.mark.parametrize("name", SEQUENCES)
-def test_items_of_no_length_change_nothing(name):
-    """Neither the loss, nor a gradient, nor running statistics: whatever the network and its criterion."""
+def test_padding_items_change_nothing(name):
+    """They change neither the loss nor gradients nor running statistics, for every network and criterion."""
     import keras
 
     import kerasrecipes as kr
@@ -144,7 +144,7 @@ def test_items_of_no_length_change_nothing(name):
         if recipe.task == "waveform-generation":
             x = model.fill_default_inputs(x | {"conditioned": np.zeros(2, "int32")})
             labels, nothing = np.where(inside, rng.integers(0, model.quantization_levels, inside.shape), -1), -1
-    before, state = model.get_weights(), [np.array(v) for v in model.variables]  # with seeds of what layers draw
+    before, state = model.get_weights(), [np.array(v) for v in model.variables]  # including random states of layers
     loss = model.train_on_batch(x, labels)
     alone = model.get_weights()
     for variable, value in zip(model.variables, state, strict=True):
@@ -155,7 +155,7 @@ def test_items_of_no_length_change_nothing(name):
     agree(model.get_weights(), alone)
 
 
-def test_another_backend_is_told_what_to_do(monkeypatch):
+def test_another_backend_raises_with_advice(monkeypatch):
     import keras
 
     from kerasrecipes.training import distributed
@@ -181,14 +181,14 @@ def test_a_fixed_number_of_items_must_be_a_multiple_of_the_devices():
         DeviceGroup(6).check_divisible(Task())
 
 
-def test_shapes_are_few_and_hold_what_they_must():
+def test_bucket_sizes_are_few_and_large_enough():
     sizes = range(1, 5000)
     assert all(n <= round_up_to_bucket(n) <= max(1.25 * n, n + 1) for n in sizes)
     assert len({round_up_to_bucket(n) for n in sizes if 512 < n <= 4096}) == 12
     np.testing.assert_array_equal(pad_batch(np.ones((1, 2)), 2, 3, -1), [[1, 1, -1], [-1, -1, -1]])
 
 
-def test_batches_ahead_are_those_that_were_asked_for():
+def test_prefetched_batches_are_the_requested_ones():
     made, passes = [], [0]
 
     def make(i):

@@ -1,4 +1,4 @@
-"""From a set of pictures to a released row by the command line, and the readers of the sets."""
+"""Image training from data set to release on the command line, and the readers of image sets."""
 
 import gzip
 import json
@@ -120,13 +120,13 @@ def test_cifar10_as_binary_batches_and_as_sheets(tmp_path):
     np.testing.assert_array_equal(load_image_datasets([f"cifar10:{sheets}?split=test"], CLASSES, rule)[0], pictures)
 
 
-def test_held_and_kept_share_nothing(mnist):
+def test_parts_held_and_kept_are_disjoint(mnist):
     held, kept = (load_image_datasets([f"mnist:{mnist}?part={p}"], CLASSES, RULE) for p in ("held", "kept"))
     np.testing.assert_array_equal(held[0][..., 0], DIGITS[::10])
     assert len(held[1]) + len(kept[1]) == 20 and not {p.tobytes() for p in held[0]} & {p.tobytes() for p in kept[0]}
 
 
-def test_batches_cover_a_pass_and_views_are_cut_outs():
+def test_batches_cover_an_epoch_and_hold_crops():
     batches = ImageDataset(DIGITS[..., None], LABELS, RULE, batch_size=8, augment=True)
     first = [batches[i] for i in range(3)]
     assert [len(x) for x, _ in first] == [8, 8, 4] and sorted(np.concatenate([y for _, y in first])) == sorted(LABELS)
@@ -134,7 +134,7 @@ def test_batches_cover_a_pass_and_views_are_cut_outs():
         for view, i in zip(x, members, strict=True):
             cuts = [DIGITS[i, a : a + 24, b : b + 24] for a in range(5) for b in range(5)]
             assert any((view[..., 0] == cut).all() for cut in cuts)
-    np.testing.assert_array_equal(batches[1][0], first[1][0])  # the same pass gives the same views
+    np.testing.assert_array_equal(batches[1][0], first[1][0])  # the same epoch gives the same crops
     batches.on_epoch_end()
     assert not np.array_equal(batches[0][1], first[0][1])
     plain = ImageDataset(DIGITS[..., None], LABELS, RULE, batch_size=20)

@@ -1,4 +1,4 @@
-"""Dilated convolutions trained in the paper's stages: the front end, the context module behind a fixed one, both."""
+"""Dilated convolutions trained in the paper's stages: the front end, the context module after the frozen front end, both."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def settings(streets, **changes):
 
 
 def trained(config, folder):
-    """The run, and each layer's weights before and after it."""
+    """Train, and return the run with each layer's weights before and after."""
     run = Trainer(config, folder)
     before = weights(run.model)
     run.train()
@@ -62,7 +62,7 @@ def is_context(name):
 
 @pytest.fixture(scope="module")
 def front(streets, tmp_path_factory):
-    """Stage 1: a run's folder, and its averaged weights."""
+    """Return the folder of a run of stage 1 and its averaged weights."""
     run, before, after = trained(settings(streets, config={"context": []}), tmp_path_factory.mktemp("front") / "run")
     assert "front" in after and not any(is_context(name) for name in after)
     assert not any(same(before[name], after[name]) for name in after)
@@ -72,7 +72,7 @@ def front(streets, tmp_path_factory):
 
 
 @pytest.mark.parametrize("file", ["", "front.weights.h5"])
-def test_the_paper_s_three_stages(file, front, streets, tmp_path):
+def test_three_stages_of_the_paper(file, front, streets, tmp_path):
     folder, first = front
     second = settings(streets, init_from=str(folder / file), init_config={"context": []}, frozen_layers=["front end"])
     run, before, after = trained(second, tmp_path / "context")
@@ -81,7 +81,7 @@ def test_the_paper_s_three_stages(file, front, streets, tmp_path):
             assert not same(before[name], after[name]), name
         else:
             assert same(first[name], before[name]) and same(first[name], after[name]), name
-    again = Trainer(second, tmp_path / "context", resume=True)  # the checkpoint is that of the layers which are trained
+    again = Trainer(second, tmp_path / "context", resume=True)  # the optimizer state covers the trained layers only
     assert again.state["step"] == 3 and all(same(w, weights(again.model)[name]) for name, w in after.items())
     with pytest.raises(DataError, match="continue with the configuration that the run was started with"):
         Trainer(settings(streets), tmp_path / "context", resume=True)
@@ -91,18 +91,20 @@ def test_the_paper_s_three_stages(file, front, streets, tmp_path):
     assert all(same(w, before[name]) and not same(w, after[name]) for name, w in mean.items())
 
 
-def test_a_front_end_alone_segments_as_the_front_of_the_whole(front, streets, tmp_path):
+def test_a_front_end_alone_equals_the_front_of_the_whole_network(front, streets, tmp_path):
     config = settings(streets, init_from=str(front[0]), init_config={"context": []})
     whole = Trainer(config, tmp_path).model
     alone = kr.load(
         "dilated_camvid_small", weights=front[0] / "front.weights.h5", compile=False, **TINY | {"context": []}
     )
     picture = rng.integers(0, 256, size=(24, 32, 3)).astype("uint8")
-    # the context module begins as the rectifier
-    np.testing.assert_allclose(whole.predict_cell_logits(picture), np.maximum(alone.predict_cell_logits(picture), 0), atol=1e-5)
+    # the context module is initialized to a ReLU
+    np.testing.assert_allclose(
+        whole.predict_cell_logits(picture), np.maximum(alone.predict_cell_logits(picture), 0), atol=1e-5
+    )
 
 
-def test_what_cannot_be_frozen_or_taken_over_is_said(front, streets, tmp_path):
+def test_errors_of_frozen_layers_and_initialization(front, streets, tmp_path):
     with pytest.raises(
         DataError, match="no layer of dilated_camvid_small with weights has the name 'kontext'; its layers are conv1_1"
     ):

@@ -1,4 +1,4 @@
-"""The trainer: a resumed run is the run, bad numbers stop it, a release is what was trained."""
+"""The trainer: exact resume, errors, and releases of what was trained."""
 
 import json
 import shutil
@@ -25,7 +25,7 @@ from kerasrecipes.utils.files import sha256_file
 
 
 def settings(clips, recurrent=True, **changes):
-    """A tiny training; without recurrences, which TensorFlow traces for seconds, where they have nothing to say."""
+    """Return the settings of a tiny training, without recurrent layers, which TensorFlow traces for seconds, where not needed."""
     tiny = dict(kr.get_recipe("deepspeech2_small").tiny_config) | ({} if recurrent else {"recurrent_layers": 0})
     values = {"recipe": "deepspeech2_small", "config": tiny | {"dropout": 0.2}, "data": (f"librispeech:{clips}",), "max_steps": 8,
               "warmup_steps": 2, "decay_steps": 3, "batch_seconds": 5.0,
@@ -55,11 +55,13 @@ def test_resuming_is_exact(clips, tmp_path):
     assert plot_learning_curve(tmp_path / "part").stat().st_size > 5000
     record = json.loads((tmp_path / "part" / "run.json").read_text())
     assert (
-        record["state"]["step"] == 8 and record["config"]["learning_rate"] == 1.5e-3 and record["data"][0]["name"] == "dev-mini"
+        record["state"]["step"] == 8
+        and record["config"]["learning_rate"] == 1.5e-3
+        and record["data"][0]["name"] == "dev-mini"
     )
 
 
-def test_a_run_begins_from_the_layers_of_another_recipe_that_fit(clips, tmp_path, pretrained):
+def test_initialization_from_matching_layers_of_another_recipe(clips, tmp_path, pretrained):
     changes = {
         "recipe": "deepspeech2_streaming_small",
         "init_from_recipe": "deepspeech2_small",
@@ -78,7 +80,7 @@ def test_a_run_begins_from_the_layers_of_another_recipe_that_fit(clips, tmp_path
         Trainer(settings(clips, init_from_recipe="squeezenet"), tmp_path / "other")
 
 
-def test_another_front_end_keeps_the_layers_behind_it():
+def test_another_front_end_keeps_the_layers_after_it():
     rows, wave = ((8, 12, 2), (8, 7, 1), (8, 7, 1), (12, 5, 1)), ((6, 100, 40), (8, 8, 4))
     mel, raw = (
         build_for_training(
@@ -93,7 +95,7 @@ def test_another_front_end_keeps_the_layers_behind_it():
     assert taken[-1][1].name == "logits" and not set(convolutions[1][:3]) & {new for _, new in taken}
     for old, new in zip(convolutions[0][1:], convolutions[1][3:], strict=True):
         assert (old, new) in taken and np.array_equal(old.get_weights()[0], new.get_weights()[0])
-    # the new front end learns to give the layers behind it what the old one gave them, and these stay as they are
+    # the new front end learns the old one's outputs, and the copied layers do not change
     rng = np.random.default_rng(0)
     batch = {"audio": rng.normal(size=(2, 8000)).astype("float32"), "length": np.array([8000, 6000], "int32")}
     before = convolutions[1][-1].get_weights()[0]
@@ -115,7 +117,7 @@ def test_two_processes_do_not_train_into_one_folder(clips, tmp_path):
     assert other.stdout.readline() == b"held\n"
     with pytest.raises(DataError, match="another process trains into"):
         run.train(max_minutes=0)
-    other.kill()  # no trace of it stays in the way
+    other.kill()  # its lock is released
     other.wait()
     run.train(max_minutes=0)
     assert run.checkpoint_path.exists()
@@ -131,7 +133,7 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_batch(clips, tmp_path, mo
     assert Trainer(settings(clips, recurrent=False), tmp_path, resume=True).state["step"] == 1
 
 
-def test_guarded_optimizer_clips_and_skips():
+def test_optimizer_clips_and_skips_gradients():
     w = keras.Variable(np.ones(4, "float32"))
     optimizer = ClippedAdamW(0.1, weight_decay=0.0, max_norm=1.0)
     optimizer.build([w])
@@ -149,8 +151,8 @@ def test_learning_rate_rises_holds_and_falls():
     assert rates[0] == 0.1 and rates[9] == rates[50] == rates[80] == 1.0 and rates[90] == 0.5 and rates[100] == 0.0
 
 
-def test_averages_forget_where_training_began():
-    """Momentum t / (t + 9) until it reaches the limit; the first step's weights are the first average."""
+def test_averages_forget_the_initial_weights():
+    """The momentum is t / (t + 9) until it reaches the limit, and the first average is the weights of the first step."""
     optimizer = ClippedAdamW(0.1, weight_decay=0.0, use_ema=True, ema_momentum=0.5)
     variable = keras.Variable(np.array([100.0], "float32"))
     optimizer.build([variable])
@@ -164,7 +166,7 @@ def test_averages_forget_where_training_began():
     np.testing.assert_allclose(keras.ops.convert_to_numpy(average), [expected], rtol=1e-6)
 
 
-def test_averaged_weights_come_and_go(clips, tmp_path):
+def test_ema_weights_restores_the_own_weights(clips, tmp_path):
     run = Trainer(settings(clips, recurrent=False, batch_seconds=30.0, speed_perturbation=(1.0,)), tmp_path)
     for _ in range(3):
         run._train_step()
@@ -176,7 +178,7 @@ def test_averaged_weights_come_and_go(clips, tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
-def test_configuration_faults_are_named(tmp_path, clips):
+def test_configuration_errors_name_the_setting(tmp_path, clips):
     with pytest.raises(DataError, match="dtype_policy 'float99'.*mixed_bfloat16"):
         Trainer(settings(clips, dtype_policy="float99"), tmp_path / "run")
     with pytest.raises(DataError, match="no weights none.h5 to start from"):
@@ -216,11 +218,11 @@ def test_release_is_the_averaged_run(clips, tmp_path, monkeypatch):
     assert m["value"] == 0.5 and m["ci_low"] is None and m["command"] == "command"
     from_run.record_metrics("deepspeech2_small", "set", rates, "command", "beam 50")
     assert [m["decoder"] for m in manifest.get_entry("deepspeech2_small").metrics] == ["greedy", "beam 50"]
-    assert not row.bundled  # what comes with the package is said once, and stays
+    assert not row.bundled  # a bundled file stays bundled
     from_run.release("deepspeech2_small", tmp_path / "run", "t", bundled=True)
     from_run.release("deepspeech2_small", tmp_path / "run", "u")
     assert manifest.get_entry("deepspeech2_small").bundled and manifest.get_entry("deepspeech2_small").tag == "u"
-    later = tmp_path / "later"  # a run that began with these weights, released twice: what came before counts, and once
+    later = tmp_path / "later"  # a run from these weights, released twice: earlier stages count once
     shutil.copytree(tmp_path / "run", later)
     record = json.loads((later / "run.json").read_text())
     record["config"]["init_from"] = str(tmp_path / "weights" / "deepspeech2_small.weights.h5")
@@ -230,7 +232,7 @@ def test_release_is_the_averaged_run(clips, tmp_path, monkeypatch):
         from_run.release("deepspeech2_small", later, "v")
         training = manifest.get_entry("deepspeech2_small").training
         assert training["steps"] == 6 and [len(s["validation"]) for s in training["stages"]] == [0, rows.count(",")]
-    last = tmp_path / "last"  # and behind it a run of its own, released twice as well
+    last = tmp_path / "last"  # and a run after it, also released twice
     shutil.copytree(tmp_path / "run", last)
     (last / "validation.csv").write_text("audio_hours,wer\n3,0.3\n")
     for _ in range(2):
@@ -248,14 +250,14 @@ def tiny_recognizer(config):
 
 @pytest.fixture
 def ctrl_c():
-    """SIGINT as a terminal's Python has it; test workers ignore it."""
+    """Set the default handler of SIGINT, which test workers ignore."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
 
 
-def test_an_interrupt_lets_the_step_end(clips, tmp_path, monkeypatch, ctrl_c):
-    """The signal comes within the third step; what is saved is whole and goes on as if nothing had been."""
+def test_an_interrupt_finishes_the_step(clips, tmp_path, monkeypatch, ctrl_c):
+    """After a signal during the third step, the saved run continues as if without the signal."""
     whole = Trainer(settings(clips, recurrent=False, max_steps=5), tmp_path / "whole")
     whole.train()
     part = Trainer(settings(clips, recurrent=False, max_steps=5), tmp_path / "part")
@@ -291,7 +293,7 @@ def test_a_second_interrupt_ends_at_once(ctrl_c):
             pytest.fail("asked before, and not heard")
 
 
-def test_a_run_in_bfloat16_goes_on(clips, tmp_path):
+def test_a_run_in_bfloat16_resumes(clips, tmp_path):
     values = settings(clips, recurrent=False, max_steps=2, dtype_policy="bfloat16")
     before = keras.config.dtype_policy()
     try:
@@ -305,11 +307,22 @@ def test_a_run_in_bfloat16_goes_on(clips, tmp_path):
         keras.config.set_dtype_policy(before)
 
 
-def test_settings_are_read_as_what_they_are(tmp_path):
+def test_settings_are_converted_to_their_types(tmp_path):
     found = configs.config_from_dict(
-        {"recipe": "x", "learning_rate": "1e-3", "max_steps": 5.0, "validation_speakers": [84], "speed_perturbation": [1]}
+        {
+            "recipe": "x",
+            "learning_rate": "1e-3",
+            "max_steps": 5.0,
+            "validation_speakers": [84],
+            "speed_perturbation": [1],
+        }
     )
-    assert (found.learning_rate, found.max_steps, found.validation_speakers, found.speed_perturbation) == (1e-3, 5, ("84",), (1.0,))
+    assert (found.learning_rate, found.max_steps, found.validation_speakers, found.speed_perturbation) == (
+        1e-3,
+        5,
+        ("84",),
+        (1.0,),
+    )
     for name, value, said in (
         ("learning_rate", "much", "not a number"), ("max_steps", 2.5, "not a whole number"), ("data", "librispeech:x", "not a list"),
         ("config", ["a"], "not a table"), ("max_steps", float("inf"), "not a whole number"), ("batch_order", None, "the value is missing"),
@@ -324,7 +337,7 @@ def test_settings_are_read_as_what_they_are(tmp_path):
         configs.config_for("convnetjs_cifar10", configs.CONFIGS / "convnetjs_mnist.yaml")
 
 
-def test_a_set_of_one_s_own_is_scored_on_nothing_else(clips, tmp_path, monkeypatch, capsys):
+def test_own_data_drops_the_recipe_s_validation_set(clips, tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("KERASRECIPES_DATA", raising=False)
     made = []
     monkeypatch.setattr(
@@ -337,7 +350,7 @@ def test_a_set_of_one_s_own_is_scored_on_nothing_else(clips, tmp_path, monkeypat
     assert [(m.validation, m.validation_speakers) for m in made] == [((), ()), ((f"librispeech:{clips}",), ())]
 
 
-def test_release_refuses_before_it_writes(place, clips, tmp_path):
+def test_release_checks_before_it_writes(place, clips, tmp_path):
     from kerasrecipes.release import from_run
 
     run = Trainer(settings(clips, recurrent=False, max_steps=1), tmp_path / "run")
@@ -349,8 +362,10 @@ def test_release_refuses_before_it_writes(place, clips, tmp_path):
     assert not list((place / "weights").iterdir())
 
 
-def test_a_training_s_folder_is_a_model(clips, tmp_path, monkeypatch):
-    run = Trainer(settings(clips, recurrent=False, max_steps=2, alphabet="abcdefghijklmnopqrstuvwxyz '-"), tmp_path / "run")
+def test_a_run_folder_can_be_loaded(clips, tmp_path, monkeypatch):
+    run = Trainer(
+        settings(clips, recurrent=False, max_steps=2, alphabet="abcdefghijklmnopqrstuvwxyz '-"), tmp_path / "run"
+    )
     with pytest.raises(RecipeNotFound):  # nothing is saved yet
         kr.load(tmp_path / "run")
     run.train()
@@ -361,8 +376,11 @@ def test_a_training_s_folder_is_a_model(clips, tmp_path, monkeypatch):
         assert kr.load(tmp_path / "run", engine="auto").transcribe(clip) == run.model.transcribe(clip)
     with pytest.raises(KerasRecipesError, match="is a whole model"):
         kr.load(tmp_path / "run", alphabet="ab")
+    plain = keras.saving.load_model(tmp_path / "run" / "averaged.keras")  # an ordinary Keras file
+    for a, b in zip(plain.get_weights(), found.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
     assert weights_hash(str(tmp_path / "run")) == sha256_file(tmp_path / "run" / "averaged.keras")
     monkeypatch.chdir(tmp_path)
-    shutil.copytree("run", "convnetjs_mnist")  # a recipe's name is the recipe's, whatever lies here
+    shutil.copytree("run", "convnetjs_mnist")  # a recipe's name is never a folder
     assert hasattr(kr.load("convnetjs_mnist"), "classify") and hasattr(kr.load("./convnetjs_mnist"), "transcribe")
     assert main(["transcribe", clip, "--recipe", str(tmp_path / "run")]) == 0

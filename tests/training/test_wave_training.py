@@ -1,4 +1,4 @@
-"""Training generators: crops that hold what the network will see, a loss that falls, exact resume, releases, bits of sets."""
+"""Training WaveNet: crops, a falling loss, exact resume, releases and bits per sample."""
 
 import importlib.util
 import json
@@ -43,7 +43,7 @@ def tone(samples, seed):
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
-    """Six clips of three speakers, one of whom the model does not know."""
+    """Write six clips of three speakers, one of whom the model does not know."""
     folder = tmp_path_factory.mktemp("tones")
     rows = ["path\tspeaker\ttranscript"]
     for i, speaker in enumerate(("kathleen", "LJ", "kathleen", "LJ", "mary", "")):
@@ -61,7 +61,7 @@ def known(table, more=""):
 # ---------------------------------------------------------------- crops
 
 
-def test_crops_hold_what_came_before_and_the_frames_of_the_whole(model):
+def test_crops_hold_their_context_and_the_frames_of_the_whole_clip(model):
     waves, n = [tone(4000, 1), tone(900, 2)], model.receptive_field - 1
     data = WaveDataset(waves, ["lj", ""], model, batch_seconds=0.2, crop_seconds=0.02, conditioning_dropout=0.3, seed=4)
     assert len(data) == 2 and data.batch_size == 10 and data.context_samples == 160 >= n
@@ -82,9 +82,9 @@ def test_crops_hold_what_came_before_and_the_frames_of_the_whole(model):
                     for s in range(0, len(wave), 160)
                     if np.array_equal(extended[s : s + length], given) and length > 1
                 ]
-                assert places, "no place of the clip, on a frame, holds these samples"
+                assert places, "no position of the clip, on a frame, holds these samples"
                 start = places[0]
-                # in the middle the first scored sample has all that the network can see before it
+                # in the middle of a clip the first target has the whole receptive field before it
                 assert scored[0] == (data.context_samples if start else 0) and scored[-1] == length - 1
                 middles, starts = middles + (start > 0), starts + (start == 0)
                 np.testing.assert_array_equal(
@@ -135,7 +135,7 @@ def test_resuming_is_exact(table, tmp_path):
 
 
 def test_the_loss_falls_and_a_release_is_what_was_trained(table, tmp_path, place, monkeypatch):
-    """Tones are learned: from 8 bits to far fewer; the released file says what the averaged weights say."""
+    """The loss on tones falls far below 8 bits, and the released weights are the averaged ones."""
     run = Trainer(settings(table, max_steps=60, validation=()), tmp_path / "run")
     losses = [run._train_step()[0] for _ in range(60)]
     assert np.mean(losses[:3]) > 5 and np.mean(losses[-5:]) < 0.75 * np.mean(losses[:3])
@@ -178,7 +178,7 @@ def test_train_command(table, tmp_path, capsys):
     assert main.main(command) == 0 and "2 steps, 0.0 h of audio in" in capsys.readouterr().out
 
 
-def test_fit_takes_utterances_folders_and_arrays(table, tmp_path):
+def test_fit_accepts_utterances_folders_and_arrays(table, tmp_path):
     keras.utils.set_random_seed(2)
     model = kr.load("wavenet_small", weights=None, **TINY)
     options = {"verbose": 0, "batch_seconds": 0.2, "crop_seconds": 0.05}
@@ -193,7 +193,7 @@ def test_fit_takes_utterances_folders_and_arrays(table, tmp_path):
         model.fit([tone(8000, 1)], **options)
 
 
-def test_only_is_the_other_side_of_exclude(table):
+def test_only_is_the_complement_of_exclude(table):
     every = kr.data.load_datasets([f"manifest:{table}/clips.tsv"])
     some = kr.data.load_datasets([known(table)])
     rest = kr.data.load_datasets([f"manifest:{table}/clips.tsv?exclude={table}/known.txt"])
@@ -209,7 +209,7 @@ def test_fast_steps_of_torch_and_their_gradients(checks):
     subprocess.run([sys.executable, code], check=True, env=env, timeout=400)
 
 
-def test_the_configuration_leaves_out_the_held_out_prompts(big_data, monkeypatch):
+def test_the_configuration_excludes_the_held_out_prompts(big_data, monkeypatch):
     monkeypatch.setenv("KERASRECIPES_DATA", str(big_data))
     config = configs.config_for("wavenet_small")
     trained, watched = (kr.data.load_datasets(specs) for specs in (config.data, config.validation))
