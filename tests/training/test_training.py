@@ -25,7 +25,7 @@ from kerasrecipes.utils.files import sha256_file
 
 
 def settings(clips, recurrent=True, **changes):
-    """Return the settings of a tiny training, without recurrent layers, which TensorFlow traces for seconds, where not needed."""
+    """Return the settings of a tiny training. Recurrent layers are left out where TensorFlow would trace them in vain."""
     tiny = dict(kr.get_recipe("deepspeech2_small").tiny_config) | ({} if recurrent else {"recurrent_layers": 0})
     values = {"recipe": "deepspeech2_small", "config": tiny | {"dropout": 0.2}, "data": (f"librispeech:{clips}",), "max_steps": 8,
               "warmup_steps": 2, "decay_steps": 3, "batch_seconds": 5.0,
