@@ -122,7 +122,7 @@ class FramewiseCriterion(Criterion):
     num_repetition_symbols = 0
 
     def loss(self, labels: Any, logits: Any, lengths: Any) -> Any:
-        from kerasrecipes.losses.crf import framewise_cross_entropy
+        from kerasrecipes.losses.cross_entropy import framewise_cross_entropy
 
         return framewise_cross_entropy(labels, logits, lengths)
 

@@ -1,7 +1,7 @@
 """The AutoSegCriterion: letters without a blank, learned transitions, one normalization over whole label strings.
 
 Collobert, Puhrsch and Synnaeve, "Wav2Letter", arXiv 1609.03193, section 3.2. A path gives each frame a letter; its score
-is the sum of the frames' scores f[t, i] and of the transitions g[i, j] between them. The loss is
+is the sum of the logits f[t, i] and of the transitions g[i, j] between them. The loss is
 
     log sum exp (paths of any letters) - log sum exp (paths that collapse to the transcript)
 
@@ -9,134 +9,107 @@ Both sums are recursions over time, run from both ends in one loop; their produc
 transitions, which are the gradient.
 """
 
-import functools
 from typing import Any
 
 import keras
 from keras import ops
 
-from kerasrecipes.losses.scan import LOG_ZERO, compiled, logaddexp, scan
+from kerasrecipes.losses.all_paths import differentiable_loss, normalize, sum_all_paths, time_reversal
+from kerasrecipes.losses.scan import LOG_ZERO, logaddexp, scan
 
-MAX_LOG_RANGE = 60.0  # nats between the best transition and any other that are told apart; exp(-60) is far below float32's precision
 
+def asg_loss(labels: Any, logits: Any, lengths: Any, transitions: Any) -> Any:
+    """Return the negative log probability of each transcript among all label strings, in nats.
 
-def asg_loss(labels: Any, scores: Any, lengths: Any, transitions: Any) -> Any:
-    """Compute the negative log probability of each transcript among all label strings, in nats.
-
-    Frame `t` of a path adds `scores[t, letter]`, each step from letter i to letter j adds `transitions[i, j]`. Only
-    differences count: a constant added to all scores of a frame, or to all transitions, changes nothing.
+    Frame `t` of a path adds `logits[t, letter]`, each step from letter i to letter j adds `transitions[i, j]`. Only
+    differences count: a constant added to all logits of a frame, or to all transitions, changes nothing.
 
     Args:
-        labels: (batch, labels) integers: letter number i has the scores' column i - 1. Padded with 0 after each transcript.
-            Neighbors differ (`Alphabet(..., num_repetition_symbols=2)`), because no path could tell equal ones apart.
-        scores: (batch, frames, letters), finite, not normalized. Computed in float32.
+        labels: (batch, labels) integers, padded with 0; letter number i has the logits' column i - 1. Adjacent labels
+            must differ, because no path could tell them apart (`Alphabet(..., num_repetition_symbols=2)`).
+        logits: (batch, frames, letters), finite. Computed in float32.
         lengths: (batch,) valid frames.
         transitions: (letters, letters) from row to column.
 
     Returns:
-        (batch,) float32, differentiable once with respect to scores and transitions. A transcript that no path can
-        write, with more labels than frames or with none, has the loss 1e30 and no gradient.
+        (batch,) float32, differentiable once with respect to logits and transitions. A transcript that no path can
+        spell, with more labels than frames or without labels, has the loss 1e30 and no gradient.
 
     Example:
         >>> asg_loss([[1, 2]], np.zeros((1, 3, 2)), [3], np.zeros((2, 2)))  # 2 of 8 paths are "ab": log 4
     """
-    scores, transitions = ops.cast(scores, "float32"), ops.cast(transitions, "float32")
-    fixed = [ops.stop_gradient(x) for x in (scores, transitions)]
-    labels, lengths = ops.cast(labels, "int32"), ops.cast(lengths, "int32")
-    loss, by_scores, by_transitions = (
-        ops.stop_gradient(x) for x in _compiled(keras.config.backend())(labels, lengths, *fixed)
-    )
-    # zero in value: it carries the precomputed gradient on any backend
-    slope = ops.sum(by_scores * (scores - fixed[0]), axis=(1, 2))
-    return loss + slope + ops.sum(by_transitions * (transitions - fixed[1]), axis=(1, 2))
+    return differentiable_loss(_with_gradients, labels, logits, lengths, transitions)
 
 
-@functools.cache
-def _compiled(backend: str) -> Any:
-    return compiled(_with_gradients)
-
-
-def _with_gradients(labels: Any, lengths: Any, scores: Any, transitions: Any) -> tuple[Any, Any, Any]:
-    """Return the loss (batch,) and its gradients by scores and transitions."""
-    batch, frames, letters = ops.shape(scores)
+def _with_gradients(labels: Any, lengths: Any, logits: Any, transitions: Any) -> tuple[Any, Any, Any]:
+    """Return the loss (batch,) and its gradients by logits (batch, frames, letters) and transitions (batch, l, l)."""
+    batch, frames, letters = ops.shape(logits)
     count = ops.sum(ops.cast(labels > 0, "int32"), axis=1)
     possible = ops.logical_and(count > 0, count <= lengths)
-    # what changes nothing but keeps all sums near zero, and so precise
-    scores = ops.log_softmax(scores, axis=-1)
-    transitions = transitions - (ops.logsumexp(transitions) - 2 * ops.log(ops.cast(letters, "float32")))
-    matrix = ops.exp(ops.maximum(transitions, ops.max(transitions) - MAX_LOG_RANGE))
+    logits, transitions, matrix = normalize(logits, transitions)
+    mask, reverse = time_reversal(lengths, frames)
 
-    time = ops.arange(frames)[:, None]
-    item = ops.arange(batch)[None, :]
-    inside = ops.cast(time < lengths[None, :], "float32")[..., None]  # (frames, batch, 1)
-    turned = ops.where(time < lengths[None, :], lengths[None, :] - 1 - time, time)  # each item within its length
-
-    def backwards(x):  # (frames, batch, n), the other way round in time
-        rows = ops.take(ops.reshape(x, (frames * batch, -1)), ops.reshape(turned * batch + item, (-1,)), axis=0)
-        return ops.reshape(rows, (frames, batch, -1))
-
-    # the transcript's paths enter each label once and add g[l, l] in every other frame of it: adding it in all frames
+    # the transcript's paths enter each label once and add g[l, l] in all its other frames. Adding g[l, l] in all frames
     # leaves a constant, `entered`, and a recursion without transitions
     column = ops.maximum(labels - 1, 0)
     stay = ops.take(ops.diagonal(transitions), column)
     enter = ops.take(ops.reshape(transitions, (-1,)), column[:, :-1] * letters + column[:, 1:])
     entered = ops.sum(ops.where(labels[:, 1:] > 0, enter - stay[:, 1:], 0.0), axis=1) - stay[:, 0]
-    rows = ops.reshape(ops.transpose(scores, (0, 2, 1)), (batch * letters, frames))
-    rows = ops.take(rows, ops.transpose(item) * letters + column, axis=0)
+    rows = ops.reshape(ops.transpose(logits, (0, 2, 1)), (batch * letters, frames))
+    rows = ops.take(rows, ops.arange(batch)[:, None] * letters + column, axis=0)
     emission = ops.transpose(rows + stay[..., None], (2, 0, 1))  # (frames, batch, labels)
-    place = ops.arange(ops.shape(labels)[1])[None, :]
-    last = place == ops.maximum(count - 1, 0)[:, None]
+    position = ops.arange(ops.shape(labels)[1])[None, :]
+    last = position == ops.maximum(count - 1, 0)[:, None]
 
-    chance = ops.exp(ops.transpose(scores, (1, 0, 2)))  # (frames, batch, letters)
-    both = ops.concatenate([emission, ops.flip(backwards(emission), axis=-1)], axis=1)
-    first = ops.concatenate([ops.broadcast_to(place == 0, ops.shape(last)), ops.flip(last, axis=-1)], axis=0)
+    probs = ops.exp(ops.transpose(logits, (1, 0, 2)))  # (frames, batch, letters)
+    both = ops.concatenate([emission, ops.flip(reverse(emission), axis=-1)], axis=1)
+    first = ops.concatenate([ops.broadcast_to(position == 0, ops.shape(last)), ops.flip(last, axis=-1)], axis=0)
     start = ops.where(first, both[0], LOG_ZERO)
-    forward, backward, sums = _forward_backward(matrix, chance, backwards(chance), both, start)
-    backward, alpha = backwards(backward), sums[:, :batch]
-    beta = backwards(ops.flip(sums[:, batch:], axis=-1))
+    forward, backward, sums = _forward_backward(matrix, probs, reverse(probs), both, start)
+    alpha, beta = sums[:, :batch], reverse(ops.flip(sums[:, batch:], axis=-1))
+    log_sum, posteriors, transition_counts = sum_all_paths(matrix, probs, mask, forward, reverse(backward))
 
-    reached = ops.concatenate([ops.ones_like(forward[:1]), ops.matmul(forward[:-1], matrix)], axis=0)
-    growth = ops.log(ops.sum(reached * chance, axis=-1, keepdims=True))
-    everything = ops.sum(ops.where(inside > 0, growth, 0.0), axis=(0, 2))
-    at_end = ops.take(
-        ops.reshape(alpha, (frames * batch, -1)), ops.maximum(lengths - 1, 0) * batch + ops.arange(batch), axis=0
-    )
-    loss = everything - ops.sum(ops.where(last, at_end, 0.0), axis=1) - entered
+    end_rows = ops.maximum(lengths - 1, 0) * batch + ops.arange(batch)
+    at_end = ops.take(ops.reshape(alpha, (frames * batch, -1)), end_rows, axis=0)
+    loss = log_sum - ops.sum(ops.where(last, at_end, 0.0), axis=1) - entered
 
-    shares = reached * backward
-    total = ops.sum(shares, axis=-1, keepdims=True)
-    duration = inside * ops.softmax(alpha + beta - emission, axis=-1)  # frames of each label, expected
-    spelt = ops.one_hot(labels - 1, letters)  # (batch, labels, letters); nothing for padding
-    wanted = ops.matmul(ops.transpose(duration, (1, 0, 2)), spelt)
-    by_scores = ops.transpose(inside * shares / total, (1, 0, 2)) - wanted
-    steps = ops.matmul(
-        ops.transpose(forward[:-1], (1, 2, 0)), ops.transpose((inside * backward / total)[1:], (1, 0, 2))
-    )
-    stays = ops.sum((ops.sum(duration, axis=0) - 1)[..., None] * spelt, axis=1)
-    enters = ops.matmul(ops.transpose(spelt[:, :-1], (0, 2, 1)), spelt[:, 1:])
-    by_transitions = steps * matrix - ops.eye(letters) * stays[:, None] - enters
-    fits = possible[:, None, None]
-    return (
-        ops.where(possible, loss, -LOG_ZERO), ops.where(fits, by_scores, 0.0), ops.where(fits, by_transitions, 0.0),
-    )  # fmt: skip
+    durations = mask * ops.softmax(alpha + beta - emission, axis=-1)  # expected frames of each label
+    one_hot = ops.one_hot(labels - 1, letters)  # (batch, labels, letters); zero for padding
+    d_logits = posteriors - ops.matmul(ops.transpose(durations, (1, 0, 2)), one_hot)
+    stays = ops.sum((ops.sum(durations, axis=0) - 1)[..., None] * one_hot, axis=1)
+    enters = ops.matmul(ops.transpose(one_hot[:, :-1], (0, 2, 1)), one_hot[:, 1:])
+    d_transitions = transition_counts - ops.eye(letters) * stays[:, None] - enters
+    d_logits, d_transitions = (ops.where(possible[:, None, None], d, 0.0) for d in (d_logits, d_transitions))
+    return ops.where(possible, loss, -LOG_ZERO), d_logits, d_transitions
 
 
-def _forward_backward(matrix: Any, chance: Any, chance_backwards: Any, emission: Any, start: Any) -> list:
-    """Return the forward and backward posteriors of letters, and the log sums of the transcripts' paths, from one loop."""
+def _forward_backward(matrix: Any, probs: Any, reversed_probs: Any, emission: Any, start: Any) -> list:
+    """Run three recursions in one loop: over all paths from both ends, and over the transcripts' paths.
+
+    Args:
+        matrix: (letters, letters), exp of the transitions.
+        probs: (frames, batch, letters), exp of the logits.
+        reversed_probs: `probs` reversed in time.
+        emission: (frames, 2 batch, labels) logits of the transcripts' labels, then those reversed in time.
+        start: (2 batch, labels), log sums of frame 0.
+
+    Returns:
+        Normalized sums (frames, batch, letters) from the start and from the end, and log sums (frames, 2 batch, labels)
+        of the transcripts' paths.
+    """
     if keras.config.backend() == "torch":
         from kerasrecipes.losses import torch_asg
 
-        return torch_asg.forward_backward(matrix, chance, chance_backwards, emission, start)
+        return torch_asg.forward_backward(matrix, probs, reversed_probs, emission, start)
     transposed = ops.transpose(matrix)
-    none = ops.full_like(start[:, :1], LOG_ZERO)
+    unreachable = ops.full_like(start[:, :1], LOG_ZERO)
 
-    def step(carried, x):
-        # two products of their own: one batched product is five times slower on TensorFlow
-        forward, backward = ops.matmul(carried[0], matrix) * x[0], ops.matmul(carried[1], transposed) * x[1]
-        before = ops.concatenate([none, carried[2][:, :-1]], axis=1)
-        return [
-            forward / ops.sum(forward, axis=-1, keepdims=True), backward / ops.sum(backward, axis=-1, keepdims=True),
-            logaddexp(carried[2], before) + x[2],
-        ]  # fmt: skip
+    def step(state, x):
+        # two separate products: one batched product is five times slower on TensorFlow
+        forward, backward = ops.matmul(state[0], matrix) * x[0], ops.matmul(state[1], transposed) * x[1]
+        previous = ops.concatenate([unreachable, state[2][:, :-1]], axis=1)
+        forward = forward / ops.sum(forward, axis=-1, keepdims=True)
+        backward = backward / ops.sum(backward, axis=-1, keepdims=True)
+        return [forward, backward, logaddexp(state[2], previous) + x[2]]
 
-    return scan(step, [chance[0], chance_backwards[0], start], [chance, chance_backwards, emission])
+    return scan(step, [probs[0], reversed_probs[0], start], [probs, reversed_probs, emission])

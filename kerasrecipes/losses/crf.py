@@ -1,125 +1,81 @@
-"""The aligned conditional random field of phone recognition, and frame-wise cross-entropy, which it is without transitions.
+"""The conditional random field of phoneme recognition, for a known alignment.
 
 Palaz, Collobert and Magimai.-Doss, "End-to-end Phoneme Sequence Recognition using Convolutional Neural Networks", arXiv
-1312.2137. A path gives each frame a label; its score is the sum of the frames' scores f[t, i] and of the learned
-transitions A[i, j] between them. Where the path is known the loss is
+1312.2137. A path gives each frame a label; its score is the sum of the logits f[t, i] and of the learned transitions
+A[i, j] between them. The loss of a known path is
 
     log sum exp (all paths) - (the path)
 
-The sum is a recursion over time, run from both ends in one loop; the products are the posteriors of labels and
-transitions, and the gradient is what they exceed the path by.
+Its gradient is the difference between the posteriors of labels and transitions and the path's own.
 """
 
-import functools
 from typing import Any
 
 import keras
 from keras import ops
 
-from kerasrecipes.losses.scan import compiled, scan
+from kerasrecipes.losses.all_paths import differentiable_loss, normalize, sum_all_paths, time_reversal
+from kerasrecipes.losses.scan import scan
 
-MAX_LOG_RANGE = 60.0  # nats between the best transition and any other that are told apart, as in `losses.asg`
 
+def crf_loss(labels: Any, logits: Any, lengths: Any, transitions: Any) -> Any:
+    """Return the negative log probability of each path of labels among all paths, in nats.
 
-def crf_loss(labels: Any, scores: Any, lengths: Any, transitions: Any) -> Any:
-    """Compute the negative log probability of each path of labels among all paths, in nats.
-
-    Only differences count: a constant added to all scores of a frame, or to all transitions, changes nothing.
+    Only differences count: a constant added to all logits of a frame, or to all transitions, changes nothing.
 
     Args:
-        labels: (batch, frames) integers: label i has the scores' column i - 1. 0 after each utterance.
-        scores: (batch, frames, labels), finite, not normalized. Computed in float32.
+        labels: (batch, frames) integers, 0 after each utterance; label i has the logits' column i - 1.
+        logits: (batch, frames, labels), finite. Computed in float32.
         lengths: (batch,) valid frames.
         transitions: (labels, labels) from row to column.
 
     Returns:
-        (batch,) float32, never negative except for rounding, zero for an utterance without frames. It is differentiable once
-        with respect to scores and transitions.
+        (batch,) float32, never negative except for rounding, zero for an utterance without frames; differentiable once
+        with respect to logits and transitions.
 
     Example:
         >>> crf_loss([[1, 2, 2]], np.zeros((1, 3, 2)), [3], np.zeros((2, 2)))  # one of 8 paths: log 8
     """
-    scores, transitions = ops.cast(scores, "float32"), ops.cast(transitions, "float32")
-    fixed = [ops.stop_gradient(x) for x in (scores, transitions)]
-    labels, lengths = ops.cast(labels, "int32"), ops.cast(lengths, "int32")
-    loss, by_scores, by_transitions = (
-        ops.stop_gradient(x) for x in _compiled(keras.config.backend())(labels, lengths, *fixed)
-    )
-    # zero in value: it carries the precomputed gradient on any backend
-    slope = ops.sum(by_scores * (scores - fixed[0]), axis=(1, 2))
-    return loss + slope + ops.sum(by_transitions * (transitions - fixed[1]), axis=(1, 2))
+    return differentiable_loss(_with_gradients, labels, logits, lengths, transitions)
 
 
-def framewise_cross_entropy(labels: Any, scores: Any, lengths: Any) -> Any:
-    """Cross-entropy of the softmax of every frame, summed over each utterance: `crf_loss` with all transitions 0.
+def _with_gradients(labels: Any, lengths: Any, logits: Any, transitions: Any) -> tuple[Any, Any, Any]:
+    """Return the loss (batch,) and its gradients by logits (batch, frames, labels) and transitions (batch, l, l)."""
+    _, frames, size = ops.shape(logits)
+    logits, transitions, matrix = normalize(logits, transitions)
+    mask, reverse = time_reversal(lengths, frames)
+    probs = ops.exp(ops.transpose(logits, (1, 0, 2)))  # (frames, batch, labels)
+    forward, backward = _forward_backward(matrix, probs, reverse(probs))
+    log_sum, posteriors, transition_counts = sum_all_paths(matrix, probs, mask, forward, reverse(backward))
+
+    path = ops.one_hot(labels - 1, size) * ops.transpose(mask, (1, 0, 2))  # (batch, frames, labels)
+    path_transitions = ops.matmul(ops.transpose(path[:, :-1], (0, 2, 1)), path[:, 1:])  # number of each transition
+    path_score = ops.sum(path * logits, axis=(1, 2)) + ops.sum(path_transitions * transitions, axis=(1, 2))
+    return log_sum - path_score, posteriors - path, transition_counts - path_transitions
+
+
+def _forward_backward(matrix: Any, probs: Any, reversed_probs: Any) -> list:
+    """Run the recursions over all paths from both ends in one loop.
 
     Args:
-        labels: As in `crf_loss`.
-        scores: As in `crf_loss`.
-        lengths: As in `crf_loss`.
+        matrix: (labels, labels), exp of the transitions.
+        probs: (frames, batch, labels), exp of the logits.
+        reversed_probs: `probs` reversed in time.
 
     Returns:
-        (batch,) float32 nats.
+        Normalized sums (frames, batch, labels) from the start and from the end.
     """
-    logs = ops.log_softmax(ops.cast(scores, "float32"), axis=-1)
-    spelt = ops.one_hot(ops.cast(labels, "int32") - 1, ops.shape(logs)[-1])  # nothing for padding
-    inside = ops.arange(ops.shape(logs)[1])[None, :] < ops.cast(lengths, "int32")[:, None]
-    return -ops.sum(ops.where(inside, ops.sum(logs * spelt, axis=-1), 0.0), axis=1)
-
-
-@functools.cache
-def _compiled(backend: str) -> Any:
-    return compiled(_with_gradients)
-
-
-def _with_gradients(labels: Any, lengths: Any, scores: Any, transitions: Any) -> tuple[Any, Any, Any]:
-    """Return the loss (batch,) and its gradients by scores and transitions."""
-    batch, frames, size = ops.shape(scores)
-    # what changes nothing but keeps all sums near zero, and so precise
-    scores = ops.log_softmax(scores, axis=-1)
-    transitions = transitions - (ops.logsumexp(transitions) - 2 * ops.log(ops.cast(size, "float32")))
-    matrix = ops.exp(ops.maximum(transitions, ops.max(transitions) - MAX_LOG_RANGE))
-
-    time = ops.arange(frames)[:, None]
-    inside = ops.cast(time < lengths[None, :], "float32")[..., None]  # (frames, batch, 1)
-    turned = ops.where(time < lengths[None, :], lengths[None, :] - 1 - time, time)  # each item within its length
-    rows = ops.reshape(turned * batch + ops.arange(batch)[None, :], (-1,))
-
-    def backwards(x):  # (frames, batch, n), the other way round in time
-        return ops.reshape(ops.take(ops.reshape(x, (frames * batch, -1)), rows, axis=0), (frames, batch, -1))
-
-    chance = ops.exp(ops.transpose(scores, (1, 0, 2)))  # (frames, batch, labels)
-    forward, backward = _forward_backward(matrix, chance, backwards(chance))
-    backward = backwards(backward)
-    reached = ops.concatenate([ops.ones_like(forward[:1]), ops.matmul(forward[:-1], matrix)], axis=0)
-    growth = ops.log(ops.sum(reached * chance, axis=-1, keepdims=True))
-    everything = ops.sum(ops.where(inside > 0, growth, 0.0), axis=(0, 2))
-
-    path = ops.one_hot(labels - 1, size) * ops.transpose(inside, (1, 0, 2))  # (batch, frames, labels)
-    taken = ops.matmul(ops.transpose(path[:, :-1], (0, 2, 1)), path[:, 1:])  # how often each transition is used
-    given = ops.sum(path * scores, axis=(1, 2)) + ops.sum(taken * transitions, axis=(1, 2))
-
-    shares = reached * backward
-    total = ops.sum(shares, axis=-1, keepdims=True)
-    steps = ops.matmul(
-        ops.transpose(forward[:-1], (1, 2, 0)), ops.transpose((inside * backward / total)[1:], (1, 0, 2))
-    )
-    return everything - given, ops.transpose(inside * shares / total, (1, 0, 2)) - path, steps * matrix - taken
-
-
-def _forward_backward(matrix: Any, chance: Any, chance_backwards: Any) -> list:
-    """Return the forward and backward posteriors of labels from one loop."""
     if keras.config.backend() == "torch":
         from kerasrecipes.losses import torch_asg
 
-        return torch_asg.forward_backward_no_labels(matrix, chance, chance_backwards)
+        return torch_asg.forward_backward_no_labels(matrix, probs, reversed_probs)
     transposed = ops.transpose(matrix)
 
-    def step(carried, x):
-        forward, backward = ops.matmul(carried[0], matrix) * x[0], ops.matmul(carried[1], transposed) * x[1]
+    def step(state, x):
+        forward, backward = ops.matmul(state[0], matrix) * x[0], ops.matmul(state[1], transposed) * x[1]
         return [
             forward / ops.sum(forward, axis=-1, keepdims=True),
             backward / ops.sum(backward, axis=-1, keepdims=True),
         ]
 
-    return scan(step, [chance[0], chance_backwards[0]], [chance, chance_backwards])
+    return scan(step, [probs[0], reversed_probs[0]], [probs, reversed_probs])

@@ -1,4 +1,4 @@
-"""Character errors of greedy transcripts, computed inside the graph on every backend for the metric of `fit`."""
+"""Character errors of greedy transcripts, computed inside the graph on every backend: the metric that `fit` shows."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from kerasrecipes.losses.scan import scan
 
 
 def greedy_edit_distance(labels: Any, logits: Any, lengths: Any) -> Any:
-    """Count the edits between each transcript and the collapsed labels of the best symbols (CTC).
+    """Return the edits between each transcript and the collapsed best symbols (CTC).
 
     Args:
-        labels: (batch, labels), padded with 0 at the end.
+        labels: (batch, labels), padded with 0.
         logits: (batch, frames, symbols).
         lengths: (batch,) valid frames.
 
@@ -23,23 +23,23 @@ def greedy_edit_distance(labels: Any, logits: Any, lengths: Any) -> Any:
 
 
 def path_edit_distance(labels: Any, symbols: Any, lengths: Any) -> Any:
-    """Count the edits between each transcript and its path with repeats merged and zeros dropped.
+    """Return the edits between each transcript and a path with repeats merged and zeros dropped.
 
-    One row of the edit-distance table per frame: a frame that is blank or repeats its predecessor leaves the row as it
-    is. Within a row, `new[j] = min over k <= j of (candidate[k] + j - k)` is a running minimum.
+    Each frame updates one row of the edit-distance table; a frame that is blank or repeats its predecessor leaves the
+    row unchanged. Within a row, `new[j] = min over k <= j of (candidate[k] + j - k)` is a cumulative minimum.
 
     Args:
-        labels: (batch, labels), padded with 0 at the end.
-        symbols: (batch, frames) symbol indices.
+        labels: (batch, labels), padded with 0.
+        symbols: (batch, frames) symbol numbers.
         lengths: (batch,) valid frames.
 
     Returns:
         (batch,) float32 numbers of edits.
     """
     labels, symbols = ops.cast(labels, "int32"), ops.cast(symbols, "int32")
-    before = ops.pad(symbols[:, :-1], ((0, 0), (1, 0)))
-    inside = ops.arange(ops.shape(symbols)[1])[None, :] < ops.cast(lengths, "int32")[:, None]
-    emits = ops.logical_and(ops.logical_and(symbols != 0, symbols != before), inside)
+    previous = ops.pad(symbols[:, :-1], ((0, 0), (1, 0)))
+    valid = ops.arange(ops.shape(symbols)[1])[None, :] < ops.cast(lengths, "int32")[:, None]
+    emits = ops.logical_and(ops.logical_and(symbols != 0, symbols != previous), valid)
     column = ops.cast(ops.arange(ops.shape(labels)[1] + 1), "float32")[None, :]
     start = ops.repeat(column, ops.shape(labels)[0], axis=0)
 
@@ -54,44 +54,43 @@ def path_edit_distance(labels: Any, symbols: Any, lengths: Any) -> Any:
     return ops.take_along_axis(row, last[:, None], axis=1)[:, 0]
 
 
-def viterbi_path(scores: Any, transitions: Any, lengths: Any) -> Any:
-    """Return the columns of the Viterbi path inside a graph. `decoding.viterbi` is the numpy version.
+def viterbi_path(logits: Any, transitions: Any, lengths: Any) -> Any:
+    """Return the columns of the most likely path (Viterbi) inside the graph; see `decoding.viterbi`.
 
     Args:
-        scores: (batch, frames, letters).
+        logits: (batch, frames, letters).
         transitions: (letters, letters) from row to column.
         lengths: (batch,) valid frames.
 
     Returns:
-        (batch, frames) int32. Values after an item's length have no meaning.
+        (batch, frames) int32, undefined after an item's length.
     """
-    scores = ops.transpose(ops.stop_gradient(ops.cast(scores, "float32")), (1, 0, 2))  # (frames, batch, letters)
+    logits = ops.transpose(ops.stop_gradient(ops.cast(logits, "float32")), (1, 0, 2))  # (frames, batch, letters)
     transitions = ops.stop_gradient(ops.cast(transitions, "float32"))
-    inside = ops.cast(
-        ops.arange(ops.shape(scores)[0])[:, None] < ops.cast(lengths, "int32")[None, :], "float32"
-    )[..., None]  # fmt: skip
-    into = ops.transpose(transitions)[None]  # (1, later letter, earlier letter)
+    valid = ops.arange(ops.shape(logits)[0])[:, None] < ops.cast(lengths, "int32")[None, :]
+    valid = ops.cast(valid, "float32")[..., None]
+    incoming = ops.transpose(transitions)[None]  # (1, later letter, earlier letter)
 
-    def forward(carried, x):
-        best = carried[0]
-        # behind the end a path stands still at no cost
-        return [x[1] * (x[0] + ops.max(best[:, None] + into, axis=-1)) + (1 - x[1]) * best]
+    def forward(state, x):
+        best = state[0]
+        # after the end a path keeps its score
+        return [x[1] * (x[0] + ops.max(best[:, None] + incoming, axis=-1)) + (1 - x[1]) * best]
 
-    (best,) = scan(forward, [scores[0]], [scores, inside])
-    last = ops.one_hot(ops.argmax(best[-1], axis=-1), ops.shape(scores)[2])
+    (best,) = scan(forward, [logits[0]], [logits, valid])
+    last = ops.one_hot(ops.argmax(best[-1], axis=-1), ops.shape(logits)[2])
 
-    def back(carried, x):  # x: the sums of the frame, and whether the frame behind it is inside
-        ways = x[0] + ops.matmul(carried[0], into[0])
-        found = ops.one_hot(ops.argmax(ways, axis=-1), ops.shape(ways)[1])
-        return [x[1] * found + (1 - x[1]) * carried[0]]
+    def backward(state, x):  # x: the best scores of the frame, and 1 if the next frame is valid
+        scores = x[0] + ops.matmul(state[0], incoming[0])
+        letter = ops.one_hot(ops.argmax(scores, axis=-1), ops.shape(scores)[1])
+        return [x[1] * letter + (1 - x[1]) * state[0]]
 
-    behind = ops.concatenate([inside[1:], ops.zeros_like(inside[:1])], axis=0)
-    (path,) = scan(back, [last], [ops.flip(best, axis=0), ops.flip(behind, axis=0)])
+    next_valid = ops.concatenate([valid[1:], ops.zeros_like(valid[:1])], axis=0)
+    (path,) = scan(backward, [last], [ops.flip(best, axis=0), ops.flip(next_valid, axis=0)])
     return ops.transpose(ops.cast(ops.argmax(ops.flip(path, axis=0), axis=-1), "int32"))
 
 
 def cumulative_min(x: Any) -> Any:
-    """Minimum of all entries up to each one along axis 1 of (batch, n)."""
+    """Return the minimum of all entries up to each one along axis 1 of (batch, n)."""
     if keras.config.backend() == "torch":
         return x.cummin(dim=1).values
     if keras.config.backend() == "jax":
@@ -100,9 +99,5 @@ def cumulative_min(x: Any) -> Any:
         return jax.lax.cummin(x, axis=1)
     import tensorflow as tf
 
-    return tf.math.reduce_min(
-        tf.where(
-            tf.linalg.band_part(tf.ones_like(x[0, :, None] * x[0, None, :]), -1, 0) > 0, x[:, None, :], x.dtype.max
-        ),
-        axis=2,
-    )
+    lower = tf.linalg.band_part(tf.ones_like(x[0, :, None] * x[0, None, :]), -1, 0) > 0
+    return tf.math.reduce_min(tf.where(lower, x[:, None, :], x.dtype.max), axis=2)

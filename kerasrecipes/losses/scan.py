@@ -1,4 +1,4 @@
-"""A recursion over time that keeps every step's values: one compiled loop on each backend."""
+"""A recursion over time that returns the values of every step: one compiled loop on each backend."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,19 +6,19 @@ from typing import Any
 import keras
 from keras import ops
 
-LOG_ZERO = -1e30  # log probability of an impossible event, finite so that differences are not NaN
+LOG_ZERO = -1e30  # log probability of the impossible; finite, so that the difference of two is not NaN
 
 
 def scan(step: Callable[[list, list], list], start: list, xs: list) -> list:
-    """`c[0] = start`, `c[t] = step(c[t-1], [x[t] for x in xs])`, for several tensors at once.
+    """Compute `c[0] = start`, `c[t] = step(c[t-1], [x[t] for x in xs])` for several tensors at once.
 
-    `ops.scan` fails on TensorFlow where a size is not known, so each backend has its own loop here. Nothing is
-    differentiated through it.
+    `ops.scan` fails on TensorFlow if a size is unknown, so each backend has its own loop here. It is not
+    differentiable.
 
     Args:
-        step: Function from the tensors of one step and the inputs of the next step to the tensors of the next step. It keeps their shapes.
+        step: Maps the tensors of one step and the inputs of the next to the tensors of the next, of unchanged shapes.
         start: Tensors of step 0.
-        xs: Inputs (steps, ...). Those of step 0 are not used.
+        xs: (steps, ...) inputs; those of step 0 are not used.
 
     Returns:
         (steps, ...) for each tensor of `start`.
@@ -27,7 +27,7 @@ def scan(step: Callable[[list, list], list], start: list, xs: list) -> list:
 
 
 def compiled(function: Callable) -> Callable:
-    """Compile a function of tensors into one graph, because a loop that runs step by step is many times slower."""
+    """Compile `function` of tensors to one graph: outside a graph a step-by-step loop is many times slower."""
     if keras.config.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -46,7 +46,7 @@ def compiled(function: Callable) -> Callable:
 
 
 def logaddexp(a: Any, b: Any) -> Any:
-    """log(exp a + exp b) of finite numbers, in four operations where the backend has no single one."""
+    """Return log(exp a + exp b) of finite numbers, in four operations on TensorFlow, which has no single one."""
     if keras.config.backend() != "tensorflow":
         return ops.logaddexp(a, b)
     larger = ops.maximum(a, b)
@@ -58,29 +58,29 @@ def _tensorflow(step, start, xs):
 
     steps = tf.shape(xs[0])[0]
     inputs = [tf.TensorArray(x.dtype, steps, element_shape=x.shape[1:]).unstack(x) for x in xs]
-    kept = [tf.TensorArray(c.dtype, steps, element_shape=c.shape).write(0, c) for c in start]
+    results = [tf.TensorArray(c.dtype, steps, element_shape=c.shape).write(0, c) for c in start]
 
-    def body(t, carried, kept):
-        carried = step(carried, [x.read(t) for x in inputs])
-        return t + 1, carried, [array.write(t, c) for array, c in zip(kept, carried, strict=True)]
+    def body(t, state, results):
+        state = step(state, [x.read(t) for x in inputs])
+        return t + 1, state, [array.write(t, c) for array, c in zip(results, state, strict=True)]
 
-    _, _, kept = tf.while_loop(lambda t, *_: t < steps, body, (tf.constant(1), list(start), kept))
-    return [array.stack() for array in kept]
+    _, _, results = tf.while_loop(lambda t, *_: t < steps, body, (tf.constant(1), list(start), results))
+    return [array.stack() for array in results]
 
 
 def _jax(step, start, xs):
     import jax
 
-    def body(carried, x):
-        carried = step(carried, x)
-        return carried, carried
+    def body(state, x):
+        state = step(state, x)
+        return state, state
 
-    _, kept = jax.lax.scan(body, list(start), [x[1:] for x in xs])
-    return [ops.concatenate([c[None], rest], axis=0) for c, rest in zip(start, kept, strict=True)]
+    _, results = jax.lax.scan(body, list(start), [x[1:] for x in xs])
+    return [ops.concatenate([c[None], rest], axis=0) for c, rest in zip(start, results, strict=True)]
 
 
 def _eager_scan(step, start, xs):
-    kept = [list(start)]
+    results = [list(start)]
     for x in zip(*(ops.unstack(x)[1:] for x in xs), strict=True):
-        kept.append(step(kept[-1], list(x)))
-    return [ops.stack(values) for values in zip(*kept, strict=True)]
+        results.append(step(results[-1], list(x)))
+    return [ops.stack(values) for values in zip(*results, strict=True)]

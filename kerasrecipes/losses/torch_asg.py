@@ -1,37 +1,38 @@
-"""Torch loop of the AutoSegCriterion with in-place operations. It computes what `asg._forward_backward` does."""
+"""The loops of the ASG and CRF losses for the torch backend: in place, eleven small operations a frame."""
 
 import torch
 
 from kerasrecipes.losses.scan import LOG_ZERO
 
 
-def forward_backward(matrix, chance, chance_backwards, emission, start):
+def forward_backward(matrix, probs, reversed_probs, emission, start):
+    """Compute the recursions of `asg._forward_backward`."""
     frames, _, labels = emission.shape
-    shares = torch.empty(2, *chance.shape, dtype=chance.dtype, device=chance.device)
-    shares[:, 0] = torch.stack([chance[0], chance_backwards[0]])
-    sums = emission.new_empty(*emission.shape[:2], labels + 1)  # a first column that nothing has reached
-    sums[:, :, 0] = LOG_ZERO
-    sums[0, :, 1:] = start
-    inputs = [x.unbind(0) for x in (chance, chance_backwards, emission)]
-    forward, backward = shares[0].unbind(0), shares[1].unbind(0)
-    here, before = sums[:, :, 1:].unbind(0), sums[:, :, :-1].unbind(0)
+    sums = torch.empty(2, *probs.shape, dtype=probs.dtype, device=probs.device)
+    sums[:, 0] = torch.stack([probs[0], reversed_probs[0]])
+    log_sums = emission.new_empty(*emission.shape[:2], labels + 1)  # the first column is unreachable
+    log_sums[:, :, 0] = LOG_ZERO
+    log_sums[0, :, 1:] = start
+    inputs = [x.unbind(0) for x in (probs, reversed_probs, emission)]
+    forward, backward = sums[0].unbind(0), sums[1].unbind(0)
+    current, previous = log_sums[:, :, 1:].unbind(0), log_sums[:, :, :-1].unbind(0)
     transposed = matrix.t().contiguous()
     for t in range(1, frames):
-        share = torch.mm(forward[t - 1], matrix, out=forward[t]).mul_(inputs[0][t])
-        share.div_(share.sum(1, keepdim=True))
-        share = torch.mm(backward[t - 1], transposed, out=backward[t]).mul_(inputs[1][t])
-        share.div_(share.sum(1, keepdim=True))
-        torch.logaddexp(here[t - 1], before[t - 1], out=here[t]).add_(inputs[2][t])
-    return shares[0], shares[1], sums[:, :, 1:]
+        frame = torch.mm(forward[t - 1], matrix, out=forward[t]).mul_(inputs[0][t])
+        frame.div_(frame.sum(1, keepdim=True))
+        frame = torch.mm(backward[t - 1], transposed, out=backward[t]).mul_(inputs[1][t])
+        frame.div_(frame.sum(1, keepdim=True))
+        torch.logaddexp(current[t - 1], previous[t - 1], out=current[t]).add_(inputs[2][t])
+    return sums[0], sums[1], log_sums[:, :, 1:]
 
 
-def forward_backward_no_labels(matrix, chance, chance_backwards):
-    """Only the first two of these, for `crf._shares`: six operations a frame."""
-    kept = torch.empty(2, *chance.shape, dtype=chance.dtype, device=chance.device)
-    kept[:, 0] = torch.stack([chance[0], chance_backwards[0]])
-    for carried, inputs, way in zip(kept, (chance, chance_backwards), (matrix, matrix.t().contiguous()), strict=True):
-        here, factor = carried.unbind(0), inputs.unbind(0)
-        for t in range(1, len(here)):
-            share = torch.mm(here[t - 1], way, out=here[t]).mul_(factor[t])
-            share.div_(share.sum(1, keepdim=True))
-    return kept[0], kept[1]
+def forward_backward_no_labels(matrix, probs, reversed_probs):
+    """Compute the recursions of `crf._forward_backward`: six operations a frame."""
+    sums = torch.empty(2, *probs.shape, dtype=probs.dtype, device=probs.device)
+    sums[:, 0] = torch.stack([probs[0], reversed_probs[0]])
+    for result, inputs, factor in zip(sums, (probs, reversed_probs), (matrix, matrix.t().contiguous()), strict=True):
+        current, frames = result.unbind(0), inputs.unbind(0)
+        for t in range(1, len(current)):
+            frame = torch.mm(current[t - 1], factor, out=current[t]).mul_(frames[t])
+            frame.div_(frame.sum(1, keepdim=True))
+    return sums[0], sums[1]

@@ -12,7 +12,8 @@ import pytest
 
 from kerasrecipes.decoding.viterbi import best_path, forward_backward
 from kerasrecipes.losses import edit_distance
-from kerasrecipes.losses.crf import crf_loss, framewise_cross_entropy
+from kerasrecipes.losses.crf import crf_loss
+from kerasrecipes.losses.cross_entropy import framewise_cross_entropy
 
 rng = np.random.default_rng(8)
 array = keras.ops.convert_to_numpy
@@ -155,7 +156,8 @@ def test_long_utterances_stay_precise():
 
 BACKEND = """
 import sys, numpy as np, keras
-from kerasrecipes.losses.crf import crf_loss, framewise_cross_entropy
+from kerasrecipes.losses.crf import crf_loss
+from kerasrecipes.losses.cross_entropy import framewise_cross_entropy
 x = dict(np.load(sys.argv[1]))
 labels, scores, lengths, transitions = (x[k] for k in ("labels", "scores", "lengths", "transitions"))
 out = {"loss": crf_loss(labels, scores, lengths, transitions), "frames": framewise_cross_entropy(labels, scores, lengths)}
