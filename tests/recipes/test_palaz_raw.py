@@ -338,7 +338,7 @@ def test_clips_without_phones_are_refused(spoken, clips):
     words = kr.data.librispeech(clips)
     with pytest.raises(DataError, match="no aligned phonemes: pass phones:LABELS"):
         model.fit(words, verbose=0)
-    with pytest.raises(KerasRecipesError, match="no aligned phones"):
+    with pytest.raises(KerasRecipesError, match="no aligned phonemes"):
         evaluate_phonemes(model, words)
     tones = kr.data.load_datasets([f"phones:{spoken}/labels.tsv.xz?audio={spoken}"])
     with pytest.raises(DataError, match="'IY' is outside the phones .*write aa for AA, iy for IY"):

@@ -264,7 +264,7 @@ def test_transitions_and_their_decoder():
         tiny().transcribe(wave, 16000, decoder="crf")
     with pytest.raises(KerasRecipesError, match="no criterion 'ctc'"):
         tiny(criterion="ctc")
-    with pytest.raises(ValueError, match="wavenet_asr knows none, sequence, not 'batch'"):
+    with pytest.raises(ValueError, match="wavenet_asr supports none, sequence, not 'batch'"):
         tiny(batch_norm="batch")
 
 
