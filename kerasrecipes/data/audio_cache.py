@@ -53,15 +53,10 @@ def ordered_map(pool: ThreadPoolExecutor, function: Callable, items: Iterable, a
 
 
 class AudioCache:
-    """Clips at one or more playing speeds, decoded at the first use.
+    """Clips at one or more playing speeds (1.1 plays ten per cent faster), decoded at the first use.
 
-    Args:
-        paths: Files of the clips.
-        speeds: Playing speeds. 1.1 plays ten per cent faster.
-        folder: Folder of the cache files, whose names are a hash of paths, sizes, times and speeds.
-
-    Raises:
-        DataError: A clip cannot be read. The first few are named.
+    The names of the cache files in `folder` are a hash of paths, sizes, times and speeds. Clips that cannot be read raise
+    `DataError`, which names the first few.
     """
 
     def __init__(self, paths: Sequence[str], speeds: Sequence[float] = (1.0,), folder: str | Path = "runs/audio_cache"):

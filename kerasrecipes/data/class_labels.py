@@ -11,12 +11,7 @@ from kerasrecipes.errors import DataError
 def encode_labels(labels: Any, classes: Sequence[str]) -> np.ndarray:
     """Return labels as class indices, (n,) int32.
 
-    Args:
-        labels: Class indices or names, (n,) or (n, 1), or one-hot rows, (n, classes).
-        classes: Names of the classes.
-
-    Raises:
-        DataError: Labels have another form, or one is no class.
+    Labels are class indices or names, (n,) or (n, 1), or one-hot rows, (n, classes). `classes` are the names of the classes.
     """
     advice = f"give each image the number or the name of its class, (n,), or a one-hot row, (n, {len(classes)})"
     try:
@@ -37,11 +32,7 @@ def encode_labels(labels: Any, classes: Sequence[str]) -> np.ndarray:
 
 
 def encode_class_names(names: np.ndarray, classes: Sequence[str]) -> np.ndarray:
-    """Return the indices of class names, (n,) int32.
-
-    Raises:
-        DataError: A name is no class.
-    """
+    """Return the indices of class names, (n,) int32."""
     index = {name: i for i, name in enumerate(classes)}
     if unknown := sorted({str(name) for name in names} - set(index)):
         raise DataError(
@@ -51,16 +42,7 @@ def encode_class_names(names: np.ndarray, classes: Sequence[str]) -> np.ndarray:
 
 
 def check_class_indices(values: np.ndarray, classes: Sequence[str], advice: str) -> np.ndarray:
-    """Return numbers as class indices, (n,) int32.
-
-    Args:
-        values: Numbers, (n,).
-        classes: Names of the classes.
-        advice: End of the error message: what to pass instead.
-
-    Raises:
-        DataError: A number is not whole, or is no class.
-    """
+    """Return numbers as class indices, (n,) int32, or raise `DataError`, whose message ends with `advice`."""
     if values.dtype.kind not in "biuf" or (values != np.round(values)).any():
         raise DataError(f"Labels such as {values[:3].tolist()} are neither whole numbers nor names: {advice}")
     if len(values) and (values.min() < 0 or values.max() >= len(classes)):

@@ -3,25 +3,17 @@
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from kerasrecipes import image
 from kerasrecipes.data.class_labels import encode_labels
 from kerasrecipes.data.images import image_folder
+from kerasrecipes.data.keras_adapter import EpochDataset
 from kerasrecipes.errors import DataError, ImageError
 
 
 def prepare_fit_images(x: Any, y: Any, model: Any) -> tuple[np.ndarray, np.ndarray] | None:
-    """Turn what `fit` was given into resized images and class indices.
-
-    Returns:
-        Images and indices, or None if `x` is something Keras handles itself.
-
-    Raises:
-        DataError: Labels have another form or another number than the images.
-        ImageError: The images do not fit the recipe, or their values are out of range.
-    """
+    """Turn what `fit` was given into resized images and class indices, or return None for what Keras handles itself."""
     preprocessing = model.preprocessing
     if isinstance(x, str | Path) and y is None:
         paths, labels = image_folder(Path(x), "", model.classes)
@@ -43,11 +35,7 @@ def prepare_fit_images(x: Any, y: Any, model: Any) -> tuple[np.ndarray, np.ndarr
 
 
 def prepare_fit_labels(images: Any, labels: Any, model: Any) -> np.ndarray:
-    """Return a class index for each image.
-
-    Raises:
-        DataError: Labels have another form or another number than the images.
-    """
+    """Return a class index for each image."""
     indices = encode_labels(labels, model.classes)
     if len(indices) != len(images):
         raise DataError(f"{len(images)} images have {len(indices)} labels: give each image one")
@@ -59,9 +47,6 @@ def to_uint8(images: np.ndarray) -> np.ndarray:
 
     The range of uint16 is 0 to 65535 and that of floats 0 to 1, as in `image.load_image`. If a float is greater than 1, the
     range of all floats is 0 to 255, as that of integers.
-
-    Raises:
-        ImageError: The array holds no numbers, or numbers out of range.
     """
     if images.dtype == np.uint8 or not images.size:
         return images
@@ -77,17 +62,8 @@ def to_uint8(images: np.ndarray) -> np.ndarray:
     return np.round(images.astype("float32") * np.float32(255 / top)).astype("uint8")
 
 
-class BaseImageDataset(keras.utils.PyDataset):
-    """Batches of a fixed size in an order that depends only on the seed and the epoch.
-
-    Args:
-        images: The images, one per item.
-        batch_size: Images in a batch.
-        augment: True to change images at random.
-        shuffle: True for another order in every epoch.
-        seed: Seed of order and augmentation.
-        **kwargs: Arguments of `keras.utils.PyDataset`.
-    """
+class BaseImageDataset(EpochDataset):
+    """Batches of a fixed size in an order that depends only on the seed and the epoch."""
 
     def __init__(self, images: Any, batch_size: int, augment: bool, shuffle: bool, seed: int, **kwargs: Any):
         super().__init__(**kwargs)
@@ -99,10 +75,6 @@ class BaseImageDataset(keras.utils.PyDataset):
         self.epoch = epoch
         size = len(self.images)
         self.order = np.random.default_rng((self.seed, epoch)).permutation(size) if self.shuffle else np.arange(size)
-
-    def on_epoch_end(self) -> None:
-        """Go to the next epoch. Keras calls this."""
-        self.set_epoch(self.epoch + 1)
 
     def __len__(self) -> int:
         return -(-len(self.images) // self.batch_size)

@@ -18,19 +18,10 @@ CIFAR_SIZE = 32  # height and width of a CIFAR-10 image
 def load_image_datasets(
     specs: Sequence[str], classes: Sequence[str], preprocessing: image.ImagePreprocessing
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Load and join image sets, resized as the recipe resizes.
+    """Load and join image sets, resized as the recipe resizes: images (n, height, width, channels) uint8 and class indices (n,) int32.
 
-    Args:
-        specs: Specifications of readers that yield images (`specs.READERS`), each with `?split=train` (default) or
-            `?split=test`. `&part=held` takes every tenth image, as ConvNetJS does to validate, and `&part=kept` the others.
-        classes: Class names, for folders.
-        preprocessing: The recipe's.
-
-    Returns:
-        Images (n, height, width, channels) uint8 and class indices (n,) int32.
-
-    Raises:
-        DataError: An unknown reader or option, or the set lacks a file.
+    Each specification takes `?split=train` (default) or `?split=test`. `&part=held` takes every tenth image, as ConvNetJS does to
+    validate, and `&part=kept` the others. `classes` are the class names of folders.
     """
     images, labels = [], []
     for spec in specs:

@@ -1,9 +1,23 @@
-"""Adapter for batches of varying shapes in `model.fit`."""
+"""Base class of data sets for `model.fit`, and an adapter for batches of varying shapes."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import keras
+
+
+class EpochDataset(keras.utils.PyDataset):
+    """Base class of data sets whose batches depend only on the seed, the epoch and their index."""
+
+    epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Lay out the batches of an epoch, counted from 0."""
+        self.epoch = epoch
+
+    def on_epoch_end(self) -> None:
+        """Go to the next epoch. Keras calls this."""
+        self.set_epoch(self.epoch + 1)
 
 
 def to_keras_input(dataset: keras.utils.PyDataset) -> Any:

@@ -24,14 +24,7 @@ HEADER_PREFIX, COLUMNS = "# phones ", "path\tspeaker\tseconds\tphones"
 
 @dataclass(frozen=True)
 class PhoneLabels:
-    """One line of a label file.
-
-    Args:
-        path: Clip, relative to the folder of the audio.
-        speaker: Name of the speaker.
-        seconds: End of the last phoneme.
-        phones: Pairs (phoneme, start in seconds).
-    """
+    """One line of a label file: `phones` holds pairs (phoneme, start in seconds), and the last one ends at `seconds`."""
 
     path: str
     speaker: str
@@ -114,11 +107,7 @@ def alignments_from_lists(paths: Sequence[Any], labels: Sequence[Sequence[tuple[
 
 
 def drop_misaligned(utterances: Utterances, quiet: bool = False) -> Utterances:
-    """Return the clips whose labels fit their audio, and print the names of the others.
-
-    Raises:
-        DataError: No clip remains.
-    """
+    """Return the clips whose labels fit their audio, and print the names of the others."""
     aligned: list[Utterance] = []
     bad: list[str] = []
     for u in utterances:
@@ -147,12 +136,9 @@ def alignment_matches_audio(utterance: Any, seconds: float) -> bool:
 
 
 def write_labels(path: str | Path, rows: Iterable[PhoneLabels], header: dict[str, Any]) -> None:
-    """Write a label file: a line `# phones {JSON}`, the names of the columns, one clip a line.
+    """Write a label file: a line `# phones {JSON}`, the names of the columns, one clip a line. `.xz` or `.gz` compresses it.
 
-    Args:
-        path: Final path. `.xz` or `.gz` compresses it.
-        rows: Clips. Phonemes and starts share one column, for instance `SIL 0 HH 0.53 AH 0.59`.
-        header: Values of the first line.
+    Phonemes and starts share one column, for instance `SIL 0 HH 0.53 AH 0.59`.
     """
     lines = [f"{HEADER_PREFIX}{json.dumps(header)}", COLUMNS]
     for r in rows:
@@ -164,11 +150,7 @@ def write_labels(path: str | Path, rows: Iterable[PhoneLabels], header: dict[str
 
 
 def read_labels(path: str | Path) -> tuple[dict[str, Any], list[PhoneLabels]]:
-    """Read the header and the clips of a label file.
-
-    Raises:
-        DataError: The file does not exist or is malformed. The line is named.
-    """
+    """Read the header and the clips of a label file."""
     path = Path(path)
     if not path.is_file():
         raise DataError(f"There is no label file {path}: kerasrecipes data align-phones makes one")

@@ -52,11 +52,7 @@ class PhonemeDataset(SpeechDataset):
         super().__init__(utterances, alphabet, output_length, **kwargs)
 
     def encode_labels(self, utterances: Any, alphabet: Any) -> list[np.ndarray]:
-        """Return the phonemes of each clip as indices, and store their starts.
-
-        Raises:
-            DataError: A phoneme is outside the set. It and its clip are named.
-        """
+        """Return the phonemes of each clip as indices, and store their starts."""
         self.starts = [np.array([start for _, start in u.phones]) for u in utterances]
         labels = []
         for u in utterances:

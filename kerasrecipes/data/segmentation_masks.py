@@ -18,18 +18,9 @@ IGNORE_INDEX = 255  # mask value of pixels without a class
 
 
 def load_masks(specs: Sequence[str], classes: Sequence[str]) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Load and join sets of images and masks.
+    """Load and join sets: images (height, width, 3) uint8 and masks (height, width) uint8 with 255 for pixels without class.
 
-    Args:
-        specs: Specifications of readers that yield masks (`specs.READERS`).
-        classes: Class names. CamVid's labels beyond them count as "no class".
-
-    Returns:
-        Images (height, width, 3) uint8, and masks (height, width) uint8 with 255 where a pixel has no class.
-
-    Raises:
-        DataError: An unknown reader or option, sizes of image and mask differ, or a mask of a folder holds a value that is no
-            class and not 255.
+    CamVid's labels beyond `classes` count as "no class". In masks of a folder they raise `DataError`.
     """
     images: list[np.ndarray] = []
     masks: list[np.ndarray] = []
@@ -46,11 +37,7 @@ def load_masks(specs: Sequence[str], classes: Sequence[str]) -> tuple[list[np.nd
 
 
 def check_labels(masks: np.ndarray, classes: Sequence[str], subject: str) -> None:
-    """Check that all values of masks are classes or 255.
-
-    Raises:
-        DataError: A value is neither. The message begins with `subject`.
-    """
+    """Check that all values of masks are classes or 255. The error message begins with `subject`."""
     unknown = np.setdiff1d(masks, [*range(len(classes)), IGNORE_INDEX])
     if unknown.size:
         raise DataError(
@@ -60,16 +47,7 @@ def check_labels(masks: np.ndarray, classes: Sequence[str], subject: str) -> Non
 
 
 def prepare_fit_masks(x: Any, y: Any, model: Any) -> tuple[Any, Any] | None:
-    """Turn what a `Segmenter`'s `fit` was given into images and masks.
-
-    Returns:
-        Images and masks, or None if `x` is something Keras handles itself.
-
-    Raises:
-        DataError: Shapes are not (batch, height, width, 3) and (batch, height, width), a label is no class and not 255, or
-            `load_masks` raises for a folder.
-        ImageError: Values of the images are out of range.
-    """
+    """Turn what `fit` was given into images and masks, or return None for what Keras handles itself."""
     if isinstance(x, str | Path) and y is None:
         return load_masks([f"masks:{x}"], model.classes)
     if isinstance(x, list | tuple) and y is not None and len(x) and isinstance(x[0], np.ndarray):
@@ -122,11 +100,7 @@ def mask_folder(root: Path) -> list[tuple[np.ndarray, np.ndarray, str]]:
 
 
 def read_mask(path: Path) -> np.ndarray:
-    """Read the pixel values of a gray image or one with a palette, (height, width) uint8.
-
-    Raises:
-        DataError: The file is not an image, or holds colors.
-    """
+    """Read the pixel values of a gray image or one with a palette, (height, width) uint8."""
     try:
         with Image.open(path) as mask:
             if mask.mode not in ("L", "P"):

@@ -23,10 +23,6 @@ class ShardedAudioReader:
     """Clips in shards with the interface of `AudioCache`, decoded at every read.
 
     A host thus decodes only the clips of its share of each batch. The samples equal those of the cache.
-
-    Args:
-        paths: Addresses of the clips.
-        speeds: Playing speeds. 1.1 plays ten per cent faster.
     """
 
     def __init__(self, paths: Sequence[str], speeds: Sequence[float] = (1.0,)):
@@ -40,11 +36,7 @@ class ShardedAudioReader:
         return self.counts
 
     def read(self, clip: int, speed: int) -> np.ndarray:
-        """Return one clip at `speeds[speed]`, (samples,) float32.
-
-        Raises:
-            DataError: The clip cannot be read.
-        """
+        """Return one clip at `speeds[speed]`, (samples,) float32."""
         decoded = decode_clip(self.paths[clip], (self.speeds[speed],))
         if isinstance(decoded, str):
             raise DataError(decoded)

@@ -105,11 +105,7 @@ def write_index(store: Any, source: str) -> dict[str, Any]:
 
 
 def unique_keys(utterances: Utterances) -> list[str]:
-    """Return a unique name in the tar file for each clip, without dots, where WebDataset's keys end.
-
-    Raises:
-        DataError: Two clips have one id.
-    """
+    """Return a unique name in the tar file for each clip, without dots, where WebDataset's keys end."""
     ids: set[str] = set()
     keys: dict[str, None] = {}
     for u in utterances:
@@ -145,11 +141,7 @@ def dataset_hash(utterances: Utterances, megabytes: float) -> str:
 
 
 def pack_shard(utterances: Sequence[Utterance], keys: Sequence[str]) -> tuple[bytes, list[dict[str, Any]]]:
-    """Return a tar file and the rows of its index.
-
-    Raises:
-        DataError: Clips cannot be read. The first few are named.
-    """
+    """Return a tar file and the rows of its index."""
     archive, rows, bad = io.BytesIO(), [], []
     paths = [u.path for u in utterances]
     with (

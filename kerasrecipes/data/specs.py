@@ -92,11 +92,7 @@ READERS = {
 
 
 def list_forms(*yields: str) -> str:
-    """Return how to write the specifications of some readers, for `--help` and messages.
-
-    Args:
-        *yields: Keys of `NOUNS`. Default: all.
-    """
+    """Return how to write the specifications of readers that yield some kinds of data (keys of `NOUNS`, default: all)."""
     forms = []
     for noun in yields or NOUNS:
         readers = [(name, reader) for name, reader in READERS.items() if reader.yields == noun]
@@ -112,18 +108,10 @@ def write_query(options: Mapping[str, str]) -> str:
 
 
 def parse_spec(spec: str, yields: str) -> tuple[Reader, str, dict[str, str], dict[str, str]]:
-    """Split a specification and check it against the table of readers.
+    """Split a specification into the reader, the path, the options of its function, and those of `SHARED_OPTIONS`.
 
-    Args:
-        spec: For instance "manifest:clips.tsv?split=train&hours=2". `{data}` stands for the folder in the environment
-            variable `KERASRECIPES_DATA`.
-        yields: Key of `NOUNS`: what the reader must yield.
-
-    Returns:
-        The reader, the path, the options of its function, and the options of `SHARED_OPTIONS`.
-
-    Raises:
-        DataError: No such reader, an unknown option, or a required one is missing.
+    Raises `DataError` for an unknown reader or option, or if a required option is missing. `yields` is a key of `NOUNS`. `{data}`
+    stands for the folder in the environment variable `KERASRECIPES_DATA`.
     """
     name, _, rest = spec.partition(":")
     path, _, query = rest.partition("?")
@@ -168,11 +156,7 @@ def load_datasets(specs: Iterable[str], speakers: Collection[str] = ()) -> Utter
 
 
 def take_hours(utterances: Utterances, hours: str, spec: str) -> Utterances:
-    """Return the first clips by the hashes of their ids that last `hours` together, whatever the set's order.
-
-    Raises:
-        DataError: `hours` is no positive number, or the set is smaller.
-    """
+    """Return the first clips by the hashes of their ids that last `hours` together, whatever the set's order."""
     try:
         remaining = 3600 * float(hours)
     except ValueError:
@@ -191,11 +175,7 @@ def take_hours(utterances: Utterances, hours: str, spec: str) -> Utterances:
 
 
 def expand_data_root(path: str, spec: str) -> str:
-    """Return `path` with the folder of data sets in place of `{data}`.
-
-    Raises:
-        DataError: `KERASRECIPES_DATA` is not set.
-    """
+    """Return `path` with the folder of data sets in place of `{data}`."""
     if "{data}" not in path:
         return path
     if "KERASRECIPES_DATA" not in os.environ:
@@ -204,11 +184,7 @@ def expand_data_root(path: str, spec: str) -> str:
 
 
 def read_name_list(name: str) -> tuple[str, ...]:
-    """Return the lines of a list of names, without comments.
-
-    Args:
-        name: A file, or the name of a list that comes with the package.
-    """
+    """Return the lines, without comments, of a file of names or of a list that comes with the package."""
     path = Path(name) if Path(name).is_file() else Path(__file__).parent / f"{name}.txt"
     if not path.is_file():
         raise DataError(f"There is no list {name}")

@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 from rich.console import Console
 
 from kerasrecipes.audio import SAMPLE_RATE
 from kerasrecipes.data.audio_cache import AudioCache
+from kerasrecipes.data.keras_adapter import EpochDataset
 from kerasrecipes.data.sharded_audio import ShardedAudioReader
 from kerasrecipes.data.utterances import Utterance, Utterances
 from kerasrecipes.decoding.alphabet import Alphabet
@@ -29,7 +29,7 @@ def open_audio(utterances: Utterances, speeds: Sequence[float], cache_dir: str |
     return AudioCache(paths, speeds, cache_dir or Path(tempfile.gettempdir()) / "kerasrecipes_audio")
 
 
-class SpeechDataset(keras.utils.PyDataset):
+class SpeechDataset(EpochDataset):
     """Batches `({"audio": (batch, samples) float32, "length": (batch,) int32}, labels (batch, labels) int32)`.
 
     Audio and labels are padded with zeros. Label 0 is the blank, or padding. A batch depends only on the seed, the epoch and
@@ -126,10 +126,6 @@ class SpeechDataset(keras.utils.PyDataset):
             self.batches[-1].append(int(i))
         if not by_length:
             rng.shuffle(self.batches)
-
-    def on_epoch_end(self) -> None:
-        """Go to the next epoch. Keras calls this."""
-        self.set_epoch(self.epoch + 1)
 
     def batch_utterances(self, index: int) -> list[Utterance]:
         """Return the utterances of a batch."""

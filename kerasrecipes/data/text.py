@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
+from kerasrecipes.data.keras_adapter import EpochDataset
 from kerasrecipes.data.specs import load_datasets, parse_spec, read_name_list
 from kerasrecipes.decoding.alphabet import Alphabet
 from kerasrecipes.errors import DataError
@@ -20,14 +20,7 @@ OPENERS: dict[str, Any] = {".xz": lzma.open, ".gz": gzip.open}
 
 
 def read_text_file(path: str | Path) -> list[str]:
-    """Read the texts of a file, one a line.
-
-    Args:
-        path: .txt, .xz or .gz file. Of a .tsv the last column is the text.
-
-    Raises:
-        DataError: There is no such file, or it is not UTF-8 text.
-    """
+    """Read the texts of a .txt, .xz or .gz file, one a line. Of a .tsv the last column is the text."""
     path = Path(path)
     if not path.is_file():
         raise DataError(f"There is no text file {path}")
@@ -75,7 +68,7 @@ def normalize_ascii(line: str, alphabet: Alphabet) -> str:
     return alphabet.normalize(line)
 
 
-class TextDataset(keras.utils.PyDataset):
+class TextDataset(EpochDataset):
     """Batches `({"symbols": (batch, steps) int32, "length": (batch,) int32}, next symbols (batch, steps) int32)`.
 
     Each text begins and ends with the boundary symbol, 0. Targets of padding are -1. A batch depends only on the seed, the
@@ -126,10 +119,6 @@ class TextDataset(keras.utils.PyDataset):
             begin += count
         if self.batch_order == "random":
             rng.shuffle(self.batches)
-
-    def on_epoch_end(self) -> None:
-        """Go to the next epoch. Keras calls this."""
-        self.set_epoch(self.epoch + 1)
 
     def __len__(self) -> int:
         return len(self.batches)

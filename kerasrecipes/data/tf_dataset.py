@@ -36,12 +36,7 @@ def tfio_usable() -> bool:
 
 
 def decode_in_graph(content: Any, suffix: str) -> Any:
-    """Decode an encoded file with tensorflow-io: (samples,) float32, mono, at its own rate.
-
-    Args:
-        content: The file, a string tensor.
-        suffix: ".flac", ".ogg" or ".mp3".
-    """
+    """Decode a file (string tensor) with one of the suffixes in `FORMATS`: (samples,) float32, mono, at its own rate."""
     import tensorflow as tf
     import tensorflow_io as tfio
 
@@ -126,11 +121,7 @@ def to_tf_dataset(
 
 
 def from_shards(utterances: Utterances, encode: Any, shuffle: int, seed: int, host: int, hosts: int) -> Any:
-    """Return encoded clips and labels of every `hosts`-th shard, cut out of files that are read whole.
-
-    Raises:
-        DataError: There are fewer shards than hosts.
-    """
+    """Return encoded clips and labels of every `hosts`-th shard, cut out of files that are read whole."""
     import tensorflow as tf
 
     groups: dict[str, list[Utterance]] = {}

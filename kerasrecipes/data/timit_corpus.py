@@ -69,11 +69,7 @@ def find_split_folder(root: Path, name: str) -> Path:
 
 
 def read_phn(path: Path) -> tuple[list[tuple[str, float]], float]:
-    """Read the pairs (phoneme, start in seconds) of a .PHN file, and its end in seconds.
-
-    Raises:
-        DataError: A line is not "begin end phoneme" in samples, or begins before the line above it ends.
-    """
+    """Read the pairs (phoneme, start in seconds) of a .PHN file, and its end in seconds."""
     table, pairs, end = read_phone_table("timit"), [], 0
     for number, line in enumerate(path.read_text().splitlines(), 1):
         if not line.strip():

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from kerasrecipes import audio
 from kerasrecipes.audio import SAMPLE_RATE
 from kerasrecipes.data.audio_cache import AudioCache
+from kerasrecipes.data.keras_adapter import EpochDataset
 from kerasrecipes.data.utterances import Utterances
 from kerasrecipes.errors import DataError
 
@@ -19,7 +19,7 @@ SPEAKER_DROPOUT_UNCONDITIONED = 0.5  # probability that a crop without spectrogr
 SPEAKER_DROPOUT_CONDITIONED = 0.05  # ... and a crop with one
 
 
-class WaveDataset(keras.utils.PyDataset):
+class WaveDataset(EpochDataset):
     """Batches of crops `({"audio", "length", "speaker", "spectrogram", "conditioned"}, codes (batch, samples) int32)`.
 
     Inputs are the samples before the targets, with silence before the first: target t is the sample that follows input t. A
@@ -59,15 +59,6 @@ class WaveDataset(keras.utils.PyDataset):
         self.context_samples = -(-(model.receptive_field - 1) // hop) * hop
         self.batch_size = max(round(batch_seconds * model.sample_rate / self.crop_samples), 1)
         self.batches_per_epoch = max(-(-int(self.lengths.sum()) // (self.batch_size * self.crop_samples)), 1)
-        self.set_epoch(0)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Begin an epoch, counted from 0. It has as many crops as cover the recordings once."""
-        self.epoch = epoch
-
-    def on_epoch_end(self) -> None:
-        """Go to the next epoch. Keras calls this."""
-        self.set_epoch(self.epoch + 1)
 
     def __len__(self) -> int:
         return self.batches_per_epoch
@@ -119,11 +110,7 @@ class WaveDataset(keras.utils.PyDataset):
 
 
 def open_audio_cache(utterances: Utterances, model: Any, folder: str | Path | None = None) -> AudioCache:
-    """Decode clips once into a folder, a temporary one by default.
-
-    Raises:
-        DataError: The model's sample rate is not the cache's.
-    """
+    """Decode clips once into a folder, a temporary one by default."""
     if model.sample_rate != SAMPLE_RATE:
         raise DataError(
             f"Clips are cached at {SAMPLE_RATE} Hz; pass files or arrays to train at {model.sample_rate} Hz"
@@ -134,17 +121,7 @@ def open_audio_cache(utterances: Utterances, model: Any, folder: str | Path | No
 
 
 def prepare_fit_audio(x: Any, model: Any, sample_rate: int | None, speaker: str | None) -> tuple[Any, list[str]] | None:
-    """Turn what `fit` was given into recordings and speaker names.
-
-    Args:
-        x: Utterances, a folder or file, or a list of files or of one-dimensional arrays.
-        model: `WaveNetGenerator`.
-        sample_rate: Of arrays, in Hz.
-        speaker: Speaker of all recordings that are no utterances, or None.
-
-    Returns:
-        Recordings and names, or None if `x` is something Keras handles itself.
-    """
+    """Turn what `fit` was given into recordings and speaker names, or return None for what Keras handles itself."""
     if isinstance(x, Utterances):
         return open_audio_cache(x, model), [u.speaker for u in x]
     if isinstance(x, str | os.PathLike):

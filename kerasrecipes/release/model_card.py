@@ -184,12 +184,7 @@ def example_commands(name: str, pretrained: bool) -> list[str]:
 
 
 def card_markdown(name: str) -> str:
-    """Return the card as a page for the hub.
-
-    Raises:
-        RecipeNotFound: There is no such recipe.
-        WeightsUnavailable: The recipe has no released weights.
-    """
+    """Return the card as a page for the hub."""
     recipe, row = registry.get_recipe(name), manifest.get_entry(name)
     front = ["---", "library_name: keras", "tags:", *(f"- {tag}" for tag in (recipe.task, *recipe.tags)), "---", ""]
     lines = {

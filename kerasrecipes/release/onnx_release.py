@@ -15,18 +15,7 @@ from kerasrecipes.utils.files import sha256_file
 def release_onnx(name: str, *, float16: bool = True, opset: int = 17, report: Any = None) -> Path:
     """Write `weights/NAME.onnx`, for recipes with states also NAME.step.onnx, and their entry in the manifest row.
 
-    Args:
-        name: Name of the recipe.
-        float16: Store float16, as released weights are stored. Default True.
-        opset: ONNX opset, as for `export`.
-        report: Called with a sentence about each file.
-
-    Returns:
-        The row's path.
-
-    Raises:
-        ExportError: As `export`, or the folder of weights cannot be written.
-        WeightsUnavailable: No weights are released.
+    `float16`, as released weights are stored, `opset` and `report` are those of `export`. Returns the row's path.
     """
     row, folder = manifest.get_entry(name), manifest.weights_folder()
     try:

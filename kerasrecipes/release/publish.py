@@ -11,18 +11,10 @@ from kerasrecipes.utils.files import first_line
 
 
 def publish(name: str, repo: str, *, dry_run: bool = True) -> str:
-    """Upload `name`'s weight file, its manifest row as `manifest.json` and its card as `README.md` in one commit.
+    """Upload a recipe's weight file, its manifest row as `manifest.json` and its card as `README.md` in one commit.
 
-    Args:
-        name: Name of the recipe.
-        repo: "org/name" on the hub. It is created if it does not exist.
-        dry_run: Check everything and only return what would be uploaded. Default True.
-
-    Returns:
-        A description of what was or would be uploaded.
-
-    Raises:
-        KerasRecipesError: The file does not match its row, `repo` is not of the form "org/name", or the hub refuses.
+    A missing repository `repo`, "org/name" on the hub, is created. With `dry_run` everything is checked and nothing uploaded.
+    Returns a line about what was uploaded, or would be.
     """
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo):
         raise KerasRecipesError(f"{repo!r} is not the name of a repository on the hub: write ORG/NAME")

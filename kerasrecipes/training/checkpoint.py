@@ -38,9 +38,6 @@ def load_checkpoint(path: Path, model: keras.Model) -> dict[str, Any]:
     """Set all variables and torch's random state from the file, and return the run's state.
 
     Variables are matched by position and shape, because the numbers in automatic layer names depend on what else was built.
-
-    Raises:
-        ValueError: The file holds other variables than the model and its optimizer.
     """
     with np.load(path) as file:
         arrays = {"/".join(n.split("|")[:2]): n for n in file.files if n not in ("state", "torch|0")}

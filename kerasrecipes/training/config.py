@@ -97,15 +97,7 @@ class TrainConfig:
 
 
 def config_from_dict(values: dict[str, Any], source: str = "training configuration") -> TrainConfig:
-    """Make a configuration from plain values.
-
-    Args:
-        values: Settings by name.
-        source: Beginning of error messages, for instance a file.
-
-    Raises:
-        DataError: The values are no table of settings, a key is unknown or missing, or a value has another type.
-    """
+    """Make a configuration from plain values. Error messages begin with `source`, for instance a file."""
     if not isinstance(values, dict):
         raise DataError(f"{source} holds no settings: write KEY: VALUE lines, recipe: NAME among them")
     kinds = {f.name: f.type for f in fields(TrainConfig)}
@@ -123,11 +115,7 @@ def config_from_dict(values: dict[str, Any], source: str = "training configurati
 
 
 def coerce(kind: Any, value: Any) -> Any:
-    """Convert a value to the type of a field: YAML reads 1e-3 as text and [84] as numbers.
-
-    Raises:
-        ValueError: The value cannot be converted. The message says what it should be.
-    """
+    """Convert a value to the type of a field: YAML reads 1e-3 as text and [84] as numbers."""
     if isinstance(kind, types.UnionType):  # with None
         return None if value is None else coerce(kind.__args__[0], value)
     origin = get_origin(kind) or kind
@@ -156,15 +144,9 @@ def read_config(path: str | Path) -> TrainConfig:
 
 
 def config_for(name: str, file: str | Path | None = None, **changes: Any) -> TrainConfig:
-    """Return the configuration of a recipe.
+    """Return the configuration in `file`, by default the recipe's own, or the defaults if it has none.
 
-    Args:
-        name: Name of the recipe.
-        file: YAML file. Default: the recipe's own, or the defaults if it has none.
-        **changes: Settings that replace the file's. None changes nothing.
-
-    Raises:
-        DataError: There is no such file, or it trains another recipe.
+    `changes` replace its settings, except those that are None.
     """
     path = Path(file) if file else CONFIGS / f"{name}.yaml"
     if file and not path.is_file():

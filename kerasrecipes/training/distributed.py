@@ -54,11 +54,7 @@ class DeviceGroup:
         return self.process == 0
 
     def check_divisible(self, task: Any) -> None:
-        """Check that batches can be divided among the devices.
-
-        Raises:
-            DataError: A fixed number of items cannot be divided, or batches hold fewer items than there are devices.
-        """
+        """Check that batches can be divided among the devices."""
         counts = [task.batch_size(i) for i in range(len(task.dataset))]
         if task.fixed_size_setting and counts[0] % self.count:
             multiple = max(round(counts[0] / self.count), 1) * self.count
@@ -124,11 +120,7 @@ class DeviceGroup:
         return [bool(f) for f in multihost_utils.broadcast_one_to_all(np.array(flags))]
 
     def assert_equal(self, number: int, message: str) -> None:
-        """Check that a number is equal in all processes.
-
-        Raises:
-            KerasRecipesError: It is not, with `message`.
-        """
+        """Raise `message` if a number differs between processes."""
         if self.processes > 1:
             from jax.experimental import multihost_utils
 
@@ -148,12 +140,7 @@ class DeviceGroup:
 def setup_devices(devices: str | int) -> DeviceGroup:
     """Find the devices, join the other hosts' processes if the environment names them, and divide all following batches.
 
-    Args:
-        devices: Number of devices, or "all".
-
-    Raises:
-        DataError: `devices` is no number or more than there are, or the backend is not JAX.
-        KerasRecipesError: The other processes cannot be reached.
+    `devices` is a number or "all".
     """
     if str(devices) != "all" and not (str(devices).isdigit() and int(devices) > 0):
         raise DataError(f"--devices must be a number or 'all', not {devices!r}")
@@ -188,11 +175,7 @@ def setup_devices(devices: str | int) -> DeviceGroup:
 
 
 def init_distributed() -> None:
-    """Join the other processes of a run, if the environment names any.
-
-    Raises:
-        KerasRecipesError: Only some of the required variables are set, or the other processes cannot be reached.
-    """
+    """Join the other processes of a run, if the environment names any."""
     import jax
 
     env = os.environ

@@ -17,19 +17,10 @@ BOUNDARY_TOLERANCE = 0.02  # seconds
 
 
 def evaluate_speech(model: Any, utterances: Any, noise: float | None = None, **options: Any) -> dict[str, Any]:
-    """Compute word and character error rates, with intervals over speakers.
+    """Compute {"wer": ErrorRate, "cer": ErrorRate} of a recognizer or engine, with intervals over speakers.
 
-    Args:
-        model: Recognizer or engine with `transcribe` and `alphabet`.
-        utterances: Clips. Their transcripts are normalized to the model's alphabet.
-        noise: Signal-to-noise ratio of added pink noise, which is the same in every call. Decibels, default: no noise.
-        **options: Options of `transcribe`.
-
-    Returns:
-        {"wer": ErrorRate, "cer": ErrorRate}.
-
-    Raises:
-        KerasRecipesError: A clip cannot be read.
+    `noise` is the signal-to-noise ratio (dB) of added pink noise, which is the same in every call. `options` are those of
+    `transcribe`.
     """
     results = transcribe_all(model, utterances, noise, **options)
     references = [model.alphabet.normalize(u.text) for u in utterances]
@@ -44,20 +35,12 @@ def evaluate_speech(model: Any, utterances: Any, noise: float | None = None, **o
 def evaluate_phonemes(model: Any, utterances: Any, noise: float | None = None, **options: Any) -> dict[str, Any]:
     """Compute the phoneme error rate and the agreement of phoneme boundaries, with intervals over speakers.
 
-    On both sides equal neighbors count once, silence is left out, and TIMIT's 61 phonemes are folded into 39.
-
-    Args:
-        model: Phoneme recognizer.
-        utterances: Clips with aligned phonemes.
-        noise: As in `evaluate_speech`.
-        **options: Options of `transcribe`.
+    On both sides equal neighbors count once, silence is left out, and TIMIT's 61 phonemes are folded into 39. Clips need aligned
+    phonemes. `noise` and `options` are those of `evaluate_speech`.
 
     Returns:
         "per": ErrorRate. "boundaries_found": share of the labels' boundaries that have one of the model's within 20 ms.
         "boundaries_right": share of the model's boundaries that have one of the labels'. A boundary is matched at most once.
-
-    Raises:
-        KerasRecipesError: A clip cannot be read or has no aligned phonemes, or its phonemes are of another set.
     """
     plain = [u.id for u in utterances if not hasattr(u, "boundaries")]
     if plain or not utterances:
@@ -83,11 +66,7 @@ def evaluate_phonemes(model: Any, utterances: Any, noise: float | None = None, *
 
 
 def transcribe_all(model: Any, utterances: Any, noise: float | None = None, **options: Any) -> list[Any]:
-    """Transcribe every clip.
-
-    Raises:
-        KerasRecipesError: A clip cannot be read. Scoring only the readable clips would silently change the test set.
-    """
+    """Transcribe every clip, or raise, because scoring only the readable clips would silently change the test set."""
     if noise is None:
         results = model.transcribe([u.path for u in utterances], **options)
     else:
@@ -108,15 +87,9 @@ def read_with_noise(path: str, snr_db: float, seed: int) -> Any:
 def evaluate_bits_per_character(
     model: Any, texts: Sequence[str], groups: Sequence[Any] | None = None
 ) -> dict[str, Any]:
-    """Compute the bits per character of a language model. The end of each text counts as a character.
+    """Compute {"bpc": MetricWithInterval} of a language model. The end of each text counts as a character.
 
-    Args:
-        model: Model with `log_probabilities` and `alphabet`.
-        texts: Texts of the set.
-        groups: Group of each text, for instance its speaker, over which intervals are. Default: each text is its own group.
-
-    Returns:
-        {"bpc": MetricWithInterval}.
+    Intervals are over `groups`, for instance the speaker of each text. By default each text is its own group.
     """
     normalized = [model.alphabet.normalize(t) for t in texts]
     if not normalized:
@@ -128,16 +101,9 @@ def evaluate_bits_per_character(
 
 
 def evaluate_classification(model: Any, images: np.ndarray, labels: np.ndarray, num_crops: int = 1) -> dict[str, Any]:
-    """Compute the share of wrong classes, with intervals over images.
+    """Compute the share of wrong classes "error", and "top5" for more than ten classes, with intervals over images.
 
-    Args:
-        model: Classifier.
-        images: Images (n, height, width, channels), resized as the recipe resizes.
-        labels: Class indices (n,).
-        num_crops: Crops over which the class probabilities are averaged. Default 1.
-
-    Returns:
-        "error": MetricWithInterval, and "top5" if there are more than ten classes.
+    `images` (n, height, width, channels) are resized as the recipe resizes. `num_crops` crops are averaged per image.
     """
     step = max(512 // num_crops, 1)
     parts = [model.probabilities(images[i : i + step], num_crops) for i in range(0, len(images), step)]
@@ -160,10 +126,9 @@ def evaluate_segmentation(model: Any, images: Sequence[np.ndarray], masks: Seque
 
 
 def evaluate_bits_per_sample(model: Any, utterances: Any) -> dict[str, Any]:
-    """Compute the bits per sample of WaveNet, with intervals over clips. Unknown speakers map to "no speaker".
+    """Compute the bits per sample of WaveNet, "bps", and with local conditioning "bps_conditioned", given each spectrogram.
 
-    Returns:
-        {"bps": MetricWithInterval}, and with local conditioning "bps_conditioned", the same given each clip's spectrogram.
+    Intervals are over clips. Unknown speakers map to "no speaker".
     """
     from kerasrecipes.inference.wavenet_likelihood import log_probabilities
 

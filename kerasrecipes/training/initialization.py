@@ -29,15 +29,7 @@ LayerPairs = list[tuple[Any, Any]]  # (source layer, target layer)
 def initialize_weights(config: TrainConfig, model: Any, batches: Any = None, show_progress: bool = True) -> None:
     """Set the model's weights as `init_from`, `init_config`, `init_from_recipe` and `hint_steps` of its configuration say.
 
-    Args:
-        config: Settings of the run.
-        model: Model to initialize.
-        batches: Function from a number to the inputs of a batch, for `hint_steps`.
-        show_progress: True for a progress bar of these steps.
-
-    Raises:
-        WeightsCorrupted: The file or run belongs to another architecture.
-        DataError: There is no such file, or no layer matches.
+    `batches` is a function from a number to the inputs of a batch, for `hint_steps`.
     """
     if config.init_from_recipe:
         source = load(config.init_from_recipe, compile=False)
@@ -73,22 +65,14 @@ def initialize_weights(config: TrainConfig, model: Any, batches: Any = None, sho
 
 
 def read_run_record(run: Path) -> dict[str, Any]:
-    """Read a run's record: its configuration, state, data and machine.
-
-    Raises:
-        DataError: The folder holds no run.
-    """
+    """Read a run's record: its configuration, state, data and machine."""
     if not (run / "run.json").is_file():
         raise DataError(f"{run} holds no run (no run.json): pass the --output of a training, for instance runs/NAME")
     return json.loads((run / "run.json").read_text())
 
 
 def load_run_weights(model: Any, folder: Path) -> None:
-    """Set the model's weights to the averaged weights of a run.
-
-    Raises:
-        WeightsCorrupted: The run trained another architecture.
-    """
+    """Set the model's weights to the averaged weights of a run."""
     try:
         model.set_weights(load_keras_file(folder / AVERAGED_MODEL).get_weights())
     except ValueError as error:
@@ -98,11 +82,7 @@ def load_run_weights(model: Any, folder: Path) -> None:
 
 
 def copy_weights_by_name(source: Any, target: Any, config: TrainConfig) -> None:
-    """Copy a segmenter's weights to layers of the same name and shapes. The front ends' heads always match.
-
-    Raises:
-        DataError: No layer matches.
-    """
+    """Copy a segmenter's weights to layers of the same name and shapes. The front ends' heads always match."""
     source_layers, target_layers = (
         {"front" if layer is model.front_end_head else layer.name: layer for layer in model.layers if layer.weights}
         for model in (source, target)
@@ -121,7 +101,7 @@ def copy_weights_by_name(source: Any, target: Any, config: TrainConfig) -> None:
 
 
 def copy_matching_weights(source: Any, target: Any) -> LayerPairs:
-    """Copy weights between layers of the same type and position where shapes agree, and return the pairs in the target's order.
+    """Copy weights between layers of the same type and position where shapes agree. Returns pairs in the target's order.
 
     Layers of a type are counted from the input, or from the output if more of them then match: a network with another front
     end has the same layers after it.
@@ -150,22 +130,8 @@ def fit_front_end_to_hints(
     """Train the new front end to reproduce the activations that the first copied layer received in the source model.
 
     With a random front end, the copied layers would get noise and lose what they have learned before the front end gives
-    useful features ("hints", FitNets, arXiv 1412.6550, section 2.2).
-
-    Args:
-        source: Model whose layers were copied.
-        target: Model with the new front end.
-        pairs: Result of `copy_matching_weights`.
-        batches: Function from a number to the inputs of a batch for both models.
-        steps: Number of AdamW steps.
-        learning_rate: Initial learning rate, which falls linearly to zero.
-        show_progress: True for a progress bar.
-
-    Returns:
-        The loss of every step: the mean squared difference, with each feature's variance in the source scaled to 1.
-
-    Raises:
-        DataError: The front ends differ in their strides.
+    useful features ("hints", FitNets, arXiv 1412.6550, section 2.2). The learning rate falls linearly to zero. Returns the
+    loss of every step: the mean squared difference, with each feature's variance in the source scaled to 1.
     """
     old, new = pairs[0]
     teacher, student = (

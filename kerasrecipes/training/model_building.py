@@ -21,11 +21,7 @@ def without_training_only(config: TrainConfig) -> TrainConfig:
 
 
 def build_for_training(config: TrainConfig) -> Any:
-    """Build the model that a configuration trains, with random weights and frozen layers.
-
-    Raises:
-        DataError: A name in `frozen_layers` matches no layer, or all layers are frozen.
-    """
+    """Build the model that a configuration trains, with random weights and frozen layers."""
     model = build_model(get_recipe(config.recipe), config.alphabet, config.config)
     if config.frozen_layers:
         freeze_layers(model, config.frozen_layers)
@@ -33,11 +29,7 @@ def build_for_training(config: TrainConfig) -> Any:
 
 
 def freeze_layers(model: Any, names: Sequence[str]) -> None:
-    """Freeze the layers whose names begin with one of `names`. "front end" is a segmenter's, up to its logits.
-
-    Raises:
-        DataError: A name matches no layer, or all layers are frozen.
-    """
+    """Freeze the layers whose names begin with one of `names`. "front end" is a segmenter's, up to its logits."""
     for name in names:
         if name == FRONT_END and hasattr(model, "front_end_head"):
             layers = model.layers[: model.layers.index(model.front_end_head) + 1]

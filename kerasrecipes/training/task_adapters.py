@@ -70,8 +70,8 @@ class PhonemeTraining(SpeechTraining):
 class TextTraining(TrainingTask):
     """Language models: batches of lines, bits per character."""
 
-    amount_key, unit, throughput_unit = "million_characters", "million characters", "characters/s"
-    pad_label = -1
+    amount_key, unit, pad_label = "million_characters", "million characters", -1
+    throughput_unit, throughput_scale = "characters/s", 1e6
 
     def load_data(self, specs: Sequence[str], speakers: Sequence[str] = ()) -> Any:
         return data.load_text_datasets(specs, speakers)
@@ -92,9 +92,6 @@ class TextTraining(TrainingTask):
     def amount_in(self, inputs: dict[str, np.ndarray], labels: np.ndarray) -> float:
         return float(np.sum(inputs["length"])) / 1e6
 
-    def throughput_scale(self) -> float:
-        return 1e6
-
     def describe_batch(self, batch: int) -> str:
         return f"{len(self.dataset.batches[batch])} texts of batch {batch}"
 
@@ -108,11 +105,10 @@ class TextTraining(TrainingTask):
 class WaveTraining(TrainingTask):
     """WaveNet: batches of crops, bits per sample."""
 
-    throughput_unit = "samples/s"
-    fixed_size_setting, pad_label = "batch_seconds", -1
+    fixed_size_setting, pad_label, throughput_unit = "batch_seconds", -1, "samples/s"
 
     def make_dataset(self) -> Any:
-        config = self.config
+        config, self.throughput_scale = self.config, 3600.0 * self.model.sample_rate
         return data.WaveDataset(
             open_audio_cache(self.data, self.model, self.cache_dir), [u.speaker for u in self.data], self.model,
             batch_seconds=config.batch_seconds, crop_seconds=config.crop_seconds or 1.0,
@@ -129,9 +125,6 @@ class WaveTraining(TrainingTask):
         """Return the hours of audio with targets in a batch."""
         return float(np.sum(labels >= 0)) / self.model.sample_rate / 3600
 
-    def throughput_scale(self) -> float:
-        return 3600.0 * self.model.sample_rate
-
     def describe_batch(self, batch: int) -> str:
         return ", ".join(self.data[i].id for i in self.dataset.batch_clip_indices(batch))
 
@@ -145,8 +138,8 @@ class WaveTraining(TrainingTask):
 class ImageTraining(TrainingTask):
     """Image classifiers: batches of images, the share of wrong classes."""
 
-    amount_key, unit, throughput_unit = "million_images", "million images", "images/s"
-    fixed_size_setting = "batch_images"
+    amount_key, unit, fixed_size_setting = "million_images", "million images", "batch_images"
+    throughput_unit, throughput_scale = "images/s", 1e6
 
     def load_data(self, specs: Sequence[str], speakers: Sequence[str] = ()) -> Any:
         return load_image_datasets(specs, self.model.classes, self.model.preprocessing)
@@ -166,9 +159,6 @@ class ImageTraining(TrainingTask):
 
     def amount_in(self, inputs: np.ndarray, labels: np.ndarray) -> float:
         return len(inputs) / 1e6
-
-    def throughput_scale(self) -> float:
-        return 1e6
 
     def describe_batch(self, batch: int) -> str:
         return f"images {', '.join(map(str, self.dataset.batch_members(batch)))}"
@@ -203,11 +193,7 @@ TRAINING_TASKS: dict[str, type[TrainingTask]] = {
 
 
 def training_task_for(recipe: str) -> type[TrainingTask]:
-    """Return the adapter of a recipe's task.
-
-    Raises:
-        KerasRecipesError: The task has none.
-    """
+    """Return the adapter of a recipe's task."""
     task = get_recipe(recipe).task
     if task not in TRAINING_TASKS:
         raise KerasRecipesError(

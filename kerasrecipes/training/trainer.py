@@ -34,7 +34,7 @@ LOG_EVERY_STEPS = 20
 
 
 class Trainer:
-    """One training run in a folder.
+    """One training run in a folder, which raises `DataError` if it already holds a run and `resume` is False.
 
     The folder holds `checkpoint.npz`, `averaged.keras` (the model with its averaged weights, without dropout), `run.json`,
     `log.csv`, `validation.csv` and `curve.png`.
@@ -44,10 +44,6 @@ class Trainer:
         folder: Folder of the run.
         resume: True to continue from the folder's checkpoint, or to start if there is none. Default False.
         devices: Result of `setup_devices`, which must be called before Keras creates any variable. Default: one device.
-
-    Raises:
-        DataError: The folder already holds a run and `resume` is False, its checkpoint does not fit, or batches cannot be
-            divided among the devices.
     """
 
     def __init__(
@@ -101,19 +97,10 @@ class Trainer:
     # ------------------------------------------------------------------ the loop
 
     def train(self, max_minutes: float | None = None) -> dict[str, Any]:
-        """Train until `config.max_steps`.
+        """Train until `config.max_steps`, or for `max_minutes`, and return the state: step, epoch, batch, amount of data and hours.
 
         Ctrl-C loses nothing: the current step is finished and saved. A second Ctrl-C ends at once, and the last checkpoint
-        remains.
-
-        Args:
-            max_minutes: Stop after this time. Default: never.
-
-        Returns:
-            The state: step, epoch, batch, amount of data and hours.
-
-        Raises:
-            DataError: Another process trains into the folder.
+        remains. Raises `DataError` if another process trains into the folder.
         """
         if not self.devices.is_main:
             return self._train_loop(max_minutes)

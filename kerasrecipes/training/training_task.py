@@ -11,18 +11,12 @@ from kerasrecipes.training.config import TrainConfig
 
 
 class TrainingTask:
-    """Base class. Subclasses load data, make batches and evaluate.
-
-    Args:
-        config: Settings of the run.
-        model: Model to train.
-        cache_dir: Folder of decoded audio.
-    """
+    """Base class. Subclasses load data, make batches and evaluate."""
 
     amount_key, unit = "audio_hours", "h of audio"  # of the amounts of data in logs and records
     fixed_size_setting = ""  # setting that gives every batch the same number of items
     pad_label = 0
-    throughput_unit = "x real time"
+    throughput_unit, throughput_scale = "x real time", 3600.0  # throughput of an amount of 1 in a second
 
     def __init__(self, config: TrainConfig, model: Any, cache_dir: Path):
         self.config, self.model, self.cache_dir = config, model, cache_dir
@@ -64,12 +58,8 @@ class TrainingTask:
 
     def throughput(self, amount: float, seconds: float) -> tuple[float, str]:
         """Return the amount per second as a number and as text."""
-        value = self.throughput_scale() * amount / seconds
+        value = self.throughput_scale * amount / seconds
         return value, f"{value:.0f} {self.throughput_unit}"
-
-    def throughput_scale(self) -> float:
-        """Return how many of `throughput_unit` an amount of 1 in a second is."""
-        return 3600.0
 
     def describe_batch(self, batch: int) -> str:
         """Describe the batch for error messages."""

@@ -37,18 +37,9 @@ def tune_decoder(
 ) -> TuningResult:  # fmt: skip
     """Move to the neighboring setting with the fewest word errors until none has fewer, in coarse steps and then in fine ones.
 
-    The network runs once. Only the decoder runs for every setting.
-
-    Args:
-        model: Speech recognizer.
-        utterances: Tuning set, never the set that is reported.
-        language_model: As in `DecodingOptions`.
-        beam_size: As in `DecodingOptions`. Default 50.
-        start: First (lm_weight, word_score). Default (0.5, 0.5).
-        progress: Called with the result of every setting.
-
-    Raises:
-        KerasRecipesError: A clip cannot be read, or the model does not recognize words.
+    The network runs once. Only the decoder runs for every setting. `utterances` must never be the set that is reported.
+    `language_model` and `beam_size` are those of `DecodingOptions`, and `start` is the first (lm_weight, word_score).
+    `progress` is called with the result of every setting.
     """
     if not hasattr(model, "criterion") or model.recipe.task != "speech-recognition":
         raise KerasRecipesError(

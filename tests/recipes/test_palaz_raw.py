@@ -1,4 +1,4 @@
-"""Palaz et al.'s net against a plain sliding window, and the recogniser of phones around it."""
+"""Palaz et al.'s model compared with a plain sliding window, and its phoneme recognizer."""
 
 import json
 import os
@@ -47,14 +47,14 @@ def wave(samples, seed=2):
 # ---------------------------------------------------------------- the network
 
 
-def slid(model, x):
-    """Scores frame by frame: every window cut out of the waveform and taken through the stages as the paper draws them."""
+def slide_window(model, x):
+    """Compute logits frame by frame: crop every window from the waveform and apply the stages as the paper draws them."""
     config = {**model.recipe.config, **model.changes}
     weights = [[array(w).astype("float64") for w in layer.weights] for layer in model.layers if layer.weights]
     weights = weights[:-1] if config["criterion"] == "crf" else weights
     normal = config["batch_norm"] == "sequence"
 
-    def normalise(y, queue):
+    def normalize(y, queue):
         if not normal:
             return y
         gamma, beta, mean, variance = queue.pop(0)
@@ -80,8 +80,8 @@ def slid(model, x):
             steps = (len(y) - kernel) // stride + 1
             y = np.stack([affine(y[i * stride : i * stride + kernel].reshape(-1), row) for i in range(steps)])
             y = y[: len(y) // pool * pool].reshape(len(y) // pool, pool, -1).max(axis=1)
-            y = np.clip(normalise(y, queue), -1, 1)
-        y = np.clip(normalise(affine(y.reshape(-1), queue.pop(0)), queue), -1, 1)
+            y = np.clip(normalize(y, queue), -1, 1)
+        y = np.clip(normalize(affine(y.reshape(-1), queue.pop(0)), queue), -1, 1)
         found.append(affine(y, queue.pop(0)))
     return np.array(found)
 
@@ -96,16 +96,16 @@ def slid(model, x):
         ("palaz_raw_small", {"normalization": "window"}),
     ],
 )
-def test_one_pass_is_the_sliding_window(name, changes):
+def test_joint_computation_equals_the_sliding_window(name, changes):
     model = tiny(name, **changes)
     x = wave(4321)
     found = model.predict_logits({"audio": x[None], "length": np.array([len(x)], "int32")})[0]
-    np.testing.assert_allclose(found, slid(model, x), atol=2e-5)
+    np.testing.assert_allclose(found, slide_window(model, x), atol=2e-5)
 
 
-def test_windows_of_their_own_do_not_hear_the_loudness():
-    """Mean and deviation per window (the paper) or per utterance: scaled by any gain the scores are the same; a loud end
-    of the recording changes what is heard at its beginning only where the statistics are the utterance's."""
+def test_normalization_per_window_ignores_loudness_elsewhere():
+    """Gain never changes the logits. A loud end of the recording changes the logits at its start only if the statistics
+    are those of the utterance."""
     x = wave(16000)
     louder = np.concatenate([x, 8 * wave(16000, 3)])
     for normalization, same in (("window", True), ("utterance", False)):
@@ -119,8 +119,8 @@ def test_windows_of_their_own_do_not_hear_the_loudness():
 
 
 @pytest.mark.parametrize(("kernel", "field"), [(50, 1030), (30, 1010)])
-def test_what_a_feature_and_a_window_see(kernel, field):
-    """The paper's stages: features see 1,030 (1,010) samples every 270; 15 of them lie in 310 ms."""
+def test_receptive_fields_of_a_feature_and_a_window(kernel, field):
+    """The paper's stages: features see 1,030 (1,010) samples every 270 samples; 310 ms contain 15 of them."""
     stages = ((80, kernel, 10, 3), *STAGES[1:])
     laid = plan_windows(stages, 4960, 160)
     assert laid.positions == 15 and laid.apart == 270 and laid.span == field + 14 * 270
@@ -134,7 +134,7 @@ def test_what_a_feature_and_a_window_see(kernel, field):
 def test_receptive_field_by_perturbation(name):
     model = tiny(name, activation="relu")
     assert model.stride == 160 and model.receptive_field == {"palaz_raw": 4790}.get(name, 4900)
-    # behind the normalisation, which sees everything
+    # after the normalization, which sees everything
     assert type(model.layers[2]).__name__ == "UtteranceStandardization"
     above = keras.Model(model.layers[2].output, model.output)
     first, x = 75 * 160 - 2400, wave(24000)
@@ -157,12 +157,12 @@ def test_parameters_of_the_paper(hidden, phones):
     assert model.count_params() == expected + phones**2
 
 
-def test_twins_have_one_size():
+def test_waveform_and_mfcc_models_have_equal_size():
     raw, mfcc = (kr.get_recipe(n).build() for n in ("palaz_raw_small", "palaz_mfcc_small"))
     assert 0.95 < mfcc.count_params() / raw.count_params() < 1.05
 
 
-def test_pooling_commutes_with_the_non_linearity():
+def test_pooling_commutes_with_the_activation():
     pool = kr.layers.SequenceMaxPooling(3, 2, 4)
     x, n = 2 * np.random.default_rng(0).normal(size=(2, 40, 5)).astype("float32"), np.array([40, 17])
     before, _ = pool(keras.ops.clip(x, -1, 1), n)
@@ -213,7 +213,7 @@ def test_transcripts_and_posteriors():
     np.testing.assert_allclose(frames.posteriors(x, 16000), soft, atol=1e-6)
 
 
-def test_requests_of_another_task_are_refused():
+def test_methods_of_another_task_raise():
     model, x = tiny("palaz_raw_small_frames"), wave(8000)
     with pytest.raises(KerasRecipesError, match="decodes with greedy, not 'crf'"):
         model.transcribe(x, 16000, decoder="crf")
@@ -225,7 +225,7 @@ def test_requests_of_another_task_are_refused():
         model.stream()
 
 
-def test_another_phone_set_renews_the_head(tmp_path):
+def test_another_phoneme_set_reinitializes_the_head(tmp_path):
     model = tiny("palaz_raw")
     model.save_weights(tmp_path / "w.weights.h5")
     timit = kr.load(
@@ -271,7 +271,10 @@ def test_training_learns_measures_and_releases(spoken, place, tmp_path, monkeypa
     run.train()
     log = (tmp_path / "run" / "validation.csv").read_text().splitlines()
     assert (
-        first > 3 and run._train_step()[0] < 0.5 and "per" in log[0] and (tmp_path / "run" / "curve.png").stat().st_size > 5000
+        first > 3
+        and run._train_step()[0] < 0.5
+        and "per" in log[0]
+        and (tmp_path / "run" / "curve.png").stat().st_size > 5000
     )
     with ema_weights(run.model):
         rates = evaluate_phonemes(run.model, kr.data.load_datasets([spec]))
@@ -290,7 +293,9 @@ def test_training_learns_measures_and_releases(spoken, place, tmp_path, monkeypa
     assert row.data[0]["name"] == spoken.name and kr.PhonemeSet.from_value(row.model["alphabet"]) == kr.PhonemeSet()
     model = kr.load("palaz_raw_small", **kr.get_recipe("palaz_raw_small").tiny_config)
     monkeypatch.setattr("kerasrecipes.loading.load", lambda *a, **k: model)
-    assert main.main(["evaluate", "palaz_raw_small", "--data", spec, "--record-as", "tones", "--decoder", "greedy"]) == 0
+    assert (
+        main.main(["evaluate", "palaz_raw_small", "--data", spec, "--record-as", "tones", "--decoder", "greedy"]) == 0
+    )
     assert "per  " in capsys.readouterr().out
     measured = {m["metric"]: m for m in manifest.get_entry("palaz_raw_small").metrics}
     assert (
@@ -307,14 +312,14 @@ def test_training_learns_measures_and_releases(spoken, place, tmp_path, monkeypa
     assert lines[0] == model.alphabet.ipa(heard.text) and "i" in lines[0].split()
     rows = [
         line.split() for line in lines[3:]
-    ]  # behind the confidence and the columns' names: each phone with its times
+    ]  # after the confidence and the column names: each phoneme with its times
     assert [r[3] for r in rows] == lines[0].split()
     times = [[float(v) for v in r[:2]] for r in rows]
     np.testing.assert_allclose(times, [(w.start, w.end) for w in heard.words], atol=0.006)
 
 
 @pytest.mark.parametrize("name", ["palaz_raw", "palaz_raw_small_frames"])  # one of each criterion
-def test_fit_takes_files_and_phones(name, spoken, tmp_path):
+def test_fit_takes_files_and_phonemes(name, spoken, tmp_path):
     clips = kr.data.load_datasets([f"phones:{spoken}/labels.tsv.xz?audio={spoken}"])
     model = tiny(name)
     history = model.fit(clips, epochs=1, batch_seconds=3.0, verbose=0).history
@@ -333,7 +338,7 @@ def test_fit_takes_files_and_phones(name, spoken, tmp_path):
         assert done.stdout.splitlines()[0] == kr.predict(model, clips[0].path).text
 
 
-def test_clips_without_phones_are_refused(spoken, clips):
+def test_clips_without_phonemes_are_rejected(spoken, clips):
     model = tiny("palaz_raw")
     words = kr.data.librispeech(clips)
     with pytest.raises(DataError, match="no aligned phonemes: pass phones:LABELS"):
@@ -345,12 +350,12 @@ def test_clips_without_phones_are_refused(spoken, clips):
         evaluate_phonemes(
             kr.load("palaz_raw", weights=None, alphabet="timit39", **kr.get_recipe("palaz_raw").tiny_config), tones
         )
-    with pytest.raises(DataError, match="pairs \\(phone, start"):
+    with pytest.raises(DataError, match="pairs \\(phoneme, start"):
         alignments_from_lists([tones[0].path], [["AA", "IY"]])
 
 
 def test_configurations_differ_in_one_thing():
-    """The three trainings are comparable: same data, steps and rates."""
+    """The three training runs are comparable: same data, steps and learning rates."""
     read = [configs.config_for(n).to_dict() for n in NAMES if n != "palaz_raw"]
     assert len(read) == 3
     for other in read[1:]:
