@@ -1,5 +1,6 @@
 """The catalog: sorted names, filters, errors that help, and a quick start."""
 
+import inspect
 import subprocess
 import sys
 
@@ -119,6 +120,8 @@ def test_no_backend_says_what_to_install(monkeypatch):
 @pytest.mark.parametrize("name", ALL)
 def test_every_recipe_builds_and_rejects_unknown_keywords(name):
     recipe = kr.get_recipe(name)
+    defaults = {n: p.default for n, p in inspect.signature(recipe.builder_function).parameters.items()}
+    assert list(recipe.config) == list(defaults) and {**defaults, **recipe.changes} == recipe.config
     recipe.build(**recipe.tiny_config)
     with pytest.raises(KerasRecipesError, match="unknown nonsense"):
         recipe.build(nonsense=1)

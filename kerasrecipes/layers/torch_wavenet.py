@@ -10,7 +10,7 @@ import torch
 
 
 class TorchWaveNetStack(torch.autograd.Function):
-    """`WaveNetStack` on x (steps, batch, R); table: (layers, entries, batch or 1, 2 D), one entry for `stride` steps."""
+    """`WaveNetStack` on x (steps, batch, R) with a table (layers, entries, batch or 1, 2 D), one entry for `stride` steps."""
 
     @staticmethod
     def forward(ctx, settings, x, table, kernel, residual, residual_bias, skip):

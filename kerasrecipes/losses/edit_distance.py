@@ -55,7 +55,7 @@ def path_edit_distance(labels: Any, symbols: Any, lengths: Any) -> Any:
 
 
 def viterbi_path(logits: Any, transitions: Any, lengths: Any) -> Any:
-    """Return the columns of the most likely path (Viterbi) inside the graph; see `decoding.viterbi`.
+    """Return the columns of the most likely path (Viterbi, as in `decoding.viterbi`) inside the graph.
 
     Args:
         logits: (batch, frames, letters).

@@ -33,8 +33,8 @@ def caffenet(
     Returns:
         A functional `keras.Model`: (batch, size, size, 3), 0 to 255 -> logits (batch, num_classes).
     """
-    picture = keras.Input((size, size, 3), dtype="float32", name="picture")
-    x = layers.SubtractChannelMeans(MEANS_BGR, bgr=True, dtype="float32", name="means")(picture)
+    image = keras.Input((size, size, 3), dtype="float32", name="picture")
+    x = layers.SubtractChannelMeans(MEANS_BGR, bgr=True, dtype="float32", name="means")(image)
     normal = keras.initializers.RandomNormal
     for number, (filters, kernel, stride, zeros, groups) in enumerate(conv, 1):
         if zeros:
@@ -52,7 +52,7 @@ def caffenet(
         x = keras.layers.ReLU(name=f"relu{number}")(x)
         x = keras.layers.Dropout(dropout)(x)
     options = {"kernel_initializer": normal(stddev=0.01), "dtype": "float32", "name": "logits"}
-    return keras.Model(picture, keras.layers.Dense(num_classes, **options)(x), name="caffenet")
+    return keras.Model(image, keras.layers.Dense(num_classes, **options)(x), name="caffenet")
 
 
 RECIPES = (

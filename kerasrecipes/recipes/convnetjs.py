@@ -35,8 +35,8 @@ def convnetjs(
     Returns:
         A functional `keras.Model`: (batch, size, size, channels), 0 to 255 -> logits (batch, num_classes).
     """
-    picture = keras.Input((size, size, channels), dtype="float32", name="picture")
-    x = keras.layers.Rescaling(1 / 255, -0.5, dtype="float32")(picture)
+    image = keras.Input((size, size, channels), dtype="float32", name="picture")
+    x = keras.layers.Rescaling(1 / 255, -0.5, dtype="float32")(image)
 
     def weight_options(bias):  # N(0, 1 / fan-in); biases of 0.1 before a ReLU
         return {
@@ -50,7 +50,7 @@ def convnetjs(
         x = keras.layers.MaxPooling2D(pool)(x)  # (batch, side / pool, side / pool, filters)
     x = keras.layers.Flatten()(x)
     logits = keras.layers.Dense(num_classes, dtype="float32", name="logits", **weight_options(0.0))(x)
-    return keras.Model(picture, logits, name="convnetjs")
+    return keras.Model(image, logits, name="convnetjs")
 
 
 COMMON: dict[str, Any] = {

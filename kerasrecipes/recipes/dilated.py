@@ -53,9 +53,9 @@ def dilated(
         own maps are the output of the layer `front`, or `logits` without a context module. The margin is 186 pixels for
         VGG-16, where sides are 372 + 8 n.
     """
-    picture = keras.Input((None, None, 3), dtype="float32", name="picture")
+    image = keras.Input((None, None, 3), dtype="float32", name="picture")
     means = tuple(reversed(channel_means))
-    x = layers.SubtractChannelMeans(means, bgr=True, dtype="float32", name="means")(picture)
+    x = layers.SubtractChannelMeans(means, bgr=True, dtype="float32", name="means")(image)
     if input_scale != 1.0:
         x = keras.layers.Rescaling(input_scale, dtype="float32", name="scale")(x)
 
@@ -90,7 +90,7 @@ def dilated(
             x = layers.FastConv2D(multiple * num_classes, 3, name=f"context{number}", **options)(x)
         identity = layers.IdentityInitializer(num_classes, noise, 0)
         x = layers.FastConv2D(num_classes, 1, kernel_initializer=identity, dtype="float32", name="logits")(x)
-    return keras.Model(picture, x, name="dilated")
+    return keras.Model(image, x, name="dilated")
 
 
 URBAN: dict[str, Any] = {"context": BASIC, "padding": "each"}

@@ -34,8 +34,8 @@ def squeezenet(
     Returns:
         A functional `keras.Model`: (batch, size, size, 3), 0 to 255 -> logits (batch, num_classes).
     """
-    picture = keras.Input((size, size, 3), dtype="float32", name="picture")
-    x = layers.SubtractChannelMeans(MEANS_BGR, bgr=True, dtype="float32", name="means")(picture)
+    image = keras.Input((size, size, 3), dtype="float32", name="picture")
+    x = layers.SubtractChannelMeans(MEANS_BGR, bgr=True, dtype="float32", name="means")(image)
 
     def conv(x, name, filters, kernel, initializer="glorot_uniform", **options):
         options |= {"activation": "relu", "kernel_initializer": initializer, "name": name}
@@ -55,7 +55,7 @@ def squeezenet(
         x, "logits", num_classes, 1, keras.initializers.RandomNormal(stddev=0.01)
     )  # conv10: (batch, 13, 13, classes)
     logits = keras.layers.GlobalAveragePooling2D(name="scores", dtype="float32")(x)
-    return keras.Model(picture, logits, name="squeezenet")
+    return keras.Model(image, logits, name="squeezenet")
 
 
 RECIPES = (

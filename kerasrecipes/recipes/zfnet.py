@@ -49,8 +49,8 @@ def zfnet(
     Returns:
         A functional `keras.Model`: (batch, size, size, 3), 0 to 255 -> logits (batch, num_classes).
     """
-    picture = keras.Input((size, size, 3), dtype="float32", name="picture")
-    x = layers.SubtractChannelMeans(channel_means, dtype="float32", name="means")(picture)
+    image = keras.Input((size, size, 3), dtype="float32", name="picture")
+    x = layers.SubtractChannelMeans(channel_means, dtype="float32", name="means")(image)
     if input_scale != 1.0:
         x = keras.layers.Rescaling(input_scale, dtype="float32", name="scale")(x)
     initializer = "he_normal" if batch_norm else keras.initializers.RandomNormal(stddev=0.01)  # "1e-2" in section 3
@@ -79,7 +79,7 @@ def zfnet(
     x = keras.layers.Dropout(dropout)(x) if dropout else x
     normal = keras.initializers.RandomNormal(stddev=0.01)
     logits = keras.layers.Dense(num_classes, kernel_initializer=normal, dtype="float32", name="logits")(x)
-    return keras.Model(picture, logits, name="zfnet")
+    return keras.Model(image, logits, name="zfnet")
 
 
 COMMON: dict[str, Any] = {

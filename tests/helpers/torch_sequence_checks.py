@@ -1,4 +1,4 @@
-"""On torch: the hand-written steps between convolutions equal the plain formulas, values, gradients and running averages."""
+"""Check on torch that the hand-written operations equal the plain formulas: values, gradients and moving averages."""
 
 import os
 
@@ -43,7 +43,7 @@ def block(dtype, kernel, stride, bias, dilation):
 
 
 def distances(found, expected):
-    # the normalization takes a bias out again: its gradient is rounding, small beside the kernel's
+    # the normalization cancels a bias: its gradient is rounding, small beside the kernel's
     least = 0.01 * float(expected[2].norm())
     return [float((a - b).norm()) / max(float(b.norm()), least) for a, b in zip(found, expected, strict=True)]
 
@@ -73,9 +73,9 @@ for dtype in (torch.float32, torch.bfloat16):
     assert torch.equal(x.grad == 0, zero) and torch.allclose(x.grad[~zero], torch.tensor(1 / 0.7, dtype=dtype))
     assert not torch.equal(drop(x, training=True) == 0, zero)
     torch.manual_seed(5)
-    assert torch.equal(drop(x, training=True), y)  # the state of torch's generator decides
+    assert torch.equal(drop(x, training=True), y)  # the state of torch's generator decides the mask
     pairs = zero[:, 1:] & zero[:, :-1]
-    assert abs(float(pairs.float().mean()) - 0.09) < 0.005  # neighbours are independent
+    assert abs(float(pairs.float().mean()) - 0.09) < 0.005  # neighbors are independent
     assert torch.equal(drop(x), x)
 
 

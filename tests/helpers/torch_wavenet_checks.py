@@ -1,4 +1,4 @@
-"""On torch: the hand-written stack equals the plain loop and its gradients; bfloat16 stays near float32."""
+"""Check on torch that the hand-written stack equals the plain loop and its gradients, and bfloat16 is near float32."""
 
 import os
 

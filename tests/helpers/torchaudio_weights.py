@@ -1,4 +1,4 @@
-"""Weights and inputs for nets of torchaudio from a numpy generator whose numbers no version of numpy changes."""
+"""Weights and inputs for models of torchaudio, from a numpy generator whose output is the same in all numpy versions."""
 
 import numpy as np
 from paths import FIXTURES
@@ -11,7 +11,7 @@ INPUTS = {"mfcc": (13, 60), "power_spectrum": (257, 60), "waveform": (1, 9600)}
 
 
 def wav2letter_shapes(kind: str) -> list[tuple[int, ...]]:
-    """(outputs, inputs, kernel) of the convolutions of `torchaudio.models.Wav2Letter`, from the input on."""
+    """Return (outputs, inputs, kernel) of the convolutions of `torchaudio.models.Wav2Letter`, from the input to the output."""
     channels = INPUTS[kind][0]
     first = [(250, 1, 250)] if kind == "waveform" else []
     channels = 250 if first else channels
@@ -20,12 +20,12 @@ def wav2letter_shapes(kind: str) -> list[tuple[int, ...]]:
     ]  # fmt: skip
 
 
-def drawn(kind: str) -> tuple[list[tuple[np.ndarray, np.ndarray]], np.ndarray]:
-    """(kernel, bias) of each convolution in torch's layout, and one input (channels, steps); float32."""
+def sample_weights(kind: str) -> tuple[list[tuple[np.ndarray, np.ndarray]], np.ndarray]:
+    """Return (kernel, bias) of each convolution in torch's layout, and one input (channels, steps); float32."""
     normal = np.random.RandomState(sorted(INPUTS).index(kind)).standard_normal
     weights = []
     for shape in wav2letter_shapes(kind):
-        scale = np.sqrt(2 / (shape[1] * shape[2]))  # keeps the signal's size through rectifiers
+        scale = np.sqrt(2 / (shape[1] * shape[2]))  # keeps the signal's scale through ReLUs
         weights.append(((normal(shape) * scale).astype("float32"), (normal(shape[0]) * 0.1).astype("float32")))
     return weights, normal(INPUTS[kind]).astype("float32")
 
@@ -34,13 +34,13 @@ def drawn(kind: str) -> tuple[list[tuple[np.ndarray, np.ndarray]], np.ndarray]:
 DEEPSPEECH = {"n_feature": 57, "n_hidden": 48, "n_class": LABELS}
 
 
-def deepspeech_drawn() -> tuple[list[np.ndarray], np.ndarray]:
-    """Parameters of `torchaudio.models.DeepSpeech` in torch's order and layout, and one input (steps, features); float32."""
+def sample_deepspeech_weights() -> tuple[list[np.ndarray], np.ndarray]:
+    """Return the parameters of `torchaudio.models.DeepSpeech` in torch's order and layout, and one input (steps, features); float32."""
     features, hidden, labels = DEEPSPEECH.values()
     dense = [(hidden, features), (hidden,), (hidden, hidden), (hidden,), (hidden, hidden), (hidden,)]
     direction = [(hidden, hidden), (hidden, hidden), (hidden,), (hidden,)]  # inputs, states, two biases
     normal = np.random.RandomState(7).standard_normal
-    drawn = []
+    weights = []
     for shape in [*dense, *direction, *direction, (hidden, hidden), (hidden,), (labels, hidden), (labels,)]:
-        drawn.append((normal(shape) * (np.sqrt(1.5 / shape[-1]) if len(shape) == 2 else 0.1)).astype("float32"))
-    return drawn, (8 * normal((40, features))).astype("float32")
+        weights.append((normal(shape) * (np.sqrt(1.5 / shape[-1]) if len(shape) == 2 else 0.1)).astype("float32"))
+    return weights, (8 * normal((40, features))).astype("float32")

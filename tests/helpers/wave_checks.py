@@ -1,4 +1,4 @@
-"""What must hold for generators on every backend: called by test_waves.py in its own process and in those of other backends."""
+"""Checks of generators that hold on every backend; test_wave_generator.py runs them in its process and in others."""
 
 import keras
 import naive_wavenet
@@ -19,7 +19,7 @@ NETS = {
 
 
 def tiny(key, seed=1):
-    """A generator with random weights that are large enough for every input to matter; the same on all backends."""
+    """Return a generator with random weights large enough for every input to matter, the same on all backends."""
     name, changes = NETS[key]
     model = kr.load(name, weights=None, compile=False, **{**kr.get_recipe(name).tiny_config, **changes})
     rng = np.random.default_rng(seed)
@@ -29,7 +29,7 @@ def tiny(key, seed=1):
 
 
 def conditions(model, batch, samples, seed=3):
-    """Speakers (batch,) and spectrograms, a list with None for the last item."""
+    """Return speakers (batch,) and spectrograms, a list with None for the last item."""
     rng = np.random.default_rng(seed)
     speakers = np.arange(batch, dtype="int32") % (len(model.speakers) + 1)
     if not model.n_mels:
@@ -38,28 +38,31 @@ def conditions(model, batch, samples, seed=3):
     return speakers, [*frames[:-1], None]
 
 
-def forced(model, waves, speakers, spectrograms, piece):
-    """Scores (batch, samples, codes) before each sample of `waves` (batch, samples) from the cached loop, in pieces."""
+def forced(model, waves, speakers, spectrograms, chunk):
+    """Return logits (batch, samples, codes) before each sample of `waves` (batch, samples) from the cached loop, in chunks."""
     batch, samples = waves.shape
     loop, codes = WaveNetSampler(model), model.encode(waves)
-    total = -(-samples // piece) * piece
+    total = -(-samples // chunk) * chunk
     tables = ConditioningTables(model, [samples] * batch, speakers, spectrograms, total)
-    given = np.zeros((total, batch), "int32")
-    given[:samples] = codes.T
-    state, found = loop.initial_state(batch), []
-    for begin in range(0, total, piece):
-        scores, state = loop.run(state, tables.chunk(begin, piece), given[begin : begin + piece], mode="teacher_forced")
-        found.append(scores)
-    return np.concatenate(found)[:samples].transpose(1, 0, 2)
+    forced_codes = np.zeros((total, batch), "int32")
+    forced_codes[:samples] = codes.T
+    state, logits = loop.initial_state(batch), []
+    for start in range(0, total, chunk):
+        table, inputs = tables.chunk(start, chunk), forced_codes[start : start + chunk]
+        chunk_logits, state = loop.run(state, table, inputs, mode="teacher_forced")
+        logits.append(chunk_logits)
+    return np.concatenate(logits)[:samples].transpose(1, 0, 2)
 
 
 def preprocess(model, waves, speakers, spectrograms):
-    """The plain network's inputs: everything one sample later, silence first."""
+    """Return the plain model's inputs: the audio one sample later, after a silent sample."""
     batch, samples = waves.shape
-    given = np.concatenate([np.zeros((batch, 1), "float32"), waves[:, :-1]], axis=1)
-    inputs = {"audio": given, "length": np.full(batch, samples, "int32"), "speaker": speakers}
+    shifted = np.concatenate([np.zeros((batch, 1), "float32"), waves[:, :-1]], axis=1)
+    inputs = {"audio": shifted, "length": np.full(batch, samples, "int32"), "speaker": speakers}
     if model.n_mels:
-        frames = [np.zeros((model.num_frames(samples), model.n_mels), "float32") if s is None else s for s in spectrograms]
+        frames = [
+            np.zeros((model.num_frames(samples), model.n_mels), "float32") if s is None else s for s in spectrograms
+        ]
         inputs |= {
             "spectrogram": np.stack(frames),
             "conditioned": np.array([s is not None for s in spectrograms], "int32"),
@@ -68,7 +71,7 @@ def preprocess(model, waves, speakers, spectrograms):
 
 
 def check_forced_is_forward(key):
-    """The cached loop's scores are the network's, for more than two receptive fields, beginning included."""
+    """Check that the cached loop gives the model's logits over more than two receptive fields, from the first sample on."""
     model = tiny(key)
     batch, samples = 2, max(2 * model.receptive_field + 7, 330)
     rng = np.random.default_rng(4)
@@ -82,37 +85,37 @@ def check_forced_is_forward(key):
 
 
 def check_same_samples_as_naive(key, samples=200, temperatures=(0.7, 0.0)):
-    """Equal random numbers, equal codes: up to the first choice that rounding could turn."""
+    """Check that equal random numbers give equal codes, up to the first one that rounding could change."""
     model = tiny(key)
     speakers, spectrograms = conditions(model, 2, samples)
     stacked = None
-    if model.n_mels:  # the naive way conditions all or none
+    if model.n_mels:  # naive generation conditions all items or none
         spectrograms = [spectrograms[0], spectrograms[0] + 1]
         stacked = np.stack(spectrograms)
     for temperature in temperatures:
-        piece = chunk_samples(model)
-        chance = [np.random.default_rng(s) for s in (5, 6)]
-        uniform = np.stack([c.random(piece) for c in chance], axis=1).astype("float32")
+        chunk = chunk_samples(model)
+        generators = [np.random.default_rng(s) for s in (5, 6)]
+        uniform = np.stack([g.random(chunk) for g in generators], axis=1).astype("float32")
         slow, margin = naive_wavenet.generate_codes(model, samples, uniform, temperature, speakers, stacked)
         names = [None if s == 0 else model.speakers[s - 1] for s in speakers] if model.speakers else [None, None]
-        sounds = model.generate(
+        clips = model.generate(
             [samples / model.sample_rate] * 2, seed=5, temperature=temperature, speaker=names, mel=spectrograms
         )
-        for i, sound in enumerate(sounds):
-            other = np.flatnonzero(model.encode(sound.samples) != slow[:, i])
+        for i, clip in enumerate(clips):
+            other = np.flatnonzero(model.encode(clip.samples) != slow[:, i])
             assert not len(other) or (other[0] > 20 and margin[other[0], i] < 1e-5), (other[0], margin[other[0], i])
             assert len(np.unique(slow[:, i])) > 1 or not temperature
 
 
-# what the other backends are asked; JAX runs the same loop as TensorFlow, torch one of its own
+# checks on other backends; JAX runs the same loop as TensorFlow, torch its own
 EVERYWHERE = {"jax": ("small",), "torch": ("small", "kernel3")}
 
 
 def main(out):
-    """Checks on the running backend; scores go into a file, to be compared with another backend's."""
-    found = {key: check_forced_is_forward(key) for key in EVERYWHERE[keras.config.backend()]}
+    """Run the checks on this backend and save the logits, to be compared with another backend's."""
+    logits = {key: check_forced_is_forward(key) for key in EVERYWHERE[keras.config.backend()]}
     check_same_samples_as_naive("small", 40, (1.0,))
-    np.savez(out, **found)
+    np.savez(out, **logits)
 
 
 if __name__ == "__main__":

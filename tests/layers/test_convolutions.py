@@ -24,7 +24,7 @@ def fill(layer):
 @pytest.mark.parametrize("m", [5, 8, 16])
 @pytest.mark.parametrize("k", [1, 2, 3, 5])
 def test_valid_same_full(m, k):
-    """Section 9.5: m - k + 1, m, m + k - 1; "full" is numpy.convolve with the kernel turned round."""
+    """Section 9.5: m - k + 1, m, m + k - 1; "full" is numpy.convolve with the reversed kernel."""
     x, w = rng.normal(size=m), rng.normal(size=k)
     for padding, mode in (("valid", "valid"), ("same", "same"), ("full", "full")):
         layer = layers.TiledConv1D(1, k, tiles=1, padding=padding, use_bias=False)
@@ -51,7 +51,7 @@ def test_figure_9_13():
 
 
 def local_reference(x, kernel, bias, size, stride, padding):
-    """Equation 9.9 written out: one place after the other."""
+    """Compute equation 9.9 position by position."""
     kh, kw = size
     around = {"valid": ((0, 0), (0, 0)), "full": ((kh - 1, kh - 1), (kw - 1, kw - 1))}[padding]
     x = np.pad(x, ((0, 0), *around, (0, 0)))
@@ -83,7 +83,7 @@ def test_locally_connected_with_equal_kernels_is_a_convolution():
     kernel = rng.normal(size=(3, 3, 4)).astype("float32")
     layer.set_weights([np.repeat(kernel.reshape(1, 9, 4), 7, 0), np.zeros((7, 4))])
     np.testing.assert_allclose(numpy(layer(x)), numpy(keras.ops.conv(x, kernel)), atol=1e-5)
-    assert layer.count_params() == 7 * (3 * 3 * 4) + 7 * 4  # kernel and bias per place
+    assert layer.count_params() == 7 * (3 * 3 * 4) + 7 * 4  # kernel and bias per position
     with pytest.raises(ValueError, match="fixed size"):
         layers.LocallyConnected1D(4, 3).build((None, None, 3))
 
@@ -109,7 +109,7 @@ def test_tiled_is_its_equation(padding, tiles, strides):
             np.testing.assert_allclose(found[:, j, k], expected, atol=1e-4)
 
 
-def test_one_tile_is_a_convolution_and_as_many_as_places_local():
+def test_one_tile_is_a_convolution_and_one_per_position_is_locally_connected():
     x = rng.normal(size=(1, 10, 2)).astype("float32")
     one = layers.TiledConv1D(3, 4, tiles=1)
     one.build(x.shape)
@@ -128,7 +128,7 @@ def test_one_tile_is_a_convolution_and_as_many_as_places_local():
     assert many.count_params() == 7 * one.count_params() == local.count_params()
 
 
-def test_units_t_apart_share_and_shift():
+def test_units_t_apart_share_weights():
     layer = layers.TiledConv1D(2, 3, tiles=3)
     layer.build((None, 20, 1))
     fill(layer)
@@ -138,7 +138,7 @@ def test_units_t_apart_share_and_shift():
     assert np.abs(numpy(layer(x[:, 1:]))[0] - y[0, 1:]).max() > 0.1
 
 
-def test_layers_open_in_another_model(tmp_path):
+def test_layers_load_from_a_saved_model(tmp_path):
     x = keras.Input((12, 12, 1))
     y = layers.LocallyConnected2D(2, 3, activation="relu")(layers.TiledConv2D(2, 3, (2, 3), padding="full")(x))
     model = keras.Model(x, y)
@@ -151,7 +151,7 @@ def test_layers_open_in_another_model(tmp_path):
 @pytest.mark.parametrize("stride", [1, 2, 3])
 def test_convolution_and_its_two_gradients_are_adjoint(stride):
     """Section 9.5: <c(K, V), G> = <V, h(K, G)> = <K, g(G, V)>; h is Keras's transposed convolution (equation 9.13)."""
-    v = rng.normal(size=(1, 2 + 5 * stride + 2, 3)).astype("float32")  # of the sizes that give so many outputs, one
+    v = rng.normal(size=(1, 2 + 5 * stride + 2, 3)).astype("float32")  # one of the sizes with this number of outputs
     k = rng.normal(size=(3, 3, 4)).astype("float32")
     out = numpy(keras.ops.conv(v, k, strides=stride))
     g = rng.normal(size=out.shape).astype("float32")
@@ -178,7 +178,7 @@ def test_a_separable_kernel_is_an_outer_product():
 
 
 def test_pooling_is_invariant_to_small_shifts_and_the_fft_multiplies():
-    """Section 9.3: shifted by one, half of the maxima stay or more, though every input changed; section 9.8."""
+    """Section 9.3: after a shift by one at least half of the maxima stay, though every input changed. Section 9.8: the FFT."""
     x = rng.permutation(64).astype("float32").reshape(1, 64, 1)
     pool = keras.layers.MaxPooling1D(3, 1)
     same = numpy(pool(x))[0, 1:, 0] == numpy(pool(np.roll(x, 1, 1)))[0, 1:, 0]
@@ -206,7 +206,7 @@ def test_recurrent_refinement_needs_no_more_weights_for_more_steps():
 
 
 def test_pooling_over_a_fixed_number_of_cells_takes_any_size():
-    """Section 9.7: an output of fixed size from pictures of any, by pooling over regions that grow with them."""
+    """Section 9.7: an output of fixed size from images of any size, by pooling over regions that grow with the image."""
     head = lambda x: keras.ops.stack(  # noqa: E731
         [
             keras.ops.max(part, axis=(1, 2))
@@ -220,7 +220,7 @@ def test_pooling_over_a_fixed_number_of_cells_takes_any_size():
 
 
 def test_trained_features_beat_random_ones_on_what_a_linear_layer_cannot_see():
-    """Section 9.9, on small made-up pictures: which of two textures, at a random place."""
+    """Section 9.9 on small synthetic images: classify one of two textures at a random position."""
     import importlib.util
 
     spec = importlib.util.spec_from_file_location("features", ROOT / "examples" / "features_mnist.py")
@@ -237,7 +237,7 @@ def test_trained_features_beat_random_ones_on_what_a_linear_layer_cannot_see():
     found = {kind: features.errors(kind, train, test, 4)[0].rate for kind in ("random", "k-means", "trained")}
     assert found["trained"] < 0.1 and found["k-means"] < 0.1 and found["random"] < 0.3
 
-    values = np.concatenate([c + 0.1 * draw.normal(size=(200, 3)) for c in np.eye(3)])  # three bundles of directions
+    values = np.concatenate([c + 0.1 * draw.normal(size=(200, 3)) for c in np.eye(3)])  # three clusters of directions
     centers = features.kmeans_centers(values, 3, draw)
     np.testing.assert_allclose(np.sort(centers.max(1)), 1, atol=0.02)
     np.testing.assert_allclose(np.linalg.norm(centers, axis=1), 1)

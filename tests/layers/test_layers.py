@@ -1,4 +1,4 @@
-"""Layers on sequences: an utterance alone equals itself in a padded batch, and each layer equals its formula."""
+"""Sequence layers: an utterance alone gives the same values as in a padded batch, and each layer equals its formula."""
 
 import keras
 import numpy as np
@@ -12,7 +12,7 @@ LENGTHS = np.array([37, 20, 11], "int32")
 
 
 def batch(*features):
-    return rng.normal(size=(3, 37, *features)).astype("float32")  # what lies behind a length is noise on purpose
+    return rng.normal(size=(3, 37, *features)).astype("float32")  # noise after each length on purpose
 
 
 CASES = {
@@ -35,10 +35,10 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_alone_is_in_a_batch(case):
+def test_alone_equals_in_a_batch(case):
     make, features = CASES[case]
     layer, x = make(), batch(*features)
-    if case not in ("mask", "utterance_norm"):  # only the first layers of a net meet unmasked input
+    if case not in ("mask", "utterance_norm"):  # only the first layers of a model get unmasked input
         x = np.where((np.arange(37) < LENGTHS[:, None]).reshape(3, 37, *[1] * len(features)), x, 0)
     if case == "utterance_norm":
         x = np.where((np.arange(37) < LENGTHS[:, None])[..., None], x, 0)
@@ -59,14 +59,31 @@ def test_config_rebuilds_the_layer(case):
     assert type(layer).from_config(layer.get_config()).get_config() == layer.get_config()
 
 
-def test_mask_lets_nothing_through():
+def test_config_names_the_arguments_of_all_constructors_as_keras_does():
+    config = layers.SequenceConv1D(4, 5, 2, False, (1, 2)).get_config()
+    values = {"filters": 4, "kernel_size": 5, "strides": 2, "use_bias": False, "padding": (1, 2), "dilation_rate": 1}
+    assert {k: v for k, v in config.items() if k not in ("name", "trainable", "dtype")} == values
+    assert layers.MFCC(n_mfcc=5, win_length=300).get_config().items() >= {
+        "n_mfcc": 5, "lifter": 22.0, "n_mels": 20, "sample_rate": 16000, "win_length": 300, "hop_length": 160, "n_fft": 512,
+    }.items()  # fmt: skip
+
+
+def test_clipped_relu_is_keras_relu():
+    x = batch(5) * 3
+    for options in ({"max_value": 2.0}, {}, {"max_value": 2.0, "threshold": 1.0, "negative_slope": 0.1}):
+        ours, keras_layer = layers.ReLU(**options), keras.layers.ReLU(**options)
+        np.testing.assert_array_equal(ours(x), keras_layer(x))
+        assert ours.get_config().keys() == keras_layer.get_config().keys()
+
+
+def test_mask_removes_padding():
     x = batch(5)
     x[1, 20:] = np.nan
     y, _ = layers.SequenceMask()(x, LENGTHS)
     assert np.isfinite(keras.ops.convert_to_numpy(y)).all()
 
 
-def test_batch_norm_statistics_are_those_of_the_valid_frames_laid_end_to_end():
+def test_batch_norm_statistics_are_those_of_the_concatenated_valid_frames():
     x = batch(4) * 3 + 2
     valid = np.concatenate([x[i, :n] for i, n in enumerate(LENGTHS)])
     x = np.where((np.arange(37) < LENGTHS[:, None])[..., None], x, 0)
@@ -97,16 +114,16 @@ def test_row_convolution_is_its_formula_and_looks_ahead_only():
     layer.kernel.assign(np.eye(tau + 1, 1) * np.ones(3))
     np.testing.assert_allclose(run(x), x[0])  # the identity kernel is the identity
     assert layer.count_params() == 3 * (tau + 1)
-    # in pieces with tau future steps it equals the whole
-    pieces = [
+    # chunks with tau future steps equal the whole
+    chunks = [
         keras.ops.convert_to_numpy(layer(x[:, t : t + 10 + tau], np.array([10 + tau]))[0])[0, :10]
         for t in range(0, 20, 10)
     ]
-    np.testing.assert_allclose(np.concatenate(pieces), run(x)[:20], atol=1e-6)
+    np.testing.assert_allclose(np.concatenate(chunks), run(x)[:20], atol=1e-6)
 
 
 def numpy_recurrence(layer, x):
-    """Step by step in float64: one utterance (steps, features), one direction."""
+    """Compute one direction of one utterance (steps, features) step by step in float64."""
     kernel, bias = (np.asarray(v[0], "float64") for v in (layer.kernels, layer.biases))
     cell = layer.loops[0].cell
     u = np.asarray(cell.recurrent_kernel, "float64")
@@ -135,7 +152,7 @@ def test_recurrence_is_its_formula(cell, limit):
     )
 
 
-def test_our_lstm_is_keras_lstm():
+def test_lstm_equals_keras_lstm():
     x = batch(5)
     theirs = keras.layers.LSTM(4, return_sequences=True)
     theirs(x)
@@ -167,7 +184,7 @@ def test_both_directions_are_the_sum_of_one_and_the_reversed_one():
     np.testing.assert_allclose(keras.ops.convert_to_numpy(y), total, atol=1e-5)
 
 
-def test_our_gru_is_keras_gru():
+def test_gru_equals_keras_gru():
     x = batch(5)
     theirs = keras.layers.GRU(4, return_sequences=True)
     expected = keras.ops.convert_to_numpy(theirs(x))
@@ -181,7 +198,7 @@ def test_our_gru_is_keras_gru():
     np.testing.assert_allclose(keras.ops.convert_to_numpy(ours(x, np.array([37] * 3))[0]), expected, atol=1e-5)
 
 
-def test_spec_augment_only_trains_and_covers_what_it_says():
+def test_spec_augment_masks_in_training_only_and_within_its_limits():
     x = np.ones((8, 100, 40), "float32")
     n = np.full(8, 100, "int32")
     layer = layers.SpecAugment(
@@ -190,18 +207,18 @@ def test_spec_augment_only_trains_and_covers_what_it_says():
     np.testing.assert_array_equal(layer(x, n, training=False)[0], x)
     y = keras.ops.convert_to_numpy(layer(x, n, training=True)[0])
     assert 0 < (y == 0).mean() < 0.5
-    assert ((y == 0).all(axis=2).sum(axis=1) <= 21).all()  # frames wholly masked: at most 20 % of them
+    assert ((y == 0).all(axis=2).sum(axis=1) <= 21).all()  # at most 20 % of the frames are fully masked
     assert ((y == 0).all(axis=1).sum(axis=1) <= 11).all()
 
 
-def test_geometry_of_a_chain():
+def test_geometry_of_composed_layers():
     g = compose([TimeGeometry(320, 160), TimeGeometry(11, 2, 5, 5), TimeGeometry(7, 2, 3, 3)])
     assert (g.stride, g.receptive_field) == (640, 320 + 10 * 160 + 6 * 320)
     assert compose([g, TimeGeometry(None)]).receptive_field is None
     assert TimeGeometry(11, 2, 5, 5).output_length(100) == 50 and TimeGeometry(11, 2, 5, 5).output_length(101) == 51
 
 
-def test_band_limit_does_what_a_filter_does_to_the_spectrum():
+def test_random_low_pass_equals_a_filter_on_the_audio():
     from kerasrecipes.data.audio_augmentation import band_limit
 
     layer = layers.RandomLowPass(prob=1.0, min_cutoff=0.5, fill_value=float(np.log(1e-2)), seed=2)
@@ -212,7 +229,7 @@ def test_band_limit_does_what_a_filter_does_to_the_spectrum():
     y = keras.ops.convert_to_numpy(layer(x, frames, training=True)[0])
     np.testing.assert_array_equal(layer(x, frames, training=False)[0], x)
     lost = (y == np.float32(np.log(1e-2))).all(1)
-    edges = np.where(lost.any(1), lost.argmax(1), 161)  # the first bin that is lost
+    edges = np.where(lost.any(1), lost.argmax(1), 161)  # the first removed bin
     assert len(set(edges)) > 20 and edges.min() >= 80 and lost[:, 160].mean() > 0.9
     for i in (0, 1, 2):
         assert lost[i, edges[i] :].all() and (y[i, :, : edges[i]] == np.array(x)[i, :, : edges[i]]).all()
@@ -228,7 +245,7 @@ def test_band_limit_does_what_a_filter_does_to_the_spectrum():
     [("UtterancePowerNormalization", 0), ("UtteranceNormalization", 100), ("UtteranceStandardization", 100)],
 )
 def test_statistics_of_long_items_in_half_precision(layer, features):
-    """Counts beyond 65504 and small epsilons are not numbers of 16 bits."""
+    """Counts beyond 65504 and small epsilons do not fit in 16 bits."""
     x = (1e-2 * rng.normal(size=(1, 80000 if not features else 1000, *([features] if features else [])))).astype(
         "float32"
     )

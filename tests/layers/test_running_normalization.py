@@ -1,4 +1,4 @@
-"""Running normalisation against plain loops; pieces of it against the whole."""
+"""Causal normalization compared with plain loops, and in chunks with the whole."""
 
 import keras
 import numpy as np
@@ -9,7 +9,7 @@ from kerasrecipes.layers.running_normalization import exponential_moving_sum
 
 
 @pytest.mark.parametrize("steps", [1, 63, 64, 65, 300])
-def test_decayed_sum_is_the_recurrence(steps):
+def test_exponential_moving_sum_is_the_recurrence(steps):
     rng = np.random.default_rng(steps)
     x, start = rng.normal(size=(2, steps, 3)).astype("float32"), rng.normal(size=(2, 3)).astype("float32")
     since = np.array([0, min(2, steps)])
@@ -22,7 +22,7 @@ def test_decayed_sum_is_the_recurrence(steps):
 
 
 def reference(x, mean, variance, decay, prior, epsilon):
-    """The layer's definition, frame by frame in float64, for one utterance (frames, bins)."""
+    """Compute the layer's definition frame by frame in float64 for one utterance (frames, bins)."""
     keep, weight = np.exp(-1 / decay), float(prior)
     sums, squares, rows = prior * mean.astype("float64"), prior * float(variance), []
     for frame in x.astype("float64"):
@@ -34,7 +34,7 @@ def reference(x, mean, variance, decay, prior, epsilon):
     return np.array(rows)
 
 
-def test_running_normalisation_is_its_definition():
+def test_causal_normalization_is_its_definition():
     rng = np.random.default_rng(0)
     layer = CausalNormalization(decay=40.0, prior=10.0)
     x, length = rng.normal(2, 3, size=(2, 150, 5)).astype("float32"), np.array([150, 90], "int32")

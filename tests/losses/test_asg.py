@@ -1,4 +1,4 @@
-"""The AutoSegCriterion against sums over all paths, its gradients, its decoder, and a recogniser that trains with it."""
+"""The AutoSegCriterion compared with sums over all paths, its gradients, its decoder, and training with it."""
 
 import importlib.util
 import itertools
@@ -36,13 +36,13 @@ def collapse(path):
 
 
 def every_path(scores, transitions):
-    """(path, its score) of all letters^frames paths."""
+    """Yield (path, score) of all letters^frames paths."""
     for path in itertools.product(range(scores.shape[1]), repeat=len(scores)):
         yield path, scores[range(len(path)), path].sum() + sum(transitions[a, b] for a, b in itertools.pairwise(path))
 
 
 def enumerated(scores, transitions):
-    """{letters: log probability} by listing every path, in float64."""
+    """Return {letters: log probability} by enumerating every path in float64."""
     total = {}
     for path, score in every_path(scores.astype("float64"), transitions.astype("float64")):
         total[collapse(path)] = np.logaddexp(total.get(collapse(path), -np.inf), score)
@@ -62,7 +62,7 @@ def loss(labels, scores, lengths, transitions):
 
 
 def gradients(labels, scores, lengths, transitions, weights):
-    """Of the weighted sum of the losses, by the running backend's own differentiation."""
+    """Return the gradients of the weighted sum of the losses, by the backend's automatic differentiation."""
     import tensorflow as tf
 
     scores, transitions = tf.constant(scores), tf.constant(transitions)
@@ -74,10 +74,10 @@ def gradients(labels, scores, lengths, transitions, weights):
 
 @pytest.fixture
 def some():
-    """Three items of unequal length: labels, scores, lengths, transitions."""
+    """Return three items of unequal length: labels, scores, lengths, transitions."""
     lengths, counts = np.array([40, 22, 13], "int32"), (9, 5, 13)
     rows = [np.array([1, 3, 2, 5, 4, 6] * 3)[:n] for n in counts]
-    scores = 3 * rng.normal(size=(3, 40, 6)).astype("float32")  # what lies behind a length is noise, on purpose
+    scores = 3 * rng.normal(size=(3, 40, 6)).astype("float32")  # noise after each length on purpose
     return padded(rows, 13), scores, lengths, rng.normal(size=(6, 6)).astype("float32")
 
 
@@ -112,7 +112,7 @@ def test_constants_change_nothing(some):
 
 
 def reference(labels, scores, lengths, transitions):
-    """The paper's two recursions item by item, float64: no code in common with the loss."""
+    """Compute the paper's two recursions item by item in float64, without code of the loss."""
     values = []
     for row, f, n in zip(labels, scores.astype("float64"), lengths, strict=True):
         y = row[row > 0] - 1
@@ -159,10 +159,10 @@ def test_long_utterances_and_wide_scores_stay_precise():
     np.testing.assert_allclose(found, reference(y[None], scores, [frames], transitions), rtol=1e-5)
 
 
-def test_what_no_path_can_write_has_no_finite_gradient_to_spoil_the_batch(some):
+def test_impossible_transcripts_have_no_gradient_and_do_not_affect_the_batch(some):
     labels, scores, lengths, transitions = some
-    labels[1] = 0  # nothing to say
-    lengths[2] = 12  # one frame less than labels
+    labels[1] = 0  # an empty transcript
+    lengths[2] = 12  # one frame fewer than labels
     values = loss(labels, scores, lengths, transitions)
     np.testing.assert_allclose(values, [reference(*(v[:1] for v in some[:3]), transitions)[0], 1e30, 1e30], rtol=1e-5)
     by_scores, by_transitions = gradients(labels, scores, lengths, transitions, np.ones(3, "float32"))
@@ -171,7 +171,7 @@ def test_what_no_path_can_write_has_no_finite_gradient_to_spoil_the_batch(some):
     np.testing.assert_allclose(by_transitions, alone[1], atol=1e-5)
 
 
-def test_viterbi_is_the_best_of_all_paths_and_posteriors_their_shares():
+def test_viterbi_is_the_best_of_all_paths_and_posteriors_are_their_probabilities():
     for _ in range(5):
         scores, transitions = 2 * rng.normal(size=(5, 3)), 2 * rng.normal(size=(3, 3))
         paths, sums = zip(*every_path(scores, transitions), strict=True)
@@ -182,7 +182,7 @@ def test_viterbi_is_the_best_of_all_paths_and_posteriors_their_shares():
         np.testing.assert_allclose(forward_backward(scores, transitions), expected, atol=1e-9)
 
 
-def test_the_graph_has_the_same_best_paths_and_their_errors(some):
+def test_the_graph_gives_the_same_best_paths_and_errors(some):
     labels, scores, lengths, transitions = some
     found = array(edit_distance.viterbi_path(scores, 2 * transitions, lengths))
     wrong = array(edit_distance.path_edit_distance(labels, found + 1, lengths))
@@ -211,25 +211,25 @@ def test_repetition_symbols_round_trip():
     assert phones.decode(phones.encode("b b aa b b b")) == "b b aa b b b"
 
 
-def test_alphabets_without_a_blank_refuse_what_they_cannot_write():
+def test_alphabets_without_a_blank_reject_texts_they_cannot_spell():
     with pytest.raises(DataError, match="repeats 'l'.*num_repetition_symbols=1"):
         Alphabet(num_repetition_symbols=0).encode("hello")
     with pytest.raises(DataError, match="not -1"):
         Alphabet(num_repetition_symbols=-1)
     assert (
         Alphabet("ab", num_repetition_symbols=2).decode([3, 1, 3, 4, 0, 2]) == "aaaab"
-    )  # a repetition of nothing is nothing
+    )  # a repetition symbol at the start is ignored
 
 
 def test_transcripts_have_times_and_confidences():
-    a = Alphabet("ab ", num_repetition_symbols=2)  # columns: a, b, space, once more, twice more
+    a = Alphabet("ab ", num_repetition_symbols=2)  # columns: a, b, space, one repetition, two repetitions
     path = [2, 0, 0, 3, 1, 2, 2, 1, 4, 4, 2]
     found = viterbi_decode(np.eye(5)[path] * 20, np.zeros((5, 5)), a, frame_seconds=0.1, offset=1.0)
     assert found.text == "aab bbb" and found.confidence > 0.99 and found.duration == pytest.approx(2.1)
     assert [(round(w.start, 3), round(w.end, 3)) for w in found.words] == [(1.1, 1.5), (1.7, 2.0)]
     found_times = [(round(c.start, 3), round(c.end, 3)) for c in found.characters if c.start >= 1.7]
     assert found_times == [(1.7, 1.8), (1.8, 1.9), (1.9, 2.0), (2.0, 2.1)]  # b, its two repetitions, space
-    # a doubtful letter has its share of all paths; forbidden transitions are kept out
+    # the confidence of an uncertain letter is its posterior; forbidden transitions are not used
     scores = np.zeros((1, 5))
     assert viterbi_decode(scores, np.zeros((5, 5)), a).characters[0].confidence == pytest.approx(0.2)
     never = np.where(np.eye(5), 0, -1e9)
@@ -252,7 +252,7 @@ def recipe(monkeypatch):
     return "tiny_asg"
 
 
-def test_a_recogniser_trains_saves_and_transcribes(recipe, clips, tmp_path):
+def test_a_recognizer_trains_saves_and_transcribes(recipe, clips, tmp_path):
     model = kr.load(recipe, weights=None)
     assert model.alphabet == Alphabet(num_repetition_symbols=2)
     layer = model.get_layer("transitions")
@@ -270,7 +270,7 @@ def test_a_recogniser_trains_saves_and_transcribes(recipe, clips, tmp_path):
     assert expected and model.transcribe(wave, sample_rate=16000).text == expected
     pieces = predict_logits_chunked(model, wave, 1.0)
     np.testing.assert_allclose(pieces, scores, atol=1e-4)
-    # the metric is that of these texts' labels
+    # the metric counts edits of these texts' labels
     model.compile()
     labels = model.alphabet.encode(utterances[0].text)
     found = model.evaluate({"audio": wave[None], "length": n}, labels[None], verbose=0, return_dict=True)
@@ -286,11 +286,11 @@ def test_a_recogniser_trains_saves_and_transcribes(recipe, clips, tmp_path):
         assert again.transcribe(wave, sample_rate=16000) == model.transcribe(wave, sample_rate=16000)
 
 
-def test_other_symbols_renew_scores_and_transitions(recipe, tmp_path):
+def test_another_alphabet_reinitializes_logits_and_transitions(recipe, tmp_path):
     model = kr.load(recipe, weights=None)
     model.get_layer("transitions").transitions.assign(np.ones((30, 30)))
     model.save_weights(tmp_path / "m.weights.h5")
-    same = kr.load(recipe, weights=tmp_path / "m.weights.h5", alphabet=Alphabet())  # a blank is not ASG's
+    same = kr.load(recipe, weights=tmp_path / "m.weights.h5", alphabet=Alphabet())  # ASG has no blank
     assert same.alphabet == model.alphabet and array(same.get_layer("transitions").transitions).all()
     for alphabet, size in (
         (Alphabet(num_repetition_symbols=1), 29),
@@ -308,14 +308,14 @@ def test_other_symbols_renew_scores_and_transitions(recipe, tmp_path):
         kr.load(recipe, weights=None, criterion="crf")
 
 
-def test_a_recipe_without_the_layer_is_told(recipe, monkeypatch):
+def test_a_recipe_without_the_layer_raises(recipe, monkeypatch):
     build = asg_recipe.tiny
     monkeypatch.setattr(asg_recipe, "tiny", lambda *, vocab_size, sample_rate, units, criterion: build(criterion="ctc"))
     with pytest.raises(KerasRecipesError, match="must end with layers.Transitions"):
         kr.load(recipe, weights=None)
 
 
-def test_the_trainer_takes_it_and_begins_from_a_ctc_trunk(recipe, clips, tmp_path):
+def test_training_starts_from_a_ctc_trunk(recipe, clips, tmp_path):
     trunk = kr.load(recipe, weights=None, criterion="ctc")
     assert trunk.alphabet == Alphabet() and trunk.output_shape[-1] == 29
     trunk.save_weights(tmp_path / "ctc.weights.h5")
@@ -333,7 +333,7 @@ def test_the_trainer_takes_it_and_begins_from_a_ctc_trunk(recipe, clips, tmp_pat
         Trainer(configs.config_from_dict(settings | {"init_config": None}), tmp_path / "other")
 
 
-def test_a_stream_is_refused_and_says_why(recipe):
+def test_streaming_is_rejected_with_a_reason(recipe):
     with pytest.raises(KerasRecipesError, match="without a blank"):
         kr.load(recipe, weights=None).stream()
 
@@ -376,7 +376,7 @@ def test_backends_agree_and_train(backend, some, clips, tmp_path):
     if not importlib.util.find_spec(backend):
         pytest.skip(f"{backend} is not installed")
     labels, scores, lengths, transitions = some
-    lengths[2] = 12  # one item that no path can write
+    lengths[2] = 12  # one item that no path can spell
     weights = np.array([0.5, 2.0, 1.0], "float32")
     np.savez(
         tmp_path / "inputs.npz", labels=labels, scores=scores, lengths=lengths, transitions=transitions, weights=weights

@@ -1,4 +1,4 @@
-"""The aligned CRF against sums over all paths, its gradients, and the backends."""
+"""The aligned CRF compared with sums over all paths, its gradients, and all backends."""
 
 import importlib.util
 import itertools
@@ -24,7 +24,7 @@ def loss(labels, scores, lengths, transitions):
 
 
 def gradients(labels, scores, lengths, transitions, weights):
-    """Of the weighted sum of the losses, by the running backend's own differentiation."""
+    """Return the gradients of the weighted sum of the losses, by the backend's automatic differentiation."""
     import tensorflow as tf
 
     scores, transitions = tf.constant(scores), tf.constant(transitions)
@@ -35,7 +35,7 @@ def gradients(labels, scores, lengths, transitions, weights):
 
 
 def every_path(scores, transitions):
-    """(path, its score) of all labels^frames paths, in float64."""
+    """Yield (path, score) of all labels^frames paths in float64."""
     scores, transitions = scores.astype("float64"), transitions.astype("float64")
     for path in itertools.product(range(scores.shape[1]), repeat=len(scores)):
         yield path, scores[range(len(path)), path].sum() + sum(transitions[a, b] for a, b in itertools.pairwise(path))
@@ -43,10 +43,10 @@ def every_path(scores, transitions):
 
 @pytest.fixture
 def some():
-    """Three items of unequal length: labels, scores, lengths, transitions."""
+    """Return three items of unequal length: labels, scores, lengths, transitions."""
     lengths = np.array([40, 22, 13], "int32")
     labels = rng.integers(1, 7, size=(3, 40)) * (np.arange(40)[None] < lengths[:, None])
-    scores = 3 * rng.normal(size=(3, 40, 6)).astype("float32")  # what lies behind a length is noise, on purpose
+    scores = 3 * rng.normal(size=(3, 40, 6)).astype("float32")  # noise after each length on purpose
     return labels.astype("int32"), scores, lengths, rng.normal(size=(6, 6)).astype("float32")
 
 
@@ -111,7 +111,7 @@ def test_gradients_are_the_slopes_and_rows_sum_to_zero(some):
         assert slope == pytest.approx(expected, rel=2e-2, abs=0.05)
 
 
-def test_without_transitions_it_is_the_frames_cross_entropy(some):
+def test_without_transitions_it_is_the_framewise_cross_entropy(some):
     labels, scores, lengths, transitions = some
     frames = array(framewise_cross_entropy(labels, scores, lengths))
     np.testing.assert_allclose(loss(labels, scores, lengths, 0 * transitions), frames, rtol=1e-5, atol=1e-4)
@@ -128,7 +128,7 @@ def test_only_differences_count(some):
     assert (before >= 0).all()
 
 
-def test_alone_is_in_a_padded_batch(some):
+def test_alone_equals_in_a_padded_batch(some):
     labels, scores, lengths, transitions = some
     together = loss(labels, scores, lengths, transitions)
     by_scores, _ = gradients(labels, scores, lengths, transitions, np.ones(3, "float32"))
@@ -139,7 +139,7 @@ def test_alone_is_in_a_padded_batch(some):
 
 
 def test_long_utterances_stay_precise():
-    """6,000 frames: the sum over all paths in float64, by numpy."""
+    """Compare the sum over all paths of 6,000 frames with numpy in float64."""
     scores = (4 * rng.normal(size=(1, 6000, 5))).astype("float32")
     transitions = (2 * rng.normal(size=(5, 5))).astype("float32")
     labels = rng.integers(1, 6, size=(1, 6000)).astype("int32")

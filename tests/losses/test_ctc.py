@@ -1,4 +1,4 @@
-"""CTC against the sum over all alignments, and what it must not depend on."""
+"""CTC compared with the sum over all alignments; it must not depend on padding."""
 
 import itertools
 
@@ -22,7 +22,7 @@ def collapse(path):
 
 
 def enumerated(logits):
-    """{labels: probability} by listing every path through (frames, symbols)."""
+    """Return {labels: probability} by enumerating every path through (frames, symbols)."""
     p = np.exp(logits - logits.max(1, keepdims=True))
     p /= p.sum(1, keepdims=True)
     total = {}
@@ -64,7 +64,7 @@ def test_empty_transcript_is_all_blanks():
     np.testing.assert_allclose(loss([[0, 0]], logits, [6])[0], -np.log(p[:, 0]).sum(), rtol=1e-4)
 
 
-def test_frames_needed_counts_repeats():
+def test_min_frames_counts_repeats():
     assert min_ctc_frames(np.array([1, 2, 3])) == 3
     assert min_ctc_frames(np.array([1, 1, 2, 2, 2])) == 5 + 3
 
@@ -80,7 +80,7 @@ def test_metric_is_the_edit_distance_of_the_collapsed_best_path():
         assert found[i] == sum(edit_counts([int(v) for v in labels[i] if v], best))
 
 
-def test_transcripts_that_do_not_fit_are_named_and_left_out(tmp_path, clips):
+def test_transcripts_that_do_not_fit_are_named_and_excluded(tmp_path, clips):
     path = str(next(clips.rglob("*.mp3")))
     good, long = (data.Utterance(n, path, t) for n, t in (("good", "hello"), ("too long", "hello " * 400)))
     dataset = data.SpeechDataset(

@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "recipes"))
 import test_deepspeech1
 from test_wav2letter import log_softmax, torchaudio_net
-from torchaudio_weights import DEEPSPEECH, GOLDEN, INPUTS, LABELS, deepspeech_drawn, drawn
+from torchaudio_weights import DEEPSPEECH, GOLDEN, INPUTS, LABELS, sample_deepspeech_weights, sample_weights
 
 torch = pytest.importorskip("torch")
 SPEC = importlib.util.find_spec("torchaudio")
@@ -31,7 +31,7 @@ def torchaudio_model(name: str, **keywords):
 @pytest.mark.parametrize("kind", INPUTS)
 def test_wav2letter(kind):
     net = torchaudio_model("Wav2Letter", num_classes=LABELS, input_type=kind, num_features=INPUTS[kind][0])
-    weights, x = drawn(kind)
+    weights, x = sample_weights(kind)
     parameters = list(net.parameters())
     assert sum(p.numel() for p in parameters) == sum(k.size + b.size for k, b in weights)
     with torch.no_grad():
@@ -58,7 +58,7 @@ def write_golden(name, values):
 
 def test_deepspeech():
     net = torchaudio_model("DeepSpeech", **DEEPSPEECH)
-    values, x = deepspeech_drawn()
+    values, x = sample_deepspeech_weights()
     with torch.no_grad():
         for parameter, value in zip(net.parameters(), values, strict=True):
             parameter.copy_(torch.from_numpy(value))

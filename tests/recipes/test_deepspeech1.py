@@ -1,11 +1,11 @@
-"""Deep Speech 1 against the paper's arithmetic and a plain numpy version of its equations."""
+"""Deep Speech 1 compared with the paper's parameter counts and a numpy version of its equations."""
 
 import math
 
 import keras
 import numpy as np
 import pytest
-from torchaudio_weights import DEEPSPEECH, GOLDEN, LABELS, deepspeech_drawn
+from torchaudio_weights import DEEPSPEECH, GOLDEN, LABELS, sample_deepspeech_weights
 
 import kerasrecipes as kr
 from kerasrecipes.layers import FeatureNormalization, LinearFilterBank
@@ -15,11 +15,11 @@ from kerasrecipes.layers import FeatureNormalization, LinearFilterBank
     ("changes", "count"),
     [
         ({}, 31_461_405),
-        ({"filters": 80, "energy": True}, 28_387_357),
+        ({"n_filter": 80, "energy": True}, 28_387_357),
         ({"context": 5}, 28_839_965),
         ({"context": 7}, 30_150_685),
-        ({"filters": 80, "energy": True, "context": 5}, 27_060_253),
-        ({"filters": 80, "energy": True, "units": 2304}, 35_474_717),
+        ({"n_filter": 80, "energy": True, "context": 5}, 27_060_253),
+        ({"n_filter": 80, "energy": True, "units": 2304}, 35_474_717),
         ({"units": 2560}, 47_191_069),
     ],
 )
@@ -43,7 +43,7 @@ def model():
 
 
 def above(model, x):
-    """Scores of normalised features (frames, bands)."""
+    """Return the logits of normalized features (frames, bands)."""
     norm = next(layer for layer in model.layers if isinstance(layer, FeatureNormalization))
     part = keras.Model(norm.output, model.output)
     return keras.ops.convert_to_numpy(part([x[None], np.array([len(x)], "int32")]))[0]
@@ -85,7 +85,7 @@ def test_reversed_in_time(model):
     mirrored.set_weights(model.get_weights())
     conv = next(layer for layer in mirrored.layers if "conv" in layer.name)
     conv.set_weights([conv.get_weights()[0][::-1], conv.get_weights()[1]])
-    recurrent = next(layer for layer in mirrored.layers if "recurrent" in layer.name)
+    recurrent = next(layer for layer in mirrored.layers if "rnn" in layer.name)
     w, b, forward, backward = recurrent.get_weights()
     recurrent.set_weights([w, b, backward, forward])
     np.testing.assert_allclose(above(mirrored, x[::-1])[::-1], before, atol=1e-5)
@@ -96,7 +96,7 @@ def test_without_recurrence_a_step_sees_exactly_its_window(model):
         "deepspeech1", weights=None, compile=False, **{k: v for k, v in model.changes.items() if k != "vocab_size"}
     )
     still.set_weights(model.get_weights())
-    recurrent = next(layer for layer in still.layers if "recurrent" in layer.name)
+    recurrent = next(layer for layer in still.layers if "rnn" in layer.name)
     w, b, forward, backward = recurrent.get_weights()
     recurrent.set_weights([w, b, 0 * forward, 0 * backward])
     x = np.random.default_rng(4).normal(size=(31, 12)).astype("float32")
@@ -111,15 +111,15 @@ def test_without_recurrence_a_step_sees_exactly_its_window(model):
     assert np.abs(above(still, y) - base)[4:].max() > 1e-3 and np.abs(above(still, y) - base)[:4].max() < 1e-6
 
 
-def test_bands_lie_evenly_and_catch_a_tone():
+def test_bands_are_evenly_spaced_and_a_tone_peaks_in_its_band():
     layer = LinearFilterBank(20, energy=True)
     np.testing.assert_allclose(
         layer.bands[8:153, :20].sum(1), 1, atol=1e-6
-    )  # triangles add to one between the outer centres
+    )  # triangles add up to one between the outer centers
     t = np.arange(3200) / 16000
     for i in (2, 9, 17):
-        centre = 8000 * (i + 1) / 21
-        tone = np.sin(2 * np.pi * centre * t).astype("float32")[None]
+        center = 8000 * (i + 1) / 21
+        tone = np.sin(2 * np.pi * center * t).astype("float32")[None]
         y = keras.ops.convert_to_numpy(layer(tone, np.array([3200], "int32"))[0])[0]
         assert (y[:, :20].argmax(1) == i).all() and y.shape == (19, 21)
 
@@ -139,11 +139,11 @@ def test_training_set_normalization_measures_every_batch():
 
 
 def torchaudio_net():
-    """Ours with an input transform for each direction and an unclipped recurrence: torchaudio's net, from its features on."""
+    """Return the recipe as torchaudio's model without its features: one input transform per direction, no recurrent clip."""
     features, hidden, labels = DEEPSPEECH.values()
     variant = {"context": 0, "stride": 1, "shared_input": False, "recurrent_clip": math.inf}
     network = kr.get_recipe("deepspeech1").build(vocab_size=labels, units=hidden, n_filter=features, **variant)
-    p = deepspeech_drawn()[0]
+    p = sample_deepspeech_weights()[0]
     dense = [[p[i].T, p[i + 1]] for i in (0, 2, 4)]
     dense[0][0] = dense[0][0][None]  # the first layer is a convolution over one frame
     forward, backward = p[6:10], p[10:14]
@@ -156,8 +156,8 @@ def torchaudio_net():
     return keras.Model(norm.output, network.output)
 
 
-def test_weights_of_torchaudio_give_its_scores():
-    x = deepspeech_drawn()[1]
+def test_weights_of_torchaudio_give_its_logits():
+    x = sample_deepspeech_weights()[1]
     found = keras.ops.convert_to_numpy(torchaudio_net()([x[None], np.array([len(x)], "int32")]))[0]
     expected = np.load(GOLDEN / "torchaudio_deepspeech.npz")["log_probabilities"]
     assert found.shape == expected.shape == (40, LABELS) and expected.std() > 0.1

@@ -1,4 +1,4 @@
-"""Dilated convolutions: receptive fields, the identity a context module starts as, tiles without seams, labels, mean IoU."""
+"""Dilated convolutions: receptive fields, identity initialization, seamless tiles, labels and mean IoU."""
 
 import keras
 import numpy as np
@@ -16,7 +16,9 @@ SMALL = {"blocks": ((4,), (4, 4), (6,), (6,)), "dense": ((8, 3),), "pools": 2}
 
 
 def context_of(context, classes=3, padding="each", noise=0.0):
-    network = dilated(num_classes=classes, blocks=((2,),), pools=0, dense=(), context=context, padding=padding, noise=noise)
+    network = dilated(
+        num_classes=classes, blocks=((2,),), pools=0, dense=(), context=context, padding=padding, noise=noise
+    )
     front = network.get_layer("front")
     return keras.Model(front.output, network.output), network
 
@@ -27,8 +29,8 @@ def numpy(x):
 
 @pytest.mark.parametrize("padding", ["once", "each"])
 @pytest.mark.parametrize("context", [BASIC, LARGE])
-def test_a_context_module_begins_as_the_rectifier(context, padding):
-    """Section 3: identity initialisation; in the interior and at the borders, for only the centres of kernels are set."""
+def test_a_new_context_module_is_a_relu(context, padding):
+    """Section 3: identity initialization, in the interior and at the borders, because only kernel centers are set."""
     module, _ = context_of(context, padding=padding)
     x = rng.normal(size=(1, 9, 8, 3)).astype("float32")
     np.testing.assert_allclose(numpy(module(x)), np.maximum(x, 0), atol=1e-5)
@@ -73,7 +75,7 @@ def test_padding_once_and_each_agree_inside():
     assert a.shape == b.shape and np.abs(a - b).max() > 1e-3
 
 
-def test_dilated_is_a_kernel_stuffed_with_zeros():
+def test_dilated_equals_a_kernel_with_inserted_zeros():
     x = rng.normal(size=(1, 20, 20, 2)).astype("float32")
     kernel = rng.normal(size=(3, 3, 2, 4)).astype("float32")
     stuffed = np.zeros((9, 9, 2, 4), "float32")
@@ -84,7 +86,7 @@ def test_dilated_is_a_kernel_stuffed_with_zeros():
 
 
 def test_sides_of_the_front_end():
-    """372 + 8 n pixels give n cells, and a shift by 8 pixels is one by a cell."""
+    """372 + 8 n pixels give n cells, and a shift by 8 pixels shifts the output by a cell."""
     assert context_margin(kr.get_recipe("dilation8_voc").config) == 186
     thin = {"blocks": ((1, 1), (1, 1), (1, 1, 1), (1, 1, 1), (1, 1, 1)), "dense": ((1, 7), (1, 1)), "context": ()}
     network = dilated(**thin)
@@ -109,13 +111,15 @@ def model():
     return kr.load("dilated_camvid_small", weights=None, **SMALL)
 
 
-def test_tiles_leave_no_seam_and_any_size_goes(model):
+def test_tiles_leave_no_seam_at_any_size(model):
     picture = rng.integers(0, 256, size=(61, 83, 3)).astype("uint8")
     whole = model.predict_cell_logits(picture, 512)
     for tile in (4, 24, 40):
         np.testing.assert_allclose(model.predict_cell_logits(picture, tile), whole, atol=1e-5)
     found = model.segment(picture)
-    assert found.mask.shape == found.confidence.shape == (61, 83) and sum(found.class_areas().values()) == pytest.approx(1)
+    assert found.mask.shape == found.confidence.shape == (61, 83) and sum(
+        found.class_areas().values()
+    ) == pytest.approx(1)
     assert found.overlay(picture).shape == (61, 83, 3) and found.to_dict()["width"] == 83
     with pytest.raises(ImageError, match="The image has 83 x 60 pixels"):
         found.overlay(picture[:60])
@@ -124,7 +128,7 @@ def test_tiles_leave_no_seam_and_any_size_goes(model):
     assert isinstance(several[1], ImageError)
 
 
-def test_masks_are_saved_as_class_numbers_with_colours(model, tmp_path):
+def test_masks_are_saved_as_class_numbers_with_colors(model, tmp_path):
     from PIL import Image
 
     found = model.segment(rng.integers(0, 256, size=(20, 30, 3)).astype("uint8"))
@@ -134,8 +138,8 @@ def test_masks_are_saved_as_class_numbers_with_colours(model, tmp_path):
     np.testing.assert_array_equal(np.asarray(again.convert("RGB")), found.to_rgb())
 
 
-def test_other_classes_of_the_same_number_renew_all_that_knows_classes():
-    """The front end's maps stay, its scores and the context module, the identity again, begin anew."""
+def test_other_classes_of_the_same_number_reinitialize_all_class_layers():
+    """The front end keeps its weights; its logits and the context module (an identity) are reinitialized."""
     released = kr.load("dilated_camvid_small", compile=False)
     other = kr.load("dilated_camvid_small", compile=False, classes=[f"kind {i}" for i in range(len(released.classes))])
     place = [layer.name for layer in other.layers].index("front")
@@ -147,12 +151,12 @@ def test_other_classes_of_the_same_number_renew_all_that_knows_classes():
     np.testing.assert_allclose(keras.ops.convert_to_numpy(context(maps)), maps, atol=1e-5)
 
 
-def test_enlarging_is_bilinear_between_cells_middles():
+def test_upsampling_is_bilinear_between_cell_centers():
     maps = rng.normal(size=(3, 4, 2))
     found = upsample_bilinear(maps, 4)
     assert found.shape == (12, 16, 2)
-    np.testing.assert_allclose(found[0, 0], maps[0, 0], atol=1e-6)  # beyond the outer cells' middles
-    y, x = 6, 9  # middle of the pixel at 6.5, 9.5 pixels: 1.125 and 1.875 cells from the first one's middle
+    np.testing.assert_allclose(found[0, 0], maps[0, 0], atol=1e-6)  # beyond the outer cells' centers
+    y, x = 6, 9  # the pixel centered at 6.5, 9.5 is 1.125 and 1.875 cells from the center of the first cell
     a, b = 6.5 / 4 - 0.5, 9.5 / 4 - 0.5
     i, j, u, v = 1, 1, a - 1, b - 1
     expected = (1 - u) * ((1 - v) * maps[i, j] + v * maps[i, j + 1]) + u * (
@@ -162,7 +166,7 @@ def test_enlarging_is_bilinear_between_cells_middles():
     np.testing.assert_array_equal(upsample_bilinear(maps, 4, range(5, 9)), found[5:9])
 
 
-def test_large_pictures_are_enlarged_in_bands(model, monkeypatch):
+def test_large_images_are_upsampled_in_bands(model, monkeypatch):
     picture = rng.integers(0, 256, size=(50, 30, 3)).astype("uint8")
     whole = model.segment(picture)
     monkeypatch.setattr("kerasrecipes.inference.image_segmentation.UPSAMPLE_BAND_PIXELS", 7 * 30)
@@ -184,7 +188,7 @@ def test_pixels_without_a_class_change_neither_loss_nor_gradient(model):
     assert float(loss(labels, logits)) == pytest.approx(expected, rel=1e-5)
 
 
-def test_cells_take_the_label_in_their_middle(model):
+def test_cells_take_the_label_at_their_center(model):
     masks = rng.integers(0, 11, size=(2, 10, 12)).astype("uint8")
     found = model.downsample_labels(masks)
     assert found.shape == (2, 3, 3) and (found[:, 2] == 255).all()  # 10 rows are two cells and half of one
@@ -207,5 +211,5 @@ def test_mean_iou_by_hand():
     chosen = np.array([[0, 1, 1, 1, 1, 0]])
     counts = metrics.confusion_matrix(labels, chosen, 4)
     found = metrics.mean_iou(np.stack([counts, counts]))
-    assert found.rate == pytest.approx((1 / 2 + 2 / 4 + 0) / 3) and found.total == 10  # class 3 is nowhere
+    assert found.rate == pytest.approx((1 / 2 + 2 / 4 + 0) / 3) and found.total == 10  # class 3 does not occur
     assert found.ci_low == found.ci_high == pytest.approx(found.rate)

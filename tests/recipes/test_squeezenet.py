@@ -1,4 +1,4 @@
-"""SqueezeNet's released weights: what they name on the five free pictures, their classes, and their license."""
+"""SqueezeNet's released weights: their top class on five free images, their class names and their license."""
 
 import json
 import tomllib
@@ -20,8 +20,8 @@ def model():
     return kr.load("squeezenet", compile=False)
 
 
-def test_first_places_of_the_pictures_on_the_site(model):
-    """docs/live/samples are the network's inputs, docs/cache what it answered."""
+def test_top_classes_of_the_images_on_the_site(model):
+    """docs/live/samples has the inputs, docs/cache the outputs."""
     kept = json.loads((ROOT / "docs" / "cache" / "squeezenet" / "figures.json").read_text())["wrong"]["free"]
     assert {v["name"]: v["answers"][0][0] for v in kept} == FIRST
     inputs = [Image.open(ROOT / "docs" / "live" / "samples" / f"{v['name']}.png").convert("RGB") for v in kept]
@@ -32,7 +32,7 @@ def test_first_places_of_the_pictures_on_the_site(model):
         assert best == [(name, pytest.approx(share, abs=1e-3)) for name, share in answers]
 
 
-def test_first_places_of_the_whole_pictures(model, big_data):
+def test_top_classes_of_the_full_images(model, big_data):
     paths = {path.stem: path for path in (big_data / "images_cc0").iterdir()}
     found = dict(zip(FIRST, model.classify([paths[name] for name in FIRST]), strict=True))
     assert {name: guess.name for name, guess in found.items()} == FIRST
@@ -50,7 +50,7 @@ def test_classes_are_the_label_files_but_for_three_names(model, big_data):
     }  # fmt: skip
 
 
-def test_classes_have_names_of_their_own(model):
+def test_class_names_are_unique(model):
     assert len(set(model.classes)) == 1000 and list(model.classes) == manifest.entries()["squeezenet"].model["classes"]
 
 
@@ -65,8 +65,8 @@ def test_weights_are_the_codebooks_in_half_precision(model, big_data):
     assert sum(halves) == 419_897 and sum(values[k].size for k in values.files) == model.count_params() == 1_248_424
 
 
-def test_the_license_of_the_weights_comes_with_them():
-    """Clause 2: conditions and disclaimer go with binary forms."""
+def test_the_weights_include_their_license():
+    """Clause 2: redistributions in binary form include conditions and disclaimer."""
     assert manifest.entries()["squeezenet"].license.startswith("BSD 2-clause")
     text = (ROOT / NOTICE).read_text()
     assert "2. Redistributions in binary form must reproduce" in text and 'AND CONTRIBUTORS "AS IS"' in text

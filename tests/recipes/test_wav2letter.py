@@ -1,9 +1,9 @@
-"""Wav2Letter against the paper's arithmetic, torchaudio's scores and numpy versions of its authors' features."""
+"""Wav2Letter compared with the paper's parameter counts, torchaudio's logits and numpy versions of its authors' features."""
 
 import keras
 import numpy as np
 import pytest
-from torchaudio_weights import GOLDEN, INPUTS, LABELS, drawn
+from torchaudio_weights import GOLDEN, INPUTS, LABELS, sample_weights
 
 import kerasrecipes as kr
 from kerasrecipes import layers
@@ -24,26 +24,26 @@ def log_softmax(x):
 
 
 def above(network):
-    """The part behind the normalisation: [features, their length] -> scores."""
+    """Return the part after the normalization: [features, length] -> logits."""
     norm = next(v for v in network.layers if isinstance(v, layers.UtteranceStandardization))
     return keras.Model(norm.output, network.output)
 
 
 def torchaudio_net(kind):
-    """Ours with torchaudio's rectifiers and the weights of `drawn`, from features or samples of mean 0 to scores."""
+    """Return the recipe with torchaudio's ReLUs and the weights of `sample_weights`, from features or samples of mean 0."""
     network = kr.get_recipe(PAPERS[kind]).build(
         vocab_size=LABELS, activation="relu", last_relu=True, criterion="ctc"
     )  # fmt: skip
     weighted = [v for v in network.layers if v.trainable_weights]
-    for layer, (kernel, bias) in zip(weighted, drawn(kind)[0], strict=True):
+    for layer, (kernel, bias) in zip(weighted, sample_weights(kind)[0], strict=True):
         kernel = kernel.transpose(2, 1, 0)
         layer.set_weights([kernel[0] if layer.name == "logits" else kernel, bias])
     return above(network)
 
 
 @pytest.mark.parametrize("kind", INPUTS)
-def test_weights_of_torchaudio_give_its_scores(kind):
-    x = drawn(kind)[1]
+def test_weights_of_torchaudio_give_its_logits(kind):
+    x = sample_weights(kind)[1]
     found = torchaudio_net(kind)([x if kind == "waveform" else x.T[None], np.array([x.shape[1]], "int32")])
     expected = np.load(GOLDEN / f"torchaudio_wav2letter_{kind}.npz")["log_probabilities"]
     assert expected.std() > 0.1 and found.shape == (1, *expected.shape)
@@ -63,21 +63,21 @@ def test_weights_of_torchaudio_give_its_scores(kind):
     ],
 )
 def test_parameters(name, changes, count):
-    """The sum over the table of kernel * inputs * outputs + outputs; ASG adds one transition for each pair of letters."""
+    """The table gives the sum of kernel * inputs * outputs + outputs; ASG adds one transition for each pair of letters."""
     with keras.StatelessScope(initialize_variables=False):
         network = kr.get_recipe(name).build(**changes)
     assert sum(int(np.prod(v.shape)) for v in network.weights) == count
 
 
 @pytest.mark.parametrize("name", ["wav2letter_small", "wav2letter_small_asg", "wav2letter_raw_small"])
-def test_small_nets_fit_12_megabytes_in_float16(name):
+def test_small_models_fit_12_megabytes_in_float16(name):
     with keras.StatelessScope(initialize_variables=False):
         network = kr.get_recipe(name).build()
     assert 5e6 < sum(int(np.prod(v.shape)) for v in network.weights) < 5.95e6
 
 
 def narrow(name, **changes):
-    """The paper's kernels and strides with two outputs each, all weights positive: a path from input to score is seen."""
+    """Return the paper's kernels and strides with two filters each and positive weights, so that every path has an effect."""
     conv = tuple((2, kernel, stride) for _, kernel, stride in CONVOLUTIONS)
     network = kr.get_recipe(name).build(
         conv=conv, waveform=((2, *WAVEFORM[0][1:]),), activation="relu", criterion="ctc", vocab_size=2, **changes
@@ -91,7 +91,7 @@ def narrow(name, **changes):
     ("name", "span", "stride", "total"), [("wav2letter", 194, 2, 300), ("wav2letter_raw", 31_130, 320, 64_000)]
 )
 def test_receptive_field(name, span, stride, total):
-    """One score sees 194 frames (1.955 s with windows of 25 ms) or 31,130 samples: impulses just inside and outside."""
+    """One output sees 194 frames (1.955 s with windows of 25 ms) or 31,130 samples, tested by impulses at the edges."""
     part = above(narrow(name))
     geometry = compose([v.geometry for v in part.layers if isinstance(v, SequenceLayer)])
     assert (geometry.receptive_field, geometry.stride) == (span, stride)
@@ -111,7 +111,7 @@ def test_lengths_are_those_of_torchaudio():
     for frames in (2, 99, 100, 300):
         assert output_length(core, frames) == frames // 2 + 1
         assert output_length([v.geometry for v in sequence], 400 + 160 * (frames - 1)) == frames // 2 + 1
-    assert output_length(core, 1) == 0  # shorter than the first filter with its padding: torchaudio refuses it
+    assert output_length(core, 1) == 0  # shorter than the first filter with its padding: torchaudio raises an error
     raw = [v.geometry for v in narrow("wav2letter_raw").layers if isinstance(v, SequenceLayer)]
     assert [output_length(raw, n) for n in (16_000, 48_000)] == [51, 151]
 
@@ -120,14 +120,14 @@ def test_lengths_are_those_of_torchaudio():
 
 
 def reference_magnitudes(wave):
-    """The authors' `speech.Pow` in float64, samples up to 1."""
+    """Compute the authors' `speech.Pow` in float64 for samples up to 1."""
     y = np.append(wave[0], wave[1:] - 0.97 * wave[:-1])
     frames = np.stack([y[k : k + 400] for k in range(0, len(y) - 399, 160)]) * np.hanning(400)
     return np.maximum(np.abs(np.fft.rfft(frames, 512)), 1 / 32768)
 
 
 def reference_mel(wave, filters):
-    """The authors' `speech.Mfsc` between 0 Hz and 8 kHz, its triangles bin by bin."""
+    """Compute the triangles of the authors' `speech.Mfsc` between 0 Hz and 8 kHz bin by bin."""
     mel = lambda f: 2595 * np.log10(1 + f / 700)  # noqa: E731
     corners = [700 * (10 ** (m / 2595) - 1) for m in np.linspace(mel(0), mel(8000), filters + 2)]
     bands = np.zeros((filters, 257))
@@ -139,7 +139,7 @@ def reference_mel(wave, filters):
 
 
 def reference_slopes(x, reach=9):
-    """HTK's regression over time with ends that repeat."""
+    """Compute HTK's regression over time with repeated ends."""
     total = np.zeros_like(x)
     for t in range(len(x)):
         for d in range(1, reach + 1):
@@ -164,12 +164,12 @@ FEATURES = {
 
 
 @pytest.mark.parametrize("name", FEATURES)
-def test_front_end_is_a_float64_reference(name):
-    """Features of mean 0 and deviation 1 over the utterance, in a batch with noise behind the shorter one."""
+def test_front_end_equals_a_float64_reference(name):
+    """Features have mean 0 and deviation 1 over the utterance, in a batch with noise after the shorter one."""
     recipe = kr.get_recipe(name)
     network = recipe.build(**recipe.tiny_config)
     norm = next(v for v in network.layers if isinstance(v, layers.UtteranceStandardization))
-    audio = (rng.normal(size=(2, 16000)).cumsum(1) * 0.003).astype("float32")  # red, as speech is
+    audio = (rng.normal(size=(2, 16000)).cumsum(1) * 0.003).astype("float32")  # red noise, like speech
     length = np.array([16000, 9713], "int32")
     found = numpy(keras.Model(network.input, norm.output[0])({"audio": audio, "length": length}))
     for row, wave, n in zip(found, audio, length, strict=True):
@@ -179,29 +179,29 @@ def test_front_end_is_a_float64_reference(name):
         assert not row[len(x) :].any()
 
 
-def test_log_mel_bands_are_a_float64_reference():
+def test_log_mel_spectrogram_equals_a_float64_reference():
     wave = rng.normal(size=8000) * 0.1
     layer = layers.LogMelSpectrogram(40, RATE)
     found = numpy(layer(wave[None].astype("float32"), np.array([8000], "int32"))[0])[0]
     np.testing.assert_allclose(found, reference_mel(wave, 40), atol=1e-4)
 
 
-def test_a_tone_lands_in_its_band_and_too_many_bands_are_refused():
+def test_a_tone_peaks_in_its_band_and_too_many_bands_raise():
     t = np.arange(RATE) / RATE
     layer = layers.LogMelSpectrogram(24, RATE)
     corners = 700 * (10 ** (np.linspace(0, 2595 * np.log10(1 + 8000 / 700), 26) / 2595) - 1)
     for band in (3, 11, 22):
         tone = np.sin(2 * np.pi * corners[band + 1] * t).astype("float32")
         found = numpy(layer(tone[None], np.array([RATE], "int32"))[0])[0]
-        assert (found[1:].argmax(1) == band).all()  # the first frame begins with a click
+        assert (found[1:].argmax(1) == band).all()  # the first frame starts with a click
     with pytest.raises(ValueError, match="too many"):
         mel_filterbank(200, 257, RATE)
     with pytest.raises(ValueError, match="does not fit"):
         layers.MagnitudeSpectrogram(win_length=600, n_fft=512)
 
 
-def test_slopes_of_lines_and_parabolas():
-    """The regression gives a line's slope exactly, and half of 2 t's slope twice; the same alone and in a batch."""
+def test_deltas_of_lines_and_parabolas():
+    """The deltas of a line and a parabola are exact, alone and in a batch."""
     t = np.arange(60.0)
     x = np.stack([3 * t + 1, t**2], 1).astype("float32")
     found = numpy(layers.Deltas(9)(x[None], np.array([60], "int32"))[0])[0]
@@ -222,8 +222,8 @@ def test_whole_utterance_layers_are_the_same_in_numpy(layer):
 # ---------------------------------------------------------------------- configurations
 
 
-def test_small_nets_hear_loud_and_quiet_alike():
-    """Unit power comes first: the gain of a recording does not change its scores."""
+def test_small_models_are_invariant_to_gain():
+    """The audio is normalized to unit power first, so the gain of a recording does not change its logits."""
     recipe = kr.get_recipe("wav2letter_small")
     keras.utils.set_random_seed(3)
     model = kr.load("wav2letter_small", weights=None, compile=False, **recipe.tiny_config)
@@ -233,7 +233,7 @@ def test_small_nets_hear_loud_and_quiet_alike():
     np.testing.assert_allclose(a, b, atol=1e-3)
 
 
-def test_asg_begins_from_the_network_of_ctc(tmp_path):
+def test_asg_is_initialized_from_the_ctc_model(tmp_path):
     from kerasrecipes.training import config
     from kerasrecipes.training.initialization import initialize_weights
     from kerasrecipes.training.model_building import build_for_training
@@ -260,6 +260,6 @@ def test_asg_begins_from_the_network_of_ctc(tmp_path):
         ({"normalization": "batch"}, "sequence"), ({"front_end": "raw", "low_pass": {"prob": 1.0}}, "has none"),
     ],
 )  # fmt: skip
-def test_unknown_names_are_refused(changes, told):
+def test_unknown_names_raise(changes, told):
     with pytest.raises(ValueError, match=told):
         kr.get_recipe("wav2letter").build(**changes)

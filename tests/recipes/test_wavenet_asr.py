@@ -1,4 +1,4 @@
-"""WaveNet's recogniser: what each output sees, two losses and their gradients, pieces, crops, and its training."""
+"""WaveNet's recognizer: receptive fields, two losses and their gradients, chunks, crops and training."""
 
 import importlib.util
 import os
@@ -29,7 +29,7 @@ TINY = dict(kr.get_recipe("wavenet_asr").tiny_config)
 
 
 def tiny(name="wavenet_asr", **changes):
-    """A recogniser whose weights are large enough for every sample to matter."""
+    """Return a recognizer whose weights are large enough for every sample to matter."""
     keras.utils.set_random_seed(3)
     model = kr.load(name, weights=None, **{**TINY, **changes})
     rng = np.random.default_rng(1)
@@ -46,7 +46,7 @@ def noise(batch, samples, seed=8):
 
 
 def batch(lengths=(1600, 1117), seed=8):
-    """Inputs with noise behind the lengths, and labels of their frames."""
+    """Return inputs with noise after the lengths, and labels of their frames."""
     lengths = np.array(lengths, "int32")
     labels = np.random.default_rng(seed).integers(1, 41, (len(lengths), max(lengths) // 160)).astype("int32")
     for row, n in zip(labels, lengths, strict=True):
@@ -59,8 +59,11 @@ def outputs(model, inputs):
 
 
 def parameters(s, phones=40):
-    """Stack and next-sample output as in the generator, then the convolutions over frames."""
-    r, d, skip, k, q = (s[x] for x in ("residual_channels", "dilation_channels", "skip_channels", "kernel_size", "quantization_channels"))
+    """Return the parameters of the generator's stack and output and of the convolutions over frames."""
+    r, d, skip, k, q = (
+        s[x]
+        for x in ("residual_channels", "dilation_channels", "skip_channels", "kernel_size", "quantization_channels")
+    )
     n, normal = s["num_stacks"] * s["layers_per_stack"], s["batch_norm"] == "sequence"
     total = s["initial_kernel_size"] * q * r + n * (2 * k * r * d + d * r + d * skip + 2 * d + r + skip)
     total += skip * skip + skip * q + skip + q
@@ -86,7 +89,7 @@ def test_sizes(name, seen):
 # ---------------------------------------------------------------- what each output sees
 
 
-def test_next_samples_are_causal_and_their_targets_are_the_sound_itself():
+def test_next_sample_logits_are_causal_and_their_targets_are_the_audio():
     model, inputs = tiny(), batch()[0]
     before = outputs(model, inputs)
     assert before["samples"].shape == (2, 1600, 256) and before["frames"].shape == (2, 10, 40)
@@ -94,7 +97,7 @@ def test_next_samples_are_causal_and_their_targets_are_the_sound_itself():
     for row, n in enumerate(inputs["length"]):
         np.testing.assert_array_equal(before["targets"][row, : n - 1], codes[row, 1:n])
         assert (before["targets"][row, n - 1 :] == -1).all() and not before["samples"][row, n - 1 :].any()
-    field = 1 + 2 * 7 + 1  # two blocks of dilations 1, 2, 4 and the first convolution
+    field = 1 + 2 * 7 + 1  # two stacks of dilations 1, 2, 4 and the first convolution
     seen = set()
     for place in (0, 300, 500, 502, 504, 700):
         moved = {**inputs, "audio": inputs["audio"].copy()}
@@ -105,10 +108,10 @@ def test_next_samples_are_causal_and_their_targets_are_the_sound_itself():
 
 
 def test_receptive_field_of_frames_is_exact():
-    """Means of 160 samples over a causal stack of 16, two convolutions of 3 frames: no sample more, none less."""
+    """Means of 160 samples over a causal stack of 16, then two convolutions of 3 frames."""
     model, field = tiny(), 16 + 159 + 4 * 160
     assert model.receptive_field == field
-    frame, waves = 7, noise(12, 16 * 160)  # several sounds and values: a ReLU may sleep through one
+    frame, waves = 7, noise(12, 16 * 160)  # several inputs and values: a ReLU may be inactive for one
     first = 160 * frame - 2 * 160 - 15
     last = first + field - 1
     assert last == 160 * (frame + 3) - 1
@@ -131,10 +134,16 @@ def test_the_pool_is_a_mean():
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"kernel_size": 3, "initial_kernel_size": 3}, {"initial_kernel_size": 1, "top": ((5, 4), (4, 9))}, {"use_bias": False}]
+    "changes",
+    [
+        {},
+        {"kernel_size": 3, "initial_kernel_size": 3},
+        {"initial_kernel_size": 1, "top": ((5, 4), (4, 9))},
+        {"use_bias": False},
+    ],
 )
-def test_any_way_of_cutting_gives_the_whole(changes):
-    """Per-layer zeros in front are not those of a silent recording: pieces must carry each layer's own past."""
+def test_chunks_of_any_size_equal_the_whole(changes):
+    """Zero padding in each layer differs from silence before the recording: chunks must carry each layer's past."""
     model = tiny("wavenet_asr_small", **changes)
     wave = noise(1, 8333)[0]
     whole = model.predict_logits({"audio": wave[None], "length": np.array([len(wave)], "int32")})[0]
@@ -185,7 +194,7 @@ def path_of(variable):
 
 
 def gradients(model, inputs, labels):
-    """{path of a variable without automatic numbers: gradient, zeros where there is none} of the loss."""
+    """Return {path of a variable without automatic numbers: gradient of the loss, zeros if there is none}."""
     import tensorflow as tf
 
     with tf.GradientTape() as tape:
@@ -198,7 +207,7 @@ def gradients(model, inputs, labels):
 
 
 def test_each_loss_has_its_gradient():
-    """Frames teach the convolutions, samples their own output, both the stack; together they are the weighted sum."""
+    """The frame loss trains the convolutions, the sample loss its own output, both the stack; the total is their weighted sum."""
     inputs, labels = batch((640, 480))
     found = {}
     for weight in (1e-9, 1.0, 2.0):
@@ -214,7 +223,7 @@ def test_each_loss_has_its_gradient():
         assert not own or np.abs(frames).max() < 1e-6, path
         assert above == (np.abs(samples).max() < 1e-5), path
 
-    # along the gradient the loss rises as it says
+    # the finite difference along the gradient equals its norm
     model = tiny(sample_loss_weight=1.0)
     rng, step, slope = np.random.default_rng(0), 1e-3, 0.0
     values = [array(v) for v in model.trainable_variables]
@@ -228,7 +237,7 @@ def test_each_loss_has_its_gradient():
     assert (ends[0] - ends[1]) / (2 * step) == pytest.approx(slope, rel=0.03)
 
 
-def test_drawn_places_are_all_places():
+def test_all_positions_are_sampled():
     layer = kr.layers.NextSampleTargets(4)
     x = np.arange(26, dtype="float32").reshape(1, 26, 1)
     codes, length = np.arange(26)[None], np.array([23])
@@ -268,7 +277,7 @@ def test_transitions_and_their_decoder():
         tiny(batch_norm="batch")
 
 
-def test_another_phone_set_renews_only_the_phones(tmp_path):
+def test_another_phoneme_set_reinitializes_only_the_phoneme_head(tmp_path):
     model = tiny()
     model.save_weights(tmp_path / "w.weights.h5")
     other = kr.load("wavenet_asr", weights=tmp_path / "w.weights.h5", alphabet="timit61", **TINY)
@@ -292,7 +301,7 @@ assert np.isfinite(losses).all() and losses[-1] < losses[0], losses
 """
 
 
-# JAX compiles a training step for a minute; its outputs are compared in test_models.py too
+# JAX takes a minute to compile a training step; test_models.py also compares its outputs
 @pytest.mark.parametrize("backend", [pytest.param("jax", marks=pytest.mark.slow), "torch"])
 def test_backends_agree_on_outputs_and_losses(backend, tmp_path):
     if not importlib.util.find_spec(backend):
@@ -316,7 +325,7 @@ def clips_of(folder):
     return kr.data.load_datasets([f"phones:{folder}/labels.tsv.xz?audio={folder}"])
 
 
-def test_crops_are_pieces_of_clips_with_their_labels(spoken, tmp_path):
+def test_crops_match_their_clips_and_labels(spoken, tmp_path):
     model, clips = tiny(), clips_of(spoken)
     options = {"speed_perturbation": (1.0, 1.1), "cache_dir": tmp_path, "seed": 3}
     whole = model.make_dataset(clips, batch_size=1, **options)
@@ -340,13 +349,15 @@ def test_crops_are_pieces_of_clips_with_their_labels(spoken, tmp_path):
                 np.testing.assert_array_equal(labels[row], all_labels[0, begin : begin + 50])
                 covered[clip] += 1
                 total += 1
-        # as many as could cover the clips
+        # enough crops to cover the clips
         assert total == sum(-(-int(cut.frames[i, cut.speed[i]]) // 50) for i in range(len(clips)))
     assert (covered >= 6).all()
     begins = [cut.begins[i] for i in range(len(cut))]
     cut.set_epoch(0)
     assert begins != [cut.begins[i] for i in range(len(cut))]
-    long = model.make_dataset(clips, batch_seconds=4.0, crop_seconds=9.0, **options)  # longer than the clips: whole
+    long = model.make_dataset(
+        clips, batch_seconds=4.0, crop_seconds=9.0, **options
+    )  # crops longer than the clips are whole clips
     assert long[0][0]["length"][0] == len(long.cache.read(long.batches[0][0], int(long.speed[long.batches[0][0]])))
 
 
@@ -377,11 +388,19 @@ def test_resuming_is_exact(spoken, tmp_path):
 
 
 @pytest.mark.slow
-def test_training_learns_phones_and_samples(spoken, tmp_path):
+def test_training_learns_phonemes_and_samples(spoken, tmp_path):
     spec = f"phones:{spoken}/labels.tsv.xz?audio={spoken}"
-    sizes = {**TINY, "num_stacks": 1, "layers_per_stack": 5, "residual_channels": 12, "dilation_channels": 12, "skip_channels": 16}
+    sizes = {
+        **TINY,
+        "num_stacks": 1,
+        "layers_per_stack": 5,
+        "residual_channels": 12,
+        "dilation_channels": 12,
+        "skip_channels": 16,
+    }
     run = Trainer(
-        settings(spoken, max_steps=110, learning_rate=0.02, config=sizes, batch_seconds=1.5, ema_momentum=0.8), tmp_path / "run"
+        settings(spoken, max_steps=110, learning_rate=0.02, config=sizes, batch_seconds=1.5, ema_momentum=0.8),
+        tmp_path / "run",
     )
     first = run._train_step()[0]
     run.train()
@@ -395,8 +414,8 @@ def test_training_learns_phones_and_samples(spoken, tmp_path):
         assert kr.load(tmp_path / "m.keras").transcribe(clips[0].path).text == text
 
 
-def test_a_crf_begins_with_what_frames_have_learned(spoken, tmp_path):
-    """The phones are the same, so that their scores are taken over; only the transitions are new."""
+def test_a_crf_is_initialized_from_a_framewise_model(spoken, tmp_path):
+    """The phonemes are the same, so their logits layer is copied; only the transitions are new."""
     keras.utils.set_random_seed(5)
     frames = tiny("wavenet_asr_small", criterion="frames")
     frames.save_weights(tmp_path / "frames.weights.h5")
@@ -420,8 +439,8 @@ def test_fit_and_evaluate_take_clips(spoken):
     assert set(model.evaluate(clips, return_dict=True, verbose=0)) == parts
 
 
-def test_the_configuration_is_that_of_the_others():
-    """The same data, speeds and seed as the other nets on the same labels; crops and batches for a stack at 16 kHz."""
+def test_the_configuration_matches_the_other_models():
+    """The data, speed perturbation and seed are those of the other models on these labels; crops and batches differ."""
     ours, theirs = (configs.config_for(n).to_dict() for n in ("wavenet_asr_small", "palaz_raw_small"))
     different = {k for k in ours if ours[k] != theirs[k]}
     assert different <= {
