@@ -154,7 +154,7 @@ class WaveNetStack(CausalLayer):
         return [((taps - 1) * d, shape[-1]) for d in self.dilations] if taps > 1 else []
 
     def stream_values(self, x, past):
-        new: list = []
+        new = []
         return self.run_layers(x, self.conditioning_table(None, None), past, new), new
 
     def run_layers(self, x, table, past=(), new=None):
