@@ -103,17 +103,9 @@ class SequenceRNN(SequenceLayer):
     """
 
     def __init__(
-        self,
-        units: int,
-        cell: str = "rnn",
-        max_value: float | None = 20.0,
-        bidirectional: bool = True,
-        merge_mode: str = "sum",
-        shared_input: bool = True,
-        batch_norm: bool = True,
-        momentum: float = 0.99,
-        **kwargs,
-    ):
+        self, units, cell="rnn", max_value=20.0, bidirectional=True, merge_mode="sum", shared_input=True, batch_norm=True,
+        momentum=0.99, **kwargs,
+    ):  # fmt: skip
         super().__init__(**kwargs)
         self.units, self.cell, self.max_value = units, cell, max_value
         self.bidirectional, self.merge_mode, self.shared_input = bidirectional, merge_mode, shared_input

@@ -27,16 +27,7 @@ class SequenceConv1D(SequenceLayer):
     (steps + left + right - (kernel_size - 1) * dilation_rate - 1) // strides + 1 steps.
     """
 
-    def __init__(
-        self,
-        filters: int,
-        kernel_size: int,
-        strides: int = 1,
-        use_bias: bool = True,
-        padding: int | tuple | None = None,
-        dilation_rate: int = 1,
-        **kwargs,
-    ):
+    def __init__(self, filters, kernel_size, strides=1, use_bias=True, padding=None, dilation_rate=1, **kwargs):
         super().__init__(**kwargs)
         self.filters, self.kernel_size, self.strides, self.use_bias = filters, kernel_size, strides, use_bias
         self.padding = padding if padding is None or isinstance(padding, int) else tuple(padding)

@@ -22,15 +22,8 @@ class SpecAugment(SequenceLayer):
     """
 
     def __init__(
-        self,
-        freq_masks: int = 2,
-        freq_mask_width: int = 27,
-        time_masks: int = 2,
-        time_mask_width: int = 40,
-        max_time_fraction: float = 0.15,
-        seed: int | None = None,
-        **kwargs,
-    ):
+        self, freq_masks=2, freq_mask_width=27, time_masks=2, time_mask_width=40, max_time_fraction=0.15, seed=None, **kwargs
+    ):  # fmt: skip
         super().__init__(**kwargs)
         self.freq_masks, self.freq_mask_width = freq_masks, freq_mask_width
         self.time_masks, self.time_mask_width = time_masks, time_mask_width

@@ -101,16 +101,8 @@ class WaveNetStack(CausalLayer):
     """
 
     def __init__(
-        self,
-        dilations: Any,
-        kernel_size: int = 2,
-        filters: int = 32,
-        skip_channels: int = 512,
-        use_bias: bool = True,
-        num_speakers: int = 0,
-        local_stride: int = 1,
-        **kwargs,
-    ):
+        self, dilations, kernel_size=2, filters=32, skip_channels=512, use_bias=True, num_speakers=0, local_stride=1, **kwargs
+    ):  # fmt: skip
         super().__init__(**kwargs)
         self.dilations, self.kernel_size = tuple(dilations), kernel_size
         self.filters, self.skip_channels, self.use_bias = filters, skip_channels, use_bias

@@ -57,20 +57,14 @@ def caffenet(
 
 RECIPES = (
     Recipe(
-        name="caffenet",
-        paper="arXiv:1506.06579",
-        title="Understanding Neural Networks Through Deep Visualization",
-        task="image-classification",
-        builder="kerasrecipes.recipes.caffenet:caffenet",
+        name="caffenet", paper="arXiv:1506.06579", title="Understanding Neural Networks Through Deep Visualization",
+        task="image-classification", builder="kerasrecipes.recipes.caffenet:caffenet",
         summary="Five convolutions, some in two groups, pooling before normalization, and three dense layers.",
-        tags=("cnn", "paper"),
-        classes="imagenet",
+        tags=("cnn", "paper"), classes="imagenet",
         preprocessing={"resize_to": (256, 256), "horizontal_flip": True, "crop_mode": "corners"},
         optimizer={"class_name": "SGD", "config": {"learning_rate": 0.01, "momentum": 0.9, "weight_decay": 5e-4}},
         tiny_config={
-            "size": 67,
-            "conv": ((4, 11, 4, 0, 1), (6, 5, 1, 2, 2), (4, 3, 1, 1, 1), (4, 3, 1, 1, 2)),
-            "dense": (8,),
+            "size": 67, "conv": ((4, 11, 4, 0, 1), (6, 5, 1, 2, 2), (4, 3, 1, 1, 1), (4, 3, 1, 1, 2)), "dense": (8,),
         },
     ),
-)
+)  # fmt: skip

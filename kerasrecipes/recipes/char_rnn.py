@@ -61,29 +61,22 @@ def char_rnn(
 
 
 COMMON: dict[str, Any] = {
-    "paper": "arXiv:1506.02078",
-    "title": "Visualizing and Understanding Recurrent Networks",
-    "task": "language-model",
-    "builder": "kerasrecipes.recipes.char_rnn:char_rnn",
-    "tiny_config": {"recurrent_units": 8, "recurrent_layers": 2},
-}
+    "paper": "arXiv:1506.02078", "title": "Visualizing and Understanding Recurrent Networks", "task": "language-model",
+    "builder": "kerasrecipes.recipes.char_rnn:char_rnn", "tiny_config": {"recurrent_units": 8, "recurrent_layers": 2},
+}  # fmt: skip
+CELLS = {"rnn": "simple RNN units", "lstm": "LSTM", "gru": "GRU"}
 
 RECIPES = (
     *(
         Recipe(
-            name=f"char_rnn_{cell}",
-            summary=f"Two layers of 512 {name}, one-hot input.",
-            changes={"cell": cell},
-            tags=(cell, "paper"),
-            **COMMON,
+            name=f"char_rnn_{cell}", summary=f"Two layers of 512 {title}, one-hot input.", changes={"cell": cell},
+            tags=(cell, "paper"), **COMMON,
         )
-        for cell, name in (("rnn", "simple RNN units"), ("lstm", "LSTM"), ("gru", "GRU"))
+        for cell, title in CELLS.items()
     ),
     Recipe(
-        name="char_rnn_small",
+        name="char_rnn_small", changes={"cell": "gru", "embedding": 64, "recurrent_units": 640},
         summary="Two layers of 640 GRU on books and transcripts; generates text and rescores transcripts.",
-        changes={"cell": "gru", "embedding": 64, "recurrent_units": 640},
-        tags=("gru", "pretrained"),
-        **COMMON,
+        tags=("gru", "pretrained"), **COMMON,
     ),
-)
+)  # fmt: skip

@@ -54,28 +54,20 @@ def convnetjs(
 
 
 COMMON: dict[str, Any] = {
-    "paper": "https://cs.stanford.edu/people/karpathy/convnetjs/",
-    "title": "ConvNetJS: deep learning in your browser",
-    "task": "image-classification",
-    "builder": "kerasrecipes.recipes.convnetjs:convnetjs",
-    "tags": ("cnn", "pretrained"),
+    "paper": "https://cs.stanford.edu/people/karpathy/convnetjs/", "title": "ConvNetJS: deep learning in your browser",
+    "task": "image-classification", "builder": "kerasrecipes.recipes.convnetjs:convnetjs", "tags": ("cnn", "pretrained"),
     "optimizer": {"class_name": "Adadelta", "config": {"learning_rate": 1.0, "rho": 0.95, "epsilon": 1e-8}},
-}
+}  # fmt: skip
 
 RECIPES = (
     Recipe(
-        name="convnetjs_mnist",
+        name="convnetjs_mnist", changes={"size": 24, "channels": 1, "layers": ((8, 5, 2), (16, 5, 3)), "l2": 5e-5},
         summary="Two convolutions for digits, 5,994 parameters; crops are 24 x 24 of 28 x 28.",
-        changes={"size": 24, "channels": 1, "layers": ((8, 5, 2), (16, 5, 3)), "l2": 5e-5},
-        classes=tuple("0123456789"),
-        preprocessing={"resize_to": (28, 28)},
-        **COMMON,
+        classes=tuple("0123456789"), preprocessing={"resize_to": (28, 28)}, **COMMON,
     ),
     Recipe(
-        name="convnetjs_cifar10",
+        name="convnetjs_cifar10", classes=CIFAR10,
         summary="Three convolutions for small images, 22,466 parameters; crops are shifted by up to 2 pixels and mirrored.",
-        classes=CIFAR10,
-        preprocessing={"padding": 2, "fill_value": 127.5, "horizontal_flip": True},
-        **COMMON,
+        preprocessing={"padding": 2, "fill_value": 127.5, "horizontal_flip": True}, **COMMON,
     ),
-)
+)  # fmt: skip

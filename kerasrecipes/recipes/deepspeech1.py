@@ -103,39 +103,29 @@ def deepspeech1(
 
 
 COMMON: dict[str, Any] = {
-    "paper": "arXiv:1412.5567",
-    "title": "Deep Speech: Scaling up end-to-end speech recognition",
-    "task": "speech-recognition",
-    "builder": "kerasrecipes.recipes.deepspeech1:deepspeech1",
+    "paper": "arXiv:1412.5567", "title": "Deep Speech: Scaling up end-to-end speech recognition",
+    "task": "speech-recognition", "builder": "kerasrecipes.recipes.deepspeech1:deepspeech1",
     "tiny_config": {"units": 8, "n_filter": 20, "context": 2},
-}
+}  # fmt: skip
+PAPER_TAGS = ("ctc", "rnn", "paper")
 
 RECIPES = (
     Recipe(
-        name="deepspeech1",
+        name="deepspeech1", tags=PAPER_TAGS, **COMMON,
         summary="Five layers of 2048, the fourth a bidirectional simple recurrence; 160 bands.",
-        tags=("ctc", "rnn", "paper"),
-        **COMMON,
     ),
     Recipe(
-        name="deepspeech1_switchboard",
+        name="deepspeech1_switchboard", tags=PAPER_TAGS, **COMMON,
         summary="The model for conversations: five layers of 2304, 80 bands and the energy.",
         changes={"n_filter": 80, "energy": True, "units": 2304, "normalization": "utterance"},
-        tags=("ctc", "rnn", "paper"),
-        **COMMON,
     ),
     Recipe(
-        name="deepspeech1_noisy",
+        name="deepspeech1_noisy", changes={"units": 2560}, tags=PAPER_TAGS, **COMMON,
         summary="The model for noisy speech: five layers of 2560, 160 bands.",
-        changes={"units": 2560},
-        tags=("ctc", "rnn", "paper"),
-        **COMMON,
     ),
     Recipe(
-        name="deepspeech1_small",
+        name="deepspeech1_small", tags=("ctc", "rnn", "pretrained"), **COMMON,
         summary="Five layers of 832 with batch normalization for 17 hours of speech; one output every 40 ms.",
         changes={"n_filter": 80, "units": 832, "stride": 4, "normalization": "utterance", "batch_norm": True},
-        tags=("ctc", "rnn", "pretrained"),
-        **COMMON,
     ),
-)
+)  # fmt: skip

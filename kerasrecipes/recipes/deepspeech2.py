@@ -130,24 +130,14 @@ def deepspeech2(
 
 
 SMALL: dict[str, Any] = {
-    "conv": ((352, 11, 2), (352, 7, 2)),
-    "recurrent_layers": 3,
-    "recurrent_units": 352,
-    "cell": "gru",
-    "cell_activation": "tanh",
-    "shared_input": False,
-    "batch_norm": "layer_input",
-    "fc_units": (),
-}
+    "conv": ((352, 11, 2), (352, 7, 2)), "recurrent_layers": 3, "recurrent_units": 352, "cell": "gru",
+    "cell_activation": "tanh", "shared_input": False, "batch_norm": "layer_input", "fc_units": (),
+}  # fmt: skip
 
 # a small version of the ICML paper's streaming model; silence is 2e-5 where speech has a power of about 2e-3
 STREAMING: dict[str, Any] = SMALL | {
-    "log_epsilon": 2e-5,
-    "normalization": "causal",
-    "bidirectional": False,
-    "recurrent_units": 512,
-    "lookahead": 12,
-}
+    "log_epsilon": 2e-5, "normalization": "causal", "bidirectional": False, "recurrent_units": 512, "lookahead": 12,
+}  # fmt: skip
 
 # Table 4: each with 7 recurrent layers, 1 fully connected layer and about 35 M parameters
 CONVOLUTIONS: dict[str, Any] = {
@@ -159,74 +149,48 @@ CONVOLUTIONS: dict[str, Any] = {
     "3x2d": ((32, (41, 11), (2, 2)), (32, (21, 11), (2, 1)), (96, (21, 11), (2, 1))),
 }
 
-TINY: dict[str, Any] = {"recurrent_layers": 2, "recurrent_units": 8}
+TINY = {"recurrent_layers": 2, "recurrent_units": 8}
 TINY_1D = TINY | {"conv": ((8, 11, 2), (8, 7, 2))}
 TINY_2D = TINY | {"conv": ((2, (41, 11), (2, 2)), (3, (21, 11), (2, 1))), "fc_units": (8,)}
-
 COMMON: dict[str, Any] = {
-    "paper": "arXiv:1512.02595",
-    "title": "Deep Speech 2: End-to-End Speech Recognition in English and Mandarin",
-    "task": "speech-recognition",
-    "builder": "kerasrecipes.recipes.deepspeech2:deepspeech2",
-}
+    "paper": "arXiv:1512.02595", "title": "Deep Speech 2: End-to-End Speech Recognition in English and Mandarin",
+    "task": "speech-recognition", "builder": "kerasrecipes.recipes.deepspeech2:deepspeech2",
+}  # fmt: skip
 
 RECIPES = (
     Recipe(
-        name="deepspeech2",
+        name="deepspeech2", tags=("ctc", "rnn", "paper"), tiny_config=TINY_2D, **COMMON,
         summary="The arXiv paper's best model: 3 x 2-D convolution, 7 bidirectional RNN.",
-        tags=("ctc", "rnn", "paper"),
-        tiny_config=TINY_2D,
-        **COMMON,
     ),
     Recipe(
-        name="deepspeech2_70m",
-        summary="The 70 M-parameter model of the scaling studies: 2 x 2-D convolution, 7 bidirectional RNN of 1760.",
-        changes={"conv": CONVOLUTIONS["2x2d"]},
-        tags=("ctc", "rnn", "paper"),
-        tiny_config=TINY_2D,
-        **COMMON,
+        name="deepspeech2_70m", changes={"conv": CONVOLUTIONS["2x2d"]}, tags=("ctc", "rnn", "paper"), tiny_config=TINY_2D,
+        summary="The 70 M-parameter model of the scaling studies: 2 x 2-D convolution, 7 bidirectional RNN of 1760.", **COMMON,
     ),
     Recipe(
-        name="deepspeech2_icml",
+        name="deepspeech2_icml", tags=("ctc", "gru", "paper", "streaming"), **COMMON,
         summary="The ICML paper's final model: 2 x 2-D convolution, 3 forward GRU of 2560, row convolution with lookahead 80.",
         changes={
-            "conv": CONVOLUTIONS["2x2d"],
-            "recurrent_layers": 3,
-            "recurrent_units": 2560,
-            "cell": "gru",
-            "bidirectional": False,
-            "lookahead": 80,
-            "fc_units": (),
+            "conv": CONVOLUTIONS["2x2d"], "recurrent_layers": 3, "recurrent_units": 2560, "cell": "gru",
+            "bidirectional": False, "lookahead": 80, "fc_units": (),
         },
-        tags=("ctc", "gru", "paper", "streaming"),
         tiny_config=TINY_2D | {"lookahead": 3, "fc_units": ()},
-        **COMMON,
     ),
     *(
         Recipe(
-            name=f"deepspeech2_{row}",
+            name=f"deepspeech2_{row}", tags=("ctc", "rnn", "paper"), **COMMON,
             summary=f"Row '{row}' of the paper's table of convolutions, with 7 bidirectional RNN of 1280.",
             changes={"conv": conv, "recurrent_units": 1280, "fc_units": (1280,)},
-            tags=("ctc", "rnn", "paper"),
             tiny_config=TINY_2D if "2d" in row else TINY_1D | {"fc_units": (8,)},
-            **COMMON,
         )
         for row, conv in CONVOLUTIONS.items()
     ),
     Recipe(
-        name="deepspeech2_small",
+        name="deepspeech2_small", changes=SMALL, tags=("ctc", "gru", "pretrained"), tiny_config=TINY_1D, **COMMON,
         summary="2 x 1-D convolution and 3 bidirectional GRU of 352 for 17 hours of speech; one output every 40 ms.",
-        changes=SMALL,
-        tags=("ctc", "gru", "pretrained"),
-        tiny_config=TINY_1D,
-        **COMMON,
     ),
     Recipe(
-        name="deepspeech2_streaming_small",
+        name="deepspeech2_streaming_small", changes=STREAMING, tags=("ctc", "gru", "pretrained", "streaming"), **COMMON,
         summary="2 x 1-D convolution, 3 forward GRU of 512 and a lookahead of 12 steps: transcripts while speech arrives.",
-        changes=STREAMING,
-        tags=("ctc", "gru", "pretrained", "streaming"),
         tiny_config=TINY_1D | {"lookahead": 3},
-        **COMMON,
     ),
-)
+)  # fmt: skip

@@ -95,24 +95,15 @@ def dilated(
 
 URBAN: dict[str, Any] = {"context": BASIC, "padding": "each"}
 SMALL: dict[str, Any] = URBAN | {
-    "num_classes": 11,
-    "blocks": ((16, 16), (32, 32), (48, 48), (64, 64)),
-    "pools": 2,
-    "dense": ((128, 3),),
-    "dropout": 0.2,
-    "noise": 0.0,
-    "batch_norm": True,
-    "channel_means": (105.41, 108.78, 110.7),
-    "input_scale": 1 / 64,
-}
+    "num_classes": 11, "blocks": ((16, 16), (32, 32), (48, 48), (64, 64)), "pools": 2, "dense": ((128, 3),), "dropout": 0.2,
+    "noise": 0.0, "batch_norm": True, "channel_means": (105.41, 108.78, 110.7), "input_scale": 1 / 64,
+}  # fmt: skip
 
-COMMON: dict[str, Any] = {
-    "paper": "arXiv:1511.07122",
-    "title": "Multi-Scale Context Aggregation by Dilated Convolutions",
-    "task": "segmentation",
-    "builder": "kerasrecipes.recipes.dilated:dilated",
-}
 TINY: dict[str, Any] = {"blocks": ((4,), (4,), (6,), (6,)), "dense": ((8, 3),), "pools": 2, "context": ((1, 1), (1, 2))}
+COMMON: dict[str, Any] = {
+    "paper": "arXiv:1511.07122", "title": "Multi-Scale Context Aggregation by Dilated Convolutions",
+    "task": "segmentation", "builder": "kerasrecipes.recipes.dilated:dilated",
+}  # fmt: skip
 PAPER: dict[str, Any] = COMMON | {
     "tags": ("cnn", "dilation", "paper"),
     "optimizer": {"class_name": "SGD", "config": {"learning_rate": 0.001, "momentum": 0.9, "weight_decay": 5e-4}},
@@ -120,69 +111,39 @@ PAPER: dict[str, Any] = COMMON | {
 
 RECIPES = (
     Recipe(
-        name="dilation8_voc",
+        name="dilation8_voc", classes="voc", tiny_config=TINY, **PAPER,
         summary="VGG-16 front end and the large context module for Pascal VOC's 21 classes.",
-        classes="voc",
-        tiny_config=TINY,
-        **PAPER,
     ),
     Recipe(
-        name="dilation8_voc_basic",
-        summary="With the basic context module.",
-        changes={"context": BASIC},
-        classes="voc",
-        tiny_config=TINY,
-        **PAPER,
+        name="dilation8_voc_basic", summary="With the basic context module.", changes={"context": BASIC}, classes="voc",
+        tiny_config=TINY, **PAPER,
     ),
     Recipe(
-        name="dilation_voc_front",
-        summary="The front end alone.",
-        changes={"context": ()},
-        classes="voc",
-        tiny_config=TINY | {"context": ()},
-        **PAPER,
+        name="dilation_voc_front", summary="The front end alone.", changes={"context": ()}, classes="voc",
+        tiny_config=TINY | {"context": ()}, **PAPER,
     ),
     Recipe(
-        name="dilation8_camvid",
-        summary="For CamVid's 11 classes, basic context module.",
+        name="dilation8_camvid", summary="For CamVid's 11 classes, basic context module.", classes="urban",
         changes=URBAN | {"num_classes": 11, "channel_means": (105.41212523, 108.77808759, 110.70313206)},
-        classes="urban",
-        tiny_config=TINY,
-        **PAPER,
+        tiny_config=TINY, **PAPER,
     ),
     Recipe(
-        name="dilation7_kitti",
-        summary="For KITTI's 11 classes, without the layer of dilation 16.",
-        changes=URBAN
-        | {
-            "num_classes": 11,
-            "channel_means": (91.34692262, 95.55136972, 96.19429688),
+        name="dilation7_kitti", summary="For KITTI's 11 classes, without the layer of dilation 16.", classes="urban",
+        changes=URBAN | {
+            "num_classes": 11, "channel_means": (91.34692262, 95.55136972, 96.19429688),
             "context": tuple(layer for layer in BASIC if layer[1] != 16),
         },
-        classes="urban",
-        tiny_config=TINY,
-        **PAPER,
+        tiny_config=TINY, **PAPER,
     ),
     Recipe(
-        name="dilation10_cityscapes",
-        summary="For Cityscapes' 19 classes, with dilations of 32 and 64.",
-        changes=URBAN
-        | {
-            "num_classes": 19,
-            "channel_means": (73.16, 82.91, 72.39),
-            "context": (*BASIC[:-1], (1, 32), (1, 64), (1, 1)),
+        name="dilation10_cityscapes", summary="For Cityscapes' 19 classes, with dilations of 32 and 64.", classes="cityscapes",
+        changes=URBAN | {
+            "num_classes": 19, "channel_means": (73.16, 82.91, 72.39), "context": (*BASIC[:-1], (1, 32), (1, 64), (1, 1)),
         },
-        classes="cityscapes",
-        tiny_config=TINY,
-        **PAPER,
+        tiny_config=TINY, **PAPER,
     ),
     Recipe(
-        name="dilated_camvid_small",
-        summary="A small front end at 1/4 and the basic context module, for CamVid at 240 x 180.",
-        changes=SMALL,
-        tags=("cnn", "dilation", "pretrained"),
-        classes="camvid",
-        tiny_config=TINY,
-        **COMMON,
+        name="dilated_camvid_small", changes=SMALL, tags=("cnn", "dilation", "pretrained"), classes="camvid",
+        summary="A small front end at 1/4 and the basic context module, for CamVid at 240 x 180.", tiny_config=TINY, **COMMON,
     ),
-)
+)  # fmt: skip

@@ -212,47 +212,37 @@ def palaz_raw(
 # pools of 4, 2 and 2 make strides of 40, 80 and 160 samples, which all divide the hop: the convolutions take 0.43 M
 # products a frame, with the paper's pools 2.1 M at this width. Batch normalization shortens training to hours on seven
 # hours of speech
-SMALL: dict[str, Any] = {"stages": ((96, 30, 10, 4), (96, 7, 1, 2), (96, 7, 1, 2)), "hidden": 512, "batch_norm": "sequence"}
+SMALL: dict[str, Any] = {
+    "stages": ((96, 30, 10, 4), (96, 7, 1, 2), (96, 7, 1, 2)),
+    "hidden": 512,
+    "batch_norm": "sequence",
+}
 
 COMMON: dict[str, Any] = {
-    "paper": "arXiv:1312.2137",
+    "paper": "arXiv:1312.2137", "task": "phoneme-recognition", "builder": "kerasrecipes.recipes.palaz_raw:palaz_raw",
     "title": "End-to-end Phoneme Sequence Recognition using Convolutional Neural Networks",
-    "task": "phoneme-recognition",
-    "builder": "kerasrecipes.recipes.palaz_raw:palaz_raw",
-}
-TINY_SMALL: dict[str, Any] = {"stages": ((8, 30, 10, 4), (6, 7, 1, 2), (6, 7, 1, 2)), "hidden": 12}
+}  # fmt: skip
+TINY_SMALL = {"stages": ((8, 30, 10, 4), (6, 7, 1, 2), (6, 7, 1, 2)), "hidden": 12}
 
 RECIPES = (
     Recipe(
-        name="palaz_raw",
+        name="palaz_raw", tags=("crf", "convolutional", "paper"), **COMMON,
         summary="The paper's model: 310 ms of waveform every 10 ms, three convolutions, a hidden layer, a CRF over phonemes.",
-        tags=("crf", "convolutional", "paper"),
         tiny_config={"stages": ((8, 30, 10, 3), (6, 7, 1, 3), (6, 7, 1, 3)), "hidden": 12},
-        **COMMON,
     ),
     Recipe(
-        name="palaz_raw_small",
+        name="palaz_raw_small", changes=SMALL, tags=("crf", "convolutional", "pretrained"), tiny_config=TINY_SMALL, **COMMON,
         summary="The paper's window in strides that divide 10 ms, 96 filters a stage, batch normalization; CRF over 39 phonemes.",
-        changes=SMALL,
-        tags=("crf", "convolutional", "pretrained"),
-        tiny_config=TINY_SMALL,
-        **COMMON,
     ),
     Recipe(
-        name="palaz_raw_small_frames",
-        summary="palaz_raw_small with a softmax for each frame instead of the CRF.",
-        changes=SMALL | {"criterion": "frames"},
-        tags=("frames", "convolutional", "pretrained"),
-        tiny_config=TINY_SMALL,
-        **COMMON,
+        name="palaz_raw_small_frames", changes=SMALL | {"criterion": "frames"}, tiny_config=TINY_SMALL, **COMMON,
+        summary="palaz_raw_small with a softmax for each frame instead of the CRF.", tags=("frames", "convolutional", "pretrained"),
     ),
     Recipe(
-        name="palaz_mfcc_small",
+        name="palaz_mfcc_small", tags=("crf", "convolutional", "pretrained"), **COMMON,
         summary="palaz_raw_small on 13 MFCC with their derivatives instead of the waveform.",
         # the same 26 positions of 96 features, from 31 frames of 39 features
         changes=SMALL | {"front_end": "mfcc", "stages": ((128, 3, 1, 1), (128, 3, 1, 1), (96, 2, 1, 1))},
-        tags=("crf", "convolutional", "pretrained"),
         tiny_config={"stages": ((8, 3, 1, 1), (6, 3, 1, 1), (6, 2, 1, 1)), "hidden": 12},
-        **COMMON,
     ),
-)
+)  # fmt: skip

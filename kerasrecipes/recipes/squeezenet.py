@@ -60,15 +60,12 @@ def squeezenet(
 
 RECIPES = (
     Recipe(
-        name="squeezenet",
-        paper="arXiv:1602.07360",
+        name="squeezenet", paper="arXiv:1602.07360", task="image-classification",
         title="SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and <0.5MB model size",
-        task="image-classification",
         builder="kerasrecipes.recipes.squeezenet:squeezenet",
         summary="A first convolution and eight fire modules, 1.2 M parameters, with ImageNet weights.",
-        tags=("cnn", "imagenet", "pretrained"),
-        classes="imagenet",
+        tags=("cnn", "imagenet", "pretrained"), classes="imagenet",
         preprocessing={"resize_to": (256, 256), "horizontal_flip": True, "crop_mode": "corners"},
         tiny_config={"size": 64, "filters": 6, "fire": ((2, 4), (2, 4)), "pool_after": (1, 2)},
     ),
-)
+)  # fmt: skip

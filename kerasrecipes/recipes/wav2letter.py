@@ -112,7 +112,11 @@ def wav2letter(
     else:
         by_utterance = normalization == "utterance"
         x, n = (layers.UtterancePowerNormalization if by_utterance else layers.SequenceMask)(dtype=FLOAT32)(audio, n)
-        framing: dict[str, Any] = {"win_length": win_length, "hop_length": hop_length, "n_fft": 1 << (win_length - 1).bit_length()}
+        framing: dict[str, Any] = {
+            "win_length": win_length,
+            "hop_length": hop_length,
+            "n_fft": 1 << (win_length - 1).bit_length(),
+        }
         framing |= {"epsilon": log_epsilon, "dtype": FLOAT32}
         if front_end == "power_spectrum":
             x, n = layers.MagnitudeSpectrogram(**framing)(x, n)  # (batch, frames, 257)
@@ -143,31 +147,20 @@ SMALL_CONVOLUTIONS = (*7 * ((256, 7, 1),), (512, 13, 1), (512, 1, 1))  # after t
 # the paper's shape adapted to 17 hours of speech: batch normalization, fewer filters, one output every 30 ms. In audio of
 # unit power half of all bins are above 0.1 to 0.5 and the loudest twentieth above 5 to 10, so 0.03 lies in the noise
 SMALL: dict[str, Any] = {
-    "vocab_size": 29,
-    "front_end": "mel",
-    "n_mels": 64,
-    "log_epsilon": 0.03,
-    "normalization": "utterance",
-    "conv": ((256, 13, 3), *SMALL_CONVOLUTIONS),
-    "activation": "relu",
-    "relu_clip": 20.0,
-    "batch_norm": "sequence",
+    "vocab_size": 29, "front_end": "mel", "n_mels": 64, "log_epsilon": 0.03, "normalization": "utterance",
+    "conv": ((256, 13, 3), *SMALL_CONVOLUTIONS), "activation": "relu", "relu_clip": 20.0, "batch_norm": "sequence",
     "criterion": "ctc",
-}
+}  # fmt: skip
 
 # three steps from samples to 30 ms: rectified filters of 6 ms, their envelopes every 5 ms, and the first of the small model
 RAW_SMALL: dict[str, Any] = SMALL | {
-    "front_end": "raw",
-    "waveform": ((128, 100, 40), (128, 8, 2)),
-    "conv": ((256, 12, 6), *SMALL_CONVOLUTIONS),
-}
+    "front_end": "raw", "waveform": ((128, 100, 40), (128, 8, 2)), "conv": ((256, 12, 6), *SMALL_CONVOLUTIONS),
+}  # fmt: skip
 
 COMMON: dict[str, Any] = {
-    "paper": "arXiv:1609.03193",
-    "title": "Wav2Letter: an End-to-End ConvNet-based Speech Recognition System",
-    "task": "speech-recognition",
-    "builder": "kerasrecipes.recipes.wav2letter:wav2letter",
-}
+    "paper": "arXiv:1609.03193", "title": "Wav2Letter: an End-to-End ConvNet-based Speech Recognition System",
+    "task": "speech-recognition", "builder": "kerasrecipes.recipes.wav2letter:wav2letter",
+}  # fmt: skip
 PAPER: dict[str, Any] = COMMON | {
     "tags": ("asg", "convolutional", "paper"),
     "tiny_config": {"conv": ((8, 12, 2), (8, 7, 1), (12, 8, 1), (12, 1, 1)), "waveform": ((6, 250, 160),)},
@@ -178,47 +171,31 @@ PRETRAINED: dict[str, Any] = COMMON | {
 
 RECIPES = (
     Recipe(
-        name="wav2letter",
-        summary="The paper's model on 13 MFCC: 11 convolutions over time and the ASG criterion.",
-        **PAPER,
+        name="wav2letter", summary="The paper's model on 13 MFCC: 11 convolutions over time and the ASG criterion.", **PAPER,
     ),
     Recipe(
-        name="wav2letter_mfcc39",
+        name="wav2letter_mfcc39", changes={"deltas": True}, **PAPER,
         summary="The paper's model on 13 MFCC with their first and second derivatives, as in its authors' code.",
-        changes={"deltas": True},
-        **PAPER,
     ),
     Recipe(
-        name="wav2letter_power_spectrum",
+        name="wav2letter_power_spectrum", changes={"front_end": "power_spectrum"}, **PAPER,
         summary="The paper's model on 257 bins of the spectrum.",
-        changes={"front_end": "power_spectrum"},
-        **PAPER,
     ),
     Recipe(
-        name="wav2letter_raw",
+        name="wav2letter_raw", changes={"front_end": "raw"}, **PAPER,
         summary="The paper's model on the waveform: one more convolution, 250 filters of 16 ms.",
-        changes={"front_end": "raw"},
-        **PAPER,
     ),
     Recipe(
-        name="wav2letter_small",
+        name="wav2letter_small", changes=SMALL, tags=("ctc", "convolutional", "pretrained"), **PRETRAINED,
         summary="10 convolutions of 256 and 512 on 64 mel bands for 17 hours of speech; one output every 30 ms; CTC.",
-        changes=SMALL,
-        tags=("ctc", "convolutional", "pretrained"),
-        **PRETRAINED,
     ),
     Recipe(
-        name="wav2letter_small_asg",
+        name="wav2letter_small_asg", changes=SMALL | {"vocab_size": 30, "criterion": "asg"},
         summary="wav2letter_small with the ASG criterion: no blank, learned transitions, repetition symbols.",
-        changes=SMALL | {"vocab_size": 30, "criterion": "asg"},
-        tags=("asg", "convolutional", "pretrained"),
-        **PRETRAINED,
+        tags=("asg", "convolutional", "pretrained"), **PRETRAINED,
     ),
     Recipe(
-        name="wav2letter_raw_small",
+        name="wav2letter_raw_small", changes=RAW_SMALL, tags=("ctc", "convolutional", "pretrained"), **PRETRAINED,
         summary="wav2letter_small on the waveform: two more convolutions instead of mel bands; CTC.",
-        changes=RAW_SMALL,
-        tags=("ctc", "convolutional", "pretrained"),
-        **PRETRAINED,
     ),
-)
+)  # fmt: skip

@@ -36,28 +36,21 @@ def wavenet_trunk(config: dict[str, Any]) -> tuple[dict, Any, Any, Any]:
     if c["n_mels"]:
         inputs["spectrogram"] = keras.Input((None, c["n_mels"]), name="spectrogram")
         inputs["conditioned"] = keras.Input((), dtype="int32", name="conditioned")
-        conditioning = layers.LocalConditioning(
-            c["conditioning_channels"],
-            c["conditioning_kernel_size"],
-            c["mel_hop_length"],
-            c["mel_mean"],
-            c["mel_std"],
-            c["upsampling"],
-            dtype=FLOAT32,
-            name="local",
+        keys = (
+            "conditioning_channels",
+            "conditioning_kernel_size",
+            "mel_hop_length",
+            "mel_mean",
+            "mel_std",
+            "upsampling",
         )
+        conditioning = layers.LocalConditioning(*(c[k] for k in keys), dtype=FLOAT32, name="local")
         # (batch, frames or samples, conditioning_channels)
         local = conditioning(inputs["spectrogram"], inputs["conditioned"], n, codes)
-    stack = layers.WaveNetStack(
-        [2**k for k in range(c["layers_per_stack"])] * c["num_stacks"],
-        c["kernel_size"],
-        c["dilation_channels"],
-        c["skip_channels"],
-        c["use_bias"],
-        len(c["speakers"]),
-        c["mel_hop_length"] if c["upsampling"] == "repeat" else 1,
-        name="stack",
-    )
+    dilations = [2**k for k in range(c["layers_per_stack"])] * c["num_stacks"]
+    options = [c[k] for k in ("kernel_size", "dilation_channels", "skip_channels", "use_bias")]
+    stride = c["mel_hop_length"] if c["upsampling"] == "repeat" else 1
+    stack = layers.WaveNetStack(dilations, *options, len(c["speakers"]), stride, name="stack")
     return inputs, codes, stack(x, speaker, local), n
 
 
@@ -136,38 +129,25 @@ def wavenet(
 
 
 COMMON: dict[str, Any] = {
-    "paper": "arXiv:1609.03499",
-    "title": "WaveNet: A Generative Model for Raw Audio",
-    "task": "waveform-generation",
+    "paper": "arXiv:1609.03499", "title": "WaveNet: A Generative Model for Raw Audio", "task": "waveform-generation",
     "builder": "kerasrecipes.recipes.wavenet:wavenet",
-}
-TINY: dict[str, Any] = {"num_stacks": 2, "layers_per_stack": 3, "residual_channels": 6, "dilation_channels": 5, "skip_channels": 7}
+}  # fmt: skip
+TINY = {"num_stacks": 2, "layers_per_stack": 3, "residual_channels": 6, "dilation_channels": 5, "skip_channels": 7}
 
 RECIPES = (
     Recipe(
-        name="wavenet",
+        name="wavenet", tags=("autoregressive", "convolutional", "paper"), tiny_config=TINY, **COMMON,
         summary="The paper's model, unconditioned: 5 stacks of dilations 1 to 512, a receptive field of 320 ms.",
-        tags=("autoregressive", "convolutional", "paper"),
-        tiny_config=TINY,
-        **COMMON,
     ),
     Recipe(
-        name="wavenet_small",
+        name="wavenet_small", tags=("autoregressive", "convolutional", "pretrained", "vocoder"), **COMMON,
         summary="2 stacks of dilations 1 to 512 for two hours of two speakers; generates freely or from a mel spectrogram.",
         # a receptive field of 128 ms; two cores train these widths in hours and sample them in minutes. Mean and standard
         # deviation are those of 20 clips of each speaker of the training sets
         changes={
-            "num_stacks": 2,
-            "residual_channels": 64,
-            "dilation_channels": 64,
-            "skip_channels": 128,
-            "speakers": ("kathleen", "lj"),
-            "n_mels": 80,
-            "mel_mean": -4.2,
-            "mel_std": 4.0,
+            "num_stacks": 2, "residual_channels": 64, "dilation_channels": 64, "skip_channels": 128,
+            "speakers": ("kathleen", "lj"), "n_mels": 80, "mel_mean": -4.2, "mel_std": 4.0,
         },
-        tags=("autoregressive", "convolutional", "pretrained", "vocoder"),
         tiny_config=TINY | {"n_mels": 12, "conditioning_channels": 4},
-        **COMMON,
     ),
-)
+)  # fmt: skip

@@ -98,42 +98,27 @@ def wavenet_asr(
 
 
 COMMON: dict[str, Any] = {
-    "paper": "arXiv:1609.03499",
-    "title": "WaveNet: A Generative Model for Raw Audio",
-    "task": "phoneme-recognition",
+    "paper": "arXiv:1609.03499", "title": "WaveNet: A Generative Model for Raw Audio", "task": "phoneme-recognition",
     "builder": "kerasrecipes.recipes.wavenet_asr:wavenet_asr",
     "tiny_config": {
-        "num_stacks": 2,
-        "layers_per_stack": 3,
-        "residual_channels": 6,
-        "dilation_channels": 5,
-        "skip_channels": 7,
+        "num_stacks": 2, "layers_per_stack": 3, "residual_channels": 6, "dilation_channels": 5, "skip_channels": 7,
         "top": ((8, 3), (6, 3)),
     },
-}
+}  # fmt: skip
 
 RECIPES = (
     Recipe(
-        name="wavenet_asr",
+        name="wavenet_asr", tags=("convolutional", "frames", "paper"), **COMMON,
         summary="The paper's recognizer: WaveNet's stack, means of 10 ms, non-causal convolutions; phonemes and next samples.",
-        tags=("convolutional", "frames", "paper"),
-        **COMMON,
     ),
     Recipe(
-        name="wavenet_asr_small",
+        name="wavenet_asr_small", tags=("convolutional", "crf", "pretrained"), **COMMON,
         summary="One stack of dilations 1 to 512, three convolutions over 9 frames, batch normalization, a CRF; 39 phonemes.",
         # one stack sees the 64 ms that two stacks of dilations 1 to 256 see, at five ninths of their cost. The top sees
         # 250 ms of frames, with the stack as much as Palaz et al.'s window, and costs little at 100 steps a second
         changes={
-            "num_stacks": 1,
-            "skip_channels": 64,
-            "top": ((128, 9), (128, 9), (128, 9)),
-            "batch_norm": "sequence",
-            "sample_loss_weight": 0.3,
-            "sample_loss_stride": 8,
-            "criterion": "crf",
+            "num_stacks": 1, "skip_channels": 64, "top": ((128, 9), (128, 9), (128, 9)), "batch_norm": "sequence",
+            "sample_loss_weight": 0.3, "sample_loss_stride": 8, "criterion": "crf",
         },
-        tags=("convolutional", "crf", "pretrained"),
-        **COMMON,
     ),
-)
+)  # fmt: skip

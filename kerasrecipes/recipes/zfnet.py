@@ -83,56 +83,34 @@ def zfnet(
 
 
 COMMON: dict[str, Any] = {
-    "paper": "arXiv:1311.2901",
-    "title": "Visualizing and Understanding Convolutional Networks",
-    "task": "image-classification",
-    "builder": "kerasrecipes.recipes.zfnet:zfnet",
-}
-IMAGENET: dict[str, Any] = COMMON | {
-    "tags": ("cnn", "paper"),
-    "classes": "imagenet",
+    "paper": "arXiv:1311.2901", "title": "Visualizing and Understanding Convolutional Networks",
+    "task": "image-classification", "builder": "kerasrecipes.recipes.zfnet:zfnet",
+}  # fmt: skip
+IMAGENET = COMMON | {
+    "tags": ("cnn", "paper"), "classes": "imagenet",
     # four corners and the center, mirrored too (section 3)
     "preprocessing": {"resize_to": (256, 256), "horizontal_flip": True, "crop_mode": "corners"},
     "optimizer": {"class_name": "SGD", "config": {"learning_rate": 0.01, "momentum": 0.9, "weight_decay": 5e-4}},
     "tiny_config": {
-        "size": 48,
-        "conv": ((4, 7, 2, 1), (6, 5, 2, 0), (4, 3, 1, 1)),
-        "pool_after": (1, 3),
-        "lrn_after": (1,),
-        "dense": (8,),
+        "size": 48, "conv": ((4, 7, 2, 1), (6, 5, 2, 0), (4, 3, 1, 1)), "pool_after": (1, 3), "lrn_after": (1,), "dense": (8,),
     },
-}
+}  # fmt: skip
 
 RECIPES = (
+    Recipe(name="zfnet", summary="Five convolutions and three dense layers for 224 x 224, the model of figure 3.", **IMAGENET),
     Recipe(
-        name="zfnet",
-        summary="Five convolutions and three dense layers for 224 x 224, the model of figure 3.",
-        **IMAGENET,
+        name="zfnet_wide", summary="With 512, 1024 and 512 maps in layers 3 to 5 (table 2, model b).",
+        changes={"conv": ((96, 7, 2, 1), (256, 5, 2, 0), (512, 3, 1, 1), (1024, 3, 1, 1), (512, 3, 1, 1))}, **IMAGENET,
     ),
     Recipe(
-        name="zfnet_wide",
-        summary="With 512, 1024 and 512 maps in layers 3 to 5 (table 2, model b).",
-        changes={"conv": ((96, 7, 2, 1), (256, 5, 2, 0), (512, 3, 1, 1), (1024, 3, 1, 1), (512, 3, 1, 1))},
-        **IMAGENET,
-    ),
-    Recipe(
-        name="zfnet_small",
-        summary="The same layers for 32 x 32, with batch normalization instead of LRN and the filter limit.",
+        name="zfnet_small", summary="The same layers for 32 x 32, with batch normalization instead of LRN and the filter limit.",
         changes={
-            "size": 32,
-            "num_classes": 10,
+            "size": 32, "num_classes": 10, "lrn_after": (), "dense": (384,), "max_filter_rms": None, "batch_norm": True,
             "conv": ((64, 3, 1, 1), (128, 3, 1, 1), (256, 3, 1, 1), (256, 3, 1, 1), (256, 3, 1, 1)),
-            "lrn_after": (),
-            "dense": (384,),
-            "max_filter_rms": None,
-            "batch_norm": True,
-            "channel_means": (125.3, 123.0, 113.9),
-            "input_scale": 1 / 64,
+            "channel_means": (125.3, 123.0, 113.9), "input_scale": 1 / 64,
         },
-        tags=("cnn", "pretrained"),
-        classes=CIFAR10,
+        tags=("cnn", "pretrained"), classes=CIFAR10,
         preprocessing={"padding": 4, "fill_value": 122.0, "horizontal_flip": True},
-        tiny_config={"conv": ((4, 3, 1, 1), (6, 3, 1, 1), (4, 3, 1, 1)), "pool_after": (1, 2, 3), "dense": (8,)},
-        **COMMON,
+        tiny_config={"conv": ((4, 3, 1, 1), (6, 3, 1, 1), (4, 3, 1, 1)), "pool_after": (1, 2, 3), "dense": (8,)}, **COMMON,
     ),
-)
+)  # fmt: skip
