@@ -107,8 +107,8 @@ def load_recipe(name: str, labels: dict[str, Any], weights: Any, config: dict) -
     keyword = TASK_MODELS[recipe.task].label_argument
     requested = labels.get(keyword or "")
     if wrong := [f"{k}=" for k, value in labels.items() if value is not None and k != keyword]:
-        expected = f"{keyword}=" if keyword else "neither alphabet= nor classes="
-        raise KerasRecipesError(f"{recipe.name} takes {expected}, not {wrong[0]}: its task is {recipe.task}")
+        choice = f"takes {keyword}=, not {wrong[0]}" if keyword else f"takes no {wrong[0]}"
+        raise KerasRecipesError(f"{recipe.name} {choice}: its task is {recipe.task}")
     trained = row.model.get(keyword) if row and keyword else None
     model = build_model(recipe, trained if path or requested is None else requested, config)
     if path:
