@@ -29,7 +29,9 @@ def reference(layer, x, speaker, local):
         if "bias" in value:
             terms = terms + value["bias"][k]
         assert relative(table[k].detach(), terms.detach()) < 1e-6
-        sums = sums + (table[k].repeat_interleave(layer.local_stride, dim=1)[:, :steps] if local is not None else table[k])
+        sums = sums + (
+            table[k].repeat_interleave(layer.local_stride, dim=1)[:, :steps] if local is not None else table[k]
+        )
         filters, gates = sums.split(layer.filters, dim=-1)
         gated = filters.tanh() * gates.sigmoid()
         x, total = x + gated @ value["residual"][k], total + gated @ value["skip"][k]
@@ -66,8 +68,10 @@ for kernel in (1, 2, 3):
                 layer = WaveNetStack(
                     (1, 2, 4, 30), kernel, 3, 4, bias, num_speakers=2, local_stride=max(stride, 1), dtype=dtype
                 )
-                convert = lambda x: None if x is None else torch.tensor(x, dtype=getattr(torch, dtype))  # noqa: E731
-                arguments = (convert(samples), torch.tensor([0, 1, 2]), convert(frames))
+                x, local = (
+                    None if v is None else torch.tensor(v, dtype=getattr(torch, dtype)) for v in (samples, frames)
+                )
+                arguments = (x, torch.tensor([0, 1, 2]), local)
                 layer(*arguments)
                 values = values or [rng.normal(size=v.shape) for v in layer.trainable_variables]
                 for v, value in zip(layer.trainable_variables, values, strict=True):
