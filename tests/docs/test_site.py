@@ -165,9 +165,9 @@ def test_what_it_learned_and_gets_wrong_is_shown_or_can_be_made(pages, name) -> 
     assert f"docs/build/plot_figures.py {name}" in page.text
     path = ROOT / "docs" / "cache" / name / "figures.json"
     if path.is_file():
-        kept = json.loads(path.read_text("utf-8"))
-        assert all(any(ref.endswith(f"kept/{name}/{k['file']}") for ref in page.fetched) for k in kept["learned"])
-        assert ("earlier weights" in page.text) == (kept["weights"] != manifest.entries()[name].sha256)
+        figures = json.loads(path.read_text("utf-8"))
+        assert all(any(ref.endswith(f"cache/{name}/{k['file']}") for ref in page.fetched) for k in figures["learned"])
+        assert ("earlier weights" in page.text) == (figures["weights"] != manifest.entries()[name].sha256)
 
 
 def test_what_may_not_be_published_is_not(site_dir) -> None:
