@@ -34,7 +34,7 @@ def named(batch: int, frames: int, labels: int) -> str:
 
 
 def example(batch: int, frames: int, labels: int) -> tuple:
-    """Labels without equal neighbours (ASG has none, and CTC then needs no blank between), scores, lengths, transitions."""
+    """Labels without equal neighbors (ASG has none, and CTC then needs no blank between), scores, lengths, transitions."""
     rng = np.random.default_rng(0)
     steps = rng.integers(1, LETTERS - 1, (batch, labels))
     numbers = 1 + np.cumsum(steps, axis=1) % (LETTERS - 1)

@@ -1,4 +1,4 @@
-"""Our recognisers beside PocketSphinx with its own English model: word errors and time on the same clips, file to text.
+"""Our recognizers beside PocketSphinx with its own English model: word errors and time on the same clips, file to text.
 
 python benchmarks/pocketsphinx_baseline.py --data librispeech:PATH [--speakers 251,652] [--every 4] [--write FILE]
 

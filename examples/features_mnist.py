@@ -3,7 +3,7 @@
     python examples/features_mnist.py --data PATH/mnist.npz [--pictures 60000] [--write benchmarks/results/features_mnist.json]
 
 One layer of 5 x 5 filters, a rectifier, max-pooling over 6 x 6, and a linear layer of scores. The filters are drawn at random,
-are the centres of whitened patches (k-means, after Coates, Lee and Ng, 2011), or are trained with the rest; the scores always
+are the centers of whitened patches (k-means, after Coates, Lee and Ng, 2011), or are trained with the rest; the scores always
 are. What is not trained is computed once.
 """
 
@@ -41,7 +41,7 @@ def patches(pictures: np.ndarray, count: int, rng: np.random.Generator) -> np.nd
 
 
 def kmeans_centers(values: np.ndarray, count: int, rng: np.random.Generator, rounds: int = 20) -> np.ndarray:
-    """k-means with centres of length 1 (spherical): (count, features)."""
+    """k-means with centers of length 1 (spherical): (count, features)."""
     found = values[rng.choice(len(values), count, replace=False)]
     for _ in range(rounds):
         found = found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
@@ -54,7 +54,7 @@ def kmeans_centers(values: np.ndarray, count: int, rng: np.random.Generator, rou
 
 
 def kmeans_filters(pictures: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """(kernel, bias) of a convolution that whitens a patch and compares it with each centre."""
+    """(kernel, bias) of a convolution that whitens a patch and compares it with each center."""
     cuts = patches(pictures, 50_000, rng)
     mean = cuts.mean(0)
     values, vectors = np.linalg.eigh(np.cov((cuts - mean).T))

@@ -22,7 +22,7 @@ def clips() -> Path:
 
 @pytest.fixture(scope="session")
 def pretrained():
-    """The bundled recogniser; not to be trained or changed."""
+    """The bundled recognizer; not to be trained or changed."""
     import kerasrecipes as kr
 
     return kr.load("deepspeech2_small")

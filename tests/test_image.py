@@ -168,8 +168,8 @@ def test_the_example_prepares_a_digit_as_mnist_does(dark):
     found = preprocess(255 - drawn if dark else drawn).astype(float)
     rows, columns = (np.flatnonzero((found > 127).any(a)) for a in (1, 0))
     assert found.shape == (28, 28) and rows[-1] - rows[0] + 1 == 20 and columns[-1] - columns[0] + 1 == 12
-    centre = [(found.sum(a) * (np.arange(28) + 0.5)).sum() / found.sum() for a in (1, 0)]
-    np.testing.assert_allclose(centre, 14, atol=0.55)
+    center = [(found.sum(a) * (np.arange(28) + 0.5)).sum() / found.sum() for a in (1, 0)]
+    np.testing.assert_allclose(center, 14, atol=0.55)
     with pytest.raises(ImageError, match="nothing darker or lighter"):
         preprocess(np.full((50, 50), 200, "uint8"))
 

@@ -69,7 +69,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Put the table and the demos into the home page."""
     if TABLE in markdown:
         markdown = markdown.replace(TABLE, (DOCS / "recipes" / ".table.html").read_text("utf-8"))
-    if SPEAK in markdown:  # the recogniser's own starting point, as its page has it
+    if SPEAK in markdown:  # the recognizer's own starting point, as its page has it
         text = next((p.read_text("utf-8") for p in demos() if p.stem == "speak"), "")
         found = re.search(r'<div class="live" data-demo="speak".*?</div>', text, re.DOTALL)
         markdown = markdown.replace(SPEAK, found.group() if found else "")

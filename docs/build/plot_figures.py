@@ -3,7 +3,7 @@
     KERASRECIPES_DATA=PATH python docs/build/plot_figures.py [NAME ...]      # all recipes with released weights by default
 
 The results are kept in the repository, because they take minutes and data; run it again after a release of weights.
-Recognisers of phones want the environment variable PHONES, the label file of dev-mini (docs/guides/phones.md).
+Recognizers of phones want the environment variable PHONES, the label file of dev-mini (docs/guides/phones.md).
 """
 
 import argparse

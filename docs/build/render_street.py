@@ -19,15 +19,15 @@ def street(seed: int = 4) -> Image.Image:
     def at(*points: tuple[float, float]) -> list[tuple[float, float]]:
         return [(x * SCALE, y * SCALE) for x, y in points]
 
-    def polygon(colour: tuple, *points: tuple[float, float]) -> None:
-        pen.polygon(at(*points), fill=colour)
+    def polygon(color: tuple, *points: tuple[float, float]) -> None:
+        pen.polygon(at(*points), fill=color)
 
     def towards(x: float, y: float, share: float) -> tuple[float, float]:
         """A point on the line to the vanishing point."""
         return x + (VANISH - x) * share, y + (HORIZON - y) * share
 
-    def shade(colour: tuple, factor: float) -> tuple:
-        return tuple(int(min(255, max(0, c * factor))) for c in colour)
+    def shade(color: tuple, factor: float) -> tuple:
+        return tuple(int(min(255, max(0, c * factor))) for c in color)
 
     for y in range(HORIZON * SCALE):  # sky, brighter towards the horizon
         share = y / (HORIZON * SCALE)
@@ -37,11 +37,11 @@ def street(seed: int = 4) -> Image.Image:
     polygon((88, 88, 92), (0, HEIGHT), (WIDTH, HEIGHT), (WIDTH, HORIZON), (0, HORIZON))  # road
     left = [((-40, 130), (112, 106, 100)), ((-40, 130), (126, 84, 68)), ((-40, 130), (168, 152, 128))]
     ends = [0.0, 0.45, 0.68, 0.84]
-    for (_, colour), begin, end in zip(left, ends, ends[1:], strict=False):
+    for (_, color), begin, end in zip(left, ends, ends[1:], strict=False):
         house(
             pen,
             at,
-            colour,
+            color,
             towards(-20, 128, begin),
             towards(-20, 128, end),
             towards(-20, -46, begin),
@@ -49,11 +49,11 @@ def street(seed: int = 4) -> Image.Image:
             rng,
         )
     right = [(150, 120, 96), (92, 96, 106), (176, 168, 158)]
-    for colour, begin, end in zip(right, ends, ends[1:], strict=False):
+    for color, begin, end in zip(right, ends, ends[1:], strict=False):
         house(
             pen,
             at,
-            colour,
+            color,
             towards(268, 124, begin),
             towards(268, 124, end),
             towards(268, -24, begin),
@@ -112,9 +112,9 @@ def street(seed: int = 4) -> Image.Image:
     return Image.fromarray(np.clip(np.asarray(small, "float32") + grain, 0, 255).astype("uint8"))
 
 
-def house(pen, at, colour, near, far, high, high_far, rng) -> None:
+def house(pen, at, color, near, far, high, high_far, rng) -> None:
     """A front between two points of the ground, with windows in perspective."""
-    pen.polygon(at(near, far, high_far, high), fill=colour)
+    pen.polygon(at(near, far, high_far, high), fill=color)
     for row in np.arange(0.12, 0.86, 0.17):
         for column in np.arange(0.08, 0.92, 0.21):
             corners = []
@@ -126,11 +126,11 @@ def house(pen, at, colour, near, far, high, high_far, rng) -> None:
             pen.polygon(at(*corners), fill=tuple(int(v) for v in np.array((58, 66, 78)) * rng.uniform(0.7, 1.6)))
 
 
-def car(pen, at, foot, wide, colour) -> None:
+def car(pen, at, foot, wide, color) -> None:
     """From behind, standing at `foot` (the middle of its lower edge)."""
     x, y = foot
     tall = wide * 0.68
-    dark = tuple(int(c * 0.6) for c in colour)
+    dark = tuple(int(c * 0.6) for c in color)
     pen.polygon(
         at(
             (x - wide / 2, y - 2),
@@ -138,7 +138,7 @@ def car(pen, at, foot, wide, colour) -> None:
             (x + wide / 2, y - tall * 0.55),
             (x - wide / 2, y - tall * 0.55),
         ),
-        fill=colour,
+        fill=color,
     )
     pen.polygon(
         at(

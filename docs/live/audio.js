@@ -1,4 +1,4 @@
-// Sound: files and the microphone as samples at the recognisers' rate.
+// Sound: files and the microphone as samples at the recognizers' rate.
 
 import { LiveError, need } from "./common.js";
 
@@ -25,7 +25,7 @@ export async function decode(bytes) {
 /** Listen: `take(Float32Array)` gets samples at 16 kHz as they come. Returns a function that stops. */
 export async function listen(take) {
   need("AudioWorklet", "media");
-  // what browsers improve for telephones is not what the recognisers learned from
+  // what browsers improve for telephones is not what the recognizers learned from
   const wanted = { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: true };
   const stream = await navigator.mediaDevices.getUserMedia({ audio: wanted });
   let context;

@@ -1,8 +1,8 @@
 // A picture of the reader's own in convnetjs_cifar10, 32 x 32 pixels, with all its layers.
 
-import { button, explain, fileInput, labelled, loaded, make, newest, run, session, softmax } from "./common.js";
-import { bars, drawColour, layerMaps } from "./maps.js";
-import { centred, readPicture, resize } from "./pixels.js";
+import { button, explain, fileInput, labeled, loaded, make, newest, run, session, softmax } from "./common.js";
+import { bars, drawColor, layerMaps } from "./maps.js";
+import { centered, readPicture, resize } from "./pixels.js";
 
 const NET = "convnetjs_cifar10.activations";
 const SIDE = 32;
@@ -11,7 +11,7 @@ const SAMPLES = {
   astronaut: "Eileen Collins (NASA, public domain)", camera: "Cameraman (Lav Varshney, CC0)",
 };
 const LAYERS = {
-  rescaling: { shape: [32, 32, 3], words: "what the network gets, p / 255 − 0.5", zoom: 4, colour: true },
+  rescaling: { shape: [32, 32, 3], words: "what the network gets, p / 255 − 0.5", zoom: 4, color: true },
   conv2d: { shape: [32, 32, 16], words: "convolution 5 × 5 with 16 filters (1,216 weights), rectifier", zoom: 1, perRow: 8, low: 0 },
   max_pooling2d: { shape: [16, 16, 16], words: "max pooling 2 × 2", zoom: 2, perRow: 8, low: 0 },
   conv2d_1: { shape: [16, 16, 20], words: "convolution 5 × 5 with 20 filters (8,020 weights), rectifier", zoom: 2, perRow: 10, low: 0 },
@@ -21,7 +21,7 @@ const LAYERS = {
 };
 
 /** RGB bytes (height, width, 3) as the network takes them: the middle square, 32 x 32. */
-export const prepare = (rgb, shape) => Float32Array.from(resize(rgb, shape, [SIDE, SIDE], centred(shape, [SIDE, SIDE])));
+export const prepare = (rgb, shape) => Float32Array.from(resize(rgb, shape, [SIDE, SIDE], centered(shape, [SIDE, SIDE])));
 
 /** {probabilities, outputs, ms} of a prepared picture. */
 export async function classify(net, prepared) {
@@ -46,7 +46,7 @@ export async function mount(element) {
       const { rgb, shape } = await readPicture(source, 512);
       if (!current()) return;
       explain(problems, null);
-      drawColour(shown, rgb, shape);
+      drawColor(shown, rgb, shape);
       const { probabilities, outputs, ms } = await classify(net, prepare(rgb, shape));
       answer.textContent = net.told.classes[probabilities.indexOf(Math.max(...probabilities))];
       chart.update(probabilities);
@@ -62,7 +62,7 @@ export async function mount(element) {
   element.classList.add("live-drop");
   element.append(
     make("div", { class: "live-row" },
-      labelled("A picture of yours (or drop it here)", fileInput(element, "image/*", look)),
+      labeled("A picture of yours (or drop it here)", fileInput(element, "image/*", look)),
       make("div", { class: "live-samples" }, ...Object.entries(SAMPLES).map(([name, words]) => {
         const one = button("", () => look(place(name)), { "aria-label": words, title: words });
         one.append(make("img", { src: place(name), alt: "", loading: "lazy" }));

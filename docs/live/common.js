@@ -195,8 +195,8 @@ export function make(tag, attributes = {}, ...children) {
 
 export const button = (text, onclick, attributes = {}) => make("button", { type: "button", class: "live-button", onclick, ...attributes }, text);
 
-/** A labelled control: a label element around text and control. */
-export const labelled = (text, control) => make("label", { class: "live-field" }, make("span", {}, text), control);
+/** A labeled control: a label element around text and control. */
+export const labeled = (text, control) => make("label", { class: "live-field" }, make("span", {}, text), control);
 
 /** A picture or graph below its words. */
 export const figure = (words, ...children) => make("figure", { class: "live-figure" }, make("figcaption", {}, words), ...children);

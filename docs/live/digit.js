@@ -1,10 +1,10 @@
 // Draw a digit: convnetjs_mnist answers at every stroke, and shows all its layers.
 
-import { button, explain, figure, fileInput, labelled, LiveError, loaded, make, newest, run, session, softmax } from "./common.js";
+import { button, explain, figure, fileInput, labeled, LiveError, loaded, make, newest, run, session, softmax } from "./common.js";
 import { digits } from "./digits.js";
 import { bars, drawMaps, layerMaps } from "./maps.js";
 import { SIDE, pad } from "./pad.js";
-import { centre, digit, grey, readPicture } from "./pixels.js";
+import { center, digit, gray, readPicture } from "./pixels.js";
 
 const NET = "convnetjs_mnist.activations";
 const LAYERS = {
@@ -17,7 +17,7 @@ const LAYERS = {
 
 /** What the network says to a prepared digit, bytes (28, 28): {probabilities, outputs, ms}. */
 export async function classify(net, prepared) {
-  const picture = Float32Array.from(centre(prepared, 28, 24));
+  const picture = Float32Array.from(center(prepared, 28, 24));
   const { outputs, ms } = await run(net, { picture: [picture, [1, 24, 24, 1]] });
   return { probabilities: softmax(outputs.logits.data), outputs, ms };
 }
@@ -89,7 +89,7 @@ export async function mount(element) {
     try {
       const { rgb, shape } = await readPicture(file, 512);
       if (!current()) return;
-      const prepared = digit(grey(rgb), shape);
+      const prepared = digit(gray(rgb), shape);
       drawing.show(prepared, [28, 28]);
       answerTo(() => prepared);
     } catch (error) {
@@ -101,7 +101,7 @@ export async function mount(element) {
     make("div", { class: "live-row" }, drawing.element, make("div", { class: "digit-result" }, answer, chart.element, time)),
     make("div", { class: "live-row" },
       make("div", {}, make("div", { class: "live-note" }, "A digit of MNIST's test set"), ...Array.from("0123456789", (n) => button(n, () => showSample(+n)))),
-      labelled("A photograph of a digit (or drop it here)", fileInput(element, "image/*", fromFile)),
+      labeled("A photograph of a digit (or drop it here)", fileInput(element, "image/*", fromFile)),
     ),
     problems,
     figure("the drawing, prepared as MNIST's digits are: 28 × 28, of which the network takes the middle 24 × 24", input),

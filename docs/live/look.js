@@ -2,7 +2,7 @@
 // activity led back. Moves on the keyboard are those of the Deep Visualization Toolbox.
 
 import { camera } from "./camera.js";
-import { attempt, button, explain, fileInput, labelled, loaded, make, newest } from "./common.js";
+import { attempt, button, explain, fileInput, labeled, loaded, make, newest } from "./common.js";
 import { GAMMAS, METHODS, help, keyHandler } from "./look_keys.js";
 import { back, fieldOf, forward, keptAddress, maxima, open, prepared, sampleAddress, strongest } from "./look_net.js";
 import { FILTERS, drawMap, drawPatch, drawSheet, drawSignal, tileBox, unitAt } from "./look_tiles.js";
@@ -29,10 +29,10 @@ export async function mount(element) {
   // ---------------------------------------------------------------- what there is to see
   const views = {
     picture: canvas("the network's input; the frame is what the unit sees"), frame: make("div", { class: "look-frame" }),
-    back: canvas("the unit's activity led back to the picture"), near: canvas("the same, enlarged, where it comes from"), backWords: make("p", { class: "live-note" }),
+    back: canvas("saliency of the unit in the image"), near: canvas("the same, enlarged"), backWords: make("p", { class: "live-note" }),
     sheet: make("canvas", { tabindex: 0, role: "application", "aria-label": "all maps of the layer; arrow keys choose a unit" }),
     cursor: make("div", { class: "look-cursor" }), marks: make("div", { class: "look-marks" }), patterns: make("div", { class: "look-marks" }),
-    map: canvas("the unit's map; a click chooses the place that is led back"), where: make("div", { class: "look-frame" }),
+    map: canvas("map of the unit: click to choose a position"), where: make("div", { class: "look-frame" }),
     name: make("p", { class: "look-name", role: "status", "aria-live": "polite" }), kept: make("div"), patches: make("div", { class: "look-patches" }),
     layers: make("div", { class: "look-layers", role: "toolbar", "aria-label": "layers" }), time: make("p", { class: "live-note" }),
     problems: make("div"), credit: make("p", { class: "live-note" }), classes: bars(net.classes, 5), help: help(),
@@ -41,7 +41,7 @@ export async function mount(element) {
   const gamma = select(GAMMAS, () => choose({ gamma: Number(gamma.value) }));
   const toggles = {
     origin: button("freeze origin", () => actions.freezeOrigin(), { "aria-pressed": "false", title: "d: lead back from this unit while looking at other layers" }),
-    diffs: button("signals in tiles", () => actions.diffs(), { "aria-pressed": "false", title: "a: show what is led back at this layer instead of activations" }),
+    diffs: button("signals in tiles", () => actions.diffs(), { "aria-pressed": "false", title: "a: show the saliency at this layer instead of activations" }),
     pattern: button("patterns", () => actions.pattern(), { "aria-pressed": "false", title: "s: kept pictures over their units' tiles" }),
   };
   const cameraButton = button("camera", () => actions.camera(), { "aria-pressed": "false" });
@@ -53,12 +53,12 @@ export async function mount(element) {
 
   element.classList.add("look");
   element.append(
-    make("div", { class: "look-sources live-row" }, ...thumbs, labelled("A picture of yours (or drop it here)", fileInput(element, "image/*", (file) => picture(file))), cameraButton, freeze),
+    make("div", { class: "look-sources live-row" }, ...thumbs, labeled("A picture of yours (or drop it here)", fileInput(element, "image/*", (file) => picture(file))), cameraButton, freeze),
     views.problems,
     make("div", { class: "look-panes" },
       make("div", { class: "look-left" },
         part("Picture", make("div", { class: "look-over" }, views.picture, views.frame), views.classes.element, views.credit),
-        part("Led back", views.back, views.near, views.backWords,
+        part("Saliency", views.back, views.near, views.backWords,
           make("div", { class: "live-row" }, field("method", method), field("shown as", filter)))),
       make("div", { class: "look-middle" },
         views.layers,
@@ -66,8 +66,8 @@ export async function mount(element) {
         make("div", { class: "live-row" }, field("brightness, gamma", gamma), ...Object.values(toggles)), views.time, views.help),
       make("div", { class: "look-right" }, views.name,
         part("Its map", make("div", { class: "look-over" }, views.map, views.where)),
-        part("What it would like to see", views.kept),
-        part("Strongest patches of the free pictures", views.patches))),
+        part("What activates it most", views.kept),
+        part("Strongest patches of the free images", views.patches))),
   );
   function field(words, control) { return make("label", { class: "live-field" }, make("span", {}, words), control); }
 
@@ -158,7 +158,7 @@ export async function mount(element) {
     const { layer, channel } = state, mine = ++asked, address = keptAddress(look, layer, channel);
     views.kept.replaceChildren(
       address
-        ? make("img", { src: address, alt: `pictures synthesised for ${layer}, unit ${channel}`, class: "look-kept" })
+        ? make("img", { src: address, alt: `pictures synthesized for ${layer}, unit ${channel}`, class: "look-kept" })
         : make("p", { class: "live-note" }, "Not kept here: the units with a dot have one. ", make("code", {}, `kerasrecipes visualize squeezenet --method maximize --unit ${layer}:${channel}`), " makes it."),
     );
     const of = await maxima(look);

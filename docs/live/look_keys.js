@@ -12,7 +12,7 @@ const MOVES = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowD
 const FAST = 3;
 const WORDS = {
   "arrows or i j k l": "another unit; with shift three at a time", "u o": "layer before, layer behind", b: "ways back: off, gradient, its norm, deconvnet",
-  "n m": "all methods, all filters", d: "freeze the unit that is led back", a: "signals in the tiles instead of activations", t: "brightness",
+  "n m": "all methods, all filters", d: "keep the unit of the saliency", a: "signals in the tiles instead of activations", t: "brightness",
   s: "kept pictures over their tiles", "e w": "next picture, picture before", c: "camera or picture", f: "freeze the camera", Escape: "the strongest place again", h: "these keys",
 };
 

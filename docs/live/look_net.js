@@ -3,11 +3,11 @@
 
 import { fetchFile, run, session, softmax } from "./common.js";
 import { unpack } from "./back.js";
-import { centre, centred, readPicture, resize } from "./pixels.js";
+import { center, centered, readPicture, resize } from "./pixels.js";
 import { remote } from "./remote.js";
 
 const here = new URL(".", import.meta.url);
-const CANVAS = 256; // the recipe's canvas; its centre is the network's input
+const CANVAS = 256; // the recipe's canvas; its center is the network's input
 
 /** {net, session, side, wanted}: the network, opened once; report: an onProgress of common.js. */
 export async function open(report) {
@@ -20,11 +20,11 @@ export async function open(report) {
   return { net, session: opened, side: net.picture[0], wanted };
 }
 
-/** Bytes (height, width, 3) of any size -> bytes (227, 227, 3): the largest centred square at 256 x 256, of it the centre. */
+/** Bytes (height, width, 3) of any size -> bytes (227, 227, 3): the largest centered square at 256 x 256, of it the center. */
 export function prepared({ rgb, shape }, side) {
   if (shape[0] === side && shape[1] === side) return rgb; // the samples are the network's inputs
-  const square = resize(rgb, shape, [CANVAS, CANVAS], centred(shape, [CANVAS, CANVAS]));
-  return centre(square, CANVAS, side, 3);
+  const square = resize(rgb, shape, [CANVAS, CANVAS], centered(shape, [CANVAS, CANVAS]));
+  return center(square, CANVAS, side, 3);
 }
 
 /** {values: {layer: numbers (rows, columns, maps)}, probabilities, ms} of prepared bytes. */

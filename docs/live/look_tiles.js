@@ -11,7 +11,7 @@ export function sheetOf([height, width, maps]) {
   return { columns, rows: Math.ceil(maps / columns), tile: [height * zoom + 1, width * zoom + 1], zoom };
 }
 
-/** Draw all maps on one scale. gamma: of the shades (below 1 lifts weak ones); signed: grey is zero. */
+/** Draw all maps on one scale. gamma: of the shades (below 1 lifts weak ones); signed: gray is zero. */
 export function drawSheet(canvas, values, shape, { gamma = 1, signed = false } = {}) {
   const [height, width, maps] = shape, { columns, rows, tile, zoom } = sheetOf(shape);
   size(canvas, columns * tile[1] - 1, rows * tile[0] - 1);
@@ -63,21 +63,21 @@ export function drawMap(canvas, values, [height, width, maps], channel, gamma) {
   drawSheet(canvas, single, [height, width, 1], { gamma });
 }
 
-export const FILTERS = ["raw", "grey", "norm", "normblur"];
+export const FILTERS = ["raw", "gray", "norm", "normblur"];
 
-/** A signal at the picture (height, width, 3) as kerasrecipes.visualize draws it: "raw" and "grey" around middle grey, "norm"
- * the magnitude over the colours, "normblur" that, blurred by 4 pixels. */
+/** A signal at the picture (height, width, 3) as kerasrecipes.visualize draws it: "raw" and "gray" around middle gray, "norm"
+ * the magnitude over the colors, "normblur" that, blurred by 4 pixels. */
 export function drawSignal(canvas, values, [height, width], filter) {
   size(canvas, width, height);
   const context = canvas.getContext("2d"), image = context.createImageData(width, height), count = height * width;
   let planes = [0, 1, 2].map((c) => Float32Array.from({ length: count }, (_, p) => values[3 * p + c]));
   if (filter !== "raw") {
-    const join = filter === "grey" ? (a, b, c) => a + b + c : (a, b, c) => Math.hypot(a, b, c);
+    const join = filter === "gray" ? (a, b, c) => a + b + c : (a, b, c) => Math.hypot(a, b, c);
     const joined = planes[0].map((v, p) => join(v, planes[1][p], planes[2][p]));
     planes = [filter === "normblur" ? blurred(joined, height, width, 4) : joined];
   }
   const magnitudes = planes.flatMap((plane) => Array.from(plane.filter((v) => v !== 0), Math.abs)).sort((a, b) => a - b);
-  const signed = filter === "raw" || filter === "grey";
+  const signed = filter === "raw" || filter === "gray";
   const most = magnitudes[signed ? Math.floor(0.999 * (magnitudes.length - 1)) : magnitudes.length - 1] || 1;
   for (let p = 0; p < count; p++) {
     for (let c = 0; c < 3; c++) {
@@ -110,7 +110,7 @@ function blurred(values, height, width, deviation) {
   return along(along(values, height, width, width, 1), width, 1, height, width);
 }
 
-/** A part of bytes (side, side, 3); middle grey outside. field: [top, left, height, width]. */
+/** A part of bytes (side, side, 3); middle gray outside. field: [top, left, height, width]. */
 export function drawPatch(canvas, pixels, side, [top, left, height, width]) {
   size(canvas, width, height);
   const context = canvas.getContext("2d"), image = context.createImageData(width, height);

@@ -2,7 +2,7 @@
 
 import { figure, make } from "./common.js";
 
-/** Grey picture of numbers (height, width, depth) at one depth: dark is `low`, light is `high`. */
+/** Gray picture of numbers (height, width, depth) at one depth: dark is `low`, light is `high`. */
 function tile(context, x, y, values, [height, width, depth], d, low, high, zoom) {
   const image = context.createImageData(width * zoom, height * zoom), range = high - low || 1;
   for (let r = 0; r < height * zoom; r++) {
@@ -30,7 +30,7 @@ export function layerMaps(layers) {
       for (const { name, layer, canvas, range } of views) {
         const values = found[name].data ?? found[name], [low, high] = limits(values);
         range.textContent = `; from ${low.toFixed(2)} to ${high.toFixed(2)}`;
-        if (layer.colour) drawColour(canvas, values, layer.shape, { zoom: layer.zoom, low: -0.5, high: 0.5 });
+        if (layer.color) drawColor(canvas, values, layer.shape, { zoom: layer.zoom, low: -0.5, high: 0.5 });
         else drawMaps(canvas, values, layer.shape, layer);
       }
     },
@@ -53,7 +53,7 @@ export function limits(values) {
 }
 
 /** All maps of a layer side by side in `canvas`, on one scale: (height, width, depth) numbers. options: zoom; perRow; symmetric:
- * grey is zero; high: the value that is white. */
+ * gray is zero; high: the value that is white. */
 export function drawMaps(canvas, values, shape, { zoom = 2, perRow = 8, symmetric = false, high, low } = {}) {
   const [height, width, depth] = shape, columns = Math.min(perRow, depth), rows = Math.ceil(depth / columns), gap = 2;
   let [least, most] = limits(values);
@@ -67,8 +67,8 @@ export function drawMaps(canvas, values, shape, { zoom = 2, perRow = 8, symmetri
   }
 }
 
-/** A colour picture (height, width, 3) of numbers from `low` to `high`. */
-export function drawColour(canvas, values, [height, width], { zoom = 1, low = 0, high = 255 } = {}) {
+/** A color picture (height, width, 3) of numbers from `low` to `high`. */
+export function drawColor(canvas, values, [height, width], { zoom = 1, low = 0, high = 255 } = {}) {
   size(canvas, width * zoom, height * zoom);
   const context = canvas.getContext("2d"), image = context.createImageData(width * zoom, height * zoom);
   for (let y = 0; y < height * zoom; y++) {
@@ -110,7 +110,7 @@ export function bars(names, most = names.length) {
   return { element, update };
 }
 
-/** Curves over examples seen: {element, add(x, {name: y}), clear()}. lines: {name: colour}; the range grows with the values. */
+/** Curves over examples seen: {element, add(x, {name: y}), clear()}. lines: {name: color}; the range grows with the values. */
 export function curves(title, lines, { low = 0, high = 1, unit = "" } = {}) {
   const canvas = make("canvas", { width: 520, height: 200, class: "live-curves", role: "img", "aria-label": title });
   const legend = make("div", { class: "live-note" });
@@ -137,14 +137,14 @@ export function curves(title, lines, { low = 0, high = 1, unit = "" } = {}) {
     context.fillText(`${last} digits seen`, width - 6, height - 6);
     context.globalAlpha = 1;
     context.lineWidth = 2;
-    for (const [name, colour] of Object.entries(lines)) {
-      context.strokeStyle = colour;
+    for (const [name, color] of Object.entries(lines)) {
+      context.strokeStyle = color;
       context.beginPath();
       for (const p of points) if (Number.isFinite(p.y[name])) context.lineTo(...place(p.x, p.y[name]));
       context.stroke();
     }
   }
-  legend.append(...Object.entries(lines).flatMap(([name, colour]) => [make("span", { style: `color:${colour}` }, "■ "), `${name}  `]));
+  legend.append(...Object.entries(lines).flatMap(([name, color]) => [make("span", { style: `color:${color}` }, "■ "), `${name}  `]));
   return {
     element: make("figure", { class: "live-figure" }, make("figcaption", {}, title), canvas, legend),
     add(x, y) {

@@ -84,7 +84,7 @@ class Conv extends Layer {
     return dx;
   }
 
-  /** visit(place in out, rows): rows are the window's runs of neighbours inside the picture, [place in x, in the filter, length]. */
+  /** visit(place in out, rows): rows are the window's runs of neighbors inside the picture, [place in x, in the filter, length]. */
   windows(visit) {
     const [h, w, depth] = this.inputShape, [oh, ow, filters] = this.shape, { sx, sy, stride, pad } = this;
     for (let oy = 0; oy < oh; oy++) {

@@ -50,7 +50,7 @@ export function pad(changed) {
     changed();
   }
 
-  /** Show grey bytes (height, width) of at most SIDE, light on dark, as if they were drawn; nothing is called. */
+  /** Show gray bytes (height, width) of at most SIDE, light on dark, as if they were drawn; nothing is called. */
   function show(values, [height, width]) {
     const zoom = Math.floor(SIDE / Math.max(height, width)), x0 = (SIDE - width * zoom) >> 1, y0 = (SIDE - height * zoom) >> 1;
     ink.fill(0);

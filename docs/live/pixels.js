@@ -1,4 +1,4 @@
-// Pixels as kerasrecipes.image prepares them: Pillow's bicubic resizing, ITU-R 601 grey, digits as MNIST has them.
+// Pixels as kerasrecipes.image prepares them: Pillow's bicubic resizing, ITU-R 601 gray, digits as MNIST has them.
 
 import { LiveError } from "./common.js";
 
@@ -12,9 +12,9 @@ const cubic = (x) => {
 function kernels(from, to, begin, end) {
   const scale = (end - begin) / to, wide = Math.max(scale, 1), support = 2 * wide;
   return Array.from({ length: to }, (_, i) => {
-    const centre = begin + (i + 0.5) * scale;
-    const first = Math.max(0, Math.trunc(centre - support + 0.5)), last = Math.min(from, Math.trunc(centre + support + 0.5));
-    const weights = Array.from({ length: last - first }, (_, k) => cubic((k + first - centre + 0.5) / wide));
+    const center = begin + (i + 0.5) * scale;
+    const first = Math.max(0, Math.trunc(center - support + 0.5)), last = Math.min(from, Math.trunc(center + support + 0.5));
+    const weights = Array.from({ length: last - first }, (_, k) => cubic((k + first - center + 0.5) / wide));
     const sum = weights.reduce((a, b) => a + b, 0);
     return [first, Int32Array.from(weights, (w) => { const v = (w / sum) * (1 << 22); return Math.trunc(v < 0 ? v - 0.5 : v + 0.5); })];
   });
@@ -50,14 +50,14 @@ export function resize(source, [height, width, channels], [rows, columns], box =
   return down;
 }
 
-/** The largest centred part with the proportions of [rows, columns], as a box. */
-export function centred([height, width], [rows, columns]) {
+/** The largest centered part with the proportions of [rows, columns], as a box. */
+export function centered([height, width], [rows, columns]) {
   const scale = Math.min(height / rows, width / columns), h = rows * scale, w = columns * scale;
   return [(width - w) / 2, (height - h) / 2, (width + w) / 2, (height + h) / 2];
 }
 
-/** Grey bytes of red, green, blue (ITU-R 601, Pillow's rounding). */
-export function grey(rgb) {
+/** Gray bytes of red, green, blue (ITU-R 601, Pillow's rounding). */
+export function gray(rgb) {
   return Uint8ClampedArray.from({ length: rgb.length / 3 }, (_, i) => (rgb[3 * i] * 19595 + rgb[3 * i + 1] * 38470 + rgb[3 * i + 2] * 7471 + 0x8000) >> 16);
 }
 
@@ -90,7 +90,7 @@ export function withoutAlpha(rgba) {
 }
 
 /** A drawn or photographed digit as MNIST has its own, as `kr.image.digit` makes it: light on black, in a box of 20 pixels,
- * its centre of mass at the centre of 28 x 28. source: grey bytes (height, width). Returns Uint8Array (28, 28). */
+ * its center of mass at the center of 28 x 28. source: gray bytes (height, width). Returns Uint8Array (28, 28). */
 export function digit(source, [height, width]) {
   const border = [];
   for (let x = 0; x < width; x++) border.push(source[x], source[(height - 1) * width + x]);
@@ -133,13 +133,13 @@ export function digit(source, [height, width]) {
   return found;
 }
 
-/** Python's rounding: halves to the even neighbour. */
+/** Python's rounding: halves to the even neighbor. */
 function even(x) {
   const below = Math.floor(x), rest = x - below;
   return rest < 0.5 ? below : rest > 0.5 ? below + 1 : below % 2 ? below + 1 : below;
 }
 
-/** numpy's quantile of bytes, linear between neighbours. */
+/** numpy's quantile of bytes, linear between neighbors. */
 function quantile(values, q) {
   const counts = new Uint32Array(256), place = q * (values.length - 1), below = Math.floor(place);
   for (const v of values) counts[v]++;
@@ -148,8 +148,8 @@ function quantile(values, q) {
   return first + (place - below) * (ranked(Math.min(below + 1, values.length - 1)) - first);
 }
 
-/** The centre of `size` x `size` of a square volume (side, side, depth). */
-export function centre(source, side, size, depth = 1, top = (side - size) >> 1, left = (side - size) >> 1) {
+/** The center of `size` x `size` of a square volume (side, side, depth). */
+export function center(source, side, size, depth = 1, top = (side - size) >> 1, left = (side - size) >> 1) {
   const found = new source.constructor(size * size * depth);
   for (let y = 0; y < size; y++) {
     const from = ((top + y) * side + left) * depth;

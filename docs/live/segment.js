@@ -2,9 +2,9 @@
 // cell of each sees.
 
 import { camera } from "./camera.js";
-import { LiveError, attempt, available, button, explain, fileInput, labelled, loaded, make, newest, session } from "./common.js";
+import { LiveError, attempt, available, button, explain, fileInput, labeled, loaded, make, newest, session } from "./common.js";
 import { size } from "./maps.js";
-import { centred, readPicture, resize, withoutAlpha } from "./pixels.js";
+import { centered, readPicture, resize, withoutAlpha } from "./pixels.js";
 import { classesOf, fieldsAt, segmented } from "./segment_net.js";
 
 const NET = "dilated_camvid_small";
@@ -39,8 +39,8 @@ export async function build(element, net) {
 
   element.classList.add("segment");
   element.append(
-    make("div", { class: "live-row" }, button("the drawn street", () => sample()), labelled("A picture of yours (or drop it here)", fileInput(element, "image/*", (file) => take(file))), cameraButton,
-      labelled("overlay", opacity), labelled("size", sizes)),
+    make("div", { class: "live-row" }, button("the drawn street", () => sample()), labeled("A picture of yours (or drop it here)", fileInput(element, "image/*", (file) => take(file))), cameraButton,
+      labeled("overlay", opacity), labeled("size", sizes)),
     problems, make("div", { class: "segment-panes" }, panes.context.element, panes.front.element), pointed, time,
   );
 
@@ -59,10 +59,10 @@ export async function build(element, net) {
   const sample = () => take(new URL("samples/street.png", here).href);
   const again = () => (state.source && !lens.on ? take(state.source) : undefined);
 
-  /** Bytes of the largest centred part in 4 : 3, or of a portrait in 3 : 4, at the chosen size. */
+  /** Bytes of the largest centered part in 4 : 3, or of a portrait in 3 : 4, at the chosen size. */
   function fitted(rgb, shape) {
     const chosen = SIZES[sizes.value], target = shape[0] > shape[1] ? chosen.toReversed() : chosen;
-    return [resize(rgb, shape, target, centred(shape, target)), target];
+    return [resize(rgb, shape, target, centered(shape, target)), target];
   }
 
   async function show(rgb, shape) {
@@ -90,7 +90,7 @@ export async function build(element, net) {
       context.putImageData(image, 0, 0);
       const order = [...areas.keys()].filter((k) => areas[k] > 0.0005).sort((a, b) => areas[b] - areas[a]);
       pane.areas.replaceChildren(make("tbody", {}, ...order.map((k) => make("tr", {},
-        make("td", {}, make("span", { class: "segment-colour", style: `background: rgb(${palette[k].join()})` })), make("td", {}, classes[k]),
+        make("td", {}, make("span", { class: "segment-color", style: `background: rgb(${palette[k].join()})` })), make("td", {}, classes[k]),
         make("td", {}, `${(100 * areas[k]).toFixed(1)} %`)))));
     }
     move(state.pointer);
@@ -131,7 +131,7 @@ export async function build(element, net) {
   const lens = camera(element, { width: 640, height: 480 }, async (video) => {
     const [height, width] = video.videoHeight > video.videoWidth ? SIZES[sizes.value].toReversed() : SIZES[sizes.value];
     const frame = new OffscreenCanvas(width, height), context = frame.getContext("2d");
-    const [left, top, right, bottom] = centred([video.videoHeight, video.videoWidth], [height, width]);
+    const [left, top, right, bottom] = centered([video.videoHeight, video.videoWidth], [height, width]);
     context.drawImage(video, left, top, right - left, bottom - top, 0, 0, width, height);
     await show(withoutAlpha(context.getImageData(0, 0, width, height).data), [height, width]);
   }, (on) => cameraButton.setAttribute("aria-pressed", on));

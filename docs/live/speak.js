@@ -1,7 +1,7 @@
-// Speak, upload or choose a clip: its spectrogram, and what recognisers write, word by word with times.
+// Speak, upload or choose a clip: its spectrogram, and what recognizers write, word by word with times.
 
 import { LONGEST, RATE, decode, listen } from "./audio.js";
-import { attempt, available, button, bytes, explain, fetchFile, fileInput, labelled, listing, make, newest, run, session, sizeOf } from "./common.js";
+import { attempt, available, button, bytes, explain, fetchFile, fileInput, labeled, listing, make, newest, run, session, sizeOf } from "./common.js";
 import { greedy } from "./ctc.js";
 import { spectrogram } from "./spectrogram.js";
 import { Stream } from "./stream.js";
@@ -14,7 +14,7 @@ const RECOGNISERS = {
 };
 const CLIPS = { "clip-84.mp3": "A heavy step", "clip-652.mp3": "A recipe", "clip-1919.mp3": "Cooking" };
 
-/** {text, words, ms, scores} of a wave (Float32Array, 16 kHz) in an opened recogniser; told(result) hears of a stream's text. */
+/** {text, words, ms, scores} of a wave (Float32Array, 16 kHz) in an opened recognizer; told(result) hears of a stream's text. */
 export async function transcribe(net, wave, told = () => {}) {
   if (net.told.part === "step") {
     const stream = new Stream(net);
@@ -64,7 +64,7 @@ export async function mount(element) {
     return name.replace(/\.step$/, "");
   }
 
-  /** Show what every chosen recogniser makes of the recording, one after the other. */
+  /** Show what every chosen recognizer makes of the recording, one after the other. */
   async function write() {
     const mine = ++job;
     cards.replaceChildren();
@@ -191,9 +191,9 @@ export async function mount(element) {
     make("div", { class: "live-row" },
       microphone,
       make("div", {}, make("div", { class: "live-note" }, "Clips to listen to"), ...clips),
-      labelled("A sound file (or drop it here)", fileInput(element, "audio/*,video/*", (file) => open(() => file.arrayBuffer()))),
+      labeled("A sound file (or drop it here)", fileInput(element, "audio/*,video/*", (file) => open(() => file.arrayBuffer()))),
     ),
-    make("fieldset", { class: "speak-choices" }, make("legend", {}, "Recognisers, loaded when they are first needed"), ...Object.values(chosen).map((c) => c.element)),
+    make("fieldset", { class: "speak-choices" }, make("legend", {}, "Recognizers, loaded when they are first needed"), ...Object.values(chosen).map((c) => c.element)),
     ...(live ? [] : [make("p", { class: "live-note" }, "This site was built without weights of deepspeech2_streaming_small, which writes while you speak: what you say is written when you stop.")]),
     problems, picture.canvas, said, player, cards,
     make("p", { class: "live-note" }, `Clips: ${credit}.`),

@@ -1,10 +1,10 @@
 // Train ConvNetJS's digit net in the page: net.js on the bundled digits of MNIST.
 
-import { button, explain, figure, fileInput, labelled, LiveError, loaded, make, offer } from "./common.js";
+import { button, explain, figure, fileInput, labeled, LiveError, loaded, make, offer } from "./common.js";
 import { digits } from "./digits.js";
 import { bars, curves, drawMaps, layerMaps, limits } from "./maps.js";
 import { DIGITS, Net } from "./net.js";
-import { centre } from "./pixels.js";
+import { center } from "./pixels.js";
 import { SETTINGS, Trainer } from "./trainer.js";
 
 const WINDOW = 200; // examples that an accuracy is of
@@ -15,7 +15,7 @@ const CLASSES = [..."0123456789"];
 
 /** The network's input of a digit: a cut-out of 24 x 24, p / 255 - 0.5; in training anywhere, else the middle. */
 export function input({ pixels }, side, place = [(28 - side) >> 1, (28 - side) >> 1]) {
-  return Float64Array.from(centre(pixels, 28, side, 1, ...place), (p) => p / 255 - 0.5);
+  return Float64Array.from(center(pixels, 28, side, 1, ...place), (p) => p / 255 - 0.5);
 }
 
 /** The mean of the newest `size` numbers. */
@@ -103,7 +103,7 @@ export async function mount(element) {
 
   const field = (words, name, more) => {
     const control = make("input", { type: "number", value: SETTINGS[name], min: 0, step: "any", onchange: () => change(), ...more });
-    return { name, control, element: labelled(words, control) };
+    return { name, control, element: labeled(words, control) };
   };
   const method = make("select", { onchange: () => change() },
     make("option", { value: "sgd" }, "SGD"), make("option", { value: "adadelta" }, "Adadelta"));
@@ -158,7 +158,7 @@ export async function mount(element) {
     }),
     button("Clear the graphs", () => { loss.clear(); accuracy.clear(); }),
     button("Save as JSON", () => offer(JSON.stringify(net.toJSON()), "digits.json")),
-    labelled("Load a ConvNetJS JSON (or drop it here)", fileInput(element, ".json,application/json", fromFile)),
+    labeled("Load a ConvNetJS JSON (or drop it here)", fileInput(element, ".json,application/json", fromFile)),
   );
 
   // -------------------------------------------------------------------------------------------- views
@@ -177,7 +177,7 @@ export async function mount(element) {
       const range = make("span", {}), canvas = make("canvas", { role: "img", "aria-label": "weights" });
       const depth = layer.inputShape[2];
       const note = depth > 1 ? `, the part that sees map 1 of ${depth}` : "";
-      return { layer, canvas, range, element: figure(make("span", {}, `weights of ${layer.shape[2]} filters ${layer.sx} × ${layer.sy}${note}: grey is zero; `, range), canvas) };
+      return { layer, canvas, range, element: figure(make("span", {}, `weights of ${layer.shape[2]} filters ${layer.sx} × ${layer.sy}${note}: gray is zero; `, range), canvas) };
     });
     network.replaceChildren(make("h4", {}, "Weights"), ...weights.map((w) => w.element), make("h4", {}, "Activations for one test digit"), maps.element);
   }
@@ -216,7 +216,7 @@ export async function mount(element) {
 
   element.append(
     actions,
-    make("div", { class: "live-row" }, labelled("method", method), ...fields.map((f) => f.element)),
+    make("div", { class: "live-row" }, labeled("method", method), ...fields.map((f) => f.element)),
     problems,
     make("div", { class: "live-row" }, stats, make("div", { class: "train-curves live-grow" }, loss.element, accuracy.element)),
     make("h4", {}, "Test digits, three best answers each"),

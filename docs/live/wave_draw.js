@@ -87,7 +87,7 @@ export class Stack {
     for (let row = 0; row < rows; row++) {
       for (let c = 0; c < columns; c++) {
         const t = first + c, done = t < now || row - 1 < lit;
-        words[(rows - 1 - row) * columns + c] = colour(done ? this.shade(row, t) : 0);
+        words[(rows - 1 - row) * columns + c] = color(done ? this.shade(row, t) : 0);
       }
     }
     const small = new OffscreenCanvas(columns, rows);
@@ -155,7 +155,7 @@ export class Stack {
         const shade = done ? this.shade(row, t) : 0;
         context.beginPath();
         context.arc(x(t), y(row), radius, 0, 2 * Math.PI);
-        const word = colour(shade);
+        const word = color(shade);
         context.fillStyle = `rgb(${word & 255},${(word >> 8) & 255},${(word >> 16) & 255})`;
         context.fill();
       }
@@ -164,7 +164,7 @@ export class Stack {
 }
 
 /** Dark blue over teal to yellow, as a word of RGBA bytes. */
-function colour(share) {
+function color(share) {
   const v = Math.min(1, Math.max(0, share)), red = 24 + 225 * v ** 2.2, green = 44 + 180 * v, blue = 66 + 60 * v * (1 - v) * 4 - 30 * v;
   return 0xff000000 | (Math.max(0, blue) << 16) | (green << 8) | red;
 }

@@ -1,6 +1,6 @@
 // WaveNet: sound made sample by sample in the page, and drawn as the stack of dilated convolutions computes it.
 
-import { LiveError, address, available, button, explain, fetchFile, labelled, loaded, make, need } from "./common.js";
+import { LiveError, address, available, button, explain, fetchFile, labeled, loaded, make, need } from "./common.js";
 import { unpack } from "./back.js";
 import { simd } from "./product.js";
 import { remote } from "./remote.js";
@@ -49,8 +49,8 @@ export async function build(element, bytes) {
 
   element.classList.add("wave");
   element.append(
-    make("div", { class: "live-row" }, labelled("speaker", controls.speaker), labelled("it says", controls.says), labelled("seconds", controls.seconds),
-      labelled("temperature", controls.temperature), labelled("seed", controls.seed), labelled("speed", controls.speed), labelled("shown", controls.columns)),
+    make("div", { class: "live-row" }, labeled("speaker", controls.speaker), labeled("it says", controls.says), labeled("seconds", controls.seconds),
+      labeled("temperature", controls.temperature), labeled("seed", controls.seed), labeled("speed", controls.speed), labeled("shown", controls.columns)),
     make("div", { class: "wave-buttons" }, start, pause, step), views.problems,
     views.stack, views.words,
     make("div", { class: "wave-strips" }, make("figure", {}, make("figcaption", {}, "the next code’s probabilities, and the one drawn"), views.chances),

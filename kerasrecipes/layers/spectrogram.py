@@ -1,6 +1,6 @@
 """Deep Speech 2's front end inside the graph: audio -> power-normalized log spectrogram, normalized per utterance.
 
-Paper: "log-spectrograms of power normalised audio clips, calculated on 20 ms windows" (arXiv 1512.02595, section 3.1).
+Paper: "log-spectrograms of power normalized audio clips, calculated on 20 ms windows" (arXiv 1512.02595, section 3.1).
 The discrete Fourier transform is a convolution with windowed cosine and sine kernels, which every format exports.
 """
 

@@ -32,7 +32,7 @@ def test_english_has_29_symbols_and_round_trips():
         ("", ""),
     ],
 )
-def test_normalise(text, expected):
+def test_normalize(text, expected):
     assert Alphabet().normalize(text) == expected
 
 
@@ -107,7 +107,7 @@ def test_greedy_spans_are_in_order_and_confidences_are_the_softmax_of_the_surest
         for c in t.characters:
             run = slice(round((c.start - 1) / 0.04), round((c.end - 1) / 0.04))
             assert {a.symbols[i - 1] for i in best[run]} == {c.text} and c.confidence == pytest.approx(p[run].max())
-        assert greedy_decode(logits + 100, a).text == t.text  # scores need not be normalised
+        assert greedy_decode(logits + 100, a).text == t.text  # scores need not be normalized
 
 
 def test_scores_that_say_nothing_are_refused():

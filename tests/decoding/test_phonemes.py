@@ -108,7 +108,7 @@ def test_a_path_as_timed_phones():
 # ---------------------------------------------------------------- label files
 
 
-def labelled(folder, seconds=1.0, phones=(("SIL", 0.0), ("AA", 0.25), ("B", 0.5)), name="a.wav", form=None):
+def labeled(folder, seconds=1.0, phones=(("SIL", 0.0), ("AA", 0.25), ("B", 0.5)), name="a.wav", form=None):
     samples = (0.1 * np.random.default_rng(0).normal(size=int(16000 * seconds))).clip(-1, 1)
     soundfile.write(folder / name, samples, 16000, format=form)
     return PhoneLabels(name, "s", seconds, tuple(phones))
@@ -116,7 +116,7 @@ def labelled(folder, seconds=1.0, phones=(("SIL", 0.0), ("AA", 0.25), ("B", 0.5)
 
 @pytest.mark.parametrize("suffix", [".tsv", ".tsv.xz", ".tsv.gz"])
 def test_labels_come_back(tmp_path, suffix):
-    rows = [labelled(tmp_path), labelled(tmp_path, name="b.wav", phones=(("B", 0.0), ("AA", 0.123)))]
+    rows = [labeled(tmp_path), labeled(tmp_path, name="b.wav", phones=(("B", 0.0), ("AA", 0.123)))]
     write_labels(tmp_path / f"l{suffix}", rows, {"labels": "machine", "clips": 2})
     assert read_labels(tmp_path / f"l{suffix}") == ({"labels": "machine", "clips": 2}, rows)
     found = load_datasets([f"phones:{tmp_path}/l{suffix}?audio={tmp_path}"])
@@ -143,8 +143,8 @@ def test_label_files_that_are_none(tmp_path):
 
 
 def test_alignments_that_do_not_fit_are_left_out_and_named(tmp_path, capsys):
-    good, short = labelled(tmp_path), labelled(tmp_path, name="short.wav")
-    late = labelled(tmp_path, name="late.wav", phones=(("AA", 0.0), ("B", 1.02)))
+    good, short = labeled(tmp_path), labeled(tmp_path, name="short.wav")
+    late = labeled(tmp_path, name="late.wav", phones=(("AA", 0.0), ("B", 1.02)))
     soundfile.write(tmp_path / "short.wav", np.zeros(14000), 16000)
     write_labels(tmp_path / "l.tsv", [good, short, late], {})
     assert [u.id for u in kr.data.load_phone_alignments(tmp_path / "l.tsv", tmp_path)] == ["a"]
@@ -155,13 +155,13 @@ def test_alignments_that_do_not_fit_are_left_out_and_named(tmp_path, capsys):
         kr.data.load_phone_alignments(tmp_path / "l.tsv", tmp_path)
 
 
-def test_frames_are_labelled_at_their_middle():
+def test_frames_are_labeled_at_their_middle():
     numbers, starts = np.array([3, 1, 2]), np.array([0.0, 0.024, 0.036])
     assert frame_labels(numbers, starts, 6, 0.01).tolist() == [3, 3, 1, 1, 2, 2]
 
 
 def test_batches_have_a_label_for_every_frame_at_every_speed(tmp_path):
-    rows = [labelled(tmp_path, 1.0), labelled(tmp_path, 0.5, (("B", 0.0), ("AA", 0.2)), "b.wav")]
+    rows = [labeled(tmp_path, 1.0), labeled(tmp_path, 0.5, (("B", 0.0), ("AA", 0.2)), "b.wav")]
     write_labels(tmp_path / "l.tsv", rows, {})
     clips = kr.data.load_phone_alignments(tmp_path / "l.tsv", tmp_path)
     phones = kr.PhonemeSet()
@@ -192,7 +192,7 @@ def timit(tmp_path):
     for folder in ("TRAIN/DR1/FCJF0", "TRAIN/DR2/MABC0", "TEST/DR1/MDAB0", "TEST/DR1/FAKS0", "TEST/DR1/MXYZ0"):
         (root / folder).mkdir(parents=True)
         for i, name in enumerate(("SA1", "SX37", "SI1027")):
-            labelled(root / folder, 0.5, name=f"{name}.WAV", form="NIST")
+            labeled(root / folder, 0.5, name=f"{name}.WAV", form="NIST")
             (root / folder / f"{name}.PHN").write_text(
                 f"0 1600 h#\n1600 3200 dcl\n3200 4000 d\n4000 {5000 + i} q\n{5000 + i} 8000 ao\n"
             )

@@ -98,7 +98,7 @@ def test_resampling_keeps_a_tone_and_drops_what_is_too_high(page) -> None:
         np.testing.assert_allclose(np.array(found)[100:-100], right[100:-100], atol=0.02)
 
 
-def test_a_clip_and_two_recognisers_side_by_side(page) -> None:
+def test_a_clip_and_two_recognizers_side_by_side(page) -> None:
     demo = page.locator(".live-demo")
     page.get_by_role("button", name="A heavy step").click()
     page.wait_for_function("document.querySelector('.live-demo').dataset.done === '1'")

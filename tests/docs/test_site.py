@@ -282,7 +282,7 @@ def test_text_stands_out_in_light_and_dark(browser, site_url, scheme, path) -> N
           const light = (c) => { const [r, g, b] = c.map(linear);
             return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
           const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
-          const rgba = (colour) => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+          const rgba = (color) => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = color; canvas.fillRect(0, 0, 1, 1);
             return [...canvas.getImageData(0, 0, 1, 1).data]; };
           const over = (top, below) => top.slice(0, 3).map((v, i) => (v * top[3] + below[i] * (255 - top[3])) / 255);
           const ground = (e) => { if (!e) return [255, 255, 255]; const c = rgba(getComputedStyle(e).backgroundColor);

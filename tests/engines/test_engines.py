@@ -27,7 +27,7 @@ TEXT = "she had your dark suit"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """The bundled recogniser's ONNX file, by the command."""
+    """The bundled recognizer's ONNX file, by the command."""
     place = tmp_path_factory.mktemp("exported")
     assert main(["export", NAME, "--output", str(place)]) == 0
     return place
@@ -171,7 +171,7 @@ def test_what_only_keras_can_do_says_so(path, monkeypatch):
 
 @pytest.fixture
 def unreleased(monkeypatch, tmp_path):
-    """The recogniser's row without an ONNX file, and an empty cache for those made here."""
+    """The recognizer's row without an ONNX file, and an empty cache for those made here."""
     row = dataclasses.replace(manifest.get_entry(NAME), onnx={})
     monkeypatch.setattr(manifest, "entries", lambda: {NAME: row})
     monkeypatch.setenv("KERASRECIPES_CACHE", str(tmp_path))

@@ -93,7 +93,7 @@ def test_a_clip_inside_silence_and_noise_is_found_where_it_is(pretrained, clip):
     quiet = np.zeros(int(16000 * shift), "float32")
     late = pretrained.align(np.concatenate([quiet, clip, quiet]), said.text, 16000)
     errors = [abs(a.start + shift - b.start) for a, b in zip(alone.words, late.words, strict=True)]
-    assert np.median(errors) <= 0.081  # normalised together with the silence, the scores are a little other ones
+    assert np.median(errors) <= 0.081  # normalized together with the silence, the scores are a little other ones
 
 
 @pytest.mark.parametrize(

@@ -28,9 +28,9 @@ def reference(x, mean, variance, decay, prior, epsilon):
     for frame in x.astype("float64"):
         weight = keep * weight + 1
         sums = keep * sums + frame
-        centred = frame - sums / weight
-        squares = keep * squares + np.mean(centred**2)
-        rows.append(centred / np.sqrt(squares / weight + epsilon))
+        centered = frame - sums / weight
+        squares = keep * squares + np.mean(centered**2)
+        rows.append(centered / np.sqrt(squares / weight + epsilon))
     return np.array(rows)
 
 

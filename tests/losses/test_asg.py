@@ -242,7 +242,7 @@ def test_transcripts_have_times_and_confidences():
         viterbi_decode(np.full((3, 5), np.nan), never, a)
 
 
-# ---------------------------------------------------------------------- a recogniser
+# ---------------------------------------------------------------------- a recognizer
 
 
 @pytest.fixture

@@ -164,7 +164,7 @@ def test_groups_are_blocks_of_a_dense_convolution():
 
 
 @pytest.mark.parametrize("mean", [False, True])
-def test_contrast_normalisation_is_the_formula(mean):
+def test_contrast_normalization_is_the_formula(mean):
     x = rng.normal(size=(1, 2, 2, 7))
     expected = np.zeros_like(x)
     for i in range(7):

@@ -239,7 +239,7 @@ def test_weights_of_another_architecture_are_refused(models, tmp_path):
 
 
 def test_front_end_is_a_float64_reference(models):
-    """numpy.fft on frames of the power-normalised clip, logarithm, each bin's mean and the utterance's deviation."""
+    """numpy.fft on frames of the power-normalized clip, logarithm, each bin's mean and the utterance's deviation."""
     model = models["deepspeech2_small"]
     front = keras.Model(model.input, model.layers[4].output[0])
     assert type(model.layers[4]).__name__ == "UtteranceNormalization"

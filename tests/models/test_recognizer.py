@@ -1,4 +1,4 @@
-"""The shipped recogniser as a user meets it: files in, transcripts out; fine-tuning; the command line."""
+"""The shipped recognizer as a user meets it: files in, transcripts out; fine-tuning; the command line."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def files(clips):
     return [u.path for u in kr.data.librispeech(clips)]
 
 
-def test_it_recognises_more_than_it_misses(model, clips):
+def test_it_recognizes_more_than_it_misses(model, clips):
     utterances = kr.data.librispeech(clips)
     found = [model.transcribe(u.path) for u in utterances]
     references = [model.alphabet.normalize(u.text) for u in utterances]

@@ -180,7 +180,7 @@ def test_unknown_choices_are_named(changes):
         kr.get_recipe("palaz_raw").build(**changes)
 
 
-# ---------------------------------------------------------------- the recogniser
+# ---------------------------------------------------------------- the recognizer
 
 
 def test_transcripts_and_posteriors():

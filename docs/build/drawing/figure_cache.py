@@ -27,7 +27,7 @@ class Keeper:
         self.wrong: dict[str, Any] = {}
 
     def figure(self, file: str, drawn: Any, title: str, text: str) -> None:
-        """A matplotlib figure as a PNG of few colours."""
+        """A matplotlib figure as a PNG of few colors."""
         drawn.savefig(self.folder / file, format="png", dpi=110)
         self.shrink(file)
         self.shown(file, title, text)

@@ -12,7 +12,7 @@ from kerasrecipes import layers, visualize
 from kerasrecipes.layers.locally_connected import output_size, padding_amounts
 from kerasrecipes.utils import plotting
 
-GREEN, ORANGE, GREY = "#12664f", "#d9541e", "#9aa5a0"
+GREEN, ORANGE, GRAY = "#12664f", "#d9541e", "#9aa5a0"
 PLACES, KERNEL = 8, 3
 
 
@@ -44,7 +44,7 @@ class Dense(keras.layers.Layer):
 
 
 def sharing(folder: Path) -> None:
-    """Six layers as the matrices that they are; one colour is one weight."""
+    """Six layers as the matrices that they are; one color is one weight."""
     kinds = {
         "convolution": keras.layers.Conv1D(1, KERNEL),
         "stride 2": keras.layers.Conv1D(1, KERNEL, 2),
@@ -107,7 +107,7 @@ def sliding(folder: Path) -> None:
     answer = keras.ops.convert_to_numpy(layer(signal[None, :, None]))[0, :, 0]
     drawn = plotting.new_figure(8, 3)
     axes = drawn.add_subplot()
-    axes.step(range(len(signal)), signal, where="mid", color=GREY, lw=2, label="signal")
+    axes.step(range(len(signal)), signal, where="mid", color=GRAY, lw=2, label="signal")
     axes.bar(
         np.arange(len(answer)) + 1,
         answer,
@@ -126,12 +126,12 @@ def edges(folder: Path) -> None:
     import os
 
     path = next((Path(os.environ["KERASRECIPES_DATA"]) / "images_cc0").glob("chelsea.*"))
-    grey = np.asarray(Image.open(path).convert("L").resize((225, 150)), "float32")
+    gray = np.asarray(Image.open(path).convert("L").resize((225, 150)), "float32")
     sobel = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], "float32")
-    shown = [("the cat Chelsea", grey.astype("uint8"))]
+    shown = [("the cat Chelsea", gray.astype("uint8"))]
     for name, kernel in (("edges from dark to bright", sobel), ("the kernel turned", sobel.T)):
         found = keras.ops.convert_to_numpy(
-            keras.ops.conv(grey[None, :, :, None], kernel[:, :, None, None], padding="valid")
+            keras.ops.conv(gray[None, :, :, None], kernel[:, :, None, None], padding="valid")
         )
         shown.append((name, plotting.signed_to_uint8(found[0, :, :, 0])))
     save(plotting.side_by_side(shown, 2.3), folder / "edges.png")
@@ -153,7 +153,7 @@ def padding(folder: Path) -> None:
             middle = place - before + (kernel - 1) / 2
             axes.add_patch(box(middle, 2, ORANGE, 0.8))
             for tap in range(kernel):
-                axes.plot([place - before + tap + 0.45, middle + 0.45], [0.95, 1.95], color=GREY, lw=0.6)
+                axes.plot([place - before + tap + 0.45, middle + 0.45], [0.95, 1.95], color=GRAY, lw=0.6)
         axes.set(xlim=(-2.3, size + 2.2), ylim=(-0.2, 3.1))
         axes.set_aspect("equal")
         axes.axis("off")
@@ -161,10 +161,10 @@ def padding(folder: Path) -> None:
     save(drawn, folder / "padding.png")
 
 
-def box(x: float, y: float, colour: str, alpha: float) -> Any:
+def box(x: float, y: float, color: str, alpha: float) -> Any:
     from matplotlib.patches import Rectangle
 
-    return Rectangle((x, y), 0.9, 0.9, fc=colour, ec="#444", alpha=alpha, lw=0.8)
+    return Rectangle((x, y), 0.9, 0.9, fc=color, ec="#444", alpha=alpha, lw=0.8)
 
 
 def tree(folder: Path) -> None:
@@ -183,7 +183,7 @@ def tree(folder: Path) -> None:
             for t in range(steps):
                 seen = t in needed[level]
                 axes.scatter(
-                    t, level, s=46, color=ORANGE if seen else "#ffffff", edgecolors=ORANGE if seen else GREY, zorder=3
+                    t, level, s=46, color=ORANGE if seen else "#ffffff", edgecolors=ORANGE if seen else GRAY, zorder=3
                 )
                 for p in depends(t, dilations[level - 1], steps) if level else ():
                     axes.plot(
@@ -223,14 +223,14 @@ def growth(folder: Path) -> None:
         ],
         "dilations 1, 1, 2, 4, 8, 16, 1": [keras.layers.Conv2D(1, 3, padding="same", dilation_rate=d) for d in (1, 1, 2, 4, 8, 16, 1)],
     }  # fmt: skip
-    for (name, stack), colour, mark in zip(stacks.items(), (GREY, GREEN, ORANGE), "os^", strict=True):
+    for (name, stack), color, mark in zip(stacks.items(), (GRAY, GREEN, ORANGE), "os^", strict=True):
         model = keras.Sequential([keras.Input((256, 256, 1)), *stack])
         rows = [r for r in visualize.layer_table(model).rows if r.kind == "Conv2D"]
         axes.plot(
             range(1, 8),
             [r.span[0] for r in rows],
             f"{mark}-",
-            color=colour,
+            color=color,
             label=f"{name}: stride {rows[-1].stride[0]:g}",
         )
     axes.set(xlabel="convolution", ylabel="pixels seen, a side")
@@ -240,7 +240,7 @@ def growth(folder: Path) -> None:
 
 
 def save(drawn: Any, path: Path) -> None:
-    """A PNG of few colours."""
+    """A PNG of few colors."""
     drawn.savefig(path, format="png", dpi=110)
     Image.open(path).convert("RGB").quantize(96).save(path, optimize=True)
     print(path.relative_to(ROOT), flush=True)

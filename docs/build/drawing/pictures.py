@@ -70,10 +70,10 @@ def probabilities(model: Any, pictures: np.ndarray) -> tuple[np.ndarray, np.ndar
 def filters(model: Any, keeper: Keeper) -> None:
     sheet = visualize.show_filters(model)
     count, height, width, depth = sheet.filters.shape
-    what = "in their own colours" if depth == 3 else "black is negative, white positive"
+    what = "in their own colors" if depth == 3 else "black is negative, white positive"
     keeper.image(
         "filters.png", sheet.render(columns=16 if count > 16 else 8), "Filters of the first layer",
-        f"All {count} filters of {height} x {width}, {what}, zero in grey: `visualize.show_filters`.", least=560,
+        f"All {count} filters of {height} x {width}, {what}, zero in gray: `visualize.show_filters`.", least=560,
     )  # fmt: skip
 
 
@@ -111,8 +111,8 @@ def wishes(model: Any, keeper: Keeper) -> None:
     for number, (name, wish) in enumerate(zip(names, found, strict=True), 1):
         plotting.imshow(drawn.add_subplot(-(-len(found) // 5), 5, number), wish.images[0], name)
     keeper.figure(
-        "classes.png", drawn, "What classes would like to see",
-        "Pictures that raise a class's score as far as they can (activation maximisation, `visualize.synthesize`). "
+        "classes.png", drawn, "What activates classes most",
+        "Pictures that raise a class's score as far as they can (activation maximization, `visualize.synthesize`). "
         "No picture of the training set is in them.",
     )  # fmt: skip
 

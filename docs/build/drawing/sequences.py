@@ -7,7 +7,7 @@ import numpy as np
 
 import kerasrecipes as kr
 from drawing.figure_cache import clips
-from drawing.operators import GREEN, GREY, ORANGE, save
+from drawing.operators import GRAY, GREEN, ORANGE, save
 from kerasrecipes.inference.transcribe import logits_of
 from kerasrecipes.losses.ctc import ctc_loss
 from kerasrecipes.utils import plotting
@@ -24,7 +24,7 @@ def forgetting(folder: Path, steps: int = 80, units: int = 64) -> None:
     }  # fmt: skip
     rng = np.random.default_rng(0)
     x = rng.normal(size=(1, steps, 16)).astype("float32")
-    for (name, cell), colour in zip(cells.items(), (GREY, GREEN, ORANGE), strict=True):
+    for (name, cell), color in zip(cells.items(), (GRAY, GREEN, ORANGE), strict=True):
         moved = np.zeros(steps)
         for seed in range(5):
             keras.utils.set_random_seed(seed)
@@ -33,7 +33,7 @@ def forgetting(folder: Path, steps: int = 80, units: int = 64) -> None:
             changed[np.arange(steps), np.arange(steps)] += 0.05 * rng.normal(size=(steps, 16))
             base = keras.ops.convert_to_numpy(layer(x))
             moved += np.linalg.norm(keras.ops.convert_to_numpy(layer(changed)) - base, axis=1)
-        axes.semilogy(np.arange(steps)[::-1], np.maximum(moved / moved[-1], 1e-8), color=colour, label=name)
+        axes.semilogy(np.arange(steps)[::-1], np.maximum(moved / moved[-1], 1e-8), color=color, label=name)
     axes.set(xlabel="steps ago", ylabel="change of the output", ylim=(1e-6, 3))
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
@@ -47,7 +47,7 @@ def influence(folder: Path) -> None:
     piece = 640
     drawn = plotting.new_figure(8, 3.2)
     axes = drawn.add_subplot()
-    for name, colour in (("wav2letter_small", GREEN), ("deepspeech2_small", ORANGE)):
+    for name, color in (("wav2letter_small", GREEN), ("deepspeech2_small", ORANGE)):
         model = kr.load(name, compile=False)
         count = len(wave) // piece
         silenced = np.repeat(wave[None], count + 1, 0)
@@ -59,11 +59,11 @@ def influence(folder: Path) -> None:
         p = np.exp(logits[:, middle] - np.logaddexp.reduce(logits[:, middle], axis=-1, keepdims=True))
         moved = 0.5 * np.abs(p[1:] - p[:1]).sum(-1)
         times = (np.arange(count) + 0.5) * piece / model.sample_rate
-        axes.semilogy(times, np.maximum(moved, 1e-6), color=colour, label=name)
+        axes.semilogy(times, np.maximum(moved, 1e-6), color=color, label=name)
         if model.receptive_field:
             at = middle * model.stride / model.sample_rate
             half = model.receptive_field / model.sample_rate / 2
-            axes.axvspan(at - half, at + half, color=colour, alpha=0.1)
+            axes.axvspan(at - half, at + half, color=color, alpha=0.1)
     axes.set(xlabel="seconds: the piece that is silenced", ylabel="change of the middle frame")
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
@@ -92,12 +92,12 @@ def criterion(folder: Path) -> None:
     seconds = len(wave) / model.sample_rate
     rows = [("what the network says", p, "Greys", 0, 1), ("the same, if the text is known", given, "Greens", 0, 1),
             ("the difference: what the gradient asks for", given - p, "PiYG", -1, 1)]  # fmt: skip
-    for number, (title, values, colours, low, high) in enumerate(rows, 1):
+    for number, (title, values, colors, low, high) in enumerate(rows, 1):
         axes = drawn.add_subplot(3, 1, number)
         axes.imshow(
             values[:, order].T,
             aspect="auto",
-            cmap=colours,
+            cmap=colors,
             vmin=low,
             vmax=high,
             extent=(0, seconds, len(order) - 0.5, -0.5),

@@ -1,4 +1,4 @@
-"""Recognisers of letters and phones: what they see in a clip, what they listen for, and what they get wrong."""
+"""Recognizers of letters and phones: what they see in a clip, what they listen for, and what they get wrong."""
 
 import os
 from collections import Counter
@@ -87,7 +87,7 @@ def wishes(model: Any, keeper: Keeper) -> None:
         plotting.imshow(axes, plotting.signed_to_uint8(wish.values[0].T[::-1]), letter, aspect="auto")
     keeper.figure(
         "letters.png", drawn, "What letters would like to hear",
-        "Inputs that raise the score of a letter as far as they can (activation maximisation, `visualize.synthesize`): time "
+        "Inputs that raise the score of a letter as far as they can (activation maximization, `visualize.synthesize`): time "
         "runs to the right, frequency upwards; bright is louder than usual.",
     )  # fmt: skip
 

@@ -35,7 +35,7 @@ VERBS = {
 TUNE = {
     "speech-recognition": [
         'mine = kr.data.from_table("my_clips.tsv")',
-        "model.fit(mine, epochs=3)                     # loss, metric and optimiser are already set",
+        "model.fit(mine, epochs=3)                     # loss, metric and optimizer are already set",
     ],
     "phoneme-recognition": ['mine = kr.data.load_phone_alignments("labels.tsv.xz", "clips/")', "model.fit(mine, epochs=3)"],
     "image-classification": [
