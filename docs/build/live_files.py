@@ -1,4 +1,4 @@
-"""Files of the live demos that are made, not copied: functions of a path, named in docs/live/*.files.yaml.
+"""Write the digits of the live demos. docs/live/*.files.yaml names the function.
 
 `python docs/build/live_files.py PATH/mnist.npz` writes the sheet of digits again.
 """
@@ -15,21 +15,23 @@ TRAIN, TEST = 60, 20  # digits of each class: the first of MNIST's training and 
 ACROSS, SIDE = 40, 28
 
 
-def sheet(mnist: Path) -> None:
-    """The sheet of digits, row by row; tile i shows a digit of class i % 10, training digits before test digits."""
+def write_sheet(mnist: Path) -> None:
+    """Write the sheet of digits row by row: tile i has class i % 10, training digits come before test digits."""
     sets = np.load(mnist)
     tiles = []
-    for part, each in (("train", TRAIN), ("test", TEST)):
-        pictures, labels = sets[f"x_{part}"], sets[f"y_{part}"]
-        places = np.stack([np.flatnonzero(labels == digit)[:each] for digit in range(10)], axis=1)
-        tiles.append(pictures[places.reshape(-1)])
+    for part, count in (("train", TRAIN), ("test", TEST)):
+        images, labels = sets[f"x_{part}"], sets[f"y_{part}"]
+        indices = np.stack([np.flatnonzero(labels == digit)[:count] for digit in range(10)], axis=1)
+        tiles.append(images[indices.reshape(-1)])
     grid = np.concatenate(tiles).reshape(-1, ACROSS, SIDE, SIDE).swapaxes(1, 2).reshape(-1, ACROSS * SIDE)
     Image.fromarray(grid).save(SHEET, optimize=True)
 
 
-def digits(path: Path) -> None:
-    """The sheet as the demos load it: per digit a byte with its label and 784 with its pixels, packed by gzip. A picture
-    would go through a canvas, whose pixels some browsers change a little against tracking."""
+def write_digits(path: Path) -> None:
+    """Write the sheet as the demos load it: for each digit a byte with its label and 784 with its pixels, compressed by gzip.
+
+    The demos cannot read an image, because some browsers change the pixels of a canvas a little against tracking.
+    """
     grid = np.asarray(Image.open(SHEET))
     tiles = grid.reshape(-1, SIDE, ACROSS, SIDE).swapaxes(1, 2).reshape(-1, SIDE * SIDE)
     labels = (np.arange(len(tiles)) % 10).astype("uint8")[:, None]
@@ -37,4 +39,4 @@ def digits(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    sheet(Path(sys.argv[1]))
+    write_sheet(Path(sys.argv[1]))

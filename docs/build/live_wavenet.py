@@ -1,4 +1,4 @@
-"""What the page WaveNet needs: the weights as its loop reads them, spectrograms of clips to copy, and copies made before."""
+"""Write the files of the page WaveNet: weights and spectrograms of clips, and copies of the clips as MP3."""
 
 from pathlib import Path
 from typing import Any
@@ -7,39 +7,39 @@ import numpy as np
 from live_packing import pack
 
 RECIPE = "wavenet_small"
-CLIPS = {  # docs/live/samples/NAME.mp3: who speaks, and what
-    "kathleen": ("kathleen", "a CMU Arctic prompt that is in no training set, read by Kathleen, CC0"),
+CLIPS = {  # docs/live/samples/NAME.mp3: (speaker, credit)
+    "kathleen": ("kathleen", "a CMU Arctic prompt that is not in the training data, read by Kathleen, CC0"),
     "lj": ("lj", "LJ Speech (K. Ito, L. Johnson; LibriVox), public domain; the network was trained on it"),
 }
 SAMPLES = Path(__file__).parents[1] / "live" / "samples"
 
 
-def weights(path: Path) -> None:
-    """The released network with the spectrograms of all clips."""
+def write_network(path: Path) -> None:
+    """Write the released network with the spectrograms of all clips."""
     import kerasrecipes
 
     pack_network(kerasrecipes.load(RECIPE, compile=False), path, {name: SAMPLES / f"{name}.mp3" for name in CLIPS})
 
 
 def pack_network(model: Any, path: Path, clips: dict[str, Path]) -> None:
-    """A `WaveGenerator` as docs/live/wave_loop.js reads it.
+    """Write a `WaveGenerator` in the format that docs/live/wave_sampler.js reads.
 
     Raises:
-        NotImplementedError: its conditions are upsampled by transposed convolutions, which the page does not know.
+        NotImplementedError: the model upsamples its conditions by transposed convolutions, which the page does not support.
     """
     from kerasrecipes import layers
     from kerasrecipes.inference.wavenet_sampler import extract_weights, find_layer
 
-    s, found = model.hparams, extract_weights(model)
+    s, w = model.hparams, extract_weights(model)
     first, stack = find_layer(model, layers.CausalEmbeddingConv1D), find_layer(model, layers.WaveNetStack)
     if s["n_mels"] and s["upsampling"] != "repeat":
-        raise NotImplementedError("The page's loop repeats frames; it knows no transposed convolutions")
+        raise NotImplementedError("The page repeats frames and does not support transposed convolutions")
     double = 2 * s["dilation_channels"]
     arrays = {
-        "codes": np.asarray(first.kernel), "past": found.past, "present": np.stack(found.present),
-        "residual": np.stack(found.residual), "residual_bias": found.residual_bias, "skip": found.skip, "skip_bias": found.skip_bias,
+        "codes": np.asarray(first.kernel), "past": w.past, "present": np.stack(w.present),
+        "residual": np.stack(w.residual), "residual_bias": w.residual_bias, "skip": w.skip, "skip_bias": w.skip_bias,
         "bias": np.zeros((len(stack.dilations), double)) if stack.bias is None else np.asarray(stack.bias),
-        **dict(zip(("post", "post_bias", "logits", "logits_bias"), found.post, strict=True)),
+        **dict(zip(("post", "post_bias", "logits", "logits_bias"), w.post, strict=True)),
     }  # fmt: skip
     if stack.speaker_kernel is not None:
         arrays["speakers"] = np.asarray(stack.speaker_kernel)
@@ -62,8 +62,8 @@ def pack_network(model: Any, path: Path, clips: dict[str, Path]) -> None:
     pack(path, header, arrays)
 
 
-def copied(name: str, path: Path) -> None:
-    """A clip as the network speaks it after its spectrogram, MP3."""
+def write_copy(name: str, path: Path) -> None:
+    """Write the copy that the network generates from the spectrogram of a clip, as MP3."""
     import soundfile
 
     import kerasrecipes
@@ -73,9 +73,9 @@ def copied(name: str, path: Path) -> None:
     soundfile.write(path, sound.samples, sound.sample_rate, format="MP3")
 
 
-def copied_kathleen(path: Path) -> None:
-    copied("kathleen", path)
+def write_kathleen_copy(path: Path) -> None:
+    write_copy("kathleen", path)
 
 
-def copied_lj(path: Path) -> None:
-    copied("lj", path)
+def write_lj_copy(path: Path) -> None:
+    write_copy("lj", path)

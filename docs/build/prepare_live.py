@@ -1,17 +1,17 @@
-"""Write docs/live/files/, what the live demos load: run before `mkdocs build`.
+"""Write docs/live/files/, the files that the live demos load. Run it before `mkdocs build`.
 
-onnxruntime-web comes from npm, at one version with known hashes. What else there is stands in docs/live/*.files.yaml, a list
-of rows per demo:
+onnxruntime-web comes from npm, at one version with known hashes. docs/live/*.files.yaml list the other files of each demo:
 
-    file: deepspeech2_small.onnx       its name in files/
-    recipe: deepspeech2_small          a network: the released ONNX file, or with `export` a file made for the page
-    part: step                         ... its step graph
-    export: {activations: true}        ... options of `kerasrecipes.export.export`; takes some 15 s once
-    copy: tests/fixtures/clip.mp3          a file of this repository as it is
-    make: live_files.digits            a function of a module of docs/: (path) -> None; with `recipe`, made of its weights
-    credit: ...                        who made it, under which license; whatever else a row holds goes into files.json too
+    file: deepspeech2_small.onnx       name in files/
+    recipe: deepspeech2_small          a network: the released ONNX file, or with `export` a new file
+    part: step                         the step graph of the network
+    export: {activations: true}        options of `kerasrecipes.export.export`; it takes about 15 s once
+    copy: tests/fixtures/clip.mp3      copy a file of this repository
+    make: live_files.write_digits      call a function of a module in docs/build: (path) -> None; with `recipe`, it uses its weights
+    credit: ...                        author and license; files.json takes all other fields of the row too
 
-A recipe without released weights is left out with a sentence, and its demo says so. What is up to date is kept.
+If a recipe has no released weights, the script prints this and leaves out the file, and the demo shows a message. Files that are up
+to date are not written again.
 """
 
 import gzip
@@ -39,130 +39,130 @@ from kerasrecipes.utils.files import sha256_file
 ROOT = Path(__file__).resolve().parents[2]
 LIVE = ROOT / "docs" / "live"
 FILES = LIVE / "files"
-KEPT = ROOT / "build" / "live"  # exports with Keras's outputs beside them, and npm's package
+CACHE = ROOT / "build" / "live"  # exports with the outputs of Keras, and the package from npm
 RUNTIME = "onnxruntime-web@1.30.0"
-VENDORED = {  # of the package: name in files/, SHA-256
+RUNTIME_FILES = {  # path in the package: (name in files/, SHA-256)
     "dist/ort.wasm.bundle.min.mjs": ("ort.mjs", "11e64bd8ffe11bd1a2a2f0d6275fdfbbba7262f0b76b99b53d228a8a22ef3d90"),
     "dist/ort-wasm-simd-threaded.wasm": (
         "ort.wasm.gz",
         "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2",
     ),
 }
-OWN = ("file", "recipe", "part", "export", "copy", "make")  # what a row tells this script alone
+BUILD_KEYS = ("file", "recipe", "part", "export", "copy", "make")  # fields of a row that files.json leaves out
 
 
 def main() -> None:
     FILES.mkdir(parents=True, exist_ok=True)
-    KEPT.mkdir(parents=True, exist_ok=True)
-    told_before = FILES / "files.json"
-    before = json.loads(told_before.read_text("utf-8")) if told_before.exists() else {}
-    found: dict[str, dict[str, Any]] = {}
-    for name, key, write, facts in wanted():
-        path, known = FILES / name, before.get(name, {})
-        if known.get("key") != key or not path.exists() or path.stat().st_size != known["size"]:
+    CACHE.mkdir(parents=True, exist_ok=True)
+    list_path = FILES / "files.json"
+    old_entries = json.loads(list_path.read_text("utf-8")) if list_path.exists() else {}
+    entries: dict[str, dict[str, Any]] = {}
+    for name, key, write, fields in list_files():
+        path, entry = FILES / name, old_entries.get(name, {})
+        if entry.get("key") != key or not path.exists() or path.stat().st_size != entry["size"]:
             print(f"docs/live/files/{name}", file=sys.stderr)
-            partial = KEPT / f"partial-{name}"
+            partial = CACHE / f"partial-{name}"
             write(partial)
             partial.replace(path)
-            known = {"hash": sha256_file(path), "size": path.stat().st_size}
-            if name.endswith(".onnx"):
-                known["told"] = shown(read_description(path))
-        found[name] = {**{k: known[k] for k in ("hash", "size", "told") if k in known}, **facts, "key": key}
+            entry = {"hash": sha256_file(path), "size": path.stat().st_size}
+        entries[name] = {"hash": entry["hash"], "size": entry["size"], **fields, "key": key}
+        if name.endswith(".onnx"):
+            entries[name]["metadata"] = page_metadata(read_description(path))
     for path in FILES.iterdir():
-        if path.name not in found and path != told_before:
+        if path.name not in entries and path != list_path:
             path.unlink()
-    partial = KEPT / "files.json"
-    partial.write_text(json.dumps(found, ensure_ascii=False, indent=1), "utf-8")
-    partial.replace(told_before)
+    partial = CACHE / "files.json"
+    partial.write_text(json.dumps(entries, ensure_ascii=False, indent=1), "utf-8")
+    partial.replace(list_path)
 
 
-def shown(told: dict[str, Any]) -> dict[str, Any]:
-    """Of a network's description what pages use."""
-    return {k: v for k, v in told.items() if k not in ("row", "decoder", "weights_hash")}
+def page_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
+    """Return the metadata of a network without fields that pages do not use."""
+    return {k: v for k, v in metadata.items() if k not in ("row", "decoder", "weights_hash")}
 
 
-def wanted() -> Iterator[tuple[str, str, Any, dict[str, Any]]]:
-    """(name, key, write, facts) of every file: a file is up to date while its key is the same; `write` takes the path."""
-    for inside, (name, hash) in VENDORED.items():
-        yield name, hash, lambda path, inside=inside, hash=hash: vendored(inside, hash, path), {}
+def list_files() -> Iterator[tuple[str, str, Any, dict[str, Any]]]:
+    """Yield (name, key, write, fields) for each file. It is up to date if its key is the same. `write` takes the path."""
+    for inside, (name, hash) in RUNTIME_FILES.items():
+        yield name, hash, lambda path, inside=inside, hash=hash: write_runtime_file(inside, hash, path), {}
     for table in sorted(LIVE.glob("*.files.yaml")):
         for row in yaml.safe_load(table.read_text("utf-8")):
-            name, facts = row["file"], {k: v for k, v in row.items() if k not in OWN}
+            name, fields = row["file"], {k: v for k, v in row.items() if k not in BUILD_KEYS}
             if "copy" in row:
                 source = ROOT / row["copy"]
-                yield name, sha256_file(source), lambda path, source=source: shutil.copy(source, path), facts
+                yield name, sha256_file(source), lambda path, source=source: shutil.copy(source, path), fields
             else:
                 try:
-                    key, write = made(row) if "make" in row else network(row)
+                    key, write = plan_function(row) if "make" in row else plan_network(row)
                 except WeightsUnavailable as error:
-                    print(f"docs/live: {name} is left out: {error}", file=sys.stderr)
+                    print(f"docs/live/files/{name} is left out: {error}", file=sys.stderr)
                     continue
-                yield name, key, write, facts
+                yield name, key, write, fields
 
 
-def made(row: dict[str, Any]) -> tuple[str, Any]:
-    """(key, write) of what a function of docs/ makes; the key changes with the code that makes files, and with the weights.
+def plan_function(row: dict[str, Any]) -> tuple[str, Any]:
+    """Return (key, write) of a file that a function in docs/build writes. The key changes with the code and the weights.
 
     Raises:
-        WeightsUnavailable: of its recipe nothing is released.
+        WeightsUnavailable: the recipe has no released weights.
     """
     module, _, function = row["make"].rpartition(".")
     code = importlib.import_module(module or "live_files")
-    said = b"".join(path.read_bytes() for path in sorted((ROOT / "docs").glob("live_*.py")))
+    content = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("live_*.py")))
     if "recipe" in row:
-        said += manifest.get_entry(row["recipe"]).sha256.encode()
-    return hashlib.sha256(said).hexdigest(), getattr(code, function)
+        content += manifest.get_entry(row["recipe"]).sha256.encode()
+    return hashlib.sha256(content).hexdigest(), getattr(code, function)
 
 
-def network(row: dict[str, Any]) -> tuple[str, Any]:
-    """(key, write) of a recipe's file.
+def plan_network(row: dict[str, Any]) -> tuple[str, Any]:
+    """Return (key, write) of the ONNX file of a recipe.
 
     Raises:
-        WeightsUnavailable: nothing is released.
+        WeightsUnavailable: the recipe has no released weights.
     """
     name, options, part = row["recipe"], row.get("export"), row.get("part", "whole")
-    released = manifest.get_entry(name)
+    entry = manifest.get_entry(name)
     if options is None:
-        path = weights.onnx_path(released, step=part == "step")
+        path = weights.onnx_path(entry, step=part == "step")
         return sha256_file(path), lambda target: shutil.copy(path, target)
     code = sorted((ROOT / "kerasrecipes" / "export").glob("*.py"))
-    said = json.dumps([released.sha256, options, part, *(sha256_file(p) for p in code)])
-    key = hashlib.sha256(said.encode()).hexdigest()
-    return key, lambda target: exported(name, options, part, key, target)
+    content = json.dumps([entry.sha256, options, part, *(sha256_file(p) for p in code)])
+    key = hashlib.sha256(content.encode()).hexdigest()
+    return key, lambda target: export_network(name, options, part, key, target)
 
 
-def exported(name: str, options: dict[str, Any], part: str, key: str, target: Path) -> None:
-    """An export, kept in build/live with its golden values for the tests."""
+def export_network(name: str, options: dict[str, Any], part: str, key: str, target: Path) -> None:
+    """Export a network. A copy stays in build/live with golden values for the tests."""
     stem = Path(target.name.removeprefix("partial-")).stem
-    export(name, KEPT, name=stem, report=lambda s: print(s, file=sys.stderr), **options)
-    shutil.copy(KEPT / f"{stem}{STEP_SUFFIX if part == 'step' else ''}.onnx", target)
+    export(name, CACHE, name=stem, report=lambda s: print(s, file=sys.stderr), **options)
+    shutil.copy(CACHE / f"{stem}{STEP_SUFFIX if part == 'step' else ''}.onnx", target)
 
 
-def vendored(inside: str, hash: str, target: Path) -> None:
-    """One file of onnxruntime-web; WebAssembly packed by gzip, which plain hosts do not do by themselves (14.2 -> 3.7 MB)."""
-    with tarfile.open(package()) as archive:
+def write_runtime_file(inside: str, hash: str, target: Path) -> None:
+    """Write a file of onnxruntime-web, WebAssembly compressed by gzip, because simple hosts do not compress it (14.2 -> 3.7 MB)."""
+    with tarfile.open(fetch_package()) as archive:
         file = archive.extractfile(f"package/{inside}")
         assert file
         content = file.read()
     if hashlib.sha256(content).hexdigest() != hash:
-        raise SystemExit(f"{inside} of {RUNTIME} is not the file that this project knows: remove {KEPT} and try again")
+        raise SystemExit(f"{inside} of {RUNTIME} has another hash than expected: remove {CACHE} and try again")
     target.write_bytes(gzip.compress(content, 9, mtime=0) if target.name.endswith(".gz") else content)
 
 
-def package() -> Path:
-    """npm's archive, fetched once."""
-    path = KEPT / f"{RUNTIME.replace('@', '-')}.tgz"
+def fetch_package() -> Path:
+    """Return the path of the archive from npm, which is fetched once."""
+    path = CACHE / f"{RUNTIME.replace('@', '-')}.tgz"
     if not path.exists():
-        with tempfile.TemporaryDirectory(dir=KEPT) as place:
+        with tempfile.TemporaryDirectory(dir=CACHE) as place:
             try:
                 command = ["npm", "pack", "--silent", RUNTIME, "--pack-destination", place]
                 subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
             except FileNotFoundError:
                 raise SystemExit(
-                    "The live demos take onnxruntime-web from npm: install npm (apt-get install npm)"
+                    "The live demos need onnxruntime-web from npm: install npm (apt-get install npm)"
                 ) from None
             except subprocess.CalledProcessError:
-                raise SystemExit(f"npm could not fetch {RUNTIME}: is a package registry within reach?") from None
+                raise SystemExit(f"npm could not fetch {RUNTIME}: check the connection to the package registry") from None
             next(Path(place).glob("*.tgz")).replace(path)
     return path
 

@@ -1,33 +1,33 @@
-// Sound: files and the microphone as samples at the recognizers' rate.
+// Audio from files and the microphone, at the sample rate of the recognizers.
 
-import { LiveError, need } from "./common.js";
+import { LiveError, requireFeatures } from "./common.js";
 
 export const RATE = 16000; // Hz
-export const LONGEST = 120; // seconds that the page takes at once; Python takes any length
-const LEAST = 0.1;
+export const MAX_SECONDS = 120; // of one recording on the page; Python takes any length
+const MIN_SECONDS = 0.1;
 
-/** Samples (Float32Array, mono, 16 kHz) of an encoded sound file (ArrayBuffer; it is used up). */
+/** Decode an audio file (ArrayBuffer, which is detached) to samples (Float32Array, mono, 16 kHz). */
 export async function decode(bytes) {
-  need("OfflineAudioContext");
-  const sound = await new OfflineAudioContext(1, 1, RATE).decodeAudioData(bytes); // resamples too
-  if (sound.duration > LONGEST) {
-    throw new LiveError(`This recording lasts ${Math.round(sound.duration)} s, and the page takes up to ${LONGEST} s. "kerasrecipes transcribe" takes any length.`);
+  requireFeatures("OfflineAudioContext");
+  const audio = await new OfflineAudioContext(1, 1, RATE).decodeAudioData(bytes); // resamples too
+  if (audio.duration > MAX_SECONDS) {
+    throw new LiveError(`This recording lasts ${Math.round(audio.duration)} s. This page takes up to ${MAX_SECONDS} s; "kerasrecipes transcribe" takes any length.`);
   }
-  if (sound.duration < LEAST) throw new LiveError("This recording is too short for speech.");
-  const wave = new Float32Array(sound.length);
-  for (let c = 0; c < sound.numberOfChannels; c++) {
-    const channel = sound.getChannelData(c);
-    for (let i = 0; i < wave.length; i++) wave[i] += channel[i] / sound.numberOfChannels;
+  if (audio.duration < MIN_SECONDS) throw new LiveError("This recording is too short for speech.");
+  const wave = new Float32Array(audio.length);
+  for (let c = 0; c < audio.numberOfChannels; c++) {
+    const channel = audio.getChannelData(c);
+    for (let i = 0; i < wave.length; i++) wave[i] += channel[i] / audio.numberOfChannels;
   }
   return wave;
 }
 
-/** Listen: `take(Float32Array)` gets samples at 16 kHz as they come. Returns a function that stops. */
-export async function listen(take) {
-  need("AudioWorklet", "media");
-  // what browsers improve for telephones is not what the recognizers learned from
-  const wanted = { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: true };
-  const stream = await navigator.mediaDevices.getUserMedia({ audio: wanted });
+/** Read the microphone: onSamples(Float32Array) receives chunks of samples at 16 kHz. Returns a function that stops. */
+export async function listen(onSamples) {
+  requireFeatures("AudioWorklet", "media");
+  // the recognizers were not trained on audio that was processed for calls
+  const constraints = { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: true };
+  const stream = await navigator.mediaDevices.getUserMedia({ audio: constraints });
   let context;
   const end = async () => {
     for (const track of stream.getTracks()) track.stop();
@@ -36,51 +36,62 @@ export async function listen(take) {
   try {
     try {
       context = new AudioContext({ sampleRate: RATE });
-      await connect(context, stream, take);
+      await connect(context, stream, onSamples);
     } catch (error) {
       if (error.name !== "NotSupportedError") throw error;
       await context?.close();
-      context = new AudioContext(); // Firefox takes a microphone at the device's rate only
-      const resample = resampler(context.sampleRate);
-      await connect(context, stream, (samples) => take(resample(samples)));
+      context = new AudioContext(); // Firefox reads a microphone only at the device's rate
+      const resample = makeResampler(context.sampleRate);
+      await connect(context, stream, (samples) => onSamples(resample(samples)));
     }
     await context.resume();
   } catch (error) {
-    await end(); // no microphone stays on behind an error
+    await end(); // an error turns the microphone off
     throw error;
   }
   return end;
 }
 
-async function connect(context, stream, take) {
+async function connect(context, stream, onSamples) {
   const source = context.createMediaStreamSource(stream);
   await context.audioWorklet.addModule(new URL("listen.js", import.meta.url));
-  const ear = new AudioWorkletNode(context, "ear", { numberOfOutputs: 0, channelCount: 1, channelCountMode: "explicit" });
-  ear.port.onmessage = ({ data }) => take(data);
-  source.connect(ear);
+  const recorder = new AudioWorkletNode(context, "recorder", { numberOfOutputs: 0, channelCount: 1, channelCountMode: "explicit" });
+  recorder.port.onmessage = ({ data }) => onSamples(data);
+  source.connect(recorder);
 }
 
-/** A function that takes samples at `rate` in portions of any size and gives them at 16 kHz: windowed sinc. */
-export function resampler(rate) {
+/** Return a function that resamples chunks of any size from `rate` to 16 kHz, by a windowed sinc. */
+export function makeResampler(rate) {
   const ratio = rate / RATE, wide = Math.max(ratio, 1), reach = Math.ceil(16 * wide);
-  let kept = new Float32Array(reach), at = reach; // place in kept of the next output
+  let history = new Float32Array(reach), at = reach; // position of the next output in history
   const weight = (x) => {
     const u = x / wide, v = x / reach;
     return Math.abs(v) >= 1 ? 0 : ((u === 0 ? 1 : Math.sin(Math.PI * u) / (Math.PI * u)) * (0.5 + 0.5 * Math.cos(Math.PI * v))) / wide;
   };
   return (samples) => {
-    const all = new Float32Array(kept.length + samples.length);
-    all.set(kept);
-    all.set(samples, kept.length);
-    const found = [];
+    const all = new Float32Array(history.length + samples.length);
+    all.set(history);
+    all.set(samples, history.length);
+    const output = [];
     for (; at + reach < all.length; at += ratio) {
       let sum = 0;
       for (let i = Math.max(0, Math.ceil(at - reach)); i <= at + reach; i++) sum += all[i] * weight(i - at);
-      found.push(sum);
+      output.push(sum);
     }
     const from = Math.max(0, Math.floor(at) - reach);
-    kept = all.slice(from);
+    history = all.slice(from);
     at -= from;
-    return Float32Array.from(found);
+    return Float32Array.from(output);
   };
+}
+
+/** Encode samples as a WAV file of 16 bits. */
+export function encodeWav(samples, rate) {
+  const view = new DataView(new ArrayBuffer(44 + 2 * samples.length));
+  const writeText = (at, text) => [...text].forEach((c, i) => view.setUint8(at + i, c.charCodeAt(0)));
+  writeText(0, "RIFF"), view.setUint32(4, 36 + 2 * samples.length, true), writeText(8, "WAVEfmt "), view.setUint32(16, 16, true);
+  view.setUint16(20, 1, true), view.setUint16(22, 1, true), view.setUint32(24, rate, true), view.setUint32(28, 2 * rate, true);
+  view.setUint16(32, 2, true), view.setUint16(34, 16, true), writeText(36, "data"), view.setUint32(40, 2 * samples.length, true);
+  samples.forEach((v, i) => view.setInt16(44 + 2 * i, Math.round(32767 * Math.max(-1, Math.min(1, v))), true));
+  return new Blob([view], { type: "audio/wav" });
 }

@@ -1,14 +1,14 @@
-// Why is this unit active? Its activity led back to the picture by the rules of kerasrecipes.visualize:
+// Saliency of a unit: propagate its activation back to the image by the rules of kerasrecipes.visualize.
 //
 //   layer          gradient         guided                  deconv (arXiv 1311.2901, section 2.1)
-//   rectifier      g * 1[x > 0]     max(g, 0) * 1[x > 0]    max(g, 0)
-//   max pooling    to the switch, the first of the largest, row by row; windows that share one add
+//   ReLU           g * 1[x > 0]     max(g, 0) * 1[x > 0]    max(g, 0)
+//   max pooling    to the switch (the maximum; the first in row order if several are equal); overlapping windows add up
 //   convolution    transposed filters, no bias
-//   mean           g / places
+//   mean           g / positions
 //
-// No DOM and no library: plain loops that skip zeros, of which a single unit's way back is mostly made.
+// Plain loops without DOM or libraries. They skip zeros, because most signals of a single unit are zero.
 
-/** Arrays and header of a file that docs/live_packing.py wrote. */
+/** Read the header and the arrays of a file that docs/build/live_packing.py wrote. */
 export function unpack(buffer) {
   const size = new DataView(buffer).getUint32(0, true);
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, size)));
@@ -16,13 +16,13 @@ export function unpack(buffer) {
   const arrays = {};
   for (const [name, { offset, shape, half }] of Object.entries(header.arrays)) {
     const count = shape.reduce((a, b) => a * b, 1);
-    arrays[name] = half ? widened(new Uint16Array(buffer, begin + offset, count)) : new Float32Array(buffer, begin + offset, count);
+    arrays[name] = half ? toFloat32(new Uint16Array(buffer, begin + offset, count)) : new Float32Array(buffer, begin + offset, count);
   }
   return { ...header, arrays };
 }
 
-/** Half precision to single. */
-export function widened(halves) {
+/** Convert float16, as words of 16 bits, to float32. */
+function toFloat32(halves) {
   const words = new Uint32Array(halves.length);
   const singles = new Float32Array(words.buffer);
   for (let i = 0; i < halves.length; i++) {
@@ -33,52 +33,52 @@ export function widened(halves) {
   return singles;
 }
 
-/** Places and maps of a step's output, [rows, columns, maps]. */
-const sizeOf = (net, name) => net.steps[name]?.shape ?? net.picture;
+/** Return the shape [rows, columns, maps] of a step's output. */
+const getShape = (net, name) => net.steps[name]?.shape ?? net.picture;
 
 /**
- * Lead a unit's activity back.
+ * Propagate the activation of a unit back to the image.
  *
- * net: of unpack(); values: {step: Float32Array (rows, columns, maps)} of the forward pass, for convolutions and what
- * poolings read. unit: {layer, channel, place: flat index, or "all"}. Returns {picture: Float32Array (rows, columns, 3) in red,
- * green, blue; signals: {step: likewise} at each step's output on the way}.
+ * net: from unpack(). values: activations {step: Float32Array (rows, columns, maps)} of the convolutions and of the inputs of the
+ * poolings. unit: {layer, channel, place: flat index of the position, or "all"}. Returns {picture: Float32Array (rows, columns, 3) as
+ * RGB, signals: {step: Float32Array}} with the signal at the output of each step between the unit and the image.
  */
-export function lead(net, values, unit, method) {
-  const [rows, columns, maps] = sizeOf(net, unit.layer);
+export function propagateBack(net, values, unit, method) {
+  const [rows, columns, maps] = getShape(net, unit.layer);
   const seed = new Float32Array(rows * columns * maps);
   const start = values[unit.layer];
   for (let p = 0; p < rows * columns; p++) {
     if (unit.place !== "all" && unit.place !== p) continue;
     const at = p * maps + unit.channel;
-    seed[at] = method === "deconv" ? start[at] : 1; // the deconvnet begins with the activity, the gradient with one
+    seed[at] = method === "deconv" ? start[at] : 1; // the deconvnet starts with the activation, the gradient with 1
   }
   const signals = { [unit.layer]: seed };
   const order = Object.keys(net.steps);
   for (let i = order.indexOf(unit.layer); i >= 0; i--) {
     const step = net.steps[order[i]], signal = signals[order[i]];
-    if (signal) BACK[step.kind](net, step, signal, values, signals, method, order[i]);
+    if (signal) RULES[step.kind](net, step, signal, values, signals, method, order[i]);
   }
   const picture = signals.picture ?? new Float32Array(net.picture.reduce((a, b) => a * b));
   delete signals.picture;
   return { picture, signals };
 }
 
-/** The signal at a step's output, zeros at first. */
-function at(net, signals, name) {
-  return (signals[name] ??= new Float32Array(sizeOf(net, name).reduce((a, b) => a * b)));
+/** Return the signal at the output of a step, initially zeros. */
+function getSignal(net, signals, name) {
+  return (signals[name] ??= new Float32Array(getShape(net, name).reduce((a, b) => a * b)));
 }
 
-const BACK = {
+const RULES = {
   conv(net, step, signal, values, signals, method, name) {
-    if (step.relu) signal = rectified(signal, values[name], method);
+    if (step.relu) signal = rectify(signal, values[name], method);
     const [rows, columns, maps] = step.shape;
-    const [source] = step.inputs, [high, wide, depth] = sizeOf(net, source);
+    const [source] = step.inputs, [high, wide, depth] = getShape(net, source);
     const { stride, pad: [top, left] } = step, [tall, broad] = step.kernel;
-    const out = at(net, signals, source), weights = net.arrays[name], row = broad * depth; // (maps, tall, broad, depth)
+    const out = getSignal(net, signals, source), weights = net.arrays[name], row = broad * depth; // (maps, tall, broad, depth)
     for (let y = 0, p = 0; y < rows; y++) {
       for (let x = 0; x < columns; x++, p += maps) {
         const fromX = x * stride - left;
-        const first = Math.max(0, -fromX), last = Math.min(broad, wide - fromX); // taps inside the picture
+        const first = Math.max(0, -fromX), last = Math.min(broad, wide - fromX); // taps inside the image
         for (let k = 0; k < maps; k++) {
           const g = signal[p + k];
           if (g === 0) continue;
@@ -94,8 +94,8 @@ const BACK = {
   },
 
   pool(net, step, signal, values, signals) {
-    const [rows, columns, maps] = step.shape, [source] = step.inputs, wide = sizeOf(net, source)[1];
-    const out = at(net, signals, source), seen = values[source];
+    const [rows, columns, maps] = step.shape, [source] = step.inputs, wide = getShape(net, source)[1];
+    const out = getSignal(net, signals, source), activations = values[source];
     for (let y = 0, p = 0; y < rows; y++) {
       for (let x = 0; x < columns; x++) {
         for (let k = 0; k < maps; k++, p++) {
@@ -104,7 +104,7 @@ const BACK = {
           for (let i = 0; i < step.size; i++) {
             for (let j = 0; j < step.size; j++) {
               const o = ((y * step.stride + i) * wide + x * step.stride + j) * maps + k;
-              if (best < 0 || seen[o] > seen[best]) best = o;
+              if (best < 0 || activations[o] > activations[best]) best = o;
             }
           }
           out[best] += signal[p];
@@ -117,38 +117,39 @@ const BACK = {
     const maps = step.shape[2];
     let first = 0;
     for (const source of step.inputs) {
-      const depth = sizeOf(net, source)[2], out = at(net, signals, source);
+      const depth = getShape(net, source)[2], out = getSignal(net, signals, source);
       for (let p = first, o = 0; p < signal.length; p += maps) {
         for (let k = 0; k < depth; k++) out[o++] += signal[p + k];
       }
-      values[source] ??= mapsOf(values[name], maps, first, depth);
+      values[source] ??= sliceMaps(values[name], maps, first, depth);
       first += depth;
     }
   },
 
   mean(net, step, signal, values, signals) {
-    const [source] = step.inputs, [rows, columns, maps] = sizeOf(net, source), out = at(net, signals, source);
+    const [source] = step.inputs, [rows, columns, maps] = getShape(net, source), out = getSignal(net, signals, source);
     for (let o = 0; o < out.length; o++) out[o] += signal[o % maps] / (rows * columns);
   },
 
   flip(net, step, signal, values, signals) { // the network reads blue, green, red
-    const out = at(net, signals, step.inputs[0]);
+    const out = getSignal(net, signals, step.inputs[0]);
     for (let p = 0; p < signal.length; p += 3) for (let k = 0; k < 3; k++) out[p + k] += signal[p + 2 - k];
   },
 };
 
-/** Some maps of an activation; the rectifiers below a concatenation ask for their own. */
-function mapsOf(joined, maps, first, depth) {
-  const out = new Float32Array((joined.length / maps) * depth);
-  for (let p = first, o = 0; p < joined.length; p += maps) for (let k = 0; k < depth; k++) out[o++] = joined[p + k];
+/** Copy `depth` maps of an activation, because each ReLU before a concatenation needs its own maps. */
+function sliceMaps(activation, maps, first, depth) {
+  const out = new Float32Array((activation.length / maps) * depth);
+  for (let p = first, o = 0; p < activation.length; p += maps) for (let k = 0; k < depth; k++) out[o++] = activation[p + k];
   return out;
 }
 
-function rectified(signal, values, method) {
+/** Apply the rule of a ReLU. */
+function rectify(signal, values, method) {
   const out = new Float32Array(signal.length);
-  const masked = method !== "deconv", positive = method !== "gradient";
+  const usesMask = method !== "deconv", isPositive = method !== "gradient";
   for (let i = 0; i < out.length; i++) {
-    if ((!masked || values[i] > 0) && (!positive || signal[i] > 0)) out[i] = signal[i];
+    if ((!usesMask || values[i] > 0) && (!isPositive || signal[i] > 0)) out[i] = signal[i];
   }
   return out;
 }

@@ -1,40 +1,40 @@
-// A camera as one frame after the other, for demos of pictures; its light never stays on behind a demo that has left it.
+// Camera frames for the image demos. The camera is released when the demo stops or is closed.
 
-import { make, need } from "./common.js";
+import { make, requireFeatures } from "./common.js";
 
-/** {start(), stop(), on}: while it is on, `frame(video)` is awaited for one frame after the other; `changed(on)` is called when it is
- * switched. wanted: width and height, in pixels. `start` ends when the camera does, and throws what went wrong. */
-export function camera(element, wanted, frame, changed) {
-  let now = null; // the newest wish, with its stream as soon as there is one
+/** Return {start(), stop(), on}. While the camera is on, `onFrame(video)` is awaited for one frame after the other. onSwitch(on) is
+ * called when the camera is switched. size: {width, height} in pixels. `start` resolves when the camera stops, and throws errors. */
+export function makeCamera(element, size, onFrame, onSwitch) {
+  let current = null; // the newest request, with its stream once it exists
 
   async function start() {
     stop();
-    need("media");
-    const mine = (now = { stream: null }), on = () => now === mine && element.isConnected;
-    changed(true);
+    requireFeatures("media");
+    const request = (current = { stream: null }), on = () => current === request && element.isConnected;
+    onSwitch(true);
     try {
-      mine.stream = await navigator.mediaDevices.getUserMedia({ video: { ...wanted, facingMode: "environment" } });
-      const video = Object.assign(make("video", { playsinline: true }), { srcObject: mine.stream, muted: true });
+      request.stream = await navigator.mediaDevices.getUserMedia({ video: { ...size, facingMode: "environment" } });
+      const video = Object.assign(make("video", { playsinline: true }), { srcObject: request.stream, muted: true });
       if (on()) await video.play();
       while (on()) {
-        if (video.videoWidth) await frame(video);
+        if (video.videoWidth) await onFrame(video);
         await new Promise((next) => setTimeout(next, 15));
       }
     } catch (error) {
-      if (now === mine) throw error; // who has switched it off wants to hear nothing of it
+      if (current === request) throw error; // no error after the camera was switched off
     } finally {
-      end(mine);
-      if (now === mine) stop();
+      end(request);
+      if (current === request) stop();
     }
   }
 
   function stop() {
-    if (!now) return;
-    end(now);
-    now = null;
-    changed(false);
+    if (!current) return;
+    end(current);
+    current = null;
+    onSwitch(false);
   }
 
   const end = ({ stream }) => stream?.getTracks().forEach((track) => track.stop());
-  return { start, stop, get on() { return Boolean(now); } };
+  return { start, stop, get on() { return Boolean(current); } };
 }

@@ -1,105 +1,103 @@
-// What all live demos share: files with progress, networks in a worker, words for what goes wrong, and small DOM helpers.
-// Every path is relative to this file, so that the site works under any address.
+// Shared code of the live demos: loading files, running networks in a worker, error messages, and small DOM helpers.
+// Every path is relative to this file, so the site works under any URL.
 
 const here = new URL(".", import.meta.url);
 const folder = new URL("files/", here);
 
-/** An error whose message is meant for the reader. */
+/** An error with a message for the reader. */
 export class LiveError extends Error {}
 
 // ------------------------------------------------------------------------------------------------ files
 
-let listed;
-/** What prepare_live.py made: {name: {size, hash, ...facts of its row}}; names are those of files/. */
-export function listing() {
-  return (listed ??= (async () => {
-    const answer = await fetch(new URL("files.json", folder), { cache: "no-cache" }).catch(() => {
-      throw new LiveError("The list of the demo's files could not be loaded: is the connection gone? Try again.");
+let listing;
+/** Load the list of files that prepare_live.py wrote: {name: {size, hash, metadata, ...fields of its row}}, by names in files/. */
+export function fetchListing() {
+  return (listing ??= (async () => {
+    const response = await fetch(new URL("files.json", folder), { cache: "no-cache" }).catch(() => {
+      throw new LiveError("The list of the demo's files could not be loaded. Check your connection and try again.");
     });
-    if (!answer.ok) throw new LiveError("The demo's files are not on this server: it was built without docs/build/prepare_live.py.");
-    return answer.json();
-  })().catch((error) => { listed = undefined; throw error; })); // a second try may succeed
+    if (!response.ok) throw new LiveError("The demo's files are not on this server: it was built without docs/build/prepare_live.py.");
+    return response.json();
+  })().catch((error) => { listing = undefined; throw error; })); // a second try may succeed
 }
 
-/** Whether all of these files were built. */
-export async function available(...names) {
-  const known = await listing();
-  return names.every((name) => name in known);
+/** Return true if the site has all of these files. */
+export async function hasFiles(...names) {
+  const entries = await fetchListing();
+  return names.every((name) => name in entries);
 }
 
-/** Bytes that these files take to load. */
-export async function sizeOf(...names) {
-  const known = await listing();
-  return names.reduce((sum, name) => sum + (known[name]?.size ?? 0), 0);
+/** Add up the sizes of these files, in bytes. */
+export async function sumSizes(...names) {
+  const entries = await fetchListing();
+  return names.reduce((sum, name) => sum + (entries[name]?.size ?? 0), 0);
 }
 
-/** The address of a file of files/, for <audio> and <img>. */
-export async function address(name) {
-  const known = (await listing())[name];
-  if (!known) throw new LiveError(`${name} is not part of this site.`);
+/** Return the URL of a file in files/, for <audio> and <img>. */
+export async function getAddress(name) {
+  const entry = (await fetchListing())[name];
+  if (!entry) throw new LiveError(`${name} is not part of this site.`);
   const url = new URL(name, folder);
-  url.searchParams.set("v", known.hash.slice(0, 8)); // a new build never meets old files in a browser's cache
+  url.searchParams.set("v", entry.hash.slice(0, 8)); // a new build never uses old files from the browser's cache
   return url.href;
 }
 
-const kept = new Map();
-/** The bytes of a file of files/ (ArrayBuffer), loaded once. onProgress(loaded, total, name) in bytes. */
+const fileCache = new Map();
+/** Load a file of files/ once and return its bytes (ArrayBuffer). onProgress(loaded, total, name): sizes in bytes. */
 export function fetchFile(name, onProgress = () => {}) {
-  if (!kept.has(name)) {
+  if (!fileCache.has(name)) {
     const loading = load(name, onProgress);
-    loading.catch(() => kept.delete(name)); // a second try may succeed
-    kept.set(name, loading);
+    loading.catch(() => fileCache.delete(name)); // a second try may succeed
+    fileCache.set(name, loading);
   }
-  return kept.get(name);
+  return fileCache.get(name);
 }
 
-export const fetchJson = async (name, onProgress) => JSON.parse(new TextDecoder().decode(await fetchFile(name, onProgress)));
-
 async function load(name, onProgress) {
-  const total = await sizeOf(name);
-  let answer;
+  const total = await sumSizes(name);
+  let response;
   try {
-    answer = await fetch(await address(name));
+    response = await fetch(await getAddress(name));
   } catch (error) {
     if (error instanceof LiveError) throw error;
-    throw new LiveError(`${name} could not be loaded: is the connection gone? Try again.`);
+    throw new LiveError(`${name} could not be loaded. Check your connection and try again.`);
   }
-  if (!answer.ok) throw new LiveError(`${name} could not be loaded: the server answered ${answer.status}.`);
+  if (!response.ok) throw new LiveError(`${name} could not be loaded: the server answered with status ${response.status}.`);
   const parts = [];
   let loaded = 0;
-  const reader = answer.body.getReader();
+  const reader = response.body.getReader();
   onProgress(0, total, name);
-  for (let piece; !(piece = await reader.read()).done; ) {
-    parts.push(piece.value);
-    onProgress((loaded += piece.value.length), total, name);
+  for (let chunk; !(chunk = await reader.read()).done; ) {
+    parts.push(chunk.value);
+    onProgress((loaded += chunk.value.length), total, name);
   }
-  if (loaded !== total) throw new LiveError(`${name} arrived with ${loaded} of ${total} bytes. Try again.`);
+  if (loaded !== total) throw new LiveError(`Only ${loaded} of ${total} bytes of ${name} arrived. Try again.`);
   return new Blob(parts).arrayBuffer();
 }
 
 // ------------------------------------------------------------------------------------------------ networks
 
-let worker, asked = 0;
-const waiting = new Map();
+let worker, lastNumber = 0;
+const pending = new Map();
 
-/** onnxruntime-web in a worker of its own (engine.js), single-threaded WebAssembly; loaded at the first call. */
-export function ort(onProgress) {
+/** Start onnxruntime-web as single-threaded WebAssembly in a worker (engine.js). Later calls return the same worker. */
+function startEngine(onProgress) {
   return (worker ??= (async () => {
-    need("WebAssembly", "Worker", "DecompressionStream");
+    requireFeatures("WebAssembly", "Worker", "DecompressionStream");
     try {
       const wasm = await fetchFile("ort.wasm.gz", onProgress);
-      const made = new Worker(new URL("engine.js", here), { type: "module" });
-      made.onmessage = ({ data: { number, error, ...rest } }) => {
-        const { resolve, reject } = waiting.get(number);
-        waiting.delete(number);
+      const engine = new Worker(new URL("engine.js", here), { type: "module" });
+      engine.onmessage = ({ data: { number, error, ...rest } }) => {
+        const { resolve, reject } = pending.get(number);
+        pending.delete(number);
         error ? reject(new Error(error)) : resolve(rest);
       };
-      made.onerror = (event) => {
-        for (const { reject } of waiting.values()) reject(new Error(event.message || "The engine could not be started."));
-        waiting.clear();
+      engine.onerror = (event) => {
+        for (const { reject } of pending.values()) reject(new Error(event.message || "The engine could not be started."));
+        pending.clear();
       };
-      await ask(made, { kind: "start", module: await address("ort.mjs"), wasm });
-      return made;
+      await callWorker(engine, { kind: "start", module: await getAddress("ort.mjs"), wasm });
+      return engine;
     } catch (error) {
       worker = undefined;
       throw error;
@@ -107,23 +105,23 @@ export function ort(onProgress) {
   })());
 }
 
-function ask(to, message, moved = []) {
+function callWorker(engine, message) {
   return new Promise((resolve, reject) => {
-    waiting.set(++asked, { resolve, reject });
-    to.postMessage({ number: asked, ...message }, moved);
+    pending.set(++lastNumber, { resolve, reject });
+    engine.postMessage({ number: lastNumber, ...message });
   });
 }
 
 const sessions = new Map();
-/** A network of files/ (its name without .onnx), opened once: {name, inputs, outputs, told}; `told` is the description
- * that `kerasrecipes export` wrote into the file: classes, alphabet, geometries and more. */
-export function session(name, onProgress) {
+/** Open a network of files/ once, by its name without .onnx: {name, inputs, outputs, metadata}. `kerasrecipes export` wrote the
+ * metadata into the file: classes, alphabet, geometries and more. */
+export function openSession(name, onProgress) {
   if (!sessions.has(name)) {
     const opening = (async () => {
-      const engine = await ort(onProgress);
+      const engine = await startEngine(onProgress);
       const bytes = await fetchFile(`${name}.onnx`, onProgress);
-      const told = (await listing())[`${name}.onnx`].told;
-      return { name, told, ...(await ask(engine, { kind: "open", name, bytes })) };
+      const { metadata } = (await fetchListing())[`${name}.onnx`];
+      return { name, metadata, ...(await callWorker(engine, { kind: "open", name, bytes })) };
     })();
     opening.catch(() => sessions.delete(name));
     sessions.set(name, opening);
@@ -131,95 +129,95 @@ export function session(name, onProgress) {
   return sessions.get(name);
 }
 
-/** Run a session. feeds: {input: [typed array, dims]}; wanted: names of outputs, all by default.
- * Returns {outputs: {name: {data, dims}}, ms}: ms is the network's own time. Of inputs that the graph lacks none is fed. */
-export async function run(opened, feeds, wanted = opened.outputs) {
-  const given = Object.fromEntries(Object.entries(feeds).filter(([name]) => opened.inputs.includes(name)));
-  return ask(await ort(), { kind: "run", name: opened.name, feeds: given, wanted });
+/** Run a network. feeds: {input: [typed array, dims]}, where inputs that the graph lacks are ignored. outputNames: all by default.
+ * Returns {outputs: {name: {data, dims}}, ms}, where ms is the time of the network alone. */
+export async function run(net, feeds, outputNames = net.outputs) {
+  const inputs = Object.fromEntries(Object.entries(feeds).filter(([name]) => net.inputs.includes(name)));
+  return callWorker(await startEngine(), { kind: "run", name: net.name, feeds: inputs, outputNames });
 }
 
-// ------------------------------------------------------------------------------------------------ words
+// ------------------------------------------------------------------------------------------------ errors
 
 const FEATURES = {
   WebAssembly: ["WebAssembly, which runs the network", () => typeof WebAssembly === "object"],
   Worker: ["background workers", () => typeof Worker === "function"],
   DecompressionStream: ["DecompressionStream, which unpacks the engine", () => typeof DecompressionStream === "function"],
-  OfflineAudioContext: ["Web Audio, which reads sound files", () => typeof OfflineAudioContext === "function"],
-  AudioWorklet: ["AudioWorklet, which listens to the microphone", () => typeof AudioWorkletNode === "function"],
+  OfflineAudioContext: ["Web Audio, which reads audio files", () => typeof OfflineAudioContext === "function"],
+  AudioWorklet: ["AudioWorklet, which reads the microphone", () => typeof AudioWorkletNode === "function"],
   media: [
-    "access to a microphone or camera (browsers give it to https pages and localhost only)",
+    "access to a microphone or camera (browsers allow it only on https pages and localhost)",
     () => Boolean(navigator.mediaDevices?.getUserMedia),
   ],
 };
 
-/** Throw a LiveError that names what this browser lacks of these features (keys of FEATURES). */
-export function need(...names) {
+/** Throw a LiveError that names the features (keys of FEATURES) that this browser lacks. */
+export function requireFeatures(...names) {
   const missing = names.filter((name) => !FEATURES[name][1]()).map((name) => FEATURES[name][0]);
   if (missing.length) {
     throw new LiveError(`This browser lacks ${missing.join(" and ")}. A current Firefox, Chrome, Edge or Safari has it.`);
   }
 }
 
-const NAMES = {
-  NotAllowedError: "The browser did not give leave to use the microphone or camera. The address bar's lock symbol changes that.",
-  NotFoundError: "There is no microphone or camera at this device.",
+const ERROR_MESSAGES = {
+  NotAllowedError: "The browser does not allow the microphone or camera. The lock symbol in the address bar changes that.",
+  NotFoundError: "This device has no microphone or camera.",
   NotReadableError: "Another program is using the microphone or camera.",
-  EncodingError: "This file's sound cannot be read by the browser. WAV, MP3, Ogg and FLAC usually can.",
+  EncodingError: "The browser cannot read the audio of this file. Try WAV, MP3, Ogg or FLAC.",
 };
 
-/** Show in words inside `element` what went wrong; an error already shown there is replaced, null removes it. */
+/** Show an error message in `element` in place of an earlier one. null removes the message. */
 export function explain(element, error) {
   element.querySelector(":scope > .live-error")?.remove();
   if (!error) return;
-  const text = error instanceof LiveError ? error.message : NAMES[error.name] ?? `Something went wrong: ${error.message ?? error}`;
+  const text = error instanceof LiveError ? error.message : ERROR_MESSAGES[error.name] ?? `Something went wrong: ${error.message ?? error}`;
   element.append(make("p", { class: "live-error", role: "alert" }, text));
   if (!(error instanceof LiveError)) console.error(error);
 }
 
-/** Bytes in words. */
-export const bytes = (n) => (n < 1e6 ? `${Math.max(1, Math.round(n / 1e3))} KB` : `${(n / 1e6).toFixed(1)} MB`);
+/** Format a number of bytes. */
+export const formatBytes = (n) => (n < 1e6 ? `${Math.max(1, Math.round(n / 1e3))} KB` : `${(n / 1e6).toFixed(1)} MB`);
 
 // ------------------------------------------------------------------------------------------------ DOM
 
-/** An element: attributes by name (functions become listeners, `class` too), then children. */
+/** Make an element. Attributes are set by name, and functions become listeners. */
 export function make(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
+  const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
-    if (typeof value === "function") made.addEventListener(name.replace(/^on/, ""), value);
-    else if (value === true) made.setAttribute(name, "");
-    else if (value !== false && value != null) made.setAttribute(name, value);
+    if (typeof value === "function") element.addEventListener(name.replace(/^on/, ""), value);
+    else if (value === true) element.setAttribute(name, "");
+    else if (value !== false && value != null) element.setAttribute(name, value);
   }
-  made.append(...children);
-  return made;
+  element.append(...children);
+  return element;
 }
 
-export const button = (text, onclick, attributes = {}) => make("button", { type: "button", class: "live-button", onclick, ...attributes }, text);
+export const makeButton = (text, onclick, attributes = {}) => make("button", { type: "button", class: "live-button", onclick, ...attributes }, text);
 
-/** A labeled control: a label element around text and control. */
-export const labeled = (text, control) => make("label", { class: "live-field" }, make("span", {}, text), control);
+/** Make a label element around a text and a control. */
+export const makeField = (text, control) => make("label", { class: "live-field" }, make("span", {}, text), control);
 
-/** A picture or graph below its words. */
-export const figure = (words, ...children) => make("figure", { class: "live-figure" }, make("figcaption", {}, words), ...children);
+/** Make a figure with its caption above it. */
+export const makeFigure = (caption, ...children) => make("figure", { class: "live-figure" }, make("figcaption", {}, caption), ...children);
 
-/** A file input, and `element` as a place to drop a file on; `take(file)` gets it. accept: as of <input>. */
-export function fileInput(element, accept, take) {
-  const input = make("input", { type: "file", accept, onchange: () => { if (input.files[0]) take(input.files[0]); input.value = ""; } });
+/** Make a file input, and accept files that are dropped on `element`. onFile(file) receives them. accept: as in <input>. */
+export function makeFileInput(element, accept, onFile) {
+  const input = make("input", { type: "file", accept, onchange: () => { if (input.files[0]) onFile(input.files[0]); input.value = ""; } });
   element.addEventListener("dragover", (event) => { event.preventDefault(); element.classList.add("over"); });
   for (const kind of ["dragleave", "drop"]) element.addEventListener(kind, () => element.classList.remove("over"));
-  element.addEventListener("drop", (event) => { event.preventDefault(); if (event.dataTransfer.files[0]) take(event.dataTransfer.files[0]); });
+  element.addEventListener("drop", (event) => { event.preventDefault(); if (event.dataTransfer.files[0]) onFile(event.dataTransfer.files[0]); });
   return input;
 }
 
-/** Offer a text to the reader as a file to save. */
-export function offer(text, name) {
+/** Offer a text as a download. */
+export function offerFile(text, name) {
   const url = URL.createObjectURL(new Blob([text], { type: "application/json" }));
   const link = make("a", { href: url, download: name });
   link.click();
   setTimeout(() => URL.revokeObjectURL(url), 1000);
 }
 
-/** A progress bar inside `element`: its `report` is an onProgress; `done()` removes it. */
-export function progress(element) {
+/** Show a progress bar in `element`. Returns {report, done}: report is an onProgress, done() removes the bar. */
+function showProgress(element) {
   const bar = make("progress", { max: 1, value: 0 });
   const words = make("span", {}, "Loading");
   const box = make("div", { class: "live-progress", role: "status" }, bar, words);
@@ -227,15 +225,15 @@ export function progress(element) {
   return {
     report(loaded, total, name) {
       bar.value = total ? loaded / total : 0;
-      words.textContent = `${name.replace(/\.(onnx|gz)$/, "")}: ${bytes(loaded)} of ${bytes(total)}`;
+      words.textContent = `${name.replace(/\.(onnx|gz)$/, "")}: ${formatBytes(loaded)} of ${formatBytes(total)}`;
     },
     done: () => box.remove(),
   };
 }
 
-/** What `work(onProgress)` gives, with a progress bar in `element` meanwhile. */
-export async function loaded(element, work) {
-  const bar = progress(element);
+/** Return the result of `work(onProgress)`, and show a progress bar in `element` until it is there. */
+export async function withProgress(element, work) {
+  const bar = showProgress(element);
   try {
     return await work(bar.report);
   } finally {
@@ -243,29 +241,30 @@ export async function loaded(element, work) {
   }
 }
 
-/** As `loaded`; explains in `element` what goes wrong, and gives undefined then. */
+/** Like `withProgress`, but show an error in `element` and return undefined. */
 export async function attempt(element, work) {
   explain(element, null);
   try {
-    return await loaded(element, work);
+    return await withProgress(element, work);
   } catch (error) {
     explain(element, error);
   }
 }
 
-/** `begin()` gives a function that says whether nothing has begun since: what comes late must not overwrite what was chosen later. */
-export function newest() {
+/** Return a function `begin`. Each `begin()` returns a function that is true until the next `begin()`: a slow result must not
+ * overwrite a later choice. */
+export function trackNewest() {
   let last = 0;
   return () => {
-    const mine = ++last;
-    return () => mine === last;
+    const number = ++last;
+    return () => number === last;
   };
 }
 
-/** Softmax of an array of numbers. */
-export function softmax(scores) {
-  const top = Math.max(...scores);
-  const parts = Array.from(scores, (s) => Math.exp(s - top));
+/** Softmax of an array of logits. */
+export function softmax(logits) {
+  const top = Math.max(...logits);
+  const parts = Array.from(logits, (s) => Math.exp(s - top));
   const sum = parts.reduce((a, b) => a + b, 0);
   return parts.map((p) => p / sum);
 }

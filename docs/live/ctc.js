@@ -1,29 +1,29 @@
-// Greedy CTC decoding with times, as kerasrecipes.decoding.greedy does it.
+// Greedy CTC decoding with times, equal to kerasrecipes.decoding.greedy.
 
-const argmax = (scores, begin, size) => {
+const argmax = (logits, begin, size) => {
   let best = 0;
-  for (let k = 1; k < size; k++) if (scores[begin + k] > scores[begin + best]) best = k;
+  for (let k = 1; k < size; k++) if (logits[begin + k] > logits[begin + best]) best = k;
   return best;
 };
 
-/** The best symbol of every frame of scores (frames, size), and the network's trust in it. */
-export function bestPath(scores, size) {
-  const frames = scores.length / size, path = new Int32Array(frames), trust = new Float64Array(frames);
+/** Find the most probable symbol of every frame of logits (frames, size), and its probability. */
+export function findBestPath(logits, size) {
+  const frames = logits.length / size, path = new Int32Array(frames), confidence = new Float64Array(frames);
   for (let t = 0; t < frames; t++) {
-    const best = argmax(scores, t * size, size);
+    const best = argmax(logits, t * size, size);
     let sum = 0;
-    for (let k = 0; k < size; k++) sum += Math.exp(scores[t * size + k] - scores[t * size + best]);
+    for (let k = 0; k < size; k++) sum += Math.exp(logits[t * size + k] - logits[t * size + best]);
     path[t] = best;
-    trust[t] = 1 / sum;
+    confidence[t] = 1 / sum;
   }
-  return { path, trust };
+  return { path, confidence };
 }
 
-/** {text, words: [{text, start, end, confidence}]} of scores (frames, symbols + blank), times in seconds.
- * symbols: of the alphabet, one string; the blank is number 0. frameSeconds: between frames; offset: of the first. */
-export function greedy(scores, symbols, { frameSeconds, offset = 0, duration = Infinity }) {
-  const { path, trust } = bestPath(scores, symbols.length + 1);
-  const seconds = (frame) => Math.min(offset + frame * frameSeconds, duration);
+/** Decode logits (frames, blank + symbols) to {text, words: [{text, start, end, confidence}]}, with times in seconds. symbols: the
+ * alphabet as one string, after the blank at index 0. frameSeconds: distance of two frames. offset: time of the first frame. */
+export function decodeGreedily(logits, symbols, { frameSeconds, offset = 0, duration = Infinity }) {
+  const { path, confidence: probabilities } = findBestPath(logits, symbols.length + 1);
+  const toSeconds = (frame) => Math.min(offset + frame * frameSeconds, duration);
   const words = [];
   let letters = [];
   const finish = () => {
@@ -37,7 +37,7 @@ export function greedy(scores, symbols, { frameSeconds, offset = 0, duration = I
     if (path[begin] === 0) continue;
     const text = symbols[path[begin] - 1];
     if (text === " ") finish();
-    else letters.push({ text, start: seconds(begin), end: seconds(end), confidence: trust.subarray(begin, end).reduce((a, b) => Math.max(a, b)) });
+    else letters.push({ text, start: toSeconds(begin), end: toSeconds(end), confidence: probabilities.subarray(begin, end).reduce((a, b) => Math.max(a, b)) });
   }
   finish();
   return { text: words.map((w) => w.text).join(" "), words };

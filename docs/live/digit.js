@@ -1,65 +1,65 @@
-// Draw a digit: convnetjs_mnist answers at every stroke, and shows all its layers.
+// Draw a digit: convnetjs_mnist classifies it after every stroke, and the page shows all its layers.
 
-import { button, explain, figure, fileInput, labeled, LiveError, loaded, make, newest, run, session, softmax } from "./common.js";
-import { digits } from "./digits.js";
-import { bars, drawMaps, layerMaps } from "./maps.js";
-import { SIDE, pad } from "./pad.js";
-import { center, digit, gray, readPicture } from "./pixels.js";
+import { makeButton, explain, makeFigure, makeFileInput, makeField, LiveError, withProgress, make, trackNewest, run, openSession, softmax } from "./common.js";
+import { loadDigits } from "./digits.js";
+import { makeBars, drawMaps, makeLayerMaps } from "./maps.js";
+import { SIDE, makePad } from "./pad.js";
+import { cropCenter, prepareDigit, toGray, readImage } from "./pixels.js";
 
 const NET = "convnetjs_mnist.activations";
 const LAYERS = {
-  rescaling: { shape: [24, 24, 1], words: "what the first layer gets, p / 255 − 0.5", zoom: 3, low: -0.5, high: 0.5 },
-  conv2d: { shape: [24, 24, 8], words: "convolution 5 × 5 with 8 filters (208 weights), rectifier", zoom: 2, perRow: 8, low: 0 },
+  rescaling: { shape: [24, 24, 1], words: "input of the first layer, p / 255 − 0.5", zoom: 3, low: -0.5, high: 0.5 },
+  conv2d: { shape: [24, 24, 8], words: "convolution 5 × 5 with 8 filters (208 weights), ReLU", zoom: 2, perRow: 8, low: 0 },
   max_pooling2d: { shape: [12, 12, 8], words: "max pooling 2 × 2", zoom: 3, perRow: 8, low: 0 },
-  conv2d_1: { shape: [12, 12, 16], words: "convolution 5 × 5 with 16 filters (3,216 weights), rectifier", zoom: 3, perRow: 8, low: 0 },
-  max_pooling2d_1: { shape: [4, 4, 16], words: "max pooling 3 × 3; 10 × 256 more weights make the answer of it", zoom: 6, perRow: 8, low: 0 },
+  conv2d_1: { shape: [12, 12, 16], words: "convolution 5 × 5 with 16 filters (3,216 weights), ReLU", zoom: 3, perRow: 8, low: 0 },
+  max_pooling2d_1: { shape: [4, 4, 16], words: "max pooling 3 × 3; 10 × 256 more weights compute the logits from it", zoom: 6, perRow: 8, low: 0 },
 };
 
-/** What the network says to a prepared digit, bytes (28, 28): {probabilities, outputs, ms}. */
-export async function classify(net, prepared) {
-  const picture = Float32Array.from(center(prepared, 28, 24));
-  const { outputs, ms } = await run(net, { picture: [picture, [1, 24, 24, 1]] });
+/** Classify a prepared digit, bytes (28, 28): {probabilities, outputs, ms}. */
+export async function classify(net, digit) {
+  const image = Float32Array.from(cropCenter(digit, 28, 24));
+  const { outputs, ms } = await run(net, { picture: [image, [1, 24, 24, 1]] });
   return { probabilities: softmax(outputs.logits.data), outputs, ms };
 }
 
 export async function mount(element) {
-  const [net, samples] = await loaded(element, async (report) => [await session(NET, report), await digits(report)]);
+  const [net, samples] = await withProgress(element, async (report) => [await openSession(NET, report), await loadDigits(report)]);
 
-  const { classes } = net.told;
+  const { classes } = net.metadata;
   const answer = make("div", { class: "digit-answer", role: "status", "aria-live": "polite" });
   const time = make("div", { class: "live-note" });
-  const chart = bars(classes);
-  const input = make("canvas", { role: "img", "aria-label": "the drawing as prepared, 28 by 28 pixels" });
-  const layers = layerMaps(LAYERS);
+  const chart = makeBars(classes);
+  const input = make("canvas", { role: "img", "aria-label": "the prepared drawing, 28 by 28 pixels" });
+  const layers = makeLayerMaps(LAYERS);
   const problems = make("div");
   let busy = false, next = null;
 
-  /** Answer to what `prepare` gives, bytes (28, 28); while an answer is being computed only the newest drawing waits. */
-  async function answerTo(prepare) {
+  /** Classify the digit, bytes (28, 28), that `prepare` returns. During a classification only the newest drawing waits. */
+  async function classifyDrawing(prepare) {
     if (busy) return void (next = prepare);
     busy = true;
     const begin = performance.now();
     explain(problems, null);
     try {
-      const prepared = prepare();
-      const { probabilities, outputs, ms } = await classify(net, prepared);
+      const digit = prepare();
+      const { probabilities, outputs, ms } = await classify(net, digit);
       const best = classes[probabilities.indexOf(Math.max(...probabilities))];
       answer.textContent = best;
       chart.update(probabilities);
-      const whole = performance.now() - begin;
-      drawMaps(input, prepared, [28, 28, 1], { zoom: 3, low: 0, high: 255 });
+      const total = performance.now() - begin;
+      drawMaps(input, digit, [28, 28, 1], { zoom: 3, low: 0, high: 255 });
       layers.draw(outputs);
-      time.textContent = `the network took ${ms.toFixed(1)} ms, with preparing the drawing ${whole.toFixed(1)} ms`;
-      Object.assign(element.dataset, { answer: best, ms: ms.toFixed(2), wholeMs: whole.toFixed(2) });
+      time.textContent = `network: ${ms.toFixed(1)} ms; with the preparation of the drawing: ${total.toFixed(1)} ms`;
+      Object.assign(element.dataset, { answer: best, ms: ms.toFixed(2), totalMs: total.toFixed(2) });
     } catch (error) {
       clearViews();
-      if (!(error instanceof LiveError)) explain(problems, error); // an empty pad is no error
+      if (!(error instanceof LiveError)) explain(problems, error); // an empty pad is not an error
     }
     busy = false;
     if (next) {
       const waiting = next;
       next = null;
-      answerTo(waiting);
+      classifyDrawing(waiting);
     }
   }
 
@@ -71,27 +71,27 @@ export async function mount(element) {
     time.textContent = "Draw a digit, large or small, anywhere on the pad.";
   }
 
-  const choice = newest();
-  const drawing = pad(() => {
-    choice();
-    answerTo(() => digit(drawing.ink, [SIDE, SIDE]));
+  const beginChoice = trackNewest();
+  const drawing = makePad(() => {
+    beginChoice();
+    classifyDrawing(() => prepareDigit(drawing.ink, [SIDE, SIDE]));
   });
 
   function showSample(label) {
-    choice();
-    const some = samples.test.filter((d) => d.label === label), one = some[Math.floor(Math.random() * some.length)];
-    drawing.show(one.pixels, [28, 28]);
-    answerTo(() => one.pixels); // MNIST's are prepared already
+    beginChoice();
+    const digits = samples.test.filter((d) => d.label === label), digit = digits[Math.floor(Math.random() * digits.length)];
+    drawing.show(digit.pixels, [28, 28]);
+    classifyDrawing(() => digit.pixels); // digits of MNIST need no preparation
   }
 
-  async function fromFile(file) {
-    const current = choice();
+  async function readFile(file) {
+    const isCurrent = beginChoice();
     try {
-      const { rgb, shape } = await readPicture(file, 512);
-      if (!current()) return;
-      const prepared = digit(gray(rgb), shape);
-      drawing.show(prepared, [28, 28]);
-      answerTo(() => prepared);
+      const { rgb, shape } = await readImage(file, 512);
+      if (!isCurrent()) return;
+      const digit = prepareDigit(toGray(rgb), shape);
+      drawing.show(digit, [28, 28]);
+      classifyDrawing(() => digit);
     } catch (error) {
       explain(problems, error);
     }
@@ -100,11 +100,11 @@ export async function mount(element) {
   element.append(
     make("div", { class: "live-row" }, drawing.element, make("div", { class: "digit-result" }, answer, chart.element, time)),
     make("div", { class: "live-row" },
-      make("div", {}, make("div", { class: "live-note" }, "A digit of MNIST's test set"), ...Array.from("0123456789", (n) => button(n, () => showSample(+n)))),
-      labeled("A photograph of a digit (or drop it here)", fileInput(element, "image/*", fromFile)),
+      make("div", {}, make("div", { class: "live-note" }, "A digit of MNIST's test set"), ...Array.from("0123456789", (n) => makeButton(n, () => showSample(+n)))),
+      makeField("A photograph of a digit (or drop it here)", makeFileInput(element, "image/*", readFile)),
     ),
     problems,
-    figure("the drawing, prepared as MNIST's digits are: 28 × 28, of which the network takes the middle 24 × 24", input),
+    makeFigure("the drawing, prepared like the digits of MNIST: 28 × 28 pixels; the network reads the central 24 × 24", input),
     layers.element,
     make("p", { class: "live-note" }, samples.credit),
   );

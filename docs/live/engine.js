@@ -1,4 +1,4 @@
-// The worker that runs networks: onnxruntime-web, single-threaded WebAssembly. common.js talks to it.
+// Worker that runs networks with onnxruntime-web in single-threaded WebAssembly. common.js sends it requests.
 
 let ort;
 const sessions = new Map();
@@ -8,35 +8,35 @@ const HANDLERS = {
     ort = await import(module);
     const unpacked = new Blob([wasm]).stream().pipeThrough(new DecompressionStream("gzip"));
     ort.env.wasm.wasmBinary = await new Response(unpacked).arrayBuffer();
-    ort.env.wasm.numThreads = 1; // several threads would need special headers of the server
+    ort.env.wasm.numThreads = 1; // more threads need special headers from the server
     ort.env.logLevel = "error";
     return {};
   },
 
   async open({ name, bytes }) {
-    const opened = await ort.InferenceSession.create(new Uint8Array(bytes), { executionProviders: ["wasm"] });
-    sessions.set(name, opened);
-    return { inputs: [...opened.inputNames], outputs: [...opened.outputNames] };
+    const session = await ort.InferenceSession.create(new Uint8Array(bytes), { executionProviders: ["wasm"] });
+    sessions.set(name, session);
+    return { inputs: [...session.inputNames], outputs: [...session.outputNames] };
   },
 
-  async run({ name, feeds, wanted }) {
+  async run({ name, feeds, outputNames }) {
     const tensors = {};
-    for (const [input, [data, dims]] of Object.entries(feeds)) tensors[input] = new ort.Tensor(kindOf(data), data, dims);
+    for (const [input, [data, dims]] of Object.entries(feeds)) tensors[input] = new ort.Tensor(findDtype(data), data, dims);
     const begin = performance.now();
-    const found = await sessions.get(name).run(tensors, wanted);
+    const outputs = await sessions.get(name).run(tensors, outputNames);
     const ms = performance.now() - begin;
-    return { ms, outputs: Object.fromEntries(Object.entries(found).map(([key, t]) => [key, { data: t.data, dims: [...t.dims] }])) };
+    return { ms, outputs: Object.fromEntries(Object.entries(outputs).map(([key, t]) => [key, { data: t.data, dims: [...t.dims] }])) };
   },
 };
 
-function kindOf(data) {
-  const kinds = [[Float32Array, "float32"], [Int32Array, "int32"], [Uint8Array, "uint8"], [BigInt64Array, "int64"]];
-  return kinds.find(([type]) => data instanceof type)[1];
+function findDtype(data) {
+  const dtypes = [[Float32Array, "float32"], [Int32Array, "int32"], [Uint8Array, "uint8"], [BigInt64Array, "int64"]];
+  return dtypes.find(([type]) => data instanceof type)[1];
 }
 
 let last = Promise.resolve();
 onmessage = ({ data: { number, kind, ...rest } }) => {
-  // one after the other: a session takes one run at a time
+  // one request after the other, because a session does one run at a time
   last = last.then(async () => {
     try {
       postMessage({ number, ...(await HANDLERS[kind](rest)) });

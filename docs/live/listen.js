@@ -1,23 +1,23 @@
-// The part of audio.js that runs in the browser's audio thread: sends samples on in portions of a twentieth of a second or more.
+// The part of audio.js that runs in the browser's audio thread. It posts samples in chunks of at least 50 ms.
 
-class Ear extends AudioWorkletProcessor {
+class Recorder extends AudioWorkletProcessor {
   constructor() {
     super();
-    this.kept = new Float32Array(Math.ceil(sampleRate / 20 / 128) * 128);
-    this.filled = 0;
+    this.buffer = new Float32Array(Math.ceil(sampleRate / 20 / 128) * 128);
+    this.length = 0;
   }
 
   process([[channel]]) {
     if (channel) {
-      this.kept.set(channel, this.filled);
-      this.filled += channel.length;
-      if (this.filled === this.kept.length) {
-        this.port.postMessage(this.kept.slice());
-        this.filled = 0;
+      this.buffer.set(channel, this.length);
+      this.length += channel.length;
+      if (this.length === this.buffer.length) {
+        this.port.postMessage(this.buffer.slice());
+        this.length = 0;
       }
     }
     return true;
   }
 }
 
-registerProcessor("ear", Ear);
+registerProcessor("recorder", Recorder);

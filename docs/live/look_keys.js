@@ -1,25 +1,25 @@
-// The keys of the page Look inside, those of the Deep Visualization Toolbox where it has them.
+// Keys of the page Look inside. They are those of the Deep Visualization Toolbox where it has the same command.
 
 import { make } from "./common.js";
-import { FILTERS, sheetOf } from "./look_tiles.js";
+import { FILTERS, layOutSheet } from "./look_tiles.js";
 
 export const METHODS = ["off", "gradient", "guided", "deconv"];
 export const GAMMAS = [1, 0.7, 0.5, 0.3];
 
-// the toolbox's easy way through backward modes
+// sequence of the key b, as in the toolbox
 const MODES = [["off", "raw"], ["gradient", "raw"], ["gradient", "norm"], ["deconv", "raw"]];
 const MOVES = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0], j: [0, -1], l: [0, 1], i: [-1, 0], k: [1, 0] };
 const FAST = 3;
 const WORDS = {
-  "arrows or i j k l": "another unit; with shift three at a time", "u o": "layer before, layer behind", b: "ways back: off, gradient, its norm, deconvnet",
-  "n m": "all methods, all filters", d: "keep the unit of the saliency", a: "signals in the tiles instead of activations", t: "brightness",
-  s: "kept pictures over their tiles", "e w": "next picture, picture before", c: "camera or picture", f: "freeze the camera", Escape: "the strongest place again", h: "these keys",
+  "arrows or i j k l": "select a unit; with shift, three units further", "u o": "layer before, layer after", b: "saliency: off, gradient, its norm, deconvnet",
+  "n m": "next method, next filter", d: "keep the unit of the saliency", a: "signals in the tiles instead of activations", t: "brightness",
+  s: "synthesized images over their tiles", "e w": "next image, previous image", c: "camera or image", f: "freeze the camera", Escape: "back to the strongest position", h: "list of keys",
 };
 
-const next = (list, item, step = 1) => list[(list.indexOf(item) + step + list.length) % list.length];
+const getNext = (list, item, step = 1) => list[(list.indexOf(item) + step + list.length) % list.length];
 
-/** A keydown listener; controls and keys with modifiers are left alone. */
-export function keyHandler({ state, choose, shape, sample, layers, ...actions }) {
+/** Make a keydown listener. It ignores controls and keys with modifiers. */
+export function makeKeyHandler({ state, choose, shape, sample, layers, ...actions }) {
   const keys = {
     u: () => choose({ layer: layers[Math.max(0, layers.indexOf(state.layer) - 1)], channel: 0 }),
     o: () => choose({ layer: layers[Math.min(layers.length - 1, layers.indexOf(state.layer) + 1)], channel: 0 }),
@@ -28,10 +28,10 @@ export function keyHandler({ state, choose, shape, sample, layers, ...actions })
       const [method, filter] = MODES[(at + 1) % MODES.length];
       return choose({ method, filter });
     },
-    n: () => choose({ method: next(METHODS, state.method) }),
-    m: () => choose({ filter: next(FILTERS, state.filter) }),
-    t: () => choose({ gamma: next(GAMMAS, state.gamma) }),
-    d: actions.freezeOrigin, a: actions.diffs, s: actions.pattern, c: actions.camera, f: actions.freeze, h: actions.help,
+    n: () => choose({ method: getNext(METHODS, state.method) }),
+    m: () => choose({ filter: getNext(FILTERS, state.filter) }),
+    t: () => choose({ gamma: getNext(GAMMAS, state.gamma) }),
+    d: actions.freezeOrigin, a: actions.showSignals, s: actions.showSynthesized, c: actions.switchCamera, f: actions.freezeCamera, h: actions.switchHelp,
     e: () => sample(state.sample + 1), w: () => sample(state.sample - 1),
     Escape: () => choose({ place: null, origin: null }),
   };
@@ -42,16 +42,16 @@ export function keyHandler({ state, choose, shape, sample, layers, ...actions })
     const move = MOVES[key];
     if (onButton || !(move || keys[key])) return;
     event.preventDefault();
-    event.stopPropagation(); // the site has keys of its own
+    event.stopPropagation(); // the site uses some of these keys too
     if (!move) return void keys[key]();
-    const { columns } = sheetOf(shape()), by = (move[0] * columns + move[1]) * (event.shiftKey ? FAST : 1);
+    const { columns } = layOutSheet(shape()), by = (move[0] * columns + move[1]) * (event.shiftKey ? FAST : 1);
     const channel = state.channel + by;
     if (channel >= 0 && channel < shape()[2]) choose({ channel });
   };
 }
 
-/** The list of keys, closed. */
-export function help() {
+/** Make the list of keys, closed. */
+export function makeHelp() {
   const rows = Object.entries(WORDS).map(([keys, words]) => make("tr", {}, make("td", {}, ...keys.split(" ").map((k) => (k === "or" || k === "arrows" ? ` ${k} ` : make("kbd", {}, k)))), make("td", {}, words)));
   return make("details", { class: "look-help" }, make("summary", {}, "Keys"), make("table", {}, make("tbody", {}, ...rows)));
 }

@@ -1,17 +1,17 @@
-// The way back beside the page: look_net.js talks to it.
+// Worker that computes saliency. look_net.js sends it requests.
 
-import { lead, unpack } from "./back.js";
+import { propagateBack, unpack } from "./back.js";
 
 let net;
 onmessage = ({ data: { kind, bytes, number, values, unit, method, layers } }) => {
   try {
-    if (kind === "start") {
+    if (kind === "open") {
       net = unpack(bytes);
       return postMessage({ number });
     }
-    const { picture, signals } = lead(net, values, unit, method);
-    const kept = Object.fromEntries(Object.entries(signals).filter(([name]) => layers.includes(name)));
-    postMessage({ number, picture, signals: kept }, [picture.buffer, ...Object.values(kept).map((s) => s.buffer)]);
+    const { picture, signals } = propagateBack(net, values, unit, method);
+    const selection = Object.fromEntries(Object.entries(signals).filter(([name]) => layers.includes(name)));
+    postMessage({ number, picture, signals: selection }, [picture.buffer, ...Object.values(selection).map((s) => s.buffer)]);
   } catch (error) {
     postMessage({ number, error: error?.message ?? String(error) });
   }

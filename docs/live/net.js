@@ -1,10 +1,10 @@
-// ConvNetJS's networks (Karpathy, 2014) in plain typed arrays: forward, backward and JSON snapshots.
-// A volume is a Float64Array with value (y, x, d) at ((y * width) + x) * depth + d. One example at a time; gradients add up.
+// Networks of ConvNetJS (Karpathy, 2014) in plain typed arrays: forward, backward and JSON snapshots.
+// A volume is a Float64Array with value (y, x, d) at ((y * width) + x) * depth + d. Examples come one at a time, and gradients add up.
 
 import { LiveError } from "./common.js";
 
-/** A random generator with a seed (mulberry32): uniform numbers in [0, 1). */
-export function random(seed) {
+/** Make a random generator from a seed (mulberry32): uniform numbers in [0, 1). */
+function makeRandom(seed) {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;
@@ -14,14 +14,14 @@ export function random(seed) {
   };
 }
 
-/** n numbers from N(0, deviation^2). */
-function gaussian(n, deviation, uniform) {
+/** Sample n numbers from N(0, deviation^2). */
+function sampleGaussian(n, deviation, uniform) {
   return Float64Array.from({ length: n }, () => deviation * Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform()));
 }
 
 // ------------------------------------------------------------------------------------------------ layers
-// Each knows its output's shape [height, width, depth]; forward(x) keeps `out`, backward(dy) keeps `gradient` (of out) and
-// returns the gradient of its input. Weighted layers hold parameters: [{value, gradient, decay}], weights first, then biases.
+// A layer has the shape [height, width, depth] of its output. forward(x) stores `out`. backward(dy) stores `gradient` (of out) and
+// returns the gradient of the input. Layers with weights have parameters: [{value, gradient, decay}], weights before biases.
 
 class Layer {
   constructor(kind, inputShape, shape) {
@@ -30,27 +30,27 @@ class Layer {
     this.out = new Float64Array(this.size);
   }
 
-  weighted(filters, fanIn, bias, uniform) {
-    const made = (value, decay) => ({ value, decay, gradient: new Float64Array(value.length) });
+  addWeights(filters, fanIn, bias, uniform) {
+    const makeParameter = (value, decay) => ({ value, decay, gradient: new Float64Array(value.length) });
     this.fanIn = fanIn;
-    this.parameters = [made(gaussian(filters * fanIn, Math.sqrt(1 / fanIn), uniform), 1), made(new Float64Array(filters).fill(bias), 0)];
+    this.parameters = [makeParameter(sampleGaussian(filters * fanIn, Math.sqrt(1 / fanIn), uniform), 1), makeParameter(new Float64Array(filters).fill(bias), 0)];
   }
 }
 
-/** Cross-correlation of windows (sy, sx) over all of the depth, `stride` apart, with `pad` zeros around. */
+/** Cross-correlation with windows (sy, sx) over the whole depth, every `stride` positions, with `pad` zeros at each edge. */
 class Conv extends Layer {
   constructor(inputShape, { sx, sy, filters, stride, pad, bias = 0.1 }, uniform) {
     const [h, w, depth] = inputShape;
-    super("conv", inputShape, [outputs(h, sy, stride, pad), outputs(w, sx, stride, pad), filters]);
+    super("conv", inputShape, [countOutputs(h, sy, stride, pad), countOutputs(w, sx, stride, pad), filters]);
     Object.assign(this, { sx, sy, stride, pad });
-    this.weighted(filters, sx * sy * depth, bias, uniform);
+    this.addWeights(filters, sx * sy * depth, bias, uniform);
   }
 
   forward(x) {
     this.x = x;
     const [weights, biases] = this.parameters.map((p) => p.value);
     const filters = this.shape[2], fan = this.fanIn, out = this.out;
-    this.windows((at, rows) => {
+    this.visitWindows((at, rows) => {
       for (let f = 0; f < filters; f++) {
         let sum = biases[f];
         for (const [from, to, length] of rows) {
@@ -67,10 +67,10 @@ class Conv extends Layer {
     this.gradient = dy;
     const [weights, biases] = this.parameters;
     const filters = this.shape[2], fan = this.fanIn, x = this.x, dx = new Float64Array(x.length);
-    this.windows((at, rows) => {
+    this.visitWindows((at, rows) => {
       for (let f = 0; f < filters; f++) {
         const g = dy[at + f];
-        if (g === 0) continue; // most are, behind a rectifier and a pooling
+        if (g === 0) continue; // most gradients are zero after a ReLU and a pooling
         biases.gradient[f] += g;
         for (const [from, to, length] of rows) {
           const w = f * fan + to;
@@ -84,8 +84,9 @@ class Conv extends Layer {
     return dx;
   }
 
-  /** visit(place in out, rows): rows are the window's runs of neighbors inside the picture, [place in x, in the filter, length]. */
-  windows(visit) {
+  /** Call visit(index in out, rows) for each window. rows: the parts of the window inside the image, [index in x, index in the filter,
+   * length]. */
+  visitWindows(visit) {
     const [h, w, depth] = this.inputShape, [oh, ow, filters] = this.shape, { sx, sy, stride, pad } = this;
     for (let oy = 0; oy < oh; oy++) {
       for (let ox = 0; ox < ow; ox++) {
@@ -101,13 +102,13 @@ class Conv extends Layer {
   }
 }
 
-const outputs = (n, window, stride, pad) => Math.floor((n + 2 * pad - window) / stride) + 1;
+const countOutputs = (n, window, stride, pad) => Math.floor((n + 2 * pad - window) / stride) + 1;
 
-/** The largest value of each window and channel; the first wins, column by column, as in ConvNetJS. */
+/** Maximum of each window and channel. Of equal values the first wins, column by column, as in ConvNetJS. */
 class Pool extends Layer {
   constructor(inputShape, { sx, sy, stride, pad = 0 }) {
     const [h, w, depth] = inputShape;
-    super("pool", inputShape, [outputs(h, sy, stride, pad), outputs(w, sx, stride, pad), depth]);
+    super("pool", inputShape, [countOutputs(h, sy, stride, pad), countOutputs(w, sx, stride, pad), depth]);
     Object.assign(this, { sx, sy, stride, pad, from: new Int32Array(this.size) });
   }
 
@@ -117,17 +118,17 @@ class Pool extends Layer {
     for (let oy = 0; oy < oh; oy++) {
       for (let ox = 0; ox < ow; ox++) {
         for (let d = 0; d < depth; d++, at++) {
-          let best = -99999, place = -1;
+          let best = -99999, bestIndex = -1;
           for (let fx = 0; fx < sx; fx++) {
             for (let fy = 0; fy < sy; fy++) {
               const y = oy * stride - pad + fy, xx = ox * stride - pad + fx;
               if (y < 0 || y >= h || xx < 0 || xx >= w) continue;
-              const here = (y * w + xx) * depth + d;
-              if (x[here] > best) [best, place] = [x[here], here];
+              const index = (y * w + xx) * depth + d;
+              if (x[index] > best) [best, bestIndex] = [x[index], index];
             }
           }
           this.out[at] = best;
-          this.from[at] = place;
+          this.from[at] = bestIndex;
         }
       }
     }
@@ -142,11 +143,11 @@ class Pool extends Layer {
   }
 }
 
-/** Every output from every input. */
+/** Fully connected layer. */
 class FullyConnected extends Layer {
   constructor(inputShape, { filters, bias = 0 }, uniform) {
     super("fc", inputShape, [1, 1, filters]);
-    this.weighted(filters, inputShape[0] * inputShape[1] * inputShape[2], bias, uniform);
+    this.addWeights(filters, inputShape[0] * inputShape[1] * inputShape[2], bias, uniform);
   }
 
   forward(x) {
@@ -174,21 +175,21 @@ class FullyConnected extends Layer {
   }
 }
 
-const STEPS = {
-  // y of x, and dy/dx of y
+const ACTIVATIONS = {
+  // name: [y as a function of x, dy/dx as a function of y]
   relu: [(x) => (x > 0 ? x : 0), (y) => (y > 0 ? 1 : 0)],
   tanh: [Math.tanh, (y) => 1 - y * y],
   sigmoid: [(x) => 1 / (1 + Math.exp(-x)), (y) => y * (1 - y)],
 };
 
-class Step extends Layer {
+class Activation extends Layer {
   constructor(kind, inputShape) {
     super(kind, inputShape, inputShape);
-    [this.of, this.slope] = STEPS[kind];
+    [this.apply, this.slope] = ACTIVATIONS[kind];
   }
 
   forward(x) {
-    for (let i = 0; i < this.size; i++) this.out[i] = this.of(x[i]);
+    for (let i = 0; i < this.size; i++) this.out[i] = this.apply(x[i]);
     return this.out;
   }
 
@@ -200,7 +201,7 @@ class Step extends Layer {
 
 // ------------------------------------------------------------------------------------------------ the network
 
-/** The digit net of ConvNetJS's page: what `convnetjs_mnist` is. */
+/** The digit network of ConvNetJS's page, which is also `convnetjs_mnist`. */
 export const DIGITS = [
   { layer_type: "input", out_sx: 24, out_sy: 24, out_depth: 1 },
   { layer_type: "conv", sx: 5, sy: 5, filters: 8, stride: 1, pad: 2 },
@@ -214,38 +215,38 @@ export const DIGITS = [
 ];
 
 export class Net {
-  /** layers: as DIGITS, or as in a snapshot; seed: of the first weights. */
+  /** layers: like DIGITS, or those of a snapshot. seed: for the initial weights. */
   constructor(layers, seed = 1) {
-    const uniform = random(seed), begin = layers?.[0];
-    if (begin?.layer_type !== "input") throw new LiveError("A ConvNetJS snapshot begins with a layer of the type input.");
-    this.inputShape = [begin.out_sy, begin.out_sx, begin.out_depth];
+    const uniform = makeRandom(seed), input = layers?.[0];
+    if (input?.layer_type !== "input") throw new LiveError("This is not a ConvNetJS snapshot: its first layer must have the type input.");
+    this.inputShape = [input.out_sy, input.out_sx, input.out_depth];
     let shape = this.inputShape;
     this.layers = [];
-    for (const [number, one] of layers.slice(1).entries()) {
-      const kind = one.layer_type, options = { pad: 0, ...one, filters: Array.isArray(one.filters) ? one.filters.length : one.filters };
+    for (const [number, definition] of layers.slice(1).entries()) {
+      const kind = definition.layer_type, { filters } = definition, options = { pad: 0, ...definition, filters: Array.isArray(filters) ? filters.length : filters };
       if (kind === "softmax") break;
       const layer =
         kind === "conv" ? new Conv(shape, options, uniform)
         : kind === "pool" ? new Pool(shape, options)
         : kind === "fc" ? new FullyConnected(shape, options, uniform)
-        : kind in STEPS ? new Step(kind, shape) : null;
-      if (!layer) throw new LiveError(`Layer ${number + 1} of the snapshot is of the type ${kind}; this page knows conv, pool, fc, relu, tanh, sigmoid, softmax.`);
-      if (layer.parameters.length && Array.isArray(one.filters)) fill(layer, one, number + 1);
+        : kind in ACTIVATIONS ? new Activation(kind, shape) : null;
+      if (!layer) throw new LiveError(`Layer ${number + 1} of the snapshot has the unknown type ${kind}. This page supports conv, pool, fc, relu, tanh, sigmoid and softmax.`);
+      if (layer.parameters.length && Array.isArray(filters)) fillWeights(layer, definition, number + 1);
       this.layers.push(layer);
       shape = layer.shape;
     }
     this.parameters = this.layers.flatMap((l) => l.parameters);
   }
 
-  /** Probabilities of the classes for a volume of the input's shape. */
+  /** Return the probabilities of the classes for an input volume. */
   forward(x) {
-    const scores = this.layers.reduce((v, layer) => layer.forward(v), (this.x = x));
-    const top = scores.reduce((a, b) => Math.max(a, b));
-    const parts = scores.map((s) => Math.exp(s - top)), sum = parts.reduce((a, b) => a + b);
+    const logits = this.layers.reduce((v, layer) => layer.forward(v), (this.x = x));
+    const top = logits.reduce((a, b) => Math.max(a, b));
+    const parts = logits.map((s) => Math.exp(s - top)), sum = parts.reduce((a, b) => a + b);
     return (this.probabilities = parts.map((p) => p / sum));
   }
 
-  /** Behind forward: add the gradients of -log p(label) to the parameters'; returns that loss. */
+  /** After forward: add the gradients of -log p(label) to the parameters' gradients and return this loss. */
   backward(label) {
     let dy = this.probabilities.map((p, i) => p - (i === label ? 1 : 0));
     for (const layer of [...this.layers].reverse()) dy = layer.backward(dy);
@@ -253,26 +254,26 @@ export class Net {
     return -Math.log(this.probabilities[label]);
   }
 
-  /** A snapshot as `net.toJSON()` of ConvNetJS gives it, and kerasrecipes.recipes.convnetjs reads it. */
+  /** Return a snapshot in the format of ConvNetJS, which kerasrecipes.export.convnetjs_import reads. */
   toJSON() {
-    const shaped = (kind, [h, w, d]) => ({ layer_type: kind, out_sy: h, out_sx: w, out_depth: d });
+    const describeLayer = (kind, [h, w, d]) => ({ layer_type: kind, out_sy: h, out_sx: w, out_depth: d });
     const classes = this.layers.at(-1).size;
     const layers = this.layers.map((layer) => {
-      const one = shaped(layer.kind, layer.shape);
+      const definition = describeLayer(layer.kind, layer.shape);
       const { sx, sy, stride, pad, inputShape, fanIn } = layer;
-      if (layer.kind === "conv" || layer.kind === "pool") Object.assign(one, { sx, sy, stride, pad, in_depth: inputShape[2] });
-      if (layer.kind === "fc") one.num_inputs = fanIn;
+      if (layer.kind === "conv" || layer.kind === "pool") Object.assign(definition, { sx, sy, stride, pad, in_depth: inputShape[2] });
+      if (layer.kind === "fc") definition.num_inputs = fanIn;
       if (layer.parameters.length) {
         const [weights, biases] = layer.parameters.map((p) => Array.from(p.value));
         const size = layer.kind === "conv" ? { sx, sy, depth: inputShape[2] } : { sx: 1, sy: 1, depth: fanIn };
-        one.l1_decay_mul = 0;
-        one.l2_decay_mul = 1;
-        one.filters = biases.map((_, f) => ({ ...size, w: weights.slice(f * fanIn, (f + 1) * fanIn) }));
-        one.biases = { sx: 1, sy: 1, depth: biases.length, w: biases };
+        definition.l1_decay_mul = 0;
+        definition.l2_decay_mul = 1;
+        definition.filters = biases.map((_, f) => ({ ...size, w: weights.slice(f * fanIn, (f + 1) * fanIn) }));
+        definition.biases = { sx: 1, sy: 1, depth: biases.length, w: biases };
       }
-      return one;
+      return definition;
     });
-    return { layers: [shaped("input", this.inputShape), ...layers, { ...shaped("softmax", [1, 1, classes]), num_inputs: classes }] };
+    return { layers: [describeLayer("input", this.inputShape), ...layers, { ...describeLayer("softmax", [1, 1, classes]), num_inputs: classes }] };
   }
 
   static fromJSON(snapshot) {
@@ -280,14 +281,14 @@ export class Net {
   }
 }
 
-/** A snapshot's weights into a layer; old browsers wrote typed arrays as {"0": ..., "1": ...}. */
-function fill(layer, one, number) {
-  const numbers = (volume) => (Array.isArray(volume?.w) ? volume.w : Object.values(volume?.w ?? {}));
-  const found = [one.filters.flatMap(numbers), numbers(one.biases)];
+/** Copy the weights of a snapshot into a layer. Old browsers wrote typed arrays as {"0": ..., "1": ...}. */
+function fillWeights(layer, definition, number) {
+  const getValues = (volume) => (Array.isArray(volume?.w) ? volume.w : Object.values(volume?.w ?? {}));
+  const values = [definition.filters.flatMap(getValues), getValues(definition.biases)];
   for (const [i, parameter] of layer.parameters.entries()) {
-    if (found[i].length !== parameter.value.length || !found[i].every(Number.isFinite)) {
-      throw new LiveError(`Layer ${number} of the snapshot holds ${found[i].length} weights where its sizes need ${parameter.value.length}.`);
+    if (values[i].length !== parameter.value.length || !values[i].every(Number.isFinite)) {
+      throw new LiveError(`Layer ${number} of the snapshot has ${values[i].length} weights, but its size needs ${parameter.value.length}.`);
     }
-    parameter.value.set(found[i]);
+    parameter.value.set(values[i]);
   }
 }

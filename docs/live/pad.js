@@ -1,12 +1,13 @@
-// A pad to draw on with pointer, finger or keys. Ink lies in an array of bytes of our own: every browser draws the same.
+// Pad to draw on with a mouse, a finger or keys. The ink is an array of bytes, so every browser draws the same pixels.
 
-import { button, make } from "./common.js";
+import { makeButton, make } from "./common.js";
 
 export const SIDE = 280;
-const RADIUS = 11, STEP = 8; // of the pen; pixels that an arrow key moves it
+const RADIUS = 11, STEP = 8; // radius of the pen and step of an arrow key, in pixels
 
-/** {element, ink: Uint8Array (SIDE, SIDE), line(x0, y0, x1, y1), clear()}; `changed()` is called at every piece of a stroke. */
-export function pad(changed) {
+/** Make a pad: {element, canvas, ink: Uint8Array (SIDE, SIDE), drawLine(x0, y0, x1, y1), clear(), show()}. onChange() is called after
+ * every part of a stroke. */
+export function makePad(onChange) {
   const ink = new Uint8Array(SIDE * SIDE);
   const canvas = make("canvas", {
     width: SIDE, height: SIDE, tabindex: 0, class: "live-pad", role: "application",
@@ -30,7 +31,7 @@ export function pad(changed) {
     context.stroke();
   }
 
-  function line(x0, y0, x1, y1) {
+  function drawLine(x0, y0, x1, y1) {
     const [dx, dy] = [x1 - x0, y1 - y0], length = dx * dx + dy * dy, reach = RADIUS + 1;
     for (let y = Math.max(0, Math.floor(Math.min(y0, y1) - reach)); y < Math.min(SIDE, Math.max(y0, y1) + reach); y++) {
       for (let x = Math.max(0, Math.floor(Math.min(x0, x1) - reach)); x < Math.min(SIDE, Math.max(x0, x1) + reach); x++) {
@@ -41,16 +42,16 @@ export function pad(changed) {
       }
     }
     draw();
-    changed();
+    onChange();
   }
 
   function clear() {
     ink.fill(0);
     draw();
-    changed();
+    onChange();
   }
 
-  /** Show gray bytes (height, width) of at most SIDE, light on dark, as if they were drawn; nothing is called. */
+  /** Show gray bytes (height, width) of at most SIDE, light on dark, as ink. Does not call onChange. */
   function show(values, [height, width]) {
     const zoom = Math.floor(SIDE / Math.max(height, width)), x0 = (SIDE - width * zoom) >> 1, y0 = (SIDE - height * zoom) >> 1;
     ink.fill(0);
@@ -60,7 +61,7 @@ export function pad(changed) {
     draw();
   }
 
-  const place = (event) => {
+  const getPosition = (event) => {
     const box = canvas.getBoundingClientRect();
     return [((event.clientX - box.left) * SIDE) / box.width, ((event.clientY - box.top) * SIDE) / box.height];
   };
@@ -70,14 +71,14 @@ export function pad(changed) {
     finger = event.pointerId;
     canvas.setPointerCapture(event.pointerId);
     pen.keys = false;
-    last = place(event);
-    line(...last, ...last);
+    last = getPosition(event);
+    drawLine(...last, ...last);
   });
   canvas.addEventListener("pointermove", (event) => {
     if (event.pointerId !== finger) return;
-    for (const one of event.getCoalescedEvents?.().length ? event.getCoalescedEvents() : [event]) {
-      const next = place(one);
-      line(...last, ...next);
+    for (const step of event.getCoalescedEvents?.().length ? event.getCoalescedEvents() : [event]) {
+      const next = getPosition(step);
+      drawLine(...last, ...next);
       last = next;
     }
   });
@@ -90,12 +91,12 @@ export function pad(changed) {
     else if (event.key === " ") {
       pen.down = !pen.down;
       pen.keys = true;
-      pen.down ? line(pen.x, pen.y, pen.x, pen.y) : draw();
+      pen.down ? drawLine(pen.x, pen.y, pen.x, pen.y) : draw();
     } else if (move) {
       const from = [pen.x, pen.y];
       pen.keys = true;
       [pen.x, pen.y] = from.map((v, i) => Math.min(SIDE - RADIUS, Math.max(RADIUS, v + STEP * move[i])));
-      pen.down ? line(...from, pen.x, pen.y) : draw();
+      pen.down ? drawLine(...from, pen.x, pen.y) : draw();
     } else return;
     event.preventDefault();
   });
@@ -104,5 +105,5 @@ export function pad(changed) {
     draw();
   });
   draw();
-  return { element: make("div", { class: "live-pad-box" }, canvas, make("div", {}, button("Clear", clear))), canvas, ink, line, clear, show };
+  return { element: make("div", { class: "live-pad-box" }, canvas, make("div", {}, makeButton("Clear", clear))), canvas, ink, drawLine, clear, show };
 }

@@ -1,4 +1,4 @@
-// Pixels as kerasrecipes.image prepares them: Pillow's bicubic resizing, ITU-R 601 gray, digits as MNIST has them.
+// Image preparation equal to Python's: Pillow's bicubic resizing, ITU-R 601 gray, digits in the format of MNIST.
 
 import { LiveError } from "./common.js";
 
@@ -8,8 +8,8 @@ const cubic = (x) => {
   return x < 1 ? ((A + 2) * x - (A + 3)) * x * x + 1 : x < 2 ? (((x - 5) * x + 8) * x - 4) * A : 0;
 };
 
-/** Weights of each output pixel: [first input pixel, Int32Array of 22 bits behind the point], as Pillow's resampling computes them. */
-function kernels(from, to, begin, end) {
+/** Compute the weights of each output pixel like Pillow: [first input pixel, Int32Array with 22 fractional bits]. */
+function computeKernels(from, to, begin, end) {
   const scale = (end - begin) / to, wide = Math.max(scale, 1), support = 2 * wide;
   return Array.from({ length: to }, (_, i) => {
     const center = begin + (i + 0.5) * scale;
@@ -20,15 +20,15 @@ function kernels(from, to, begin, end) {
   });
 }
 
-/** Resize bytes (height, width, channels) to [rows, columns]; box: [left, top, right, bottom] of the part to take. The same
- * numbers as Pillow's `resize(..., BICUBIC, box=box)`: across, then down, rounded to bytes in between. */
+/** Resize bytes (height, width, channels) to [rows, columns]. box: [left, top, right, bottom] of the part to use. Equal to Pillow's
+ * `resize(..., BICUBIC, box=box)`: first the rows, then the columns, rounded to bytes after each. */
 export function resize(source, [height, width, channels], [rows, columns], box = [0, 0, width, height]) {
-  const lines = kernels(height, rows, box[1], box[3]), [top, used] = lines.at(-1); // rows below are of no use
-  const bottom = Math.min(height, top + used.length);
+  const lines = computeKernels(height, rows, box[1], box[3]), [top, lastWeights] = lines.at(-1); // the rows below are not needed
+  const bottom = Math.min(height, top + lastWeights.length);
   let across = source;
   if (columns !== width || box[0] !== 0 || box[2] !== width) {
     across = new Uint8ClampedArray(height * columns * channels);
-    for (const [x, [first, weights]] of kernels(width, columns, box[0], box[2]).entries()) {
+    for (const [x, [first, weights]] of computeKernels(width, columns, box[0], box[2]).entries()) {
       for (let y = lines[0][0]; y < bottom; y++) {
         for (let c = 0; c < channels; c++) {
           let sum = 1 << 21;
@@ -50,28 +50,28 @@ export function resize(source, [height, width, channels], [rows, columns], box =
   return down;
 }
 
-/** The largest centered part with the proportions of [rows, columns], as a box. */
-export function centered([height, width], [rows, columns]) {
+/** Find the box of the largest centered part with the proportions of [rows, columns]. */
+export function findCenteredBox([height, width], [rows, columns]) {
   const scale = Math.min(height / rows, width / columns), h = rows * scale, w = columns * scale;
   return [(width - w) / 2, (height - h) / 2, (width + w) / 2, (height + h) / 2];
 }
 
-/** Gray bytes of red, green, blue (ITU-R 601, Pillow's rounding). */
-export function gray(rgb) {
+/** Convert RGB bytes to gray (ITU-R 601, rounded like Pillow). */
+export function toGray(rgb) {
   return Uint8ClampedArray.from({ length: rgb.length / 3 }, (_, i) => (rgb[3 * i] * 19595 + rgb[3 * i + 1] * 38470 + rgb[3 * i + 2] * 7471 + 0x8000) >> 16);
 }
 
-/** {rgb: bytes (height, width, 3), shape: [height, width, 3]} of a File, Blob or the address of a picture; what is
- * transparent shows white. Larger pictures come with `most` pixels along the longer side. */
-export async function readPicture(source, most = 1024) {
+/** Read a File, a Blob or the URL of an image: {rgb: bytes (height, width, 3), shape: [height, width, 3]}. Transparent pixels become
+ * white. Larger images are reduced to `maxSide` pixels along the longer side. */
+export async function readImage(source, maxSide = 1024) {
   const blob = typeof source === "string" ? await (await fetch(source)).blob() : source;
   let bitmap;
   try {
     bitmap = await createImageBitmap(blob);
   } catch {
-    throw new LiveError("This file is no picture that the browser can read. PNG, JPEG and WebP are.");
+    throw new LiveError("The browser cannot read this file as an image. Try PNG, JPEG or WebP.");
   }
-  const scale = Math.min(1, most / Math.max(bitmap.width, bitmap.height));
+  const scale = Math.min(1, maxSide / Math.max(bitmap.width, bitmap.height));
   const width = Math.max(1, Math.round(bitmap.width * scale)), height = Math.max(1, Math.round(bitmap.height * scale));
   const canvas = new OffscreenCanvas(width, height), context = canvas.getContext("2d", { willReadFrequently: true });
   context.fillStyle = "#fff";
@@ -79,19 +79,19 @@ export async function readPicture(source, most = 1024) {
   context.imageSmoothingQuality = "high";
   context.drawImage(bitmap, 0, 0, width, height);
   const { data } = context.getImageData(0, 0, width, height);
-  return { rgb: withoutAlpha(data), shape: [height, width, 3] };
+  return { rgb: dropAlpha(data), shape: [height, width, 3] };
 }
 
-/** RGBA bytes as RGB. */
-export function withoutAlpha(rgba) {
+/** Convert RGBA bytes to RGB. */
+export function dropAlpha(rgba) {
   const rgb = new Uint8ClampedArray((rgba.length / 4) * 3);
   for (let i = 0, j = 0; i < rgba.length; i += 4, j += 3) rgb.set(rgba.subarray(i, i + 3), j);
   return rgb;
 }
 
-/** A drawn or photographed digit as MNIST has its own, as `kr.image.digit` makes it: light on black, in a box of 20 pixels,
- * its center of mass at the center of 28 x 28. source: gray bytes (height, width). Returns Uint8Array (28, 28). */
-export function digit(source, [height, width]) {
+/** Prepare a drawing or photograph of a digit like MNIST, as examples/classify_digit.py does: light on black, in a box of 20 pixels,
+ * with its center of mass at the center of 28 x 28. source: gray bytes (height, width). Returns Uint8Array (28, 28). */
+export function prepareDigit(source, [height, width]) {
   const border = [];
   for (let x = 0; x < width; x++) border.push(source[x], source[(height - 1) * width + x]);
   for (let y = 0; y < height; y++) border.push(source[y * width], source[y * width + width - 1]);
@@ -102,8 +102,8 @@ export function digit(source, [height, width]) {
     if (ink[i] > high) high = ink[i];
   }
   const low = quantile(ink, 0.05), f = Math.fround;
-  if (high - low < 30) throw new LiveError("Nothing is drawn here yet: draw a digit, or take a picture of one in black on white.");
-  // numpy's float32, step by step: a value at the edge of a byte falls on the same side
+  if (high - low < 30) throw new LiveError("There is no digit in this image. Draw one, or take a photograph of a black digit on white paper.");
+  // float32 arithmetic in numpy's order, so that every value rounds to the same byte
   const table = Float32Array.from({ length: 256 }, (_, v) => Math.min(255, Math.max(0, f(f(f(v - f(low)) * 255) / f(high - low)))));
   const bytes = Uint8Array.from(table);
   let [left, top, right, bottom] = [width, height, 0, 0];
@@ -119,7 +119,7 @@ export function digit(source, [height, width]) {
     }
   }
   const scale = 20 / Math.max(right - left, bottom - top);
-  const columns = Math.max(even((right - left) * scale), 1), rows = Math.max(even((bottom - top) * scale), 1);
+  const columns = Math.max(roundHalfEven((right - left) * scale), 1), rows = Math.max(roundHalfEven((bottom - top) * scale), 1);
   const small = resize(ink, [height, width, 1], [rows, columns], [left, top, right, bottom]);
   let sum = 0, across = 0, down = 0;
   for (let i = 0; i < small.length; i++) {
@@ -127,33 +127,33 @@ export function digit(source, [height, width]) {
     across += small[i] * ((i % columns) + 0.5);
     down += small[i] * (Math.floor(i / columns) + 0.5);
   }
-  const y = Math.min(28 - rows, Math.max(0, even(14 - down / sum))), x = Math.min(28 - columns, Math.max(0, even(14 - across / sum)));
-  const found = new Uint8Array(28 * 28);
-  for (let r = 0; r < rows; r++) found.set(small.subarray(r * columns, (r + 1) * columns), (y + r) * 28 + x);
-  return found;
+  const y = Math.min(28 - rows, Math.max(0, roundHalfEven(14 - down / sum))), x = Math.min(28 - columns, Math.max(0, roundHalfEven(14 - across / sum)));
+  const canvas = new Uint8Array(28 * 28);
+  for (let r = 0; r < rows; r++) canvas.set(small.subarray(r * columns, (r + 1) * columns), (y + r) * 28 + x);
+  return canvas;
 }
 
-/** Python's rounding: halves to the even neighbor. */
-function even(x) {
+/** Round like Python: halves go to the even neighbor. */
+function roundHalfEven(x) {
   const below = Math.floor(x), rest = x - below;
   return rest < 0.5 ? below : rest > 0.5 ? below + 1 : below % 2 ? below + 1 : below;
 }
 
-/** numpy's quantile of bytes, linear between neighbors. */
+/** Quantile of bytes, interpolated linearly like numpy. */
 function quantile(values, q) {
-  const counts = new Uint32Array(256), place = q * (values.length - 1), below = Math.floor(place);
+  const counts = new Uint32Array(256), position = q * (values.length - 1), below = Math.floor(position);
   for (const v of values) counts[v]++;
-  const ranked = (rank) => { let v = -1; for (let left = rank; left >= 0; left -= counts[v]) v++; return v; };
-  const first = ranked(below);
-  return first + (place - below) * (ranked(Math.min(below + 1, values.length - 1)) - first);
+  const getRank = (rank) => { let v = -1; for (let left = rank; left >= 0; left -= counts[v]) v++; return v; };
+  const first = getRank(below);
+  return first + (position - below) * (getRank(Math.min(below + 1, values.length - 1)) - first);
 }
 
-/** The center of `size` x `size` of a square volume (side, side, depth). */
-export function center(source, side, size, depth = 1, top = (side - size) >> 1, left = (side - size) >> 1) {
-  const found = new source.constructor(size * size * depth);
+/** Crop a square volume (side, side, depth) to its center of size x size, or to the crop at (top, left). */
+export function cropCenter(source, side, size, depth = 1, top = (side - size) >> 1, left = (side - size) >> 1) {
+  const crop = new source.constructor(size * size * depth);
   for (let y = 0; y < size; y++) {
     const from = ((top + y) * side + left) * depth;
-    found.set(source.subarray(from, from + size * depth), y * size * depth);
+    crop.set(source.subarray(from, from + size * depth), y * size * depth);
   }
-  return found;
+  return crop;
 }

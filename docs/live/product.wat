@@ -1,4 +1,4 @@
-;; y += x W for a row-major matrix W (n, m): the product that WaveNet's loop is made of, four numbers at a time.
+;; y += x W for a row-major matrix W (n, m), four values at a time. WaveNet's loop consists of such products.
 ;; m is a multiple of 16. Assembled by `npx wabt@1.0.39 wat2wasm product.wat`; product.js holds the bytes.
 (module
   (import "live" "memory" (memory 1))

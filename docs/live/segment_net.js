@@ -1,11 +1,11 @@
-// What a segmenter does around its network, as kerasrecipes.inference.image_segmentation: a mirrored margin, probabilities enlarged
-// bilinearly, the largest of each pixel; and how far a cell sees.
+// Segmentation around the network, equal to kerasrecipes.inference.image_segmentation: a mirrored margin, bilinear interpolation of the
+// probabilities, argmax of each pixel. Also the receptive fields of a cell.
 
 import { run } from "./common.js";
 
-/** Bytes (height, width, 3) with the margin mirrored around them, the sides padded to whole cells: {data, dims}. */
-export function padded(rgb, [height, width], { margin, stride }) {
-  const high = height + 2 * margin + wholeUp(height, stride), wide = width + 2 * margin + wholeUp(width, stride);
+/** Pad bytes (height, width, 3) by the mirrored margin, and to whole cells: {data, dims}. */
+function pad(rgb, [height, width], { margin, stride }) {
+  const high = height + 2 * margin + computeRest(height, stride), wide = width + 2 * margin + computeRest(width, stride);
   const data = new Float32Array(high * wide * 3), column = Int32Array.from({ length: wide }, (_, x) => mirror(x - margin, width));
   for (let y = 0, o = 0; y < high; y++) {
     const row = mirror(y - margin, height) * width;
@@ -14,33 +14,33 @@ export function padded(rgb, [height, width], { margin, stride }) {
   return { data, dims: [1, high, wide, 3] };
 }
 
-const wholeUp = (n, stride) => (stride - (n % stride)) % stride;
+const computeRest = (n, stride) => (stride - (n % stride)) % stride;
 
-/** numpy's "reflect": the edge itself is not repeated. */
+/** Mirror an index like numpy's "reflect", which does not repeat the edge. */
 function mirror(i, n) {
   const period = Math.max(2 * (n - 1), 1);
   i = ((i % period) + period) % period;
   return i < n ? i : period - i;
 }
 
-/** The network on bytes: {front, context: scores (rows, columns, classes), rows, columns, ms}. */
-export async function segmented(net, rgb, shape) {
-  const { data, dims } = padded(rgb, shape, net.told);
+/** Run the network on bytes: {front, context: logits (rows, columns, classes), rows, columns, ms}. */
+export async function segment(net, rgb, shape) {
+  const { data, dims } = pad(rgb, shape, net.metadata);
   const { outputs, ms } = await run(net, { picture: [data, dims] }, ["front", "logits"]);
   const [, rows, columns] = outputs.logits.dims;
   return { front: outputs.front.data, context: outputs.logits.data, rows, columns, ms };
 }
 
-/** Class of every pixel, bytes (height, width), and the shares of all classes, from scores of cells. */
-export function classesOf(scores, rows, columns, count, [height, width], stride) {
-  const p = new Float32Array(scores.length);
+/** Return the class of every pixel, bytes (height, width), and the areas of all classes, from the logits of cells. */
+export function classifyPixels(logits, rows, columns, count, [height, width], stride) {
+  const p = new Float32Array(logits.length);
   for (let at = 0; at < p.length; at += count) {
     let top = -Infinity, sum = 0;
-    for (let k = 0; k < count; k++) top = Math.max(top, scores[at + k]);
-    for (let k = 0; k < count; k++) sum += p[at + k] = Math.exp(scores[at + k] - top);
+    for (let k = 0; k < count; k++) top = Math.max(top, logits[at + k]);
+    for (let k = 0; k < count; k++) sum += p[at + k] = Math.exp(logits[at + k] - top);
     for (let k = 0; k < count; k++) p[at + k] /= sum;
   }
-  const down = places(height, rows, stride), across = places(width, columns, stride);
+  const down = computeNeighbors(height, rows, stride), across = computeNeighbors(width, columns, stride);
   const mask = new Uint8Array(height * width), areas = new Float64Array(count);
   for (let y = 0, o = 0; y < height; y++) {
     const [y0, y1, v] = down[y];
@@ -59,21 +59,22 @@ export function classesOf(scores, rows, columns, count, [height, width], stride)
   return { mask, areas };
 }
 
-/** [cell before, cell behind, share of the one behind] of each pixel's middle; beyond the outer cells' middles their own. */
-function places(size, cells, stride) {
+/** Return [cell before, cell after, weight of the cell after] for the center of each pixel. Outside the centers of the outer cells the
+ * outer cell counts alone. */
+function computeNeighbors(size, cells, stride) {
   return Array.from({ length: size }, (_, i) => {
     const at = Math.min(cells - 1, Math.max(0, (i + 0.5) / stride - 0.5)), low = Math.min(Math.floor(at), Math.max(cells - 2, 0));
     return [low, Math.min(low + 1, cells - 1), at - low];
   });
 }
 
-/** [top, left, height, width] in pixels of what the cell at a pixel sees, before and with the context module; it may reach
- * beyond the picture into its mirrored margin. */
-export function fieldsAt(y, x, { margin, stride, context }) {
+/** Return the receptive fields [top, left, height, width] of the cell at a pixel, without and with the context module. They may extend
+ * beyond the image into its mirrored margin. */
+export function getReceptiveFields(y, x, { margin, stride, context }) {
   const cell = [Math.floor(y / stride), Math.floor(x / stride)];
-  const box = (around) => {
+  const computeBox = (around) => {
     const side = 2 * margin + stride + 2 * around * stride, first = margin + around * stride;
     return [cell[0] * stride - first, cell[1] * stride - first, side, side];
   };
-  return { front: box(0), context: box((context - 1) / 2) };
+  return { front: computeBox(0), context: computeBox((context - 1) / 2) };
 }

@@ -1,95 +1,85 @@
-// Speak, upload or choose a clip: its spectrogram, and what recognizers write, word by word with times.
+// Speak, upload or choose a clip: its spectrogram and the transcripts of the recognizers, with the time of each word.
 
-import { LONGEST, RATE, decode, listen } from "./audio.js";
-import { attempt, available, button, bytes, explain, fetchFile, fileInput, labeled, listing, make, newest, run, session, sizeOf } from "./common.js";
-import { greedy } from "./ctc.js";
-import { spectrogram } from "./spectrogram.js";
+import { MAX_SECONDS, RATE, decode, encodeWav, listen } from "./audio.js";
+import { attempt, hasFiles, makeButton, formatBytes, explain, fetchFile, makeFileInput, makeField, fetchListing, make, trackNewest, run, openSession, sumSizes } from "./common.js";
+import { decodeGreedily } from "./ctc.js";
+import { makeSpectrogram } from "./spectrogram.js";
 import { Stream } from "./stream.js";
 
 const STREAMING = "deepspeech2_streaming_small.step";
-const RECOGNISERS = {
-  deepspeech2_small: "hears the whole recording, forwards and backwards",
+const RECOGNIZERS = {
+  deepspeech2_small: "reads the whole recording, forward and backward",
   wav2letter_small: "convolutions only",
-  [STREAMING]: "hears forwards only, writes while you speak",
+  [STREAMING]: "reads forward only and writes while you speak",
 };
 const CLIPS = { "clip-84.mp3": "A heavy step", "clip-652.mp3": "A recipe", "clip-1919.mp3": "Cooking" };
 
-/** {text, words, ms, scores} of a wave (Float32Array, 16 kHz) in an opened recognizer; told(result) hears of a stream's text. */
-export async function transcribe(net, wave, told = () => {}) {
-  if (net.told.part === "step") {
+/** Transcribe a wave (Float32Array, 16 kHz): {text, words, ms, logits}. onText(result) receives the text so far of a streaming
+ * recognizer. */
+export async function transcribe(net, wave, onText = () => {}) {
+  if (net.metadata.part === "step") {
     const stream = new Stream(net);
-    for (let at = 0; at < wave.length; at += RATE) told(await stream.feed(wave.subarray(at, at + RATE)));
+    for (let at = 0; at < wave.length; at += RATE) onText(await stream.feed(wave.subarray(at, at + RATE)));
     const result = await stream.finish();
-    return { ...result, ms: stream.carried.ms };
+    return { ...result, ms: stream.network.ms };
   }
   const { outputs, ms } = await run(net, { audio: [wave, [1, wave.length]], length: [Int32Array.of(wave.length), [1]] });
-  const { data, dims } = outputs.logits, { symbols } = net.told.alphabet;
-  const scores = data.subarray(0, Math.min(outputs.frames.data[0], dims[1]) * dims[2]);
-  const silent = wave.every((v) => v === 0); // digital silence has no text
-  const frameSeconds = net.told.stride / net.told.sample_rate;
-  const read = greedy(silent ? scores.subarray(0, 0) : scores, symbols, { frameSeconds, duration: wave.length / net.told.sample_rate });
-  return { ...read, ms, scores };
-}
-
-/** A sound file (16 bits) of samples at 16 kHz, for the player. */
-function asWav(wave) {
-  const view = new DataView(new ArrayBuffer(44 + 2 * wave.length));
-  const text = (at, s) => [...s].forEach((c, i) => view.setUint8(at + i, c.charCodeAt(0)));
-  text(0, "RIFF"), view.setUint32(4, 36 + 2 * wave.length, true), text(8, "WAVEfmt "), view.setUint32(16, 16, true);
-  view.setUint16(20, 1, true), view.setUint16(22, 1, true), view.setUint32(24, RATE, true), view.setUint32(28, 2 * RATE, true);
-  view.setUint16(32, 2, true), view.setUint16(34, 16, true), text(36, "data"), view.setUint32(40, 2 * wave.length, true);
-  wave.forEach((v, i) => view.setInt16(44 + 2 * i, Math.round(32767 * Math.max(-1, Math.min(1, v))), true));
-  return new Blob([view], { type: "audio/wav" });
+  const { data, dims } = outputs.logits, { symbols } = net.metadata.alphabet;
+  const logits = data.subarray(0, Math.min(outputs.frames.data[0], dims[1]) * dims[2]);
+  const isSilent = wave.every((v) => v === 0); // digital silence has no text
+  const frameSeconds = net.metadata.stride / net.metadata.sample_rate;
+  const transcript = decodeGreedily(isSilent ? logits.subarray(0, 0) : logits, symbols, { frameSeconds, duration: wave.length / net.metadata.sample_rate });
+  return { ...transcript, ms, logits };
 }
 
 export async function mount(element) {
-  const present = {}, known = await listing();
-  for (const name of Object.keys(RECOGNISERS)) if (await available(`${name}.onnx`)) present[name] = await sizeOf(`${name}.onnx`);
-  const live = STREAMING in present;
+  const sizes = {}, entries = await fetchListing();
+  for (const name of Object.keys(RECOGNIZERS)) if (await hasFiles(`${name}.onnx`)) sizes[name] = await sumSizes(`${name}.onnx`);
+  const hasStreaming = STREAMING in sizes;
 
-  const problems = make("div"), said = make("div", { class: "speak-live", role: "status", "aria-live": "polite" });
-  const picture = spectrogram(make("canvas", { class: "speak-spectrogram", role: "img", "aria-label": "spectrogram, 0 to 8 kHz" }));
+  const problems = make("div"), liveText = make("div", { class: "speak-live", role: "status", "aria-live": "polite" });
+  const spectrogram = makeSpectrogram(make("canvas", { class: "speak-spectrogram", role: "img", "aria-label": "spectrogram, 0 to 8 kHz" }));
   const player = make("audio", { controls: true, "aria-label": "the recording" });
   const cards = make("div", { class: "speak-cards" });
   let wave = null, job = 0, recording = null, until = Infinity;
 
-  // -------------------------------------------------------------------------------------------- what is written
+  // -------------------------------------------------------------------------------------------- transcripts
 
-  const chosen = Object.fromEntries(Object.entries(present).map(([name, size], i) => {
-    const box = make("input", { type: "checkbox", checked: i === 0, onchange: () => (wave ? write() : undefined) });
-    return [name, { box, element: make("label", { class: "speak-choice" }, box, make("span", {}, make("b", {}, title(name)), ` ${bytes(size)}; ${RECOGNISERS[name]}`)) }];
+  const choices = Object.fromEntries(Object.entries(sizes).map(([name, size], i) => {
+    const box = make("input", { type: "checkbox", checked: i === 0, onchange: () => (wave ? transcribeAll() : undefined) });
+    return [name, { box, element: make("label", { class: "speak-choice" }, box, make("span", {}, make("b", {}, getTitle(name)), ` ${formatBytes(size)}; ${RECOGNIZERS[name]}`)) }];
   }));
 
-  function title(name) {
+  function getTitle(name) {
     return name.replace(/\.step$/, "");
   }
 
-  /** Show what every chosen recognizer makes of the recording, one after the other. */
-  async function write() {
-    const mine = ++job;
+  /** Show the transcripts of all selected recognizers, one after the other. */
+  async function transcribeAll() {
+    const number = ++job;
     cards.replaceChildren();
-    for (const [name, { box }] of Object.entries(chosen)) {
+    for (const [name, { box }] of Object.entries(choices)) {
       if (!box.checked) continue;
-      const card = make("section", { class: "speak-card", "aria-label": title(name) }, make("h4", {}, title(name)));
+      const card = make("section", { class: "speak-card", "aria-label": getTitle(name) }, make("h4", {}, getTitle(name)));
       cards.append(card);
       await attempt(card, async (report) => {
-        const net = await session(name, report);
+        const net = await openSession(name, report);
         const words = make("p", { class: "speak-words", "aria-busy": "true" }, "…"), note = make("p", { class: "live-note" });
-        if (mine !== job) return;
+        if (number !== job) return;
         card.append(words, note);
         const result = await transcribe(net, wave, ({ text }) => (words.textContent = `${text} …`));
         words.setAttribute("aria-busy", "false");
-        words.replaceChildren(...(result.words.length ? result.words.map(wordButton) : ["(no words)"]));
+        words.replaceChildren(...(result.words.length ? result.words.map(makeWordButton) : ["(no words)"]));
         const seconds = wave.length / RATE;
-        note.textContent = `${seconds.toFixed(1)} s of sound in ${Math.round(result.ms)} ms: ${((1000 * seconds) / result.ms).toFixed(0)} times as fast as it was spoken`;
-        Object.assign(card.dataset, { recipe: title(name), text: result.text, ms: result.ms.toFixed(1) });
+        note.textContent = `${seconds.toFixed(1)} s of audio in ${Math.round(result.ms)} ms: ${((1000 * seconds) / result.ms).toFixed(0)} times faster than real time`;
+        Object.assign(card.dataset, { recipe: getTitle(name), text: result.text, ms: result.ms.toFixed(1) });
       });
-      if (mine !== job) return;
+      if (number !== job) return;
     }
     element.dataset.done = String(Number(element.dataset.done ?? 0) + 1);
   }
 
-  function wordButton({ text, start, end, confidence }) {
+  function makeWordButton({ text, start, end, confidence }) {
     const times = `${start.toFixed(2)} to ${end.toFixed(2)} s`;
     return make("button", {
       type: "button", class: "speak-word", title: `${times}, confidence ${confidence.toFixed(2)}`, "aria-label": `${text}, ${times}: play`,
@@ -106,99 +96,99 @@ export async function mount(element) {
   });
   player.addEventListener("pause", () => (until = Infinity));
 
-  async function take(sound, text) {
-    wave = sound;
-    said.textContent = text;
-    picture.show(wave);
+  async function showRecording(samples, text) {
+    wave = samples;
+    liveText.textContent = text;
+    spectrogram.show(wave);
     URL.revokeObjectURL(player.src);
-    player.src = URL.createObjectURL(asWav(wave));
+    player.src = URL.createObjectURL(encodeWav(wave, RATE));
     player.hidden = false;
-    await write();
+    await transcribeAll();
   }
 
-  const choice = newest();
-  async function open(read, text = "") {
-    const current = choice();
+  const beginChoice = trackNewest();
+  async function openClip(readBytes, text = "") {
+    const isCurrent = beginChoice();
     try {
       explain(problems, null);
       await stop(false);
-      const sound = await decode(await read());
-      if (current()) await take(sound, text);
+      const samples = await decode(await readBytes());
+      if (isCurrent()) await showRecording(samples, text);
     } catch (error) {
-      if (current()) explain(problems, error);
+      if (isCurrent()) explain(problems, error);
     }
   }
 
   // -------------------------------------------------------------------------------------------- the microphone
 
-  const microphone = button("Speak", () => (recording ? stop().catch((error) => explain(problems, error)) : speak()), { class: "live-start", "aria-pressed": "false" });
+  const microphone = makeButton("Speak", () => (recording ? stop().catch((error) => explain(problems, error)) : speak()), { class: "live-start", "aria-pressed": "false" });
 
   async function speak() {
-    const current = choice();
+    const isCurrent = beginChoice();
     explain(problems, null);
     microphone.disabled = true;
     try {
-      const stream = live && (await attempt(problems, async (report) => new Stream(await session(STREAMING, report))));
-      const heard = [];
-      let samples = 0;
-      picture.clear();
-      said.textContent = live ? "…" : "listening …";
-      const end = await listen((portion) => {
-        heard.push(portion);
-        samples += portion.length;
-        picture.add(portion);
-        stream && stream.feed(portion).then(({ text }) => (said.textContent = text || "…"), (error) => explain(problems, error));
-        if (samples > LONGEST * RATE) stop().catch((error) => explain(problems, error));
+      const stream = hasStreaming && (await attempt(problems, async (report) => new Stream(await openSession(STREAMING, report))));
+      const chunks = [];
+      let numSamples = 0;
+      spectrogram.clear();
+      liveText.textContent = hasStreaming ? "…" : "listening …";
+      const end = await listen((chunk) => {
+        chunks.push(chunk);
+        numSamples += chunk.length;
+        spectrogram.add(chunk);
+        stream && stream.feed(chunk).then(({ text }) => (liveText.textContent = text || "…"), (error) => explain(problems, error));
+        if (numSamples > MAX_SECONDS * RATE) stop().catch((error) => explain(problems, error));
       });
       microphone.disabled = false;
-      if (!current()) return await end(); // a clip was chosen meanwhile
-      recording = { heard, end, stream };
+      if (!isCurrent()) return await end(); // the reader has chosen a clip in the meantime
+      recording = { chunks, end, stream };
       microphone.textContent = "Stop";
       microphone.setAttribute("aria-pressed", "true");
     } catch (error) {
-      said.textContent = "";
+      liveText.textContent = "";
       explain(problems, error);
     }
     microphone.disabled = false;
   }
 
-  /** End listening; `keep`: and show what was said. */
-  async function stop(keep = true) {
+  /** Stop recording. use: transcribe the recording. */
+  async function stop(use = true) {
     if (!recording) return;
-    const { heard, end, stream } = recording;
+    const { chunks, end, stream } = recording;
     recording = null;
     microphone.textContent = "Speak";
     microphone.setAttribute("aria-pressed", "false");
     await end();
-    const whole = new Float32Array(heard.reduce((n, p) => n + p.length, 0));
-    heard.reduce((at, portion) => (whole.set(portion, at), at + portion.length), 0);
-    if (!keep || !whole.length) return;
+    const recordedWave = new Float32Array(chunks.reduce((n, p) => n + p.length, 0));
+    chunks.reduce((at, chunk) => (recordedWave.set(chunk, at), at + chunk.length), 0);
+    if (!use || !recordedWave.length) return;
     let text = "";
     try {
       if (stream) ({ text } = await stream.finish());
     } catch (error) {
-      explain(problems, error); // the recording is there all the same
+      explain(problems, error); // the recording can still be used
     }
     element.dataset.live = text;
-    await take(whole, text);
+    await showRecording(recordedWave, text);
   }
 
   // -------------------------------------------------------------------------------------------- the page
 
-  const clips = Object.entries(CLIPS).map(([name, words]) => button(words, () => open(async () => (await fetchFile(name)).slice(0), `What is read: “${known[name].said}”`)));
-  const { credit } = known[Object.keys(CLIPS)[0]];
+  const clips = Object.entries(CLIPS).map(([name, words]) => makeButton(words, () => openClip(async () => (await fetchFile(name)).slice(0), `The text of the clip: “${entries[name].text}”`)));
+  const { credit } = entries[Object.keys(CLIPS)[0]];
   element.append(
     make("div", { class: "live-row" },
       microphone,
-      make("div", {}, make("div", { class: "live-note" }, "Clips to listen to"), ...clips),
-      labeled("A sound file (or drop it here)", fileInput(element, "audio/*,video/*", (file) => open(() => file.arrayBuffer()))),
+      make("div", {}, make("div", { class: "live-note" }, "Clips"), ...clips),
+      makeField("An audio file (or drop it here)", makeFileInput(element, "audio/*,video/*", (file) => openClip(() => file.arrayBuffer()))),
     ),
-    make("fieldset", { class: "speak-choices" }, make("legend", {}, "Recognizers, loaded when they are first needed"), ...Object.values(chosen).map((c) => c.element)),
-    ...(live ? [] : [make("p", { class: "live-note" }, "This site was built without weights of deepspeech2_streaming_small, which writes while you speak: what you say is written when you stop.")]),
-    problems, picture.canvas, said, player, cards,
+    make("fieldset", { class: "speak-choices" }, make("legend", {}, "Recognizers, loaded at their first use"), ...Object.values(choices).map((c) => c.element)),
+    ...(hasStreaming ? [] : [make("p", { class: "live-note" }, "This site was built without the weights of deepspeech2_streaming_small, which writes while you speak. The text appears when you stop.")]),
+    problems, spectrogram.canvas, liveText, player, cards,
     make("p", { class: "live-note" }, `Clips: ${credit}.`),
   );
   player.hidden = true;
-  picture.clear();
-  await attempt(problems, (report) => session(Object.keys(present)[0], report));
+  spectrogram.clear();
+  await attempt(problems, (report) => openSession(Object.keys(sizes)[0], report));
 }

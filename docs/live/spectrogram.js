@@ -1,4 +1,4 @@
-// A spectrogram that can grow: 25 ms windows every 10 ms, 0 to 8 kHz, darker is louder.
+// Spectrogram that grows with the audio: windows of 25 ms every 10 ms, 0 to 8 kHz, darker is louder.
 
 import { RATE } from "./audio.js";
 
@@ -7,7 +7,7 @@ const HANN = Float64Array.from({ length: WINDOW }, (_, i) => 0.5 - 0.5 * Math.co
 
 const [COS, SIN] = [Math.cos, Math.sin].map((f) => Float64Array.from({ length: SIZE / 2 }, (_, k) => f((2 * Math.PI * k) / SIZE)));
 
-/** Fourier transform of SIZE values in place, radix 2. */
+/** Fourier transform of SIZE values in place (radix 2). */
 function transform(re, im) {
   const n = re.length;
   for (let i = 1, j = 0; i < n; i++) {
@@ -30,21 +30,21 @@ function transform(re, im) {
   }
 }
 
-/** Decibels (BINS) of the window of `wave` that begins at `begin`. */
-export function column(wave, begin) {
+/** Compute the decibels (BINS) of the window of `wave` that starts at `begin`. */
+function computeColumn(wave, begin) {
   const re = new Float64Array(SIZE), im = new Float64Array(SIZE);
   for (let i = 0; i < WINDOW && begin + i < wave.length; i++) re[i] = wave[begin + i] * HANN[i];
   transform(re, im);
   return Float32Array.from({ length: BINS }, (_, k) => 10 * Math.log10(re[k] ** 2 + im[k] ** 2 + 1e-10));
 }
 
-// from clear to dark blue, as pixels: alpha, blue, green, red
+// from transparent to dark blue; bytes from the highest: alpha, blue, green, red
 const SHADES = Uint32Array.from({ length: 256 }, (_, i) => ((i << 24) | ((110 + i / 10) << 16) | ((60 - i / 10) << 8) | (40 - i / 8)) >>> 0);
-const RANGE = 60; // dB below the loudest that are shown
+const RANGE = 60; // dB from the maximum to transparent
 
-/** A canvas of `seconds`: {canvas, show(wave), add(samples), clear()}; `add` scrolls once it is full. */
-export function spectrogram(canvas, seconds = 6) {
-  let columns = [], rest = new Float32Array(0), asked = false;
+/** Draw a spectrogram in a canvas: {canvas, show(wave), add(samples), clear()}. `add` scrolls after `seconds`. */
+export function makeSpectrogram(canvas, seconds = 6) {
+  let columns = [], rest = new Float32Array(0), isScheduled = false;
   const wide = Math.round((seconds * RATE) / HOP);
 
   function draw(width = wide) {
@@ -65,7 +65,7 @@ export function spectrogram(canvas, seconds = 6) {
     all.set(rest);
     all.set(samples, rest.length);
     let at = 0;
-    for (; at + WINDOW <= all.length; at += HOP) columns.push(column(all, at));
+    for (; at + WINDOW <= all.length; at += HOP) columns.push(computeColumn(all, at));
     rest = all.slice(at);
   }
 
@@ -79,10 +79,10 @@ export function spectrogram(canvas, seconds = 6) {
     add(samples) {
       add(samples);
       columns = columns.slice(-wide);
-      if (asked) return;
-      asked = true; // drawn when the screen is, not oftener
+      if (isScheduled) return;
+      isScheduled = true; // draws at most once per screen update
       requestAnimationFrame(() => {
-        asked = false;
+        isScheduled = false;
         draw();
       });
     },

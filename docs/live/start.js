@@ -1,10 +1,10 @@
-// Finds <div class="live" data-demo="NAME"> and imports NAME.js when the reader presses its start button; its `mount(element)`
+// Find <div class="live" data-demo="NAME"> and import NAME.js when the reader presses the start button. Its `mount(element)`
 // builds the demo. Options of the div:
-//   data-title   the button's words                     data-files   what a start loads, to say how many bytes
-//   data-near    start by itself when it comes into view (for demos that load next to nothing)
-// Other data-... are the demo's own: `mount` reads them from `element.dataset`.
+//   data-title   text of the button                     data-files   files that the start loads, to show their size
+//   data-near    start without a click when it comes into view (for demos that load little)
+// `mount` reads further data-... of the demo from `element.dataset`.
 
-import { bytes, button, explain, make, sizeOf } from "./common.js";
+import { formatBytes, makeButton, explain, make, sumSizes } from "./common.js";
 
 async function begin(element) {
   if (element.dataset.started !== undefined) return;
@@ -19,23 +19,23 @@ async function begin(element) {
   } catch (error) {
     explain(box, error);
     delete element.dataset.started;
-    box.append(button("Try again", () => begin(element)));
+    box.append(makeButton("Try again", () => begin(element)));
   }
 }
 
-function poster(element) {
+function showPoster(element) {
   const size = make("span", { class: "live-size" });
   const words = [...element.childNodes];
   element.replaceChildren(
-    make("div", { class: "live-poster" }, ...words, button(element.dataset.title ?? "Start", () => begin(element), { class: "live-start" }), size),
+    make("div", { class: "live-poster" }, ...words, makeButton(element.dataset.title ?? "Start", () => begin(element), { class: "live-start" }), size),
   );
   const names = (element.dataset.files ?? "").split(" ").filter(Boolean);
   if (names.length) {
-    sizeOf(...names).then((n) => n && (size.textContent = `loads ${bytes(n)}; computes on your device, nothing is sent`), () => {});
+    sumSizes(...names).then((n) => n && (size.textContent = `loads ${formatBytes(n)}; runs on your device and sends nothing`), () => {});
   }
   if (element.dataset.near !== undefined) {
-    const watcher = new IntersectionObserver((seen) => {
-      if (!seen.some((s) => s.isIntersecting)) return;
+    const watcher = new IntersectionObserver((entries) => {
+      if (!entries.some((entry) => entry.isIntersecting)) return;
       watcher.disconnect();
       begin(element);
     });
@@ -43,4 +43,4 @@ function poster(element) {
   }
 }
 
-document.querySelectorAll(".live[data-demo]").forEach(poster);
+document.querySelectorAll(".live[data-demo]").forEach(showPoster);

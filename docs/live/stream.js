@@ -1,59 +1,60 @@
-// Text while somebody speaks: kerasrecipes.inference.streaming_session and .carried, with the step graph in the engine.
+// Streaming recognition like kerasrecipes.inference.streaming_session, with the step graph in the engine.
 
 import { run } from "./common.js";
-import { bestPath, greedy } from "./ctc.js";
+import { findBestPath, decodeGreedily } from "./ctc.js";
 
-const ENDLESS = 2 ** 30; // samples of an utterance whose end has not come
-const CHUNK = 0.24; // seconds that are scored at once
+const ENDLESS = 2 ** 30; // length in samples of an utterance that has not ended
+const CHUNK = 0.24; // seconds of audio in one run of the network
 
-const outputLength = (geometries, length) => geometries.reduce(
+const computeOutputLength = (geometries, length) => geometries.reduce(
   (n, [span, stride, left, right]) => Math.max(0, Math.floor((n + left + right - (span ?? 1)) / stride) + 1), length);
 
-const joined = (parts) => {
-  const found = new Float32Array(parts.reduce((n, p) => n + p.length, 0));
+const concatenate = (parts) => {
+  const result = new Float32Array(parts.reduce((n, p) => n + p.length, 0));
   let at = 0;
   for (const part of parts) {
-    found.set(part, at);
+    result.set(part, at);
     at += part.length;
   }
-  return found;
+  return result;
 };
 
-/** Scores of one recording, piece by piece: those of the whole, whatever the cuts. Calls must wait for each other. */
-export class Carried {
-  /** net: a session of NAME.step.onnx. */
+/** Computes the logits of one recording chunk by chunk. They equal those of the whole recording for all chunk sizes. Await each call
+ * before the next. */
+export class ChunkedNetwork {
+  /** net: NAME.step.onnx, from `openSession`. */
   constructor(net, seconds = CHUNK) {
-    const { streaming: pieces, sample_rate } = net.told;
-    Object.assign(this, { net, pieces, waiting: new Float32Array(0), position: 0, delivered: 0, ms: 0 });
-    this.piece = Math.ceil(Math.round(seconds * sample_rate) / pieces.stride) * pieces.stride;
-    this.states = Object.fromEntries(pieces.shapes.map((shape, i) => [`state_${i}`, [new Float32Array(shape.reduce((a, b) => a * b, 1)), [1, ...shape]]]));
+    const { streaming, sample_rate } = net.metadata;
+    Object.assign(this, { net, streaming, pending: new Float32Array(0), position: 0, delivered: 0, ms: 0 });
+    this.chunk = Math.ceil(Math.round(seconds * sample_rate) / streaming.stride) * streaming.stride;
+    this.states = Object.fromEntries(streaming.shapes.map((shape, i) => [`state_${i}`, [new Float32Array(shape.reduce((a, b) => a * b, 1)), [1, ...shape]]]));
   }
 
   async feed(samples) {
-    const found = [];
-    this.waiting = joined([this.waiting, samples]);
-    while (this.waiting.length >= this.piece) {
-      const piece = this.waiting.slice(0, this.piece);
-      this.waiting = this.waiting.slice(this.piece);
-      found.push(await this.score(piece, ENDLESS));
+    const parts = [];
+    this.pending = concatenate([this.pending, samples]);
+    while (this.pending.length >= this.chunk) {
+      const chunk = this.pending.slice(0, this.chunk);
+      this.pending = this.pending.slice(this.chunk);
+      parts.push(await this.run(chunk, ENDLESS));
     }
-    return joined(found);
+    return concatenate(parts);
   }
 
   async finish() {
-    const length = this.position + this.waiting.length, found = [];
-    while (this.delivered < outputLength(this.pieces.geometries, length)) {
-      found.push(await this.score(this.waiting.slice(0, this.piece), length));
-      this.waiting = this.waiting.slice(this.piece);
+    const length = this.position + this.pending.length, parts = [];
+    while (this.delivered < computeOutputLength(this.streaming.geometries, length)) {
+      parts.push(await this.run(this.pending.slice(0, this.chunk), length));
+      this.pending = this.pending.slice(this.chunk);
     }
-    return joined(found);
+    return concatenate(parts);
   }
 
-  async score(samples, length) {
-    const piece = new Float32Array(this.piece), { width, geometries, source } = this.pieces;
-    piece.set(samples);
+  async run(samples, length) {
+    const chunk = new Float32Array(this.chunk), { width, geometries, source } = this.streaming;
+    chunk.set(samples);
     const feeds = {
-      [source]: [piece, [1, this.piece]], position: [Int32Array.of(this.position), [1]], length: [Int32Array.of(length), [1]], ...this.states,
+      [source]: [chunk, [1, this.chunk]], position: [Int32Array.of(this.position), [1]], length: [Int32Array.of(length), [1]], ...this.states,
     };
     const { outputs, ms } = await run(this.net, feeds);
     this.ms += ms;
@@ -61,74 +62,74 @@ export class Carried {
       const { data, dims } = outputs[`next_${name}`];
       this.states[name] = [data, dims];
     }
-    this.position += this.piece;
-    const first = outputs.frame.data[0], frames = outputLength(geometries, length), have = outputs.logits.dims[1];
+    this.position += this.chunk;
+    const first = outputs.frame.data[0], frames = computeOutputLength(geometries, length), have = outputs.logits.dims[1];
     const begin = Math.min(Math.max(-first, 0), have), end = Math.min(Math.max(frames - first, begin), have);
     this.delivered += end - begin;
     return outputs.logits.data.slice(begin * width, end * width);
   }
 }
 
-/** A recording that is still going on; memory grows with the text only. */
+/** Transcribes a recording that has not ended. Memory grows only with the text. */
 export class Stream {
   constructor(net) {
-    this.carried = new Carried(net);
-    this.symbols = net.told.alphabet.symbols;
-    this.rate = net.told.sample_rate;
-    this.frameSeconds = this.carried.pieces.stride / this.rate;
-    Object.assign(this, { scores: new Float32Array(0), frames: 0, samples: 0, fixed: [], sound: false });
+    this.network = new ChunkedNetwork(net);
+    this.symbols = net.metadata.alphabet.symbols;
+    this.rate = net.metadata.sample_rate;
+    this.frameSeconds = this.network.streaming.stride / this.rate;
+    Object.assign(this, { logits: new Float32Array(0), frames: 0, samples: 0, finalWords: [], hasSound: false });
     this.last = Promise.resolve();
   }
 
-  /** Take samples; gives {text, words}: only the last word may still change. */
+  /** Add samples and return {text, words}. Only the last word may still change. */
   feed(samples) {
-    return this.next(async () => {
+    return this.enqueue(async () => {
       this.samples += samples.length;
-      this.sound ||= samples.some((v) => v !== 0);
-      this.scores = joined([this.scores, await this.carried.feed(samples)]);
-      this.fixWords();
-      return this.now();
+      this.hasSound ||= samples.some((v) => v !== 0);
+      this.logits = concatenate([this.logits, await this.network.feed(samples)]);
+      this.storeFinalWords();
+      return this.getTranscript();
     });
   }
 
-  /** The end: {text, words} of everything. */
+  /** End the recording and return {text, words} of all of it. */
   finish() {
-    return this.next(async () => {
-      this.scores = joined([this.scores, await this.carried.finish()]);
-      return this.now();
+    return this.enqueue(async () => {
+      this.logits = concatenate([this.logits, await this.network.finish()]);
+      return this.getTranscript();
     });
   }
 
-  next(work) {
-    return (this.last = this.last.then(work)); // pieces in their order
+  enqueue(work) {
+    return (this.last = this.last.then(work)); // keeps the order of the chunks
   }
 
-  now() {
-    const words = [...this.fixed, ...this.decoded(this.scores).words];
+  getTranscript() {
+    const words = [...this.finalWords, ...this.decode(this.logits).words];
     return { text: words.map((w) => w.text).join(" "), words };
   }
 
-  decoded(scores) {
-    if (!this.sound) return { words: [] }; // digital silence has no text
+  decode(logits) {
+    if (!this.hasSound) return { words: [] }; // digital silence has no text
     const offset = this.frames * this.frameSeconds;
-    const frames = this.frames + scores.length / (this.symbols.length + 1);
+    const frames = this.frames + logits.length / (this.symbols.length + 1);
     const duration = Math.max(this.samples / this.rate, frames * this.frameSeconds);
-    return greedy(scores, this.symbols, { frameSeconds: this.frameSeconds, offset, duration });
+    return decodeGreedily(logits, this.symbols, { frameSeconds: this.frameSeconds, offset, duration });
   }
 
-  /** Words behind which a space has come do not change any more: keep them, drop their scores. */
-  fixWords() {
+  /** Words before a space do not change any more. Store them and drop their logits. */
+  storeFinalWords() {
     const size = this.symbols.length + 1, space = this.symbols.indexOf(" ") + 1;
-    const { path } = bestPath(this.scores, size);
-    let spoken = path.findIndex((k) => k !== 0 && k !== space);
-    if (spoken < 0) spoken = path.length;
+    const { path } = findBestPath(this.logits, size);
+    let firstLetter = path.findIndex((k) => k !== 0 && k !== space);
+    if (firstLetter < 0) firstLetter = path.length;
     let cut = 0;
     for (let t = 1; t < path.length; t++) {
-      if ((path[t] === space && path[t - 1] !== space) || (t < spoken && path[t] === 0)) cut = t;
+      if ((path[t] === space && path[t - 1] !== space) || (t < firstLetter && path[t] === 0)) cut = t;
     }
     if (!cut) return;
-    this.fixed.push(...this.decoded(this.scores.subarray(0, cut * size)).words);
-    this.scores = this.scores.slice(cut * size);
+    this.finalWords.push(...this.decode(this.logits.subarray(0, cut * size)).words);
+    this.logits = this.logits.slice(cut * size);
     this.frames += cut;
   }
 }

@@ -1,34 +1,35 @@
-// ConvNetJS's Trainer: Adadelta, or gradient descent with momentum, for a net of net.js.
+// The Trainer of ConvNetJS for a network of net.js: Adadelta, or gradient descent with momentum.
 
-/** What the page begins with; ConvNetJS's own has Adadelta, which needs many times as many digits. */
+/** The initial settings of the page. ConvNetJS starts with Adadelta, which needs many times more digits. */
 export const SETTINGS = { method: "sgd", rate: 0.05, momentum: 0.9, batch: 20, decay: 0.001, ro: 0.95, eps: 1e-8 };
 
-/** ConvNetJS's Trainer: gradients of `batch` examples, with the decay of the weights added, divided by the batch. */
+/** Sums the gradients of `batch` examples and the weight decay, and divides both by the batch size, as ConvNetJS does. */
 export class Trainer {
   constructor(net, settings = {}) {
-    Object.assign(this, { net, settings: { ...SETTINGS, ...settings }, seen: 0 });
-    this.forget();
+    Object.assign(this, { net, settings: { ...SETTINGS, ...settings }, numExamples: 0 });
+    this.reset();
   }
 
-  /** Begin momenta and running averages anew. */
-  forget() {
+  /** Set momenta, running averages and gradients to zero. */
+  reset() {
     const zeros = () => this.net.parameters.map((p) => new Float64Array(p.value.length));
     [this.first, this.second] = [zeros(), zeros()];
     this.inBatch = 0;
     for (const { gradient } of this.net.parameters) gradient.fill(0);
   }
 
-  /** One example; at the end of a batch the weights change. Returns {loss, decayLoss, right, forward, backward}, times in ms. */
+  /** Train on one example and update the weights after each batch. Returns {loss, decayLoss, isCorrect, forward, backward}, the last
+   * two in ms. */
   train(x, label) {
     const begin = performance.now();
     const probabilities = this.net.forward(x);
     const middle = performance.now();
     const loss = this.net.backward(label);
     const end = performance.now();
-    this.seen++;
+    this.numExamples++;
     if (++this.inBatch >= this.settings.batch) this.update();
     return {
-      loss, right: probabilities.indexOf(Math.max(...probabilities)) === label, decayLoss: this.decayLoss ?? 0,
+      loss, isCorrect: probabilities.indexOf(Math.max(...probabilities)) === label, decayLoss: this.decayLoss ?? 0,
       forward: middle - begin, backward: end - middle,
     };
   }

@@ -17,15 +17,15 @@ def serve(page: Any, files: dict[str, tuple[bytes, dict]]) -> None:
         files: name -> (content, description in the file); None in place of a content: the site lacks it.
     """
 
-    def listing(route: Any) -> None:
-        known = json.loads(route.fetch().text())
-        for name, (content, told) in files.items():
-            known.pop(name, None)
+    def list_files(route: Any) -> None:
+        entries = json.loads(route.fetch().text())
+        for name, (content, metadata) in files.items():
+            entries.pop(name, None)
             if content is not None:
-                known[name] = {"size": len(content), "hash": hashlib.sha256(content).hexdigest(), "told": told}
-        route.fulfill(json=known)
+                entries[name] = {"size": len(content), "hash": hashlib.sha256(content).hexdigest(), "metadata": metadata}
+        route.fulfill(json=entries)
 
-    page.route("**/live/files/files.json*", listing)
+    page.route("**/live/files/files.json*", list_files)
     for name, (content, _) in files.items():
         if content is not None:
             page.route(f"**/live/files/{name}*", answer(content))

@@ -10,7 +10,7 @@ def test_a_list_that_could_not_be_loaded_is_asked_for_again(browser, site_url):
     page.route("**/live/files/files.json*", lambda route: route.continue_() if online else route.abort())
     page.goto(f"{site_url}live/look/")
     page.locator(".live-start").click()
-    page.wait_for_selector(".live-error:has-text('is the connection gone?')")
+    page.wait_for_selector(".live-error:has-text('Check your connection')")
     assert page.locator(".live-progress").count() == 0  # no bar stands beside the error
     online.append(True)
     page.get_by_role("button", name="Try again").click()
@@ -20,7 +20,7 @@ def test_a_list_that_could_not_be_loaded_is_asked_for_again(browser, site_url):
 
 CHOICES = {  # the first choice, the second, when it is shown, and what is shown
     "look": (
-        '[aria-label="picture: coffee"]', '[aria-label="picture: rocket"]', "demo.textContent.includes('SpaceX')",
+        '[aria-label="image: coffee"]', '[aria-label="image: rocket"]', "demo.textContent.includes('SpaceX')",
         "demo.dataset.answer + demo.querySelector('.look-left .live-note').textContent",
     ),
     "speak": ("button:text-is('A recipe')", "button:text-is('A heavy step')", "demo.dataset.done", "demo.innerText"),

@@ -55,10 +55,10 @@ def test_a_drawing_is_prepared_as_in_python(page, dark_ink: bool) -> None:
         points = rng.uniform(30, 250, (5, 2)).tolist()
         ink, found = live_pages.call(
             page, ["pad", "pixels"],
-            """const made = pad.pad(() => {}), [points, dark] = given;
-            points.slice(1).forEach((p, i) => made.line(...points[i], ...p));
-            const shown = dark ? made.ink.map((v) => 255 - v) : made.ink;
-            return [Array.from(shown), Array.from(pixels.digit(shown, [280, 280]))]""",
+            """const canvas = pad.makePad(() => {}), [points, dark] = given;
+            points.slice(1).forEach((p, i) => canvas.drawLine(...points[i], ...p));
+            const image = dark ? canvas.ink.map((v) => 255 - v) : canvas.ink;
+            return [Array.from(image), Array.from(pixels.prepareDigit(image, [280, 280]))]""",
             points, dark_ink,
         )  # fmt: skip
         right = load_example("classify_digit").preprocess_mnist_digit(np.array(ink, "uint8").reshape(280, 280))
@@ -69,7 +69,7 @@ def test_the_digit_nets_numbers_are_pythons(page) -> None:
     digit = np.random.default_rng(2).integers(0, 256, (28, 28)).astype("uint8")
     found = live_pages.call(
         page, ["common", "digit"],
-        """const net = await common.session("convnetjs_mnist.activations");
+        """const net = await common.openSession("convnetjs_mnist.activations");
         const { outputs } = await digit.classify(net, Uint8Array.from(given[0]));
         return Object.fromEntries(Object.entries(outputs).map(([k, v]) => [k, Array.from(v.data)]))""",
         digit.ravel().tolist(),
@@ -86,7 +86,7 @@ def test_the_digit_nets_numbers_are_pythons(page) -> None:
 def test_bundled_digits_are_what_their_labels_say(page) -> None:
     """The released net, right of 99 % of MNIST's test set, agrees with nearly all labels."""
     test = live_pages.call(
-        page, ["digits"], "return (await digits.digits()).test.map((d) => [d.label, Array.from(d.pixels)])"
+        page, ["digits"], "return (await digits.loadDigits()).test.map((d) => [d.label, Array.from(d.pixels)])"
     )
     labels, pixels = np.array([t[0] for t in test]), np.array([t[1] for t in test], "float32").reshape(-1, 28, 28, 1)
     scores = kr.load("convnetjs_mnist", engine="onnxruntime").predict_logits(pixels[:, 2:26, 2:26])
@@ -134,7 +134,7 @@ def test_two_fingers_draw_no_line_between_them(page) -> None:
 def test_a_photograph_of_a_digit(page) -> None:
     """Dark on light, one of MNIST's, enlarged."""
     digit = live_pages.call(
-        page, ["digits"], "return Array.from((await digits.digits()).test.find((d) => d.label === 3).pixels)"
+        page, ["digits"], "return Array.from((await digits.loadDigits()).test.find((d) => d.label === 3).pixels)"
     )
     paper = 230 - np.pad(np.array(digit, "uint8").reshape(28, 28), 8) // 1.3
     file = io.BytesIO()
@@ -149,7 +149,7 @@ def test_a_file_that_is_no_picture_is_explained(page) -> None:
     page.locator('.live[data-demo="digit"] input[type=file]').set_input_files(
         {"name": "x.png", "mimeType": "image/png", "buffer": b"no picture"}
     )
-    assert "no picture" in page.locator('.live[data-demo="digit"] [role=alert]').inner_text()
+    assert "cannot read this file" in page.locator('.live[data-demo="digit"] [role=alert]').inner_text()
 
 
 def test_pictures_in_ten_classes(page) -> None:
@@ -157,7 +157,7 @@ def test_pictures_in_ten_classes(page) -> None:
     rgb = np.random.default_rng(3).integers(0, 256, (50, 70, 3)).astype("uint8")
     found = live_pages.call(
         page, ["common", "cifar"],
-        """const net = await common.session("convnetjs_cifar10.activations");
+        """const net = await common.openSession("convnetjs_cifar10.activations");
         const { outputs } = await cifar.classify(net, cifar.prepare(Uint8ClampedArray.from(given[0]), [50, 70, 3]));
         return Array.from(outputs.logits.data)""",
         rgb.ravel().tolist(),

@@ -23,8 +23,8 @@ CLIP = next(p for p in CLIPS if p.stem == "84-121123-0001")
 CLOSE = 1e-3
 RECOGNISERS = ("deepspeech2_small", "wav2letter_small")
 STREAMING = "deepspeech2_streaming_small"
-TRANSCRIBE = """const net = await common.session(given[0]), found = await speak.transcribe(net, Float32Array.from(given[1]));
-return { ...found, scores: found.scores && Array.from(found.scores) }"""
+TRANSCRIBE = """const net = await common.openSession(given[0]), found = await speak.transcribe(net, Float32Array.from(given[1]));
+return { ...found, logits: found.logits && Array.from(found.logits) }"""
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_greedy_decoding_is_pythons(page) -> None:
         times = {"frame_seconds": 0.04, "offset": 1.2, "duration": 1.2 + 0.04 * frames - 0.01}
         found = live_pages.call(
             page, ["ctc"],
-            "return ctc.greedy(Float32Array.from(given[0]), 'ab c', { frameSeconds: 0.04, offset: 1.2, duration: given[1] })",
+            "return ctc.decodeGreedily(Float32Array.from(given[0]), 'ab c', { frameSeconds: 0.04, offset: 1.2, duration: given[1] })",
             scores.ravel().tolist(), times["duration"],
         )  # fmt: skip
         right = greedy_decode(scores.astype("float32"), alphabet, **times)
@@ -70,7 +70,7 @@ def test_scores_and_words_are_pythons(page, name: str) -> None:
     model = kr.load(live_pages.FILES / f"{name}.onnx")
     wave = audio.load_audio(CLIP)
     found = live_pages.call(page, ["common", "speak"], TRANSCRIBE, name, wave.tolist())
-    scores = np.array(found["scores"]).reshape(-1, model.alphabet.vocab_size)
+    scores = np.array(found["logits"]).reshape(-1, model.alphabet.vocab_size)
     right = np.asarray(model.predict_logits({"audio": wave[None], "length": np.array([len(wave)], "int32")}))[0]
     assert len(scores) == len(right) == model.output_length(len(wave))
     np.testing.assert_allclose(scores, right, atol=CLOSE * max(1, np.abs(right).max()))
@@ -89,7 +89,7 @@ def test_resampling_keeps_a_tone_and_drops_what_is_too_high(page) -> None:
     t = np.arange(int(rate * seconds)) / rate
     for hertz, share in ((1000, 1.0), (11000, 0.0)):
         found = live_pages.call(
-            page, ["audio"], """const take = audio.resampler(44100), parts = [];
+            page, ["audio"], """const take = audio.makeResampler(44100), parts = [];
             for (let at = 0; at < given[0].length; at += 777) parts.push(...take(Float32Array.from(given[0].slice(at, at + 777))));
             return parts""", np.sin(2 * np.pi * hertz * t).tolist(),
         )  # fmt: skip
@@ -166,7 +166,7 @@ def microphone(playwright_of, chromium_path: str, site_url: str, streaming: tupl
     page.on("pageerror", lambda error: page.failures.append(str(error)))
     step, served = streaming[1], f"{STREAMING}.step.onnx"
     listed = json.loads((live_pages.FILES / "files.json").read_text("utf-8"))
-    listed[served] = {"size": step.stat().st_size, "hash": "0" * 64, "told": read_description(step)}
+    listed[served] = {"size": step.stat().st_size, "hash": "0" * 64, "metadata": read_description(step)}
     page.route("**/files/files.json", lambda route: route.fulfill(json=listed))
     page.route(f"**/files/{served}*", lambda route: route.fulfill(body=step.read_bytes()))
     page.goto(f"{site_url}live/speak/")
@@ -182,10 +182,10 @@ def test_the_stream_is_pythons_and_the_microphone_is_heard(microphone, streaming
     wave = audio.load_audio(CLIP)[: 16000 * 3 + 77]
     found = live_pages.call(
         page, ["common", "stream"],
-        """const net = await common.session(given[0]), wave = Float32Array.from(given[1]);
-        const carried = new stream.Carried(net), parts = [];
-        for (let at = 0; at < wave.length; at += 5001) parts.push(...await carried.feed(wave.subarray(at, at + 5001)));
-        parts.push(...await carried.finish());
+        """const net = await common.openSession(given[0]), wave = Float32Array.from(given[1]);
+        const network = new stream.ChunkedNetwork(net), parts = [];
+        for (let at = 0; at < wave.length; at += 5001) parts.push(...await network.feed(wave.subarray(at, at + 5001)));
+        parts.push(...await network.finish());
         const whole = new stream.Stream(net), said = [];
         for (let at = 0; at < wave.length; at += 5001) said.push((await whole.feed(wave.subarray(at, at + 5001))).text);
         return { scores: parts, said, ...await whole.finish() }""",

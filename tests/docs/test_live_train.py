@@ -19,7 +19,7 @@ PICTURES = RNG.uniform(-0.5, 0.5, (8, 24, 24, 1))
 LABELS = RNG.integers(0, 10, 8)
 CLOSE = 1e-3
 # gives the page's net of a seed, as a snapshot, and what `more` makes of it
-BEGIN = """const made = new net.Net(given[0] ?? net.DIGITS, 3), begin = JSON.parse(JSON.stringify(made));
+BEGIN = """const network = new net.Net(given[0] ?? net.DIGITS, 3), begin = JSON.parse(JSON.stringify(network));
 const pictures = given[1].map((p) => Float64Array.from(p)), labels = given[2];"""
 
 
@@ -58,8 +58,8 @@ def test_gradients_are_keras(page, layers, size: int) -> None:
     found = asked(
         page,
         """let loss = 0, first;
-        pictures.forEach((p, i) => { const given = made.forward(p); first ??= Array.from(given); loss += made.backward(labels[i]); });
-        const gradients = made.parameters.map((p) => Array.from(p.gradient)), input = Array.from(made.inputGradient);
+        pictures.forEach((p, i) => { const output = network.forward(p); first ??= Array.from(output); loss += network.backward(labels[i]); });
+        const gradients = network.parameters.map((p) => Array.from(p.gradient)), input = Array.from(network.inputGradient);
         return { begin, loss, first, gradients, input }""",
         layers, size,
     )  # fmt: skip
@@ -87,9 +87,9 @@ def test_steps_are_keras(page, method: str) -> None:
     batch, decay = 4, 0.1
     found = asked(
         page,
-        """const trainer_ = new trainer.Trainer(made, given[3]);
+        """const trainer_ = new trainer.Trainer(network, given[3]);
         for (let n = 0; n < 12; n++) trainer_.train(pictures[n % 8], labels[n % 8]);
-        return [begin, JSON.parse(JSON.stringify(made))]""",
+        return [begin, JSON.parse(JSON.stringify(network))]""",
         more={"method": method, "rate": 0.1, "momentum": 0.8, "batch": batch, "decay": decay},
     )  # fmt: skip
     model, right = from_json(found[0]), from_json(found[1])
@@ -113,7 +113,7 @@ def test_a_snapshot_of_python_gives_the_same_in_the_page(page) -> None:
     snapshot = json.loads(json.dumps(to_json(model)))
     found, again = asked(
         page,
-        "return [pictures.map((p) => Array.from(made.forward(p))), JSON.parse(JSON.stringify(made))]", snapshot["layers"],
+        "return [pictures.map((p) => Array.from(network.forward(p))), JSON.parse(JSON.stringify(network))]", snapshot["layers"],
     )  # fmt: skip
     scores = np.array(model(255 * (PICTURES + 0.5).astype("float32")))
     right = np.exp(scores - scores.max(1, keepdims=True))
@@ -124,15 +124,15 @@ def test_a_snapshot_of_python_gives_the_same_in_the_page(page) -> None:
 def test_the_page_learns_pauses_saves_and_loads(page, tmp_path) -> None:
     demo = page.locator('.live[data-demo="train"] .live-demo')
     page.get_by_role("button", name="Start training").click()
-    page.wait_for_function("+document.querySelector('.live-demo').dataset.seen >= 200")
+    page.wait_for_function("+document.querySelector('.live-demo').dataset.examples >= 200")
     page.get_by_label("batch size").fill("10")
     page.get_by_label("batch size").press("Tab")
-    page.wait_for_function("+document.querySelector('.live-demo').dataset.seen >= 700")
+    page.wait_for_function("+document.querySelector('.live-demo').dataset.examples >= 700")
     page.get_by_role("button", name="Pause").click()
-    seen = demo.get_attribute("data-seen")
+    seen = demo.get_attribute("data-examples")
     assert float(demo.get_attribute("data-train")) > 0.4  # chance is 0.1
     page.wait_for_timeout(500)
-    assert demo.get_attribute("data-seen") == seen
+    assert demo.get_attribute("data-examples") == seen
 
     with page.expect_download() as saved:
         page.get_by_role("button", name="Save as JSON").click()
@@ -140,7 +140,7 @@ def test_the_page_learns_pauses_saves_and_loads(page, tmp_path) -> None:
     saved.value.save_as(path)
     model = from_json(path)  # Python reads it, and it knows its digits
     test = live_pages.call(
-        page, ["digits"], "return (await digits.digits()).test.map((d) => [d.label, Array.from(d.pixels)])"
+        page, ["digits"], "return (await digits.loadDigits()).test.map((d) => [d.label, Array.from(d.pixels)])"
     )
     pixels = np.array([t[1] for t in test]).reshape(-1, 28, 28, 1)[:, 2:26, 2:26]
     answers = model.predict(pixels / 255 - 0.5, verbose=0).argmax(1)
@@ -148,7 +148,7 @@ def test_the_page_learns_pauses_saves_and_loads(page, tmp_path) -> None:
 
     page.get_by_role("button", name="New random weights").click()
     page.locator("input[type=file]").set_input_files(path)
-    page.wait_for_function("document.querySelector('.live-demo').dataset.seen === '0'")
+    page.wait_for_function("document.querySelector('.live-demo').dataset.examples === '0'")
     with page.expect_download() as saved:
         page.get_by_role("button", name="Save as JSON").click()
     assert json.loads(saved.value.path().read_text("utf-8")) == json.loads(path.read_text("utf-8"))

@@ -38,7 +38,7 @@ def opened(browser, site_url):
 def seen(opened):
     """chelsea's bytes, and the page's activations of them, kept as `window.seen`."""
     opened.evaluate(
-        """async () => { window.pixels = net.prepared(await read.readPicture(net.sampleAddress('chelsea')), 227);
+        """async () => { window.pixels = net.prepare(await read.readImage(net.getSampleAddress('chelsea')), 227);
         window.seen = await net.forward(look, pixels); }"""
     )
     picture = np.asarray(Image.open(SAMPLES / "chelsea.png"))
@@ -70,7 +70,7 @@ def test_saliency_is_that_of_visualize(opened, seen, model, unit):
             place = int(np.ravel_multi_index(place, sizes)) if sizes else 0
         wish = {"layer": right.unit.layer, "channel": right.unit.channel, "place": place}
         found = opened.evaluate(
-            f"async ([unit, method]) => ({PACK})((await net.back(seen.values, unit, method)).picture)", [wish, method]
+            f"async ([unit, method]) => ({PACK})((await net.computeSaliency(seen.values, unit, method)).picture)", [wish, method]
         )
         close(numbers(found), right.values)
         some += not right.is_zero
@@ -85,7 +85,7 @@ def test_strongest_patches_are_those_of_find_top_activations(opened, model):
     maxima = visualize.find_top_activations(model, inputs, ["fire4", "fire8"])
     for layer, channel in (("fire4", 170), ("fire8", 430), ("fire8", 3)):
         found = opened.evaluate(
-            """async ([layer, channel]) => (await net.maxima(look))(layer, channel)
+            """async ([layer, channel]) => (await net.findTopActivations(look))(layer, channel)
             .map(({ value, place, sample }) => [value, place, sample])""",
             [layer, channel],
         )
@@ -98,21 +98,21 @@ def test_strongest_patches_are_those_of_find_top_activations(opened, model):
                 assert (place, sample) == (int(at), names[int(number)])
     patches = visualize.top_image_patches(model, maxima["fire8"], "fire8:430", method=None)
     field = opened.evaluate(
-        "([layer, place]) => net.fieldOf(look, layer, place)", ["fire8", int(maxima["fire8"].positions[430, 0])]
+        "([layer, place]) => net.getReceptiveField(look, layer, place)", ["fire8", int(maxima["fire8"].positions[430, 0])]
     )
     assert tuple(field[2:]) == patches.patches.shape[1:3]
 
 
-def test_kept_pictures_are_those_that_the_script_draws(opened, model):
+def test_synthesized_images_are_those_of_the_script(opened, model):
     sys.path.insert(0, str(ROOT / "docs" / "build"))
     import live_look
     import synthesize_units
 
-    kept = live_look.kept_pictures(model)
-    assert len(kept) == 60
-    assert sorted(f"{stem}.jpg" for _, stem in kept) == sorted(p.name for p in synthesize_units.UNITS_FOLDER.glob("*.jpg"))
+    synthesized = live_look.list_synthesized(model)
+    assert len(synthesized) == 60
+    assert sorted(f"{stem}.jpg" for _, stem in synthesized) == sorted(p.name for p in synthesize_units.UNITS_FOLDER.glob("*.jpg"))
     loaded = opened.evaluate(
-        """Promise.all(Object.keys(look.net.kept).map((unit) => net.keptAddress(look, ...unit.split(':')))
+        """Promise.all(Object.keys(look.net.synthesized).map((unit) => net.getSynthesizedAddress(look, ...unit.split(':')))
         .map(async (address) => (await fetch(address)).ok))"""
     )
     assert len(loaded) == 60 and all(loaded)
@@ -139,7 +139,7 @@ def test_the_page_by_keyboard_mouse_and_file(browser, site_url):
         until(page, "unit", unit)
     page.keyboard.press("b")  # from deconv raw to off
     page.keyboard.press("b")
-    until(page, "led", "fire7:3 gradient raw")
+    until(page, "saliency", "fire7:3 gradient raw")
     page.keyboard.press("d")
     page.keyboard.press("u")
     page.keyboard.press("a")

@@ -25,8 +25,8 @@ def network(tmp_path_factory):
         if layer.name.startswith("context") and layer.weights:
             layer.kernel.assign(np.asarray(layer.kernel) + rng.normal(0, 0.1, layer.kernel.shape))
     path = export(model, tmp_path_factory.mktemp("street"), activations=["front"], name="dilated_camvid_small")
-    told = read_description(path)
-    return model, path.read_bytes(), {k: told[k] for k in ("classes", "palette", "margin", "stride", "context")}
+    metadata = read_description(path)
+    return model, path.read_bytes(), {k: metadata[k] for k in ("classes", "palette", "margin", "stride", "context")}
 
 
 @pytest.fixture
@@ -41,15 +41,15 @@ def page(browser, network):
 def test_scores_masks_and_areas_are_pythons(page, site_url, network, shape):
     from kerasrecipes.inference.image_segmentation import upsample_bilinear
 
-    model, _, told = network
+    model, _, metadata = network
     rgb = np.random.default_rng(1).integers(0, 256, (*shape, 3), dtype="uint8").repeat(1, 0)
     page.goto(f"{site_url}live/segment/")
     found = page.evaluate(
         f"""async ([values, shape]) => {{
         const common = await import(new URL('../common.js', location)), street = await import(new URL('../segment_net.js', location));
-        const net = await common.session('dilated_camvid_small'), rgb = Uint8ClampedArray.from(values), pack = {PACK};
-        const scores = await street.segmented(net, rgb, shape), count = net.told.classes.length;
-        const of = (part) => street.classesOf(scores[part], scores.rows, scores.columns, count, shape, net.told.stride);
+        const net = await common.openSession('dilated_camvid_small'), rgb = Uint8ClampedArray.from(values), pack = {PACK};
+        const scores = await street.segment(net, rgb, shape), count = net.metadata.classes.length;
+        const of = (part) => street.classifyPixels(scores[part], scores.rows, scores.columns, count, shape, net.metadata.stride);
         return {{ front: pack(scores.front), context: pack(scores.context), rows: scores.rows, columns: scores.columns,
                  mask: pack(of('context').mask), areas: [...of('context').areas], without: pack(of('front').mask) }}; }}""",
         [rgb.ravel().tolist(), list(shape)],
@@ -62,7 +62,7 @@ def test_scores_masks_and_areas_are_pythons(page, site_url, network, shape):
     same = numbers(found["mask"]).reshape(shape) == right.mask
     assert same.mean() > 0.999  # ties aside
     areas = right.class_areas()
-    assert found["areas"] == pytest.approx([areas.get(name, 0.0) for name in told["classes"]], abs=2e-3)
+    assert found["areas"] == pytest.approx([areas.get(name, 0.0) for name in metadata["classes"]], abs=2e-3)
     front = np.asarray(model.compiled_stages()[0](model.preprocess(rgb[None])))[0]
     close(numbers(found["front"]), front)
     exp = np.exp(front - front.max(-1, keepdims=True))
@@ -73,15 +73,15 @@ def test_scores_masks_and_areas_are_pythons(page, site_url, network, shape):
 def test_frames_are_receptive_fields(page, site_url, network):
     from kerasrecipes import visualize
 
-    model, _, told = network
+    model, _, metadata = network
     page.goto(f"{site_url}live/segment/")
-    size, margin = (180, 240), told["margin"]
+    size, margin = (180, 240), metadata["margin"]
     for y, x in ((90, 120), (3, 200)):
         found = page.evaluate(
-            "async ([y, x, told]) => (await import(new URL('../segment_net.js', location))).fieldsAt(y, x, told)",
-            [y, x, told],
+            "async ([y, x, metadata]) => (await import(new URL('../segment_net.js', location))).getReceptiveFields(y, x, metadata)",
+            [y, x, metadata],
         )
-        cell = f"{y // told['stride']},{x // told['stride']}"
+        cell = f"{y // metadata['stride']},{x // metadata['stride']}"
         for part, layer in (("front", "front"), ("context", "logits")):
             field = visualize.receptive_field(
                 model, f"{layer}:0@{cell}", size=(size[0] + 2 * margin, size[1] + 2 * margin)
@@ -94,25 +94,25 @@ def test_frames_are_receptive_fields(page, site_url, network):
 
 def test_the_page_shows_both_answers_and_what_a_pixel_sees(page, site_url):
     start(page, f"{site_url}live/segment/")
-    assert until(page, "shown") == "240x180"
+    assert until(page, "size") == "240x180"
     canvas = page.locator(".segment canvas").first
     canvas.focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowDown")
-    assert until(page, "pointed")
-    assert "with context, which sees" in page.locator(".segment-pointed").inner_text()
+    assert until(page, "pixel")
+    assert "with context, receptive field" in page.locator(".segment-pixel").inner_text()
     assert page.locator(".segment-field:not([hidden])").count() == 2
     cells = page.locator(".segment-areas").first.locator("td:last-child").all_inner_texts()
     shares = [float(text.removesuffix(" %")) for text in cells]
     assert sum(shares) == pytest.approx(100, abs=0.7)
     page.locator(".segment select").select_option(index=1)
-    until(page, "shown", "320x240")
+    until(page, "size", "320x240")
     canvas.focus()
     for _ in range(12):
         page.keyboard.press("Shift+ArrowRight")
     page.locator(".segment select").select_option(index=0)
-    until(page, "shown", "240x180")
-    assert "undefined" not in page.locator(".segment-pointed").inner_text()  # that pixel is no longer there
+    until(page, "size", "240x180")
+    assert "undefined" not in page.locator(".segment-pixel").inner_text()  # that pixel is no longer there
     fits(page)
     assert not page.problems
 

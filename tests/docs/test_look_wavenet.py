@@ -70,19 +70,19 @@ def test_samples_are_pythons(page, site_url, network, said):
     found = page.evaluate(
         f"""async ([uniform, speaker, count, said, frames]) => {{
         const at = (name) => import(new URL('../' + name, location));
-        const [common, back, wave] = [await at('common.js'), await at('back.js'), await at('wave_loop.js')];
+        const [common, back, wave] = [await at('common.js'), await at('back.js'), await at('wave_sampler.js')];
         const net = back.unpack(await common.fetchFile('wavenet_small.net')), pack = {PACK}, found = [];
         const spectrum = said ? net.arrays.clip_lj.slice(40 * net.mels, (40 + frames) * net.mels) : null;
-        for (const plainly of [false, true]) {{
-            const loop = new wave.Loop(net, plainly), codes = [], scores = [];
-            loop.begin(speaker, spectrum, count);
+        for (const isPlain of [false, true]) {{
+            const sampler = new wave.Sampler(net, isPlain), codes = [], scores = [];
+            sampler.begin(speaker, spectrum, count);
             for (let i = 0; i < count; i++) {{
-                const s = loop.step();
+                const s = sampler.step();
                 if (i % 50 === 0) scores.push(...s);
-                codes.push(wave.choose(s, uniform[i], 1));
-                loop.push(codes.at(-1));
+                codes.push(wave.sampleCode(s, uniform[i], 1));
+                sampler.push(codes.at(-1));
             }}
-            found.push({{ codes, scores: pack(scores), amplitudes: pack(codes.map((c) => wave.amplitude(c, net.levels))) }});
+            found.push({{ codes, scores: pack(scores), amplitudes: pack(codes.map((c) => wave.toAmplitude(c, net.levels))) }});
         }}
         return found; }}""",
         [uniform.tolist(), model.speaker_number(speaker), SAMPLES, said, frames],
@@ -106,7 +106,7 @@ def test_samples_are_pythons(page, site_url, network, said):
 def test_the_product_is_a_product_with_and_without_simd(page, site_url):
     page.goto(f"{site_url}live/wavenet/")
     worst = page.evaluate(
-        """async () => { const { productOf, simd } = await import(new URL('../product.js', location));
+        """async () => { const { makeProduct, simd } = await import(new URL('../product.js', location));
         if (!simd) return 'no SIMD in this Chromium';
         let worst = 0;
         for (const [n, m] of [[1, 16], [5, 48], [64, 128]]) {
@@ -114,8 +114,8 @@ def test_the_product_is_a_product_with_and_without_simd(page, site_url):
             const w = 8, x = w + n * m + 1, y = x + n + 3, z = y + m;
             for (let i = 0; i < z; i++) f[i] = Math.sin(i * i);
             f.copyWithin(z, y, y + m);
-            productOf(memory)(w, x, y, n, m);
-            productOf(memory, true)(w, x, z, n, m);
+            makeProduct(memory)(w, x, y, n, m);
+            makeProduct(memory, true)(w, x, z, n, m);
             for (let j = 0; j < m; j++) worst = Math.max(worst, Math.abs(f[y + j] - f[z + j]));
         }
         return worst; }"""
@@ -125,7 +125,7 @@ def test_the_product_is_a_product_with_and_without_simd(page, site_url):
 
 def test_the_page_generates_pauses_and_steps(page, site_url):
     start(page, f"{site_url}live/wavenet/")
-    page.get_by_label("it says").select_option("")
+    page.get_by_label("audio to generate").select_option("")
     page.get_by_label("seconds").fill("0.1")
     page.get_by_role("button", name="Generate").focus()
     page.keyboard.press("Enter")
@@ -139,7 +139,7 @@ def test_the_page_generates_pauses_and_steps(page, site_url):
     page.wait_for_function("(({ count }) => count >= 3 && count < 1600)(document.querySelector('.live-demo').dataset)")
     page.wait_for_timeout(300)
     page.get_by_role("button", name="Pause").click()
-    assert page.get_by_role("button", name="Go on").count() == 1  # at once
+    assert page.get_by_role("button", name="Continue").count() == 1  # at once
     page.wait_for_timeout(300)
     count = int(page.locator(".live-demo").get_attribute("data-count"))
     page.evaluate(  # what it says stands for a moment only
@@ -151,7 +151,7 @@ def test_the_page_generates_pauses_and_steps(page, site_url):
     for words in ("layer 2 of", "all layers"):
         page.wait_for_function("(words) => window.said.some((text) => text.includes(words))", arg=words)
     assert until(page, "count", str(count + 1))
-    page.get_by_label("shown").select_option("32")
+    page.get_by_label("columns").select_option("32")
     drawn = page.evaluate(
         """(() => { const c = document.querySelector('.wave-stack');
         return new Set(new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer)).size; })()"""

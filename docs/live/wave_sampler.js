@@ -1,33 +1,33 @@
-// Fast WaveNet (arXiv 1611.09482), as kerasrecipes.inference.wavenet_sampler has it: a sample costs one column of every layer. The past of
-// each layer lies in a ring of (taps - 1) * dilation columns that begins with zeros; the oldest of it is what the layer needs now.
+// Fast WaveNet (arXiv 1611.09482) like kerasrecipes.inference.wavenet_sampler: a sample costs one column of every layer. Each layer stores
+// its past in a ring buffer of (taps - 1) * dilation columns, initially zeros. It reads the oldest column.
 
-import { productOf, simd } from "./product.js";
+import { makeProduct, simd } from "./product.js";
 
-/** One sound of a network that docs/build/live_wavenet.py packed (`unpack` of back.js); plainly: without SIMD. */
-export class Loop {
-  constructor(net, plainly = !simd) {
+/** Generates one sequence of samples. net: from `unpack` of a file that docs/build/live_wavenet.py wrote. isPlain: without SIMD. */
+export class Sampler {
+  constructor(net, isPlain = !simd) {
     const { arrays, dilations, taps, width, filters, skips, levels } = (this.net = net);
     this.depth = dilations.length;
     const rings = dilations.map((d) => Math.max((taps - 1) * d, 1));
-    const room = { x: width, total: 2 * filters, z: filters, sum: skips, hidden: skips, scores: levels, entry: this.depth * 2 * filters };
-    const wanted = Object.values(arrays).concat(rings.map((n) => ({ length: n * width })), Object.values(room).map((length) => ({ length })));
-    const floats = wanted.reduce((sum, { length }) => sum + length + (-length & 3), 4);
+    const sizes = { x: width, total: 2 * filters, z: filters, sum: skips, hidden: skips, out: levels, entry: this.depth * 2 * filters };
+    const blocks = Object.values(arrays).concat(rings.map((n) => ({ length: n * width })), Object.values(sizes).map((length) => ({ length })));
+    const floats = blocks.reduce((sum, { length }) => sum + length + (-length & 3), 4);
     this.memory = new WebAssembly.Memory({ initial: Math.ceil((4 * floats) / 65536) });
     const f = (this.floats = new Float32Array(this.memory.buffer));
     let free = 0;
-    const take = (length) => { const at = free; free += length + (-length & 3); return at; };
-    this.at = Object.fromEntries(Object.entries(arrays).map(([name, values]) => { const at = take(values.length); f.set(values, at); return [name, at]; }));
-    this.rings = rings.map((size) => ({ size, at: take(size * width) }));
-    for (const [name, length] of Object.entries(room)) this.at[name] = take(length);
-    this.product = productOf(this.memory, plainly || [2 * filters, width, skips, levels].some((n) => n % 16));
+    const allocate = (length) => { const at = free; free += length + (-length & 3); return at; };
+    this.at = Object.fromEntries(Object.entries(arrays).map(([name, values]) => { const at = allocate(values.length); f.set(values, at); return [name, at]; }));
+    this.rings = rings.map((size) => ({ size, at: allocate(size * width) }));
+    for (const [name, length] of Object.entries(sizes)) this.at[name] = allocate(length);
+    this.product = makeProduct(this.memory, isPlain || [2 * filters, width, skips, levels].some((n) => n % 16));
     this.codes = new Array(net.recent).fill(levels); // "before the beginning"
     this.codes[net.recent - 1] = levels >> 1; // silence
     this.now = 0;
     this.frame = -1;
-    this.activity = new Float32Array(this.depth + 1); // root mean square of each layer's input, and of the last output
+    this.activity = new Float32Array(this.depth + 1); // root mean square of the input of each layer and of the last output
   }
 
-  /** What the sound is: speaker, a number; spectrogram (frames, mels) or null for what comes of itself; samples in all. */
+  /** Set the conditions. speaker: index. spectrogram: (frames, mels), or null to generate without one. samples: total number. */
   begin(speaker, spectrogram, samples) {
     Object.assign(this, { speaker, samples });
     const { mels, hop, reach, mean, deviation, arrays } = this.net;
@@ -35,8 +35,8 @@ export class Loop {
     const count = Math.ceil(samples / hop), left = (reach - 1) >> 1, { nothing, local, local_bias } = arrays, channels = local_bias.length;
     const frames = new Float32Array((count + reach - 1) * mels); // zeros at both ends
     for (let i = 0; i < count * mels; i++) {
-      const given = i < (spectrogram?.length ?? 0) ? spectrogram[i] : 0;
-      frames[left * mels + i] = spectrogram ? (given - mean) / deviation : nothing[i % mels];
+      const value = i < (spectrogram?.length ?? 0) ? spectrogram[i] : 0;
+      frames[left * mels + i] = spectrogram ? (value - mean) / deviation : nothing[i % mels];
     }
     this.local = new Float32Array(count * channels);
     for (let t = 0; t < count; t++) {
@@ -47,8 +47,8 @@ export class Loop {
     }
   }
 
-  /** What the conditions add to all layers' sums at the present sample: the same through a frame. */
-  condition() {
+  /** Compute what the conditions add to the sums of all layers at the current sample. It is constant within a frame. */
+  updateConditions() {
     const { filters, hop, mels, arrays } = this.net, double = 2 * filters, { floats: f, at } = this;
     const frame = mels ? Math.min(Math.floor(this.now / hop), this.local.length / arrays.local_bias.length - 1) : 0;
     if (frame === this.frame) return;
@@ -65,10 +65,10 @@ export class Loop {
     }
   }
 
-  /** Scores (levels) of the next code, a view that the next step overwrites. */
+  /** Compute the logits (levels) of the next code. The next step overwrites this view. */
   step() {
     const { dilations, taps, width, filters, skips, levels } = this.net, { floats: f, at, product, now } = this, double = 2 * filters;
-    this.condition();
+    this.updateConditions();
     for (let j = 0; j < width; j++) f[at.x + j] = 0;
     this.codes.forEach((code, tap) => {
       if (code < levels) for (let j = 0, row = at.codes + (tap * levels + code) * width; j < width; j++) f[at.x + j] += f[row + j];
@@ -76,7 +76,7 @@ export class Loop {
     f.copyWithin(at.sum, at.skip_bias, at.skip_bias + skips);
     for (let k = 0; k < this.depth; k++) {
       const ring = this.rings[k], slot = ring.at + (now % ring.size) * width;
-      this.activity[k] = rms(f, at.x, width);
+      this.activity[k] = computeRms(f, at.x, width);
       f.copyWithin(at.total, at.entry + k * double, at.entry + (k + 1) * double);
       for (let tap = 0; tap < taps - 1; tap++) { // oldest first
         const old = ring.at + ((now + tap * dilations[k]) % ring.size) * width;
@@ -89,51 +89,51 @@ export class Loop {
       product(at.residual + k * filters * width, at.z, at.x, filters, width);
       product(at.skip + k * filters * skips, at.z, at.sum, filters, skips);
     }
-    this.activity[this.depth] = rms(f, at.x, width);
+    this.activity[this.depth] = computeRms(f, at.x, width);
     for (let j = 0; j < skips; j++) f[at.sum + j] = Math.max(0, f[at.sum + j]);
     f.copyWithin(at.hidden, at.post_bias, at.post_bias + skips);
     product(at.post, at.sum, at.hidden, skips, skips);
     for (let j = 0; j < skips; j++) f[at.hidden + j] = Math.max(0, f[at.hidden + j]);
-    f.copyWithin(at.scores, at.logits_bias, at.logits_bias + levels);
-    product(at.logits, at.hidden, at.scores, skips, levels);
+    f.copyWithin(at.out, at.logits_bias, at.logits_bias + levels);
+    product(at.logits, at.hidden, at.out, skips, levels);
     this.now++;
-    return f.subarray(at.scores, at.scores + levels);
+    return f.subarray(at.out, at.out + levels);
   }
 
-  /** Go on with this code. */
+  /** Append a code to the input. */
   push(code) {
     this.codes.shift();
     this.codes.push(code);
   }
 }
 
-function rms(f, at, n) {
+function computeRms(f, at, n) {
   let sum = 0;
   for (let j = 0; j < n; j++) sum += f[at + j] ** 2;
   return Math.sqrt(sum / n);
 }
 
-/** The code that a uniform number below 1 chooses, by the inverse of the distribution function; temperature 0: the likeliest. */
-export function choose(scores, uniform, temperature) {
+/** Sample a code by the inverse distribution function of a uniform number below 1. Temperature 0 returns the most probable code. */
+export function sampleCode(logits, uniform, temperature) {
   let top = 0;
-  for (let i = 1; i < scores.length; i++) if (scores[i] > scores[top]) top = i;
+  for (let i = 1; i < logits.length; i++) if (logits[i] > logits[top]) top = i;
   if (!temperature) return top;
-  const heights = new Float64Array(scores.length);
+  const heights = new Float64Array(logits.length);
   let sum = 0;
-  for (let i = 0; i < scores.length; i++) heights[i] = sum += Math.exp((scores[i] - scores[top]) / temperature);
+  for (let i = 0; i < logits.length; i++) heights[i] = sum += Math.exp((logits[i] - logits[top]) / temperature);
   let code = 0;
-  while (code < scores.length - 1 && heights[code] <= uniform * sum) code++;
+  while (code < logits.length - 1 && heights[code] <= uniform * sum) code++;
   return code;
 }
 
-/** Amplitude of a mu-law code. */
-export function amplitude(code, levels) {
+/** Convert a mu-law code to an amplitude. */
+export function toAmplitude(code, levels) {
   const mu = levels - 1, f = (2 * code) / mu - 1;
   return (Math.sign(f) * Math.expm1(Math.abs(f) * Math.log1p(mu))) / mu;
 }
 
-/** Uniform numbers below 1 of a seed (mulberry32). */
-export function chance(seed) {
+/** Make a random generator from a seed (mulberry32): uniform numbers in [0, 1). */
+export function makeRandom(seed) {
   let a = seed >>> 0;
   return () => {
     a = (a + 0x6d2b79f5) | 0;
