@@ -60,7 +60,11 @@ def collect_steps(model: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         if kind == "Conv2D":
             height, width = layer.kernel_size
             is_same = layer.padding == "same"
-            if layer.strides[0] != layer.strides[1] or (is_same and layer.strides[0] > 1) or layer.dilation_rate != (1, 1):
+            if (
+                layer.strides[0] != layer.strides[1]
+                or (is_same and layer.strides[0] > 1)
+                or layer.dilation_rate != (1, 1)
+            ):
                 raise NotImplementedError(f"{step.name}: back.js does not support its strides, padding or dilation")
             pad = [(height - 1) // 2, (width - 1) // 2] if is_same else [0, 0]
             relu = layer.activation.__name__ == "relu"

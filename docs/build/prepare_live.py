@@ -162,7 +162,9 @@ def fetch_package() -> Path:
                     "The live demos need onnxruntime-web from npm: install npm (apt-get install npm)"
                 ) from None
             except subprocess.CalledProcessError:
-                raise SystemExit(f"npm could not fetch {RUNTIME}: check the connection to the package registry") from None
+                raise SystemExit(
+                    f"npm could not fetch {RUNTIME}: check the connection to the package registry"
+                ) from None
             next(Path(place).glob("*.tgz")).replace(path)
     return path
 

@@ -1,1 +1,1 @@
-"""What `docs/build/plot_figures.py` draws and measures for the recipes' pages, one file for each kind of task."""
+"""Figures and examples of errors for the recipes' pages, one file for each kind of task."""

@@ -1,6 +1,6 @@
-"""Classifiers and segmenters: filters, maps, wished-for pictures, and what is confused with what.
+"""Image classifiers and segmenters: filters, activation maps, synthesized images, confusions.
 
-Only free pictures and MNIST's digits are shown, never one of CIFAR-10 or CamVid.
+The figures show free images and digits of MNIST, never images of CIFAR-10 or CamVid.
 """
 
 import os
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from drawing.figure_cache import Keeper
+from drawing.figure_cache import FigureCache
 from kerasrecipes import metrics, visualize
 from kerasrecipes.data.images import load_image_datasets
 from kerasrecipes.data.segmentation_masks import load_masks
@@ -21,148 +21,150 @@ FREE = ("astronaut", "camera", "chelsea", "coffee", "rocket")  # CC0 or public d
 DIGITS = "MNIST (Y. LeCun, C. Cortes, C. Burges; CC BY-SA 3.0)"
 
 
-def folder() -> Path:
-    """The data sets."""
+def data_folder() -> Path:
+    """Return the folder of the data sets."""
     return Path(os.environ["KERASRECIPES_DATA"])
 
 
-def draw(model: Any, keeper: Keeper) -> None:
-    """A classifier's."""
-    filters(model, keeper)
-    digits = model.input_shape[-1] == 1
-    maps(model, keeper, mnist(model)[0][7] if digits else photograph("chelsea"), digits)
-    if not digits:
-        wishes(model, keeper)
+def collect_figures(model: Any, cache: FigureCache) -> None:
+    """Collect the figures and examples of a classifier."""
+    plot_filters(model, cache)
+    is_mnist = model.input_shape[-1] == 1
+    plot_maps(model, cache, load_mnist(model)[0][7] if is_mnist else load_photograph("chelsea"), is_mnist)
+    if not is_mnist:
+        plot_classes(model, cache)
     if len(model.classes) > 10:
-        free_pictures(model, keeper)
+        collect_free_images(model, cache)
         return
-    spec = "mnist:{data}/mnist/mnist.npz?split=test" if digits else "cifar10:{data}/cifar10?split=test"
-    pictures, labels = load_image_datasets([spec], model.classes, model.preprocessing)
-    chosen, sure = probabilities(model, pictures)
+    spec = "mnist:{data}/mnist/mnist.npz?split=test" if is_mnist else "cifar10:{data}/cifar10?split=test"
+    images, labels = load_image_datasets([spec], model.classes, model.preprocessing)
+    predictions, confidences = classify(model, images)
     size = len(model.classes)
     table = np.zeros((size, size), int)
-    np.add.at(table, (labels, chosen), 1)
-    keeper.wrong = {
-        "set": "MNIST, test digits" if digits else "CIFAR-10, first 1,000 test pictures", "classes": list(model.classes),
-        "confusion": table.tolist(), "unit": "pictures",
+    np.add.at(table, (labels, predictions), 1)
+    cache.wrong = {
+        "set": "MNIST, test digits" if is_mnist else "CIFAR-10, first 1,000 test images", "classes": list(model.classes),
+        "confusion": table.tolist(), "unit": "images",
     }  # fmt: skip
-    if digits:
-        wrong_digits(keeper, pictures, labels, chosen, sure)
+    if is_mnist:
+        plot_wrong_digits(cache, images, labels, predictions, confidences)
     else:
-        free_pictures(model, keeper)
+        collect_free_images(model, cache)
 
 
-def mnist(model: Any) -> tuple[np.ndarray, np.ndarray]:
+def load_mnist(model: Any) -> tuple[np.ndarray, np.ndarray]:
     return load_image_datasets(["mnist:{data}/mnist/mnist.npz?split=test"], model.classes, model.preprocessing)
 
 
-def photograph(name: str) -> np.ndarray:
-    path = next((folder() / "images_cc0").glob(f"{name}.*"))
+def load_photograph(name: str) -> np.ndarray:
+    path = next((data_folder() / "images_cc0").glob(f"{name}.*"))
     return np.asarray(Image.open(path).convert("RGB"))
 
 
-def probabilities(model: Any, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The chosen class of each picture, and its probability."""
-    found = np.concatenate([model.probabilities(pictures[i : i + 500]) for i in range(0, len(pictures), 500)])
-    return found.argmax(-1), found.max(-1)
+def classify(model: Any, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the predicted class of each image and its probability."""
+    p = np.concatenate([model.probabilities(images[i : i + 500]) for i in range(0, len(images), 500)])
+    return p.argmax(-1), p.max(-1)
 
 
-def filters(model: Any, keeper: Keeper) -> None:
+def plot_filters(model: Any, cache: FigureCache) -> None:
     sheet = visualize.show_filters(model)
     count, height, width, depth = sheet.filters.shape
-    what = "in their own colors" if depth == 3 else "black is negative, white positive"
-    keeper.image(
+    colors = (
+        " in their own colors. Zero is gray" if depth == 3 else ". Black is negative, white is positive, zero is gray"
+    )
+    cache.save_image(
         "filters.png", sheet.render(columns=16 if count > 16 else 8), "Filters of the first layer",
-        f"All {count} filters of {height} x {width}, {what}, zero in gray: `visualize.show_filters`.", least=560,
+        f"All {count} filters of {height} x {width}{colors}. `visualize.show_filters` plots them.", min_side=560,
     )  # fmt: skip
 
 
-def maps(model: Any, keeper: Keeper, picture: np.ndarray, digits: bool) -> None:
-    shown = picture[..., 0] if digits else picture
-    path = keeper.folder / "seen.png"
-    Image.fromarray(shown.astype("uint8")).save(path)
-    found = visualize.activation_maps(model, str(path))
+def plot_maps(model: Any, cache: FigureCache, image: np.ndarray, is_mnist: bool) -> None:
+    pixels = image[..., 0] if is_mnist else image
+    path = cache.folder / "input.png"
+    Image.fromarray(pixels.astype("uint8")).save(path)
+    maps = visualize.activation_maps(model, str(path))
     path.unlink()
-    names = [n for n, v in found.layers.items() if v.ndim == 3][:8]
-    drawn = plotting.new_figure(10, 2.9 * -(-(len(names) + 1) // 4))
-    grid = [("what it sees", found.image), *((n, found.render(n)) for n in names)]
-    for number, (title, image) in enumerate(grid[: 4 * -(-(len(names) + 1) // 4)], 1):
-        plotting.imshow(drawn.add_subplot(-(-len(grid) // 4), 4, number), image, title)
-    keeper.figure(
-        "maps.png", drawn, "What its layers make of a picture",
-        f"{'A digit of ' + DIGITS if digits else 'The cat Chelsea (CC0)'} and all maps of {len(names)} layers; "
-        "white is the strongest of each map: `visualize.activation_maps`.",
+    names = [n for n, v in maps.layers.items() if v.ndim == 3][:8]
+    figure = plotting.new_figure(10, 2.9 * -(-(len(names) + 1) // 4))
+    grid = [("input", maps.image), *((n, maps.render(n)) for n in names)]
+    for number, (title, tile) in enumerate(grid[: 4 * -(-(len(names) + 1) // 4)], 1):
+        plotting.imshow(figure.add_subplot(-(-len(grid) // 4), 4, number), tile, title)
+    cache.save_figure(
+        "maps.png", figure, "Activation maps",
+        f"{'A digit of ' + DIGITS if is_mnist else 'The cat Chelsea (CC0)'} and all maps of {len(names)} layers. "
+        "White is the maximum of each map. `visualize.activation_maps` computes them.",
     )  # fmt: skip
 
 
-def wishes(model: Any, keeper: Keeper) -> None:
-    """Pictures that classes would like to see."""
-    scores = visualize.layer_names(model)[-1]
+def plot_classes(model: Any, cache: FigureCache) -> None:
+    """Plot images that maximize the logits of classes."""
+    layer = visualize.layer_names(model)[-1]
     names = model.classes if len(model.classes) == 10 else ("flamingo", "lemon", "volcano", "tabby", "strawberry")
-    wanted = [
+    indices = [
         next(i for i, c in enumerate(model.classes) if c == n or c.split(",")[0] == n or n in c.split(", "))
         for n in names
     ]
-    units = [f"{scores}:{i}" for i in wanted]
-    found = visualize.synthesize_units(
+    units = [f"{layer}:{i}" for i in indices]
+    results = visualize.synthesize_units(
         model, units, num_restarts=1, seed=2, steps=200, step_policy="normalized", target_gain=8.0
     )
-    drawn = plotting.new_figure(9, 1 + 1.9 * (-(-len(found) // 5)))
-    for number, (name, wish) in enumerate(zip(names, found, strict=True), 1):
-        plotting.imshow(drawn.add_subplot(-(-len(found) // 5), 5, number), wish.images[0], name)
-    keeper.figure(
-        "classes.png", drawn, "What activates classes most",
-        "Pictures that raise a class's score as far as they can (activation maximization, `visualize.synthesize`). "
-        "No picture of the training set is in them.",
+    figure = plotting.new_figure(9, 1 + 1.9 * (-(-len(results) // 5)))
+    for number, (name, result) in enumerate(zip(names, results, strict=True), 1):
+        plotting.imshow(figure.add_subplot(-(-len(results) // 5), 5, number), result.images[0], name)
+    cache.save_figure(
+        "classes.png", figure, "Images that activate classes most",
+        "Images that maximize the logit of a class (activation maximization, `visualize.synthesize`). "
+        "They contain no image of the training set.",
     )  # fmt: skip
 
 
-def wrong_digits(keeper: Keeper, pictures: Any, labels: Any, chosen: Any, sure: Any) -> None:
-    """The wrong digits of which it was surest, as one picture, with what they are and what was read."""
-    wrong = np.flatnonzero(chosen != labels)
-    worst = wrong[np.argsort(-sure[wrong], kind="stable")][:30]
-    drawn = plotting.new_figure(8.6, 3.5)
+def plot_wrong_digits(cache: FigureCache, images: Any, labels: Any, predictions: Any, confidences: Any) -> None:
+    """Plot the errors with the highest confidence, with label and prediction."""
+    wrong = np.flatnonzero(predictions != labels)
+    worst = wrong[np.argsort(-confidences[wrong], kind="stable")][:30]
+    figure = plotting.new_figure(8.6, 3.5)
     for number, i in enumerate(worst, 1):
-        axes = drawn.add_subplot(3, 10, number)
-        plotting.imshow(axes, 255 - pictures[i][..., 0].astype("uint8"), f"{labels[i]} read as {chosen[i]}")
+        axes = figure.add_subplot(3, 10, number)
+        plotting.imshow(axes, 255 - images[i][..., 0].astype("uint8"), f"{labels[i]} read as {predictions[i]}")
         axes.title.set_fontsize(6.5)
-    drawn.savefig(keeper.folder / "wrong.png", format="png", dpi=130)
-    keeper.shrink("wrong.png")
-    keeper.wrong |= {
+    figure.savefig(cache.folder / "wrong.png", format="png", dpi=130)
+    cache.reduce_colors("wrong.png")
+    cache.wrong |= {
         "picture": "wrong.png",
-        "caption": f"The {len(worst)} of {len(wrong)} wrong digits of which it is surest, worst first. {DIGITS}.",
+        "caption": f"{len(worst)} of the {len(wrong)} errors, those with the highest confidence first. {DIGITS}.",
     }  # fmt: skip
 
 
-def free_pictures(model: Any, keeper: Keeper) -> None:
-    """What it says of the free pictures."""
-    shown = []
+def collect_free_images(model: Any, cache: FigureCache) -> None:
+    """Collect the three most probable classes of each free image."""
+    rows = []
     for name in FREE:
-        pixels = photograph(name)
+        pixels = load_photograph(name)
         small = Image.fromarray(pixels)
         small.thumbnail((220, 220))
-        small.save(keeper.folder / f"{name}.jpg", quality=80)
+        small.save(cache.folder / f"{name}.jpg", quality=80)
         answers = [[c.name, round(float(c.probability), 4)] for c in model.classify(pixels).top(3)]
-        shown.append({"file": f"{name}.jpg", "name": name, "answers": answers})
-    keeper.wrong |= {"free": shown}
+        rows.append({"file": f"{name}.jpg", "name": name, "answers": answers})
+    cache.wrong |= {"free": rows}
 
 
-def draw_segmenter(model: Any, keeper: Keeper) -> None:
-    """A segmenter's: no picture of CamVid is shown."""
-    filters(model, keeper)
-    pictures, masks = load_masks(["camvid:{data}/camvid/camvid_240x180.npz?split=test"], model.classes)
+def collect_segmenter_figures(model: Any, cache: FigureCache) -> None:
+    """Collect the figures and examples of a segmenter, without images of CamVid."""
+    plot_filters(model, cache)
+    images, masks = load_masks(["camvid:{data}/camvid/camvid_240x180.npz?split=test"], model.classes)
     table = sum(
         metrics.confusion_matrix(m, r.mask, len(model.classes))
-        for m, r in zip(masks, model.segment(list(pictures)), strict=True)
+        for m, r in zip(masks, model.segment(list(images)), strict=True)
     )
     union = table.sum(0) + table.sum(1) - np.diag(table)
-    keeper.wrong = {
-        "set": f"CamVid, {len(pictures)} test pictures", "classes": list(model.classes), "confusion": np.asarray(table).tolist(),
+    cache.wrong = {
+        "set": f"CamVid, {len(images)} test images", "classes": list(model.classes), "confusion": np.asarray(table).tolist(),
         "unit": "pixels", "iou": [round(float(d / u), 4) if u else None for d, u in zip(np.diag(table), union, strict=True)],
     }  # fmt: skip
-    sure = Counter()
+    areas = Counter()
     for name in FREE:
-        pixels = photograph(name)
+        pixels = load_photograph(name)
         for label, share in model.segment(pixels).class_areas().items():
-            sure[label] += share / len(FREE)
-    keeper.wrong["lost"] = [[k, round(float(v), 3)] for k, v in sure.most_common(3)]
+            areas[label] += share / len(FREE)
+    cache.wrong["lost"] = [[k, round(float(v), 3)] for k, v in areas.most_common(3)]

@@ -1,4 +1,4 @@
-"""Recognizers of letters and phones: what they see in a clip, what they listen for, and what they get wrong."""
+"""Recognizers of letters and phonemes: probabilities over a clip, filters, synthesized inputs, errors."""
 
 import os
 from collections import Counter
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from pages.cached_figures import align_words
 
-from drawing.figure_cache import REPORT, Keeper, clips
+from drawing.figure_cache import REPORT, FigureCache, list_clips
 from kerasrecipes import data, metrics, visualize
 from kerasrecipes.audio import load_audio
 from kerasrecipes.errors import KerasRecipesError
@@ -18,43 +18,43 @@ from kerasrecipes.visualize.frequency_response import save_filter_responses
 
 CLIP = "1919-142785-0015"
 LETTERS = "aeiost"
-SHOWN = 14  # symbols of a picture of probabilities
+NUM_SYMBOLS = 14  # in a plot of probabilities
 
 
-def draw(model: Any, keeper: Keeper) -> None:
-    """All of it."""
-    probabilities(model, keeper)
+def collect_figures(model: Any, cache: FigureCache) -> None:
+    """Collect the figures and examples of a recognizer."""
+    plot_probabilities(model, cache)
     try:
-        save_filter_responses(model, keeper.folder / "filters.png")
-        keeper.shrink("filters.png")
-        keeper.shown(
-            "filters.png", "What its first filters hear",
-            "The frequency response of every filter of the first layer, sorted by the frequency that it lets through most: "
-            "`kerasrecipes filters`. Nobody told the network about frequencies.",
+        save_filter_responses(model, cache.folder / "filters.png")
+        cache.reduce_colors("filters.png")
+        cache.add_caption(
+            "filters.png", "Frequency responses of the first layer",
+            "The frequency response of each filter, sorted by the frequency with the highest gain. `kerasrecipes filters` plots "
+            "them. The network learned them from raw audio.",
         )  # fmt: skip
-    except KerasRecipesError:  # it begins on spectra, or on codes, of which a picture says nothing
+    except KerasRecipesError:  # the first layer reads spectra or codes, so it has no frequency response
         if model.recipe.task != "phoneme-recognition":
-            wishes(model, keeper)
+            plot_letters(model, cache)
     if model.criterion.transition_matrix() is not None:
-        transitions(model, keeper)
+        plot_transitions(model, cache)
     if model.recipe.task == "phoneme-recognition":
-        phones_wrong(model, keeper)
+        collect_phoneme_errors(model, cache)
     else:
-        words_wrong(model, keeper)
+        collect_word_errors(model, cache)
 
 
-def probabilities(model: Any, keeper: Keeper) -> None:
-    """Log spectrogram of a clip above the likeliest symbols' probabilities."""
-    path, text = clips()[CLIP]
+def plot_probabilities(model: Any, cache: FigureCache) -> None:
+    """Plot the log spectrogram of a clip above the probabilities of the most probable symbols."""
+    path, text = list_clips()[CLIP]
     wave = load_audio(path)
     logits = logits_of(model, wave).astype("float64")
     p = np.exp(logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True))
-    symbols = [s if s.strip() else "space" for s in symbols_of(model)]
-    order = list(np.argsort(-p.max(0))[:SHOWN])
+    symbols = [s if s.strip() else "space" for s in list_symbols(model)]
+    order = list(np.argsort(-p.max(0))[:NUM_SYMBOLS])
     order.sort(key=lambda i: int(p[:, i].argmax()))
     seconds = len(wave) / model.sample_rate
-    drawn = plotting.new_figure(9, 5)
-    upper, lower = drawn.subplots(2, 1, sharex=True, height_ratios=[1, 1.5])
+    figure = plotting.new_figure(9, 5)
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[1, 1.5])
     upper.specgram(wave, NFFT=400, Fs=model.sample_rate, noverlap=240, cmap="magma", vmin=-130)
     upper.set(ylabel="Hz", title=f"“{text}”")
     lower.imshow(
@@ -62,84 +62,86 @@ def probabilities(model: Any, keeper: Keeper) -> None:
         interpolation="nearest",
     )  # fmt: skip
     lower.set(yticks=range(len(order)), yticklabels=[symbols[i] for i in order], xlabel="seconds")
-    kind = "a softmax of its scores" if model.criterion.transition_matrix() is not None else "its probabilities"
-    unit = f"every {1000 * model.stride / model.sample_rate:.0f} ms"
-    keeper.figure(
-        "clip.png", drawn, "What it makes of a clip",
-        f"A clip of LibriSpeech (CC BY 4.0) as a spectrogram, and below it {kind} of the {len(order)} symbols that are surest "
-        f"somewhere in it, {unit}.",
+    kind = "the softmax of the logits" if model.criterion.transition_matrix() is not None else "the probabilities"
+    step = f"every {1000 * model.stride / model.sample_rate:.0f} ms"
+    cache.save_figure(
+        "clip.png", figure, "Probabilities over a clip",
+        f"A clip of LibriSpeech (CC BY 4.0) as a spectrogram, and below it {kind} of the {len(order)} symbols with the highest "
+        f"maxima, {step}.",
     )  # fmt: skip
 
 
-def symbols_of(model: Any) -> list[str]:
-    """Names of the scores' columns."""
+def list_symbols(model: Any) -> list[str]:
+    """Return the names of the columns of the logits."""
     alphabet = model.alphabet
     blank = ["blank"] if alphabet.first_index == 0 else []
     return [*blank, *alphabet.symbols, *[f"\u00d7{n + 2}" for n in range(alphabet.num_repetition_symbols or 0)]]
 
 
-def wishes(model: Any, keeper: Keeper) -> None:
-    """Spectrograms that letters would like to hear."""
-    found = visualize.synthesize_units(model, [f"logits:{c}" for c in LETTERS], num_restarts=1, steps=150)
-    drawn = plotting.new_figure(9, 2.6)
-    for number, (letter, wish) in enumerate(zip(LETTERS, found, strict=True)):
-        axes = drawn.add_subplot(1, len(LETTERS), number + 1)
-        plotting.imshow(axes, plotting.signed_to_uint8(wish.values[0].T[::-1]), letter, aspect="auto")
-    keeper.figure(
-        "letters.png", drawn, "What letters would like to hear",
-        "Inputs that raise the score of a letter as far as they can (activation maximization, `visualize.synthesize`): time "
-        "runs to the right, frequency upwards; bright is louder than usual.",
+def plot_letters(model: Any, cache: FigureCache) -> None:
+    """Plot spectrograms that maximize the logits of letters."""
+    results = visualize.synthesize_units(model, [f"logits:{c}" for c in LETTERS], num_restarts=1, steps=150)
+    figure = plotting.new_figure(9, 2.6)
+    for number, (letter, result) in enumerate(zip(LETTERS, results, strict=True)):
+        axes = figure.add_subplot(1, len(LETTERS), number + 1)
+        plotting.imshow(axes, plotting.signed_to_uint8(result.values[0].T[::-1]), letter, aspect="auto")
+    cache.save_figure(
+        "letters.png", figure, "Inputs that activate letters most",
+        "Inputs that maximize the logit of a letter (activation maximization, `visualize.synthesize`). Time runs to the right "
+        "and frequency upward. Bright is louder than average.",
     )  # fmt: skip
 
 
-def transitions(model: Any, keeper: Keeper) -> None:
-    """The learned scores of going from one symbol to another."""
+def plot_transitions(model: Any, cache: FigureCache) -> None:
+    """Plot the learned scores of transitions between symbols."""
     values = np.asarray(model.criterion.transition_matrix())
-    names = [s if s.strip() else "␣" for s in symbols_of(model)]
+    names = [s if s.strip() else "␣" for s in list_symbols(model)]
     size = 5.6 if len(values) < 35 else 7.2
-    drawn = plotting.new_figure(size, size)
-    axes = drawn.add_subplot()
+    figure = plotting.new_figure(size, size)
+    axes = figure.add_subplot()
     most = np.abs(values).max()
-    picture = axes.imshow(values, cmap="RdBu_r", vmin=-most, vmax=most, interpolation="nearest")
-    drawn.colorbar(picture, shrink=0.7, label="score")
+    image = axes.imshow(values, cmap="RdBu_r", vmin=-most, vmax=most, interpolation="nearest")
+    figure.colorbar(image, shrink=0.7, label="score")
     axes.set(xlabel="to", ylabel="from", xticks=range(len(names)), yticks=range(len(names)))
     axes.set_xticklabels(names, fontsize=7, rotation=90 if len(max(names, key=len)) > 1 else 0)
     axes.set_yticklabels(names, fontsize=7)
-    keeper.figure(
-        "transitions.png", drawn, "What may follow what",
-        "The learned transition scores, part of the criterion: red is welcome, blue is not. The diagonal, staying where one is, "
-        "stands for how long a symbol lasts.",
+    cache.save_figure(
+        "transitions.png", figure, "Transition scores",
+        "The learned transition scores of the criterion. Red transitions have high scores, blue ones low scores. The diagonal "
+        "determines how long a symbol lasts.",
     )  # fmt: skip
 
 
-# ------------------------------------------------------------------------------------------- mistakes
+# ------------------------------------------------------------------------------------------- errors
 
 
-def words_wrong(model: Any, keeper: Keeper) -> None:
-    """The worst, the typical and the best clips of dev-mini-report, and the words most often heard wrongly."""
+def collect_word_errors(model: Any, cache: FigureCache) -> None:
+    """Collect the worst, typical and best clips of dev-mini-report, and the most frequent confusions of words."""
     reports = data.load_datasets(["librispeech:{data}/LibriSpeech/dev-mini"], REPORT)
     results = [r.text for r in transcribe_all(model, reports)]
     references = [model.alphabet.normalize(u.text) for u in reports]
     pairs = [(r.split(), h.split()) for r, h in zip(references, results, strict=True)]
     names = [u.id for u in reports]
-    keeper.wrong = summary(names, pairs, "words") | {
+    cache.wrong = summarize_errors(names, pairs, "words") | {
         "set": "dev-mini-report", "decoder": "greedy", "unit": "words",
         "clips": [
-            {"clip": name, "said": text, "heard": model.transcribe(str(path)).text, **with_lm(model, path)}
-            for name, (path, text) in clips().items()
+            {"clip": name, "said": text, "heard": model.transcribe(str(path)).text, **transcribe_with_lm(model, path)}
+            for name, (path, text) in list_clips().items()
         ],
     }  # fmt: skip
 
 
-def with_lm(model: Any, path: Any) -> dict[str, str]:
+def transcribe_with_lm(model: Any, path: Any) -> dict[str, str]:
     return {"with_lm": model.transcribe(str(path), language_model="librispeech_small").text}
 
 
-def phones_wrong(model: Any, keeper: Keeper) -> None:
-    """The same for phones, against forced alignments; PHONES names their file for dev-mini."""
+def collect_phoneme_errors(model: Any, cache: FigureCache) -> None:
+    """Collect the same for phonemes, compared with forced alignments. PHONES is the file of those of dev-mini."""
     labels = os.environ.get("PHONES")
     if not labels:
-        raise SystemExit("PHONES=FILE names dev-mini's labels: kerasrecipes data align-phones (guides/phones.md)")
+        raise SystemExit(
+            "Set PHONES to the label file of dev-mini, which `kerasrecipes data align-phones` writes (guides/phones.md)"
+        )
     reports = data.load_datasets([f"phones:{labels}?audio={{data}}/LibriSpeech/dev-mini"], REPORT)
     results = transcribe_all(model, reports)
     pairs = [
@@ -149,20 +151,20 @@ def phones_wrong(model: Any, keeper: Keeper) -> None:
         )
         for u, r in zip(reports, results, strict=True)
     ]
-    heard = {u.id: (" ".join(a), " ".join(b)) for u, (a, b) in zip(reports, pairs, strict=True)}
-    shown = []
-    for name, (_, text) in clips().items():
-        found = next((v for k, v in heard.items() if k.endswith(name)), None)
-        if found:
-            shown.append({"clip": name, "text": text, "said": found[0], "heard": found[1]})
+    texts = {u.id: (" ".join(a), " ".join(b)) for u, (a, b) in zip(reports, pairs, strict=True)}
+    rows = []
+    for name, (_, text) in list_clips().items():
+        pair = next((v for k, v in texts.items() if k.endswith(name)), None)
+        if pair:
+            rows.append({"clip": name, "text": text, "said": pair[0], "heard": pair[1]})
     names = [u.id for u in reports]
-    keeper.wrong = summary(names, pairs, "phones") | {
-        "set": "dev-mini-report", "decoder": "its criterion's best path", "unit": "phones", "clips": shown,
+    cache.wrong = summarize_errors(names, pairs, "phones") | {
+        "set": "dev-mini-report", "decoder": "best path of the criterion", "unit": "phones", "clips": rows,
     }  # fmt: skip
 
 
-def summary(names: list[str], pairs: list[tuple[list, list]], unit: str) -> dict[str, Any]:
-    """Counts of the three kinds of errors, common substitutions, and examples."""
+def summarize_errors(names: list[str], pairs: list[tuple[list, list]], unit: str) -> dict[str, Any]:
+    """Return counts of the three kinds of errors, frequent substitutions, and examples."""
     counts = np.array([metrics.edit_counts(a, b) for a, b in pairs])
     sizes = np.array([len(a) for a, _ in pairs])
     rates = counts.sum(1) / np.maximum(sizes, 1)
@@ -170,19 +172,19 @@ def summary(names: list[str], pairs: list[tuple[list, list]], unit: str) -> dict
     long_enough = np.flatnonzero(sizes >= (6 if unit == "words" else 20))
     order = long_enough[np.argsort(rates[long_enough], kind="stable")]
     nearest = long_enough[np.argsort(np.abs(rates[long_enough] - overall), kind="stable")]
-    swapped = Counter(
+    substitutions = Counter(
         pair for a, b in pairs for pair in ((x, y) for x, y in align_words(a, b) if x and y and x != y)
     )  # fmt: skip
 
-    def examples(chosen: Any) -> list[dict]:
+    def make_examples(indices: Any) -> list[dict]:
         return [
             {"clip": names[i], "said": " ".join(pairs[i][0]), "heard": " ".join(pairs[i][1]), "rate": round(float(rates[i]), 4)}
-            for i in chosen
+            for i in indices
         ]  # fmt: skip
 
     return {
         "substitutions": int(counts[:, 0].sum()), "deletions": int(counts[:, 1].sum()),
         "insertions": int(counts[:, 2].sum()), "total": int(sizes.sum()),
-        "confused": [[a, b, n] for (a, b), n in swapped.most_common(12)],
-        "worst": examples(order[::-1][:3]), "typical": examples(nearest[:3]), "best": examples(order[:2]),
+        "confused": [[a, b, n] for (a, b), n in substitutions.most_common(12)],
+        "worst": make_examples(order[::-1][:3]), "typical": make_examples(nearest[:3]), "best": make_examples(order[:2]),
     }  # fmt: skip

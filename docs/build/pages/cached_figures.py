@@ -97,12 +97,12 @@ def audio_player(clip: str, label: str) -> str:
 def recognizer_errors(errors: dict) -> list[str]:
     """Return clips to listen to, examples of the report set, and the most frequent confusions."""
     unit = errors["unit"]
-    what = "Greedy; words" if unit == "words" else "Phones"
-    lines = ["### Listen", "", f"{ATTRIBUTION} {what} that differ are marked.", '<div class="clips">']
+    hint = "Greedy decoding. Words" if unit == "words" else "Phonemes"
+    lines = ["### Listen", "", f"{ATTRIBUTION} {hint} that differ are marked.", '<div class="clips">']
     for c in errors["clips"]:
-        told = f"<p class=said>{escape(c.get('text', c['said']))}</p>"
+        reference = f"<p class=reference>{escape(c.get('text', c['said']))}</p>"
         lines.append(
-            f"<figure>{audio_player(c['clip'], c['said'])}<figcaption>{told}{mark_differences(c['said'], c['heard'], unit)}"
+            f"<figure>{audio_player(c['clip'], c['said'])}<figcaption>{reference}{mark_differences(c['said'], c['heard'], unit)}"
             f"{language_model_line(c)}"
             "</figcaption></figure>"
         )
@@ -120,7 +120,7 @@ def recognizer_errors(errors: dict) -> list[str]:
         lines += [f"### {title}", "", '<div class="examples">']
         for e in errors[kind]:
             lines.append(
-                f"<figure><p class=said>{escape(e['said'])}</p>{mark_differences(e['said'], e['heard'], unit)}"
+                f"<figure><p class=reference>{escape(e['said'])}</p>{mark_differences(e['said'], e['heard'], unit)}"
                 f"<figcaption>{escape(e['clip'])}: {100 * e['rate']:.0f} % of its {unit} wrong</figcaption></figure>"
             )
         lines += ["</div>", ""]
@@ -132,21 +132,23 @@ def recognizer_errors(errors: dict) -> list[str]:
 
 def language_model_line(c: dict) -> str:
     return (
-        f'<p class="heard lm"><span>with a language model</span> {escape(c["with_lm"])}</p>' if c.get("with_lm") else ""
+        f'<p class="hypothesis lm"><span>with a language model</span> {escape(c["with_lm"])}</p>'
+        if c.get("with_lm")
+        else ""
     )
 
 
-def mark_differences(said: str, heard: str, unit: str) -> str:
+def mark_differences(reference: str, hypothesis: str, unit: str) -> str:
     """Return the hypothesis as HTML, with differences from the reference marked."""
     parts = []
-    for a, b in align_words(said.split(), heard.split()):
+    for a, b in align_words(reference.split(), hypothesis.split()):
         if a == b:
             parts.append(escape(b))
         elif b is None:
             parts.append(f'<del title="missing">{escape(a)}</del>')
         else:
             parts.append(f'<mark title="{escape(f"reference: {a}" if a else "inserted")}">{escape(b)}</mark>')
-    return f'<p class="heard {unit}">{" ".join(parts)}</p>'
+    return f'<p class="hypothesis {unit}">{" ".join(parts)}</p>'
 
 
 def align_words(a: list[str], b: list[str]) -> list[tuple[str | None, str | None]]:
@@ -204,8 +206,8 @@ def generator_examples(name: str, errors: dict) -> list[str]:
     for s in errors["sounds"]:
         tag = f'<audio controls preload="none" src="../../cache/{name}/{s["file"]}" aria-label="{escape(s["title"])}"></audio>'
         lines.append(f"<figure>{tag}<figcaption>{escape(s['title'])}</figcaption></figure>")
-    said = f"The clip of LibriSpeech (CC BY 4.0): “{escape(errors['text'])}”"
-    lines.append(f"<figure>{audio_player(errors['clip'], errors['text'])}<figcaption>{said}</figcaption></figure>")
+    caption = f"The clip of LibriSpeech (CC BY 4.0): “{escape(errors['text'])}”"
+    lines.append(f"<figure>{audio_player(errors['clip'], errors['text'])}<figcaption>{caption}</figcaption></figure>")
     rows = sorted(((c["rate"], c["text"]) for c in errors["clips"]), reverse=True)
     return [*lines, "</div>", "", *table(["bits per sample", "clip, most bits first"], rows, [0]), ""]
 
@@ -252,12 +254,12 @@ def confusion_table(errors: dict) -> str:
         total = sum(counts) or 1
         cells = "".join(
             f'<td class="{"right" if n == name else ""}" style="--share:{c / total:.3f}">'
-            f"{c if errors['unit'] == 'pictures' else f'{100 * c / total:.0f}'}</td>"
+            f"{c if errors['unit'] == 'images' else f'{100 * c / total:.0f}'}</td>"
             for n, c in zip(names, counts, strict=True)
         )
         rows.append(f"<tr><th scope=row>{escape(name)}</th>{cells}</tr>")
-    what = "pictures" if errors["unit"] == "pictures" else "percent of the pixels of each class"
-    label = f"rows: true class, columns: predicted class; {what}"
+    values = "images" if errors["unit"] == "images" else "percent of the pixels of each class"
+    label = f"rows: true class, columns: predicted class; {values}"
     return (
         f'<div class="confusion" tabindex="0" role="region" aria-label="confusions: {label}"><table><caption>{label}</caption>'
         f"{head}{''.join(rows)}</table></div>"

@@ -12,10 +12,10 @@ import re
 from typing import Any
 
 from kerasrecipes import registry
-from pages.text import DOCS, table, value_of
+from pages.text import DOCS, format_value, table
 
 
-def module_of(recipe: registry.Recipe) -> str:
+def find_module(recipe: registry.Recipe) -> str:
     """Return the name of the recipe's file."""
     return recipe.builder.split(":")[0].rsplit(".", 1)[1]
 
@@ -51,7 +51,7 @@ def defaults(recipe: registry.Recipe) -> dict[str, Any]:
 
 def differences(recipe: registry.Recipe) -> list[tuple[str, Any, Any, str]]:
     """Return (keyword, paper, here, reason) of each difference. The reason is empty if the text gives none."""
-    texts, base = reasons(module_of(recipe)), defaults(recipe)
+    texts, base = reasons(find_module(recipe)), defaults(recipe)
     return [
         (k, base[k], v, texts.get((k, recipe.name), texts.get((k, ""), ""))) for k, v in recipe.config.items() if v != base[k]
     ]  # fmt: skip
@@ -59,12 +59,12 @@ def differences(recipe: registry.Recipe) -> list[tuple[str, Any, Any, str]]:
 
 def against(recipe: registry.Recipe) -> list[str]:
     """Return the section "Paper against here"."""
-    texts = parts(module_of(recipe))
+    texts = parts(find_module(recipe))
     lines = ["## Paper against here", ""]
     rows = differences(recipe)
     if rows:
         lines += ["The builder's defaults are those of the paper. This configuration changes:", ""]
-        rows = [(f"`{k}`", value_of(a), value_of(b), why or "no reason given") for k, a, b, why in rows]
+        rows = [(f"`{k}`", format_value(a), format_value(b), why or "no reason given") for k, a, b, why in rows]
         lines += [*table(["keyword", "paper", "here", "reason"], rows), ""]
     else:
         lines += ["The configuration is the builder's: every size is the paper's.", ""]

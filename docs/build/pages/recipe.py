@@ -3,7 +3,7 @@
 from kerasrecipes import registry
 from kerasrecipes.hub import manifest
 from pages import architecture, cached_figures, networks, papers, usage, weights
-from pages.text import DOCS, paper_link, table, value_of
+from pages.text import DOCS, format_value, paper_link, table
 
 LIVE = {"deepspeech2_streaming_small": "speak", "deepspeech2_small": "speak", "wav2letter_small": "speak", "convnetjs_mnist": "digit",
         "convnetjs_cifar10": "digit", "squeezenet": "look", "dilated_camvid_small": "segment", "wavenet_small": "wavenet"}  # fmt: skip
@@ -25,7 +25,7 @@ def page(name: str) -> str:
     ]
     lines += [f"*{recipe.title}* ({paper_link(recipe.paper)})", "", *badges(recipe, row), ""]
     lines += live(name)
-    texts = papers.parts(papers.module_of(recipe))
+    texts = papers.parts(papers.find_module(recipe))
     for title in ("The idea", "How it is built"):
         if title in texts:
             lines += [f"## {title}", "", texts[title], ""]
@@ -36,7 +36,7 @@ def page(name: str) -> str:
     lines += cached_figures.learned_section(name, row)
     lines += cached_figures.errors_section(name, row)
     lines += ["## Configuration", "", f"`{recipe.builder}` with", ""]
-    lines += table(["keyword", "value"], [(f"`{k}`", value_of(v)) for k, v in recipe.config.items()])
+    lines += table(["keyword", "value"], [(f"`{k}`", format_value(v)) for k, v in recipe.config.items()])
     lines += ["", "## API", "", f"::: {recipe.builder.replace(':', '.')}", ""]
     return "\n".join(lines)
 

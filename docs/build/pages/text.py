@@ -1,4 +1,4 @@
-"""Build blocks of Markdown and HTML for all pages."""
+"""Elements of Markdown and HTML for all pages."""
 
 import html
 import re
@@ -43,6 +43,6 @@ def paper_link(paper: str) -> str:
     return f"[{paper}]({paper})" if paper.startswith("http") else paper
 
 
-def value_of(value: Any) -> str:
+def format_value(value: Any) -> str:
     """Format a configuration value as code."""
     return "none" if value is None or value == () else f"`{value}`" if not isinstance(value, str) else f'`"{value}"`'
