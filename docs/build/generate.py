@@ -25,15 +25,15 @@ def main() -> None:
         shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(exist_ok=True)
     for name in names:
-        (OUT / f"{name}.md").write_text(recipe.page(name), "utf-8")
+        (OUT / f"{name}.md").write_text(recipe.make_page(name), "utf-8")
     if selected:
         return
     cached_figures.copy_clips()
     pages = {
-        "index": "\n".join(["---", "hide: [toc]", "---", "", "# Recipes", "", overview.all_recipes(""), ""]),
-        "table": overview.all_recipes("recipes/"),
-        "convolutions": others.convolutions(), "benchmarks": others.benchmarks(), "studies": others.study_pages(),
-        "language_models": others.language_models(), "licenses": others.licenses(),
+        "index": "\n".join(["---", "hide: [toc]", "---", "", "# Recipes", "", overview.make_recipe_table(""), ""]),
+        "table": overview.make_recipe_table("recipes/"),
+        "convolutions": others.make_convolution_page(), "benchmarks": others.make_benchmark_page(), "studies": others.make_study_page(),
+        "language_models": others.make_language_model_page(), "licenses": others.make_license_page(),
     }  # fmt: skip
     home = pages.pop("table")
     for name, text in pages.items():

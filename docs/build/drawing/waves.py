@@ -10,9 +10,7 @@ from drawing.figure_cache import FigureCache, list_clips
 from kerasrecipes.audio import load_audio
 from kerasrecipes.utils import plotting
 
-PROMPT = (
-    Path(__file__).parents[2] / "live" / "samples" / "kathleen.mp3"
-)  # a prompt that is not in the training data, CC0
+PROMPT = Path(__file__).parents[2] / "live" / "samples" / "kathleen.mp3"  # CC0, not in the training data
 CLIP = "1919-142785-0024"  # the shortest clip that comes with the tests; its voice is not in the training data
 SECONDS = 2.0
 

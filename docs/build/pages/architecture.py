@@ -18,7 +18,7 @@ KINDS = {
 GRID_SIZE = (45, 60)  # output of a segmenter, whose input size is open
 
 
-def example_size(model: Any, task: str) -> tuple[Any, str]:
+def choose_example_size(model: Any, task: str) -> tuple[Any, str]:
     """Return a size for an input of open size, and its description."""
     if task == "segmentation":
         inside = tuple(n * model.stride for n in GRID_SIZE)
@@ -35,7 +35,7 @@ def example_size(model: Any, task: str) -> tuple[Any, str]:
     return None, "a second of audio"
 
 
-def svg(graph: ModelGraph) -> str:
+def render_svg(graph: ModelGraph) -> str:
     """Return the graph as an SVG whose colors come from the page's style sheet."""
     columns = -(-graph.rows // ROWS)
     rows = -(-graph.rows // columns)
@@ -100,7 +100,7 @@ def format_shape(sizes: tuple) -> str:
     return " \u00d7 ".join("?" if n is None else f"{n:,}" for n in sizes)
 
 
-def layer_rows(layer_info: LayerTable, graph: ModelGraph, rate: int | None) -> str:
+def make_layer_table(layer_info: LayerTable, graph: ModelGraph, rate: int | None) -> str:
     """Return the table with a row for each box of the graph. A bar shows the receptive field."""
     rows = {r.name: r for r in layer_info.rows}
     spans = [max((s for s in box.row.span if s), default=0) for box in graph.boxes]
@@ -138,9 +138,9 @@ def format_receptive_field(span: tuple, rate: int | None) -> str:
     )
 
 
-def section(recipe: registry.Recipe, model: Any) -> list[str]:
+def make_section(recipe: registry.Recipe, model: Any) -> list[str]:
     """Return the section "Architecture"."""
-    size, description = example_size(model, recipe.task)
+    size, description = choose_example_size(model, recipe.task)
     rate = getattr(model, "sample_rate", None)
     layer_info = layer_table(model, size)
     graph = draw_graph(layer_info)  # activations stand in the box of the layer before them
@@ -149,5 +149,5 @@ def section(recipe: registry.Recipe, model: Any) -> list[str]:
         "## Architecture", "",
         f"Graph and table for {description}, by `visualize.draw_graph` and `visualize.layer_table`. "
         "Multiply-adds count the products with weights.", "",
-        svg(graph), "", layer_rows(layer_info, graph, rate), "", f"Receptive fields are counted in {unit} of the input.", "",
+        render_svg(graph), "", make_layer_table(layer_info, graph, rate), "", f"Receptive fields are counted in {unit} of the input.", "",
     ]  # fmt: skip

@@ -9,7 +9,7 @@ import shutil
 from typing import Any
 
 from kerasrecipes.hub import manifest
-from pages.text import DOCS, ROOT, escape, shell, table
+from pages.text import DOCS, ROOT, escape, make_shell_block, make_table
 
 CLIPS = ROOT / "tests" / "fixtures" / "LibriSpeech" / "dev-mini"
 ATTRIBUTION = "Clips of LibriSpeech dev-clean (V. Panayotov, G. Chen, D. Povey, S. Khudanpur; LibriVox readers), MP3 24 kbit/s, CC BY 4.0."
@@ -30,11 +30,11 @@ def copy_clips() -> None:
         shutil.copyfile(path, folder / path.name)
 
 
-def plot_command(name: str) -> list[str]:
-    return shell([f"KERASRECIPES_DATA=PATH python docs/build/plot_figures.py {name}"])
+def make_plot_command(name: str) -> list[str]:
+    return make_shell_block([f"KERASRECIPES_DATA=PATH python docs/build/plot_figures.py {name}"])
 
 
-def stale_warning(name: str, row: manifest.WeightsEntry) -> list[str]:
+def make_stale_warning(name: str, row: manifest.WeightsEntry) -> list[str]:
     """Return a warning if the figures belong to other weights than the released ones."""
     if not read_figures(name) or read_figures(name)["weights"] == row.sha256:
         return []
@@ -45,11 +45,11 @@ def stale_warning(name: str, row: manifest.WeightsEntry) -> list[str]:
     ]
 
 
-def learned_section(name: str, row: manifest.WeightsEntry | None) -> list[str]:
+def make_learned_section(name: str, row: manifest.WeightsEntry | None) -> list[str]:
     """Return the section with figures of what the network has learned."""
     if row is None:
         return []
-    lines = ["## What it has learned", "", *stale_warning(name, row)]
+    lines = ["## What it has learned", "", *make_stale_warning(name, row)]
     for figure in read_figures(name).get("learned", []):
         lines += [
             f"### {figure['title']}",
@@ -62,39 +62,39 @@ def learned_section(name: str, row: manifest.WeightsEntry | None) -> list[str]:
     source = (
         "Plotted by" if read_figures(name) else "There are no figures of these weights yet. This command plots them:"
     )
-    return [*lines, source, "", *plot_command(name), ""]
+    return [*lines, source, "", *make_plot_command(name), ""]
 
 
-def errors_section(name: str, row: manifest.WeightsEntry | None) -> list[str]:
+def make_errors_section(name: str, row: manifest.WeightsEntry | None) -> list[str]:
     """Return the section with the worst and with typical results."""
     if row is None:
         return []
     errors = read_figures(name).get("wrong", {})
-    lines = ["## What it gets wrong", "", *stale_warning(name, row)]
+    lines = ["## What it gets wrong", "", *make_stale_warning(name, row)]
     if not errors:
         return [
             *lines,
             "There are no examples from these weights yet. This command finds them:",
             "",
-            *plot_command(name),
+            *make_plot_command(name),
             "",
         ]
     if "confused" in errors:
-        lines += recognizer_errors(errors)
+        lines += format_recognizer_errors(errors)
     elif errors.get("unit") == "bits per character":
-        lines += language_model_errors(errors)
+        lines += format_language_model_errors(errors)
     elif errors.get("unit") == "bits per sample":
-        lines += generator_examples(name, errors)
+        lines += format_generator_examples(name, errors)
     else:
-        lines += image_errors(name, errors)
+        lines += format_image_errors(name, errors)
     return [*lines, "The command above finds these examples. The numbers of the whole set stand under *Measured*.", ""]
 
 
-def audio_player(clip: str, label: str) -> str:
+def make_audio_player(clip: str, label: str) -> str:
     return f'<audio controls preload="none" src="../clips/{clip}.mp3" aria-label="{escape(label)}"></audio>'
 
 
-def recognizer_errors(errors: dict) -> list[str]:
+def format_recognizer_errors(errors: dict) -> list[str]:
     """Return clips to listen to, examples of the report set, and the most frequent confusions."""
     unit = errors["unit"]
     hint = "Greedy decoding. Words" if unit == "words" else "Phonemes"
@@ -102,8 +102,8 @@ def recognizer_errors(errors: dict) -> list[str]:
     for c in errors["clips"]:
         reference = f"<p class=reference>{escape(c.get('text', c['said']))}</p>"
         lines.append(
-            f"<figure>{audio_player(c['clip'], c['said'])}<figcaption>{reference}{mark_differences(c['said'], c['heard'], unit)}"
-            f"{language_model_line(c)}"
+            f"<figure>{make_audio_player(c['clip'], c['said'])}<figcaption>{reference}{mark_differences(c['said'], c['heard'], unit)}"
+            f"{format_language_model_line(c)}"
             "</figcaption></figure>"
         )
     lines += ["</div>", ""]
@@ -126,11 +126,11 @@ def recognizer_errors(errors: dict) -> list[str]:
         lines += ["</div>", ""]
     if errors["confused"]:
         rows = [(f"`{a}`", f"`{b}`", n) for a, b, n in errors["confused"]]
-        lines += ["### Most often confused", "", *table(["reference", "recognized", "count"], rows, [2]), ""]
+        lines += ["### Most often confused", "", *make_table(["reference", "recognized", "count"], rows, [2]), ""]
     return lines
 
 
-def language_model_line(c: dict) -> str:
+def format_language_model_line(c: dict) -> str:
     return (
         f'<p class="hypothesis lm"><span>with a language model</span> {escape(c["with_lm"])}</p>'
         if c.get("with_lm")
@@ -172,11 +172,11 @@ def align_words(a: list[str], b: list[str]) -> list[tuple[str | None, str | None
     return pairs[::-1]
 
 
-def language_model_errors(errors: dict) -> list[str]:
+def format_language_model_errors(errors: dict) -> list[str]:
     """Return generated texts, and test texts shaded by the bits of each character."""
     lines = ["### What it writes", "", f"After “{errors['prompt']}”:", ""]
     rows = [(s["temperature"], s["text"]) for s in errors["samples"]]
-    lines += [*table(["temperature", "text"], rows), "", "### What surprises it", ""]
+    lines += [*make_table(["temperature", "text"], rows), "", "### What surprises it", ""]
     lines += [
         "The darker a character, the more bits it needs: 0 bits mean that the model was certain, 8 or more that it was wrong.",
         "",
@@ -200,19 +200,19 @@ def language_model_errors(errors: dict) -> list[str]:
     return lines
 
 
-def generator_examples(name: str, errors: dict) -> list[str]:
+def format_generator_examples(name: str, errors: dict) -> list[str]:
     """Return audio to play, and the bits per sample of clips."""
     lines = ["### Listen", "", ATTRIBUTION, '<div class="clips">']
     for s in errors["sounds"]:
         tag = f'<audio controls preload="none" src="../../cache/{name}/{s["file"]}" aria-label="{escape(s["title"])}"></audio>'
         lines.append(f"<figure>{tag}<figcaption>{escape(s['title'])}</figcaption></figure>")
     caption = f"The clip of LibriSpeech (CC BY 4.0): “{escape(errors['text'])}”"
-    lines.append(f"<figure>{audio_player(errors['clip'], errors['text'])}<figcaption>{caption}</figcaption></figure>")
+    lines.append(f"<figure>{make_audio_player(errors['clip'], errors['text'])}<figcaption>{caption}</figcaption></figure>")
     rows = sorted(((c["rate"], c["text"]) for c in errors["clips"]), reverse=True)
-    return [*lines, "</div>", "", *table(["bits per sample", "clip, most bits first"], rows, [0]), ""]
+    return [*lines, "</div>", "", *make_table(["bits per sample", "clip, most bits first"], rows, [0]), ""]
 
 
-def image_errors(name: str, errors: dict) -> list[str]:
+def format_image_errors(name: str, errors: dict) -> list[str]:
     """Return misclassified images, results on free images, and the confusion matrix."""
     lines = []
     if "picture" in errors:
@@ -231,7 +231,7 @@ def image_errors(name: str, errors: dict) -> list[str]:
             )
         lines += ["</div>", ""]
     if "confusion" in errors:
-        lines += [f"### Confusions on {errors['set']}", "", confusion_table(errors), ""]
+        lines += [f"### Confusions on {errors['set']}", "", make_confusion_table(errors), ""]
     if "iou" in errors:
         rows = [
             (c, "-" if v is None else f"{100 * v:.1f} %") for c, v in zip(errors["classes"], errors["iou"], strict=True)
@@ -239,13 +239,13 @@ def image_errors(name: str, errors: dict) -> list[str]:
         lines += [
             "### Class by class",
             "",
-            *table(["class", "intersection over union"], sorted(rows, key=lambda r: r[1]), [1]),
+            *make_table(["class", "intersection over union"], sorted(rows, key=lambda r: r[1]), [1]),
             "",
         ]
     return lines
 
 
-def confusion_table(errors: dict) -> str:
+def make_confusion_table(errors: dict) -> str:
     """Return a confusion matrix as HTML, shaded by the share in the label's row."""
     names = errors["classes"]
     head = "<tr><th></th>" + "".join(f"<th scope=col>{escape(n)}</th>" for n in names) + "</tr>"

@@ -9,7 +9,7 @@ WIDTH, HEIGHT = 640, 260
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 14, 40
 
 
-def ticks(low: float, high: float, most: int = 6) -> list[float]:
+def choose_ticks(low: float, high: float, most: int = 6) -> list[float]:
     """Return at most `most` round numbers from `low` to `high`."""
     step = 10 ** math.floor(math.log10((high - low) or 1.0))
     step *= next((f for f in (0.1, 0.2, 0.5, 1, 2, 5) if (high - low) / (f * step) < most), 10)
@@ -17,7 +17,7 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
     return [round(k * step, 10) for k in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def line_chart(
+def draw_line_chart(
     series: Sequence[tuple[str, Sequence[Sequence[tuple[float, float]]]]], x_title: str, y_title: str, from_zero: bool
 ) -> str:
     """Return a line chart as SVG.
@@ -42,20 +42,20 @@ def line_chart(
         )
 
     elements = []
-    for y in ticks(low, high):
+    for y in choose_ticks(low, high):
         position = to_pixels(0, y)[1]
         elements.append(f'<path class="grid" d="M{LEFT} {position:.1f}H{WIDTH - RIGHT}"/>')
         elements.append(f'<text x="{LEFT - 7}" y="{position + 4:.1f}" text-anchor="end">{y:g}</text>')
-    for x in ticks(0, most_x, 8):
+    for x in choose_ticks(0, most_x, 8):
         position = to_pixels(x, low)[0]
         elements.append(f'<text x="{position:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{x:g}</text>')
     for number, (name, runs) in enumerate(series):
         for before, run in zip([None, *runs], runs, strict=False):
             if before:
                 elements.append(
-                    f'<path class="line s{number} gap" d="{svg_path([to_pixels(*before[-1]), to_pixels(*run[0])])}"/>'
+                    f'<path class="line s{number} gap" d="{format_svg_path([to_pixels(*before[-1]), to_pixels(*run[0])])}"/>'
                 )
-            elements.append(f'<path class="line s{number}" d="{svg_path([to_pixels(*p) for p in run])}"/>')
+            elements.append(f'<path class="line s{number}" d="{format_svg_path([to_pixels(*p) for p in run])}"/>')
             for p in run:
                 x, y = to_pixels(*p)
                 label_text = f"{name} {p[1]:.4g} after {p[0]:.4g}"
@@ -76,5 +76,5 @@ def line_chart(
     return f'<div class="chart"><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}">{"".join(elements)}</svg></div>'
 
 
-def svg_path(points: Sequence[tuple[float, float]]) -> str:
+def format_svg_path(points: Sequence[tuple[float, float]]) -> str:
     return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)

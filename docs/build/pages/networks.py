@@ -13,6 +13,6 @@ def build_skeleton(name: str) -> Any:
 
 
 @functools.cache
-def model_facts(name: str) -> dict[str, str]:
+def collect_facts(name: str) -> dict[str, str]:
     """Return the rows of the model card that need the network."""
     return model_card.model_facts(name, build_skeleton(name))

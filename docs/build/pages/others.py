@@ -4,13 +4,13 @@ import json
 
 from kerasrecipes.experiments.study_plot import results_table, save_experiment_plot
 from kerasrecipes.hub import manifest
-from pages.text import DOCS, ROOT, shell, table
+from pages.text import DOCS, ROOT, make_shell_block, make_table
 
 RESULTS = ROOT / "benchmarks" / "results"
 LEARNING_RESULTS = ("features_", "finetune_", "zfnet_")  # prefixes of results that are not speeds
 
 
-def language_models() -> str:
+def make_language_model_page() -> str:
     """Return the page of word n-gram models."""
     lines = ["# Word language models", "", "They improve [beam search](../guides/decoding.md). KenLM reads them.", ""]
     for name, row in manifest.language_models().items():
@@ -30,14 +30,14 @@ def language_models() -> str:
             "",
             *(f"- {s}" for s in facts),
             "",
-            *table(["data", "metric", "value"], rows, [2]),
+            *make_table(["data", "metric", "value"], rows, [2]),
             "",
         ]
-        lines += [*shell([row.metrics[0]["command"]]), ""]
+        lines += [*make_shell_block([row.metrics[0]["command"]]), ""]
     return "\n".join(lines)
 
 
-def study_pages() -> str:
+def make_study_page() -> str:
     """Return the page of study results."""
     lines = [
         "# Studies",
@@ -55,14 +55,14 @@ def study_pages() -> str:
     return "\n".join(lines if paths else [*lines, "No study has been run yet."])
 
 
-def benchmarks() -> str:
+def make_benchmark_page() -> str:
     """Return the page of benchmarks, from the files that the benchmark scripts wrote."""
     speeds: list[str] = []
     others: list[str] = []
     for path in sorted(RESULTS.glob("*.json")):
         results = json.loads(path.read_text())
         page = others if path.stem.startswith(LEARNING_RESULTS) else speeds
-        page += [f"## {results['title']}", "", f"{results['setting']}", "", *table(["", ""], results["figures"].items()), ""]
+        page += [f"## {results['title']}", "", f"{results['setting']}", "", *make_table(["", ""], results["figures"].items()), ""]
     head = ["# Measured", "", "Speeds come first. Compare their ratios: absolute times hold for one machine."]
     head += [
         "Measurements of what networks have learned follow: probes, invariances, features, training on few examples.",
@@ -71,7 +71,7 @@ def benchmarks() -> str:
     return "\n".join([*head, *speeds, *others])
 
 
-def convolutions() -> str:
+def make_convolution_page() -> str:
     """Return the page that compares kinds of convolution, with parameters counted on the layers."""
     import keras
 
@@ -79,7 +79,7 @@ def convolutions() -> str:
     from kerasrecipes.layers.locally_connected import PADDINGS, output_size
 
     cases = ((16, 6, 1), (16, 6, 2), (16, 5, 1), (16, 5, 3), (5, 3, 1), (5, 3, 2))
-    sizes = table(
+    sizes = make_table(
         ["input", "kernel", "stride", *PADDINGS],
         [(m, k, s, *(output_size(m, k, s, p) for p in PADDINGS)) for m, k, s in cases],
     )
@@ -101,12 +101,12 @@ def convolutions() -> str:
         'Keras 3 has no locally connected or tiled layers and no padding "full". This package has them as layers:',
         "`kr.layers.LocallyConnected2D`, `TiledConv2D` and their 1-D forms.", "", "## Output size", "",
         "With stride 1 the output sizes are m - k + 1, m and m + k - 1.", "", *sizes, "", "## Parameters", "",
-        "From 28 x 28 with 8 channels to 16, kernels 5 x 5, without padding:", "", *table(["kind", "parameters"], counts, [1]), "",
+        "From 28 x 28 with 8 channels to 16, kernels 5 x 5, without padding:", "", *make_table(["kind", "parameters"], counts, [1]), "",
         "::: kerasrecipes.layers.locally_connected", "",
     ])  # fmt: skip
 
 
-def licenses() -> str:
+def make_license_page() -> str:
     """Return the page of licenses: code, weight files, data sets, and the audio and images on the pages."""
     rows = {**manifest.entries(), **manifest.language_models()}
     lines = [
@@ -119,7 +119,7 @@ def licenses() -> str:
     ]
     links = {n: f"[`{n}`]({n}.md)" if n in manifest.entries() else f"[`{n}`](language_models.md#{n})" for n in rows}
     lines += [
-        *table(
+        *make_table(
             ["weights", "license", "training data"],
             [(links[n], r.license, ", ".join(d["name"] for d in r.data)) for n, r in rows.items()],
         ),
@@ -134,7 +134,7 @@ def licenses() -> str:
     lines += [
         "## Data",
         "",
-        *table(
+        *make_table(
             ["data set", "license", "used for"],
             [(a, b, ", ".join(f"`{n}`" for n in v)) for (a, b), v in sorted(sets.items())],
         ),

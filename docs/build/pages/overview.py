@@ -8,7 +8,7 @@ from kerasrecipes.hub import catalog, manifest
 from kerasrecipes.release import model_card
 from kerasrecipes.training.config import CONFIGS
 from pages import networks
-from pages.text import ROOT, escape, table
+from pages.text import ROOT, escape, make_table
 
 README = ROOT / "README.md"
 MAIN_METRIC = {  # task -> (metric, its name in the table)
@@ -18,21 +18,21 @@ MAIN_METRIC = {  # task -> (metric, its name in the table)
 }  # fmt: skip
 
 
-def report_metrics(row: manifest.WeightsEntry, metric: str) -> list:
+def select_report_metrics(row: manifest.WeightsEntry, metric: str) -> list:
     """Return the measurements of a metric on dev-mini-report without added noise."""
     return [m for m in row.metrics if m["dataset"].startswith("dev-mini-report:") and m["metric"] == metric]
 
 
-def lowest_rate(row: manifest.WeightsEntry, metric: str, matches: Callable[[str], bool]) -> dict | None:
+def find_lowest_rate(row: manifest.WeightsEntry, metric: str, matches: Callable[[str], bool]) -> dict | None:
     """Return the lowest rate on dev-mini-report among decoders that match."""
     return min(
-        (m for m in report_metrics(row, metric) if matches(m["decoder"])), key=lambda m: m["value"], default=None
+        (m for m in select_report_metrics(row, metric) if matches(m["decoder"])), key=lambda m: m["value"], default=None
     )
 
 
 def format_lowest_rate(row: manifest.WeightsEntry, metric: str, matches: Callable[[str], bool], unit: str = "") -> str:
     """Return the lowest rate with its interval as text."""
-    m = lowest_rate(row, metric, matches)
+    m = find_lowest_rate(row, metric, matches)
     return f"{100 * m['value']:.1f} %{unit} ({100 * m['ci_low']:.1f} to {100 * m['ci_high']:.1f})" if m else "-"
 
 
@@ -44,7 +44,7 @@ def uses_word_model(decoder: str) -> bool:
     return decoder.partition(" + ")[2] in manifest.language_models()
 
 
-def recognizer_table() -> str:
+def make_recognizer_table() -> str:
     """Return the README's table of released recipes for speech and text."""
     head = [
         "recipe", "parameters", "file", "receptive field", "training data", "greedy", "beam", "beam and language model", "RTF (greedy)",
@@ -54,7 +54,7 @@ def recognizer_table() -> str:
     for name, row in manifest.entries().items():
         task = registry.get_recipe(name).task
         if task == "language-model":
-            rows.append(language_model_cells(name, row))
+            rows.append(make_language_model_cells(name, row))
         if not task.endswith("recognition"):
             continue
         model = networks.build_skeleton(name)
@@ -67,25 +67,26 @@ def recognizer_table() -> str:
             latency = "whole utterance"
         rows.append((
             f"`{name}`", f"{model.count_params() / 1e6:.1f} M", f"{row.size / 1e6:.1f} MB",
-            "unlimited" if field is None else f"{field / model.sample_rate:.2f} s", training_amount(row, "audio_hours", "h", "hours", "h"),
+            "unlimited" if field is None else f"{field / model.sample_rate:.2f} s",
+            format_training_amount(row, "audio_hours", "h", "hours", "h"),
             format_lowest_rate(row, metric, lambda d, path=path: d == path, unit),
             format_lowest_rate(row, metric, lambda d: d.startswith("beam") and "+" not in d),
             format_lowest_rate(row, metric, uses_word_model),
-            next((f"{m['value']:.4f}" for m in report_metrics(row, "rtf") if m["decoder"] == path), "-"), latency,
+            next((f"{m['value']:.4f}" for m in select_report_metrics(row, "rtf") if m["decoder"] == path), "-"), latency,
         ))  # fmt: skip
-    return "\n".join(table(head, rows))
+    return "\n".join(make_table(head, rows))
 
 
-def language_model_cells(name: str, row: manifest.WeightsEntry) -> tuple[str, ...]:
+def make_language_model_cells(name: str, row: manifest.WeightsEntry) -> tuple[str, ...]:
     """Return the cells of a character language model, with bits per character instead of error rates."""
     bits = next((m for m in row.metrics if m["metric"] == "bpc" and "dev-mini-report" in m["dataset"]), None)
     value = f"{bits['value']:.2f} bits per character ({bits['ci_low']:.2f} to {bits['ci_high']:.2f})" if bits else "-"
     size = f"{networks.build_skeleton(name).count_params() / 1e6:.1f} M"
-    read = training_amount(row, "million_characters", "million", "characters", "characters")
+    read = format_training_amount(row, "million_characters", "million", "characters", "characters")
     return (f"`{name}`", size, f"{row.size / 1e6:.1f} MB", "all past characters", read, value, *["-"] * 4)
 
 
-def training_amount(row: manifest.WeightsEntry, amount: str, unit: str, size: str, size_unit: str) -> str:
+def format_training_amount(row: manifest.WeightsEntry, amount: str, unit: str, size: str, size_unit: str) -> str:
     """Return the size of the training data, the amount used in training, the time, and the recipe that gave the first weights."""
     total = sum(d[size] for d in row.data)
     total_text = f"{total / 1e6:.0f} million" if total > 1e6 else f"{total:.0f}"
@@ -95,7 +96,7 @@ def training_amount(row: manifest.WeightsEntry, amount: str, unit: str, size: st
     return f"{total_text} {size_unit}; {row.training[amount]:.0f} {unit} in {row.training['wall_hours']:.1f} h of training{origin}"
 
 
-def image_table() -> str:
+def make_image_table() -> str:
     """Return the README's table of released image recipes."""
     rows = []
     for name, row in manifest.entries().items():
@@ -103,19 +104,19 @@ def image_table() -> str:
             continue
         measured: dict[str, list[str]] = {}
         for data, metric, value, _ in model_card.metric_rows(row):
-            name_of, _, how = metric.partition(", ")
+            title, _, options = metric.partition(", ")
             measured.setdefault(data, []).append(
-                f"{name_of} {value}" + ("" if how in ("none", "1 crops") else f" with {how}")
+                f"{title} {value}" + ("" if options in ("none", "1 crops") else f" with {options}")
             )
         rows.append((
             f"`{name}`", f"{networks.build_skeleton(name).count_params() / 1e6:.3g} M", f"{row.size / 1e6:.2g} MB",
             model_card.data_summary(row),
             "; ".join(f"{data}: {', '.join(v)}" for data, v in measured.items()) or "by its authors",
         ))  # fmt: skip
-    return "\n".join(table(["recipe", "parameters", "file", "trained on", "measured"], rows))
+    return "\n".join(make_table(["recipe", "parameters", "file", "trained on", "measured"], rows))
 
 
-def unreleased_recipes() -> str:
+def list_unreleased_recipes() -> str:
     """Return a sentence that names the recipes with a training configuration but without weights."""
     names = sorted({p.stem for p in CONFIGS.glob("*.yaml")} - set(manifest.entries()))
     if not names:
@@ -127,21 +128,21 @@ def unreleased_recipes() -> str:
 
 def fill_readme(readme: str) -> str:
     """Return the README with its generated parts renewed."""
-    for name, write in (("table", recognizer_table), ("images", image_table), ("unreleased", unreleased_recipes)):
+    for name, write in (("table", make_recognizer_table), ("images", make_image_table), ("unreleased", list_unreleased_recipes)):
         begin, end = f"<!-- {name}: written by docs/build/generate.py -->", f"<!-- end of {name} -->"
         before, rest = readme.split(begin)
         readme = f"{before}{begin}\n{write()}\n{end}{rest.split(end)[1]}"
     return readme
 
 
-def main_result(name: str) -> tuple[str, float | None, str]:
+def find_main_result(name: str) -> tuple[str, float | None, str]:
     """Return (result as text, number to sort by, result with a language model) of a recipe for the home page."""
     row, task = manifest.entries().get(name), registry.get_recipe(name).task
     if row is None:
         return "", None, ""
     metric, title = MAIN_METRIC[task]
     if task == "speech-recognition":
-        plain, words = lowest_rate(row, "wer", is_greedy), lowest_rate(row, "wer", uses_word_model)
+        plain, words = find_lowest_rate(row, "wer", is_greedy), find_lowest_rate(row, "wer", uses_word_model)
         with_model = f"{format_lowest_rate(row, 'wer', uses_word_model)} words" if words else ""
         if plain is None:
             return "", None, with_model
@@ -158,7 +159,7 @@ def main_result(name: str) -> tuple[str, float | None, str]:
     return f"{value} {title}, {m['dataset'].split(':')[0].split(';')[0]}{decoder}", m["value"], ""
 
 
-def all_recipes(prefix: str) -> str:
+def make_recipe_table(prefix: str) -> str:
     """Return the table of all recipes as HTML.
 
     Args:
@@ -176,7 +177,7 @@ def all_recipes(prefix: str) -> str:
     ):
         recipe, row = registry.get_recipe(name), manifest.entries().get(name)
         count = networks.build_skeleton(name).count_params()
-        result, number, words = main_result(name)
+        result, number, words = find_main_result(name)
         file = f"{row.size / 1e6:.3g} MB" if row else "-"
         paper = "ConvNetJS" if recipe.paper.startswith("http") else recipe.paper.removeprefix("arXiv:")
         columns = (

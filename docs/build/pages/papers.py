@@ -12,7 +12,7 @@ import re
 from typing import Any
 
 from kerasrecipes import registry
-from pages.text import DOCS, format_value, table
+from pages.text import DOCS, format_value, make_table
 
 
 def find_module(recipe: registry.Recipe) -> str:
@@ -21,7 +21,7 @@ def find_module(recipe: registry.Recipe) -> str:
 
 
 @functools.cache
-def parts(module: str) -> dict[str, str]:
+def read_parts(module: str) -> dict[str, str]:
     """Return the parts by title. Without a text, the module's docstring is the idea."""
     path = DOCS / "papers" / f"{module}.md"
     if not path.is_file():
@@ -32,40 +32,40 @@ def parts(module: str) -> dict[str, str]:
 
 
 @functools.cache
-def reasons(module: str) -> dict[tuple[str, str], str]:
+def read_reasons(module: str) -> dict[tuple[str, str], str]:
     """Return the reasons for differences from the paper by (keyword, recipe or "")."""
     reasons_by_keyword = {}
-    for line in parts(module).get("Reasons", "").splitlines():
+    for line in read_parts(module).get("Reasons", "").splitlines():
         if match := re.match(r"- `(\w+)`(?: \(([^)]+)\))?: (.+)", line):
             keyword, names, why = match.groups()
             reasons_by_keyword |= {(keyword, name.strip()): why for name in (names or "").split(",")}
     return reasons_by_keyword
 
 
-def defaults(recipe: registry.Recipe) -> dict[str, Any]:
+def read_defaults(recipe: registry.Recipe) -> dict[str, Any]:
     """Return the defaults of the builder, which are the paper's."""
     module, name = recipe.builder.split(":")
     signature = inspect.signature(getattr(importlib.import_module(module), name))
     return {k: p.default for k, p in signature.parameters.items()}
 
 
-def differences(recipe: registry.Recipe) -> list[tuple[str, Any, Any, str]]:
+def list_differences(recipe: registry.Recipe) -> list[tuple[str, Any, Any, str]]:
     """Return (keyword, paper, here, reason) of each difference. The reason is empty if the text gives none."""
-    texts, base = reasons(find_module(recipe)), defaults(recipe)
+    texts, base = read_reasons(find_module(recipe)), read_defaults(recipe)
     return [
         (k, base[k], v, texts.get((k, recipe.name), texts.get((k, ""), ""))) for k, v in recipe.config.items() if v != base[k]
     ]  # fmt: skip
 
 
-def against(recipe: registry.Recipe) -> list[str]:
+def make_comparison(recipe: registry.Recipe) -> list[str]:
     """Return the section "Paper against here"."""
-    texts = parts(find_module(recipe))
+    texts = read_parts(find_module(recipe))
     lines = ["## Paper against here", ""]
-    rows = differences(recipe)
+    rows = list_differences(recipe)
     if rows:
         lines += ["The builder's defaults are those of the paper. This configuration changes:", ""]
         rows = [(f"`{k}`", format_value(a), format_value(b), why or "no reason given") for k, a, b, why in rows]
-        lines += [*table(["keyword", "paper", "here", "reason"], rows), ""]
+        lines += [*make_table(["keyword", "paper", "here", "reason"], rows), ""]
     else:
         lines += ["The configuration is the builder's: every size is the paper's.", ""]
     if general := texts.get("Paper against here"):

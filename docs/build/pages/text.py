@@ -15,27 +15,27 @@ def escape(value: Any) -> str:
     return html.escape(str(value), quote=True)
 
 
-def cell(value: Any) -> str:
+def escape_cell(value: Any) -> str:
     """Escape text for a cell of a Markdown table."""
     return str(value).replace("|", "\\|").replace("\n", " ")
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequence[int] = ()) -> list[str]:
+def make_table(head: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequence[int] = ()) -> list[str]:
     """Return the lines of a Markdown table, where the columns `right` are right-aligned."""
     marks = ["---:" if i in right else "---" for i in range(len(head))]
-    return [f"| {' | '.join(map(cell, line))} |" for line in (head, marks, *rows)]
+    return [f"| {' | '.join(map(escape_cell, line))} |" for line in (head, marks, *rows)]
 
 
-def shell(commands: Iterable[str]) -> list[str]:
+def make_shell_block(commands: Iterable[str]) -> list[str]:
     return ["```sh", *commands, "```"]
 
 
-def fold(title: str, lines: Iterable[str], kind: str = "note") -> list[str]:
+def make_fold(title: str, lines: Iterable[str], kind: str = "note") -> list[str]:
     """Return a section that opens on a click."""
     return [f'??? {kind} "{title}"', "", *(f"    {line}" if line else "" for line in lines), ""]
 
 
-def paper_link(paper: str) -> str:
+def link_paper(paper: str) -> str:
     """Return a Markdown link to a paper."""
     number = re.sub("^arXiv:", "", paper)
     if number != paper:

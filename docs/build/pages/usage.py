@@ -2,7 +2,7 @@
 
 from kerasrecipes import registry
 from kerasrecipes.release import model_card
-from pages.text import shell
+from pages.text import make_shell_block
 
 VERBS = {
     "speech-recognition": [
@@ -52,7 +52,7 @@ OWN = {
 }  # fmt: skip
 
 
-def section(recipe: registry.Recipe, released: bool) -> list[str]:
+def make_section(recipe: registry.Recipe, released: bool) -> list[str]:
     """Return the section as Markdown lines."""
     name, random = recipe.name, "" if released else ", weights=None"
     begin = (
@@ -79,7 +79,7 @@ def section(recipe: registry.Recipe, released: bool) -> list[str]:
     lines += [
         "On the command line:",
         "",
-        *shell([*model_card.example_commands(name, released), f"kerasrecipes show {name}"]),
+        *make_shell_block([*model_card.example_commands(name, released), f"kerasrecipes show {name}"]),
         "",
     ]
     lines += ["### Fine-tune", "", *python([*TUNE[recipe.task], *OWN.get(recipe.task, []), 'model.save("mine.keras")'])]
@@ -87,7 +87,7 @@ def section(recipe: registry.Recipe, released: bool) -> list[str]:
     lines += [
         "### Export",
         "",
-        *shell(export if released else ["kerasrecipes export mine.keras --format onnx --output exported"]),
+        *make_shell_block(export if released else ["kerasrecipes export mine.keras --format onnx --output exported"]),
         "",
     ]
     return [*lines, "[Formats, engines and the comparison with Keras](../guides/export.md).", ""]

@@ -7,7 +7,7 @@ from kerasrecipes.hub import manifest
 from kerasrecipes.release import model_card
 from kerasrecipes.training.learning_curve import METRIC_SCALES, PROGRESS_AXES
 from pages import charts
-from pages.text import fold, shell, table
+from pages.text import make_fold, make_shell_block, make_table
 
 METRIC_NAMES = {
     "wer": "word errors", "cer": "character errors", "per": "phoneme errors", "error": "errors", "top5": "top-5 errors",
@@ -17,7 +17,7 @@ METRIC_NAMES = {
 }  # fmt: skip
 
 
-def section(name: str, row: manifest.WeightsEntry | None) -> list[str]:
+def make_section(name: str, row: manifest.WeightsEntry | None) -> list[str]:
     """Return the section as Markdown lines."""
     lines = ["## Pretrained weights", ""]
     if row is None:
@@ -25,13 +25,13 @@ def section(name: str, row: manifest.WeightsEntry | None) -> list[str]:
             *lines,
             "No weights are released. Train them:",
             "",
-            *shell(model_card.example_commands(name, False)),
+            *make_shell_block(model_card.example_commands(name, False)),
             "",
         ]
     onnx = row.onnx
     facts = [
         ("file", f"`{row.file}`, {row.size:,} bytes ({row.size / 1e6:.1f} MB)"), ("release", f"`{row.tag}`"),
-        ("source", weight_sources(row)), ("sha256", f"`{row.sha256}`"), ("license", row.license), ("written by", f"Keras {row.keras}"),
+        ("source", format_sources(row)), ("sha256", f"`{row.sha256}`"), ("license", row.license), ("written by", f"Keras {row.keras}"),
     ]  # fmt: skip
     if onnx:
         facts.append(("ONNX", f"`{onnx['file']}`, {onnx['size']:,} bytes, sha256 `{onnx['sha256']}`"))
@@ -39,18 +39,18 @@ def section(name: str, row: manifest.WeightsEntry | None) -> list[str]:
             facts.append(("streaming ONNX", f"`{step['file']}`, {step['size']:,} bytes, sha256 `{step['sha256']}`"))
     if row.decoder:
         facts.append(("beam search", ", ".join(f"{k} {v}" for k, v in row.decoder.items())))
-    lines += [*table(["", ""], facts), "", "### Data", "", *data_rows(row), ""]
-    lines += ["### Training", "", f"{model_card.training_summary(row)}.", "", *training_lines(row)]
-    return [*lines, "### Measured", "", *measured_lines(row)]
+    lines += [*make_table(["", ""], facts), "", "### Data", "", *make_data_table(row), ""]
+    lines += ["### Training", "", f"{model_card.training_summary(row)}.", "", *format_training(row)]
+    return [*lines, "### Measured", "", *format_measurements(row)]
 
 
-def weight_sources(row: manifest.WeightsEntry) -> str:
+def format_sources(row: manifest.WeightsEntry) -> str:
     places = ["with the package"] if row.bundled else []
     places += [f"from the hub, `{row.hub['repo']}` at `{row.hub['revision']}`"] if row.hub else []
     return " and ".join(places) or "with a checkout"
 
 
-def data_rows(row: manifest.WeightsEntry) -> list[str]:
+def make_data_table(row: manifest.WeightsEntry) -> list[str]:
     rows = []
     for d in row.data:
         unit = next((u for u in model_card.DATASET_SIZE_FORMATS if u in d), None)
@@ -58,33 +58,33 @@ def data_rows(row: manifest.WeightsEntry) -> list[str]:
         rows.append(
             (d["name"], size, "synthetic" if d["synthetic"] else "recorded" if unit == "hours" else "", d["license"])
         )
-    return table(["set", "size", "", "license"], rows, right=[1])
+    return make_table(["set", "size", "", "license"], rows, right=[1])
 
 
-def training_lines(row: manifest.WeightsEntry) -> list[str]:
+def format_training(row: manifest.WeightsEntry) -> list[str]:
     """Return the learning curve, the table of validations, and the settings of each run."""
     t = row.training
     settings = [(k, t[k]) for k in ("seed", "backend", "commit", "epochs") if k in t]
     lines = [", ".join(f"{k} `{v}`" for k, v in settings) + ".", ""] if settings else []
     stages = t.get("stages", [])
     if any(s["validation"] for s in stages):
-        lines += [learning_curve(stages), "", *shell([model_card.example_commands(row.recipe, True)[-1]]), ""]
-        lines += fold("Validation during training", validation_rows(stages))
+        lines += [plot_learning_curve(stages), "", *make_shell_block([model_card.example_commands(row.recipe, True)[-1]]), ""]
+        lines += make_fold("Validation during training", make_validation_table(stages))
     for number, stage in enumerate(stages, 1):
         title = f"Settings of run {number}" if len(stages) > 1 else "Settings"
         rows = [(f"`{k}`", f"`{json.dumps(v)}`") for k, v in stage["config"].items()]
         amounts = ", ".join(f"{stage[k]:,} {k.replace('_', ' ')}" for k in stage if k not in ("config", "validation"))
-        lines += fold(title, [f"{amounts}.", "", *table(["setting", "value"], rows)])
+        lines += make_fold(title, [f"{amounts}.", "", *make_table(["setting", "value"], rows)])
     return lines
 
 
-def progress_axis(stages: list[dict]) -> str:
+def find_progress_axis(stages: list[dict]) -> str:
     return next(k for k in PROGRESS_AXES if k in stages[0])
 
 
-def learning_curve(stages: list[dict]) -> str:
+def plot_learning_curve(stages: list[dict]) -> str:
     """Return the chart of validation metrics, with the runs one after the other."""
-    amount = progress_axis(stages)
+    amount = find_progress_axis(stages)
     names = [k for k in stages[0]["validation"][0] if k in METRIC_SCALES]
     series = []
     for name in names:
@@ -95,12 +95,12 @@ def learning_curve(stages: list[dict]) -> str:
             begin += stage[amount]
         series.append((f"validation {name}", runs))
     unit = METRIC_SCALES[names[0]][1]
-    return charts.line_chart(series, PROGRESS_AXES[amount], unit, "%" in unit)
+    return charts.draw_line_chart(series, PROGRESS_AXES[amount], unit, "%" in unit)
 
 
-def validation_rows(stages: list[dict]) -> list[str]:
+def make_validation_table(stages: list[dict]) -> list[str]:
     """Return a table of metrics on the validation set, which selects checkpoints."""
-    amount, rows = progress_axis(stages), []
+    amount, rows = find_progress_axis(stages), []
     before: dict[str, Any] = {}
     for number, stage in enumerate(stages, 1):
         config = stage["config"]
@@ -115,10 +115,10 @@ def validation_rows(stages: list[dict]) -> list[str]:
             )
             rows.append((number, changes, f"{point[amount]:.1f} {amount.replace('_', ' ')}", scores))
             changes = ""
-    return table(["run", "changed settings", "trained in the run", "validation"], rows)
+    return make_table(["run", "changed settings", "trained in the run", "validation"], rows)
 
 
-def measured_lines(row: manifest.WeightsEntry) -> list[str]:
+def format_measurements(row: manifest.WeightsEntry) -> list[str]:
     """Return each number of the row with its 95 % interval, and the commands."""
     if not row.metrics:
         return ["Nothing was measured here. The authors report their own numbers in the paper.", ""]
@@ -135,12 +135,12 @@ def measured_lines(row: manifest.WeightsEntry) -> list[str]:
         lines += [
             f"**{dataset}**",
             "",
-            *table(["", "metric", "decoder", "value", "95 % interval", "command", "date"], rows, [3, 5]),
+            *make_table(["", "metric", "decoder", "value", "95 % interval", "command", "date"], rows, [3, 5]),
             "",
         ]
     return [
         *lines,
-        *fold(
-            "Commands that measure these numbers again", shell(f"{c}  # {n}" for c, n in commands.items()), "example"
+        *make_fold(
+            "Commands that measure these numbers again", make_shell_block(f"{c}  # {n}" for c, n in commands.items()), "example"
         ),
     ]
