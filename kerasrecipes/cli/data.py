@@ -1,4 +1,4 @@
-"""Commands for data sets: data summary, synthesize, align-phones and shard."""
+"""Commands for data sets: data summary, label, synthesize and shard."""
 
 from pathlib import Path
 
@@ -7,9 +7,17 @@ import click
 from kerasrecipes.cli import options
 from kerasrecipes.cli.evaluate import anonymize_data_path
 from kerasrecipes.cli.progress import ProgressBar
-from kerasrecipes.cli.sections import CONTEXT_SETTINGS, DataSpec, LazyGroup, argument, command, option
+from kerasrecipes.cli.sections import CONTEXT_SETTINGS, DataSpec, LazyGroup, TableSpec, argument, command, option
 
-SUBCOMMANDS = {"Commands": {"summary": "data", "synthesize": "data", "align-phones": "phonemes", "shard": "data"}}
+SUBCOMMANDS = {
+    "Commands": {
+        "summary": "data",
+        "label": "data",
+        "synthesize": "data",
+        "align-phones": "phonemes",
+        "shard": "data",
+    }
+}
 
 data_argument = argument(
     "data",
@@ -23,7 +31,7 @@ data_argument = argument(
 
 @click.group("data", cls=LazyGroup, sections=SUBCOMMANDS, context_settings=CONTEXT_SETTINGS)
 def run_data() -> None:
-    """Summarize a data set, synthesize one, align its phonemes, or write it as shards."""
+    """Summarize, transcribe by a teacher, synthesize, align or shard data sets."""
 
 
 @command("summary")
@@ -39,6 +47,31 @@ def run_summary(data, compare_with, plots) -> None:
 
     other = load_datasets(compare_with) if compare_with else None
     print(summarize(load_datasets(data), other, plots))
+
+
+@command("label")
+@argument("audio", nargs=-1, required=True, type=DataSpec("speech"), metavar="AUDIO...",
+          help="Audio files, folders, patterns and data sets.")  # fmt: skip
+@option("--teacher", required=True, metavar="TEACHER", type=TableSpec("kerasrecipes.data_prep.teachers:TEACHERS", "Teachers"),
+        help="Recognizer that writes the transcripts.")  # fmt: skip
+@options.output("Folder of the new set, or its table NAME.tsv. Clips that are labeled there already are kept.",
+                metavar="FOLDER|FILE", required=True)  # fmt: skip
+@option("--min-confidence", type=float, metavar="NATS",
+        help="Smallest mean log probability of a transcript. Default: the teacher's.")  # fmt: skip
+@option("--split", default="train", metavar="NAME", help="Name in the table's column split.")
+def run_label(audio, teacher, output, min_confidence, split) -> None:
+    """Write transcripts for untranscribed clips with a teacher, for instance Whisper."""
+    from kerasrecipes.data_prep import label_corpus
+
+    with ProgressBar("labeling", "clips", log_seconds=60) as bar:
+        report = label_corpus(audio, teacher, output, min_confidence=min_confidence, split=split, progress=bar)
+    print(report)
+    print(f"rejected clips and reasons: {report.rejected}")
+    if report.clips:
+        print(f"next: kerasrecipes data summary manifest:{report.manifest}")
+        print(f"      kerasrecipes train NAME --data manifest:{report.manifest} --resume")
+    else:
+        print("No clip was accepted: read the reasons, and try another --teacher or a lower --min-confidence")
 
 
 @command("synthesize")

@@ -10,6 +10,12 @@ import click
 CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 110}
 
 
+def load_table(table: str) -> Any:
+    """Return the table that "module:NAME" stands for."""
+    module, _, name = table.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
 class Choices(click.Choice):
     """Choice among the names of a table, which is imported when a value or the help needs it.
 
@@ -21,16 +27,12 @@ class Choices(click.Choice):
     def __init__(self, table: str, title: str = ""):
         self.table, self.title, self.case_sensitive = table, title, True
 
-    def load_table(self) -> Any:
-        module, _, name = self.table.partition(":")
-        return getattr(importlib.import_module(module), name)
-
     @property
     def choices(self) -> tuple[str, ...]:  # type: ignore[override]
-        return tuple(self.load_table())
+        return tuple(load_table(self.table))
 
     def help_rows(self) -> list[tuple[str, str]]:
-        return [(name, entry.help) for name, entry in self.load_table().items()]
+        return [(name, entry.help) for name, entry in load_table(self.table).items()]
 
 
 class DataSpec(click.ParamType):
@@ -52,6 +54,23 @@ class DataSpec(click.ParamType):
         rows = [(reader.form(name), reader.help) for name, reader in READERS.items() if reader.yields in yields]
         shared = [(write_query(SHARED_OPTIONS[kind]), f"for all readers of {kind}") for kind in yields]
         return rows + [row for row in shared if row[0]]
+
+
+class TableSpec(click.ParamType):
+    """Value in one of the forms of a table's entries. The help lists the forms.
+
+    Args:
+        table: "module:NAME" of a mapping to entries with the attributes `form` and `help`.
+        title: Title of the help section.
+    """
+
+    name = "value"
+
+    def __init__(self, table: str, title: str):
+        self.table, self.title = table, title
+
+    def help_rows(self) -> list[tuple[str, str]]:
+        return [(entry.form, entry.help) for entry in load_table(self.table).values()]
 
 
 class Option(click.Option):

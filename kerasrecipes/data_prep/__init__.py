@@ -1,7 +1,13 @@
-"""Make data sets: summaries, forced phoneme alignment, pronunciations and speech synthesis."""
+"""Make data sets: summaries, forced phoneme alignment, pronunciations, speech synthesis, and labels by a teacher."""
 
 from kerasrecipes._lazy import lazy_exports
 
 __getattr__, __dir__, __all__ = lazy_exports(
-    __name__, {"summary": "summarize", "phone_alignment": "align_phones", "flite_synthesis": "synthesize_corpus"}
+    __name__,
+    {
+        "summary": "summarize",
+        "phone_alignment": "align_phones",
+        "flite_synthesis": "synthesize_corpus",
+        "labeling": "label_corpus LabelingReport",
+    },
 )

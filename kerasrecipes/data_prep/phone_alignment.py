@@ -20,6 +20,7 @@ from kerasrecipes.data.utterances import Utterance
 from kerasrecipes.data_prep.pronunciation import pronunciations
 from kerasrecipes.decoding.alphabet import Alphabet
 from kerasrecipes.errors import AudioError, DataError
+from kerasrecipes.utils.journal import read_journal
 
 FRAME_SECONDS = 0.01  # of the aligner
 BEAM_WIDTHS = (1e-48, 1e-80, 1e-20)  # tried in this order: a narrow beam can lose the path, a wide one can overflow
@@ -62,7 +63,7 @@ def align_phones(
     pronunciations_by_word, by_rule = pronunciations({w for text in texts for w in text.split()})
     out.parent.mkdir(parents=True, exist_ok=True)
     journal = out.with_name(f"{out.name}.partial")
-    results = read_journal(journal)
+    results = {row["path"]: row for row in read_journal(journal)}
     pending = [i for i, name in enumerate(names) if name not in results]
     with tempfile.TemporaryDirectory() as folder:
         dictionary = Path(folder) / "words.dict"
@@ -95,16 +96,6 @@ def path_below_root(path: str, root: Path) -> str:
         return Path(path).resolve().relative_to(root.resolve()).as_posix()
     except ValueError:
         raise DataError(f"{path} is not in {root}: pass the folder that holds all clips") from None
-
-
-def read_journal(journal: Path) -> dict[str, dict]:
-    """Return the complete lines of an interrupted run by path, and cut an incomplete last line from the file."""
-    if not journal.exists():
-        return {}
-    complete = journal.read_text("utf-8").rpartition("\n")[0]
-    rows = [json.loads(line) for line in complete.splitlines()]
-    journal.write_text("".join(f"{json.dumps(row)}\n" for row in rows), "utf-8")
-    return {row["path"]: row for row in rows}
 
 
 def sphinx_dictionary(pronunciations_by_word: dict[str, list[tuple[str, ...]]]) -> str:

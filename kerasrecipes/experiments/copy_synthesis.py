@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from kerasrecipes import loading, metrics
+from kerasrecipes import metrics
 from kerasrecipes.audio import SAMPLE_RATE, load_audio
-from kerasrecipes.data_prep.phone_alignment import read_journal
 from kerasrecipes.decoding.alphabet import Alphabet
 from kerasrecipes.errors import DataError, KerasRecipesError
 from kerasrecipes.inference.vocoder import BATCH_SIZE
 from kerasrecipes.utils.files import write_json
+from kerasrecipes.utils.journal import read_journal
 from kerasrecipes.utils.plotting import new_figure, save_figure
 from kerasrecipes.visualize.synthesis_cache import weights_hash
 
@@ -55,15 +55,14 @@ class PocketSphinxRecognizer:
         return hypothesis.hypstr if hypothesis else ""
 
 
-def load_listener(name: str, **options: Any) -> Listener:
-    """Return a recipe's recognizer of words as a listener. The options are those of its `transcribe`.
+def make_listener(model: Any, **options: Any) -> Listener:
+    """Return a recognizer of words as a listener. The options are those of its `transcribe`.
 
     Raises:
-        KerasRecipesError: There is no such recipe, or it does not recognize words.
+        KerasRecipesError: The model does not recognize words.
     """
-    model = loading.load(name, compile=False)
     if model.recipe.task != "speech-recognition":
-        raise KerasRecipesError(f"{name} does not recognize words: its task is {model.recipe.task}")
+        raise KerasRecipesError(f"{model.name} does not recognize words: its task is {model.recipe.task}")
     return lambda wave: model.transcribe(wave, SAMPLE_RATE, **options).text
 
 
@@ -79,7 +78,7 @@ def run_copy_synthesis(
             to the "no speaker" embedding.
         output: Folder of NAME.wav for every copy, `clips.jsonl` (a line for each clip), `copies.json` (all clips and the rates)
             and, with matplotlib, `copies.png` (spectra and spectrograms).
-        listeners: Functions from a waveform at 16 kHz to words, by name. Default: PocketSphinx. See `load_listener`.
+        listeners: Functions from a waveform at 16 kHz to words, by name. Default: PocketSphinx. See `make_listener`.
         seed: Clip i is generated with seed + i.
         progress: Called with (done, total) seconds of audio.
 
@@ -99,7 +98,7 @@ def run_copy_synthesis(
         raise KerasRecipesError("There is no recording to copy")
     folder.mkdir(parents=True, exist_ok=True)
     journal, current_run = folder / "clips.jsonl", run_hash(model, seed, listeners)
-    rows = read_journal(journal)
+    rows = {row["path"]: row for row in read_journal(journal)}
     if any(row["run"] != current_run for row in rows.values()):
         raise KerasRecipesError(
             f"{folder} holds copies of other weights, another seed or other listeners: choose another folder"

@@ -10,13 +10,13 @@ from kerasrecipes.errors import DataError
 
 
 @contextmanager
-def exclusive_lock(folder: Path, message: str) -> Iterator[None]:
-    """Lock a folder for this process. The OS releases the lock even if the process is killed.
+def exclusive_lock(folder: Path, message: str, name: str = ".lock") -> Iterator[None]:
+    """Lock a folder, or the file `name` in it, for this process. The OS releases the lock even if the process is killed.
 
     Raises:
         DataError: Another process holds the lock. Its text is `message`.
     """
-    lock = filelock.FileLock(folder / ".lock")
+    lock = filelock.FileLock(folder / name)
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout as error:
