@@ -66,7 +66,8 @@ READERS = {
     ),
     "manifest": Reader(
         "speech", "TABLE", "utterances:from_table",
-        "TSV, CSV or JSON lines with a path and a transcript column; Common Voice's tsv and LJ Speech's metadata.csv", {"split": "NAME"},
+        "TSV, CSV or JSON lines with a path and a transcript column; Common Voice's tsv and LJ Speech's metadata.csv",
+        {"split": "NAME", "unlabeled": "keep"},
     ),
     "phones": Reader(
         "speech", "LABELS", "phone_alignments:load_phone_alignments", "aligned phonemes that `kerasrecipes data align-phones` wrote",

@@ -35,6 +35,9 @@ class SpeechDataset(EpochDataset):
     Audio and labels are padded with zeros. Label 0 is the blank, or padding. A batch depends only on the seed, the epoch and
     its index, so a resumed run gets the batches that it would have got without the interruption.
 
+    With a teacher, "teacher" is a further input: its posteriors (batch, frames, symbols) float32, zero after each clip. Clips
+    without a transcript have no labels and learn from these alone. After `uses_teacher = False` the next epochs have neither.
+
     Args:
         utterances: Clips.
         alphabet: Alphabet that encodes their transcripts.
@@ -48,6 +51,7 @@ class SpeechDataset(EpochDataset):
         speed_perturbation: Playing speeds, one of which is sampled per utterance and epoch. Default (1.0,).
         augment: `AudioAugmentation`, or None.
         cache_dir: Folder of the decoded audio. Default: a temporary folder.
+        teacher: `TeacherTargets` of the utterances, or None.
         quiet: True to print no names of clips that are left out.
 
     Raises:
@@ -60,7 +64,8 @@ class SpeechDataset(EpochDataset):
     def __init__(
         self, utterances: Utterances, alphabet: Alphabet, output_length: Callable[[Any], Any], *,
         batch_seconds: float = 60.0, batch_size: int | None = None, batch_order: str = "random", seed: int = 0,
-        speed_perturbation: Sequence[float] = (1.0,), augment: Any = None, cache_dir: str | Path | None = None, quiet: bool = False,
+        speed_perturbation: Sequence[float] = (1.0,), augment: Any = None, cache_dir: str | Path | None = None,
+        teacher: Any = None, quiet: bool = False,
     ):  # fmt: skip
         super().__init__()
         if batch_order not in BATCH_ORDERS:
@@ -70,6 +75,7 @@ class SpeechDataset(EpochDataset):
         self.cache = open_audio(utterances, speed_perturbation, cache_dir)
         self.lengths = self.cache.lengths()
         self.utterances, self.labels = utterances, self.encode_labels(utterances, alphabet)
+        self.teacher, self.uses_teacher, self.output_length = teacher, teacher is not None, output_length
         self.frames = np.asarray(output_length(self.lengths))  # (clips, speeds)
         feasible = self.is_feasible()
         self.infeasible = [u.id for u, ok in zip(utterances, feasible, strict=True) if not ok]
@@ -90,7 +96,11 @@ class SpeechDataset(EpochDataset):
     def is_feasible(self) -> np.ndarray:
         """Return whether each utterance's labels fit its audio at every speed, (clips,) bool."""
         frames = np.array([max(min_ctc_frames(row), 1) for row in self.labels])
-        return (self.frames >= frames[:, None]).all(axis=1) & np.array([len(row) > 0 for row in self.labels])
+        return (self.frames >= frames[:, None]).all(axis=1) & (self.has_labels() | self.uses_teacher)
+
+    def has_labels(self) -> np.ndarray:
+        """Return whether each utterance has a transcript, (clips,) bool."""
+        return np.array([len(row) > 0 for row in self.labels])
 
     def epoch_labels(self, clip: int) -> np.ndarray:
         """Return the labels of a clip in this epoch."""
@@ -117,7 +127,8 @@ class SpeechDataset(EpochDataset):
         order = np.argsort(samples * jitter, kind="stable")
         self.batches: list[list[int]] = [[]]
         longest = 0
-        for i in order[np.isin(order, self.usable)]:
+        usable = self.usable if self.uses_teacher else self.usable[self.has_labels()[self.usable]]
+        for i in order[np.isin(order, usable)]:
             longest, group = max(longest, int(samples[i])), self.batches[-1]
             full = len(group) >= self.batch_size if self.batch_size else (len(group) + 1) * longest > self.batch_samples
             if group and full:
@@ -156,7 +167,7 @@ class SpeechDataset(EpochDataset):
         members, everything = self.batches[index], range(len(self.batches[index]))
         targets = [self.read_labels(index, position) for position in everything]
         audio = np.zeros((len(positions), max(self.num_samples(index, position) for position in everything)), "float32")
-        labels = np.zeros((len(positions), max(map(len, targets))), "int32")
+        labels = np.zeros((len(positions), max(1, *map(len, targets))), "int32")
         lengths = np.zeros(len(positions), "int32")
         waves = self.cache.map(lambda position: self.read_audio(index, position), positions)
         for row, (position, wave) in enumerate(zip(positions, waves, strict=True)):
@@ -165,4 +176,17 @@ class SpeechDataset(EpochDataset):
             lengths[row] = len(wave)
             audio[row, : len(wave)] = wave
             labels[row, : len(targets[position])] = targets[position]
-        return {"audio": audio, "length": lengths}, labels
+        inputs = {"audio": audio, "length": lengths}
+        if self.uses_teacher:
+            inputs["teacher"] = self.read_posteriors([members[position] for position in positions], audio.shape[1])
+        return inputs, labels
+
+    def read_posteriors(self, clips: Sequence[int], samples: int) -> np.ndarray:
+        """Return the teacher's posteriors (clips, frames, symbols) for clips that are padded to a number of samples."""
+        frames = int(self.output_length(samples))
+        posteriors = np.zeros((len(clips), frames, len(self.teacher.columns)), "float32")
+        for row, clip in zip(posteriors, clips, strict=True):
+            speed = int(self.speed[clip])
+            valid = int(self.frames[clip, speed])
+            row[:valid] = self.teacher.read(clip, self.cache.speeds[speed], valid)
+        return posteriors

@@ -29,7 +29,7 @@ class Utterance:
     Args:
         id: Name in messages.
         path: File, or address inside a shard.
-        text: Transcript.
+        text: Transcript, "" for a clip that only a teacher labels (distillation).
         speaker: Name of the speaker, "" if unknown.
         seconds: Length, 0 if it has not been read yet.
         source: Name of its data set.
@@ -93,8 +93,8 @@ def from_lists(paths: Sequence[Any], texts: Sequence[str]) -> Utterances:
     )
 
 
-def check_utterances(utterances: Iterable[Utterance]) -> Utterances:
-    """Check that every clip exists and has a transcript.
+def check_utterances(utterances: Iterable[Utterance], allow_unlabeled: bool = False) -> Utterances:
+    """Check that every clip exists and, unless `allow_unlabeled`, has a transcript.
 
     Raises:
         DataError: A clip is missing, or its transcript is empty. The first one is named.
@@ -104,7 +104,7 @@ def check_utterances(utterances: Iterable[Utterance]) -> Utterances:
     if missing:
         raise DataError(f"{len(missing)} of {len(checked)} listed clips do not exist, the first: {missing[0].path}")
     empty = [u for u in checked if not u.text.strip()]
-    if empty:
+    if empty and not allow_unlabeled:
         raise DataError(
             f"{len(empty)} transcripts are empty, the first is that of {empty[0].id}: write what is spoken, or leave the clip out"
         )
@@ -150,7 +150,9 @@ def librispeech(root: str | Path, split: str | None = None, speakers: Iterable[s
     return check_utterances(utterances)
 
 
-def from_table(table: str | Path, *, split: str | None = None, columns: dict[str, str] | None = None) -> Utterances:
+def from_table(
+    table: str | Path, *, split: str | None = None, columns: dict[str, str] | None = None, unlabeled: str = "refuse"
+) -> Utterances:  # fmt: skip
     """Read a table of clips: TSV, CSV, JSON lines, Common Voice's tsv (clips/ beside it) or LJ Speech's metadata.csv.
 
     Args:
@@ -159,10 +161,14 @@ def from_table(table: str | Path, *, split: str | None = None, columns: dict[str
         split: Read only rows of this split. Default: all rows.
         columns: Names of columns: {"path": "my_column", "text": ..., "speaker": ..., "seconds": ..., "split": ...}.
             Default: the usual names (`COLUMNS`).
+        unlabeled: "keep" also reads clips with an empty transcript, and tables without this column, for training with a
+            teacher. Default: "refuse".
 
     Raises:
         DataError: The table cannot be read or lacks a column, a listed clip is missing, or a transcript is empty.
     """
+    if unlabeled not in ("keep", "refuse"):
+        raise DataError(f"unlabeled={unlabeled!r}: write unlabeled=keep, or leave it out")
     table = Path(table)
     if not table.is_file():
         raise DataError(f"There is no table {table}")
@@ -171,7 +177,7 @@ def from_table(table: str | Path, *, split: str | None = None, columns: dict[str
         raise DataError(f"{table} has no rows")
     names = {field: next((c for c in choices if c in rows[0]), None) for field, choices in COLUMNS.items()}
     names |= columns or {}
-    for field in ("path", "text"):
+    for field in ("path",) if unlabeled == "keep" else ("path", "text"):
         if names[field] not in rows[0]:
             raise DataError(
                 f"{table} has no {field} column among {', '.join(rows[0])}: name it {COLUMNS[field][0]!r}, "
@@ -194,7 +200,7 @@ def from_table(table: str | Path, *, split: str | None = None, columns: dict[str
     ]  # fmt: skip
     if not utterances:
         raise DataError(f"{table} has no row of split {split!r}")
-    return check_utterances(utterances)
+    return check_utterances(utterances, unlabeled == "keep")
 
 
 def _read_rows(table: Path) -> list[dict[str, Any]]:

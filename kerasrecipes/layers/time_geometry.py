@@ -1,6 +1,6 @@
 """Receptive fields, strides and lengths of layers over time. Does not import Keras, so that every engine can use it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -67,3 +67,12 @@ def output_length(geometries: list[TimeGeometry], length: Any) -> Any:
     for geometry in geometries:
         length = geometry.output_length(length)
     return length
+
+
+def first_center(geometries: list[TimeGeometry]) -> float:
+    """Return the input step in the middle of the first output step's receptive field. Each further one is a stride later.
+
+    Layers that depend on the whole sequence count as layers of one step, because their steps stand at the same times.
+    """
+    geometry = compose([replace(g, receptive_field=g.receptive_field or 1) for g in geometries])
+    return ((geometry.receptive_field or 1) - 1) / 2 - geometry.left

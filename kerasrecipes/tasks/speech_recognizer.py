@@ -13,6 +13,7 @@ from kerasrecipes.errors import DataError
 from kerasrecipes.inference.speech_recognition import SpeechRecognitionMixin
 from kerasrecipes.layers.sequence import StreamableLayer
 from kerasrecipes.layers.time_geometry import compose
+from kerasrecipes.losses.distillation import distillation_loss
 from kerasrecipes.registry import get_recipe
 from kerasrecipes.tasks.base import TaskModel
 
@@ -56,6 +57,13 @@ class SpeechRecognizer(SpeechRecognitionMixin, TaskModel):
         self.geometry = compose(self.geometries)
         self.error_rate = keras.metrics.Mean(name=self.error_name)
         self._streaming_model: Any = None
+        self.distillation: dict[str, float] = {}  # arguments of `distill`
+
+    def call(self, inputs, training=None, mask=None, **kwargs):
+        """Run the network. A teacher's posteriors in a training batch are no input of it."""
+        if isinstance(inputs, dict):
+            inputs = {name: x for name, x in inputs.items() if name != "teacher"}
+        return super().call(inputs, training=training, mask=mask, **kwargs)
 
     def _make_alphabet(self, alphabet: Any, criterion: Any) -> Any:
         return alphabet_for_criterion(alphabet, criterion.num_repetition_symbols)
@@ -63,7 +71,10 @@ class SpeechRecognizer(SpeechRecognitionMixin, TaskModel):
     # ------------------------------------------------------------------ training
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Return the criterion in nats per label: the sum over the batch divided by its number of labels."""
+        """Return the criterion in nats per label: the sum over the batch divided by its number of labels.
+
+        After `distill`, clips without labels do not count, and a teacher's posteriors in `x` add their loss.
+        """
         frames, num_labels = self.output_length(x["length"]), keras.ops.maximum(count_labels(y), 1.0)
         if self.uses_default_metrics:  # here, because on JAX `compute_metrics` sees no weights, which ASG needs
             errors = keras.ops.sum(self.criterion.count_errors(y, y_pred, frames))
@@ -72,9 +83,40 @@ class SpeechRecognizer(SpeechRecognitionMixin, TaskModel):
             return super().compute_loss(x, y, y_pred, sample_weight, training)
         # padding items of length 0 contribute no loss
         losses = keras.ops.where(frames > 0, self.criterion.loss(y, y_pred, frames), 0.0)
+        if self.distillation:
+            losses = keras.ops.where(keras.ops.any(y != 0, axis=1), losses, 0.0)
         if sample_weight is not None:
             losses = losses * keras.ops.cast(sample_weight, "float32")
-        return keras.ops.sum(losses) / num_labels
+        loss = keras.ops.sum(losses) / num_labels
+        return self._mix_with_teacher(loss, num_labels, x, y_pred, sample_weight) if self.distillation else loss
+
+    def distill(self, ctc_weight: float, teacher_weight: float, temperature: float) -> None:
+        """Let `compute_loss` add the distillation loss wherever a batch holds a teacher's posteriors ("teacher").
+
+        The loss is `ctc_weight` times CTC in nats per label, plus `teacher_weight` times the cross entropy to the posteriors in
+        nats per frame, because clips without a transcript have frames and no labels. A batch without posteriors has CTC alone,
+        with weight 1. Both terms are reported as `ctc_loss` and `teacher_loss`.
+
+        Args:
+            ctc_weight: Weight of CTC.
+            teacher_weight: Weight of the distillation loss.
+            temperature: Temperature of `kerasrecipes.losses.distillation.distillation_loss`.
+        """
+        self.distillation = {"ctc_weight": ctc_weight, "teacher_weight": teacher_weight, "temperature": temperature}
+        self.ctc_loss, self.teacher_loss = (keras.metrics.Mean(name=name) for name in ("ctc_loss", "teacher_loss"))
+
+    def _mix_with_teacher(self, ctc_loss: Any, num_labels: Any, x: Any, logits: Any, sample_weight: Any) -> Any:
+        self.ctc_loss.update_state(ctc_loss, sample_weight=num_labels)
+        if "teacher" not in x:
+            return ctc_loss
+        frames = self.output_length(x["length"])
+        losses = distillation_loss(x["teacher"], logits, frames, self.distillation["temperature"])
+        if sample_weight is not None:
+            losses = losses * keras.ops.cast(sample_weight, "float32")
+        num_frames = keras.ops.maximum(keras.ops.cast(keras.ops.sum(frames), "float32"), 1.0)
+        teacher_loss = keras.ops.sum(losses) / num_frames
+        self.teacher_loss.update_state(teacher_loss, sample_weight=num_frames)
+        return self.distillation["ctc_weight"] * ctc_loss + self.distillation["teacher_weight"] * teacher_loss
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """Add the errors of the best path per label of the batch (`cer`) to what Keras reports."""

@@ -50,6 +50,12 @@ class TrainConfig:
         hint_steps: Number of steps that first train the layers before the copied ones to reproduce the source model's
             activations (FitNets).
         frozen_layers: Layers that are not trained, by the beginnings of their names. "front end" is a segmenter's.
+        teacher: Recognizer whose frame posteriors the network learns beside CTC: anything that `load` takes, trained with CTC on
+            the same symbols. Default: none.
+        ctc_weight: Weight of CTC (nats per label) in the loss with a teacher.
+        teacher_weight: Weight of the cross entropy to the teacher's posteriors (nats per frame).
+        temperature: Temperature of both softmaxes in this cross entropy.
+        ctc_only_steps: Number of last steps without the teacher, with CTC alone.
         checkpoint_every_minutes: Minutes between two checkpoints.
         validate_every_minutes: Minutes between two validations.
     """
@@ -82,6 +88,11 @@ class TrainConfig:
     init_from_recipe: str | None = None
     hint_steps: int = 0
     frozen_layers: tuple[str, ...] = ()
+    teacher: str | None = None
+    ctc_weight: float = 0.3
+    teacher_weight: float = 1.0
+    temperature: float = 1.0
+    ctc_only_steps: int = 0
     checkpoint_every_minutes: float = 5.0
     validate_every_minutes: float = 20.0
 
@@ -90,6 +101,10 @@ class TrainConfig:
         rise = min(1.0, (step + 1) / max(self.warmup_steps, 1))
         fall = min(1.0, (self.max_steps - step) / max(self.decay_steps, 1))
         return self.learning_rate * rise * max(fall, 0.0)
+
+    def uses_teacher_at(self, step: int) -> bool:
+        """Return whether a step, counted from 0, has a teacher."""
+        return self.teacher is not None and step < self.max_steps - self.ctc_only_steps
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain values."""

@@ -13,6 +13,7 @@ from kerasrecipes.data.segmentation_masks import SegmentationDataset, load_masks
 from kerasrecipes.data.wave_dataset import open_audio_cache
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.registry import get_recipe
+from kerasrecipes.training.distillation import prepare_teacher
 from kerasrecipes.training.distributed import round_up_to_bucket
 from kerasrecipes.training.evaluation import (
     evaluate_bits_per_character,
@@ -31,8 +32,12 @@ DATASET_NAMES = {"mnist": "MNIST", "cifar10": "CIFAR-10", "camvid": "CamVid"}
 class SpeechTraining(TrainingTask):
     """Speech recognizers: batches of audio, word and character error rates."""
 
+    can_distill = True
+
     def make_dataset(self, **options: Any) -> Any:
         config = self.config
+        if config.teacher is not None:
+            options["teacher"], self.teacher = prepare_teacher(config, self.model, self.data, self.cache_dir)
         augment = data.AudioAugmentation(**config.augment) if config.augment else None
         return self.model.make_dataset(
             self.data, batch_seconds=config.batch_seconds, batch_order=config.batch_order, seed=config.seed,
@@ -40,7 +45,13 @@ class SpeechTraining(TrainingTask):
         )  # fmt: skip
 
     def padded_sizes(self, inputs: dict[str, np.ndarray], labels: np.ndarray) -> dict[str, int]:
-        return {"audio": round_up_to_bucket(inputs["audio"].shape[1]), "labels": round_up_to_bucket(labels.shape[1], 1)}
+        samples = round_up_to_bucket(inputs["audio"].shape[1])
+        frames = {"teacher": self.model.output_length(samples)} if "teacher" in inputs else {}
+        return {"audio": samples, "labels": round_up_to_bucket(labels.shape[1], 1), **frames}
+
+    def set_epoch(self, epoch: int, step: int) -> None:
+        self.dataset.uses_teacher = self.config.uses_teacher_at(step)
+        super().set_epoch(epoch, step)
 
     def evaluate(self, validation: Any, **options: Any) -> dict[str, Any]:
         return evaluate_speech(self.model, validation, **options)
@@ -53,6 +64,8 @@ class SpeechTraining(TrainingTask):
 
 class PhonemeTraining(SpeechTraining):
     """Phoneme recognizers: batches of audio with a label for every frame, phoneme error rate and boundaries."""
+
+    can_distill = False
 
     def make_dataset(self, **options: Any) -> Any:
         return super().make_dataset(crop_seconds=self.config.crop_seconds, **options)

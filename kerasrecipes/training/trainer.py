@@ -70,6 +70,10 @@ class Trainer:
         optimizer.build(self.model.trainable_variables)
         self.model.compile(optimizer=optimizer, metrics=[], jit_compile=keras.config.backend() == "jax")
         self.state: dict[str, Any] = {"step": 0, "epoch": 0, "batch": 0, task_type.amount_key: 0.0, "wall_hours": 0.0}
+        self.task = task_type(config, self.model, self.folder.parent / "audio_cache")
+        self.dataset = self.task.dataset
+        if config.teacher is not None:
+            keras.utils.set_random_seed(config.seed)  # loading the teacher used random numbers
         if has_checkpoint:
             try:
                 self.state |= load_checkpoint(self.checkpoint_path, self.model)
@@ -77,8 +81,6 @@ class Trainer:
                 raise DataError(
                     f"{error}: continue with the configuration that the run was started with (its run.json)"
                 ) from error
-        self.task = task_type(config, self.model, self.folder.parent / "audio_cache")
-        self.dataset = self.task.dataset
         self.devices.check_divisible(self.task)
         if (config.init_from or config.init_from_recipe) and not has_checkpoint:
             initialize_weights(
@@ -157,11 +159,12 @@ class Trainer:
     def _train_step(self) -> tuple[float, float]:
         """Train on one batch, and return its loss (nats per character or sample) and its amount of data."""
         state = self.state
-        if state["batch"] >= len(self.dataset):
+        uses_teacher = self.config.uses_teacher_at
+        if state["batch"] >= len(self.dataset) or uses_teacher(state["step"] - 1) != uses_teacher(state["step"]):
             state["epoch"], state["batch"] = state["epoch"] + 1, 0
         if self.dataset.epoch != state["epoch"]:
             self.batches.clear()
-            self.dataset.set_epoch(state["epoch"])
+            self.task.set_epoch(state["epoch"], state["step"])
         inputs, labels, replicate = self.batches(state["batch"], len(self.dataset))
         optimizer = self.model.optimizer
         optimizer.learning_rate.assign(self.config.learning_rate_at(state["step"]))
@@ -196,6 +199,8 @@ class Trainer:
             "commit": git_commit(), "backend": keras.config.backend(), "keras": keras.__version__,
             "data": self.task.data_summary(),
         }  # fmt: skip
+        if self.task.teacher:
+            record["teacher"] = self.task.teacher
         write_json(self.folder / "run.json", record, default=list)
 
     def _save_averaged_model(self) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from kerasrecipes import data
+from kerasrecipes.errors import DataError
 from kerasrecipes.training.config import TrainConfig
 
 
@@ -17,8 +18,14 @@ class TrainingTask:
     fixed_size_setting = ""  # setting that gives every batch the same number of items
     pad_label = 0
     throughput_unit, throughput_scale = "x real time", 3600.0  # throughput of an amount of 1 in a second
+    can_distill = False  # True if batches can hold a teacher's posteriors
 
     def __init__(self, config: TrainConfig, model: Any, cache_dir: Path):
+        if config.teacher is not None and not self.can_distill:
+            raise DataError(
+                f"{config.recipe} cannot learn from a teacher, only speech recognizers with CTC can: remove `teacher`"
+            )
+        self.teacher: dict[str, str] | None = None  # of the run's record: {name, sha256}
         self.config, self.model, self.cache_dir = config, model, cache_dir
         self.data = self.load_data(config.data)
         self.validation = self.load_data(config.validation, config.validation_speakers) if config.validation else None
@@ -31,6 +38,10 @@ class TrainingTask:
     def make_dataset(self) -> Any:
         """Return the batches of `self.data`."""
         raise NotImplementedError
+
+    def set_epoch(self, epoch: int, step: int) -> None:
+        """Lay out the batches of an epoch whose next step is `step`, both counted from 0."""
+        self.dataset.set_epoch(epoch)
 
     def evaluate(self, validation: Any) -> dict[str, Any]:
         """Return the model's metrics on loaded data."""
