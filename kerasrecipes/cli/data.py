@@ -7,7 +7,16 @@ import click
 from kerasrecipes.cli import options
 from kerasrecipes.cli.evaluate import anonymize_data_path
 from kerasrecipes.cli.progress import ProgressBar
-from kerasrecipes.cli.sections import CONTEXT_SETTINGS, DataSpec, LazyGroup, TableSpec, argument, command, option
+from kerasrecipes.cli.sections import (
+    CONTEXT_SETTINGS,
+    Choices,
+    DataSpec,
+    LazyGroup,
+    TableSpec,
+    argument,
+    command,
+    option,
+)
 
 SUBCOMMANDS = {
     "Commands": {
@@ -78,15 +87,24 @@ def run_label(audio, teacher, output, min_confidence, split) -> None:
 @argument("text", nargs=-1, required=True, type=DataSpec("text"), metavar="TEXT...", help="Texts to speak.")
 @options.output("Folder of the new set. An earlier set in it is continued.", type=Path, required=True)
 @option("--hours", type=float, default=1.0, help="Hours of speech in total, those of an earlier set included.")
+@option("--voices", default="flite", type=Choices("kerasrecipes.data_prep.voices:VOICES", "Voices"), metavar="NAME",
+        help="Synthesizer.")  # fmt: skip
+@option("--voice-folder", type=Path, metavar="FOLDER", help="Folder with the files of kokoro's voices.")
 @option("--seed", type=int, default=0, help="Random seed of texts and voices.")
-def run_synthesize(text, output, hours, seed) -> None:
-    """Synthesize speech from text with flite."""
+@option("--workers", type=int, metavar="N", help="Number of processes. Default: the number of CPUs.")
+def run_synthesize(text, output, hours, voices, voice_folder, seed, workers) -> None:
+    """Synthesize speech from text."""
     from kerasrecipes.data import load_text_datasets
     from kerasrecipes.data_prep import synthesize_corpus
 
-    with ProgressBar("synthesizing", "h", digits=2) as bar:
+    folder = {"voice_folder": voice_folder} if voice_folder else {}
+    with ProgressBar("synthesizing", "h", digits=2, log_seconds=60) as bar:
         texts = load_text_datasets(text)
-        print(synthesize_corpus(texts, output, hours, seed=seed, progress=bar))
+        table = synthesize_corpus(
+            texts, output, hours, voices=voices, seed=seed, workers=workers, progress=bar, **folder
+        )
+    print(table)
+    print(f"next: kerasrecipes data summary manifest:{table}")
 
 
 @command("shard")

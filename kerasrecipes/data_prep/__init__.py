@@ -7,7 +7,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
     {
         "summary": "summarize",
         "phone_alignment": "align_phones",
-        "flite_synthesis": "synthesize_corpus",
+        "synthesis": "synthesize_corpus",
         "labeling": "label_corpus LabelingReport",
     },
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kerasrecipes.data.synthetic import synthesizer_name
 from kerasrecipes.data.utterances import Utterances, fill_durations
 from kerasrecipes.decoding.alphabet import Alphabet
 from kerasrecipes.utils.files import atomic_write
@@ -72,6 +73,7 @@ def summarize(
         ("speakers", f"{len(speakers):,}" + (f" ({sex['F']} female, {sex['M']} male)" if sex else "")),
         ("length", _percentiles(seconds, "s")),
         ("speaking rate", _percentiles(rate, "characters/s")),
+        *synthetic_row(utterances, seconds),
         ("words", f"{sum(words.values()):,} in all, {len(words):,} different"),
         ("most frequent", ", ".join(w for w, _ in words.most_common(8))),
     ]
@@ -83,6 +85,15 @@ def summarize(
     if plots:
         plot_histograms(seconds, rate, Path(plots))
     return DatasetSummary(tuple(rows), tuple(suspicious_clips(utterances, texts, seconds, rate)))
+
+
+def synthetic_row(utterances: Utterances, seconds: np.ndarray) -> list[tuple[str, str]]:
+    """Return a row with the share of synthetic speech and its synthesizers, or none for recordings only."""
+    names = [synthesizer_name(u.speaker) for u in utterances]
+    if not any(names):
+        return []
+    share = seconds[[bool(name) for name in names]].sum() / max(seconds.sum(), 1e-9)
+    return [("synthetic", f"{100 * share:.0f} % of the time, by {', '.join(sorted({*names} - {''}))}")]
 
 
 def _percentiles(values: np.ndarray, unit: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import h5py
 import keras
 
+from kerasrecipes.data_prep.voices import VOICES
 from kerasrecipes.errors import DataError
 from kerasrecipes.hub import manifest
 from kerasrecipes.training.config import config_from_dict
@@ -20,6 +21,7 @@ from kerasrecipes.training.model_building import build_for_training
 from kerasrecipes.training.task_adapters import training_task_for
 from kerasrecipes.utils.files import atomic_write, sha256_file
 
+UNKNOWN_LICENSE = "see source"
 DATASET_LICENSES = {
     "train-mini": "CC BY 4.0 (LibriSpeech, V. Panayotov et al., LibriVox readers)",
     "common-voice": "CC0 1.0 (Mozilla Common Voice)",
@@ -91,23 +93,32 @@ def release(name: str, run: Path, tag: str, previous_runs: Sequence[Path] = (), 
     if previous and init_from and Path(init_from).name == previous.file:
         earlier = previous.training.get("stages", ())
         stages = [s for s in earlier if not any(is_earlier_part(s, new) for new in stages)] + stages
+    teachers = list({s["teacher"]["sha256"]: s["teacher"] for s in stages if "teacher" in s}.values())
     totals = {k: round(sum(s[k] for s in stages), 2) for k in ("steps", "epochs", amount_key, "wall_hours")}
-    data = [
-        {**d, "license": DATASET_LICENSES.get(d["name"], "see source"), "synthetic": "synthetic" in d["name"]}
-        for d in record["data"]
-    ]
+    data = [data_row(d) for d in record["data"]]
     row = manifest.WeightsEntry(
         recipe=name, tag=tag, file=path.name, size=path.stat().st_size, sha256=sha256_file(path),
         bundled=bundled or (previous is not None and previous.bundled),
-        license="; ".join(sorted({DATASET_LICENSES.get(d["name"], "see data") for d in data})), data=tuple(data),
+        license="; ".join(sorted({"see data" if d["license"] == UNKNOWN_LICENSE else d["license"] for d in data})), data=tuple(data),
         training={
             **totals, "seed": config.seed, "hardware": record["hardware"], "commit": record["commit"],
             "backend": record["backend"], "config": stages[-1]["config"], "stages": stages,
+            **({"teachers": teachers} if teachers else {}),
         },
         metrics=(), keras=keras.__version__, model=label_metadata(model),
         decoder=previous.decoder if previous else {},
     )  # fmt: skip
     return manifest.write_entry(row)
+
+
+def data_row(record: dict[str, Any]) -> dict[str, Any]:
+    """Return the manifest's row of a training set, with its license and whether it is synthetic, from the run's record."""
+    synthesizers = record.get("synthesizers", [])
+    license = DATASET_LICENSES.get(record["name"], UNKNOWN_LICENSE)
+    if synthesizers and license == UNKNOWN_LICENSE:
+        license = "; ".join(["as its text", *(VOICES[name].license for name in synthesizers)])
+    row = {key: value for key, value in record.items() if key != "synthesizers"}
+    return {**row, "license": license, "synthetic": bool(synthesizers) or "synthetic" in record["name"]}
 
 
 def label_metadata(model: Any) -> dict[str, Any]:
@@ -118,15 +129,19 @@ def label_metadata(model: Any) -> dict[str, Any]:
 
 
 def stage_record(run: Path, amount_key: str) -> dict[str, Any]:
-    """Return the record of one run: its configuration, amount of data, and validation metrics."""
+    """Return the record of one run: its configuration, teacher, amount of data, and validation metrics."""
     record = read_run_record(run)
+    teacher = record.get("teacher")
+    if teacher and not teacher["name"].startswith("hf://"):  # the name of a recipe, a file or a run's folder
+        teacher = teacher | {"name": Path(teacher["name"]).name}
     state, rows = record["state"], []
     if (run / "validation.csv").is_file():
         with open(run / "validation.csv", newline="") as file:
             rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
     omitted = ("step", "epoch", "batch", "wall_hours")
     return {
-        "config": {k: v for k, v in record["config"].items() if k not in ("data", "validation", "init_from")},
+        "config": {k: v for k, v in record["config"].items() if k not in ("data", "validation", "init_from", "teacher")},
+        **({"teacher": teacher} if teacher else {}),
         "steps": state["step"], "epochs": state["epoch"], amount_key: round(state[amount_key], 2),
         "wall_hours": round(state["wall_hours"], 2),
         "validation": [{k: round(v, 4) for k, v in row.items() if k not in omitted} for row in rows],

@@ -111,7 +111,23 @@ def data_summary(row: manifest.WeightsEntry) -> str:
         return ", ".join(d["name"] for d in row.data)
     size, total = DATASET_SIZE_FORMATS[unit]
     sets = [f"{d['name']} {size.format(d[unit])}{' (synthetic)' if d['synthetic'] else ''}" for d in row.data]
-    return ", ".join(sets) + (f"; {total.format(sum(d[unit] for d in row.data))} in all" if len(sets) > 1 else "")
+    if len(sets) == 1:
+        return sets[0]
+    amount = sum(d[unit] for d in row.data)
+    synthetic = sum(d[unit] for d in row.data if d["synthetic"])
+    share = f", {100 * synthetic / amount:.0f} % synthetic" if synthetic else ""
+    return f"{', '.join(sets)}; {total.format(amount)} in all{share}"
+
+
+def origin_lines(row: manifest.WeightsEntry) -> dict[str, str]:
+    """Return the first lines of a card: the teachers of the training, and the share of its data that is synthetic."""
+    lines = {}
+    if teachers := row.training.get("teachers"):
+        lines["teacher"] = ", ".join(f"{t['name']} (sha256 {t['sha256'][:16]})" for t in teachers)
+    unit = next((u for u in DATASET_SIZE_FORMATS if u in row.data[0]), None) if row.data else None
+    if unit and (synthetic := sum(d[unit] for d in row.data if d["synthetic"])):
+        lines["synthetic"] = f"{100 * synthetic / sum(d[unit] for d in row.data):.0f} % of the training data"
+    return lines
 
 
 def training_summary(row: manifest.WeightsEntry) -> str:
@@ -143,6 +159,7 @@ def card(name: str) -> str:
     recipe = registry.get_recipe(name)
     row = manifest.entries().get(name)
     lines = {
+        **(origin_lines(row) if row else {}),
         "paper": f"{recipe.title} ({recipe.paper})",
         "task": recipe.task,
         "summary": recipe.summary,
@@ -188,6 +205,7 @@ def card_markdown(name: str) -> str:
     recipe, row = registry.get_recipe(name), manifest.get_entry(name)
     front = ["---", "library_name: keras", "tags:", *(f"- {tag}" for tag in (recipe.task, *recipe.tags)), "---", ""]
     lines = {
+        **origin_lines(row),
         **model_facts(name),
         "weights": f"{row.file}, {row.size / 1e6:.1f} MB, tag {row.tag}, sha256 `{row.sha256}`",
         "license": row.license,

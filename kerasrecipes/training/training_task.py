@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from kerasrecipes import data
+from kerasrecipes.data.synthetic import synthesizers_by_source
 from kerasrecipes.errors import DataError
 from kerasrecipes.training.config import TrainConfig
 
@@ -77,8 +78,12 @@ class TrainingTask:
         return ", ".join(u.id for u in self.dataset.batch_utterances(batch))
 
     def data_summary(self) -> list[dict[str, Any]]:
-        """Return the names and sizes of the training sets."""
-        return [{"name": name, "hours": round(hours, 2)} for name, hours in self.hours_by_source().items()]
+        """Return the names and sizes of the training sets, and the synthesizers of synthetic speech."""
+        synthesizers = synthesizers_by_source(self.data)
+        rows = [{"name": name, "hours": round(hours, 2)} for name, hours in self.hours_by_source().items()]
+        return [
+            row | {"synthesizers": synthesizers[row["name"]]} if row["name"] in synthesizers else row for row in rows
+        ]
 
     def hours_by_source(self) -> dict[str, float]:
         """Return the hours of each training set."""

@@ -4,7 +4,6 @@ import importlib
 import inspect
 import json
 import shutil
-import sys
 
 import numpy as np
 import pytest
@@ -238,37 +237,6 @@ def test_fit_takes_batches_whose_first_two_share_a_size(clips, tmp_path):
     )
     model.fit(dataset, epochs=2, verbose=0)
     model.fit(data.from_lists(paths, texts), validation_data=dataset, batch_seconds=0.6, verbose=0)
-
-
-FLITE = """#!/usr/bin/env python3
-import sys
-import numpy as np, soundfile
-text, out = sys.argv[sys.argv.index("-t") + 1], sys.argv[sys.argv.index("-o") + 1]
-if "bad" in text:
-    sys.exit("no such word")
-soundfile.write(out, 0.1 * np.sin(np.arange(3200 * len(text.split())) / 9), 16000)
-"""
-
-
-def test_synthesis_continues_an_existing_set(tmp_path):
-    program = tmp_path / "flite"
-    program.write_text(FLITE.replace("/usr/bin/env python3", sys.executable))
-    program.chmod(0o755)
-    texts = ["ONE TWO THREE FOUR FIVE SIX", "no", "seven eight nine ten"]
-    options = {"program": str(program), "words": (3, 4), "workers": 1}
-    table = data_prep.synthesize_corpus(texts, tmp_path / "set", 4 / 3600, **options)
-    first = data.from_table(table)
-    assert sum(float(line.split("\t")[1]) for line in table.read_text().splitlines()[1:]) >= 4
-    assert {u.speaker for u in first} == {"flite-rms", "flite-slt", "flite-awb", "flite-kal16"}
-    for u in first:
-        assert 3 <= len(u.text.split()) <= 4 and any(u.text in t.lower() for t in texts)
-    data_prep.synthesize_corpus(texts, tmp_path / "set", 6 / 3600, **options)
-    both = data.from_table(table)
-    assert len(both) > len(first) and [u.text for u in both][: len(first)] == [u.text for u in first]
-    with pytest.raises(DataError, match="no such word"):
-        data_prep.synthesize_corpus(["bad bad bad"], tmp_path / "bad", 0.1, **options)
-    with pytest.raises(DataError, match="apt install flite"):
-        data_prep.synthesize_corpus(texts, tmp_path / "x", 1, program="no-such-program")
 
 
 def test_recorded_noise_has_the_right_level_and_spectrum(tmp_path):
