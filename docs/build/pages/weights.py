@@ -30,6 +30,7 @@ def make_section(name: str, row: manifest.WeightsEntry | None) -> list[str]:
         ]
     onnx = row.onnx
     facts = [
+        *model_card.origin_lines(row).items(),
         ("file", f"`{row.file}`, {row.size:,} bytes ({row.size / 1e6:.1f} MB)"), ("release", f"`{row.tag}`"),
         ("source", format_sources(row)), ("sha256", f"`{row.sha256}`"), ("license", row.license), ("written by", f"Keras {row.keras}"),
     ]  # fmt: skip
@@ -73,7 +74,8 @@ def format_training(row: manifest.WeightsEntry) -> list[str]:
     for number, stage in enumerate(stages, 1):
         title = f"Settings of run {number}" if len(stages) > 1 else "Settings"
         rows = [(f"`{k}`", f"`{json.dumps(v)}`") for k, v in stage["config"].items()]
-        amounts = ", ".join(f"{stage[k]:,} {k.replace('_', ' ')}" for k in stage if k not in ("config", "validation"))
+        values = {k: v for k, v in stage.items() if k not in ("config", "validation", "teacher")}
+        amounts = ", ".join(f"{value:,} {k.replace('_', ' ')}" for k, value in values.items())
         lines += make_fold(title, [f"{amounts}.", "", *make_table(["setting", "value"], rows)])
     return lines
 
