@@ -60,7 +60,7 @@ class TableSpec(click.ParamType):
     """Value in one of the forms of a table's entries. The help lists the forms.
 
     Args:
-        table: "module:NAME" of a mapping to entries with the attributes `form` and `help`.
+        table: "module:NAME" of a mapping to entries with a method `form` that takes the entry's name, and a line of `help`.
         title: Title of the help section.
     """
 
@@ -70,7 +70,7 @@ class TableSpec(click.ParamType):
         self.table, self.title = table, title
 
     def help_rows(self) -> list[tuple[str, str]]:
-        return [(entry.form, entry.help) for entry in load_table(self.table).values()]
+        return [(entry.form(name), entry.help) for name, entry in load_table(self.table).items()]
 
 
 class Option(click.Option):

@@ -34,27 +34,31 @@ class TeacherKind:
     """One kind of teachers.
 
     Args:
-        form: How to write a teacher of this kind, for instance "whisper:FOLDER".
+        source: Placeholder of what follows the kind and a colon, for instance "FOLDER".
         load: "module:function" of the function that takes what follows the colon and returns a `Teacher`.
         min_confidence: Default of the smallest mean log probability. Kinds count it per word piece or per character.
         help: One line for `--help` and the documentation.
     """
 
-    form: str
+    source: str
     load: str
     min_confidence: float
     help: str
 
+    def form(self, name: str) -> str:
+        """Return how to write a teacher of the kind with this name."""
+        return f"{name}:{self.source}"
 
-# every kind of teacher: a new one is a function and a line here. A teacher without a name in front is a "recognizer"
+
+# every kind of teacher: a new one is a function and a line here. A teacher without a kind is a recognizer
 TEACHERS = {
     "whisper": TeacherKind(
-        "whisper:FOLDER", "kerasrecipes.data_prep.whisper_teacher:WhisperTeacher", -0.35,
+        "FOLDER", "kerasrecipes.data_prep.whisper_teacher:WhisperTeacher", -0.35,
         "a Whisper model for CTranslate2, or a name that faster-whisper downloads (whisper:base.en)",
     ),
     "recognizer": TeacherKind(
-        "NAME|FILE", "kerasrecipes.data_prep.teachers:RecognizerTeacher", -0.1,
-        "a recognizer of words: a recipe, a .keras or .onnx file, or a training folder",
+        "MODEL", "kerasrecipes.data_prep.teachers:RecognizerTeacher", -0.1,
+        "a recognizer of words: a recipe, a .keras or .onnx file, or a training folder; MODEL alone means the same",
     ),
 }  # fmt: skip
 

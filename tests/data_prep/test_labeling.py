@@ -29,7 +29,7 @@ TEXTS = (
     "A quiet word.",
     "Again!",
 )
-FAKE = TeacherKind("fake:NAME", f"{__name__}:FakeTeacher", -0.5, "reads the number that a clip's amplitude stands for")
+FAKE = TeacherKind("NAME", f"{__name__}:FakeTeacher", -0.5, "reads the number that a clip's amplitude stands for")
 
 
 class FakeTeacher:
