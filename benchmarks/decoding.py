@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 import kerasrecipes as kr
+from kerasrecipes.decoding.decoders import make_decoder
 from kerasrecipes.decoding.forced_alignment import ctc_alignment_graph, viterbi_align
-from kerasrecipes.decoding.options import DecodingOptions, make_decoder
+from kerasrecipes.decoding.options import DecodingOptions
 from kerasrecipes.inference.transcribe import score_batches
 from kerasrecipes.utils.environment import hardware_summary
 from kerasrecipes.utils.files import write_benchmark_json

@@ -47,6 +47,7 @@ class Transcript:
         calibrated: Whether confidences are probabilities of being right. Those of a greedy CTC transcript are the model's
             posteriors, which are usually too high.
         score: Score of the beam search in nats, comparable only with that of its alternatives.
+        decoder: Decoder and language model that found the text, for instance "greedy" or "beam 200 + librispeech_small".
     """
 
     text: str
@@ -57,6 +58,7 @@ class Transcript:
     characters: tuple[Character, ...] = ()
     calibrated: bool = False
     score: float | None = None
+    decoder: str = "greedy"
 
     def __str__(self) -> str:
         return self.text

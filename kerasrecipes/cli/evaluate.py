@@ -41,7 +41,7 @@ def run_evaluate(name, data, speakers, weights, noise, num_crops, as_json, recor
     rates = evaluation.evaluate(model, data, speakers, **options.transcribe_arguments(values))
     decoder = "none"
     if recognizer:
-        decoder = decoder_label(values, model.criterion)
+        decoder = decoder_label(values, model)
     elif num_crops is not None:
         decoder = f"{num_crops} crops"
     print_rates(rates, as_json, f"{name} on {', '.join(data)}, decoder: {decoder}")
@@ -80,8 +80,9 @@ def run_copy_synthesis(name, data, speakers, weights, output, recognizer, as_jso
     labels = {"": "none", reference: f"heard by {reference}"}
     values: dict[str, Any] = {"output": "FOLDER"}
     if recognizer:
-        listeners[recognizer] = copy_synthesis.load_listener(recognizer, **options.transcribe_arguments(decoding))
-        labels[recognizer] = f"heard by {recognizer}, {decoder_label(decoding)}"
+        listener = options.load_model(recognizer)
+        listeners[recognizer] = copy_synthesis.make_listener(listener, **options.transcribe_arguments(decoding))
+        labels[recognizer] = f"heard by {recognizer}, {decoder_label(decoding, listener)}"
         values |= {"recognizer": recognizer, **decoding}
     utterances = load_datasets(data, speakers)
     with ProgressBar("vocoding", "s", digits=2) as progress:
@@ -122,16 +123,15 @@ def print_rates(rates: Mapping[str, Any], as_json: bool, title: str) -> None:
         print(f"{name}  {rate}   {edits}{rate.total:.0f}")
 
 
-def decoder_label(decoding: Mapping[str, Any], criterion: Any = None) -> str:
-    """Return the decoder's name in tables, for instance "beam 50 + librispeech_small", or "crf" for phonemes."""
+def decoder_label(decoding: Mapping[str, Any], model: Any) -> str:
+    """Return the decoder's name in tables, for instance "beam 200 + librispeech_small", or "crf" for phonemes."""
+    from kerasrecipes.decoding.decoders import choose_decoder
     from kerasrecipes.decoding.options import DecodingOptions
 
-    if hasattr(criterion, "decoders"):
-        return decoding.get("decoder") or criterion.decoders[0]
     arguments = options.transcribe_arguments(decoding, load_rescorer=False)
     arguments.pop("noise", None)
     shift = arguments.pop("shift_average_seconds", None)
-    label = DecodingOptions(**arguments).name
+    label = choose_decoder(model, DecodingOptions(**arguments)).name
     return f"{label}, shift average {shift:g} s" if shift else label
 
 

@@ -81,8 +81,8 @@ sampling = combine(
 _decoding = partial(option, section="Decoding", group="decoding")
 decoding = combine(
     _decoding(
-        "--decoder", type=Choices("kerasrecipes.decoding.options:DECODERS", "Decoders"), metavar="NAME",
-        help="Decoder to use. Default: beam with a language model, else greedy; for phonemes the recipe's criterion decides.",
+        "--decoder", type=Choices("kerasrecipes.decoding.decoders:DECODERS", "Decoders"), metavar="NAME",
+        help="Decoder to use. Default: for English the search with the recipe's language model, else the best path.",
     ),
     _decoding(
         "--language-model", metavar="NAME", help="Word language model: librispeech_small, or an ARPA or KenLM file."

@@ -1,8 +1,9 @@
 """From logits to text."""
 
 from kerasrecipes.decoding.alphabet import Alphabet
+from kerasrecipes.decoding.decoders import DECODERS
 from kerasrecipes.decoding.greedy import greedy_decode
-from kerasrecipes.decoding.options import DECODERS, DecodingOptions
+from kerasrecipes.decoding.options import DecodingOptions
 from kerasrecipes.decoding.prefix_search import beam_search, prefix_beam_search
 from kerasrecipes.decoding.viterbi import viterbi_decode
 

@@ -6,6 +6,7 @@ It maximizes log p(text | audio) + lm_weight * log p(text) + word_score * words 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +171,11 @@ def lexicon_spellings(
     if not vocabulary:
         raise DataError(f"No word of {path} can be written with {alphabet}: is the model in another case?")
     return vocabulary, spellings
+
+
+def is_installed() -> bool:
+    """Return True if flashlight-text and kenlm can be imported."""
+    return all(find_spec(name) for name in ("flashlight", "kenlm"))
 
 
 @lru_cache(1)

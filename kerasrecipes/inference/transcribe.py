@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from kerasrecipes.audio import list_audio_files, load_audio
+from kerasrecipes.decoding.decoders import make_decoder
 from kerasrecipes.decoding.greedy import log_softmax
-from kerasrecipes.decoding.options import DecodingOptions, make_decoder
+from kerasrecipes.decoding.options import DecodingOptions
 from kerasrecipes.errors import AudioError, KerasRecipesError
 from kerasrecipes.results import Transcript
 

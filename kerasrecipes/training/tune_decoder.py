@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from kerasrecipes import metrics
-from kerasrecipes.decoding.options import DecodingOptions, make_decoder
+from kerasrecipes.decoding.decoders import make_decoder
+from kerasrecipes.decoding.options import DecodingOptions
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.hub import manifest
 from kerasrecipes.inference.transcribe import score_batches

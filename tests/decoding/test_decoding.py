@@ -8,6 +8,7 @@ import pytest
 
 import kerasrecipes as kr
 from kerasrecipes.decoding import Alphabet, beam_search, greedy_decode, ngram_lm, prefix_beam_search
+from kerasrecipes.decoding.decoders import choose_decoder
 from kerasrecipes.decoding.greedy import log_softmax
 from kerasrecipes.decoding.lexicon_beam_search import LN10, LexiconDecoder, LexiconTrie, hotword_bonuses
 from kerasrecipes.decoding.options import DecodingOptions
@@ -187,17 +188,18 @@ def test_files_that_are_no_language_models(tmp_path):
     [
         ({"decoder": "beam", "beam_size": 0}, "beam_size must be at least 1"),
         ({"decoder": "best"}, "no decoder 'best'"),
-        ({"decoder": "greedy", "language_model": "x"}, 'language_model need decoder="beam"'),
-        ({"decoder": "greedy", "hotwords": ["kea"], "nbest": 2}, 'hotwords and nbest need decoder="beam"'),
+        ({"decoder": "greedy", "language_model": "x"}, 'language_model need decoder="beam" or "lexicon"'),
+        ({"decoder": "greedy", "hotwords": ["kea"], "nbest": 2}, 'hotwords and nbest need decoder="beam" or "lexicon"'),
+        ({"decoder": "lexicon"}, 'decoder="lexicon" needs a language_model'),
         ({"decoder": "beam", "hotwords": ["kea"]}, "hotwords needs a language_model"),
         ({"decoder": "beam", "lm_weight": 1.0}, "lm_weight needs a language_model"),
         ({"language_model": "x", "hotwords": "kea"}, "list of words"),
-        ({"decoder": "beam", "nbest": 60}, "nbest 60"),
+        ({"decoder": "beam", "nbest": 60, "beam_size": 50}, "nbest 60"),
     ],
 )
-def test_settings_that_make_no_sense(options, message):
+def test_settings_that_make_no_sense(options, message, pretrained):
     with pytest.raises(KerasRecipesError, match=message):
-        DecodingOptions(**options)
+        choose_decoder(pretrained, DecodingOptions(**options))
 
 
 def test_without_the_extra_it_says_what_to_install(arpa, monkeypatch):

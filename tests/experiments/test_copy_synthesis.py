@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import types
 
 import keras
 import numpy as np
@@ -13,6 +14,8 @@ import kerasrecipes as kr
 from kerasrecipes.audio import load_audio
 from kerasrecipes.cli import main
 from kerasrecipes.data import Utterance
+from kerasrecipes.decoding import Alphabet
+from kerasrecipes.decoding.criteria import CTCCriterion
 from kerasrecipes.errors import DataError, KerasRecipesError
 from kerasrecipes.experiments import copy_synthesis
 from kerasrecipes.experiments.copy_synthesis import PocketSphinxRecognizer, run_copy_synthesis
@@ -140,11 +143,11 @@ def test_the_command_records_all_rates(model, clips, tmp_path, place, monkeypatc
     shown = {name: value for _, name, value, _ in metric_rows(manifest.get_entry("wavenet_small"))}
     assert " dB (" in shown["level_difference, none"] and " % (" in shown["wer_copy, heard by PocketSphinx"]
 
-    monkeypatch.setattr(
-        copy_synthesis,
-        "load_listener",
-        lambda name, **options: lambda wave: f"{name} {options['beam_size']}",
-    )
+    recognizer = types.SimpleNamespace(
+        name="ours", recipe=types.SimpleNamespace(task="speech-recognition"), criterion=CTCCriterion(), alphabet=Alphabet(),
+        transcribe=lambda wave, rate, **options: types.SimpleNamespace(text=f"ours {options['beam_size']}"),
+    )  # fmt: skip
+    monkeypatch.setattr("kerasrecipes.loading.load", lambda name, **k: recognizer if name == "ours" else model)
     command[command.index(str(tmp_path / "c"))] = str(tmp_path / "d")
     assert main.main([*command, "--recognizer", "ours", "--decoder", "beam", "--beam-size", "3"]) == 0
     result = manifest.get_entry("wavenet_small").metrics
