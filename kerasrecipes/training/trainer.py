@@ -159,12 +159,11 @@ class Trainer:
     def _train_step(self) -> tuple[float, float]:
         """Train on one batch, and return its loss (nats per character or sample) and its amount of data."""
         state = self.state
+        self._set_epoch()  # of a resumed run, which has its own number of batches
         uses_teacher = self.config.uses_teacher_at
         if state["batch"] >= len(self.dataset) or uses_teacher(state["step"] - 1) != uses_teacher(state["step"]):
             state["epoch"], state["batch"] = state["epoch"] + 1, 0
-        if self.dataset.epoch != state["epoch"]:
-            self.batches.clear()
-            self.task.set_epoch(state["epoch"], state["step"])
+            self._set_epoch()
         inputs, labels, replicate = self.batches(state["batch"], len(self.dataset))
         optimizer = self.model.optimizer
         optimizer.learning_rate.assign(self.config.learning_rate_at(state["step"]))
@@ -185,6 +184,12 @@ class Trainer:
         state["batch"] += 1
         state[self.task.amount_key] += amount
         return loss, amount
+
+    def _set_epoch(self) -> None:
+        """Lay out the batches of the state's epoch."""
+        if self.dataset.epoch != self.state["epoch"]:
+            self.batches.clear()
+            self.task.set_epoch(self.state["epoch"], self.state["step"])
 
     # ------------------------------------------------------------------ records
 
