@@ -5,7 +5,7 @@ import json
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -41,7 +41,7 @@ def file_signature(path: str) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def ordered_map(pool: ThreadPoolExecutor, function: Callable, items: Iterable, ahead: int = 64) -> Iterator:
+def ordered_map(pool: Executor, function: Callable, items: Iterable, ahead: int = 64) -> Iterator:
     """Yield the results of `function` in the items' order, with at most `ahead` of them in memory."""
     waiting: deque = deque()
     for item in items:

@@ -83,4 +83,5 @@ class KokoroVoice:
             "speed": np.array([speed], "float32"),
         }  # fmt: skip
         samples = np.asarray(self.session.run(None, inputs)[0], "float32").ravel()
+        samples /= max(1.0, float(np.abs(samples).max()))
         return SpeechClip(samples, SAMPLE_RATE, f"kokoro-{first if second == first else f'{first}+{second}'}")

@@ -10,7 +10,7 @@ import itertools
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -127,7 +127,7 @@ def sample_jobs(texts: Sequence[str], seed: int, words: tuple[int, int], first: 
 
 def run_jobs(
     synthesizer: Synthesizer, options: dict[str, Any], jobs: Iterator[SynthesisJob], workers: int
-) -> Iterator[tuple[dict[str, Any], bytes]]:
+) -> Generator[tuple[dict[str, Any], bytes], None, None]:
     """Yield the results of the jobs in their order."""
     if workers < 2:
         voice = synthesizer.make(**options)

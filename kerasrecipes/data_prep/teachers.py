@@ -57,7 +57,7 @@ TEACHERS = {
         "a Whisper model for CTranslate2, or a name that faster-whisper downloads (whisper:base.en)",
     ),
     "recognizer": TeacherKind(
-        "MODEL", "kerasrecipes.data_prep.teachers:RecognizerTeacher", -0.1,
+        "MODEL", "kerasrecipes.data_prep.teachers:RecognizerTeacher", -0.2,
         "a recognizer of words: a recipe, a .keras or .onnx file, or a training folder; MODEL alone means the same",
     ),
 }  # fmt: skip

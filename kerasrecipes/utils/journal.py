@@ -38,12 +38,10 @@ class Journal:
 
     def __init__(self, path: str | Path, settings: Mapping[str, Any]):
         self.path = Path(path)
-        settings = json.loads(json.dumps(settings))
-        first, *self.rows = read_journal(self.path) or [settings]
+        new: dict[str, Any] = json.loads(json.dumps(settings))
+        first, *self.rows = read_journal(self.path) or [new]
         if differences := [
-            f"{k} {first.get(k)!r} there, {settings.get(k)!r} now"
-            for k in {**first, **settings}
-            if first.get(k) != settings.get(k)
+            f"{k} {first.get(k)!r} there, {new.get(k)!r} now" for k in {**first, **new} if first.get(k) != new.get(k)
         ]:
             raise DataError(
                 f"{self.path} was made with other settings ({'; '.join(differences)}): pass another --output"
