@@ -54,7 +54,7 @@ class TeacherKind:
 TEACHERS = {
     "whisper": TeacherKind(
         "FOLDER", "kerasrecipes.data_prep.whisper_teacher:WhisperTeacher", -0.35,
-        "a Whisper model for CTranslate2, or a name that faster-whisper downloads (whisper:base.en)",
+        "a Whisper model for CTranslate2, or the name of one to download (whisper:base.en)",
     ),
     "recognizer": TeacherKind(
         "MODEL", "kerasrecipes.data_prep.teachers:RecognizerTeacher", -0.2,

@@ -75,7 +75,7 @@ VOICES = {
     ),
     "kokoro": Synthesizer(
         "kerasrecipes.data_prep.kokoro_voice:KokoroVoice",
-        "English voices and mixtures of two; needs kerasrecipes[voices] and --voice-folder with Kokoro-82M's files",
+        "English voices and mixtures of two; needs kerasrecipes[voices] and a folder with the files of Kokoro 82M",
         "voices of Kokoro-82M (hexgrad, Apache-2.0)",
         {"voice_folder": "folder of the model"},
     ),
