@@ -37,7 +37,7 @@ def prepare_teacher(
             "train with CTC first, then start from that run (init_from: FOLDER, init_config: {criterion: ctc})"
         )
     teacher = load_teacher(name)
-    columns = match_columns(name, getattr(teacher, "alphabet", None), student.alphabet)
+    columns = match_columns(name, teacher.alphabet, student.alphabet)
     sha256 = weights_hash(name)
     cache, keys = PosteriorCache(cache_dir, sha256), hash_clips([u.path for u in utterances])
     compute_posteriors(teacher, cache, keys, [u.path for u in utterances])
