@@ -92,12 +92,17 @@ def check_tfio() -> Iterator[Check]:
 
 
 def check_beam_search() -> Iterator[Check]:
-    missing = [name for name in ("flashlight-text", "kenlm") if not package_version(name)]
-    if missing:
-        yield "beam", False, f"{', '.join(missing)} missing; no language models (optional: kerasrecipes[lm])"
-    else:
-        versions = f"flashlight-text {package_version('flashlight-text')}, kenlm {package_version('kenlm')}"
-        yield "beam", True, f"{versions}; models: {', '.join(manifest.language_models()) or 'none'}"
+    from kerasrecipes.decoding.decoders import DECODERS
+    from kerasrecipes.decoding.word_beam_search import INSTALL_HINT
+
+    hints = {"beam": INSTALL_HINT, "lexicon": "optional: kerasrecipes[lm]"}
+    for decoder, hint in hints.items():
+        packages = DECODERS[decoder].packages
+        if missing := [name for name in packages if not package_version(name)]:
+            yield decoder, False, f"no language models in this decoder: {', '.join(missing)} missing ({hint})"
+        else:
+            versions = ", ".join(f"{name} {package_version(name)}" for name in packages)
+            yield decoder, True, f"{versions}; models: {', '.join(manifest.language_models()) or 'none'}"
 
 
 def check_cache() -> Iterator[Check]:

@@ -93,7 +93,7 @@ decoding = combine(
     _decoding("--nbest", type=int, help="Number of hypotheses to return; --format json prints all."),
     _decoding(
         "--hotword", "hotwords", multiple=True, metavar="WORD[=NATS]",
-        help="Word to expect, with the score it adds (default 5 nats). Repeatable.",
+        help="Word to expect, with the score it adds (default 10 nats, for lexicon 5). Repeatable.",
     ),
     _decoding("--rescore", metavar="NAME", help="Character language model that re-ranks the best hypotheses."),
     _decoding("--rescore-weight", type=float, help="Weight of the re-ranking model's log probability."),
@@ -132,11 +132,9 @@ def transcribe_arguments(decoding: Mapping[str, Any], load_rescorer: bool = True
     """
     arguments = dict(decoding)
     if words := arguments.pop("hotwords", ()):
-        from kerasrecipes.decoding.options import DEFAULT_HOTWORD_BONUS
-
-        pairs = [word.rpartition("=")[::2] if "=" in word else (word, DEFAULT_HOTWORD_BONUS) for word in words]
+        pairs = [word.rpartition("=")[::2] if "=" in word else (word, None) for word in words]
         try:
-            arguments["hotwords"] = {word: float(nats) for word, nats in pairs}
+            arguments["hotwords"] = {word: None if nats is None else float(nats) for word, nats in pairs}
         except ValueError:
             raise KerasRecipesError(f"A hotword is WORD or WORD=NATS, not {', '.join(words)}") from None
     if name := arguments.pop("rescore", None):

@@ -49,7 +49,7 @@ def make_beam_decoder(model: Any, options: DecodingOptions) -> Decode:
         beam_size = options.beam_size or BEAM_SIZE
         return lambda logits, **times: beam_search(logits, model.alphabet, beam_size, options.nbest, **times)
     path, weights = ngram_lm.ngram_path(options.language_model), language_model_weights(model, options)
-    bonuses: dict[str, float] = dict(options.hotwords)
+    bonuses = options.hotword_bonuses("beam")
     if len(set(bonuses.values())) > 1:
         raise KerasRecipesError('Hotwords with different bonuses need decoder="lexicon"')
     words = [word for phrase in bonuses for word in lexicon_beam_search.hotword_words(phrase, model.alphabet)]
@@ -69,7 +69,9 @@ def make_lexicon_decoder(model: Any, options: DecodingOptions) -> Decode:
     if options.rescorer is not None:
         return make_rescoring_decoder(make_lexicon_decoder, model, options)
     weights = language_model_weights(model, options)
-    bonus = lexicon_beam_search.hotword_bonuses(dict(options.hotwords), model.alphabet, weights["lm_weight"])
+    bonus = lexicon_beam_search.hotword_bonuses(
+        options.hotword_bonuses("lexicon"), model.alphabet, weights["lm_weight"]
+    )
     path = ngram_lm.ngram_path(options.language_model or "")
     key = (path, path.stat().st_mtime_ns, tuple(sorted(bonus.items())))
     if getattr(model, "_lexicon", (None,))[0] != key:
@@ -183,12 +185,12 @@ def default_language_model(model: Any) -> str | None:
         return None
     if word_decoder(model) == "lexicon" and not lexicon_beam_search.is_installed():
         if model.criterion.name == "ctc":
-            warnings.warn(f"{model.name} decodes without its language model: {word_beam_search.INSTALL_HINT}", stacklevel=4)
+            warnings.warn(f"{model.name} decodes without its language model: {word_beam_search.INSTALL_HINT}", stacklevel=5)
         return None
     try:
         ngram_lm.ngram_path(name)
     except KerasRecipesError as error:
-        warnings.warn(f"{model.name} decodes without its language model: {error}", stacklevel=4)
+        warnings.warn(f"{model.name} decodes without its language model: {error}", stacklevel=5)
         return None
     return str(name)
 

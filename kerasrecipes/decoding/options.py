@@ -6,7 +6,7 @@ from typing import Any
 
 from kerasrecipes.errors import KerasRecipesError
 
-DEFAULT_HOTWORD_BONUS = 5.0  # nats: what one letter costs that is hard to hear
+HOTWORD_BONUS = {"beam": 10.0, "lexicon": 5.0}  # nats. In "beam" a word that the language model does not know costs 10
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class DecodingOptions:
         lm_weight: Weight of the language model's log probability. Default: tuned for the recipe (its manifest row).
         word_score: Nats added for every word. Default: tuned for the recipe.
         nbest: Number of hypotheses to return: the best, and `nbest - 1` more in its `alternatives`.
-        hotwords: Expected words: a list, or a mapping to the nats (default 5) that each adds. Needs a language model.
-            Words that it does not know are added. Different bonuses need decoder="lexicon".
+        hotwords: Expected words: a list, or a mapping to the nats that each adds (default 10, with decoder="lexicon" 5).
+            Needs a language model. Words that it does not know are added. Different bonuses need decoder="lexicon".
         rescorer: A loaded character language model that ranks the best 20 hypotheses again.
         rescore_weight: Weight of its log probability. Default: 0.5, with a `language_model` 0.1.
         beam_size_token: Number of symbols that decoder="lexicon" tries at every frame.
@@ -39,7 +39,7 @@ class DecodingOptions:
     lm_weight: float | None = None
     word_score: float | None = None
     nbest: int = 1
-    hotwords: Mapping[str, float] | Sequence[str] = ()
+    hotwords: Mapping[str, float | None] | Sequence[str] = ()
     rescorer: Any = None
     rescore_weight: float | None = None
     beam_size_token: int = 12
@@ -50,10 +50,14 @@ class DecodingOptions:
         if not isinstance(self.hotwords, Mapping):
             if isinstance(self.hotwords, str):
                 raise KerasRecipesError(f"hotwords is a list of words, or a mapping to nats: [{self.hotwords!r}]")
-            object.__setattr__(self, "hotwords", dict.fromkeys(self.hotwords, DEFAULT_HOTWORD_BONUS))
+            object.__setattr__(self, "hotwords", dict.fromkeys(self.hotwords))
         for name in ("beam_size", "nbest", "beam_size_token"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise KerasRecipesError(f"{name} must be at least 1, is {getattr(self, name)}")
+
+    def hotword_bonuses(self, decoder: str) -> dict[str, float]:
+        """Return the nats that each hotword adds in a decoder."""
+        return {word: HOTWORD_BONUS[decoder] if nats is None else nats for word, nats in dict(self.hotwords).items()}
 
     @property
     def name(self) -> str:

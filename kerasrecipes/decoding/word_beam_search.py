@@ -1,7 +1,7 @@
 """CTC beam search with a word language model over an open vocabulary: ctc-beam-decoder with KenLM inside.
 
 It maximizes log p(text | audio) + lm_weight * log p(text) + word_score * words (Deep Speech, arXiv 1412.5567, section 2.2),
-where p(text | audio) sums the alignments of the text. A word that the language model does not know costs 15 nats more than
+where p(text | audio) sums the alignments of the text. A word that the language model does not know costs 10 nats more than
 its <unk>.
 
 ctc-beam-decoder 0.2.0 scores a text with a space at its end as if an unknown word followed, so two frames are appended:
@@ -24,14 +24,14 @@ from kerasrecipes.decoding.lexicon_beam_search import lexicon_spellings
 from kerasrecipes.errors import DataError, KerasRecipesError
 from kerasrecipes.results import Transcript
 
-UNKNOWN_WORD_SCORE = -15.0  # nats: the fewest word errors on dev-mini-tune, and fewer unknown words than -10
+UNKNOWN_WORD_SCORE = -10.0  # nats
 END = "</s>"
 NEVER = -40.0  # log probability of symbols that are not tried
 MIN_SYMBOL_LOG_PROB = -5.0  # less likely symbols of a frame are not tried
 WORDS_IN_BLOCK = 32  # words that are aligned at once, so that an hour takes linear time
 INSTALL_HINT = (
-    "ctc-beam-decoder is not installed (it has wheels for Linux on x86-64 with glibc 2.35, macOS on ARM and Windows on x86-64); "
-    'decoder="lexicon" needs flashlight-text and kenlm instead: pip install "kerasrecipes[lm]"'
+    "ctc-beam-decoder has wheels for Linux on x86-64 with glibc 2.35, macOS on ARM and Windows on x86-64; elsewhere "
+    'decoder="lexicon" searches with flashlight-text and kenlm: pip install "kerasrecipes[lm]"'
 )
 
 
@@ -48,7 +48,7 @@ class WordBeamDecoder:
         alphabet: The recognizer's alphabet, with a blank and a space.
         lm_weight: Weight of the language model's log probability.
         word_score: Nats added for every word.
-        hotwords: Expected words. Those that the model does not know get the probability of its <unk> at no further cost.
+        hotwords: Expected words. Their beginnings cost nothing, also if the model does not know the words.
         hotword_bonus: Nats added for each of them. A beginning of a hotword gets its share.
         beam_size: Number of texts that survive a frame.
         beam_threshold: Nats below the best within which a text is followed.
@@ -75,7 +75,7 @@ class WordBeamDecoder:
                 beta=word_score, unk_score_offset=UNKNOWN_WORD_SCORE,
             )  # fmt: skip
         except (ImportError, OSError) as error:  # OSError: the library does not fit the system
-            raise KerasRecipesError(f"A beam search with a language model: {INSTALL_HINT} ({error})") from None
+            raise KerasRecipesError(f"ctc-beam-decoder cannot be imported ({error}): {INSTALL_HINT}") from None
         except (RuntimeError, ValueError) as error:
             raise DataError(f"KenLM cannot read {path}: {str(error).splitlines()[-1].strip()}") from None
 

@@ -116,7 +116,7 @@ def test_options_are_written_as_they_are_typed():
     arguments = options.transcribe_arguments(
         {"hotwords": ("kea=9", "tui"), "rescore": "char_rnn_small"}, load_rescorer=False
     )
-    assert arguments == {"hotwords": {"kea": 9.0, "tui": 5.0}, "rescorer": "char_rnn_small"}
+    assert arguments == {"hotwords": {"kea": 9.0, "tui": None}, "rescorer": "char_rnn_small"}
 
 
 def test_progress_is_shown_on_terminals_only(monkeypatch, capsys):

@@ -59,7 +59,7 @@ def make_recognizer_table() -> str:
             continue
         model = networks.build_skeleton(name)
         field = model.receptive_field
-        path = getattr(model.criterion, "decoders", ("greedy",))[0]
+        path = model.criterion.default_decoder
         metric, unit = ("wer", "") if task == "speech-recognition" else ("per", " of phonemes")
         try:
             latency = f"{1000 * model.stream().latency:.0f} ms"
@@ -91,7 +91,7 @@ def format_training_amount(row: manifest.WeightsEntry, amount: str, unit: str, s
     total = sum(d[size] for d in row.data)
     total_text = f"{total / 1e6:.0f} million" if total > 1e6 else f"{total:.0f}"
     stages = row.training.get("stages") or [row.training]
-    other = stages[0]["config"].get("start_recipe")
+    other = stages[0]["config"].get("init_from_recipe")
     origin = f", initialized from `{other}`" if other else ""
     return f"{total_text} {size_unit}; {row.training[amount]:.0f} {unit} in {row.training['wall_hours']:.1f} h of training{origin}"
 
