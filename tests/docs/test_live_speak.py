@@ -133,7 +133,7 @@ def test_a_file_of_another_rate_and_two_channels(page, tmp_path) -> None:
 
 def test_no_sound_file_and_no_leave_are_explained(page) -> None:
     page.locator("input[type=file]").set_input_files({"name": "x.wav", "mimeType": "audio/wav", "buffer": b"nothing"})
-    page.wait_for_function("document.querySelector('[role=alert]')?.textContent.includes('cannot be read')")
+    page.wait_for_function("document.querySelector('[role=alert]')?.textContent.includes('cannot read the audio')")
     page.failures.clear()  # the browser's own words lie in the console
     page.get_by_role("button", name="Speak", exact=True).click()
     page.wait_for_function("/microphone/.test(document.querySelector('[role=alert]')?.textContent)")

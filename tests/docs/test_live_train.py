@@ -157,9 +157,9 @@ def test_the_page_learns_pauses_saves_and_loads(page, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("{", "no JSON"), ('{"layers": []}', "begins with"),
+        ("{", "not a JSON file"), ('{"layers": []}', "not a ConvNetJS snapshot"),
         ('{"layers": [{"layer_type": "input", "out_sx": 24, "out_sy": 24, "out_depth": 1}, {"layer_type": "lrn"}]}', "lrn"),
-        ('{"layers": [{"layer_type": "input", "out_sx": 32, "out_sy": 32, "out_depth": 3}]}', "no net for digits"),
+        ('{"layers": [{"layer_type": "input", "out_sx": 32, "out_sy": 32, "out_depth": 3}]}', "not a network for digits"),
     ],
 )  # fmt: skip
 def test_snapshots_that_do_not_fit_are_explained(page, text: str, words: str) -> None:
