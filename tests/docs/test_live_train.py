@@ -58,7 +58,8 @@ def test_gradients_are_keras(page, layers, size: int) -> None:
     found = asked(
         page,
         """let loss = 0, first;
-        pictures.forEach((p, i) => { const output = network.forward(p); first ??= Array.from(output); loss += network.backward(labels[i]); });
+        pictures.forEach((p, i) => {
+            const output = network.forward(p); first ??= Array.from(output); loss += network.backward(labels[i]); });
         const gradients = network.parameters.map((p) => Array.from(p.gradient)), input = Array.from(network.inputGradient);
         return { begin, loss, first, gradients, input }""",
         layers, size,

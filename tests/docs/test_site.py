@@ -232,7 +232,7 @@ def test_the_table_filters_by_words_task_and_release(page, site_url) -> None:
     page.get_by_role("searchbox", name="Find a recipe").fill("gru speech")
     assert names(page) and all("deepspeech2" in n for n in names(page))
     page.get_by_role("searchbox", name="Find a recipe").fill("")
-    page.get_by_label("with weights").check()
+    page.get_by_label("with released weights").check()
     assert sorted(names(page)) == sorted(manifest.entries())
     page.get_by_label("Task").select_option("language-model")
     assert sorted(names(page)) == catalog.list_recipes(task="language-model", pretrained=True)
