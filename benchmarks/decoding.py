@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 import kerasrecipes as kr
-from kerasrecipes.decoding.decoders import make_decoder
+from kerasrecipes.decoding.decoders import choose_decoder, make_decoder
 from kerasrecipes.decoding.forced_alignment import ctc_alignment_graph, viterbi_align
 from kerasrecipes.decoding.options import DecodingOptions
 from kerasrecipes.inference.transcribe import score_batches
@@ -19,8 +19,9 @@ from kerasrecipes.utils.files import write_benchmark_json
 
 LM = "librispeech_small"
 SETTINGS = (
-    {}, {"decoder": "beam"}, {"decoder": "beam", "beam_size": 10}, {"language_model": LM, "beam_size": 10},
-    {"language_model": LM}, {"language_model": LM, "beam_size": 200}, {"language_model": LM, "hotwords": ["kerosene"]},
+    {"decoder": "greedy"}, {"decoder": "beam"}, {"decoder": "beam", "beam_size": 10}, {"language_model": LM, "beam_size": 10},
+    {"language_model": LM, "beam_size": 50}, {"language_model": LM}, {"language_model": LM, "hotwords": ["kerosene"]},
+    {"decoder": "lexicon", "language_model": LM, "beam_size": 50}, {"decoder": "lexicon", "language_model": LM},
     {"decoder": "beam", "rescore": "char_rnn_small"}, {"language_model": LM, "rescore": "char_rnn_small"},
 )  # fmt: skip
 
@@ -42,7 +43,7 @@ def main() -> None:
     figures: dict[str, str] = {}
     greedy = 0.0
     for settings in SETTINGS:
-        chosen = DecodingOptions(**settings)
+        chosen = choose_decoder(model, DecodingOptions(**settings))
         decode = make_decoder(model, chosen)
         begin = time.perf_counter()
         said = [decode(frames[i], frame_seconds=model.stride / model.sample_rate).text for i in range(len(utterances))]

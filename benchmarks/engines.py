@@ -28,11 +28,11 @@ begin = time.perf_counter()
 import kerasrecipes as kr
 given = json.loads(sys.argv[1])
 model = kr.load(given["source"], **given["options"])
-texts = [model.transcribe(given["clips"][0]).text]
+texts = [model.transcribe(given["clips"][0], decoder="greedy").text]
 first, times = time.perf_counter() - begin, []
 for run in range(given["runs"]):
     begin = time.perf_counter()
-    texts = [model.transcribe(clip).text for clip in given["clips"]]
+    texts = [model.transcribe(clip, decoder="greedy").text for clip in given["clips"]]
     times.append(time.perf_counter() - begin)
 print(json.dumps({"first": first, "times": times, "texts": texts}))
 """

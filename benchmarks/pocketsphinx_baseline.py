@@ -21,9 +21,9 @@ from kerasrecipes.utils.files import write_benchmark_json
 
 RECIPES = ("deepspeech2_small", "wav2letter_small_asg")
 WAYS = {
-    "greedy": {},
-    "beam 50, language model": {"language_model": "librispeech_small"},
-    "beam 200, language model": {"language_model": "librispeech_small", "beam_size": 200},
+    "greedy": {"decoder": "greedy"},
+    "language model, beam 50": {"language_model": "librispeech_small", "beam_size": 50},
+    "default (language model, beam 200)": {},
 }
 
 

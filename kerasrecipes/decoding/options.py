@@ -57,7 +57,8 @@ class DecodingOptions:
 
     def hotword_bonuses(self, decoder: str) -> dict[str, float]:
         """Return the nats that each hotword adds in a decoder."""
-        return {word: HOTWORD_BONUS[decoder] if nats is None else nats for word, nats in dict(self.hotwords).items()}
+        pairs = self.hotwords.items() if isinstance(self.hotwords, Mapping) else ()  # always a mapping after __post_init__
+        return {word: HOTWORD_BONUS[decoder] if nats is None else nats for word, nats in pairs}
 
     @property
     def name(self) -> str:

@@ -125,7 +125,7 @@ def collect_word_errors(model: Any, cache: FigureCache) -> None:
     cache.wrong = summarize_errors(names, pairs, "words") | {
         "set": "dev-mini-report", "decoder": "greedy", "unit": "words",
         "clips": [
-            {"clip": name, "said": text, "heard": model.transcribe(str(path)).text, **transcribe_with_lm(model, path)}
+            {"clip": name, "said": text, "heard": model.transcribe(str(path), decoder="greedy").text, **transcribe_with_lm(model, path)}
             for name, (path, text) in list_clips().items()
         ],
     }  # fmt: skip
