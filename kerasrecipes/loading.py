@@ -147,11 +147,15 @@ def load_in_engine(name: str, engine: str, engine_precision: str | None, is_chan
         return None
     row = row or manifest.get_entry(name)
     if row.onnx:
-        return engines.load_file(
+        model = engines.load_file(
             hub_weights.onnx_path(row, packaged=packaged), engine, engine_precision, row.recipe,
             lambda: hub_weights.onnx_path(row, step=True, packaged=packaged),
         )  # fmt: skip
-    return engines.load_file(onnx_cache.require_cached(row, name), engine, engine_precision, row.recipe)
+    else:
+        model = engines.load_file(onnx_cache.require_cached(row, name), engine, engine_precision, row.recipe)
+    if hasattr(model, "decoder_settings"):
+        model.decoder_settings = dict(row.decoder)  # the row's are newer than the file's
+    return model
 
 
 def resolve_recipe_and_weights(name: str, weights: Any) -> tuple[Any, Any, Path | None]:
