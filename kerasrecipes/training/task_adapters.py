@@ -54,7 +54,7 @@ class SpeechTraining(TrainingTask):
         super().set_epoch(epoch, step)
 
     def evaluate(self, validation: Any, **options: Any) -> dict[str, Any]:
-        return evaluate_speech(self.model, validation, **options)
+        return evaluate_speech(self.model, validation, decoder="greedy", **options)  # the network alone is trained
 
     def final_metrics(self) -> dict[str, dict[str, Any]]:
         """Return error rates on clean audio and with pink noise."""
