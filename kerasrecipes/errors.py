@@ -1,5 +1,13 @@
 """The errors of kerasrecipes. Every message says what to do next."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from inspect import signature
+from typing import Any, TypeVar
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
 
 class KerasRecipesError(Exception):
     """Base of all errors of this package: `except kerasrecipes.KerasRecipesError` catches them all."""
@@ -35,3 +43,46 @@ class BackendUnavailable(KerasRecipesError):
 
 class ExportError(KerasRecipesError):
     """A format cannot hold a recipe, or the written file's outputs differ from Keras's."""
+
+
+@contextmanager
+def convert_errors(family: type[KerasRecipesError], name: object) -> Iterator[None]:
+    """Raise any exception of the block that is none of this package as an error of this package.
+
+    Args:
+        family: Class of that error.
+        name: File or folder that is read, which the message names beside the cause.
+    """
+    try:
+        yield
+    except KerasRecipesError:
+        raise
+    except Exception as error:
+        cause = (str(error).splitlines() or [""])[0][:300]
+        text = f"{type(error).__name__}: {cause}" if cause else type(error).__name__
+        raise family(
+            f"{name} cannot be read ({text}): check that it is complete and has the expected format"
+        ) from error
+
+
+def reader(family: type[KerasRecipesError]) -> Callable[[Function], Function]:
+    """Return a decorator for a function that reads the file or folder of its first argument, with `convert_errors` around it.
+
+    Args:
+        family: Class of the error of whatever fails while reading.
+    """
+
+    def decorate(function: Function) -> Function:
+        parameters = signature(function)
+
+        @wraps(function)
+        def read(*arguments: Any, **options: Any) -> Any:
+            source = next(
+                iter(parameters.bind(*arguments, **options).arguments.values())
+            )  # TypeError for wrong arguments
+            with convert_errors(family, source):
+                return function(*arguments, **options)
+
+        return read  # type: ignore[return-value]
+
+    return decorate

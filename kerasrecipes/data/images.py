@@ -10,7 +10,7 @@ from PIL import Image
 
 from kerasrecipes import image
 from kerasrecipes.data.specs import list_forms, parse_spec
-from kerasrecipes.errors import DataError, ImageError
+from kerasrecipes.errors import DataError, ImageError, reader
 
 CIFAR_SIZE = 32  # height and width of a CIFAR-10 image
 
@@ -38,6 +38,7 @@ def load_image_datasets(
     return np.concatenate(images), np.concatenate(labels)
 
 
+@reader(DataError)
 def mnist(path: Path, split: str, classes: Sequence[str] = ()) -> tuple[np.ndarray, np.ndarray]:
     """Read MNIST's digits (n, 28, 28) uint8 and labels (n,) in the canonical order."""
     if path.suffix == ".npz" and path.is_file():
@@ -57,6 +58,7 @@ def read_idx(path: Path) -> np.ndarray:
     return np.frombuffer(content, "uint8", offset=4 + 4 * content[3]).reshape(shape)
 
 
+@reader(DataError)
 def cifar10(folder: Path, split: str, classes: Sequence[str] = ()) -> tuple[np.ndarray, np.ndarray]:
     """Read CIFAR-10's images (n, 32, 32, 3) uint8 and labels (n,): sprite sheets with labels.npz, or the binary batches."""
     if (folder / "labels.npz").is_file():
@@ -84,6 +86,7 @@ def split_sprite_sheet(path: Path) -> np.ndarray:
     return sheet.reshape(rows, CIFAR_SIZE, columns, CIFAR_SIZE, 3).swapaxes(1, 2).reshape(-1, CIFAR_SIZE, CIFAR_SIZE, 3)
 
 
+@reader(DataError)
 def image_folder(root: Path, split: str, classes: Sequence[str] = ()) -> tuple[list[str], np.ndarray]:
     """List the paths and labels of `root/[split/]CLASS/*.png`."""
     root = root / split if (root / split).is_dir() else root

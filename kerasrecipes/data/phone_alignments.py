@@ -14,11 +14,11 @@ from rich.console import Console
 from kerasrecipes.audio import audio_duration
 from kerasrecipes.data.utterances import Utterance, Utterances, check_utterances
 from kerasrecipes.decoding.phoneme_set import SILENCES
-from kerasrecipes.errors import AudioError, DataError
+from kerasrecipes.errors import AudioError, DataError, reader
 from kerasrecipes.utils.files import atomic_write
+from kerasrecipes.utils.text_files import read_lines
 
 TOLERANCE = 0.05  # seconds between the ends of labels and audio: lossy codecs pad by some 30 ms
-OPENERS: dict[str, Any] = {".xz": lzma.open, ".gz": gzip.open}
 HEADER_PREFIX, COLUMNS = "# phones ", "path\tspeaker\tseconds\tphones"
 
 
@@ -54,6 +54,7 @@ def phones_to_text(phones: Iterable[tuple[str, float]]) -> str:
     return " ".join(phone for phone, _ in phones if phone not in SILENCES)
 
 
+@reader(DataError)
 def load_phone_alignments(
     labels: str | Path, audio: str | Path, *, speakers: Iterable[str] = (), quiet: bool = False
 ) -> Utterances:
@@ -154,11 +155,7 @@ def read_labels(path: str | Path) -> tuple[dict[str, Any], list[PhoneLabels]]:
     path = Path(path)
     if not path.is_file():
         raise DataError(f"There is no label file {path}: kerasrecipes data align-phones makes one")
-    try:
-        with OPENERS.get(path.suffix, open)(path, "rt", encoding="utf-8") as file:
-            lines = file.read().splitlines()
-    except (UnicodeDecodeError, OSError, lzma.LZMAError, EOFError) as error:
-        raise DataError(f"{path} is not a readable label file: {error}") from None
+    lines = list(read_lines(path))
     if len(lines) < 2 or not lines[0].startswith(HEADER_PREFIX) or lines[1] != COLUMNS:
         raise DataError(
             f"{path} is not a file of phoneme labels: it must begin with '{HEADER_PREFIX}{{...}}' and the columns' names"

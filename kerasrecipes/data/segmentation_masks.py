@@ -12,7 +12,7 @@ from PIL import Image
 from kerasrecipes import image
 from kerasrecipes.data.image_dataset import BaseImageDataset, to_uint8
 from kerasrecipes.data.specs import parse_spec
-from kerasrecipes.errors import DataError, ImageError
+from kerasrecipes.errors import DataError, ImageError, reader
 
 IGNORE_INDEX = 255  # mask value of pixels without a class
 
@@ -69,6 +69,7 @@ def prepare_fit_masks(x: Any, y: Any, model: Any) -> tuple[Any, Any] | None:
     return to_uint8(x), y.astype("uint8")
 
 
+@reader(DataError)
 def camvid(path: Path, split: str = "train") -> list[tuple[np.ndarray, np.ndarray, str]]:
     """Read CamVid's 367, 101 or 233 images, masks (11 classes, and 11 for none) and names of the SegNet split."""
     if not path.is_file():
@@ -82,6 +83,7 @@ def camvid(path: Path, split: str = "train") -> list[tuple[np.ndarray, np.ndarra
     return list(zip(images, masks, (str(n) for n in names), strict=True))
 
 
+@reader(DataError)
 def mask_folder(root: Path) -> list[tuple[np.ndarray, np.ndarray, str]]:
     """Read `root/images/NAME.*` with `root/masks/NAME.png`, gray or with a palette."""
     try:

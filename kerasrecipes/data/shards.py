@@ -24,7 +24,7 @@ from kerasrecipes import audio
 from kerasrecipes.data.audio_cache import file_signature, ordered_map
 from kerasrecipes.data.phone_alignments import AlignedUtterance
 from kerasrecipes.data.utterances import Utterance, Utterances
-from kerasrecipes.errors import AudioError, DataError
+from kerasrecipes.errors import AudioError, DataError, reader
 from kerasrecipes.utils import output_folder, tar_members
 from kerasrecipes.utils.filesystem import is_url
 
@@ -182,6 +182,7 @@ def read_and_check(path: str) -> tuple[bytes, dict[str, Any]] | str:
     return content, {"samples": samples, "rate": info.samplerate, "codec": info.subtype}
 
 
+@reader(DataError)
 def load_shards(folder: str | Path) -> Utterances:
     """Load a set that `write_shards` wrote. The clips' paths are addresses inside the shards, which audio readers accept.
 

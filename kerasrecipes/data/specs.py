@@ -13,6 +13,7 @@ from kerasrecipes import audio
 from kerasrecipes.data.utterances import Utterance, Utterances
 from kerasrecipes.errors import DataError
 from kerasrecipes.utils.tar_members import member_name
+from kerasrecipes.utils.text_files import read_lines
 
 # what a reader yields -> the noun of error messages
 NOUNS = {"speech": "data set", "text": "text", "images": "image set", "masks": "mask set"}
@@ -189,4 +190,4 @@ def read_name_list(name: str) -> tuple[str, ...]:
     path = Path(name) if Path(name).is_file() else Path(__file__).parent / f"{name}.txt"
     if not path.is_file():
         raise DataError(f"There is no list {name}")
-    return tuple(line.strip() for line in path.read_text().splitlines() if line.strip() and not line.startswith("#"))
+    return tuple(line.strip() for line in read_lines(path) if line.strip() and not line.startswith("#"))

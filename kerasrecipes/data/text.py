@@ -1,12 +1,9 @@
 """Lines of text and batches of them for language models."""
 
-import gzip
-import lzma
 import math
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,9 +11,9 @@ from kerasrecipes.data.keras_adapter import EpochDataset
 from kerasrecipes.data.specs import load_datasets, parse_spec, read_name_list
 from kerasrecipes.decoding.alphabet import Alphabet
 from kerasrecipes.errors import DataError
+from kerasrecipes.utils.text_files import read_lines
 
 PUNCTUATION = re.compile(r"[^a-z0-9' ]")
-OPENERS: dict[str, Any] = {".xz": lzma.open, ".gz": gzip.open}
 
 
 def read_text_file(path: str | Path) -> list[str]:
@@ -24,11 +21,7 @@ def read_text_file(path: str | Path) -> list[str]:
     path = Path(path)
     if not path.is_file():
         raise DataError(f"There is no text file {path}")
-    try:
-        with OPENERS.get(path.suffix, open)(path, "rt", encoding="utf-8") as file:
-            lines = [line.rstrip("\n") for line in file]
-    except (UnicodeDecodeError, OSError, lzma.LZMAError, EOFError) as error:
-        raise DataError(f"{path} is not readable text: {error}") from None
+    lines = list(read_lines(path))
     if ".tsv" in path.suffixes:
         lines = [line.rsplit("\t", 1)[-1] for line in lines]
     return [line for line in lines if line.strip()]

@@ -9,7 +9,8 @@ from pathlib import Path
 from kerasrecipes.data.phone_alignments import AlignedUtterance, drop_misaligned, phones_to_text
 from kerasrecipes.data.utterances import Utterances, check_utterances
 from kerasrecipes.decoding.phoneme_set import read_phone_table
-from kerasrecipes.errors import DataError
+from kerasrecipes.errors import DataError, reader
+from kerasrecipes.utils.text_files import read_lines
 
 RATE = 16000  # of the sample numbers in .PHN files
 SPLITS = {"train": "TRAIN", "test": "TEST", "core-test": "TEST", "validation": "TEST"}
@@ -18,10 +19,11 @@ SPLITS = {"train": "TRAIN", "test": "TEST", "core-test": "TEST", "validation": "
 @cache
 def split_speakers(split: str) -> frozenset[str]:
     """Return the speakers, lower case, of the core test set (24) or the validation set (50) that is usual beside it."""
-    with open(Path(__file__).parent / "timit_speakers.tsv", newline="") as file:
+    with open(Path(__file__).parent / "timit_speakers.tsv", encoding="utf-8", newline="") as file:
         return frozenset(row["speaker"] for row in csv.DictReader(file, delimiter="\t") if row["split"] == split)
 
 
+@reader(DataError)
 def timit(root: str | Path, split: str = "train", *, phones: str = "61", quiet: bool = False) -> Utterances:
     """Read TIMIT without the two sentences that all speakers read (SA).
 
@@ -71,7 +73,7 @@ def find_split_folder(root: Path, name: str) -> Path:
 def read_phn(path: Path) -> tuple[list[tuple[str, float]], float]:
     """Read the pairs (phoneme, start in seconds) of a .PHN file, and its end in seconds."""
     table, pairs, end = read_phone_table("timit"), [], 0
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    for number, line in enumerate(read_lines(path), 1):
         if not line.strip():
             continue
         try:

@@ -1,8 +1,5 @@
 """Clips and their transcripts: LibriSpeech's official layout, tables of clips, and lists."""
 
-import csv
-import io
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from kerasrecipes.audio import AUDIO_EXTENSIONS, audio_duration
-from kerasrecipes.errors import DataError
+from kerasrecipes.data.tables import parse_seconds, read_rows, seconds_per_unit
+from kerasrecipes.errors import DataError, reader
+from kerasrecipes.utils.text_files import read_lines
 
 # what a column holds -> its names in tables
 COLUMNS = {
-    "path": ("path", "wav", "file", "filename", "audio", "audio_filepath", "wav_filename"),
+    "path": ("path", "wav", "file", "filename", "file_name", "audio", "audio_filepath", "wav_filename"),
     "text": ("transcript", "text", "sentence", "transcription", "normalized_text"),
     "speaker": ("speaker", "client_id", "speaker_id"),
     "seconds": ("seconds", "duration", "length"),
@@ -111,6 +110,7 @@ def check_utterances(utterances: Iterable[Utterance], allow_unlabeled: bool = Fa
     return checked
 
 
+@reader(DataError)
 def librispeech(root: str | Path, split: str | None = None, speakers: Iterable[str] = ()) -> Utterances:
     """Read LibriSpeech's official layout: `root[/split]/SPEAKER/CHAPTER/{SPEAKER-CHAPTER}.trans.txt` with the clips beside it.
 
@@ -140,7 +140,7 @@ def librispeech(root: str | Path, split: str | None = None, speakers: Iterable[s
         if not table.is_file():
             raise DataError(f"{chapter} lacks its transcripts {table.name}: unpack the archive again")
         clips = {p.stem: p for p in sorted(chapter.iterdir()) if p.suffix.lower() in AUDIO_EXTENSIONS}
-        for line in table.read_text(encoding="utf-8").splitlines():
+        for line in read_lines(table):
             if not line.strip():
                 continue
             name, _, text = line.partition(" ")
@@ -150,14 +150,16 @@ def librispeech(root: str | Path, split: str | None = None, speakers: Iterable[s
     return check_utterances(utterances)
 
 
+@reader(DataError)
 def from_table(
     table: str | Path, *, split: str | None = None, columns: dict[str, str] | None = None, unlabeled: str = "refuse"
 ) -> Utterances:  # fmt: skip
-    """Read a table of clips: TSV, CSV, JSON lines, Common Voice's tsv (clips/ beside it) or LJ Speech's metadata.csv.
+    """Read a table of clips: TSV, CSV, JSON lines or array, Common Voice's tsv (clips/ beside it) or LJ Speech's metadata.csv.
 
     Args:
         table: File with a column for the path (relative to the table) and one for the transcript. Columns for the speaker,
-            the length in seconds and the split are optional. Tab-separated tables are read without quoting.
+            the length in seconds and the split are optional. Tab-separated tables are read without quoting. Lengths in
+            milliseconds are recognized by the first clip.
         split: Read only rows of this split. Default: all rows.
         columns: Names of columns: {"path": "my_column", "text": ..., "speaker": ..., "seconds": ..., "split": ...}.
             Default: the usual names (`COLUMNS`).
@@ -172,7 +174,7 @@ def from_table(
     table = Path(table)
     if not table.is_file():
         raise DataError(f"There is no table {table}")
-    rows = _read_rows(table)
+    rows = read_rows(table)
     if not rows:
         raise DataError(f"{table} has no rows")
     names = {field: next((c for c in choices if c in rows[0]), None) for field, choices in COLUMNS.items()}
@@ -190,32 +192,22 @@ def from_table(
         name = names[field]
         return str(row.get(name) or "") if name else ""
 
-    utterances = [
-        Utterance(
-            cell(row, "path"), str(_clip_path(table, cell(row, "path"))), cell(row, "text"), cell(row, "speaker"),
-            float(cell(row, "seconds") or 0), table.parent.name,
+    utterances = []
+    for number, row in enumerate(rows, 1):
+        if split is not None and cell(row, "split") != split:
+            continue
+        path = _clip_path(table, cell(row, "path"))
+        seconds = parse_seconds(cell(row, "seconds"), f"{table}, row {number}: {names['seconds']}")
+        utterances.append(
+            Utterance(cell(row, "path"), str(path), cell(row, "text"), cell(row, "speaker"), seconds, table.parent.name)
         )
-        for row in rows
-        if split is None or cell(row, "split") == split
-    ]  # fmt: skip
     if not utterances:
         raise DataError(f"{table} has no row of split {split!r}")
-    return check_utterances(utterances, unlabeled == "keep")
-
-
-def _read_rows(table: Path) -> list[dict[str, Any]]:
-    try:
-        text = table.read_text(encoding="utf-8-sig")
-        if table.suffix in (".jsonl", ".json", ".ndjson"):
-            return [json.loads(line) for line in text.split("\n") if line.strip()]  # strings may hold U+2028
-        lines = text.splitlines()
-        if lines and table.name == "metadata.csv" and lines[0].count("|") == 2:  # LJ Speech: id|as written|as spoken
-            return [{"path": f"wavs/{i}.wav", "text": spoken} for i, _, spoken in (line.split("|") for line in lines)]
-        if table.suffix == ".tsv" or (lines and "\t" in lines[0]):
-            return list(csv.DictReader(io.StringIO(text, newline=""), delimiter="\t", quoting=csv.QUOTE_NONE))
-        return list(csv.DictReader(io.StringIO(text, newline="")))
-    except (UnicodeDecodeError, json.JSONDecodeError, csv.Error, ValueError) as error:
-        raise DataError(f"{table} is not a table of clips in TSV, CSV or JSON lines: {error}") from error
+    checked = check_utterances(utterances, unlabeled == "keep")
+    if first := next((u for u in checked if u.seconds), None):
+        factor = seconds_per_unit(first.seconds, Path(first.path), table)
+        checked = Utterances(replace(u, seconds=u.seconds * factor) for u in checked)
+    return checked
 
 
 def _clip_path(table: Path, name: str) -> Path:

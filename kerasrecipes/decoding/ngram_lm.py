@@ -8,6 +8,7 @@ import numpy as np
 from kerasrecipes.errors import DataError, KerasRecipesError
 from kerasrecipes.hub import manifest, weights
 from kerasrecipes.utils.files import first_line
+from kerasrecipes.utils.text_files import read_lines
 
 KENLM_MAGIC = b"mmap lm http://kheafield.com/code format version"  # first bytes of a KenLM binary
 SPECIAL_TOKENS = ("<unk>", "<s>", "</s>")
@@ -75,7 +76,7 @@ def read_vocabulary(path: Path) -> list[str]:
         DataError: The file lists no words, as a KenLM binary that was written without its vocabulary.
     """
     file_format = ngram_format(path)
-    words = binary_words(path) if file_format == "binary" else arpa_words(path, file_format == "arpa.gz")
+    words = binary_words(path) if file_format == "binary" else arpa_words(path)
     words = [w for w in words if w not in SPECIAL_TOKENS]
     if not words:
         raise DataError(f"{path} holds no list of its words: build it from the ARPA file without `build_binary -i`")
@@ -89,19 +90,16 @@ def binary_words(path: Path) -> list[str]:
     return [w.decode("utf-8", "replace") for w in data[start:].split(b"\0") if w] if start >= 0 else []
 
 
-def arpa_words(path: Path, compressed: bool) -> list[str]:
+def arpa_words(path: Path) -> list[str]:
     """Return the second column of an ARPA file's unigrams."""
-    import gzip
-
     words, in_unigrams = [], False
-    with gzip.open(path, "rt", encoding="utf-8") if compressed else open(path, encoding="utf-8") as file:
-        for line in file:
-            if line.startswith("\\"):
-                if in_unigrams:
-                    break
-                in_unigrams = line.startswith("\\1-grams:")
-            elif in_unigrams and len(columns := line.split()) >= 2:
-                words.append(columns[1])
+    for line in read_lines(path):
+        if line.startswith("\\"):
+            if in_unigrams:
+                break
+            in_unigrams = line.startswith("\\1-grams:")
+        elif in_unigrams and len(columns := line.split()) >= 2:
+            words.append(columns[1])
     return words
 
 
