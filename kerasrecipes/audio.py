@@ -1,19 +1,17 @@
 """Read audio as every recognizer takes it: one channel, 16 kHz, float32 between -1 and 1."""
 
 import glob
-import io
 import numbers
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
-import soundfile
 import soxr
 
 from kerasrecipes.errors import AudioError
-from kerasrecipes.utils import tar_members
+from kerasrecipes.utils.audio_decoding import audio_errors, check_source, count_frames, decode_file
 
 SAMPLE_RATE = 16000
 MAX_SAMPLE_RATE = 10_000_000  # Hz
@@ -25,14 +23,18 @@ AUDIO_EXTENSIONS = frozenset((
 ))  # fmt: skip
 
 
-def load_audio(source: Any, *, sample_rate: int | None = None, target: int = SAMPLE_RATE) -> np.ndarray:
+def load_audio(
+    source: Any, *, sample_rate: int | None = None, target: int = SAMPLE_RATE, allow_truncated: bool = False
+) -> np.ndarray:
     """Read, mix down, resample and check one recording.
 
     Args:
-        source: Path of any format that libsndfile reads (wav, flac, ogg, opus, mp3, ...), bytes or a binary file object of
-            such a file, or an array (samples,) or (samples, channels) with `sample_rate`.
+        source: Path of any format that libsndfile reads (wav, flac, ogg, opus, mp3, ...), with ffmpeg or PyAV also of m4a,
+            webm, mp4 and others, bytes or a binary file object of such a file, or an array (samples,) or
+            (samples, channels) with `sample_rate`.
         sample_rate: Hz of an array. Files contain their own rate.
         target: Hz of the result. Default 16000.
+        allow_truncated: Take what is there of a file whose header promises more, with a warning. Default False.
 
     Returns:
         (samples,) float32.
@@ -47,7 +49,7 @@ def load_audio(source: Any, *, sample_rate: int | None = None, target: int = SAM
     """
     name = source_name(source)
     if isinstance(source, str | os.PathLike | bytes | bytearray) or hasattr(source, "read"):
-        samples, rate = decode_file(source, name)
+        samples, rate = decode_file(source, name, allow_truncated=allow_truncated)
     else:
         if sample_rate is None:
             raise TypeError(
@@ -78,43 +80,6 @@ def source_name(source: Any) -> str:
     if hasattr(source, "read"):
         return str(getattr(source, "name", "file object"))
     return f"array of shape {np.shape(source)}"
-
-
-def decode_file(source: str | os.PathLike | bytes | bytearray | BinaryIO, name: str) -> tuple[np.ndarray, int]:
-    """Decode a file to samples (samples, channels) float32 and their rate."""
-    if tar_members.is_member_url(source):
-        source = tar_members.read_member(str(source))
-    if isinstance(source, str | os.PathLike):
-        path = Path(source)
-        if path.is_dir():
-            raise AudioError(f"{name} is a folder: pass it to transcribe directly, or pass one of its files")
-        if not path.exists():
-            raise AudioError(f"There is no file {name}: check the path")
-        if path.stat().st_size == 0:
-            raise AudioError(f"{name} is empty (0 bytes): record or download it again")
-    if not isinstance(source, str | os.PathLike | bytes | bytearray):
-        source = source.read()  # all of it: libsndfile cannot seek in a pipe
-        if isinstance(source, str):
-            raise AudioError(f'{name} gives text: open it with open(path, "rb")')
-        if not source:
-            raise AudioError(f"{name} gives no bytes: it is empty or was read to its end; seek(0) first")
-    file: Any = io.BytesIO(source) if isinstance(source, bytes | bytearray) else source
-    try:
-        with soundfile.SoundFile(file) as audio:
-            num_frames = audio.frames
-            samples = audio.read(dtype="float32", always_2d=True)
-            rate = audio.samplerate
-    except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
-        detail = str(error).rsplit(": ", 1)[-1]
-        raise AudioError(
-            f"{name} cannot be read as audio ({detail}): it is damaged or not an audio file; convert it to wav, flac, ogg or mp3"
-        ) from error
-    if 0 < num_frames < 2**62 and len(samples) < num_frames:
-        raise AudioError(
-            f"{name} is cut off: its header promises {num_frames / rate:.2f} s, {len(samples) / rate:.2f} s can be read; copy "
-            "it again"
-        )
-    return samples, rate
 
 
 def to_float32(samples: np.ndarray, name: str) -> np.ndarray:
@@ -178,15 +143,12 @@ def list_audio_files(source: Any) -> list[Any]:
 
 
 def audio_duration(path: str | os.PathLike) -> float:
-    """Return the seconds of a file, from its header.
+    """Return the seconds of a file, from its header where that is right.
 
     Raises:
         AudioError: The file cannot be read.
     """
-    try:
-        info = soundfile.info(
-            io.BytesIO(tar_members.read_member(str(path))) if tar_members.is_member_url(path) else os.fspath(path)
-        )
-    except (soundfile.LibsndfileError, RuntimeError) as error:
-        raise AudioError(f"{os.fspath(path)} cannot be read as audio: {error}") from error
-    return info.frames / info.samplerate
+    name = os.fspath(path)
+    with audio_errors(name):
+        frames, rate = count_frames(check_source(path, name), name)
+    return frames / rate

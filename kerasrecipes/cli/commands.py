@@ -61,22 +61,23 @@ def run_show(name) -> None:
     "Write one file for every input into this folder and print nothing. Files of an input folder keep their subfolders."
 )
 @option("--ipa", is_flag=True, help="Write phonemes in the International Phonetic Alphabet.")
+@option("--allow-truncated", is_flag=True, help="Transcribe what is there of files that are cut off, with a warning.")
 @options.decoding
 @many_files_options
-def run_transcribe(files, recipe, engine, output_format, output, ipa, decoding, many_files) -> int:
+def run_transcribe(files, recipe, engine, output_format, output, ipa, allow_truncated, decoding, many_files) -> int:
     """Transcribe speech to text."""
     from kerasrecipes import audio
 
-    ipa_argument = {"ipa": True} if ipa else {}
+    flags = {name: True for name, value in (("ipa", ipa), ("allow_truncated", allow_truncated)) if value}
     if many_files:
-        arguments = options.transcribe_arguments(decoding, load_rescorer=False) | ipa_argument
+        arguments = options.transcribe_arguments(decoding, load_rescorer=False) | flags
         return run_many_files("transcribe", recipe, files, output, output_format, engine, many_files, arguments)
     model = options.load_model(recipe, engine)
     options.require_task(model, "recognition", "transcribe")
     phonemes = model.recipe.task == "phoneme-recognition"
     if ipa and not phonemes:
         raise KerasRecipesError(f"--ipa is for phoneme recognizers, and {recipe} writes words")
-    arguments = options.transcribe_arguments(decoding) | ipa_argument
+    arguments = options.transcribe_arguments(decoding) | flags
     output_format = output_format or ("words" if phonemes and not output else "text")
     suffix = {"text": ".txt", "words": ".txt"}.get(output_format, f".{output_format}")
     outputs = output_paths(files, audio.list_audio_files, Path(output), suffix) if output else {}

@@ -1,17 +1,19 @@
 """From files to transcripts: load, batch by length, run the network, decode. Long recordings run in chunks with the same logits."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kerasrecipes.audio import list_audio_files, load_audio
+from kerasrecipes.audio import list_audio_files, load_audio, source_name
 from kerasrecipes.decoding.decoders import make_decoder
 from kerasrecipes.decoding.greedy import log_softmax
 from kerasrecipes.decoding.options import DecodingOptions
 from kerasrecipes.errors import AudioError, KerasRecipesError
 from kerasrecipes.results import Transcript
+from kerasrecipes.utils.files import first_line
 
 PAD_MULTIPLE_SECONDS = 0.5  # a compiler that works per shape sees only a few padded lengths
 CHUNKING_THRESHOLD_SECONDS = 60.0
@@ -21,7 +23,7 @@ BATCH_SECONDS = 60.0
 def transcribe(
     model: Any, source: Any, sample_rate: int | None = None, *, batch_seconds: float = BATCH_SECONDS,
     chunk_threshold_seconds: float = CHUNKING_THRESHOLD_SECONDS, progress: Callable[[int, int], Any] | None = None,
-    shift_average_seconds: float = 0.0, **decoding: Any,
+    shift_average_seconds: float = 0.0, allow_truncated: bool = False, **decoding: Any,
 ) -> Any:  # fmt: skip
     """Transcribe one input or many. This is `model.transcribe`.
 
@@ -34,17 +36,19 @@ def transcribe(
         progress: Called with (inputs done, inputs in all) after every input.
         shift_average_seconds: Also run the audio shifted by this much in both directions, and average the three
             probabilities (Deep Speech, arXiv 1412.5567, section 2.1: 5 ms). Takes three times as long. 0 turns it off.
+        allow_truncated: Transcribe what is there of a file that is cut off, with a warning. Default False: an `AudioError`.
         **decoding: `decoder`, `language_model` and the other arguments of `kerasrecipes.decoding.DecodingOptions`.
     """
     to_transcript = make_transcript_decoder(model, make_decoder(model, DecodingOptions(**decoding)))
     if not is_batch(source):
-        wave = load_audio(source, sample_rate=sample_rate, target=model.sample_rate)
+        wave = load_wave(source, sample_rate=sample_rate, target=model.sample_rate, allow_truncated=allow_truncated)
         return to_transcript(logits_of(model, wave, chunk_threshold_seconds, shift_average_seconds), wave)
     inputs = list_audio_files(source)
     results: list[Transcript | AudioError | None] = [None] * len(inputs)
     batches = score_batches(
         model, inputs, results, sample_rate, batch_seconds=batch_seconds,
         chunk_threshold_seconds=chunk_threshold_seconds, shift_average_seconds=shift_average_seconds,
+        allow_truncated=allow_truncated,
     )  # fmt: skip
     for done, (index, logits, wave) in enumerate(batches, 1):
         results[index] = to_transcript(logits, wave)
@@ -56,11 +60,11 @@ def transcribe(
 def score_batches(
     model: Any, inputs: Sequence[Any], results: list, sample_rate: int | None = None, *,
     batch_seconds: float = BATCH_SECONDS, chunk_threshold_seconds: float = CHUNKING_THRESHOLD_SECONDS,
-    shift_average_seconds: float = 0.0,
+    shift_average_seconds: float = 0.0, allow_truncated: bool = False,
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:  # fmt: skip
     """Yield (index, logits, wave) of every readable input, similar lengths together. Errors go to `results[index]`."""
     for batch in bucket_by_length(
-        inputs, sample_rate, batch_seconds, results, model.sample_rate, chunk_threshold_seconds
+        inputs, sample_rate, batch_seconds, results, model.sample_rate, chunk_threshold_seconds, allow_truncated
     ):
         waves = [wave for _, wave in batch]
         if len(waves) > 1:
@@ -75,12 +79,24 @@ def is_batch(source: Any) -> bool:
     """Return True for a list or tuple of inputs and for a folder, whose result is a list."""
     if isinstance(source, list | tuple):
         return not (source and isinstance(source[0], int | float))
-    return isinstance(source, str | Path) and Path(source).is_dir()
+    return isinstance(source, str | Path) and os.path.isdir(source)
+
+
+def load_wave(source: Any, **options: Any) -> np.ndarray:
+    """Load one input by `load_audio`. Whatever fails is an `AudioError` with its name, except an array without a rate."""
+    try:
+        return load_audio(source, **options)
+    except (AudioError, TypeError):
+        raise
+    except Exception as error:
+        raise AudioError(
+            f"{source_name(source)} cannot be read ({type(error).__name__}: {first_line(error)}): check the path and the file"
+        ) from error
 
 
 def bucket_by_length(
     inputs: Sequence[Any], sample_rate: int | None, batch_seconds: float, results: list, model_rate: int,
-    alone_above_seconds: float = float("inf"),
+    alone_above_seconds: float = float("inf"), allow_truncated: bool = False,
 ) -> Iterator[list[tuple[int, np.ndarray]]]:  # fmt: skip
     """Group inputs of similar length, loading at most a few hundred seconds ahead.
 
@@ -91,6 +107,7 @@ def bucket_by_length(
         results: List of one entry per input, which receives the errors of unreadable inputs.
         model_rate: Hz of the waves.
         alone_above_seconds: Longer inputs form a group of their own.
+        allow_truncated: As for `load_audio`.
     """
     pool: list[tuple[int, np.ndarray]] = []
 
@@ -112,7 +129,8 @@ def bucket_by_length(
     pool_samples = 0
     for index, source in enumerate(inputs):
         try:
-            pool.append((index, load_audio(source, sample_rate=sample_rate, target=model_rate)))
+            wave = load_wave(source, sample_rate=sample_rate, target=model_rate, allow_truncated=allow_truncated)
+            pool.append((index, wave))
         except AudioError as error:
             results[index] = error
             continue

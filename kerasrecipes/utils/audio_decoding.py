@@ -1,0 +1,211 @@
+"""Decode audio files to their real end with libsndfile, and what it cannot read with ffmpeg or PyAV."""
+
+import io
+import os
+import stat
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import soundfile
+
+from kerasrecipes.errors import AudioError
+from kerasrecipes.utils import media_decoding, tar_members
+from kerasrecipes.utils.audio_headers import HeaderCheck, check_header, split_mp3
+from kerasrecipes.utils.files import first_line
+
+UNKNOWN_FRAMES = 2**36 - 1  # a FLAC file cannot declare more samples
+BLOCK_FRAMES = 1024  # so many samples at most are lost where the decoder fails
+MP3_TOLERANCE_FRAMES = 2 * 1152  # encoders disagree on whether the first and the last frame count
+CONVERT_HINT = "it is damaged or not an audio file; convert it to wav, flac, ogg or mp3"
+Source = str | os.PathLike | bytes | bytearray
+
+
+class StreamFile(soundfile.SoundFile):
+    """A file read only forward: libsndfile cannot seek in FLAC of unknown length."""
+
+    def seekable(self) -> bool:
+        """Return False, so that `read` does not seek."""
+        return False
+
+
+def decode_file(source: Any, name: str, *, allow_truncated: bool = False) -> tuple[np.ndarray, int]:
+    """Decode a file to samples (samples, channels) float32 and their rate.
+
+    Args:
+        source: Path, `tar://` URL, bytes or binary file object.
+        name: Name of the source in messages.
+        allow_truncated: Return what is there of a truncated file, with a warning. Default False.
+
+    Raises:
+        AudioError: The file cannot be read, or its header promises more than can be read.
+    """
+    with audio_errors(name):
+        source = check_source(source, name)
+        with open_binary(source) as file:
+            if media_decoding.is_media(file.read(16)):
+                samples, rate, problem = decode_media(source, name)
+            else:
+                samples, rate, problem = decode_sound(source, file, name)
+    if problem and not allow_truncated:
+        raise AudioError(
+            f"{name} is cut off: {problem}; copy it again, or pass allow_truncated=True (--allow-truncated) to use what is there"
+        )
+    if problem:
+        warnings.warn(f"{name} is cut off: {problem}", stacklevel=3)
+    return samples, rate
+
+
+@contextmanager
+def audio_errors(name: str) -> Iterator[None]:
+    """Turn every exception into an `AudioError` with the file's name."""
+    try:
+        yield
+    except AudioError:
+        raise
+    except soundfile.LibsndfileError as error:
+        detail = str(error).rsplit(": ", 1)[-1]
+        raise AudioError(f"{name} cannot be read as audio ({detail}): {CONVERT_HINT}") from error
+    except OSError as error:
+        raise AudioError(
+            f"{name} cannot be opened ({error.strerror or first_line(error)}): check the path and its permissions"
+        ) from error
+    except Exception as error:  # damaged headers raise many classes
+        raise AudioError(f"{name} cannot be read as audio ({first_line(error)}): {CONVERT_HINT}") from error
+
+
+def check_source(source: Any, name: str) -> Source:
+    """Return a path that exists, or the bytes of any other source."""
+    if tar_members.is_member_url(source):
+        return tar_members.read_member(str(source))
+    if isinstance(source, str | os.PathLike):
+        if not os.fspath(source):
+            raise AudioError("The path of the audio is empty: pass a file or a folder (. is the current folder)")
+        try:
+            status = os.stat(source)
+        except FileNotFoundError:
+            if os.path.islink(source):
+                raise AudioError(f"{name} is a broken link to {os.readlink(name)}: repair it") from None
+            raise AudioError(f"There is no file {name}: check the path") from None
+        if stat.S_ISDIR(status.st_mode):
+            raise AudioError(f"{name} is a folder: pass it to transcribe directly, or pass one of its files")
+        if not stat.S_ISREG(status.st_mode):
+            source = Path(source).read_bytes()  # libsndfile cannot seek in a pipe
+        if status.st_size == 0 and not (isinstance(source, bytes) and source):
+            raise AudioError(f"{name} is empty (0 bytes): record or download it again")
+        return source
+    if isinstance(source, bytes | bytearray):
+        return source
+    content = source.read()
+    if isinstance(content, str):
+        raise AudioError(f'{name} gives text: open it with open(path, "rb")')
+    if not content:
+        raise AudioError(f"{name} gives no bytes: it is empty or was read to its end; seek(0) first")
+    return content
+
+
+def open_binary(source: Source) -> BinaryIO:
+    return io.BytesIO(source) if isinstance(source, bytes | bytearray) else open(source, "rb")
+
+
+def open_sound(source: Source, cls: type[soundfile.SoundFile] = soundfile.SoundFile) -> soundfile.SoundFile:
+    """Open a path or bytes in libsndfile."""
+    if isinstance(source, bytes | bytearray):
+        return cls(io.BytesIO(source))
+    path = os.fspath(source)
+    return cls(os.fsencode(path) if isinstance(path, str) and os.name == "posix" else path)  # names that are not UTF-8
+
+
+def decode_media(source: Source, name: str) -> tuple[np.ndarray, int, str]:
+    """Decode a phone's or a video's format."""
+    content, problem = media_decoding.convert_to_wav(source, name)
+    samples, rate, _ = decode_sound(content, io.BytesIO(content), name)
+    return samples, rate, f"{problem}, {len(samples) / rate:.2f} s can be read" if problem else ""
+
+
+def decode_sound(source: Source, file: BinaryIO, name: str) -> tuple[np.ndarray, int, str]:
+    """Return the samples of a source, which is also open as `file`, their rate, and in words what is missing at the end."""
+    with open_sound(source) as audio:
+        check = check_header(file, audio.format)
+        if not check.contents:
+            samples, complete = read_to_end(audio, source)
+            if check.exact or len(samples) < audio.frames:
+                return samples, audio.samplerate, describe_loss(samples, audio, check, complete, 1)
+            check = split_mp3(file)
+            if not check.contents:
+                return samples, audio.samplerate, ""
+    parts: list[np.ndarray] = []
+    declared = rate = 0
+    for content in check.contents:
+        with open_sound(content) as audio:
+            part, complete = read_to_end(audio, content)
+            if parts and audio.samplerate != rate:
+                raise AudioError(
+                    f"{name} joins recordings of {rate} and {audio.samplerate} Hz: convert them to one rate, then join them"
+                )
+            rate = audio.samplerate
+            parts.append(part)
+            declared += audio.frames
+    if len({part.shape[1] for part in parts}) > 1:
+        parts = [part.mean(axis=1, keepdims=True) for part in parts]
+    samples = np.concatenate(parts)
+    return samples, rate, describe_loss(samples, audio, check, complete, len(parts), declared)
+
+
+def read_to_end(audio: soundfile.SoundFile, source: Source) -> tuple[np.ndarray, bool]:
+    """Return the samples of an open file, and False if the decoder failed before their end."""
+    if 0 <= audio.frames < UNKNOWN_FRAMES:
+        try:
+            return audio.read(dtype="float32", always_2d=True), True
+        except soundfile.LibsndfileError:
+            pass
+    blocks = [np.zeros((0, audio.channels), "float32")]
+    with open_sound(source, StreamFile) as stream:
+        try:
+            while len(block := stream.read(BLOCK_FRAMES, dtype="float32", always_2d=True)):
+                blocks.append(block)
+        except soundfile.LibsndfileError:
+            if len(blocks) == 1:
+                raise
+            return np.concatenate(blocks), False
+    return np.concatenate(blocks), True
+
+
+def describe_loss(
+    samples: np.ndarray, audio: soundfile.SoundFile, check: HeaderCheck, complete: bool, num_parts: int,
+    declared: int | None = None,
+) -> str:  # fmt: skip
+    """Return in words what a header promises beyond what was read, or an empty string."""
+    rate, count = audio.samplerate, len(samples)
+    declared = audio.frames if declared is None else declared
+    tolerance = num_parts * MP3_TOLERANCE_FRAMES if audio.format == "MP3" else 0
+    if check.declared_ratio == float("inf"):
+        return f"it ends inside a page, {count / rate:.2f} s can be read"
+    if check.declared_ratio > 1:
+        declared = round(count * check.declared_ratio)
+    elif not complete and declared >= UNKNOWN_FRAMES:
+        return f"the decoder fails after {count / rate:.2f} s, {count / rate:.2f} s can be read"
+    elif complete and (not check.exact or declared >= UNKNOWN_FRAMES or count + tolerance >= declared):
+        return ""
+    return f"its header promises {declared / rate:.2f} s, {count / rate:.2f} s can be read"
+
+
+def count_frames(source: Source, name: str) -> tuple[int, int]:
+    """Return the number of samples of a file and their rate, decoding it only if no header tells it."""
+    with open_binary(source) as file:
+        is_media = media_decoding.is_media(file.read(16))
+    if not is_media:
+        with open_sound(source) as audio:
+            with open_binary(source) as file:
+                check = check_header(file, audio.format)
+                check = check if check.exact else split_mp3(file)
+            if not check.contents and 0 <= audio.frames < UNKNOWN_FRAMES:
+                return audio.frames, audio.samplerate
+        if check.contents:
+            counts = [count_frames(content, name) for content in check.contents]
+            return sum(count for count, _ in counts), counts[0][1]
+    samples, rate = decode_file(source, name)
+    return len(samples), rate

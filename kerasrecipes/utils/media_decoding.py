@@ -1,0 +1,116 @@
+"""Formats of phones and videos (m4a, aac, webm, mp4, amr, 3gp, wma), read with ffmpeg or PyAV where one is installed."""
+
+import functools
+import importlib.util
+import io
+import os
+import shutil
+import subprocess
+import tempfile
+from typing import Any
+
+import numpy as np
+
+from kerasrecipes.errors import AudioError
+
+MEDIA_EXTENSIONS = frozenset((
+    ".m4a", ".m4b", ".aac", ".mp4", ".m4v", ".mov", ".3gp", ".3g2", ".webm", ".mkv", ".mka", ".weba", ".amr", ".wma",
+    ".wmv", ".asf", ".avi",
+))  # fmt: skip
+SIGNATURES = (b"\x1aE\xdf\xa3", b"#!AMR", b"0&\xb2u\x8ef\xcf\x11", b"\xff\xf1", b"\xff\xf9", b"\xff\xf0", b"\xff\xf8")
+CUT_MESSAGES = (
+    "partial file",
+    "truncat",
+    "ended prematurely",
+    "end of file",
+    "invalid data found when processing input",
+)
+INSTALL_HINT = "install ffmpeg, or `pip install 'kerasrecipes[video]'`"
+
+
+def is_media(head: bytes) -> bool:
+    """Return whether a file's first 16 bytes are those of a phone's or a video's format."""
+    return head[4:8] == b"ftyp" or head.startswith(SIGNATURES) or (head[:4] == b"RIFF" and head[8:12] == b"AVI ")
+
+
+@functools.cache
+def find_decoder() -> str:
+    """Return "ffmpeg", "av" (PyAV) or "" for none."""
+    if shutil.which("ffmpeg"):
+        return "ffmpeg"
+    return "av" if importlib.util.find_spec("av") else ""
+
+
+def convert_to_wav(source: Any, name: str) -> tuple[bytes, str]:
+    """Return the first audio track of a path or bytes as a WAV file, and in words what is missing at its end.
+
+    Raises:
+        AudioError: Neither ffmpeg nor PyAV is installed, or the file holds no audio that they read.
+    """
+    decoder = find_decoder()
+    if not decoder:
+        stem = os.path.splitext(os.path.basename(name))[0] if os.path.exists(name) else "audio"
+        raise AudioError(
+            f"{name} needs ffmpeg or PyAV, and neither is installed: {INSTALL_HINT}, or convert it elsewhere: "
+            f"ffmpeg -i {os.path.basename(name) if os.path.exists(name) else 'FILE'} {stem}.wav"
+        )
+    if isinstance(source, bytes | bytearray):
+        with tempfile.TemporaryDirectory() as folder:  # the index of an mp4 file may be at its end: a pipe does not do
+            path = os.path.join(folder, "media")
+            with open(path, "wb") as file:
+                file.write(source)
+            return (convert_with_ffmpeg if decoder == "ffmpeg" else convert_with_av)(path, name)
+    return (convert_with_ffmpeg if decoder == "ffmpeg" else convert_with_av)(os.fspath(source), name)
+
+
+def convert_with_ffmpeg(path: str, name: str) -> tuple[bytes, str]:
+    command = ["ffmpeg", "-v", "error", "-nostdin", "-protocol_whitelist", "file,pipe", "-i", f"file:{path}"]
+    command += ["-map", "0:a:0", "-c:a", "pcm_f32le", "-f", "wav", "pipe:1"]
+    result = subprocess.run(command, capture_output=True, check=False)
+    message = result.stderr.decode("utf-8", "replace").strip()
+    if result.returncode or not result.stdout:
+        raise unreadable_error(name, message.splitlines()[-1] if message else "no audio track")
+    cut = [line for line in message.splitlines() if any(sign in line.lower() for sign in CUT_MESSAGES)]
+    return result.stdout, cut[0].rsplit("] ", 1)[-1] if cut else ""
+
+
+def convert_with_av(path: str, name: str) -> tuple[bytes, str]:
+    import av
+    import soundfile
+
+    blocks: list[np.ndarray] = []
+    problem, rate = "", 0
+    try:
+        with av.open(path) as container:
+            stream = container.streams.audio[0]
+            try:
+                for frame in container.decode(stream):
+                    planes = frame.to_ndarray()
+                    if not frame.format.is_planar:
+                        planes = planes.reshape(-1, frame.layout.nb_channels).T
+                    blocks.append(to_float(planes))
+                    rate = frame.sample_rate
+            except av.FFmpegError as error:
+                problem = str(error)
+    except (av.FFmpegError, IndexError) as error:
+        raise unreadable_error(name, "no audio track" if isinstance(error, IndexError) else str(error)) from error
+    if not blocks:
+        raise unreadable_error(name, problem or "no audio track")
+    file = io.BytesIO()
+    soundfile.write(file, np.concatenate(blocks, axis=1).T, rate, format="WAV", subtype="FLOAT")
+    return file.getvalue(), problem
+
+
+def to_float(samples: np.ndarray) -> np.ndarray:
+    """Convert decoded samples (channels, samples) to float32 between -1 and 1."""
+    if samples.dtype.kind == "f":
+        return samples.astype("float32")
+    if samples.dtype.kind == "u":
+        return (samples.astype("float32") - 128) / 128
+    return (samples / -float(np.iinfo(samples.dtype).min)).astype("float32")
+
+
+def unreadable_error(name: str, detail: str) -> AudioError:
+    return AudioError(
+        f"{name} cannot be read as audio ({detail}): it is damaged or holds no audio; convert it to wav or flac"
+    )
