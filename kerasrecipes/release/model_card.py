@@ -113,10 +113,7 @@ def data_summary(row: manifest.WeightsEntry) -> str:
     sets = [f"{d['name']} {size.format(d[unit])}{' (synthetic)' if d['synthetic'] else ''}" for d in row.data]
     if len(sets) == 1:
         return sets[0]
-    amount = sum(d[unit] for d in row.data)
-    synthetic = sum(d[unit] for d in row.data if d["synthetic"])
-    share = f", {100 * synthetic / amount:.0f} % synthetic" if synthetic else ""
-    return f"{', '.join(sets)}; {total.format(amount)} in all{share}"
+    return f"{', '.join(sets)}; {total.format(sum(d[unit] for d in row.data))} in all"
 
 
 def origin_lines(row: manifest.WeightsEntry) -> dict[str, str]:

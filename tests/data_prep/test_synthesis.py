@@ -138,7 +138,7 @@ def test_a_killed_synthesis_continues_and_leaves_no_process(tmp_path):
 def test_synthetic_speech_is_declared(tmp_path, clips, tones):
     from kerasrecipes.data import synthetic
     from kerasrecipes.release.from_run import data_row
-    from kerasrecipes.release.model_card import data_summary
+    from kerasrecipes.release.model_card import data_summary, origin_lines
     from kerasrecipes.training.training_task import TrainingTask
 
     assert set(SYNTHESIZERS) == set(VOICES) - {"tones"}
@@ -171,8 +171,9 @@ def test_synthetic_speech_is_declared(tmp_path, clips, tones):
         "license": f"as its text; {VOICES['flite'].license}; {VOICES['hibari'].license}",
     }  # fmt: skip
     assert rows[1]["synthetic"] is False and data_row({"name": "synthetic-flite", "hours": 1})["synthetic"] is True
-    entry = type("Row", (), {"data": rows})
-    assert data_summary(entry) == "made 1.00 h (synthetic), dev-mini 3.00 h; 4.0 h in all, 25 % synthetic"
+    entry = type("Row", (), {"data": rows, "training": {}})
+    assert data_summary(entry) == "made 1.00 h (synthetic), dev-mini 3.00 h; 4.0 h in all"
+    assert origin_lines(entry) == {"synthetic": "25 % of the training data"}
     assert synthetic.synthesizers_by_source(data.librispeech(clips)) == {}
 
 
