@@ -129,12 +129,12 @@ def list_audio_files(source: Any) -> list[Any]:
     if not isinstance(source, str | os.PathLike):
         return [source]
     folder = Path(source)
-    if folder.is_dir():
+    if os.path.isdir(folder):
         paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_EXTENSIONS and p.is_file())
         if not paths:
             raise AudioError(f"The folder {folder} holds no audio ({', '.join(sorted(AUDIO_EXTENSIONS)[:6])}, ...)")
         return [str(p) for p in paths]
-    if glob.has_magic(str(source)) and not folder.exists():
+    if glob.has_magic(str(source)) and not os.path.exists(folder):
         names = sorted(glob.glob(str(source), recursive=True))
         if not names:
             raise AudioError(f"No file matches {source}")
