@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from kerasrecipes.errors import ImageError
+from kerasrecipes.errors import ImageError, convert_errors
+from kerasrecipes.utils.image_formats import IMAGE_FILES
+from kerasrecipes.utils.listing import list_folder_or_warn
 
-IMAGE_EXTENSIONS = frozenset(
-    [".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm"]
-)
 MAX_PIXELS = 100_000_000  # 300 MB as red, green and blue
 MIN_SIDE = 4  # pixels
 ALPHA_BACKGROUND = (255, 255, 255)
@@ -40,11 +39,12 @@ def load_image(source: Any) -> np.ndarray:
         (30, 40, 3)
     """
     name = source_name(source)
-    if isinstance(source, Image.Image):
-        return to_rgb(source, name)
-    if isinstance(source, str | os.PathLike | bytes | bytearray) or hasattr(source, "read"):
-        return to_rgb(decode_file(source, name), name)
-    return to_rgb(from_array(np.asarray(source), name), name)
+    with convert_errors(ImageError, name):
+        if isinstance(source, Image.Image):
+            return to_rgb(source, name)
+        if isinstance(source, str | os.PathLike | bytes | bytearray) or hasattr(source, "read"):
+            return to_rgb(decode_file(source, name), name)
+        return to_rgb(from_array(np.asarray(source), name), name)
 
 
 def source_name(source: Any) -> str:
@@ -245,17 +245,16 @@ def list_image_files(sources: Any) -> list[Any]:
     """
     if isinstance(sources, list | tuple):
         return [item for source in sources for item in list_image_files(source)]
-    if isinstance(sources, str | os.PathLike) and Path(sources).is_dir():
-        paths = sorted(str(p) for p in Path(sources).rglob("*") if p.suffix.lower() in IMAGE_EXTENSIONS)
-        if not paths:
-            raise ImageError(f"{sources} holds no images ({', '.join(sorted(IMAGE_EXTENSIONS))})")
-        return paths
+    if isinstance(sources, str) and not sources:
+        raise ImageError("The path of the image is empty: pass a file or a folder (. is the current folder)")
+    if isinstance(sources, str | os.PathLike) and os.path.isdir(sources):
+        return list_folder_or_warn(sources, IMAGE_FILES, ImageError)
     return [sources]
 
 
 def single_or_list(source: Any, results: list[Any]) -> Any:
     """Return the results of a list or folder as they are. For a single image return its result, or raise its error."""
-    if isinstance(source, list | tuple) or (isinstance(source, str | os.PathLike) and Path(source).is_dir()):
+    if isinstance(source, list | tuple) or (isinstance(source, str | os.PathLike) and os.path.isdir(source)):
         return results
     if isinstance(results[0], ImageError):
         raise results[0]

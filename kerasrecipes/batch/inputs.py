@@ -2,39 +2,49 @@
 
 import glob
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from kerasrecipes.errors import DataError
 from kerasrecipes.utils.files import first_line
 from kerasrecipes.utils.filesystem import URL_SEPARATOR, is_url, open_filesystem
+from kerasrecipes.utils.listing import FileKind, SkippedFiles, walk_folder
 
 
-def list_inputs(sources: Sequence[str | os.PathLike], extensions: Iterable[str]) -> list[tuple[str, int]]:
+def list_inputs(sources: Sequence[str | os.PathLike], kind: FileKind) -> list[tuple[str, int]]:
     """List every input file once as (path, bytes), largest first, so that neighbors have similar lengths.
 
     Args:
-        sources: Folders, searched for files with one of `extensions`; patterns with wildcards; single files, listed
-            whatever their extension. A single file that does not exist is listed with 0 bytes and becomes an error row.
-        extensions: Lower-case extensions with their dots.
+        sources: Folders, searched for files of the kind; patterns with wildcards; single files, listed whatever their
+            extension. A single file that does not exist is listed with 0 bytes and becomes an error row.
+        kind: Extensions of the files.
 
     Raises:
         DataError: A folder or a pattern gives no file, or a remote file system cannot be reached.
     """
-    extensions = tuple(extensions)
     sizes: dict[str, int] = {}
+    skipped = SkippedFiles()
     for source in [str(os.fspath(s)) for s in sources]:
-        files = list(list_remote(source, extensions) if is_url(source) else list_local(source, extensions))
+        if not source:
+            raise DataError("The path of an input is empty: pass a file or a folder (. is the current folder)")
+        files = list(list_remote(source, kind) if is_url(source) else list_local(source, kind, skipped))
         if not files:
-            raise DataError(f"{source} gives no file ({', '.join(sorted(extensions)[:6])}, ...): check the path")
+            examples = ", ".join(sorted(kind.extensions)[:6])
+            raise DataError(f"{source} gives no file ({examples}, ...): check the path. {skipped}".rstrip(". "))
         for path, size in files:
             sizes.setdefault(path, size)
+    if skipped.names:
+        warnings.warn(str(skipped), stacklevel=3)
     return sorted(sizes.items(), key=lambda item: (-item[1], item[0]))
 
 
-def list_local(source: str, extensions: tuple[str, ...]) -> Iterator[tuple[str, int]]:
+def list_local(source: str, kind: FileKind, skipped: SkippedFiles) -> Iterator[tuple[str, int]]:
+    """Yield (path, bytes) of local files. A folder that cannot be listed becomes an error row."""
     if os.path.isdir(source):
-        yield from walk_files(source, extensions)
+        for entry in walk_folder(source, kind, skipped):
+            yield entry.path, entry.stat().st_size
+        yield from ((folder, 0) for folder in skipped.pop_folders())
     elif glob.has_magic(source) and not os.path.exists(source):
         for path in glob.iglob(source, recursive=True):
             if os.path.isfile(path):
@@ -43,23 +53,13 @@ def list_local(source: str, extensions: tuple[str, ...]) -> Iterator[tuple[str, 
         yield source, os.path.getsize(source) if os.path.isfile(source) else 0
 
 
-def walk_files(folder: str, extensions: tuple[str, ...]) -> Iterator[tuple[str, int]]:
-    """Yield the files below a folder with one system call for each."""
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                yield from walk_files(entry.path, extensions)
-            elif entry.name.lower().endswith(extensions) and entry.is_file():
-                yield entry.path, entry.stat().st_size
-
-
-def list_remote(source: str, extensions: tuple[str, ...]) -> Iterator[tuple[str, int]]:
+def list_remote(source: str, kind: FileKind) -> Iterator[tuple[str, int]]:
     system, path = open_filesystem(source)
     try:
         if glob.has_magic(path):
             entries = system.glob(path, detail=True)
         elif system.isdir(path):
-            entries = {p: e for p, e in system.find(path, detail=True).items() if p.lower().endswith(extensions)}
+            entries = {p: e for p, e in system.find(path, detail=True).items() if kind.matches(p)}
         else:
             entries = {path: system.info(path) if system.exists(path) else {}}
     except Exception as error:  # each file system raises its own classes
@@ -79,6 +79,8 @@ def fetch_bytes(paths: Sequence[str]) -> list[Any]:
     for index, path in enumerate(paths):
         if is_url(path):
             groups.setdefault(path.split(URL_SEPARATOR)[0], []).append(index)
+        elif os.path.isdir(path):
+            sources[index] = DataError(f"{path} is a folder that cannot be listed: check its permissions")
     for indices in groups.values():
         try:
             system, _ = open_filesystem(paths[indices[0]])

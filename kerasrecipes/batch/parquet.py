@@ -41,7 +41,7 @@ def parquet_schema(columns: Any) -> Any:
 def to_parquet(rows: list[dict[str, Any]]) -> bytes:
     """Encode rows as a Parquet file."""
     pa = import_pyarrow()
-    plain = [{k: list(v.items()) if k == MAP_COLUMN and v else v for k, v in row.items()} for row in rows]
+    plain = [{k: list(v.items()) if k == MAP_COLUMN and v else printable(v) for k, v in row.items()} for row in rows]
     file = io.BytesIO()
     pa.parquet.write_table(pa.Table.from_pylist(plain, parquet_schema(rows[0])), file)
     return file.getvalue()
@@ -51,3 +51,8 @@ def from_parquet(data: bytes) -> list[dict[str, Any]]:
     """Decode the rows of a Parquet file."""
     rows = import_pyarrow().parquet.read_table(io.BytesIO(data)).to_pylist()
     return [{k: dict(v) if k == MAP_COLUMN and v is not None else v for k, v in row.items()} for row in rows]
+
+
+def printable(value: Any) -> Any:
+    """Return a string with bytes that are not UTF-8, as in a Latin-1 file name, as escapes. Other values stay unchanged."""
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value

@@ -6,12 +6,12 @@ A run that was stopped, in whatever way, continues when the same call is made ag
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any
 
-from kerasrecipes.errors import DataError, KerasRecipesError
+from kerasrecipes.errors import DataError, KerasRecipesError, convert_errors
 
 RUNNERS = ("local", "ray")
 ROW_FORMATS = ("jsonl", "parquet")
@@ -24,7 +24,7 @@ class RunProgress:
     Args:
         files: Files that have a row.
         total: All files of the run.
-        failed: Rows with an error among those that this call wrote.
+        failed: Rows with an error, also those that earlier calls wrote.
         earlier: Files in shards that earlier calls wrote.
         seconds: Time since this call started its workers.
     """
@@ -98,7 +98,8 @@ def run(
         shards = plan.load_or_create_plan(folder, identity, files, count)
         pending = shards.pending_shards(folder.names())
         earlier = sum(map(len, shards.shards)) - sum(len(shards.shards[k]) for k in pending)
-        start, counts = time.monotonic(), {"files": earlier, "failed": 0}
+        failed = sum(row["error"] is not None for row in read_shards(folder, shards, pending))
+        start, counts = time.monotonic(), {"files": earlier, "failed": failed}
 
         def current() -> RunProgress:
             return RunProgress(counts["files"], len(files), counts["failed"], earlier, time.monotonic() - start)
@@ -145,13 +146,19 @@ def read(output: str | PathLike, partial: bool = False) -> Iterator[dict[str, An
             f"{folder.location} lacks {len(pending)} of {len(shards.shards)} shards: repeat the run's command, or pass "
             "partial=True"
         )
-    for number in range(len(shards.shards)):
-        if number in pending:
-            continue
-        data = folder.read(shards.shard_file(number))
-        if shards.row_format == "jsonl":
-            yield from map(json.loads, data.decode().splitlines())
-        else:
-            from kerasrecipes.batch.parquet import from_parquet
+    yield from read_shards(folder, shards, pending)
 
-            yield from from_parquet(data)
+
+def read_shards(folder: Any, plan: Any, pending: Collection[int]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of all shards of a plan but the pending ones."""
+    for number in sorted(set(range(len(plan.shards))) - set(pending)):
+        name = plan.shard_file(number)
+        with convert_errors(DataError, f"{folder.location}/{name}"):
+            data = folder.read(name)
+            if plan.row_format == "jsonl":
+                rows = [json.loads(line) for line in data.decode().split("\n") if line]  # names may hold U+2028
+            else:
+                from kerasrecipes.batch.parquet import from_parquet
+
+                rows = from_parquet(data)
+        yield from rows
