@@ -1,6 +1,8 @@
 """Commands that look up, check and publish recipes, and that transcribe and align speech."""
 
 import json
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ from kerasrecipes.cli.output_paths import output_paths
 from kerasrecipes.cli.progress import ProgressBar, print_status
 from kerasrecipes.cli.sections import CONTEXT_SETTINGS, argument, command, option
 from kerasrecipes.errors import KerasRecipesError
+
+FILES_PER_STEP = 64  # files whose transcripts are printed together
 
 TASK_COMMANDS = {
     "speech-recognition": "transcribe",
@@ -82,13 +86,8 @@ def run_transcribe(files, recipe, engine, output_format, output, ipa, allow_trun
     suffix = {"text": ".txt", "words": ".txt"}.get(output_format, f".{output_format}")
     outputs = output_paths(files, audio.list_audio_files, Path(output), suffix) if output else {}
     paths = audio.list_audio_files(list(files))
-    if len(paths) > 1:
-        with ProgressBar("transcribing", "files") as progress:
-            results = model.transcribe(paths, progress=progress, **arguments)
-    else:
-        results = model.transcribe(paths, **arguments)
     failed = 0
-    for path, result in zip(map(str, paths), results, strict=True):
+    for path, result in transcribe_in_steps(model, paths, arguments):
         if isinstance(result, Exception):
             failed += 1
             print_status(f"kerasrecipes: {result}")
@@ -103,6 +102,15 @@ def run_transcribe(files, recipe, engine, output_format, output, ipa, allow_trun
     return 1 if failed else 0
 
 
+def transcribe_in_steps(model: Any, paths: Sequence[Any], arguments: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the path and the result of each file, step by step, so that results are printed while others are computed."""
+    with ProgressBar("transcribing", "files") as bar:
+        for start in range(0, len(paths), FILES_PER_STEP):
+            step = paths[start : start + FILES_PER_STEP]
+            progress = partial(lambda start, done, _: bar(start + done, len(paths)), start) if len(paths) > 1 else None
+            yield from zip(map(str, step), model.transcribe(step, progress=progress, **arguments), strict=True)
+
+
 @command("align")
 @argument("audio", help="Audio file.")
 @argument("text", type=Path, help="Text file with the transcript.")
@@ -111,9 +119,11 @@ def run_transcribe(files, recipe, engine, output_format, output, ipa, allow_trun
 @options.format("words", "json", "srt", "vtt", default="words", help="Output format.")
 def run_align(audio, text, recipe, engine, output_format) -> None:
     """Find the times of a transcript's words in a recording, and the words that do not match it."""
+    from kerasrecipes.utils.text_files import read_text
+
     if not text.is_file():
         raise KerasRecipesError(f"There is no text file {text}")
-    alignment = options.load_model(recipe, engine).align(audio, text.read_text("utf-8"))
+    alignment = options.load_model(recipe, engine).align(audio, read_text(text))
     print(format_transcript(alignment, output_format))
     for word in alignment.mismatched_words:
         print_status(f"does not match: {word.text!r} at {word.start:.2f} s")

@@ -1,5 +1,6 @@
 """The command line `kerasrecipes COMMAND ...`."""
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code: 0 success, 1 an error of this package, 2 wrong usage, 130 interrupted."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     _lazy.quiet_backend = os.environ["TF_CPP_MIN_LOG_LEVEL"] == "3"
+    prepare_output()
     try:
         with cli.make_context("kerasrecipes", list(sys.argv[1:] if arguments is None else arguments)) as context:
             return cli.invoke(context) or 0
@@ -53,6 +55,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def prepare_output() -> None:
+    """Print characters that the output's encoding lacks as escapes such as \\u0259, and every line at once."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace", line_buffering=True)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,8 @@ class ProgressBar:
             from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
             columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-            self.bar = Progress(*columns, console=Console(stderr=True))
+            # results on standard output must not be redirected to the bar's standard error
+            self.bar = Progress(*columns, console=Console(stderr=True), redirect_stdout=sys.stdout.isatty())
             self.task = self.bar.add_task(self.action, total=None)
             self.bar.start()
         return self
