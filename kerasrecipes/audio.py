@@ -11,7 +11,9 @@ import numpy as np
 import soxr
 
 from kerasrecipes.errors import AudioError
-from kerasrecipes.utils.audio_decoding import audio_errors, check_source, count_frames, decode_file
+from kerasrecipes.utils.audio_decoding import EMPTY_PATH, audio_errors, check_source, count_frames, decode_file
+from kerasrecipes.utils.listing import FileKind, list_folder_or_warn
+from kerasrecipes.utils.media_decoding import INSTALL_HINT, MEDIA_EXTENSIONS, find_decoder
 
 SAMPLE_RATE = 16000
 MAX_SAMPLE_RATE = 10_000_000  # Hz
@@ -116,6 +118,14 @@ def check_finite(samples: np.ndarray, name: str) -> None:
         )
 
 
+def audio_files() -> FileKind:
+    """Return which files of a folder are read as audio on this machine."""
+    if find_decoder():
+        return FileKind("audio", AUDIO_EXTENSIONS | MEDIA_EXTENSIONS)
+    hint = f"not readable here: {INSTALL_HINT}, or convert it elsewhere: ffmpeg -i FILE FILE.wav"
+    return FileKind("audio", AUDIO_EXTENSIONS, dict.fromkeys(MEDIA_EXTENSIONS, hint))
+
+
 def list_audio_files(source: Any) -> list[Any]:
     """Return the inputs in a folder, in a pattern with wildcards, or in a list of these. Other sources stay unchanged.
 
@@ -128,13 +138,11 @@ def list_audio_files(source: Any) -> list[Any]:
         ]
     if not isinstance(source, str | os.PathLike):
         return [source]
-    folder = Path(source)
-    if os.path.isdir(folder):
-        paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_EXTENSIONS and p.is_file())
-        if not paths:
-            raise AudioError(f"The folder {folder} holds no audio ({', '.join(sorted(AUDIO_EXTENSIONS)[:6])}, ...)")
-        return [str(p) for p in paths]
-    if glob.has_magic(str(source)) and not os.path.exists(folder):
+    if not os.fspath(source):
+        raise AudioError(EMPTY_PATH)
+    if os.path.isdir(source):
+        return list_folder_or_warn(source, audio_files(), AudioError)
+    if glob.has_magic(str(source)) and not os.path.exists(source):
         names = sorted(glob.glob(str(source), recursive=True))
         if not names:
             raise AudioError(f"No file matches {source}")

@@ -73,10 +73,11 @@ def run(
         DataError: There are no files; `output` cannot be written or holds another run; another process writes into it.
         KerasRecipesError: The model cannot be loaded or has another task, the runner is unknown, or no cluster answers.
     """
-    from kerasrecipes import audio, image
+    from kerasrecipes import audio
     from kerasrecipes.batch import local_runner, plan
     from kerasrecipes.batch.inputs import list_inputs
     from kerasrecipes.batch.job import TASK_COLUMNS, Job
+    from kerasrecipes.utils.image_formats import IMAGE_FILES
     from kerasrecipes.utils.output_folder import open_output_folder
 
     for value, choices in ((task, tuple(TASK_COLUMNS)), (runner, RUNNERS), (row_format, ROW_FORMATS)):
@@ -91,7 +92,7 @@ def run(
         import_pyarrow()
     job = Job(task, str(name), str(output), engine, engine_precision, options, row_format)
     identity = json.loads(json.dumps(job.identity()))
-    files = list_inputs(sources, audio.AUDIO_EXTENSIONS if task == "transcribe" else image.IMAGE_EXTENSIONS)
+    files = list_inputs(sources, audio.audio_files() if task == "transcribe" else IMAGE_FILES)
     folder = open_output_folder(output)
     folder.create()
     with folder.locked():

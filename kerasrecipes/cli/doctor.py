@@ -73,9 +73,13 @@ def check_audio() -> Iterator[Check]:
     try:
         import soundfile
 
+        from kerasrecipes.utils.media_decoding import INSTALL_HINT, find_decoder
+
         formats = sorted({"WAV", "FLAC", "OGG", "MP3"} & set(soundfile.available_formats()))
         missing = "" if "MP3" in formats else "; libsndfile is older than 1.1 and cannot read MP3"
         yield "audio", True, f"libsndfile {soundfile.__libsndfile_version__} reads {', '.join(formats)}{missing}"
+        decoder = {"ffmpeg": "ffmpeg", "av": "PyAV"}.get(find_decoder())
+        yield "media", bool(decoder), f"{decoder} reads m4a, webm, mp4 and others" if decoder else INSTALL_HINT
     except (ImportError, OSError) as error:
         yield "audio", False, f"soundfile does not load: {error}; pip install soundfile"
 

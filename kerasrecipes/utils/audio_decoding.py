@@ -1,11 +1,11 @@
 """Decode audio files to their real end with libsndfile, and what it cannot read with ffmpeg or PyAV."""
 
+import contextlib
 import io
 import os
 import stat
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,7 +20,9 @@ from kerasrecipes.utils.files import first_line
 UNKNOWN_FRAMES = 2**36 - 1  # a FLAC file cannot declare more samples
 BLOCK_FRAMES = 1024  # so many samples at most are lost where the decoder fails
 MP3_TOLERANCE_FRAMES = 2 * 1152  # encoders disagree on whether the first and the last frame count
+EMPTY_PATH = "The path of the audio is empty: pass a file or a folder (. is the current folder)"
 CONVERT_HINT = "it is damaged or not an audio file; convert it to wav, flac, ogg or mp3"
+CONTAINERS = {b"RIFF": "WAV", b"OggS": "OGG"}  # of codecs that only ffmpeg reads, for instance Speex
 Source = str | os.PathLike | bytes | bytearray
 
 
@@ -46,10 +48,16 @@ def decode_file(source: Any, name: str, *, allow_truncated: bool = False) -> tup
     with audio_errors(name):
         source = check_source(source, name)
         with open_binary(source) as file:
-            if media_decoding.is_media(file.read(16)):
+            head = file.read(16)
+            if media_decoding.is_media(head):
                 samples, rate, problem = decode_media(source, name)
             else:
-                samples, rate, problem = decode_sound(source, file, name)
+                try:
+                    samples, rate, problem = decode_sound(source, file, name)
+                except soundfile.LibsndfileError:
+                    if head[:4] not in CONTAINERS or not media_decoding.find_decoder():
+                        raise
+                    samples, rate, problem = decode_unknown_codec(source, file, name, CONTAINERS[head[:4]])
     if problem and not allow_truncated:
         raise AudioError(
             f"{name} is cut off: {problem}; copy it again, or pass allow_truncated=True (--allow-truncated) to use what is there"
@@ -59,7 +67,7 @@ def decode_file(source: Any, name: str, *, allow_truncated: bool = False) -> tup
     return samples, rate
 
 
-@contextmanager
+@contextlib.contextmanager
 def audio_errors(name: str) -> Iterator[None]:
     """Turn every exception into an `AudioError` with the file's name."""
     try:
@@ -83,7 +91,7 @@ def check_source(source: Any, name: str) -> Source:
         return tar_members.read_member(str(source))
     if isinstance(source, str | os.PathLike):
         if not os.fspath(source):
-            raise AudioError("The path of the audio is empty: pass a file or a folder (. is the current folder)")
+            raise AudioError(EMPTY_PATH)
         try:
             status = os.stat(source)
         except FileNotFoundError:
@@ -126,6 +134,15 @@ def decode_media(source: Source, name: str) -> tuple[np.ndarray, int, str]:
     return samples, rate, f"{problem}, {len(samples) / rate:.2f} s can be read" if problem else ""
 
 
+def decode_unknown_codec(source: Source, file: BinaryIO, name: str, file_format: str) -> tuple[np.ndarray, int, str]:
+    """Decode a WAV or Ogg file whose codec libsndfile does not know."""
+    declared_ratio = check_header(file, file_format).declared_ratio
+    samples, rate, problem = decode_media(source, name)
+    if declared_ratio > 1 and not problem:
+        problem = f"its header promises more, {len(samples) / rate:.2f} s can be read"
+    return samples, rate, problem
+
+
 def decode_sound(source: Source, file: BinaryIO, name: str) -> tuple[np.ndarray, int, str]:
     """Return the samples of a source, which is also open as `file`, their rate, and in words what is missing at the end."""
     with open_sound(source) as audio:
@@ -159,7 +176,7 @@ def read_to_end(audio: soundfile.SoundFile, source: Source) -> tuple[np.ndarray,
     """Return the samples of an open file, and False if the decoder failed before their end."""
     if 0 <= audio.frames < UNKNOWN_FRAMES:
         try:
-            return audio.read(dtype="float32", always_2d=True), True
+            return audio.read(-1 if audio.seekable() else audio.frames, dtype="float32", always_2d=True), True
         except soundfile.LibsndfileError:
             pass
     blocks = [np.zeros((0, audio.channels), "float32")]
@@ -195,17 +212,15 @@ def describe_loss(
 
 def count_frames(source: Source, name: str) -> tuple[int, int]:
     """Return the number of samples of a file and their rate, decoding it only if no header tells it."""
-    with open_binary(source) as file:
-        is_media = media_decoding.is_media(file.read(16))
-    if not is_media:
-        with open_sound(source) as audio:
-            with open_binary(source) as file:
+    with open_binary(source) as file, contextlib.suppress(soundfile.LibsndfileError):
+        if not media_decoding.is_media(file.read(16)):
+            with open_sound(source) as audio:
                 check = check_header(file, audio.format)
                 check = check if check.exact else split_mp3(file)
-            if not check.contents and 0 <= audio.frames < UNKNOWN_FRAMES:
-                return audio.frames, audio.samplerate
-        if check.contents:
-            counts = [count_frames(content, name) for content in check.contents]
-            return sum(count for count, _ in counts), counts[0][1]
+                if not check.contents and 0 <= audio.frames < UNKNOWN_FRAMES:
+                    return audio.frames, audio.samplerate
+            if check.contents:
+                counts = [count_frames(content, name) for content in check.contents]
+                return sum(count for count, _ in counts), counts[0][1]
     samples, rate = decode_file(source, name)
     return len(samples), rate

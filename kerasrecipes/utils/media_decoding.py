@@ -1,6 +1,5 @@
 """Formats of phones and videos (m4a, aac, webm, mp4, amr, 3gp, wma), read with ffmpeg or PyAV where one is installed."""
 
-import functools
 import importlib.util
 import io
 import os
@@ -25,6 +24,7 @@ CUT_MESSAGES = (
     "end of file",
     "invalid data found when processing input",
 )
+TOLERANCE_SECONDS = 0.2  # a few frames of an encoder
 INSTALL_HINT = "install ffmpeg, or `pip install 'kerasrecipes[video]'`"
 
 
@@ -33,7 +33,6 @@ def is_media(head: bytes) -> bool:
     return head[4:8] == b"ftyp" or head.startswith(SIGNATURES) or (head[:4] == b"RIFF" and head[8:12] == b"AVI ")
 
 
-@functools.cache
 def find_decoder() -> str:
     """Return "ffmpeg", "av" (PyAV) or "" for none."""
     if shutil.which("ffmpeg"):
@@ -69,9 +68,16 @@ def convert_with_ffmpeg(path: str, name: str) -> tuple[bytes, str]:
     result = subprocess.run(command, capture_output=True, check=False)
     message = result.stderr.decode("utf-8", "replace").strip()
     if result.returncode or not result.stdout:
-        raise unreadable_error(name, message.splitlines()[-1] if message else "no audio track")
+        raise unreadable_error(name, strip_prefix(message.splitlines()[0], path) if message else "no audio track")
     cut = [line for line in message.splitlines() if any(sign in line.lower() for sign in CUT_MESSAGES)]
-    return result.stdout, cut[0].rsplit("] ", 1)[-1] if cut else ""
+    return result.stdout, f"ffmpeg reports: {strip_prefix(cut[0], path)}" if cut else ""
+
+
+def strip_prefix(line: str, path: str) -> str:
+    """Return a line of ffmpeg without the names of its parts and of a temporary file."""
+    if "matches no streams" in line:
+        return "no audio track"
+    return line.rsplit("] ", 1)[-1].removeprefix(f"file:{path}: ").rstrip(".")
 
 
 def convert_with_av(path: str, name: str) -> tuple[bytes, str]:
@@ -90,10 +96,16 @@ def convert_with_av(path: str, name: str) -> tuple[bytes, str]:
                         planes = planes.reshape(-1, frame.layout.nb_channels).T
                     blocks.append(to_float(planes))
                     rate = frame.sample_rate
+                declared = float(stream.duration * stream.time_base) if stream.duration else 0.0
+                if not declared and not container.streams.video:
+                    declared = (container.duration or 0) / av.time_base
+                seconds = sum(block.shape[1] for block in blocks) / max(rate, 1)
+                if seconds < declared - TOLERANCE_SECONDS:
+                    problem = f"its header promises {declared:.2f} s"
             except av.FFmpegError as error:
-                problem = str(error)
+                problem = error.strerror
     except (av.FFmpegError, IndexError) as error:
-        raise unreadable_error(name, "no audio track" if isinstance(error, IndexError) else str(error)) from error
+        raise unreadable_error(name, "no audio track" if isinstance(error, IndexError) else error.strerror) from error
     if not blocks:
         raise unreadable_error(name, problem or "no audio track")
     file = io.BytesIO()

@@ -22,6 +22,7 @@ from kerasrecipes.batch.runner import ROW_FORMATS
 from kerasrecipes.cli.main import main
 from kerasrecipes.errors import BackendUnavailable, DataError, KerasRecipesError
 from kerasrecipes.utils import output_folder
+from kerasrecipes.utils.listing import FileKind
 
 NAME = "convnetjs_mnist"
 NUM_IMAGES = 1200
@@ -101,7 +102,7 @@ def test_transcripts_are_those_of_the_plain_loop(clips, tmp_path):
     broken.write_bytes(b"fLaC and no more")
     missing = str(tmp_path / "missing.wav")
     sources = [str(clips), str(broken.parent), missing]
-    files = [path for path, _ in list_inputs(sources, (".mp3", ".flac"))]
+    files = [path for path, _ in list_inputs(sources, FileKind("audio", (".mp3", ".flac")))]
     results = kr.load("deepspeech2_small", engine="onnxruntime").transcribe(files)
     calls = []
     summary = batch.run(
@@ -189,7 +190,7 @@ def test_urls_of_other_file_systems(images, expected, tmp_path):
     assert_rows_match([row for row in rows if row["error"] is None], good)
     assert len(rows) == NUM_IMAGES // 3 and len(good) < len(rows)
     with pytest.raises(DataError, match="cannot be opened"):
-        list_inputs(["nosuchprotocol://bucket/files"], (".png",))
+        list_inputs(["nosuchprotocol://bucket/files"], FileKind("images", (".png",)))
 
 
 def test_parquet_holds_the_same_rows(images, tmp_path):
@@ -233,7 +234,7 @@ def test_inputs_are_listed_once_and_largest_first(tmp_path):
     for name, size in (("a.wav", 3), ("b.wav", 9), ("sub/c.WAV", 5), ("note.txt", 7)):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"x" * size)
-    found = list_inputs([tmp_path, str(tmp_path / "*.wav"), tmp_path / "a.wav", tmp_path / "none.wav"], (".wav",))
+    found = list_inputs([tmp_path, str(tmp_path / "*.wav"), tmp_path / "a.wav", tmp_path / "none.wav"], FileKind("audio", (".wav",)))
     assert [(Path(p).name, s) for p, s in found] == [("b.wav", 9), ("c.WAV", 5), ("a.wav", 3), ("none.wav", 0)]
 
 
