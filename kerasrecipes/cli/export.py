@@ -23,8 +23,9 @@ from kerasrecipes.errors import KerasRecipesError
 @option(
     "--cache", is_flag=True, help='Write the ONNX file into the cache in which load(NAME, engine="onnxruntime") looks.'
 )
+@option("--force", is_flag=True, help="Replace files of the same name that were written from another model.")
 @option("--release", is_flag=True, help="Write weights/NAME.onnx and its entry in the recipe's manifest row.")
-def run_export(name, file_format, output, activations, float16, int8, opset, cache, release) -> None:
+def run_export(name, file_format, output, activations, float16, int8, opset, cache, force, release) -> None:
     """Write a recipe in another format and compare its outputs with Keras."""
     if cache and release:
         raise KerasRecipesError("--cache and --release write different files: pass one of them")
@@ -44,5 +45,11 @@ def run_export(name, file_format, output, activations, float16, int8, opset, cac
     else:
         from kerasrecipes.export import export
 
-        arguments: dict[str, Any] = {"activations": activations, "float16": float16, "int8": int8, "opset": opset}
+        arguments: dict[str, Any] = {
+            "activations": activations,
+            "float16": float16,
+            "int8": int8,
+            "opset": opset,
+            "force": force,
+        }
         print(export(name, output or Path("exported"), file_format, **arguments, report=print_status))

@@ -19,6 +19,7 @@ from typing import Any
 from kerasrecipes.engines.open import STEP_SUFFIX
 from kerasrecipes.errors import ExportError
 from kerasrecipes.export.formats import FORMATS, Format
+from kerasrecipes.export.sources import check_owner, hash_source, saved_stem
 
 OPSETS = (15, 18)  # the range that tf2onnx writes correctly
 TIMEOUT = 3600  # seconds
@@ -26,7 +27,7 @@ TIMEOUT = 3600  # seconds
 
 def export(
     model: Any, folder: str | Path, format: str = "onnx", *, activations: bool | Sequence[str] = False,
-    float16: bool = False, int8: bool = False, opset: int = 17, name: str | None = None,
+    float16: bool = False, int8: bool = False, opset: int = 17, name: str | None = None, force: bool = False,
     report: Callable[[str], Any] | None = None,
 ) -> Path:  # fmt: skip
     """Write a model in another format, and test inputs with Keras's outputs beside it (NAME.npz).
@@ -37,21 +38,23 @@ def export(
     Args:
         model: Name of a recipe with released weights, "hf://org/name@revision", a `.keras` file, the folder of a training
             run, or a loaded model with whatever weights it has.
-        folder: Output folder, created if missing. Files of the same names are replaced once the new ones are complete.
+        folder: Output folder, created if missing. Files of the same source are replaced once the new ones are complete.
         format: A key of `FORMATS`: "onnx", "tf_saved_model", "litert" or "openvino".
         activations: Add the output of every layer (True) or of the named layers, under the layers' names.
         float16: Store trained weights as float16; the arithmetic stays float32.
         int8: Store trained matrices and kernels as int8 with one factor per output; the arithmetic stays float32. May be
             combined with `float16`.
         opset: ONNX opset, 15 to 18.
-        name: Stem of the files. Default: the recipe's name.
+        name: Stem of the files. Default: the name of the `.keras` file or run folder, else the recipe's.
+        force: Replace files of the same names that were written from another source. Default False.
         report: Called with a sentence about each file: its size and its difference from Keras.
 
     Returns:
         The file (for "tf_saved_model" the folder).
 
     Raises:
-        ExportError: The format cannot hold the recipe, a package is missing, or the file's outputs differ from Keras's.
+        ExportError: The format cannot hold the recipe, a package is missing, a file of another source has the name, or the
+            file's outputs differ from Keras's.
 
     Example:
         >>> kerasrecipes.export.export("deepspeech2_small", "exported")
@@ -62,11 +65,17 @@ def export(
     target = check_format(format, activations=bool(activations), float16=float16, int8=int8)
     if not OPSETS[0] <= opset <= OPSETS[1]:
         raise ExportError(f"opset {opset} is not supported: choose {OPSETS[0]} to {OPSETS[1]}")
+    source, name = hash_source(model), name or saved_stem(model)
     if isinstance(model, str | Path) and Path(model).is_dir() and loading.is_saved_model(str(model)):
         model = loading.load(model, compile=False)
     recipe = recipe_for(model)
     check_supported(recipe, format)
     name, folder = name or recipe.name, Path(folder)
+    parts = (name, f"{name}{STEP_SUFFIX}")
+    if not force:
+        check_owner(
+            source, [folder / f"{part}{e}" for part in parts for e in target.extensions], folder / f"{name}.npz"
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         temporary = tempfile.TemporaryDirectory(prefix=".partial-", dir=folder)
@@ -84,13 +93,13 @@ def export(
         request = {
             "recipe": None if saved else str(model), "saved": saved, "folder": partial, "name": name, "format": format,
             "activations": activations if isinstance(activations, bool) else list(activations), "float16": float16,
-            "int8": int8, "opset": opset, "step": target.recurrent,
+            "int8": int8, "opset": opset, "step": target.recurrent, "source": source.tolist(),
         }  # fmt: skip
         run_worker(request, Path(partial))
         if report:
             for sentence in report_lines(Path(partial), name, target):
                 report(sentence)
-        for part in (name, f"{name}{STEP_SUFFIX}"):
+        for part in parts:
             for extension in (*target.extensions, ".npz"):
                 if Path(partial, f"{part}{extension}").exists():
                     move_into_place(Path(partial, f"{part}{extension}"), folder / f"{part}{extension}")
@@ -112,7 +121,7 @@ def export_to_cache(name: str, *, opset: int = 17, report: Callable[[str], Any] 
     from kerasrecipes.hub.weights import find_entry
 
     path = cache_path(find_entry(name))
-    return export(name, path.parent, float16=True, opset=opset, name=path.stem, report=report)
+    return export(name, path.parent, float16=True, opset=opset, name=path.stem, force=True, report=report)
 
 
 def report_lines(folder: Path, name: str, target: Format) -> Iterator[str]:

@@ -1,6 +1,5 @@
 """The export process, which runs on the TensorFlow backend: `python -m kerasrecipes.export.worker REQUEST.json`."""
 
-import hashlib
 import json
 import os
 import sys
@@ -17,6 +16,7 @@ from kerasrecipes.engines.open import STEP_SUFFIX
 from kerasrecipes.errors import ExportError, KerasRecipesError
 from kerasrecipes.export.formats import FORMATS
 from kerasrecipes.export.metadata import export_metadata
+from kerasrecipes.export.sources import SOURCE_ARRAY, hash_weights
 from kerasrecipes.export.test_inputs import describe_shapes, make_test_inputs
 from kerasrecipes.export.tracing import (
     ExportModel,
@@ -52,14 +52,14 @@ def main(request: dict[str, Any]) -> None:
         weights = {order_free_hash(v.numpy()) for v in model.trainable_variables}
     streaming = streaming_model_or_none(model) if request["step"] else None
     # the hash tells whether a NAME.step file belongs to a NAME file
-    metadata = export_metadata(model, row, streaming) | {"storage": storage, "weights_hash": weights_hash(model)}
+    metadata = export_metadata(model, row, streaming) | {"storage": storage, "weights_hash": hash_weights(model)}
     target, folder, parts = FORMATS[request["format"]], Path(request["folder"]), []
     for suffix, graph, examples in export_parts(model, streaming, request):
         stem, part = folder / f"{request['name']}{suffix}", "step" if suffix else "whole"
         target.write(graph, {**metadata, "part": part}, stem, {**request, "weights": weights})
         run = target.run(stem)
         parts.append(compare_outputs(examples, [run(inputs) for inputs, _ in examples], TOLERANCES[storage]))
-        save_golden(examples, Path(f"{stem}.npz"))
+        save_golden(examples, Path(f"{stem}.npz"), request["source"])
     (folder / "report.json").write_text(json.dumps({"parts": parts}))
 
 
@@ -80,17 +80,9 @@ def export_parts(model: Any, streaming: Any, request: dict[str, Any]) -> list[tu
     return parts
 
 
-def weights_hash(model: Any) -> str:
-    """Return a hash of all weights."""
-    digest = hashlib.sha256()
-    for value in model.variables:
-        digest.update(np.ascontiguousarray(value).tobytes())
-    return digest.hexdigest()[:16]
-
-
-def save_golden(examples: Examples, path: Path) -> None:
-    """Save inputs and Keras's outputs as arrays NAME_i, for tests in other languages."""
-    golden: dict[str, Any] = {}
+def save_golden(examples: Examples, path: Path, source: list[int]) -> None:
+    """Save inputs and Keras's outputs as arrays NAME_i, for tests in other languages, and the hash of the source."""
+    golden: dict[str, Any] = {SOURCE_ARRAY: np.array(source, "uint8")}
     for i, (inputs, outputs) in enumerate(examples):
         golden |= {f"{name}_{i}": value for name, value in {**inputs, **outputs}.items()}
     np.savez_compressed(path, **golden)

@@ -56,7 +56,8 @@ def written(model, folder, **options):
     model.save(folder / "model.keras")
     request = {
         "recipe": None, "saved": str(folder / "model.keras"), "folder": str(folder), "name": model.name, "format": "onnx",
-        "activations": False, "float16": False, "int8": False, "opset": 17, "step": True, **options,
+        "activations": False, "float16": False, "int8": False, "opset": 17, "step": True,
+        "source": [], **options,
     }  # fmt: skip
     worker.main(request)
     return folder / f"{model.name}.onnx"
@@ -310,7 +311,7 @@ def test_other_formats(name, format, tmp_path):
     assert path == place / f"{name}{endings[0]}"
     parts = [name, f"{name}.step"] if format != "litert" and ("streaming" in name or "wavenet" in name) else [name]
     assert {p.name for p in place.iterdir()} == {f"{part}{ending}" for part in parts for ending in (*endings, ".npz")}
-    assert export.export(tiny(name), place, format) == path  # in place of the first
+    assert export.export(tiny(name), place, format, force=True) == path  # in place of the first
 
 
 # ---------------------------------------------------------------- errors
@@ -363,7 +364,7 @@ def test_a_failed_export_leaves_the_old_file(tmp_path, monkeypatch):
         raise ExportError("differs")
 
     monkeypatch.setattr(exporter, "run_worker", fail)
-    refused("differs", "squeezenet", tmp_path)
+    refused("differs", "squeezenet", tmp_path, force=True)
     assert [p.name for p in tmp_path.iterdir()] == ["squeezenet.onnx"]
     assert (tmp_path / "squeezenet.onnx").read_text() == "old"
 
