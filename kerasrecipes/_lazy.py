@@ -11,6 +11,7 @@ from typing import Any
 from kerasrecipes.errors import BackendUnavailable
 
 BACKENDS = ("tensorflow", "jax", "torch")
+KERAS_BACKENDS = (*BACKENDS, "numpy", "openvino")
 quiet_backend = False  # set by the command line: no messages of a backend between results
 ENGINE_HINT = 'recipes with an ONNX file run without it: load(NAME, engine="onnxruntime")'
 
@@ -74,9 +75,13 @@ def choose_backend() -> str:
     """Choose the Keras backend: `KERAS_BACKEND` if set, else the first installed one of tensorflow, jax, torch.
 
     Raises:
-        BackendUnavailable: None is installed, or not that one.
+        BackendUnavailable: None is installed, or not that one, or Keras has none of that name.
     """
     backend = os.environ.get("KERAS_BACKEND")
+    if backend and backend.lower() in KERAS_BACKENDS:  # Keras takes lower case only
+        backend = os.environ["KERAS_BACKEND"] = backend.lower()
+    elif backend:
+        raise BackendUnavailable(f"KERAS_BACKEND is {backend!r}: set it to one of {', '.join(BACKENDS)}, or unset it")
     if not importlib.util.find_spec("keras"):
         extra = backend if backend in BACKENDS else next(filter(importlib.util.find_spec, BACKENDS), "tensorflow")
         raise BackendUnavailable(

@@ -1,5 +1,6 @@
 """The command line `kerasrecipes COMMAND ...`."""
 
+import importlib.util
 import io
 import os
 import sys
@@ -38,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     _lazy.quiet_backend = os.environ["TF_CPP_MIN_LOG_LEVEL"] == "3"
     prepare_output()
+    if not has_plot_backend():
+        del os.environ["MPLBACKEND"]
     try:
         with cli.make_context("kerasrecipes", list(sys.argv[1:] if arguments is None else arguments)) as context:
             return cli.invoke(context) or 0
@@ -52,6 +55,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+    except FileNotFoundError:
+        if has_working_directory():
+            raise
+        print("kerasrecipes: the working directory has been deleted: change to another folder", file=sys.stderr)
+        return 1
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -62,6 +70,20 @@ def prepare_output() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace", line_buffering=True)
+
+
+def has_plot_backend() -> bool:
+    """Return False if `MPLBACKEND` is a module that is not installed here, as after a notebook. matplotlib refuses it."""
+    module = os.environ.get("MPLBACKEND", "").removeprefix("module://").partition(".")[0]
+    return not os.environ.get("MPLBACKEND", "").startswith("module://") or importlib.util.find_spec(module) is not None
+
+
+def has_working_directory() -> bool:
+    """Return False if the folder that the command was started in has been deleted."""
+    try:
+        return bool(os.getcwd())
+    except FileNotFoundError:
+        return False
 
 
 if __name__ == "__main__":

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from kerasrecipes.errors import WeightsUnavailable
+from kerasrecipes.utils.environment import user_folder
 
 
 def cache_folder() -> Path:
     """Return the folder of these files: `onnx` in `KERASRECIPES_CACHE`, or in kerasrecipes in the user's cache folder."""
-    user_cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("KERASRECIPES_CACHE") or Path(user_cache) / "kerasrecipes") / "onnx"
+    default = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "kerasrecipes"
+    return user_folder("KERASRECIPES_CACHE", str(default)) / "onnx"
 
 
 def cache_path(row: Any) -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasrecipes.errors import WeightsUnavailable
+from kerasrecipes.utils.environment import user_folder
 from kerasrecipes.utils.files import first_line
 
 UNWRITABLE_ERRNO = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOSPC, errno.EDQUOT)
@@ -25,7 +26,7 @@ def cache_folder() -> Path:
     """Return the hub's cache: `HF_HUB_CACHE`, else the default of huggingface-hub."""
     from huggingface_hub import constants
 
-    return Path(os.environ.get("HF_HUB_CACHE") or constants.HF_HUB_CACHE)
+    return user_folder("HF_HUB_CACHE", constants.HF_HUB_CACHE)
 
 
 def cached_path(repo: str, revision: str, name: str) -> Path | None:
@@ -88,6 +89,11 @@ def translate_errors(repo: str, revision: str, name: str) -> Iterator[None]:
 
     try:
         yield
+    except (ImportError, ValueError) as error:  # of a proxy's address
+        raise WeightsUnavailable(
+            f"{name} of {repo} cannot be downloaded ({first_line(error)}): check the proxy in ALL_PROXY, HTTPS_PROXY or HTTP_PROXY; "
+            'a SOCKS proxy needs pip install "httpx[socks]"'
+        ) from error
     except (errors.HTTPError, OSError) as error:
         cause: BaseException = error
         if (
@@ -99,6 +105,11 @@ def translate_errors(repo: str, revision: str, name: str) -> Iterator[None]:
             message = (
                 f"{name} was not found in {repo} at revision {revision[:12]}: if the repository is private, log in with "
                 "`hf auth login`, otherwise update kerasrecipes"
+            )
+        elif isinstance(cause, errors.HfHubHTTPError) and cause.response.status_code in (401, 403):
+            message = (
+                f"The hub refuses {name} of {repo} to this login ({first_line(cause)}): log in with `hf auth login`, or correct or "
+                "unset HF_TOKEN"
             )
         elif isinstance(cause, errors.HfHubHTTPError):
             message = f"The hub answered for {name} of {repo}: {first_line(cause)}; try again later"

@@ -28,6 +28,19 @@ def num_threads() -> int:
     return available_cpus()
 
 
+def user_folder(variable: str, default: str) -> Path:
+    """Return the folder that an environment variable names, or a default. A leading ~ is the home folder.
+
+    Raises:
+        KerasRecipesError: The folder lies in the home folder, and this user has none.
+    """
+    folder = os.environ.get(variable) or default
+    try:
+        return Path(folder).expanduser()
+    except RuntimeError as error:
+        raise KerasRecipesError(f"There is no home folder for {folder}: set {variable} to a folder, or HOME") from error
+
+
 def hardware_summary() -> str:
     """Return one line with the number of cores and the processor's name."""
     try:

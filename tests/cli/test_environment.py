@@ -1,0 +1,105 @@
+"""Settings of the environment as people have them: other spellings, proxies, home folders, a deleted working directory."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from hub_server import row
+
+from kerasrecipes import _lazy
+from kerasrecipes.cli.main import has_plot_backend, main
+from kerasrecipes.engines import onnx_cache
+from kerasrecipes.errors import BackendUnavailable, KerasRecipesError, WeightsUnavailable
+from kerasrecipes.hub import download, weights
+from kerasrecipes.utils.environment import user_folder
+
+
+@pytest.mark.parametrize("spelling", ["TensorFlow", "TENSORFLOW", "tensorflow"])
+def test_the_backend_s_name_in_any_case(monkeypatch, spelling):
+    monkeypatch.setenv("KERAS_BACKEND", spelling)
+    assert _lazy.choose_backend() == "tensorflow" == os.environ["KERAS_BACKEND"]
+
+
+@pytest.mark.parametrize("spelling", ["pytorch", "theano", "tensorflow-cpu"])
+def test_a_backend_that_keras_lacks(monkeypatch, spelling):
+    monkeypatch.setenv("KERAS_BACKEND", spelling)
+    with pytest.raises(
+        BackendUnavailable, match=f"KERAS_BACKEND is '{spelling}': set it to one of tensorflow, jax, torch"
+    ):
+        _lazy.choose_backend()
+
+
+@pytest.mark.parametrize(
+    "proxy", ["socks5://127.0.0.1:9", "socks5h://127.0.0.1:9", "socks://127.0.0.1:9", "ftp://127.0.0.1:9"]
+)
+def test_proxies_that_cannot_be_used(place, monkeypatch, proxy):
+    import huggingface_hub
+
+    huggingface_hub.close_session()  # a session keeps the proxies that it was opened with
+    if proxy.startswith("socks5"):
+        monkeypatch.setitem(sys.modules, "socksio", None)
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    with pytest.raises(WeightsUnavailable, match="check the proxy in ALL_PROXY"):
+        weights.weights_path(row())
+
+
+@pytest.mark.parametrize(("status", "message"), [(401, "hf auth login"), (403, "HF_TOKEN"), (500, "try again later")])
+def test_a_login_that_the_hub_refuses(status, message):
+    from huggingface_hub import errors, get_session
+
+    request = get_session().build_request("GET", "http://127.0.0.1:9/file")
+    response = type("Response", (), {"status_code": status, "headers": {}, "request": request})()
+    with pytest.raises(WeightsUnavailable, match=message), download.translate_errors("org/name", "0" * 40, "file"):
+        raise errors.HfHubHTTPError(f"{status} Client Error", response=response)
+
+
+def test_a_tilde_is_the_home_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name, folder in (
+        ("HF_HUB_CACHE", download.cache_folder),
+        ("KERASRECIPES_CACHE", lambda: onnx_cache.cache_folder().parent),
+    ):
+        monkeypatch.setenv(name, "~/x")
+        assert folder() == tmp_path / "x"
+        monkeypatch.delenv(name)
+        assert tmp_path in folder().parents or "HF" in name
+    monkeypatch.setenv("XDG_CACHE_HOME", "~/cache")
+    assert onnx_cache.cache_folder() == tmp_path / "cache" / "kerasrecipes" / "onnx"
+
+
+def test_a_user_without_a_home_folder(monkeypatch):
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    for variable in ("HF_HUB_CACHE", "KERASRECIPES_CACHE"):
+        monkeypatch.setenv(variable, "~/x")
+        with pytest.raises(KerasRecipesError, match=f"set {variable} to a folder"):
+            user_folder(variable, "~/y")
+
+
+@pytest.mark.parametrize(("backend", "answer"), [
+    ("module://no_such_package.backend_inline", False), ("module://click.backend", True), ("agg", True), (None, True),
+])  # fmt: skip
+def test_the_plot_backend_of_a_notebook(monkeypatch, capsys, backend, answer):
+    monkeypatch.delenv("MPLBACKEND", raising=False)
+    if backend:
+        monkeypatch.setenv("MPLBACKEND", backend)
+    assert has_plot_backend() == answer
+    assert main(["list"]) == 0 and os.environ.get("MPLBACKEND") == (backend if answer else None)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps a working directory")
+@pytest.mark.parametrize("words", [["list"], ["transcribe", "talk.wav", "--decoder", "greedy"], ["classify", "x.png"]])
+def test_a_deleted_working_directory(tmp_path, words):
+    folder = tmp_path / "deleted"
+    folder.mkdir()
+    code = "import os, shutil, sys; shutil.rmtree(os.getcwd()); from kerasrecipes.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    result = subprocess.run([sys.executable, "-c", code, *words], cwd=folder, capture_output=True, text=True)
+    assert "Traceback" not in result.stderr and result.returncode == (words != ["list"])
+    assert (
+        words == ["list"]
+        or "talk.wav" in result.stderr
+        or "x.png" in result.stderr
+        or "working directory" in result.stderr
+    )
