@@ -13,6 +13,7 @@ from kerasrecipes.decoding import lexicon_beam_search, ngram_lm, word_beam_searc
 from kerasrecipes.decoding.alphabet import ENGLISH_SYMBOLS
 from kerasrecipes.decoding.criteria import FramewiseCriterion
 from kerasrecipes.decoding.options import DecodingOptions
+from kerasrecipes.decoding.pauses import mark_pauses
 from kerasrecipes.decoding.prefix_search import beam_search
 from kerasrecipes.decoding.rescoring import rescore
 from kerasrecipes.errors import KerasRecipesError
@@ -236,4 +237,13 @@ def make_decoder(model: Any, options: DecodingOptions) -> Decode:
     if options.ipa and not isinstance(criterion, FramewiseCriterion):
         raise KerasRecipesError(f"ipa is for phoneme recognizers, {model.name} writes words")
     decode = entry.make(model, options)
-    return lambda logits, **times: replace(decode(logits, **times), decoder=options.name)
+    transitions, is_search = criterion.transition_matrix(), options.decoder in ("beam", "lexicon")
+
+    def decode_marked(logits: Any, **times: Any) -> Transcript:
+        logits = mark_pauses(
+            logits, model.alphabet, times.get("frame_seconds", 0.0), options.pause_seconds, transitions=transitions,
+            settle_spaces=is_search,
+        )  # fmt: skip
+        return replace(decode(logits, **times), decoder=options.name)
+
+    return decode_marked

@@ -102,6 +102,7 @@ class LexiconDecoder:
         if frames == 0:
             return empty
         log_probs = log_softmax(logits)
+        is_space = log_probs[:, self.space] == 0.0  # certain, as in pauses
         # words end at a space: one more frame, all space, closes the last word at no cost
         closing = np.full((1, self.alphabet.vocab_size), FORBIDDEN_LOG_PROB)
         closing[0, self.space] = 0.0
@@ -111,6 +112,7 @@ class LexiconDecoder:
         for result in results:
             path = np.array(result.tokens[1 : frames + 1])
             path[path < 0] = 0
+            path[is_space] = self.space  # also within a word, if every hypothesis was in the middle of one
             posterior = np.exp(log_probs[np.arange(frames), path])
             transcript = path_to_transcript(path, posterior, self.alphabet, **times)
             transcripts.setdefault(transcript.text, replace(transcript, score=float(result.score)))

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kerasrecipes.decoding.pauses import PAUSE_SECONDS
 from kerasrecipes.errors import KerasRecipesError
 
 HOTWORD_BONUS = {"beam": 10.0, "lexicon": 5.0}  # nats. In "beam" a word that the language model does not know costs 10
@@ -27,6 +28,7 @@ class DecodingOptions:
         beam_size_token: Number of symbols that decoder="lexicon" tries at every frame.
         beam_threshold: Nats below the best within which a text is followed with a language model. Default: 10, with
             decoder="lexicon" 20.
+        pause_seconds: So many seconds without a letter end a word, with every decoder. 0 lets words span pauses.
         ipa: Write the International Phonetic Alphabet. Phoneme recognizers only.
 
     Raises:
@@ -44,6 +46,7 @@ class DecodingOptions:
     rescore_weight: float | None = None
     beam_size_token: int = 12
     beam_threshold: float | None = None
+    pause_seconds: float = PAUSE_SECONDS
     ipa: bool = False
 
     def __post_init__(self):
@@ -54,6 +57,9 @@ class DecodingOptions:
         for name in ("beam_size", "nbest", "beam_size_token"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise KerasRecipesError(f"{name} must be at least 1, is {getattr(self, name)}")
+
+        if not self.pause_seconds >= 0:
+            raise KerasRecipesError(f"pause_seconds must be 0 or more, is {self.pause_seconds}")
 
     def hotword_bonuses(self, decoder: str) -> dict[str, float]:
         """Return the nats that each hotword adds in a decoder."""

@@ -9,6 +9,7 @@ import numpy as np
 from kerasrecipes.audio import load_audio
 from kerasrecipes.decoding.forced_alignment import asg_alignment_graph, ctc_alignment_graph, viterbi_align
 from kerasrecipes.decoding.greedy import geometric_mean, log_softmax
+from kerasrecipes.decoding.pauses import PAUSE_SECONDS, mark_pauses
 from kerasrecipes.errors import DataError
 from kerasrecipes.inference.transcribe import logits_of
 from kerasrecipes.results import Character, Transcript, Word
@@ -30,7 +31,8 @@ class Alignment(Transcript):
 
 def align(
     model: Any, audio: Any, text: str, sample_rate: int | None = None, *,
-    mismatch_threshold: float = MISMATCH_THRESHOLD_NATS, progress: Callable[[int, int], Any] | None = None,
+    mismatch_threshold: float = MISMATCH_THRESHOLD_NATS, pause_seconds: float = PAUSE_SECONDS,
+    progress: Callable[[int, int], Any] | None = None,
 ) -> Alignment:  # fmt: skip
     """Return the times of a known text's words: the exact best path through all frames, for an hour as for a second.
 
@@ -41,6 +43,7 @@ def align(
         sample_rate: Hz of an array.
         mismatch_threshold: A word is in `mismatched_words` if its path loses more than this many nats per letter
             against the best path.
+        pause_seconds: So many seconds without a letter are between two words, as in `transcribe`. 0 lets words span pauses.
         progress: Called with (frames done, frames in all).
 
     Returns:
@@ -60,17 +63,19 @@ def align(
     log_probs = log_softmax(logits)
     transitions = model.criterion.transition_matrix()
     graph = ctc_alignment_graph(labels) if transitions is None else asg_alignment_graph(labels, transitions)
+    frame_seconds, duration = model.stride / model.sample_rate, len(wave) / model.sample_rate
+    scores = log_probs if transitions is None else logits
+    scores = mark_pauses(scores, alphabet, frame_seconds, pause_seconds, transitions=transitions, settle_spaces=True)
     try:
-        states = viterbi_align(log_probs if transitions is None else logits, graph, progress)
+        states = viterbi_align(scores, graph, progress)
     except ValueError as error:
         raise DataError(
-            f"{len(normalized)} words do not fit into {len(wave) / model.sample_rate:.1f} s of audio: {error}. "
+            f"{len(normalized)} words do not fit into {duration:.1f} s of audio: {error}. "
             "Is it the text of this recording?"
         ) from None
     path = graph.columns[states]
     path_log_probs = log_probs[np.arange(len(path)), path]
     loss = log_probs.max(axis=1) - path_log_probs
-    frame_seconds, duration = model.stride / model.sample_rate, len(wave) / model.sample_rate
     # first and last frame of each symbol; with CTC every second state is a blank, which belongs to no symbol
     states_per_symbol = 1 if transitions is not None else 2
     symbol_states = states_per_symbol * np.arange(len(labels)) + states_per_symbol - 1

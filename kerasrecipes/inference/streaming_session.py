@@ -6,6 +6,7 @@ import numpy as np
 
 from kerasrecipes.audio import check_finite, to_float32
 from kerasrecipes.decoding.greedy import geometric_mean, greedy_decode
+from kerasrecipes.decoding.pauses import PAUSE_SECONDS, mark_pauses
 from kerasrecipes.errors import AudioError, KerasRecipesError
 from kerasrecipes.inference.streaming_state import StreamingState
 from kerasrecipes.results import Character, Transcript, Word
@@ -29,6 +30,7 @@ class StreamingSession:
         model: A recognizer that runs forward only.
         sample_rate: Hz of the samples of `feed`.
         chunk_seconds: Audio that is processed at once. Less than a chunk waits.
+        pause_seconds: So many seconds without a letter end a word, as in `transcribe`.
 
     Raises:
         KerasRecipesError: The model needs whole utterances, as all ASG models do, or `chunk_seconds` is not positive.
@@ -39,7 +41,10 @@ class StreamingSession:
         >>> stream.text
     """
 
-    def __init__(self, model: Any, sample_rate: int = 16000, chunk_seconds: float = CHUNK_SECONDS):
+    def __init__(
+        self, model: Any, sample_rate: int = 16000, chunk_seconds: float = CHUNK_SECONDS,
+        pause_seconds: float = PAUSE_SECONDS,
+    ):  # fmt: skip
         if model.alphabet.num_repetition_symbols is not None:
             raise KerasRecipesError(
                 f"{model.name} cannot stream: without a blank, the best path is only known at the end of the audio. "
@@ -58,7 +63,9 @@ class StreamingSession:
             import soxr
 
             self._resampler = soxr.ResampleStream(sample_rate, model.sample_rate, 1, dtype="float32")
-        self.model, self.sample_rate = model, sample_rate
+        if not pause_seconds >= 0:
+            raise KerasRecipesError(f"pause_seconds must be 0 or more, is {pause_seconds}")
+        self.model, self.sample_rate, self.pause_seconds = model, sample_rate, pause_seconds
         self._state = StreamingState(streaming_model, round(chunk_seconds * model.sample_rate))
         self._logits = np.zeros((0, model.alphabet.vocab_size), "float32")
         self._num_frames = self._num_samples = 0  # frames whose words are final; samples at the model's rate
@@ -93,7 +100,7 @@ class StreamingSession:
         if not self._is_finished:
             if self._resampler:
                 self._process(self._resampler.resample_chunk(np.zeros(0, "float32"), last=True))
-            self._logits = np.concatenate([self._logits, self._state.finish()])
+            self._append(self._state.finish())
             self._is_finished = True
         tail = self._decode(self._logits)
         words = (*self._words, *tail.words)
@@ -110,8 +117,14 @@ class StreamingSession:
     def _process(self, x: np.ndarray) -> None:
         self._num_samples += len(x)
         self._is_silent = self._is_silent and not x.any()
-        self._logits = np.concatenate([self._logits, self._state.feed(x)])
+        self._append(self._state.feed(x))
         self._commit_words()
+
+    def _append(self, logits: np.ndarray) -> None:
+        self._logits = mark_pauses(
+            np.concatenate([self._logits, logits]), self.model.alphabet, self.model.stride / self.model.sample_rate,
+            self.pause_seconds,
+        )  # fmt: skip
 
     def _commit_words(self) -> None:
         """Store the words before the last space, which no longer change, and drop their logits."""

@@ -60,7 +60,7 @@ def tune_decoder(
                 language_model=language_model, beam_size=beam_size, lm_weight=setting[0], word_score=setting[1]
             )  # fmt: skip
             decode = make_decoder(model, options)
-            texts = [decode(logits[i]).text for i in range(len(utterances))]
+            texts = [decode(logits[i], frame_seconds=model.stride / model.sample_rate).text for i in range(len(utterances))]
             rates = [rate(references, texts).rate for rate in (metrics.word_error_rate, metrics.character_error_rate)]
             results[setting] = TuningResult(language_model, *setting, *rates)
             if progress:
