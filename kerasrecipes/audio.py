@@ -1,6 +1,5 @@
 """Read audio as every recognizer takes it: one channel, 16 kHz, float32 between -1 and 1."""
 
-import glob
 import numbers
 import os
 from collections.abc import Sequence
@@ -11,8 +10,9 @@ import numpy as np
 import soxr
 
 from kerasrecipes.errors import AudioError
-from kerasrecipes.utils.audio_decoding import EMPTY_PATH, audio_errors, check_source, count_frames, decode_file
-from kerasrecipes.utils.listing import FileKind, list_folder_or_warn
+from kerasrecipes.utils import sources
+from kerasrecipes.utils.audio_decoding import audio_errors, check_source, count_frames, decode_file
+from kerasrecipes.utils.listing import FileKind, expand_pattern, is_pattern, list_folder_or_warn
 from kerasrecipes.utils.media_decoding import INSTALL_HINT, MEDIA_EXTENSIONS, find_decoder
 
 SAMPLE_RATE = 16000
@@ -32,8 +32,8 @@ def load_audio(
 
     Args:
         source: Path of any format that libsndfile reads (wav, flac, ogg, opus, mp3, ...), with ffmpeg or PyAV also of m4a,
-            webm, mp4 and others, bytes or a binary file object of such a file, or an array (samples,) or
-            (samples, channels) with `sample_rate`.
+            webm, mp4 and others, "-" for standard input, bytes or a binary file object of such a file, or an array
+            (samples,) or (samples, channels) with `sample_rate`.
         sample_rate: Hz of an array. Files contain their own rate.
         target: Hz of the result. Default 16000.
         allow_truncated: Take what is there of a file whose header promises more, with a warning. Default False.
@@ -75,13 +75,7 @@ def load_audio(
 
 def source_name(source: Any) -> str:
     """Return a printable name of a source for error messages."""
-    if isinstance(source, str | os.PathLike):
-        return os.fspath(source)
-    if isinstance(source, bytes | bytearray):
-        return f"audio of {len(source)} bytes"
-    if hasattr(source, "read"):
-        return str(getattr(source, "name", "file object"))
-    return f"array of shape {np.shape(source)}"
+    return sources.source_name(source, sources.AUDIO)
 
 
 def to_float32(samples: np.ndarray, name: str) -> np.ndarray:
@@ -138,16 +132,10 @@ def list_audio_files(source: Any) -> list[Any]:
         ]
     if not isinstance(source, str | os.PathLike):
         return [source]
-    if not os.fspath(source):
-        raise AudioError(EMPTY_PATH)
+    sources.check_not_empty(source, sources.AUDIO)
     if os.path.isdir(source):
         return list_folder_or_warn(source, audio_files(), AudioError)
-    if glob.has_magic(str(source)) and not os.path.exists(source):
-        names = sorted(glob.glob(str(source), recursive=True))
-        if not names:
-            raise AudioError(f"No file matches {source}")
-        return names
-    return [source]
+    return expand_pattern(source, AudioError) if is_pattern(source) else [source]
 
 
 def audio_duration(path: str | os.PathLike) -> float:

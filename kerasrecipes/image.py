@@ -4,15 +4,15 @@ import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from kerasrecipes.errors import ImageError, convert_errors
+from kerasrecipes.utils import sources
 from kerasrecipes.utils.image_formats import IMAGE_FILES
-from kerasrecipes.utils.listing import list_folder_or_warn
+from kerasrecipes.utils.listing import expand_pattern, is_pattern, list_folder_or_warn
 
 MAX_PIXELS = 100_000_000  # 300 MB as red, green and blue
 MIN_SIDE = 4  # pixels
@@ -23,9 +23,9 @@ def load_image(source: Any) -> np.ndarray:
     """Read, turn upright and check one image.
 
     Args:
-        source: Path of any format that Pillow reads, bytes or a binary file object of such a file, a `PIL.Image`, or an
-            array (height, width) or (height, width, channels) with 1 (gray), 3 (RGB) or 4 (RGBA) channels: integers of
-            8 or 16 bits over their whole range, or floats from 0 to 1.
+        source: Path of any format that Pillow reads, "-" for standard input, bytes or a binary file object of such a file,
+            a `PIL.Image`, or an array (height, width) or (height, width, channels) with 1 (gray), 3 (RGB) or 4 (RGBA)
+            channels: integers of 8 or 16 bits over their whole range, or floats from 0 to 1.
 
     Returns:
         (height, width, 3) uint8. EXIF rotation is undone; palettes, gray, CMYK and 16 bits become RGB; transparent pixels
@@ -49,27 +49,14 @@ def load_image(source: Any) -> np.ndarray:
 
 def source_name(source: Any) -> str:
     """Return a printable name of a source for error messages."""
-    if isinstance(source, str | os.PathLike):
-        return os.fspath(source)
-    if isinstance(source, bytes | bytearray):
-        return f"image of {len(source)} bytes"
     if isinstance(source, Image.Image):
         return f"PIL image of {source.width} x {source.height}"
-    if hasattr(source, "read"):
-        return str(getattr(source, "name", "file object"))
-    return f"array of shape {np.shape(source)}"
+    return sources.source_name(source, sources.IMAGE)
 
 
 def decode_file(source: Any, name: str) -> Image.Image:
     """Decode an image file with its pixels."""
-    if isinstance(source, str | os.PathLike):
-        path = Path(source)
-        if path.is_dir():
-            raise ImageError(f"{name} is a folder: pass it to classify or segment directly, or pass one of its files")
-        if not path.exists():
-            raise ImageError(f"There is no file {name}: check the path")
-        if path.stat().st_size == 0:
-            raise ImageError(f"{name} is empty (0 bytes): save or download it again")
+    source = sources.resolve_source(source, name, sources.IMAGE)
     file: Any = io.BytesIO(source) if isinstance(source, bytes | bytearray) else source
     try:
         image = Image.open(file)
@@ -136,11 +123,14 @@ def to_rgb(image: Image.Image, name: str) -> np.ndarray:
         image = apply_exif_orientation(image)
         if image.mode.startswith(("I", "F")):  # 16 bits or more: over their whole range
             values = np.asarray(image).astype("float64")
+            if not np.isfinite(values).all():
+                raise ImageError(f"{name} holds numbers that are NaN or infinite: repair it first")
             top = 65535.0 if image.mode.startswith("I") else 1.0
             if values.min() < 0 or values.max() > top:
                 raise ImageError(
                     f"{name} holds numbers from {values.min():.3g} to {values.max():.3g}, not 0 to {top:.0f}"
                 )
+            values[values == image.info.get("transparency")] = top  # the one gray level that PNG makes transparent, on white
             image = Image.fromarray(np.round(values * 255 / top).astype("uint8"))
         if "A" in image.getbands() or "transparency" in image.info:
             image = image.convert("RGBA")
@@ -237,34 +227,34 @@ def center_crop_box(height: int, width: int, canvas: tuple[int, int]) -> tuple[f
     return (width - w) / 2, (height - h) / 2, (width + w) / 2, (height + h) / 2
 
 
-def list_image_files(sources: Any) -> list[Any]:
-    """Return the images of a folder in the order of their names, of a list of sources, or of a single source.
+def list_image_files(source: Any) -> list[Any]:
+    """Return the images of a folder or a pattern in the order of their names, of a list of sources, or of a single source.
 
     Raises:
-        ImageError: A folder holds no images.
+        ImageError: A folder holds no images, or a pattern matches nothing.
     """
-    if isinstance(sources, list | tuple):
-        return [item for source in sources for item in list_image_files(source)]
-    if isinstance(sources, str) and not sources:
-        raise ImageError("The path of the image is empty: pass a file or a folder (. is the current folder)")
-    if isinstance(sources, str | os.PathLike) and os.path.isdir(sources):
-        return list_folder_or_warn(sources, IMAGE_FILES, ImageError)
-    return [sources]
+    if isinstance(source, list | tuple):
+        return [item for entry in source for item in list_image_files(entry)]
+    sources.check_not_empty(source, sources.IMAGE)
+    if isinstance(source, str | os.PathLike) and os.path.isdir(source):
+        return list_folder_or_warn(source, IMAGE_FILES, ImageError)
+    return expand_pattern(source, ImageError) if is_pattern(source) else [source]
 
 
 def single_or_list(source: Any, results: list[Any]) -> Any:
-    """Return the results of a list or folder as they are. For a single image return its result, or raise its error."""
-    if isinstance(source, list | tuple) or (isinstance(source, str | os.PathLike) and os.path.isdir(source)):
+    """Return the results of a list, folder or pattern as they are. For a single image return its result, or raise its error."""
+    is_folder = isinstance(source, str | os.PathLike) and os.path.isdir(source)
+    if isinstance(source, list | tuple) or is_folder or is_pattern(source):
         return results
     if isinstance(results[0], ImageError):
         raise results[0]
     return results[0]
 
 
-def load_images_or_errors(sources: Sequence[Any]) -> list[Any]:
+def load_images_or_errors(images: Sequence[Any]) -> list[Any]:
     """Load each image, or return its `ImageError`."""
     results: list[Any] = []
-    for source in sources:
+    for source in images:
         try:
             results.append(load_image(source))
         except ImageError as error:

@@ -12,6 +12,7 @@ from PIL import Image
 from kerasrecipes import audio, image
 from kerasrecipes.batch.inputs import list_inputs
 from kerasrecipes.errors import AudioError, DataError, ImageError
+from kerasrecipes.inference.transcribe import is_batch
 from kerasrecipes.utils import media_decoding
 from kerasrecipes.utils.image_formats import IMAGE_FILES
 
@@ -171,7 +172,23 @@ def test_empty_paths_are_errors(tmp_path, monkeypatch):
             image.list_image_files(source)
     with pytest.raises(DataError, match="path of an input is empty"):
         list_inputs([""], IMAGE_FILES)
+    with pytest.raises(DataError, match="Workers do not read standard input"):
+        list_inputs(["-"], IMAGE_FILES)
     assert audio.list_audio_files(".") == ["a.wav"]
+
+
+def test_patterns_give_lists(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fill(tmp_path, ("a.wav", "sub/b.wav", "a.png", "sub/b.png", "c[1].png"))
+    for listing, suffix, family in ((audio.list_audio_files, "wav", AudioError), (image.list_image_files, "png", ImageError)):
+        expected = [f"a.{suffix}", f"sub/b.{suffix}"]
+        assert [str(p) for p in listing(f"**/[ab].{suffix}")] == listing([f"?.{suffix}", f"sub/*.{suffix}"]) == expected
+        with pytest.raises(family, match="No file matches"):
+            listing(f"nothing*.{suffix}")
+    assert image.list_image_files("c[1].png") == ["c[1].png"]  # a file of that name
+    assert is_batch("*.wav") and is_batch("sub") and not is_batch("a.wav") and not is_batch("none.wav")
+    results = [1, 2]
+    assert image.single_or_list("?.png", results) is results and image.single_or_list("c[1].png", [1]) == 1
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="all folders are open to this user")

@@ -10,6 +10,7 @@ from kerasrecipes.errors import DataError
 from kerasrecipes.utils.files import first_line
 from kerasrecipes.utils.filesystem import URL_SEPARATOR, is_url, open_filesystem
 from kerasrecipes.utils.listing import FileKind, SkippedFiles, walk_folder
+from kerasrecipes.utils.sources import STANDARD_INPUT
 
 
 def list_inputs(sources: Sequence[str | os.PathLike], kind: FileKind) -> list[tuple[str, int]]:
@@ -28,6 +29,8 @@ def list_inputs(sources: Sequence[str | os.PathLike], kind: FileKind) -> list[tu
     for source in [str(os.fspath(s)) for s in sources]:
         if not source:
             raise DataError("The path of an input is empty: pass a file or a folder (. is the current folder)")
+        if source == STANDARD_INPUT:
+            raise DataError("Workers do not read standard input (-): leave out --workers and --runner, or pass a file")
         files = list(list_remote(source, kind) if is_url(source) else list_local(source, kind, skipped))
         if not files:
             examples = ", ".join(sorted(kind.extensions)[:6])

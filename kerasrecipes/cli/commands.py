@@ -54,7 +54,7 @@ def run_show(name) -> None:
 
 
 @command("transcribe")
-@argument("files", nargs=-1, required=True, help="Audio files, folders and patterns.")
+@argument("files", nargs=-1, required=True, help="Audio files, folders and patterns; - is standard input.")
 @options.recipe(options.DEFAULT_SPEECH_RECIPE)
 @options.engine
 @options.format(

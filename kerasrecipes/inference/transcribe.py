@@ -14,6 +14,7 @@ from kerasrecipes.decoding.options import DecodingOptions
 from kerasrecipes.errors import AudioError, KerasRecipesError
 from kerasrecipes.results import Transcript
 from kerasrecipes.utils.files import first_line
+from kerasrecipes.utils.listing import is_pattern
 
 PAD_MULTIPLE_SECONDS = 0.5  # a compiler that works per shape sees only a few padded lengths
 CHUNKING_THRESHOLD_SECONDS = 60.0
@@ -76,10 +77,10 @@ def score_batches(
 
 
 def is_batch(source: Any) -> bool:
-    """Return True for a list or tuple of inputs and for a folder, whose result is a list."""
+    """Return True for a list or tuple of inputs, a folder and a pattern, whose result is a list."""
     if isinstance(source, list | tuple):
         return not (source and isinstance(source[0], int | float))
-    return isinstance(source, str | Path) and os.path.isdir(source)
+    return isinstance(source, str | Path) and (os.path.isdir(source) or is_pattern(source))
 
 
 def load_wave(source: Any, **options: Any) -> np.ndarray:

@@ -3,10 +3,8 @@
 import contextlib
 import io
 import os
-import stat
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -16,14 +14,13 @@ from kerasrecipes.errors import AudioError
 from kerasrecipes.utils import media_decoding, tar_members
 from kerasrecipes.utils.audio_headers import HeaderCheck, check_header, split_mp3
 from kerasrecipes.utils.files import first_line
+from kerasrecipes.utils.sources import AUDIO, Source, resolve_source
 
 UNKNOWN_FRAMES = 2**36 - 1  # a FLAC file cannot declare more samples
 BLOCK_FRAMES = 1024  # so many samples at most are lost where the decoder fails
 MP3_TOLERANCE_FRAMES = 2 * 1152  # encoders disagree on whether the first and the last frame count
-EMPTY_PATH = "The path of the audio is empty: pass a file or a folder (. is the current folder)"
 CONVERT_HINT = "it is damaged or not an audio file; convert it to wav, flac, ogg or mp3"
 CONTAINERS = {b"RIFF": "WAV", b"OggS": "OGG"}  # of codecs that only ffmpeg reads, for instance Speex
-Source = str | os.PathLike | bytes | bytearray
 
 
 class StreamFile(soundfile.SoundFile):
@@ -89,30 +86,7 @@ def check_source(source: Any, name: str) -> Source:
     """Return a path that exists, or the bytes of any other source."""
     if tar_members.is_member_url(source):
         return tar_members.read_member(str(source))
-    if isinstance(source, str | os.PathLike):
-        if not os.fspath(source):
-            raise AudioError(EMPTY_PATH)
-        try:
-            status = os.stat(source)
-        except FileNotFoundError:
-            if os.path.islink(source):
-                raise AudioError(f"{name} is a broken link to {os.readlink(name)}: repair it") from None
-            raise AudioError(f"There is no file {name}: check the path") from None
-        if stat.S_ISDIR(status.st_mode):
-            raise AudioError(f"{name} is a folder: pass it to transcribe directly, or pass one of its files")
-        if not stat.S_ISREG(status.st_mode):
-            source = Path(source).read_bytes()  # libsndfile cannot seek in a pipe
-        if status.st_size == 0 and not (isinstance(source, bytes) and source):
-            raise AudioError(f"{name} is empty (0 bytes): record or download it again")
-        return source
-    if isinstance(source, bytes | bytearray):
-        return source
-    content = source.read()
-    if isinstance(content, str):
-        raise AudioError(f'{name} gives text: open it with open(path, "rb")')
-    if not content:
-        raise AudioError(f"{name} gives no bytes: it is empty or was read to its end; seek(0) first")
-    return content
+    return resolve_source(source, name, AUDIO)
 
 
 def open_binary(source: Source) -> BinaryIO:

@@ -1,10 +1,13 @@
 """The one listing of folders: which files a model reads, and what is skipped for which reason."""
 
+import glob
 import os
 import warnings
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from kerasrecipes.utils.filesystem import URL_SEPARATOR
 
 EXAMPLES = 3  # names in a message
 MACOS = "made by macOS beside a file, without content of its own: delete it"
@@ -57,6 +60,26 @@ class SkippedFiles:
             for reason, names in reasons.items()
         ]
         return f"{count} skipped: {'; '.join(parts)}" if count else ""
+
+
+def is_pattern(source: object) -> bool:
+    """Return whether a source is a path with wildcards, and not the name of a file."""
+    if not isinstance(source, str | os.PathLike):
+        return False
+    path = os.fspath(source)
+    return glob.has_magic(path) and URL_SEPARATOR not in path and not os.path.exists(path)
+
+
+def expand_pattern(pattern: str | os.PathLike, family: type[Exception]) -> list[str]:
+    """Return the files that match a pattern in the order of their names.
+
+    Raises:
+        Exception: An error of class `family` if there are none.
+    """
+    names = sorted(glob.glob(os.fspath(pattern), recursive=True))
+    if not names:
+        raise family(f"No file matches {pattern}")
+    return names
 
 
 def list_folder(folder: str | os.PathLike, kind: FileKind) -> tuple[list[str], str]:
