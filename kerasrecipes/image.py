@@ -130,7 +130,7 @@ def to_rgb(image: Image.Image, name: str) -> np.ndarray:
                 raise ImageError(
                     f"{name} holds numbers from {values.min():.3g} to {values.max():.3g}, not 0 to {top:.0f}"
                 )
-            values[values == image.info.get("transparency")] = top  # the one gray level that PNG makes transparent, on white
+            values[values == image.info.get("transparency")] = top  # PNG: one gray level is transparent, here white
             image = Image.fromarray(np.round(values * 255 / top).astype("uint8"))
         if "A" in image.getbands() or "transparency" in image.info:
             image = image.convert("RGBA")

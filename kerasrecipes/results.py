@@ -118,7 +118,7 @@ class ClassProbability:
     probability: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Classification:
     """The classes of an image and their probabilities, in the same order."""
 
@@ -137,6 +137,10 @@ class Classification:
 
     def __str__(self) -> str:
         return self.name
+
+    def __repr__(self) -> str:
+        best = ", ".join(f"{c.name} {100 * c.probability:.1f} %" for c in self.top(3))
+        return f"Classification({best}; {len(self.classes)} classes)"
 
     def to_dict(self, count: int = 5) -> dict[str, Any]:
         """Return JSON values: the most probable class and the `count` best."""

@@ -17,7 +17,7 @@ import numpy as np
 import yaml
 
 from kerasrecipes import data
-from kerasrecipes.errors import DataError
+from kerasrecipes.errors import DataError, convert_errors
 from kerasrecipes.registry import get_recipe
 from kerasrecipes.release.model_card import build_shape_only
 from kerasrecipes.training.config import TrainConfig, config_from_dict
@@ -28,6 +28,7 @@ from kerasrecipes.training.task_adapters import training_task_for
 from kerasrecipes.training.trainer import Trainer
 from kerasrecipes.utils.environment import git_commit, hardware_summary
 from kerasrecipes.utils.files import write_json
+from kerasrecipes.utils.text_files import read_text
 
 EXPERIMENTS_FOLDER = Path(__file__).parent / "study_configs"
 RESULT_FILE = "result.json"
@@ -105,8 +106,9 @@ def load_experiment(name: str) -> Experiment:
     path = Path(name) if name.endswith(".yaml") else EXPERIMENTS_FOLDER / f"{name}.yaml"
     if not path.is_file():
         raise DataError(f"There is no study {name}; there are {', '.join(experiment_names())}")
-    values = yaml.safe_load(path.read_text("utf-8"))
-    study = Experiment(path.stem, **{**values, "seeds": tuple(values.get("seeds", (1,)))})
+    with convert_errors(DataError, path):
+        values = yaml.safe_load(read_text(path))
+        study = Experiment(path.stem, **{**values, "seeds": tuple(values.get("seeds", (1,)))})
     variants = list(study.variants)
     for position, variant in enumerate(variants):
         initial = study.initial_variant(variant)

@@ -137,4 +137,7 @@ def parse_filters(entry: dict) -> list[Any]:
 def parse_volume(volume: dict) -> Any:
     """Return the values of a Vol. Old browsers wrote its typed array as {"0": ..., "1": ...}."""
     w = volume["w"]
-    return np.array([w[str(i)] for i in range(len(w))] if isinstance(w, dict) else w, "float64")
+    values = np.array([w[str(i)] for i in range(len(w))] if isinstance(w, dict) else w, "float64")
+    if not np.isfinite(values).all():  # JSON writes NaN as null
+        raise ValueError("its weights hold null, NaN or infinity: the training diverged, take an earlier snapshot")
+    return values

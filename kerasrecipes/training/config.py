@@ -7,7 +7,8 @@ from typing import Any, get_args, get_origin
 
 import yaml
 
-from kerasrecipes.errors import DataError
+from kerasrecipes.errors import DataError, convert_errors
+from kerasrecipes.utils.text_files import read_text
 
 CONFIGS = Path(__file__).parent / "configs"
 
@@ -155,7 +156,8 @@ def coerce(kind: Any, value: Any) -> Any:
 
 def read_config(path: str | Path) -> TrainConfig:
     """Read a configuration from a YAML file."""
-    return config_from_dict(yaml.safe_load(Path(path).read_text()), str(path))
+    with convert_errors(DataError, path):
+        return config_from_dict(yaml.safe_load(read_text(path)), str(path))
 
 
 def config_for(name: str, file: str | Path | None = None, **changes: Any) -> TrainConfig:

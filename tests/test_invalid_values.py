@@ -1,0 +1,79 @@
+"""Values that are no numbers, or that a file declares transparent, are named or shown instead of passing in silence."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kerasrecipes import image
+from kerasrecipes.errors import DataError, ImageError
+from kerasrecipes.experiments.studies import load_experiment
+from kerasrecipes.export.convnetjs_import import parse_layers, parse_volume
+from kerasrecipes.results import Classification
+from kerasrecipes.training.config import config_for, read_config
+
+
+def encode(pixels, kind, **options):
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, kind, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_float_images_hold_numbers(tmp_path, value):
+    pixels = np.linspace(0, 1, 64, dtype="float32").reshape(8, 8)
+    path = tmp_path / "x.tiff"
+    path.write_bytes(encode(pixels, "TIFF"))
+    np.testing.assert_array_equal(image.load_image(path)[..., 0], np.round(255.0 * pixels))
+    pixels[3, 4] = value
+    path.write_bytes(encode(pixels, "TIFF"))
+    for source in (path, path.read_bytes(), pixels):
+        with pytest.raises(ImageError, match="NaN or infinite"):
+            image.load_image(source)
+
+
+@pytest.mark.parametrize("level", [0, 5000, 47000])
+def test_the_transparent_gray_of_16_bits_is_white(level):
+    values = np.arange(48, dtype="uint16").reshape(6, 8) * 1000
+    expected = np.round(values * (255 / 65535))
+    np.testing.assert_array_equal(image.load_image(encode(values, "PNG"))[..., 0], expected)
+    expected[values == level] = 255
+    np.testing.assert_array_equal(image.load_image(encode(values, "PNG", transparency=level))[..., 0], expected)
+
+
+@pytest.mark.parametrize("weights", [[0.5, None], {"0": None, "1": 0.5}, [0.5, float("nan")], [float("inf"), 1]])
+def test_convnetjs_weights_are_numbers(weights):
+    assert parse_volume({"w": [0.5, 1]}).tolist() == [0.5, 1]
+    with pytest.raises(ValueError, match="null, NaN or infinity"):
+        parse_volume({"w": weights})
+
+
+def test_a_classification_is_short_to_print():
+    classes = tuple(f"a class with a long name {i}" for i in range(1000))
+    probabilities = np.full(1000, 0.0001)
+    probabilities[[7, 8]] = 0.8, 0.1
+    text = repr(Classification(classes, tuple(probabilities)))
+    assert text.startswith("Classification(a class with a long name 7 80.0 %, ") and text.endswith("; 1000 classes)")
+    assert len(text) < 200
+    assert repr(Classification(("cat",), (1.0,))) == "Classification(cat 100.0 %; 1 classes)"
+
+
+@pytest.mark.parametrize("content", [b"recipe: [", b"recipe: caf\xe9", b"\x00\x01", b"- a\n- b\n"])
+def test_configurations_that_are_no_yaml(tmp_path, content):
+    path = tmp_path / "own.yaml"
+    path.write_bytes(content)
+    for read in (
+        read_config,
+        lambda path: load_experiment(str(path)),
+        lambda path: config_for("wav2letter_small", path),
+    ):
+        with pytest.raises(DataError, match=r"own\.yaml"):
+            read(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"layers": "caf\xe9"}'])
+def test_snapshots_that_are_no_json(tmp_path, content):
+    (tmp_path / "net.json").write_bytes(content)
+    with pytest.raises(DataError, match=r"net\.json cannot be read"):
+        parse_layers(tmp_path / "net.json")
