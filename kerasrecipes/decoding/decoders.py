@@ -49,7 +49,7 @@ def make_beam_decoder(model: Any, options: DecodingOptions) -> Decode:
     if not options.language_model:
         beam_size = options.beam_size or BEAM_SIZE
         return lambda logits, **times: beam_search(logits, model.alphabet, beam_size, options.nbest, **times)
-    path, weights = ngram_lm.ngram_path(options.language_model), language_model_weights(model, options)
+    path, weights = ngram_lm.ngram_path(options.language_model, model.alphabet), language_model_weights(model, options)
     bonuses = options.hotword_bonuses("beam")
     if len(set(bonuses.values())) > 1:
         raise KerasRecipesError('Hotwords with different bonuses need decoder="lexicon"')
@@ -73,7 +73,7 @@ def make_lexicon_decoder(model: Any, options: DecodingOptions) -> Decode:
     bonus = lexicon_beam_search.hotword_bonuses(
         options.hotword_bonuses("lexicon"), model.alphabet, weights["lm_weight"]
     )
-    path = ngram_lm.ngram_path(options.language_model or "")
+    path = ngram_lm.ngram_path(options.language_model or "", model.alphabet)
     key = (path, path.stat().st_mtime_ns, tuple(sorted(bonus.items())))
     if getattr(model, "_lexicon", (None,))[0] != key:
         model._lexicon = (key, lexicon_beam_search.LexiconTrie(path, model.alphabet, bonus))

@@ -1,13 +1,17 @@
 """Word n-gram language models in KenLM's formats: their files, their words and their perplexity."""
 
+import hashlib
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from kerasrecipes.decoding.alphabet import Alphabet
 from kerasrecipes.errors import DataError, KerasRecipesError
 from kerasrecipes.hub import manifest, weights
-from kerasrecipes.utils.files import first_line
+from kerasrecipes.utils.environment import cache_folder
+from kerasrecipes.utils.files import atomic_write, first_line
 from kerasrecipes.utils.text_files import read_lines
 
 KENLM_MAGIC = b"mmap lm http://kheafield.com/code format version"  # first bytes of a KenLM binary
@@ -31,11 +35,13 @@ class Perplexity(NamedTuple):
     words: int
 
 
-def ngram_path(name: str | Path) -> Path:
+def ngram_path(name: str | Path, alphabet: Alphabet | None = None) -> Path:
     """Return the file of a language model.
 
     Args:
         name: Name of a bundled model ("librispeech_small"), or path of an ARPA file (.gz too) or KenLM binary.
+        alphabet: Alphabet that has to write the words. An ARPA file in upper case is copied in lower case into the cache if the
+            alphabet has lower case only.
 
     Raises:
         DataError: There is no such file, or it has another format. The message names the bundled models.
@@ -48,8 +54,32 @@ def ngram_path(name: str | Path) -> Path:
         raise DataError(
             f"There is no language model {name}: give the path of an ARPA or KenLM file, or one of {', '.join(bundled)}"
         )
-    ngram_format(path)
+    is_arpa = ngram_format(path) != "binary"
+    if (
+        is_arpa
+        and alphabet
+        and all(s == s.lower() for s in alphabet.symbols)
+        and is_upper(path, path.stat().st_mtime_ns)
+    ):
+        return lower_case_copy(path)
     return path
+
+
+@lru_cache(16)
+def is_upper(path: Path, modified: int) -> bool:
+    """Return whether an ARPA file, last changed at `modified`, writes all of its words in upper case."""
+    words = [word for word in arpa_words(path) if word.lower() not in SPECIAL_TOKENS]
+    return all(word == word.upper() for word in words) and any(word != word.lower() for word in words)
+
+
+def lower_case_copy(path: Path) -> Path:
+    """Return a copy of an ARPA file in lower case, which is written into the cache at the first call."""
+    facts = path.stat()
+    key = hashlib.sha256(f"{path.resolve()} {facts.st_mtime_ns} {facts.st_size}".encode("utf-8", "surrogateescape"))
+    copy = cache_folder() / "language_models" / f"{key.hexdigest()[:16]}.arpa"
+    if not copy.is_file():
+        atomic_write(copy, lambda file: file.writelines(f"{line.lower()}\n".encode() for line in read_lines(path)))
+    return copy
 
 
 def ngram_format(path: Path) -> str:

@@ -1,17 +1,15 @@
 """ONNX files of released weights without a released ONNX file, which `kerasrecipes export NAME --cache` writes."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 from kerasrecipes.errors import WeightsUnavailable
-from kerasrecipes.utils.environment import user_folder
+from kerasrecipes.utils import environment
 
 
 def cache_folder() -> Path:
     """Return the folder of these files: `onnx` in `KERASRECIPES_CACHE`, or in kerasrecipes in the user's cache folder."""
-    default = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "kerasrecipes"
-    return user_folder("KERASRECIPES_CACHE", str(default)) / "onnx"
+    return environment.cache_folder() / "onnx"
 
 
 def cache_path(row: Any) -> Path:

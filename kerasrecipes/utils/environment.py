@@ -41,6 +41,11 @@ def user_folder(variable: str, default: str) -> Path:
         raise KerasRecipesError(f"There is no home folder for {folder}: set {variable} to a folder, or HOME") from error
 
 
+def cache_folder() -> Path:
+    """Return the package's cache: `KERASRECIPES_CACHE`, else kerasrecipes in the user's cache folder."""
+    return user_folder("KERASRECIPES_CACHE", str(Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "kerasrecipes"))
+
+
 def hardware_summary() -> str:
     """Return one line with the number of cores and the processor's name."""
     try:
