@@ -1,6 +1,7 @@
 """`load`: from a name, a file or a hub reference to a model with verified weights. `predict`: the verb of its task."""
 
 import importlib
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -49,7 +50,8 @@ def load(
         alphabet: Other output symbols for speech and text. All weights but those of the output layer are kept.
         classes: Other classes for images: names, or their number. All weights but those of the output layer are kept.
         weights: "default" for the released or saved weights, a path to a `.weights.h5`, or None for random weights.
-        compile: Compile with the recipe's own loss, metrics and optimizer.
+        compile: Compile with the recipe's own loss, metrics and optimizer. A `.keras` file of a compiled model comes back as it
+            was compiled, with the state of its optimizer.
         engine: "keras" (default for all but `.onnx` files). "onnxruntime" or "openvino", which need no Keras and cannot be
             trained: they open the recipe's released ONNX file, or the one that `kerasrecipes export NAME --cache` wrote.
             "auto": the fastest installed one of these two if there is a file, else Keras.
@@ -83,13 +85,13 @@ def load(
                 f"{text} is a whole model, with its own labels, configuration and weights: load its recipe to change these, "
                 "with weights=FILE for a file of save_weights"
             )
-        model = load_saved_model(Path(text), random_weights=weights is None)
+        model = load_saved_model(Path(text), random_weights=weights is None, compile=compile)
         row = manifest.entries().get(model.recipe.name)
     else:
         model, row = load_recipe(text, {"alphabet": alphabet, "classes": classes}, weights, config)
     if row and hasattr(model, "decoder_settings"):
         model.decoder_settings = dict(row.decoder)
-    if compile:
+    if compile and not model.compiled:
         model.compile()
     return model
 
@@ -246,19 +248,38 @@ def is_saved_model(name: str) -> bool:
     return name.endswith(".keras") or (name not in registry.all_recipes() and (Path(name) / AVERAGED_MODEL).is_file())
 
 
-def load_saved_model(path: Path, random_weights: bool = False) -> Any:
-    """Return the model of a `.keras` file or a training run's folder, or its architecture with random weights."""
-    model = load_keras_file(path / AVERAGED_MODEL if path.is_dir() else path)
-    return type(model).from_config(model.get_config()) if random_weights else model
+def load_saved_model(path: Path, random_weights: bool = False, compile: bool = True) -> Any:
+    """Return the model of a `.keras` file or a training run's folder.
+
+    Args:
+        path: File or folder.
+        random_weights: Return its architecture with random weights and all layers trainable.
+        compile: Compile it as the saved model was, if that was compiled.
+    """
+    model = load_keras_file(path / AVERAGED_MODEL if path.is_dir() else path, compile and not random_weights)
+    return type(model)(**{k: v for k, v in model.get_config().items() if k != "frozen"}) if random_weights else model
 
 
-def load_keras_file(path: Path) -> Any:
-    """Return a model that `model.save` wrote. Only this package's layers are built, and no code of the file is executed."""
+def load_keras_file(path: Path, compile: bool = False) -> Any:
+    """Return a model that `model.save` wrote. Only this package's layers are built, and no code of the file is executed.
+
+    With `compile` the model is compiled as the saved one was, if its optimizer, loss and metrics are Keras's own or registered
+    with `keras.saving.register_keras_serializable`. If they are not, a warning says so and the model is not compiled.
+    """
     if not path.is_file():
         raise KerasRecipesError(f"There is no file {path}")
     choose_backend()
     for entry in TASK_MODELS.values():  # each import registers its class
         importlib.import_module(entry.model.split(":")[0])
+    if compile:
+        try:
+            return keras.saving.load_model(path, compile=True, safe_mode=True)
+        except (TypeError, ValueError, OSError, KeyError) as error:
+            uncompiled = load_keras_file(path)
+            warnings.warn(
+                f"{path} is loaded without its optimizer, loss and metrics: {first_line(error)}", stacklevel=4
+            )
+            return uncompiled
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except (ValueError, OSError, KeyError) as error:

@@ -1,6 +1,6 @@
 """Base classes of the task models: a recipe's network with the task's own optimizer, loss and metrics."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
@@ -38,11 +38,34 @@ class TaskModel(keras.Model):
         return {}
 
     def get_config(self) -> dict:
-        return {"recipe": self.recipe.name, **self.label_config(), "config": self.changes, "name": self.name}
+        config = {"recipe": self.recipe.name, **self.label_config(), "config": self.changes, "name": self.name}
+        frozen = [path for path, layer in walk_layers(self) if not layer.trainable]
+        return {**config, "frozen": frozen} if frozen else config
 
     @classmethod
     def from_config(cls, config: dict, custom_objects: Any = None) -> Any:
-        return cls(**config)
+        frozen = set(config.get("frozen", ()))
+        model = cls(**{name: value for name, value in config.items() if name != "frozen"})
+        if frozen:
+            # outer layers come first, because they set the flags of the layers in them
+            for path, layer in walk_layers(model):
+                layer.trainable = path not in frozen
+        return model
+
+    def compile_from_config(self, config: dict) -> None:
+        """Compile as the saved model was compiled, and create the optimizer's variables, which Keras then loads."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+
+def walk_layers(layer: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield (path, layer) of a layer, whose path is empty, and of all layers in it, outer layers first.
+
+    Paths are positions, because Keras numbers the names of inner layers anew in every process.
+    """
+    yield path, layer
+    for i, inner in enumerate(layer._layers):
+        yield from walk_layers(inner, f"{path}/{i}")
 
 
 class NextSymbolModel(TaskModel):
