@@ -193,7 +193,10 @@ def test_one_bad_picture_never_loses_the_others(models, tmp_path):
     picture = rng.integers(0, 256, size=(50, 40, 3)).astype("uint8")
     model = models["convnetjs_cifar10"]
     found = model.classify([picture, tmp_path / "x.png", picture, tmp_path / "none.png"])
-    assert found[0] == found[2] == model.classify(picture) == kr.predict(model, picture)
+    for alone in (model.classify(picture), kr.predict(model, picture)):  # on some processors the last bit depends on the batch
+        for result in (found[0], found[2]):
+            assert result.name == alone.name
+            np.testing.assert_allclose(result.probabilities, alone.probabilities, atol=1e-6)
     assert all(isinstance(found[i], ImageError) for i in (1, 3))
     with pytest.raises(ImageError, match="cannot be read"):
         model.classify(tmp_path / "x.png")
@@ -210,7 +213,7 @@ def test_views_are_averaged_and_repeatable(models):
     each = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
     found = model.classify([picture, picture[::-1].copy()], num_crops=6)
     np.testing.assert_allclose(found[0].probabilities, each.mean(0), atol=1e-6)
-    assert found[0] == model.classify(picture, num_crops=6)
+    np.testing.assert_allclose(found[0].probabilities, model.classify(picture, num_crops=6).probabilities, atol=1e-6)
 
 
 def test_fit_takes_arrays_lists_and_folders(tmp_path):
