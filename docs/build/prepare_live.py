@@ -134,7 +134,7 @@ def plan_network(row: dict[str, Any]) -> tuple[str, Any]:
 def export_network(name: str, options: dict[str, Any], part: str, key: str, target: Path) -> None:
     """Export a network. A copy stays in build/live with golden values for the tests."""
     stem = Path(target.name.removeprefix("partial-")).stem
-    export(name, CACHE, name=stem, report=lambda s: print(s, file=sys.stderr), **options)
+    export(name, CACHE, name=stem, force=True, report=lambda s: print(s, file=sys.stderr), **options)
     shutil.copy(CACHE / f"{stem}{STEP_SUFFIX if part == 'step' else ''}.onnx", target)
 
 
