@@ -141,7 +141,7 @@ def test_saliency_is_linear_in_the_activation():
     one, value, _ = SaliencyMethod(model, "top", "deconv", "one")(x, [0, 1, 2], [ARGMAX] * 3)
     scaled, again, _ = SaliencyMethod(model, "top", "deconv", "activation")(x, [0, 1, 2], [ARGMAX] * 3)
     np.testing.assert_array_equal(value, again)
-    np.testing.assert_allclose(scaled, value[:, None, None, None] * one, atol=1e-5)
+    np.testing.assert_allclose(scaled, value[:, None, None, None] * one, rtol=1e-6, atol=1e-5)
     assert (np.abs(one).max((1, 2, 3)) > 0)[value > 0].all() and (value > 0).any()
 
 
