@@ -160,5 +160,5 @@ def symbol_posteriors(model: Any, audio: Any, *, sample_rate: int | None = None)
         probabilities = model.posteriors(wave, model.sample_rate)
     else:
         probabilities = np.exp(log_softmax(logits_of(model, wave)))
-    transcript = model.transcribe(wave, model.sample_rate)
+    transcript = model.transcribe(wave, model.sample_rate, decoder=model.criterion.default_decoder)
     return SymbolPosteriors(tuple(output_names(model)), probabilities, transcript, len(wave) / model.sample_rate)
