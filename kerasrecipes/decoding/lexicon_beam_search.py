@@ -152,27 +152,34 @@ def hotword_words(phrase: str, alphabet: Alphabet) -> list[str]:
 def lexicon_spellings(
     path: Path, modified: int, alphabet: Alphabet, extra_words: Sequence[str] = ()
 ) -> tuple[list[str], list[list[int]]]:
-    """Return the words that the alphabet can write, and each word's logit columns with a space at the end.
+    """Return the words of `lexicon_words`, and each word's logit columns with a space at the end.
+
+    `modified` is the time of the file's last change, so that a changed file is read again.
+    """
+    vocabulary = lexicon_words(path, alphabet, extra_words)
+    spellings = [
+        (alphabet.encode(f"{word} ", normalize=False, surround=False) - alphabet.first_index).tolist() for word in vocabulary
+    ]
+    return vocabulary, spellings
+
+
+def lexicon_words(path: Path, alphabet: Alphabet, extra_words: Sequence[str] = ()) -> list[str]:
+    """Return the words that the alphabet can write.
 
     Args:
         path: Path of the language model.
-        modified: Time of its last change, so that a changed file is read again.
         alphabet: The recognizer's alphabet.
         extra_words: Words that are added to those of the model.
 
     Raises:
         DataError: There is no such word, for instance because the model is in upper case.
     """
-    vocabulary, spellings = [], []
     letters = set(alphabet.symbols)
-    for word in dict.fromkeys((*ngram_lm.read_vocabulary(path), *extra_words)):
-        if letters.issuperset(word):
-            vocabulary.append(word)
-            spelling = alphabet.encode(f"{word} ", normalize=False, surround=False) - alphabet.first_index
-            spellings.append(spelling.tolist())
+    words = dict.fromkeys((*ngram_lm.read_vocabulary(path), *extra_words))
+    vocabulary = [word for word in words if letters.issuperset(word)]
     if not vocabulary:
         raise DataError(f"No word of {path} can be written with {alphabet}: is the model in another case?")
-    return vocabulary, spellings
+    return vocabulary
 
 
 def is_installed() -> bool:

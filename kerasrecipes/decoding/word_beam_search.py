@@ -20,7 +20,7 @@ import numpy as np
 from kerasrecipes.decoding.alphabet import Alphabet
 from kerasrecipes.decoding.forced_alignment import ctc_alignment_graph, viterbi_align
 from kerasrecipes.decoding.greedy import check_logits, log_softmax, path_to_transcript
-from kerasrecipes.decoding.lexicon_beam_search import lexicon_spellings
+from kerasrecipes.decoding.lexicon_beam_search import lexicon_words
 from kerasrecipes.errors import DataError, KerasRecipesError
 from kerasrecipes.results import Transcript
 
@@ -66,7 +66,7 @@ class WordBeamDecoder:
             raise KerasRecipesError(f"A word language model needs an alphabet with a space, {alphabet} has none")
         self.alphabet, self.beam_size, self.beam_threshold = alphabet, beam_size, beam_threshold
         self.hotwords, self.hotword_bonus = list(hotwords), hotword_bonus
-        vocabulary, _ = lexicon_spellings(path, path.stat().st_mtime_ns, alphabet, tuple(sorted(hotwords)))
+        vocabulary = lexicon_words(path, alphabet, sorted(hotwords))
         try:
             from ctc_beam_decoder import build_ctcdecoder
 
