@@ -15,6 +15,7 @@ import kerasrecipes as kr
 from kerasrecipes import audio
 from kerasrecipes.decoding.alphabet import Alphabet
 from kerasrecipes.decoding.greedy import greedy_decode
+from kerasrecipes.decoding.pauses import mark_pauses
 from kerasrecipes.engines.onnx_metadata import read_description
 from kerasrecipes.hub import manifest, weights
 
@@ -51,16 +52,18 @@ def same_words(found: list[dict], right) -> None:
 def test_greedy_decoding_is_pythons(page) -> None:
     rng = np.random.default_rng(0)
     alphabet = Alphabet("ab c")
-    for frames in (0, 1, 7, 60):
+    for frames in (0, 1, 7, 60, 400):
         scores = rng.normal(size=(frames, alphabet.vocab_size)).round(3)
         scores[:, 0] += 0.3
+        for first in range(60, frames, 50):  # pauses of 12 to 48 frames, where 15 are 0.6 s
+            scores[first : first + int(rng.integers(12, 48)), 0] += 9
         times = {"frame_seconds": 0.04, "offset": 1.2, "duration": 1.2 + 0.04 * frames - 0.01}
         found = live_pages.call(
             page, ["ctc"],
             "return ctc.decodeGreedily(Float32Array.from(given[0]), 'ab c', { frameSeconds: 0.04, offset: 1.2, duration: given[1] })",
             scores.ravel().tolist(), times["duration"],
         )  # fmt: skip
-        right = greedy_decode(scores.astype("float32"), alphabet, **times)
+        right = greedy_decode(mark_pauses(scores.astype("float32"), alphabet, 0.04), alphabet, **times)
         assert found["text"] == right.text
         same_words(found["words"], right.words)
 
