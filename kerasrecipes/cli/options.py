@@ -19,7 +19,7 @@ KERAS_MODEL_HELP = "Name of a recipe, a .keras file or a training folder."
 AUDIO_FILE_HELP = "Audio file to write: .wav, .flac, .ogg or .mp3."
 BEAM_SIZE_HELP = "Number of hypotheses that the beam search keeps."
 # keyword of `transcribe` -> the option that sets it, where the names differ
-OPTION_NAMES = {"shift_average_seconds": "shift-average", "hotwords": "hotword"}
+OPTION_NAMES = {"shift_average_seconds": "shift-average", "hotwords": "hotword", "pause_seconds": "pause"}
 
 Decorator = Callable[[Any], Any]
 
@@ -97,6 +97,10 @@ decoding = combine(
     ),
     _decoding("--rescore", metavar="NAME", help="Character language model that re-ranks the best hypotheses."),
     _decoding("--rescore-weight", type=float, help="Weight of the re-ranking model's log probability."),
+    _decoding(
+        "--pause", "pause_seconds", type=float, metavar="SECONDS",
+        help="So long without a letter ends a word (default 0.6). 0 lets words span pauses.",
+    ),
     _decoding(
         "--shift-average", "shift_average_seconds", type=float, metavar="SECONDS",
         help="Average the network's output over the audio shifted by this much in both directions.",

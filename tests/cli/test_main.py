@@ -106,12 +106,14 @@ def test_options_are_written_as_they_are_typed():
     typed = {
         "language_model": "lm",
         "beam_size": 20,
+        "pause_seconds": 0.8,
         "shift_average_seconds": 0.005,
         "hotwords": ("kea=9", "tui"),
         "noise": 20.0,
     }
     assert options.as_command_line(typed) == [
-        "--language-model lm", "--beam-size 20", "--shift-average 0.005", "--hotword kea=9", "--hotword tui", "--noise 20",
+        "--language-model lm", "--beam-size 20", "--pause 0.8", "--shift-average 0.005", "--hotword kea=9", "--hotword tui",
+        "--noise 20",
     ]  # fmt: skip
     arguments = options.transcribe_arguments(
         {"hotwords": ("kea=9", "tui"), "rescore": "char_rnn_small"}, load_rescorer=False
