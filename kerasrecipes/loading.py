@@ -1,10 +1,9 @@
 """`load`: from a name, a file or a hub reference to a model with verified weights. `predict`: the verb of its task."""
 
 import importlib
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from kerasrecipes import engines, registry
 from kerasrecipes._lazy import choose_backend, keras
@@ -13,28 +12,11 @@ from kerasrecipes.engines import onnx_cache
 from kerasrecipes.errors import KerasRecipesError, WeightsCorrupted
 from kerasrecipes.hub import manifest
 from kerasrecipes.hub import weights as hub_weights
+from kerasrecipes.saved_models import is_saved_model, load_saved_model
+from kerasrecipes.tasks.table import TASK_MODELS
 from kerasrecipes.utils.files import first_line
 
-
-class TaskEntry(NamedTuple):
-    """The class of a task's models, their verb for raw input, and the keyword of `load` that names the outputs, if any."""
-
-    model: str
-    verb: str
-    label_argument: str | None = None
-
-
-TASK_MODELS = {
-    "speech-recognition": TaskEntry("kerasrecipes.tasks.speech_recognizer:SpeechRecognizer", "transcribe", "alphabet"),
-    "phoneme-recognition": TaskEntry("kerasrecipes.tasks.phoneme_recognizer:PhonemeRecognizer", "transcribe", "alphabet"),
-    "language-model": TaskEntry("kerasrecipes.tasks.language_model:LanguageModel", "generate", "alphabet"),
-    "image-classification": TaskEntry("kerasrecipes.tasks.image_classifier:ImageClassifier", "classify", "classes"),
-    "segmentation": TaskEntry("kerasrecipes.tasks.segmenter:Segmenter", "segment", "classes"),
-    "waveform-generation": TaskEntry("kerasrecipes.tasks.wave_generator:WaveNetGenerator", "generate"),
-}  # fmt: skip
-
 HEAD_LAYERS = ("logits", "transitions")  # every recipe's output layer, and ASG's transitions between the symbols
-AVERAGED_MODEL = "averaged.keras"  # in a training run's folder: the model with its averaged weights
 
 
 def load(
@@ -241,49 +223,6 @@ def load_weights_checked(model: Any, path: Path) -> None:
             f"{path} does not fit {model.name}: {first_line(error)} "
             "Load it into the recipe and configuration it was saved from (kerasrecipes show NAME), or fetch it again."
         ) from error
-
-
-def is_saved_model(name: str) -> bool:
-    """Return True for a `.keras` file or a training run's folder. A recipe's name is never a folder."""
-    return name.endswith(".keras") or (name not in registry.all_recipes() and (Path(name) / AVERAGED_MODEL).is_file())
-
-
-def load_saved_model(path: Path, random_weights: bool = False, compile: bool = True) -> Any:
-    """Return the model of a `.keras` file or a training run's folder.
-
-    Args:
-        path: File or folder.
-        random_weights: Return its architecture with random weights and all layers trainable.
-        compile: Compile it as the saved model was, if that was compiled.
-    """
-    model = load_keras_file(path / AVERAGED_MODEL if path.is_dir() else path, compile and not random_weights)
-    return type(model)(**{k: v for k, v in model.get_config().items() if k != "frozen"}) if random_weights else model
-
-
-def load_keras_file(path: Path, compile: bool = False) -> Any:
-    """Return a model that `model.save` wrote. Only this package's layers are built, and no code of the file is executed.
-
-    With `compile` the model is compiled as the saved one was, if its optimizer, loss and metrics are Keras's own or registered
-    with `keras.saving.register_keras_serializable`. If they are not, a warning says so and the model is not compiled.
-    """
-    if not path.is_file():
-        raise KerasRecipesError(f"There is no file {path}")
-    choose_backend()
-    for entry in TASK_MODELS.values():  # each import registers its class
-        importlib.import_module(entry.model.split(":")[0])
-    if compile:
-        try:
-            return keras.saving.load_model(path, compile=True, safe_mode=True)
-        except (TypeError, ValueError, OSError, KeyError) as error:
-            uncompiled = load_keras_file(path)
-            warnings.warn(
-                f"{path} is loaded without its optimizer, loss and metrics: {first_line(error)}", stacklevel=4
-            )
-            return uncompiled
-    try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, OSError, KeyError) as error:
-        raise WeightsCorrupted(f"{path} is not a model this version can open: {first_line(error)}") from error
 
 
 def predict(model: Any, source: Any, **options: Any) -> Any:

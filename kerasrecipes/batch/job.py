@@ -9,6 +9,7 @@ from typing import Any
 from kerasrecipes.batch.inputs import fetch_bytes
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.hub import manifest, weights
+from kerasrecipes.tasks.table import TASK_MODELS
 from kerasrecipes.utils.files import sha256_file
 from kerasrecipes.utils.filesystem import is_url
 from kerasrecipes.utils.output_folder import open_output_folder
@@ -53,12 +54,12 @@ def weights_hash(name: str) -> str:
         WeightsUnavailable: The recipe has no released weights.
         KerasRecipesError: There is no such recipe or file.
     """
-    from kerasrecipes import loading
+    from kerasrecipes import saved_models
 
     if name.startswith("hf://"):
         return weights.fetch_entry(name).sha256
-    if name.endswith(".onnx") or loading.is_saved_model(name):
-        path = Path(name) / loading.AVERAGED_MODEL if Path(name).is_dir() else Path(name)
+    if name.endswith(".onnx") or saved_models.is_saved_model(name):
+        path = Path(name) / saved_models.AVERAGED_MODEL if Path(name).is_dir() else Path(name)
         if not path.is_file():
             raise KerasRecipesError(f"There is no file {name}")
         return sha256_file(path)
@@ -79,7 +80,7 @@ class ShardProcessor:
         self.weights = weights_hash(job.name)
         self.model = loading.load(job.name, compile=False, engine=job.engine, engine_precision=job.engine_precision)
         task = self.model.recipe.task
-        if loading.TASK_MODELS[task][1] != job.task:
+        if TASK_MODELS[task].verb != job.task:
             raise KerasRecipesError(f"{job.name} does not {job.task}: its task is {task}")
         self.method: Callable[..., list[Any]] = getattr(self.model, job.task)
         self.method([], **job.options)  # rejects a wrong option before any file is read

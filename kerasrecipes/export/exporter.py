@@ -60,13 +60,13 @@ def export(
         >>> kerasrecipes.export.export("deepspeech2_small", "exported")
         PosixPath('exported/deepspeech2_small.onnx')
     """
-    from kerasrecipes import loading
+    from kerasrecipes import loading, saved_models
 
     target = check_format(format, activations=bool(activations), float16=float16, int8=int8)
     if not OPSETS[0] <= opset <= OPSETS[1]:
         raise ExportError(f"opset {opset} is not supported: choose {OPSETS[0]} to {OPSETS[1]}")
     source, name = hash_source(model), name or saved_stem(model)
-    if isinstance(model, str | Path) and Path(model).is_dir() and loading.is_saved_model(str(model)):
+    if isinstance(model, str | Path) and Path(model).is_dir() and saved_models.is_saved_model(str(model)):
         model = loading.load(model, compile=False)
     recipe = recipe_for(model)
     check_supported(recipe, format)

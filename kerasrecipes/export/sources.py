@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasrecipes import loading
+from kerasrecipes import saved_models
 from kerasrecipes.errors import ExportError
 
 SOURCE_ARRAY = "source"  # in the file of test inputs, uint8 (16,)
@@ -15,7 +15,7 @@ SOURCE_ARRAY = "source"  # in the file of test inputs, uint8 (16,)
 
 def saved_stem(model: Any) -> str | None:
     """Return the name of a `.keras` file without its extension or of a run's folder, None for other sources."""
-    if not isinstance(model, str | Path) or not loading.is_saved_model(str(model)):
+    if not isinstance(model, str | Path) or not saved_models.is_saved_model(str(model)):
         return None
     path = Path(model).resolve()
     return path.stem if path.suffix == ".keras" else path.name
@@ -26,7 +26,7 @@ def hash_source(model: Any) -> np.ndarray:
     if not isinstance(model, str | Path):
         text = hash_weights(model).encode()
     else:
-        text = bytes(Path(model).resolve()) if loading.is_saved_model(str(model)) else str(model).encode()
+        text = bytes(Path(model).resolve()) if saved_models.is_saved_model(str(model)) else str(model).encode()
     return np.frombuffer(hashlib.sha256(text).digest()[:16], "uint8")
 
 

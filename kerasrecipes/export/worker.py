@@ -10,7 +10,7 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 
 import numpy as np
 
-from kerasrecipes import loading
+from kerasrecipes import loading, saved_models
 from kerasrecipes.engines.metadata import LOGITS_OUTPUT
 from kerasrecipes.engines.open import STEP_SUFFIX
 from kerasrecipes.errors import ExportError, KerasRecipesError
@@ -43,7 +43,7 @@ def main(request: dict[str, Any]) -> None:
         row = loading.resolve_recipe_and_weights(request["recipe"], "default")[1]
         model = loading.load(request["recipe"], compile=False)
     else:
-        model = loading.load_keras_file(Path(request["saved"]))
+        model = saved_models.load_keras_file(Path(request["saved"]))
     storage = next((kind for kind in ("int8", "float16") if request[kind]), "float32")
     weights: set[str] = set()
     if storage != "float32" and request["format"] in ("onnx", "openvino"):

@@ -11,14 +11,8 @@ from keras import ops
 from rich.progress import track
 
 from kerasrecipes.errors import DataError, WeightsCorrupted
-from kerasrecipes.loading import (
-    AVERAGED_MODEL,
-    HEAD_LAYERS,
-    load,
-    load_keras_file,
-    load_weights_checked,
-    replace_head,
-)
+from kerasrecipes.loading import HEAD_LAYERS, load, load_weights_checked, replace_head
+from kerasrecipes.saved_models import AVERAGED_MODEL, load_keras_file
 from kerasrecipes.training.config import TrainConfig
 from kerasrecipes.training.model_building import build_for_training, without_training_only
 from kerasrecipes.training.optimizer import ClippedAdamW

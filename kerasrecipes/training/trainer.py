@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from kerasrecipes.errors import DataError, KerasRecipesError
 from kerasrecipes.hub import manifest, weights
-from kerasrecipes.loading import AVERAGED_MODEL
+from kerasrecipes.saved_models import AVERAGED_MODEL
 from kerasrecipes.training.checkpoint import load_checkpoint, save_checkpoint
 from kerasrecipes.training.config import TrainConfig
 from kerasrecipes.training.distributed import DeviceGroup
