@@ -1,6 +1,8 @@
-"""Class labels as numbers: whole numbers, names and one-hot rows become int32 indices."""
+"""Class labels and weights of classes by number: whole numbers, names and one-hot rows become indices."""
 
-from collections.abc import Sequence
+import math
+import numbers
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,3 +52,41 @@ def check_class_indices(values: np.ndarray, classes: Sequence[str], advice: str)
             f"Labels from {values.min():.0f} to {values.max():.0f}, but the model has {len(classes)} classes: load(..., classes=...)"
         )
     return values.astype("int32")
+
+
+def encode_class_weight(class_weight: Any, classes: Sequence[str]) -> dict[int, float]:
+    """Return the weight of each class index, as Keras's `fit` takes it.
+
+    Args:
+        class_weight: {class name or class index: weight} with every class.
+        classes: Names of the classes.
+
+    Raises:
+        DataError: It is no such table, a class is unknown, missing or there twice, or a weight is no finite number from 0 on.
+    """
+    listing = ", ".join(classes[:12]) + (", ..." if len(classes) > 12 else "")
+    if not isinstance(class_weight, Mapping):
+        raise DataError(
+            f"class_weight is {class_weight!r:.80}: give a weight for each class, {{{classes[0]!r}: 1.0, ...}}"
+        )
+    index = {name: i for i, name in enumerate(classes)} | {i: i for i in range(len(classes))}
+    if unknown := [key for key in class_weight if key not in index]:
+        raise DataError(
+            f"class_weight has keys that are no class of this model: {', '.join(map(repr, unknown[:5]))}; its classes are "
+            f"{listing}, numbered from 0"
+        )
+    weights: dict[int, float] = {}
+    for key, weight in class_weight.items():
+        if not isinstance(weight, numbers.Real) or not math.isfinite(weight) or weight < 0:
+            raise DataError(f"class_weight of {key!r} is {weight!r}: give a number, 0 or greater")
+        if index[key] in weights:
+            raise DataError(
+                f"class_weight has the class {classes[index[key]]} twice, by its name and by its number: keep one"
+            )
+        weights[index[key]] = float(weight)
+    if missing := [name for i, name in enumerate(classes) if i not in weights]:
+        raise DataError(
+            f"class_weight has no weight for {len(missing)} of {len(classes)} classes: {', '.join(missing[:5])}; write 1.0 "
+            "for classes that keep their weight"
+        )
+    return weights

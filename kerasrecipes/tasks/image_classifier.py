@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from kerasrecipes import image
+from kerasrecipes.data.class_labels import encode_class_weight
 from kerasrecipes.data.image_dataset import ImageDataset, prepare_fit_images
 from kerasrecipes.errors import DataError, KerasRecipesError
 from kerasrecipes.inference.image_classification import BATCH_SIZE, ImageClassificationMixin
@@ -52,6 +53,8 @@ class ImageModel(TaskModel):
         fit = super().fit
         arguments = bind_arguments(fit, x, y, batch_size or self.default_batch_size, *args, **kwargs)
         x, y, size = (arguments.pop(name) for name in ("x", "y", "batch_size"))
+        if arguments.get("class_weight") is not None:
+            arguments["class_weight"] = self.prepare_class_weight(arguments["class_weight"])
         if (validation := arguments.get("validation_data")) is not None:
             validation_size = arguments.get("validation_batch_size") or size
             arguments["validation_data"] = self.prepare_validation(validation, validation_size)
@@ -90,6 +93,10 @@ class ImageModel(TaskModel):
     def prepare_validation(self, data: Any, batch_size: int) -> Any:
         """Return `validation_data` as Keras takes it."""
         raise NotImplementedError
+
+    def prepare_class_weight(self, class_weight: Any) -> dict[int, float]:
+        """Return `class_weight` as Keras takes it."""
+        return encode_class_weight(class_weight, self.classes)
 
     # ------------------------------------------------------------------ inference
 
@@ -149,10 +156,11 @@ class ImageClassifier(ImageClassificationMixin, ImageModel):
             *args: Arguments of Keras's `fit`.
             augment: Train on the recipe's random crops, which differ in every epoch and call.
                 `keras.utils.set_random_seed` makes them repeatable.
-            **kwargs: Arguments of Keras's `fit`.
+            **kwargs: Arguments of Keras's `fit`. The keys of `class_weight` are class names or class indices, every class once.
 
         Raises:
-            DataError: The labels have another form, or their number differs from that of the images.
+            DataError: The labels have another form, their number differs from that of the images, or `class_weight` names
+                other classes than the model's.
             ImageError: The images do not fit the recipe, or their values are out of range.
         """
         return super().fit(x, y, batch_size, *args, augment=augment, **kwargs)

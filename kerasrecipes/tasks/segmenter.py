@@ -77,7 +77,7 @@ class Segmenter(ImageSegmentationMixin, ImageModel):
             **kwargs: Arguments of Keras's `fit`.
 
         Raises:
-            DataError: Images and masks do not belong together, a label is no class and not 255, or images have weights.
+            DataError: Images and masks do not belong together, a label is no class and not 255, or images or classes have weights.
             ImageError: The values of the images are out of range.
         """
         return super().fit(x, y, batch_size, *args, augment=augment, **kwargs)
@@ -100,6 +100,9 @@ class Segmenter(ImageSegmentationMixin, ImageModel):
         if weights is not None:
             raise DataError("Masks take no sample_weight: give pixels that should not count the label 255")
         return SegmentationDataset(images, masks, self, **options)
+
+    def prepare_class_weight(self, class_weight: Any) -> dict[int, float]:
+        raise DataError("Masks take no class_weight: pass compile() a loss of your own that weights the classes")
 
     def prepare_validation(self, data: Any, batch_size: int) -> Any:
         """Return batches in order."""
