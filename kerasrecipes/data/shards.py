@@ -154,6 +154,8 @@ def pack_shard(utterances: Sequence[Utterance], keys: Sequence[str]) -> tuple[by
                 continue
             content, properties = result
             metadata: dict[str, Any] = {"id": u.id, "text": u.text, "speaker": u.speaker, "source": u.source}
+            if u.labeler:
+                metadata["labeler"] = u.labeler
             if isinstance(u, AlignedUtterance):
                 metadata |= {"phones": u.phones, "phone_seconds": u.seconds}
             name = key + tar_members.member_name(u.path).suffix.lower()
@@ -213,5 +215,6 @@ def load_shards(folder: str | Path) -> Utterances:
                 phones = tuple((p, float(t)) for p, t in row["phones"])
                 utterances.append(AlignedUtterance(*values, row["phone_seconds"], row["source"], phones))
             else:
-                utterances.append(Utterance(*values, row["samples"] / audio.SAMPLE_RATE, row["source"]))
+                seconds = row["samples"] / audio.SAMPLE_RATE
+                utterances.append(Utterance(*values, seconds, row["source"], labeler=row.get("labeler", "")))
     return Utterances(utterances)

@@ -1,7 +1,7 @@
 """Clips and their transcripts: LibriSpeech's official layout, tables of clips, and lists."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ COLUMNS = {
     "speaker": ("speaker", "client_id", "speaker_id"),
     "seconds": ("seconds", "duration", "length"),
     "split": ("split", "subset"),
+    "labeler": ("labeler",),
 }
 
 
@@ -32,6 +33,7 @@ class Utterance:
         speaker: Name of the speaker, "" if unknown.
         seconds: Length, 0 if it has not been read yet.
         source: Name of its data set.
+        labeler: Teacher that wrote the transcript, "" for people. Keyword only.
     """
 
     id: str
@@ -40,6 +42,8 @@ class Utterance:
     speaker: str = ""
     seconds: float = 0.0
     source: str = ""
+    _: KW_ONLY
+    labeler: str = ""
 
 
 class Utterances(Sequence[Utterance]):
@@ -158,7 +162,7 @@ def from_table(
 
     Args:
         table: File with a column for the path (relative to the table) and one for the transcript. Columns for the speaker,
-            the length in seconds and the split are optional. Tab-separated tables are read without quoting. Lengths in
+            the length in seconds, the split and the labeler are optional. Tab-separated tables are read without quoting. Lengths in
             milliseconds are recognized by the first clip.
         split: Read only rows of this split. Default: all rows.
         columns: Names of columns: {"path": "my_column", "text": ..., "speaker": ..., "seconds": ..., "split": ...}.
@@ -198,9 +202,8 @@ def from_table(
             continue
         path = _clip_path(table, cell(row, "path"))
         seconds = parse_seconds(cell(row, "seconds"), f"{table}, row {number}: {names['seconds']}")
-        utterances.append(
-            Utterance(cell(row, "path"), str(path), cell(row, "text"), cell(row, "speaker"), seconds, table.parent.name)
-        )
+        values = (cell(row, "path"), str(path), cell(row, "text"), cell(row, "speaker"), seconds, table.parent.name)
+        utterances.append(Utterance(*values, labeler=cell(row, "labeler")))
     if not utterances:
         raise DataError(f"{table} has no row of split {split!r}")
     checked = check_utterances(utterances, unlabeled == "keep")

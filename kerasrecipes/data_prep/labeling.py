@@ -25,7 +25,7 @@ from kerasrecipes.utils.journal import Journal
 from kerasrecipes.utils.locks import exclusive_lock
 from kerasrecipes.utils.tar_members import is_member_url
 
-COLUMNS = ("path", "seconds", "speaker", "split", "transcript", "confidence")
+COLUMNS = ("path", "seconds", "speaker", "split", "transcript", "confidence", "labeler")
 MIN_SECONDS = 0.3
 BATCH_SECONDS = 60.0  # of audio: what a kill can lose
 CLIPS_PER_STEP = 256  # clips that are sorted by length together
@@ -108,7 +108,7 @@ def label_corpus(
                     if progress:
                         progress(done, len(names))
         finally:
-            report = write_tables(journal.rows, manifest, rejected, min_confidence, split)
+            report = write_tables(journal.rows, manifest, rejected, min_confidence, split, teacher_name(teacher))
     return report
 
 
@@ -201,8 +201,9 @@ def transcribe_batch(teacher: Teacher, waves: Sequence[np.ndarray]) -> list[Hypo
 
 
 def write_tables(
-    rows: Iterable[dict[str, Any]], manifest: Path, rejected: Path, min_confidence: float, split: str
-) -> LabelingReport:
+    rows: Iterable[dict[str, Any]], manifest: Path, rejected: Path, min_confidence: float, split: str,
+    labeler: str,
+) -> LabelingReport:  # fmt: skip
     """Write the labeled and the rejected clips of a journal, sorted by path."""
     labeled_lines, rejected_lines = ["\t".join(COLUMNS)], ["\t".join((*COLUMNS, "reason"))]
     reasons: Counter[str] = Counter()
@@ -213,7 +214,7 @@ def write_tables(
         if not is_storable(row["path"]):
             reason = "file name: rename the file, its name has a tab, a newline or bytes that are not UTF-8"
         transcript = text if reason else normalize_transcript(text)
-        cells = (row["path"], f"{row['seconds']:.3f}", row["speaker"], split, transcript, confidence)
+        cells = (row["path"], f"{row['seconds']:.3f}", row["speaker"], split, transcript, confidence, labeler)
         if reason:
             rejected_lines.append("\t".join(map(clean_cell, (*cells, reason))))
             reasons[reason.partition(":")[0]] += 1

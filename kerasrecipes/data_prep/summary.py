@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasrecipes.data.synthetic import synthesizer_name
+from kerasrecipes.data.origins import synthesizer_name
 from kerasrecipes.data.utterances import Utterances, fill_durations
 from kerasrecipes.decoding.alphabet import Alphabet
 from kerasrecipes.utils.files import atomic_write

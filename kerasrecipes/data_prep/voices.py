@@ -60,7 +60,7 @@ class Synthesizer:
         return getattr(importlib.import_module(module), name)(**options)
 
 
-# every synthesizer: a new one is a class and a line here, and its name in `kerasrecipes.data.synthetic.SYNTHESIZERS`
+# every synthesizer: a new one is a class and a line here, and its name in `kerasrecipes.data.origins.SYNTHESIZERS`
 VOICES = {
     "flite": Synthesizer(
         "kerasrecipes.data_prep.flite_voice:FliteVoice",

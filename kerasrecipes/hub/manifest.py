@@ -6,6 +6,8 @@ all of them against `schema.json`.
 
 import functools
 import json
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,6 +15,14 @@ from typing import Any
 
 from kerasrecipes.errors import KerasRecipesError, WeightsUnavailable
 from kerasrecipes.utils.files import atomic_write
+
+MAX_ENTRY_BYTES = 1_000_000
+MAX_FILE_BYTES = 100_000_000_000
+MAX_CLASSES = 100_000
+MAX_MODEL_NUMBER = 1_000_000  # of whatever a row says about its model, for instance of repetition symbols
+MAX_DECODER_NUMBER = 10_000  # of settings of the beam search
+FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+HASH = re.compile(r"[0-9a-f]{64}")
 
 PACKAGE = Path(__file__).parents[1]
 CHECKOUT = PACKAGE.parent
@@ -42,7 +52,7 @@ class WeightsEntry:
         sha256: Its hash.
         bundled: Whether it comes with the package.
         license: License of the weights.
-        data: Training sets: {name, hours, license, synthetic}.
+        data: Training sets: {name, hours, license, synthetic}, and {labelers} where teachers wrote the transcripts.
         training: {config, seed, steps, hardware, commit, ...}.
         metrics: Measurements: {dataset, split, metric, value, ci_low, ci_high, decoder, command, date}.
         keras: Keras version that wrote the file, or None for an n-gram language model.
@@ -71,17 +81,40 @@ class WeightsEntry:
     onnx: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        files = [vars(self), *((self.onnx, self.onnx.get("step", {})) if self.onnx else ())]
         # the names become paths below the folders of weights and of the cache
-        for name in (self.file, self.onnx.get("file", "x"), self.onnx.get("step", {}).get("file", "x")):
-            if Path(name).name != name or name.startswith("."):
-                raise KerasRecipesError(f"{self.recipe}: {name!r} must be a plain file name")
+        for name in (self.recipe, *(entry["file"] for entry in files if "file" in entry)):
+            if not isinstance(name, str) or not FILE_NAME.fullmatch(name):
+                raise KerasRecipesError(f"{self.recipe!r}: {name!r} must be a plain file name")
+        for entry in files:
+            size = entry.get("size", 1)
+            if type(size) is not int or not 1 <= size <= MAX_FILE_BYTES:
+                raise KerasRecipesError(f"{self.recipe}: size {size!r} must be a number of bytes from 1 to {MAX_FILE_BYTES}")
+            for key in ("sha256", "weights"):
+                if key in entry and not (isinstance(entry[key], str) and HASH.fullmatch(entry[key])):
+                    raise KerasRecipesError(f"{self.recipe}: {key} {entry[key]!r:.90} must be a hash of 64 hexadecimal digits")
+        check_numbers(self.model, MAX_MODEL_NUMBER, f"{self.recipe}: model")
+        check_numbers(self.model.get("classes"), MAX_CLASSES, f"{self.recipe}: classes")
+        check_numbers(self.decoder, MAX_DECODER_NUMBER, f"{self.recipe}: decoder")
+
+
+def check_numbers(value: Any, maximum: float, name: str) -> None:
+    """Check the numbers in a JSON value, which become sizes of tables and numbers of steps.
+
+    Raises:
+        KerasRecipesError: One is larger than `maximum`, or is not finite.
+    """
+    if isinstance(value, int | float) and not (abs(value) <= maximum and math.isfinite(value)):
+        raise KerasRecipesError(f"{name}: {value!r:.40} is too large: at most {maximum} is allowed")
+    for key, item in value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ():
+        check_numbers(item, maximum, f"{name}, {key}")
 
 
 def from_dict(values: Any, source: str = "entry") -> WeightsEntry:
     """Build an entry from JSON values. `source` names them in errors.
 
     Raises:
-        KerasRecipesError: A key is missing or unknown.
+        KerasRecipesError: A key is missing or unknown, or a value is not valid.
     """
     try:
         keywords: dict[str, Any] = {k: tuple(v) if k in ("data", "metrics") else v for k, v in values.items()}
@@ -94,11 +127,15 @@ def read_entry(path: Path) -> WeightsEntry:
     """Read the entry in a file.
 
     Raises:
-        KerasRecipesError: It is not JSON, or a key is missing or unknown.
+        KerasRecipesError: It is not JSON, it is longer than `MAX_ENTRY_BYTES`, a key is missing or unknown, or a value is not valid.
     """
     try:
-        return from_dict(json.loads(path.read_text("utf-8")), path.name)
-    except ValueError as error:  # no JSON, or no text
+        with open(path, "rb") as file:
+            content = file.read(MAX_ENTRY_BYTES + 1)
+        if len(content) > MAX_ENTRY_BYTES:
+            raise KerasRecipesError(f"{path} has more than {MAX_ENTRY_BYTES} bytes, which no manifest entry has")
+        return from_dict(json.loads(content.decode()), path.name)
+    except (ValueError, RecursionError) as error:  # no JSON, or no text
         raise KerasRecipesError(f"{path} is not JSON: {error}") from error
 
 

@@ -117,13 +117,20 @@ def data_summary(row: manifest.WeightsEntry) -> str:
 
 
 def origin_lines(row: manifest.WeightsEntry) -> dict[str, str]:
-    """Return the first lines of a card: the teachers of the training, and the share of its data that is synthetic."""
+    """Return the first lines of a card: the teachers of the training, and the synthetic and labeled shares of its data."""
     lines = {}
     if teachers := row.training.get("teachers"):
         lines["teacher"] = ", ".join(f"{t['name']} (sha256 {t['sha256'][:16]})" for t in teachers)
     unit = next((u for u in DATASET_SIZE_FORMATS if u in row.data[0]), None) if row.data else None
-    if unit and (synthetic := sum(d[unit] for d in row.data if d["synthetic"])):
-        lines["synthetic"] = f"{100 * synthetic / sum(d[unit] for d in row.data):.0f} % of the training data"
+    if not unit:
+        return lines
+    labelers = sorted({name for d in row.data for name in d.get("labelers", ())})
+    for key, sets, note in (
+        ("synthetic", [d for d in row.data if d["synthetic"]], ""),
+        ("labels", [d for d in row.data if d.get("labelers")], f" was transcribed by {', '.join(labelers)}"),
+    ):
+        if amount := sum(d[unit] for d in sets):
+            lines[key] = f"{100 * amount / sum(d[unit] for d in row.data):.0f} % of the training data{note}"
     return lines
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from kerasrecipes import data
-from kerasrecipes.data.synthetic import synthesizers_by_source
+from kerasrecipes.data.origins import labelers_by_source, synthesizers_by_source
 from kerasrecipes.errors import DataError
 from kerasrecipes.training.config import TrainConfig
 
@@ -78,11 +78,12 @@ class TrainingTask:
         return ", ".join(u.id for u in self.dataset.batch_utterances(batch))
 
     def data_summary(self) -> list[dict[str, Any]]:
-        """Return the names and sizes of the training sets, and the synthesizers of synthetic speech."""
-        synthesizers = synthesizers_by_source(self.data)
-        rows = [{"name": name, "hours": round(hours, 2)} for name, hours in self.hours_by_source().items()]
+        """Return the names and sizes of the training sets, the synthesizers of their speech and the teachers of their labels."""
+        origins = {"synthesizers": synthesizers_by_source(self.data), "labelers": labelers_by_source(self.data)}
         return [
-            row | {"synthesizers": synthesizers[row["name"]]} if row["name"] in synthesizers else row for row in rows
+            {"name": name, "hours": round(hours, 2)}
+            | {key: names_by_source[name] for key, names_by_source in origins.items() if name in names_by_source}
+            for name, hours in self.hours_by_source().items()
         ]
 
     def hours_by_source(self) -> dict[str, float]:

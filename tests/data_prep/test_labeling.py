@@ -87,6 +87,7 @@ def test_clips_are_labeled_or_rejected_with_a_reason(tmp_path, fake):
     ]  # fmt: skip
     assert labeled[1] | {"path": ""} == {
         "path": "", "seconds": "1.000", "speaker": "", "split": "extra", "transcript": "good morning mister smith", "confidence": "-0.1",
+        "labeler": "fake:x",
     }  # fmt: skip
     reasons = {Path(row["path"]).name: row["reason"] for row in read_rows(report.rejected)}
     assert {name: reason.partition(":")[0] for name, reason in reasons.items()} == {
@@ -96,7 +97,7 @@ def test_clips_are_labeled_or_rejected_with_a_reason(tmp_path, fake):
     assert reasons["5.wav"] == "teacher failed: no memory"
     assert (report.clips, sum(report.reasons.values())) == (2, 9) and report.hours == pytest.approx(2 / 3600)
     assert steps[-1] == (11, 11) and [done for done, _ in steps] == sorted(done for done, _ in steps)
-    assert len(data.load_datasets([f"manifest:{report.manifest}?split=extra"])) == 2
+    assert [u.labeler for u in data.load_datasets([f"manifest:{report.manifest}?split=extra"])] == ["fake:x"] * 2
 
 
 def test_a_new_threshold_and_new_clips_use_the_journal(tmp_path, fake, monkeypatch):

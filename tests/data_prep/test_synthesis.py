@@ -15,7 +15,7 @@ from paths import HELPERS, ROOT
 
 from kerasrecipes import data
 from kerasrecipes.cli.main import main
-from kerasrecipes.data.synthetic import SYNTHESIZERS, synthesizer_name, synthesizers_by_source
+from kerasrecipes.data.origins import SYNTHESIZERS, synthesizer_name, synthesizers_by_source
 from kerasrecipes.data_prep import hibari_voice, summarize, synthesize_corpus
 from kerasrecipes.data_prep.hibari_voice import HibariSpeaker
 from kerasrecipes.data_prep.voices import VOICES, SpeechClip, Synthesizer, punctuate
@@ -135,8 +135,8 @@ def test_a_killed_synthesis_continues_and_leaves_no_process(tmp_path):
     assert read_set(killed) == read_set(tmp_path / "killed")
 
 
-def test_synthetic_speech_is_declared(tmp_path, clips, tones):
-    from kerasrecipes.data import synthetic
+def test_synthetic_speech_and_teachers_are_declared(tmp_path, clips, tones):
+    from kerasrecipes.data import origins
     from kerasrecipes.release.from_run import data_row
     from kerasrecipes.release.model_card import data_summary, origin_lines
     from kerasrecipes.training.training_task import TrainingTask
@@ -147,7 +147,10 @@ def test_synthetic_speech_is_declared(tmp_path, clips, tones):
     table = tmp_path / "made" / "manifest.tsv"
     table.parent.mkdir()
     table.write_text(f"path\ttext\tspeaker\tseconds\n{clip}\thello\thibari-000000\t6\n{clip}\thello\tflite-rms\t3\n")
-    mixed = data.from_table(table) + data.librispeech(clips)[:1]
+    heard = tmp_path / "heard" / "manifest.tsv"
+    heard.parent.mkdir()
+    heard.write_text(f"path\ttext\tlabeler\n{clip}\thello\twhisper:base\n{clip}\thello\t\n")
+    mixed = data.from_table(table) + data.librispeech(clips)[:1] + data.from_table(heard)
     assert synthesizers_by_source(mixed) == {"made": ["flite", "hibari"]}
     row = dict(summarize(mixed).rows)["synthetic"]
     assert row.endswith("% of the time, by flite, hibari")
@@ -158,12 +161,13 @@ def test_synthetic_speech_is_declared(tmp_path, clips, tones):
             self.data = mixed
 
         def hours_by_source(self):
-            return {"made": 1.0, "dev-mini": 3.0}
+            return {"made": 1.0, "dev-mini": 2.0, "heard": 1.0}
 
     record = Task().data_summary()
     assert record == [
         {"name": "made", "hours": 1.0, "synthesizers": ["flite", "hibari"]},
-        {"name": "dev-mini", "hours": 3.0},
+        {"name": "dev-mini", "hours": 2.0},
+        {"name": "heard", "hours": 1.0, "labelers": ["whisper:base"]},
     ]
     rows = [data_row(d) for d in record]
     assert rows[0] == {
@@ -172,9 +176,12 @@ def test_synthetic_speech_is_declared(tmp_path, clips, tones):
     }  # fmt: skip
     assert rows[1]["synthetic"] is False and data_row({"name": "synthetic-flite", "hours": 1})["synthetic"] is True
     entry = type("Row", (), {"data": rows, "training": {}})
-    assert data_summary(entry) == "made 1.00 h (synthetic), dev-mini 3.00 h; 4.0 h in all"
-    assert origin_lines(entry) == {"synthetic": "25 % of the training data"}
-    assert synthetic.synthesizers_by_source(data.librispeech(clips)) == {}
+    assert data_summary(entry) == "made 1.00 h (synthetic), dev-mini 2.00 h, heard 1.00 h; 4.0 h in all"
+    assert origin_lines(entry) == {
+        "synthetic": "25 % of the training data",
+        "labels": "25 % of the training data was transcribed by whisper:base",
+    }
+    assert origins.synthesizers_by_source(data.librispeech(clips)) == {}
 
 
 def test_hibari_speakers_change_the_predictions_as_they_say():
