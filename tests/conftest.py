@@ -69,10 +69,9 @@ def spoken(tmp_path_factory):
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     """Empty folders for weights, manifest rows and cache; no waiting between attempts."""
-    from huggingface_hub import file_download
     from huggingface_hub.utils import _http
 
-    from kerasrecipes.hub import manifest
+    from kerasrecipes.hub import manifest, transfer
 
     schema = (manifest.manifest_folder() / "schema.json").read_text()
     for name in ("weights", "rows"):
@@ -80,8 +79,8 @@ def place(tmp_path, monkeypatch):
     (tmp_path / "rows" / "schema.json").write_text(schema)
     monkeypatch.setattr(manifest, "weights_folder", lambda: tmp_path / "weights")
     monkeypatch.setattr(manifest, "manifest_folder", lambda: tmp_path / "rows")
-    for module in (file_download, _http):  # their waits between attempts take 23 s
-        monkeypatch.setattr(module, "time", SimpleNamespace(**{**vars(time), "sleep": lambda seconds: None}))
+    monkeypatch.setattr(_http, "time", SimpleNamespace(**{**vars(time), "sleep": lambda seconds: None}))
+    monkeypatch.setattr(transfer, "WAIT_SECONDS", 0.0)
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
     for name in ("KERASRECIPES_OFFLINE", "HF_HUB_OFFLINE", "HF_TOKEN"):
         monkeypatch.delenv(name, raising=False)

@@ -1,17 +1,22 @@
 """Files of hub repositories at a pinned revision, in huggingface-hub's cache. A file that fails its check is removed."""
 
 import errno
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from kerasrecipes.errors import WeightsUnavailable
+import filelock
+
+from kerasrecipes.errors import KerasRecipesError, WeightsCorrupted, WeightsUnavailable
+from kerasrecipes.hub.transfer import Transfer
 from kerasrecipes.utils.environment import user_folder
 from kerasrecipes.utils.files import first_line
 
-UNWRITABLE_ERRNO = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOSPC, errno.EDQUOT)
+FULL_ERRNO = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+UNWRITABLE_ERRNO = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, *FULL_ERRNO)
 
 
 def is_offline(offline: bool | None = None) -> bool:
@@ -29,14 +34,20 @@ def cache_folder() -> Path:
     return user_folder("HF_HUB_CACHE", constants.HF_HUB_CACHE)
 
 
+def repo_folder(repo: str) -> Path:
+    """Return the folder of a repository in the cache."""
+    return cache_folder() / f"models--{repo.replace('/', '--')}"
+
+
 def cached_path(repo: str, revision: str, name: str) -> Path | None:
     """Return a file's path in the cache, or None if it is not there. Makes no request and writes nothing."""
-    path = cache_folder() / f"models--{repo.replace('/', '--')}" / "snapshots" / revision / name
+    path = repo_folder(repo) / "snapshots" / revision / name
     return path if path.is_file() else None
 
 
 def download_file(
-    repo: str, revision: str, name: str, check: Callable[[Path], Any], *, offline: bool = False
+    repo: str, revision: str, name: str, check: Callable[[Path], Any], *, max_bytes: int, sha256: str | None = None,
+    offline: bool = False,
 ) -> Path:  # fmt: skip
     """Download a file into the cache in place of a cached one, and check it.
 
@@ -44,13 +55,17 @@ def download_file(
         repo: "org/name".
         revision: Commit hash of 40 hexadecimal digits.
         name: File name in the repository.
-        check: Raises an error for a wrong file, which is then removed from the cache.
+        check: Raises an error for a wrong file, which is then removed.
+        max_bytes: Size of the file, or the largest size that it may have. No more is read.
+        sha256: Hash of the file, with which an interrupted download can be continued. Default: unknown.
         offline: Make no request and raise instead. Default False.
 
     Raises:
         WeightsUnavailable: There is no network, the hub does not have the file, or the cache cannot be written.
+        WeightsCorrupted: The hub sends another file.
     """
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import constants, hf_hub_url
+    from huggingface_hub.utils import build_hf_headers, tqdm
 
     from kerasrecipes import __version__
 
@@ -60,19 +75,46 @@ def download_file(
             "unset KERASRECIPES_OFFLINE and HF_HUB_OFFLINE once to download it"
         )
     with translate_errors(repo, revision, name):
-        if stale := cached_path(repo, revision, name):
-            remove_from_cache(stale)
-        path = Path(
-            hf_hub_download(
-                repo, name, revision=revision, cache_dir=cache_folder(), endpoint=os.environ.get("HF_ENDPOINT"),
-                library_name="kerasrecipes", library_version=__version__,
-            )
-        )  # fmt: skip
+        url = hf_hub_url(repo, name, revision=revision, endpoint=os.environ.get("HF_ENDPOINT") or constants.ENDPOINT)
+        headers = build_hf_headers(library_name="kerasrecipes", library_version=__version__)
+        blobs = repo_folder(repo) / "blobs"
+        blobs.mkdir(parents=True, exist_ok=True)
+        partial = blobs / f"{sha256 or f'{revision}-{name}'}.incomplete"
+        locks = cache_folder() / ".locks" / repo_folder(repo).name
+        locks.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(locks / f"{partial.stem}.lock"):
+            if path := cached_path(repo, revision, name):
+                try:
+                    check(path)
+                    return path  # another process was faster
+                except KerasRecipesError:
+                    remove_from_cache(path)
+            transfer = Transfer(url, headers, partial, max_bytes, f"{name} of {repo}", resume=sha256 is not None)
+            try:
+                with tqdm(total=max_bytes if sha256 else None, unit="B", unit_scale=True, desc=name[-40:]) as progress:
+                    transfer.download(progress)
+                check(partial)
+            except BaseException as error:
+                if sha256 is None or isinstance(error, WeightsCorrupted):
+                    partial.unlink(missing_ok=True)
+                raise
+            return move_into_cache(partial, repo, revision, name, sha256)
+
+
+def move_into_cache(partial: Path, repo: str, revision: str, name: str, digest: str | None) -> Path:
+    """Give a complete file its name in the cache, as huggingface-hub does: a blob named after its hash, and a link to it."""
+    if digest is None:  # small files have git's own hash there
+        content = partial.read_bytes()
+        digest = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+    blob = partial.with_name(digest)
+    path = repo_folder(repo) / "snapshots" / revision / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial.replace(blob)
+    path.unlink(missing_ok=True)
     try:
-        check(path)
-    except Exception:
-        remove_from_cache(path)
-        raise
+        path.symlink_to(os.path.relpath(blob, path.parent))
+    except OSError:  # a system without links
+        blob.replace(path)
     return path
 
 
@@ -94,12 +136,7 @@ def translate_errors(repo: str, revision: str, name: str) -> Iterator[None]:
             f"{name} of {repo} cannot be downloaded ({first_line(error)}): check the proxy in ALL_PROXY, HTTPS_PROXY or HTTP_PROXY; "
             'a SOCKS proxy needs pip install "httpx[socks]"'
         ) from error
-    except (errors.HTTPError, OSError) as error:
-        cause: BaseException = error
-        if (
-            isinstance(error, errors.LocalEntryNotFoundError) and error.__cause__
-        ):  # the request for the file's metadata failed
-            cause = error.__cause__
+    except (errors.HTTPError, OSError) as cause:
         missing = (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.RemoteEntryNotFoundError)
         if isinstance(cause, missing):
             message = (
@@ -114,12 +151,13 @@ def translate_errors(repo: str, revision: str, name: str) -> Iterator[None]:
         elif isinstance(cause, errors.HfHubHTTPError):
             message = f"The hub answered for {name} of {repo}: {first_line(cause)}; try again later"
         elif isinstance(cause, OSError) and cause.errno in UNWRITABLE_ERRNO:
+            advice = "make room there, or " if cause.errno in FULL_ERRNO else ""
             message = (
-                f"The cache {cache_folder()} cannot be written ({cause}): set HF_HUB_CACHE to a folder that can be"
+                f"The cache {cache_folder()} cannot be written ({cause}): {advice}set HF_HUB_CACHE to a folder that can be"
             )
         else:
             message = (
                 f"The hub cannot be reached to download {name} of {repo} ({first_line(cause)}): check the network and load "
                 "again"
             )
-        raise WeightsUnavailable(message) from error
+        raise WeightsUnavailable(message) from cause

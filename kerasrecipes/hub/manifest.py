@@ -93,8 +93,8 @@ class WeightsEntry:
             for key in ("sha256", "weights"):
                 if key in entry and not (isinstance(entry[key], str) and HASH.fullmatch(entry[key])):
                     raise KerasRecipesError(f"{self.recipe}: {key} {entry[key]!r:.90} must be a hash of 64 hexadecimal digits")
-        check_numbers(self.model, MAX_MODEL_NUMBER, f"{self.recipe}: model")
         check_numbers(self.model.get("classes"), MAX_CLASSES, f"{self.recipe}: classes")
+        check_numbers(self.model, MAX_MODEL_NUMBER, f"{self.recipe}: model")
         check_numbers(self.decoder, MAX_DECODER_NUMBER, f"{self.recipe}: decoder")
 
 
@@ -106,7 +106,8 @@ def check_numbers(value: Any, maximum: float, name: str) -> None:
     """
     if isinstance(value, int | float) and not (abs(value) <= maximum and math.isfinite(value)):
         raise KerasRecipesError(f"{name}: {value!r:.40} is too large: at most {maximum} is allowed")
-    for key, item in value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ():
+    items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
         check_numbers(item, maximum, f"{name}, {key}")
 
 

@@ -12,7 +12,7 @@ from kerasrecipes.hub.download import is_offline
 from kerasrecipes.hub.manifest import WeightsEntry
 from kerasrecipes.utils.files import sha256_file
 
-HUB_REFERENCE = re.compile(r"^hf://(?P<repo>[^/@\s]+/[^/@\s]+)@(?P<revision>[0-9a-f]{40})$")
+HUB_REFERENCE = re.compile(r"hf://(?P<repo>[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*)@(?P<revision>[0-9a-f]{40})", re.ASCII)
 MANIFEST_FILE = "manifest.json"  # the entry's file in a hub repository
 
 
@@ -97,7 +97,9 @@ def hub_weights_path(row: WeightsEntry, repo: str, revision: str, offline: bool)
     def check(path: Path) -> None:
         check_file(path, row, f"{repo} sent a wrong file, which was removed: load again; if this repeats, report it")
 
-    return download.download_file(repo, revision, row.file, check, offline=offline)
+    return download.download_file(
+        repo, revision, row.file, check, max_bytes=row.size, sha256=row.sha256, offline=offline
+    )
 
 
 def check_file(path: Path, row: WeightsEntry, remedy: str) -> Path:
@@ -133,14 +135,14 @@ def fetch_from_reference(reference: str, *, offline: bool | None = None) -> tupl
 
 def fetch_entry(reference: str, *, offline: bool | None = None) -> WeightsEntry:
     """Return the entry alone, with the reference's repository and revision as its `hub`. See `fetch_from_reference`."""
-    match = HUB_REFERENCE.match(reference)
+    match = HUB_REFERENCE.fullmatch(reference)
     if not match:
         raise WeightsUnavailable(
             f"{reference!r} is no hub reference: write hf://org/name@REVISION with 40 hexadecimal digits"
         )
     repo, revision = match["repo"], match["revision"]
     path = download.cached_path(repo, revision, MANIFEST_FILE) or download.download_file(
-        repo, revision, MANIFEST_FILE, manifest.read_entry, offline=is_offline(offline)
+        repo, revision, MANIFEST_FILE, manifest.read_entry, max_bytes=manifest.MAX_ENTRY_BYTES, offline=is_offline(offline)
     )
     return replace(manifest.read_entry(path), hub={"repo": repo, "revision": revision})
 

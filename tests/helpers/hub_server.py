@@ -1,6 +1,7 @@
 """A hub on loopback: the endpoints that downloads and uploads need, with faults on demand."""
 
 import base64
+import contextlib
 import hashlib
 import json
 import os
@@ -34,16 +35,17 @@ def row(**changes):
 class Hub:
     """Serve `files` (name -> bytes) of one repository at REVISION.
 
-    Faults: `fail` is the number of download requests answered with 503; `truncate` the number of downloads of which half is
-    sent before the connection closes; `wrong` serves other bytes of the same size; `ranges = False` always sends the whole
-    file; `slow` waits between chunks; `redirect` sends downloads to another hub, as the real one does; `refuse` answers
-    uploads with 403. `requests` lists the requests: (method, path, first byte, Authorization).
+    Faults: `fail` is the number of download requests answered with 503; `truncate` the number of downloads of which
+    half is sent before the connection closes; `wrong` serves other bytes of the same size; `ranges = False` always
+    sends the whole file; `slow` waits between chunks; `redirect` sends downloads to another hub, as the real one
+    does; `refuse` answers uploads with 403; `answer_download` is a function that answers a download in place of all
+    this. `requests` lists the requests: (method, path, first byte, Authorization).
     """
 
     def __init__(self, repo="org/name", files=None):
         self.repo, self.files = repo, dict(files or {})
         self.fail, self.truncate, self.wrong, self.ranges, self.slow = 0, 0, False, True, 0.0
-        self.redirect, self.refuse = None, False
+        self.redirect, self.refuse, self.answer_download = None, False, None
         self.requests, self.objects = [], {}
         hub = self
 
@@ -97,6 +99,11 @@ class Hub:
         if not (handler.path.startswith(f"/{self.repo}/resolve/{REVISION}/") and name in self.files):
             code = "EntryNotFound" if f"/{self.repo}/" in handler.path else "RepoNotFound"
             return self.answer(handler, 404, headers={"X-Error-Code": code, "X-Repo-Commit": REVISION})
+        if self.answer_download:
+            handler.close_connection = True
+            with contextlib.suppress(OSError):  # the client has gone
+                self.answer_download(handler)
+            return None
         if self.fail > 0:
             self.fail -= 1
             return self.answer(handler, 503, b"busy")
