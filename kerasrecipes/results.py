@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasrecipes.errors import AudioError, KerasRecipesError
+from kerasrecipes.utils.audio_encoding import write_audio
 from kerasrecipes.utils.files import atomic_write
 
 # a subtitle ends at the first of these limits
@@ -194,12 +195,10 @@ class AudioClip:
         Raises:
             AudioError: No audio format has that extension, or the file cannot be written.
         """
-        import soundfile
-
         file_format = audio_format_of(path)
         try:
             return atomic_write(
-                Path(path), lambda file: soundfile.write(file, self.samples, self.sample_rate, format=file_format)
+                Path(path), lambda file: write_audio(file, self.samples, self.sample_rate, file_format)
             )
         except KerasRecipesError as error:
             raise AudioError(str(error)) from error

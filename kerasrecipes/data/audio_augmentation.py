@@ -1,4 +1,4 @@
-"""Seeded audio augmentation: noise, gain, low-pass filters and lossy codecs."""
+"""Seeded audio augmentation: rooms, noise, gain, low-pass filters and lossy codecs."""
 
 import functools
 import io
@@ -8,7 +8,9 @@ import numpy as np
 import soundfile
 
 from kerasrecipes.audio import SAMPLE_RATE, list_audio_files, load_audio
+from kerasrecipes.data.room_simulation import add_room, compute_impulse_response, sample_room
 from kerasrecipes.errors import DataError
+from kerasrecipes.utils.audio_encoding import write_audio
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class AudioAugmentation:
         gain_db: Gain is sampled uniformly from `-gain_db` to `gain_db`. Default 0.
         lowpass_prob: Probability of a low-pass filter with a cutoff from 3 to 7 kHz. Default 0.
         codec_prob: Probability of encoding and decoding as Ogg Vorbis or MP3 of low quality. Default 0.
+        room_prob: Probability of the echoes of a simulated room, which come before all other changes. Default 0.
+        room_seconds: Shortest and longest reverberation time (60 dB) of the rooms. Seconds, default (0.15, 0.5).
     """
 
     noise_prob: float = 0.0
@@ -33,11 +37,15 @@ class AudioAugmentation:
     gain_db: float = 0.0
     lowpass_prob: float = 0.0
     codec_prob: float = 0.0
+    room_prob: float = 0.0
+    room_seconds: tuple[float, float] = (0.15, 0.5)
 
     def __call__(self, wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         uniform = rng.uniform(
             size=3
         )  # always three samples, so that one setting does not change another's random numbers
+        if self.room_prob and rng.uniform() < self.room_prob:
+            wave = add_room(wave, compute_impulse_response(sample_room(rng, self.room_seconds)))
         if uniform[0] < self.codec_prob:
             wave = codec_round_trip(wave, str(rng.choice(["OGG", "MP3"])))
         if uniform[1] < self.lowpass_prob:
@@ -101,10 +109,7 @@ def codec_round_trip(wave: np.ndarray, codec: str, quality: float = 0.1, sample_
     """Encode and decode audio, trimmed or padded to its length. `codec` is "OGG" (Vorbis) or "MP3"."""
     buffer = io.BytesIO()
     subtype = {"OGG": "VORBIS", "MP3": "MPEG_LAYER_III"}[codec]
-    with soundfile.SoundFile(
-        buffer, "w", sample_rate, 1, subtype, format=codec, compression_level=1 - quality
-    ) as file:  # fmt: skip
-        file.write(np.clip(wave, -1, 1))
+    write_audio(buffer, np.clip(wave, -1, 1), sample_rate, codec, subtype=subtype, compression_level=1 - quality)
     buffer.seek(0)
     decoded = soundfile.read(buffer, dtype="float32")[0][: len(wave)]
     return np.pad(decoded, (0, len(wave) - len(decoded)))

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import soundfile
 
 from kerasrecipes.audio import SAMPLE_RATE, load_audio
 from kerasrecipes.data.audio_cache import ordered_map
 from kerasrecipes.data_prep.voices import VOICES, Synthesizer, Voice
 from kerasrecipes.errors import AudioError, DataError
+from kerasrecipes.utils.audio_encoding import write_audio
 from kerasrecipes.utils.environment import available_cpus
 from kerasrecipes.utils.files import atomic_write
 from kerasrecipes.utils.journal import Journal
@@ -169,7 +169,7 @@ def synthesize_clip(voice: Voice, job: SynthesisJob) -> tuple[dict[str, Any], by
     except (AudioError, DataError) as error:
         return {"number": job.number, "error": str(error)}, b""
     file = io.BytesIO()
-    soundfile.write(file, wave, SAMPLE_RATE, format="FLAC")
+    write_audio(file, wave, SAMPLE_RATE, "FLAC")
     seconds = round(len(wave) / SAMPLE_RATE, 3)
     return {
         "number": job.number,

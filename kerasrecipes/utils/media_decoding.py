@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from kerasrecipes.errors import AudioError
+from kerasrecipes.utils.audio_encoding import write_audio
 
 MEDIA_EXTENSIONS = frozenset((
     ".m4a", ".m4b", ".aac", ".mp4", ".m4v", ".mov", ".3gp", ".3g2", ".webm", ".mkv", ".mka", ".weba", ".amr", ".wma",
@@ -82,7 +83,6 @@ def strip_prefix(line: str, path: str) -> str:
 
 def convert_with_av(path: str, name: str) -> tuple[bytes, str]:
     import av
-    import soundfile
 
     blocks: list[np.ndarray] = []
     problem, rate = "", 0
@@ -109,7 +109,7 @@ def convert_with_av(path: str, name: str) -> tuple[bytes, str]:
     if not blocks:
         raise unreadable_error(name, problem or "no audio track")
     file = io.BytesIO()
-    soundfile.write(file, np.concatenate(blocks, axis=1).T, rate, format="WAV", subtype="FLOAT")
+    write_audio(file, np.concatenate(blocks, axis=1).T, rate, "WAV", subtype="FLOAT")
     return file.getvalue(), problem
 
 
