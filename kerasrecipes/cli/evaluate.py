@@ -22,10 +22,11 @@ JSON_HELP = "Print the result as JSON."
 @options.weights
 @option("--noise", type=float, metavar="DECIBELS", help="Add pink noise this far below the speech.")
 @option("--num-crops", type=int, help="Number of crops whose results a classifier averages.")
+@options.mask_values()
 @option("--json", "as_json", is_flag=True, help=JSON_HELP)
 @option("--record-as", metavar="DATASET", help=RECORD_HELP)
 @options.decoding
-def run_evaluate(name, data, speakers, weights, noise, num_crops, as_json, record_as, decoding) -> None:
+def run_evaluate(name, data, speakers, weights, noise, num_crops, mask_values, as_json, record_as, decoding) -> None:
     """Measure a recipe on a data set, with 95 % intervals over speakers, clips or images."""
     from kerasrecipes.training import evaluation
 
@@ -35,8 +36,10 @@ def run_evaluate(name, data, speakers, weights, noise, num_crops, as_json, recor
     task = model.recipe.task
     if num_crops is not None and task != "image-classification":
         raise KerasRecipesError(f"--num-crops is for classifiers: the task of {name} is {task}")
+    if mask_values is not None and task != "segmentation":
+        raise KerasRecipesError(f"--mask-values is for segmenters: the task of {name} is {task}")
     recognizer = task.endswith("recognition")
-    values = {**decoding, "noise": noise} if recognizer else {"num_crops": num_crops}
+    values = {**decoding, "noise": noise} if recognizer else {"num_crops": num_crops, "mask_values": mask_values}
     values = {key: value for key, value in values.items() if value is not None}
     rates = evaluation.evaluate(model, data, speakers, **options.transcribe_arguments(values))
     decoder = "none"

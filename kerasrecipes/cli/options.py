@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from kerasrecipes.cli.sections import Choices, DataSpec, option
+from kerasrecipes.cli.sections import Choices, DataSpec, MaskValues, option
 from kerasrecipes.errors import KerasRecipesError
 
 DEFAULT_SPEECH_RECIPE = "deepspeech2_small"
@@ -53,6 +53,14 @@ def format(*formats: str, help: str = "Format of what is printed.", **settings: 
 def data(*yields: str, help: str = "Data set. Repeat the option to mix sets.", required: bool = True) -> Decorator:
     """Return the option `--data` for the readers that yield some kinds of data."""
     return option("--data", metavar="DATA", type=DataSpec(*yields), multiple=True, required=required, help=help)
+
+
+def mask_values(**settings: Any) -> Decorator:
+    """Return the option `--mask-values` of commands that read segmentation data."""
+    return option(
+        "--mask-values", type=MaskValues(), metavar="VALUE=CLASS,...", **settings,
+        help="Class numbers of pixel values of masks, or 255 for no class. 255=1 reads masks of 0 and 255 as classes 0 and 1.",
+    )  # fmt: skip
 
 
 speakers = option(
@@ -153,6 +161,8 @@ def as_command_line(values: Mapping[str, Any]) -> list[str]:
     words = []
     for name, value in values.items():
         flag = f"--{OPTION_NAMES.get(name, name.replace('_', '-'))}"
+        if isinstance(value, Mapping):
+            value = ",".join(f"{key}={item}" for key, item in value.items())
         for item in value if isinstance(value, tuple) else (value,):
             words.append(f"{flag} {f'{item:g}' if isinstance(item, float) else shlex.quote(str(item))}")
     return words

@@ -56,6 +56,18 @@ class DataSpec(click.ParamType):
         return rows + [row for row in shared if row[0]]
 
 
+class MaskValues(click.ParamType):
+    """Classes of pixel values of masks, "255=1,128=0", as a dictionary of numbers."""
+
+    name = "mask values"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> dict[int, int]:
+        try:
+            return {int(key): int(label) for key, _, label in (pair.partition("=") for pair in value.split(","))}
+        except ValueError:
+            self.fail(f"{value!r} is not VALUE=CLASS,VALUE=CLASS, for instance 255=1", parameter, context)
+
+
 class TableSpec(click.ParamType):
     """Value in one of the forms of a table's entries. The help lists the forms.
 

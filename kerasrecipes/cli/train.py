@@ -37,6 +37,7 @@ def treat_sigterm_as_ctrl_c() -> None:
 @_setting("--dtype-policy", metavar="POLICY", help="Keras dtype policy, for instance mixed_bfloat16.")
 @_setting("--init-from", metavar="WEIGHTS", help="Initial weights: a .weights.h5 file, a run's folder, or released.")
 @_setting("--seed", type=int, help="Random seed.")
+@options.mask_values(section="Training configuration", group="settings")
 def run_train(name, data, validation, output, resume, max_minutes, devices, config, settings) -> None:
     """Train a recipe. Ctrl-C saves a checkpoint; --resume continues."""
     from kerasrecipes._lazy import choose_backend

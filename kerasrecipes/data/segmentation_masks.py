@@ -1,8 +1,10 @@
-"""Segmentation data sets: images with a class for every pixel, and batches of them for training."""
+"""Segmentation data sets: images with a class for every pixel."""
 
 import io
 import itertools
-from collections.abc import Sequence
+import numbers
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,30 +12,145 @@ import numpy as np
 from PIL import Image
 
 from kerasrecipes import image
-from kerasrecipes.data.image_dataset import BaseImageDataset, to_uint8
 from kerasrecipes.data.specs import parse_spec
 from kerasrecipes.errors import DataError, ImageError, reader
 
 IGNORE_INDEX = 255  # mask value of pixels without a class
+MAX_VOID_SHARE = 0.5  # a set with more pixels without a class is named
+CAMVID_VOID = 11  # value of pixels without a class in CamVid's file
+# Pillow scales gray images of 2 and 4 bits to 0 to 255: raw mode -> factor
+LOW_BIT_SCALES = {"L;2": 85, "L;4": 17}
 
 
-def load_masks(specs: Sequence[str], classes: Sequence[str]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def load_masks(
+    specs: Sequence[str], classes: Sequence[str], mask_values: Mapping[int, int] | None = None
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Load and join sets: images (height, width, 3) uint8 and masks (height, width) uint8 with 255 for pixels without class.
 
     CamVid's labels beyond `classes` count as "no class". In masks of a folder they raise `DataError`.
+
+    Args:
+        specs: Specifications of readers that yield masks, for instance "masks:FOLDER".
+        classes: Names of the classes.
+        mask_values: {pixel value: class number, or 255 for no class}. Other values stay as they are. Default: none.
+
+    Raises:
+        DataError: A set cannot be read, or no pixel of it has a class that could be learned (`check_unlabeled_pixels`).
     """
+    values = check_mask_values(mask_values, classes)
     images: list[np.ndarray] = []
     masks: list[np.ndarray] = []
+    counts, names = [], []
     for spec in specs:
-        reader, path, options, _ = parse_spec(spec, "masks")
-        for pixels, mask, name in reader.read(Path(path), **options):
-            if pixels.shape[:2] != mask.shape:
-                raise DataError(f"{name}: the image has {pixels.shape[:2]} pixels, its mask {mask.shape}")
+        for pixels, mask, name in read_mask_set(spec, values):
             if spec.startswith("masks:"):
                 check_labels(mask, classes, f"{name}: its mask holds")
             images.append(pixels)
             masks.append(np.where(mask < len(classes), mask, IGNORE_INDEX).astype("uint8"))
+            counts.append(count_mask_values(mask))
+            names.append(name)
+    check_unlabeled_pixels(counts, names, values)
     return images, masks
+
+
+def read_mask_set(spec: str, mask_values: Mapping[int, int]) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
+    """Yield the images, the masks after `replace_mask_values`, and the names of a set."""
+    reader, path, options, _ = parse_spec(spec, "masks")
+    for pixels, mask, name in reader.read(Path(path), **options):
+        if pixels.shape[:2] != mask.shape:
+            raise DataError(f"{name}: the image has {pixels.shape[:2]} pixels, its mask {mask.shape}")
+        yield pixels, replace_mask_values(mask, mask_values), name
+
+
+def check_mask_values(mask_values: Any, classes: Sequence[str] | None = None) -> dict[int, int]:
+    """Return {pixel value: label}, empty for None.
+
+    Args:
+        mask_values: {pixel value: class number, or 255 for no class}, or None.
+        classes: Names of the classes. None (default) takes every number up to 255.
+
+    Raises:
+        DataError: It is no such table.
+    """
+    count = IGNORE_INDEX if classes is None else len(classes)
+    values = {} if mask_values is None else mask_values
+    if not isinstance(values, Mapping) or not all(isinstance(v, numbers.Integral) for v in [*values, *values.values()]):
+        raise DataError(f"mask_values is {mask_values!r}: give {{pixel value: class number}}, for instance {{255: 1}}")
+    for value, label in values.items():
+        if label != IGNORE_INDEX and not 0 <= label < count:
+            raise DataError(
+                f"mask_values makes {value} the label {label}, but there are {count} classes, numbered from 0; "
+                f"{IGNORE_INDEX} stands for no class"
+            )
+    return {int(value): int(label) for value, label in values.items()}
+
+
+def replace_mask_values(masks: np.ndarray, mask_values: Mapping[int, int]) -> np.ndarray:
+    """Return masks with the labels of `mask_values` in place of the pixel values that it holds."""
+    if not mask_values:
+        return masks
+    labels = masks.astype("int32")
+    for value, label in mask_values.items():
+        labels[masks == value] = label
+    return labels
+
+
+def count_mask_values(mask: np.ndarray) -> np.ndarray:
+    """Return the number of pixels of each value from 0 to 255, (256,)."""
+    return np.bincount(mask.ravel(), minlength=IGNORE_INDEX + 1)
+
+
+def is_two_valued(counts: np.ndarray) -> np.ndarray:
+    """Return which masks hold 0 and 255 and nothing else, from the numbers of pixels of each value (masks, 256)."""
+    return (counts[:, [0, IGNORE_INDEX]] > 0).all(1) & ~counts[:, 1:IGNORE_INDEX].any(1)
+
+
+def check_unlabeled_pixels(counts: Sequence[np.ndarray], names: Sequence[str], mask_values: Mapping[int, int]) -> None:
+    """Check that pixels of 255, which do not count, were meant to mean "no class".
+
+    Many programs write 255 for the first class and 0 for the background. If a set could still be learned, a warning names the
+    masks that hold only 0 and 255 or only 255, and a share of such pixels over a half. An entry for 255 in `mask_values` says
+    what 255 means, which ends the warning.
+
+    Args:
+        counts: The number of pixels of each value from 0 to 255 (`count_mask_values`), for each mask.
+        names: Names of the masks.
+        mask_values: The table that was applied to the masks.
+
+    Raises:
+        DataError: All pixels are 255, or all are 0 or 255.
+    """
+    if not counts:
+        return
+    pixels = np.stack(counts)
+    total, void = pixels.sum(0), pixels[:, IGNORE_INDEX] == pixels.sum(1)
+    meaning = f"mask_values={{{IGNORE_INDEX}: 1}} (--mask-values {IGNORE_INDEX}=1) if {IGNORE_INDEX} means class 1"
+    if void.all():
+        raise DataError(
+            f"All pixels of the masks ({list_names(names)}) are {IGNORE_INDEX}, which means no class, so nothing counts: pass {meaning}"
+        )
+    if IGNORE_INDEX in mask_values or not total[IGNORE_INDEX]:
+        return
+    remedy = f"pass {meaning}, or mask_values={{{IGNORE_INDEX}: {IGNORE_INDEX}}} if it means no class"
+    if is_two_valued(total[None])[0]:
+        raise DataError(
+            f"The masks ({list_names(names)}) hold only 0 and {IGNORE_INDEX}, which means no class, so nothing but class 0 counts: {remedy}"
+        )
+    problems = [
+        f"{int(chosen.sum())} of {len(names)} masks hold only {what} ({list_names(np.array(names)[chosen])})"
+        for chosen, what in ((is_two_valued(pixels), f"0 and {IGNORE_INDEX}"), (void, f"{IGNORE_INDEX}"))
+        if chosen.any()
+    ]
+    share = total[IGNORE_INDEX] / total.sum()
+    if share > MAX_VOID_SHARE:
+        problems.append(f"{100 * share:.0f} % of all pixels of {len(names)} masks are {IGNORE_INDEX}")
+    if problems:
+        warnings.warn(f"{'; '.join(problems)}. These pixels count as no class: {remedy}", stacklevel=3)
+
+
+def list_names(names: Sequence[str]) -> str:
+    """Return the first names for a message."""
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 def check_labels(masks: np.ndarray, classes: Sequence[str], subject: str) -> None:
@@ -46,32 +163,9 @@ def check_labels(masks: np.ndarray, classes: Sequence[str], subject: str) -> Non
         )
 
 
-def prepare_fit_masks(x: Any, y: Any, model: Any) -> tuple[Any, Any] | None:
-    """Turn what `fit` was given into images and masks, or return None for what Keras handles itself."""
-    if isinstance(x, str | Path) and y is None:
-        return load_masks([f"masks:{x}"], model.classes)
-    if isinstance(x, list | tuple) and y is not None and len(x) and isinstance(x[0], np.ndarray):
-        try:
-            x, y = np.stack(x), np.stack(y)
-        except ValueError as error:
-            raise DataError(
-                "All images of a training set must have one size, and so must their masks: cut or resize them first"
-            ) from error
-    if not isinstance(x, np.ndarray) or y is None:
-        return None
-    y = np.asarray(y)
-    if x.ndim != 4 or x.shape[-1] != 3 or x.shape[:3] != y.shape:
-        raise DataError(
-            f"Images of shape {x.shape} and masks of shape {y.shape} do not fit: pass images (batch, height, width, 3) and "
-            "masks (batch, height, width) with a class number for every pixel"
-        )
-    check_labels(y, model.classes, "Masks hold")
-    return to_uint8(x), y.astype("uint8")
-
-
 @reader(DataError)
 def camvid(path: Path, split: str = "train") -> list[tuple[np.ndarray, np.ndarray, str]]:
-    """Read CamVid's 367, 101 or 233 images, masks (11 classes, and 11 for none) and names of the SegNet split."""
+    """Read CamVid's 367, 101 or 233 images, masks (11 classes, and 255 for none) and names of the SegNet split."""
     if not path.is_file():
         raise DataError(f"There is no file {path}")
     with np.load(path) as arrays:
@@ -79,6 +173,7 @@ def camvid(path: Path, split: str = "train") -> list[tuple[np.ndarray, np.ndarra
             raise DataError(f"{path} has no split {split}: its splits are train, val and test")
         content, offsets = arrays[f"{split}_jpeg"].tobytes(), arrays[f"{split}_offset"]
         names, masks = arrays[f"{split}_name"], arrays[f"{split}_mask"]
+    masks = np.where(masks == CAMVID_VOID, IGNORE_INDEX, masks)
     images = [np.asarray(Image.open(io.BytesIO(content[a:b])).convert("RGB")) for a, b in itertools.pairwise(offsets)]
     return list(zip(images, masks, (str(n) for n in names), strict=True))
 
@@ -102,60 +197,18 @@ def mask_folder(root: Path) -> list[tuple[np.ndarray, np.ndarray, str]]:
 
 
 def read_mask(path: Path) -> np.ndarray:
-    """Read the pixel values of a gray image or one with a palette, (height, width) uint8."""
+    """Read the pixel values of a gray image or one with a palette, (height, width) uint8, as the file stores them.
+
+    A gray image of 1, 2 or 4 bits holds values up to 1, 3 or 15.
+    """
     try:
         with Image.open(path) as mask:
-            if mask.mode not in ("L", "P"):
+            if mask.mode not in ("1", "L", "P"):
+                kind = "numbers of 16 or 32 bits" if mask.mode.startswith(("I", "F")) else "colors"
                 raise DataError(
-                    f"{path} holds colors ({mask.mode}): save class numbers as a gray image or with a palette"
+                    f"{path} holds {kind} ({mask.mode}): save class numbers as a gray image of 8 bits or with a palette"
                 )
-            return np.asarray(mask)
+            scale = LOW_BIT_SCALES.get(mask.tile[0][3], 1) if mask.tile else 1
+            return np.asarray(mask, "uint8") // scale
     except (OSError, SyntaxError, ValueError) as error:
         raise DataError(f"{path} cannot be read as an image ({error}): save the mask again, as PNG") from error
-
-
-class SegmentationDataset(BaseImageDataset):
-    """Batches for a `Segmenter`: ((batch, height, width, 3) float32 with margin, (batch, rows, columns) int32).
-
-    Args:
-        images: Images of one size.
-        masks: Masks of that size.
-        model: Segmenter that pads images and downsamples masks.
-        batch_size: Images in a batch. Default 8.
-        augment: True to mirror half of the images and to enlarge each crop by a factor from 1 to 1.5. Default False.
-        shuffle: True (default) for another order in every epoch.
-        seed: Seed of order and augmentation. Default 0.
-        **kwargs: Arguments of `keras.utils.PyDataset`.
-    """
-
-    def __init__(
-        self, images: Sequence[np.ndarray], masks: Sequence[np.ndarray], model: Any, *, batch_size: int = 8,
-        augment: bool = False, shuffle: bool = True, seed: int = 0, **kwargs: Any,
-    ):  # fmt: skip
-        if len({i.shape for i in images}) > 1:
-            raise DataError("All images of a training set must have one size: cut or resize them first")
-        self.masks, self.model = masks, model
-        super().__init__(images, batch_size, augment, shuffle, seed, **kwargs)
-
-    def make_batch(self, members: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Return the network's inputs, and class indices at its output resolution."""
-        pairs = [(self.images[i], self.masks[i]) for i in members]
-        if self.augment:
-            pairs = [random_flip_and_zoom(*pair, rng) for pair in pairs]
-        images, masks = (np.stack(part) for part in zip(*pairs, strict=True))
-        return self.model.preprocess(images), self.model.downsample_labels(masks)
-
-
-def random_flip_and_zoom(
-    pixels: np.ndarray, mask: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mirror half of the images, and enlarge a random crop by a factor from 1 to 1.5 to the image's size."""
-    height, width = mask.shape
-    scale = rng.uniform(1.0, 1.5)
-    h, w = height / scale, width / scale
-    y, x = rng.uniform(0, height - h), rng.uniform(0, width - w)
-    box = (x, y, x + w, y + h)
-    zoomed = Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR, box=box)
-    labels = Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST, box=box)
-    step = -1 if rng.integers(2) else 1
-    return np.asarray(zoomed)[:, ::step], np.asarray(labels)[:, ::step]

@@ -2,6 +2,7 @@
 
 import inspect
 import numbers
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -47,18 +48,22 @@ class ImageModel(TaskModel):
     # ------------------------------------------------------------------ training
 
     def fit(
-        self, x: Any = None, y: Any = None, batch_size: int | None = None, *args: Any, augment: bool = False, **kwargs: Any
+        self, x: Any = None, y: Any = None, batch_size: int | None = None, *args: Any, augment: bool = False,
+        read_options: Mapping[str, Any] | None = None, **kwargs: Any,
     ):  # fmt: skip
-        """Train on what subclasses document. Anything that `prepare_arrays` does not take goes to Keras unchanged."""
-        fit = super().fit
+        """Train on what subclasses document. Anything that `prepare_arrays` does not take goes to Keras unchanged.
+
+        `read_options` are arguments of `prepare_arrays`, for the validation data too.
+        """
+        fit, options = super().fit, read_options or {}
         arguments = bind_arguments(fit, x, y, batch_size or self.default_batch_size, *args, **kwargs)
         x, y, size = (arguments.pop(name) for name in ("x", "y", "batch_size"))
         if arguments.get("class_weight") is not None:
             arguments["class_weight"] = self.prepare_class_weight(arguments["class_weight"])
         if (validation := arguments.get("validation_data")) is not None:
             validation_size = arguments.get("validation_batch_size") or size
-            arguments["validation_data"] = self.prepare_validation(validation, validation_size)
-        arrays = self.prepare_arrays(x, y)
+            arguments["validation_data"] = self.prepare_validation(validation, validation_size, **options)
+        arrays = self.prepare_arrays(x, y, **options)
         if arrays is None:
             return fit(x, y, size, **arguments)
         share, weights = arguments.pop("validation_split", 0.0), arguments.pop("sample_weight", None)
@@ -73,7 +78,10 @@ class ImageModel(TaskModel):
                     f"validation_split={share} takes the last images of an array or a list, and both parts need images: pass "
                     "other images, or a folder, as validation_data"
                 )
-            arguments["validation_data"] = self.prepare_validation(tuple(column[count:] for column in columns), size)
+            x_held, y_held, *weights_held = (column[count:] for column in columns)
+            arguments["validation_data"] = self.make_validation(
+                x_held, y_held, *weights_held or [None], batch_size=size
+            )
             columns = [column[:count] for column in columns]
         batches = self.make_dataset(
             *columns[:2], batch_size=size, augment=augment, shuffle=arguments.pop("shuffle", True),
@@ -82,7 +90,7 @@ class ImageModel(TaskModel):
         batches.set_epoch(arguments.get("initial_epoch", 0))
         return fit(batches, shuffle=False, **arguments)
 
-    def prepare_arrays(self, x: Any, y: Any) -> Any:
+    def prepare_arrays(self, x: Any, y: Any, **options: Any) -> Any:
         """Return images with labels or masks from the arguments of `fit`, or None if Keras handles them itself."""
         raise NotImplementedError
 
@@ -90,9 +98,17 @@ class ImageModel(TaskModel):
         """Return a dataset of the result of `prepare_arrays`."""
         raise NotImplementedError
 
-    def prepare_validation(self, data: Any, batch_size: int) -> Any:
-        """Return `validation_data` as Keras takes it."""
+    def make_validation(self, images: Any, labels: Any, weights: Any, batch_size: int) -> Any:
+        """Return the result of `prepare_arrays` and its weights, or None, as Keras takes `validation_data`."""
         raise NotImplementedError
+
+    def prepare_validation(self, data: Any, batch_size: int, **options: Any) -> Any:
+        """Return `validation_data` as Keras takes it. `options` are arguments of `prepare_arrays`."""
+        x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
+        arrays = self.prepare_arrays(x, y, **options)
+        if arrays is None:
+            return x if y is None else data
+        return self.make_validation(*arrays, weights, batch_size=batch_size)
 
     def prepare_class_weight(self, class_weight: Any) -> dict[int, float]:
         """Return `class_weight` as Keras takes it."""
@@ -170,19 +186,14 @@ class ImageClassifier(ImageClassificationMixin, ImageModel):
         data = self.prepare_validation((x, y), BATCH_SIZE)
         return super().evaluate(*(data if isinstance(data, tuple) else (data, None)), *args, **kwargs)
 
-    def prepare_arrays(self, x: Any, y: Any) -> Any:
+    def prepare_arrays(self, x: Any, y: Any, **options: Any) -> Any:
         return prepare_fit_images(x, y, self)
 
     def make_dataset(self, images: Any, labels: Any, **options: Any) -> Any:
         return ImageDataset(images, labels, self.preprocessing, **options)
 
-    def prepare_validation(self, data: Any, batch_size: int) -> Any:
+    def make_validation(self, images: Any, labels: Any, weights: Any, batch_size: int) -> Any:
         """Return the center crops of images and their class indices."""
-        x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
-        arrays = self.prepare_arrays(x, y)
-        if arrays is None:
-            return x if y is None else data
-        images, labels = arrays
         if images.shape[1:3] != self.preprocessing.crop_size:
             images = np.stack([self.preprocessing.center_crop(i) for i in images])
         return (images, labels) if weights is None else (images, labels, weights)

@@ -1,11 +1,13 @@
 """Segmentation: a class for every pixel, and the verb `segment`."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
-from kerasrecipes.data.segmentation_masks import IGNORE_INDEX, SegmentationDataset, check_labels, prepare_fit_masks
+from kerasrecipes.data.segmentation_dataset import SegmentationDataset, prepare_fit_masks
+from kerasrecipes.data.segmentation_masks import IGNORE_INDEX, check_labels
 from kerasrecipes.errors import DataError
 from kerasrecipes.inference.image_segmentation import TILE_SIZE, ImageSegmentationMixin
 from kerasrecipes.tasks.image_classifier import ImageModel, bind_arguments
@@ -59,7 +61,8 @@ class Segmenter(ImageSegmentationMixin, ImageModel):
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=IGNORE_INDEX)
 
     def fit(
-        self, x: Any = None, y: Any = None, batch_size: int | None = None, *args: Any, augment: bool = False, **kwargs: Any
+        self, x: Any = None, y: Any = None, batch_size: int | None = None, *args: Any, augment: bool = False,
+        mask_values: Mapping[int, int] | None = None, **kwargs: Any,
     ):  # fmt: skip
         """Train as Keras does, also on a folder of images and masks.
 
@@ -74,18 +77,27 @@ class Segmenter(ImageSegmentationMixin, ImageModel):
             *args: Arguments of Keras's `fit`.
             augment: Mirror and enlarge images at random, differently in every epoch and call.
                 `keras.utils.set_random_seed` makes it repeatable.
+            mask_values: {pixel value of the masks: class index, or 255 for no class}, for those of `validation_data` too.
+                {255: 1} reads masks of 0 and 255 as classes 0 and 1, and {255: 255} says that 255 means no class, where a
+                warning asks. Default: none.
             **kwargs: Arguments of Keras's `fit`.
 
         Raises:
-            DataError: Images and masks do not belong together, a label is no class and not 255, or images or classes have weights.
+            DataError: Images and masks do not belong together, a label is no class and not 255, no pixel or only class 0 could
+                be learned, or images or classes have weights.
             ImageError: The values of the images are out of range.
         """
-        return super().fit(x, y, batch_size, *args, augment=augment, **kwargs)
+        options = {"mask_values": mask_values}
+        return super().fit(x, y, batch_size, *args, augment=augment, read_options=options, **kwargs)
 
-    def evaluate(self, x: Any = None, y: Any = None, batch_size: int | None = None, *args: Any, **kwargs: Any):
-        """Evaluate as Keras does, on anything `fit` takes."""
+    def evaluate(
+        self, x: Any = None, y: Any = None, batch_size: int | None = None, *args: Any,
+        mask_values: Mapping[int, int] | None = None, **kwargs: Any,
+    ):  # fmt: skip
+        """Evaluate as Keras does, on anything `fit` takes, with its `mask_values`."""
         size, evaluate = batch_size or self.default_batch_size, super().evaluate
-        arguments, arrays = bind_arguments(evaluate, None, None, None, *args, **kwargs), self.prepare_arrays(x, y)
+        arguments = bind_arguments(evaluate, None, None, None, *args, **kwargs)
+        arrays = self.prepare_arrays(x, y, mask_values=mask_values)
         if arrays is None:
             return evaluate(**arguments | {"x": x, "y": y, "batch_size": size})
         weights = arguments.pop("sample_weight", None)
@@ -93,8 +105,8 @@ class Segmenter(ImageSegmentationMixin, ImageModel):
             **arguments | {"x": self.make_dataset(*arrays, batch_size=size, shuffle=False, weights=weights)}
         )
 
-    def prepare_arrays(self, x: Any, y: Any) -> Any:
-        return prepare_fit_masks(x, y, self)
+    def prepare_arrays(self, x: Any, y: Any, **options: Any) -> Any:
+        return prepare_fit_masks(x, y, self, **options)
 
     def make_dataset(self, images: Any, masks: Any, *, weights: Any = None, **options: Any) -> Any:
         if weights is not None:
@@ -104,13 +116,9 @@ class Segmenter(ImageSegmentationMixin, ImageModel):
     def prepare_class_weight(self, class_weight: Any) -> dict[int, float]:
         raise DataError("Masks take no class_weight: pass compile() a loss of your own that weights the classes")
 
-    def prepare_validation(self, data: Any, batch_size: int) -> Any:
+    def make_validation(self, images: Any, labels: Any, weights: Any, batch_size: int) -> Any:
         """Return batches in order."""
-        x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
-        arrays = self.prepare_arrays(x, y)
-        if arrays is None:
-            return data
-        return self.make_dataset(*arrays, batch_size=batch_size, shuffle=False, weights=weights)
+        return self.make_dataset(images, labels, batch_size=batch_size, shuffle=False, weights=weights)
 
     def downsample_labels(self, masks: np.ndarray) -> np.ndarray:
         """Return the label of the center pixel of each cell, (batch, rows, columns) int32.

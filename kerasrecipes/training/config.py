@@ -38,6 +38,8 @@ class TrainConfig:
         batch_order: "sortagrad", "random" or "sorted".
         speed_perturbation: Playing speeds, one of which is sampled per utterance and epoch.
         augment: Arguments of `data.AudioAugmentation`. For images, any value that is not empty turns random crops on.
+        mask_values: {pixel value of the masks: class number, or 255 for no class} for the training and validation sets of a
+            segmenter, for instance {255: 1}. Default: none.
         weight_decay: Weight decay of AdamW.
         clipnorm: Largest global norm of the gradients.
         ema_momentum: Momentum of the averaged weights, which are validated and released. 0 turns averaging off.
@@ -80,6 +82,7 @@ class TrainConfig:
     batch_order: str = "sortagrad"
     speed_perturbation: tuple[float, ...] = (1.0,)
     augment: dict[str, Any] | None = None
+    mask_values: dict[int, int] = field(default_factory=dict)
     weight_decay: float = 1e-4
     clipnorm: float = 5.0
     ema_momentum: float = 0.999
@@ -141,6 +144,8 @@ def coerce(kind: Any, value: Any) -> Any:
         return tuple(coerce(get_args(kind)[0], item) for item in value)
     if origin is dict and not isinstance(value, dict):
         raise ValueError("not a table of keys and values")
+    if kind == dict[int, int]:  # JSON reads keys as text
+        return {coerce(int, key): coerce(int, item) for key, item in value.items()}
     if origin in (int, float):
         try:
             number = float(value)

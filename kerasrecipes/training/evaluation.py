@@ -10,6 +10,7 @@ from kerasrecipes import data, metrics
 from kerasrecipes.audio import SAMPLE_RATE, load_audio
 from kerasrecipes.data.audio_augmentation import add_noise, colored_noise
 from kerasrecipes.data.images import load_image_datasets
+from kerasrecipes.data.segmentation_masks import load_masks
 from kerasrecipes.decoding.phoneme_transcript import boundaries, count_matched_boundaries
 from kerasrecipes.errors import KerasRecipesError
 
@@ -156,7 +157,7 @@ def evaluate(model: Any, specs: Sequence[str], speakers: Sequence[str] = (), **o
         model: Model of any task.
         specs: Specifications of data sets, for instance "librispeech:FOLDER".
         speakers: Keep only these speakers' clips. Default: all.
-        **options: Options of the task's `evaluate_...` function.
+        **options: Options of the task's `evaluate_...` function. For segmenters `mask_values` of `load_masks`.
     """
     task = model.recipe.task
     if task == "language-model":
@@ -169,9 +170,7 @@ def evaluate(model: Any, specs: Sequence[str], speakers: Sequence[str] = (), **o
             model, *load_image_datasets(specs, model.classes, model.preprocessing), **options
         )
     if task == "segmentation":
-        from kerasrecipes.data.segmentation_masks import load_masks  # imports Keras, which engines do without
-
-        return evaluate_segmentation(model, *load_masks(specs, model.classes))
+        return evaluate_segmentation(model, *load_masks(specs, model.classes, **options))
     utterances = data.load_datasets(specs, speakers)
     if task == "waveform-generation":
         return evaluate_bits_per_sample(model, utterances)

@@ -9,7 +9,8 @@ import numpy as np
 from kerasrecipes import data
 from kerasrecipes.data.image_dataset import ImageDataset
 from kerasrecipes.data.images import load_image_datasets
-from kerasrecipes.data.segmentation_masks import SegmentationDataset, load_masks
+from kerasrecipes.data.segmentation_dataset import SegmentationDataset
+from kerasrecipes.data.segmentation_masks import load_masks
 from kerasrecipes.data.wave_dataset import open_audio_cache
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.registry import get_recipe
@@ -185,8 +186,10 @@ class ImageTraining(TrainingTask):
 class SegmentationTraining(ImageTraining):
     """Segmenters: batches of images with masks, mean intersection over union."""
 
+    reads_masks = True
+
     def load_data(self, specs: Sequence[str], speakers: Sequence[str] = ()) -> Any:
-        return load_masks(specs, self.model.classes)
+        return load_masks(specs, self.model.classes, self.config.mask_values)
 
     def make_dataset(self) -> Any:
         config = self.config

@@ -20,12 +20,15 @@ class TrainingTask:
     pad_label = 0
     throughput_unit, throughput_scale = "x real time", 3600.0  # throughput of an amount of 1 in a second
     can_distill = False  # True if batches can hold a teacher's posteriors
+    reads_masks = False  # True if the data are images with masks
 
     def __init__(self, config: TrainConfig, model: Any, cache_dir: Path):
         if config.teacher is not None and not self.can_distill:
             raise DataError(
                 f"{config.recipe} cannot learn from a teacher, only speech recognizers with CTC can: remove `teacher`"
             )
+        if config.mask_values and not self.reads_masks:
+            raise DataError(f"{config.recipe} is trained without masks: remove `mask_values`, which is for segmenters")
         self.teacher: dict[str, str] | None = None  # of the run's record: {name, sha256}
         self.config, self.model, self.cache_dir = config, model, cache_dir
         self.data = self.load_data(config.data)

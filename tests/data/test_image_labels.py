@@ -8,7 +8,8 @@ from PIL import Image
 import kerasrecipes as kr
 from kerasrecipes.data.class_labels import encode_labels
 from kerasrecipes.data.image_dataset import prepare_fit_images, to_uint8
-from kerasrecipes.data.segmentation_masks import SegmentationDataset, load_masks
+from kerasrecipes.data.segmentation_dataset import SegmentationDataset
+from kerasrecipes.data.segmentation_masks import load_masks
 from kerasrecipes.errors import DataError, ImageError
 from kerasrecipes.image import load_image
 from kerasrecipes.recipes.dilated import TINY
