@@ -83,7 +83,7 @@ test-tfio:
 # (torchaudio's models are plain Python on top of torch: its last release serves)
 test-oracles:
 	$(PYTHON) -m venv .venv-oracles
-	.venv-oracles/bin/pip install -q --disable-pip-version-check -e ".[torch]" "torch==2.13.0" "torchaudio==2.11.0" captum pytest
+	.venv-oracles/bin/pip install -q --disable-pip-version-check -e ".[torch]" "torch==2.13.0" "torchaudio==2.11.0" captum pyroomacoustics pytest
 	KERAS_BACKEND=torch .venv-oracles/bin/python -m pytest tests/oracles
 
 # a cluster of two nodes on this machine
