@@ -7,6 +7,7 @@ from inspect import signature
 from typing import Any, TypeVar
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Error = TypeVar("Error", bound=Exception)
 
 
 class KerasRecipesError(Exception):
@@ -46,16 +47,19 @@ class ExportError(KerasRecipesError):
 
 
 @contextmanager
-def convert_errors(family: type[KerasRecipesError], name: object) -> Iterator[None]:
+def convert_errors(
+    family: type[KerasRecipesError], name: object, unchanged: tuple[type[Exception], ...] = ()
+) -> Iterator[None]:
     """Raise any exception of the block that is none of this package as an error of this package.
 
     Args:
         family: Class of that error.
         name: File or folder that is read, which the message names beside the cause.
+        unchanged: Classes of further exceptions that are raised as they are. Default: none.
     """
     try:
         yield
-    except KerasRecipesError:
+    except (KerasRecipesError, *unchanged):
         raise
     except Exception as error:
         cause = (str(error).splitlines() or [""])[0][:300]
@@ -86,3 +90,11 @@ def reader(family: type[KerasRecipesError]) -> Callable[[Function], Function]:
         return read  # type: ignore[return-value]
 
     return decorate
+
+
+def strip_traceback(error: Error) -> Error:
+    """Drop the traceback, whose frames would keep whole inputs in memory while the error is in a result list."""
+    current: BaseException | None = error
+    while current is not None:
+        current.__traceback__, current = None, current.__cause__ or current.__context__
+    return error

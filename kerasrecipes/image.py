@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from kerasrecipes.errors import ImageError, convert_errors
+from kerasrecipes.errors import ImageError, convert_errors, strip_traceback
 from kerasrecipes.utils import sources
 from kerasrecipes.utils.image_formats import IMAGE_FILES
 from kerasrecipes.utils.listing import expand_pattern, is_pattern, list_folder_or_warn
@@ -260,11 +260,3 @@ def load_images_or_errors(images: Sequence[Any]) -> list[Any]:
         except ImageError as error:
             results.append(strip_traceback(error))
     return results
-
-
-def strip_traceback(error: ImageError) -> ImageError:
-    """Drop the traceback, whose frames would keep whole images in memory while the error is in a result list."""
-    current: BaseException | None = error
-    while current is not None:
-        current.__traceback__, current = None, current.__cause__ or current.__context__
-    return error

@@ -40,7 +40,8 @@ class SpeechRecognitionMixin:
                 `kerasrecipes.decoding.DecodingOptions`: `decoder`, `language_model`, `hotwords` and others.
 
         Returns:
-            A `Transcript`. For a list or folder, a list in order with an `AudioError` for every unreadable file.
+            A `Transcript`. For a list or folder, a list in order with an `AudioError` for every
+            file that cannot be read or decoded.
 
         Raises:
             AudioError: A single input cannot be read.

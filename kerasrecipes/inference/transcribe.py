@@ -11,7 +11,7 @@ from kerasrecipes.audio import list_audio_files, load_audio, source_name
 from kerasrecipes.decoding.decoders import make_decoder
 from kerasrecipes.decoding.greedy import log_softmax
 from kerasrecipes.decoding.options import DecodingOptions
-from kerasrecipes.errors import AudioError, KerasRecipesError
+from kerasrecipes.errors import AudioError, KerasRecipesError, convert_errors, strip_traceback
 from kerasrecipes.results import Transcript
 from kerasrecipes.utils.files import first_line
 from kerasrecipes.utils.listing import is_pattern
@@ -43,7 +43,7 @@ def transcribe(
     to_transcript = make_transcript_decoder(model, make_decoder(model, DecodingOptions(**decoding)))
     if not is_batch(source):
         wave = load_wave(source, sample_rate=sample_rate, target=model.sample_rate, allow_truncated=allow_truncated)
-        return to_transcript(logits_of(model, wave, chunk_threshold_seconds, shift_average_seconds), wave)
+        return to_transcript(logits_of(model, wave, chunk_threshold_seconds, shift_average_seconds), wave, source)
     inputs = list_audio_files(source)
     results: list[Transcript | AudioError | None] = [None] * len(inputs)
     batches = score_batches(
@@ -51,10 +51,13 @@ def transcribe(
         chunk_threshold_seconds=chunk_threshold_seconds, shift_average_seconds=shift_average_seconds,
         allow_truncated=allow_truncated,
     )  # fmt: skip
-    for done, (index, logits, wave) in enumerate(batches, 1):
-        results[index] = to_transcript(logits, wave)
+    for index, logits, wave in batches:
+        try:
+            results[index] = to_transcript(logits, wave, inputs[index])
+        except AudioError as error:
+            results[index] = strip_traceback(error)
         if progress:
-            progress(done + sum(isinstance(r, AudioError) for r in results), len(inputs))
+            progress(sum(result is not None for result in results), len(inputs))
     return results
 
 
@@ -85,14 +88,8 @@ def is_batch(source: Any) -> bool:
 
 def load_wave(source: Any, **options: Any) -> np.ndarray:
     """Load one input by `load_audio`. Whatever fails is an `AudioError` with its name, except an array without a rate."""
-    try:
+    with convert_errors(AudioError, source_name(source), unchanged=(TypeError,)):
         return load_audio(source, **options)
-    except (AudioError, TypeError):
-        raise
-    except Exception as error:
-        raise AudioError(
-            f"{source_name(source)} cannot be read ({type(error).__name__}: {first_line(error)}): check the path and the file"
-        ) from error
 
 
 def bucket_by_length(
@@ -133,7 +130,7 @@ def bucket_by_length(
             wave = load_wave(source, sample_rate=sample_rate, target=model_rate, allow_truncated=allow_truncated)
             pool.append((index, wave))
         except AudioError as error:
-            results[index] = error
+            results[index] = strip_traceback(error)
             continue
         pool_samples += len(pool[-1][1])
         if pool_samples > 8 * batch_seconds * model_rate:
@@ -189,14 +186,24 @@ def average_over_shifts(
 
 def make_transcript_decoder(
     model: Any, decode: Callable[..., Transcript]
-) -> Callable[[np.ndarray, np.ndarray], Transcript]:
-    """Return `to_transcript(logits, wave)`. An all-zero wave gives an empty transcript without decoding."""
+) -> Callable[[np.ndarray, np.ndarray, Any], Transcript]:
+    """Return `to_transcript(logits, wave, source)`. An all-zero wave gives an empty transcript without decoding.
+
+    Whatever the decoder raises is an `AudioError` with the name of the source.
+    """
     frame_seconds = model.stride / model.sample_rate
 
-    def to_transcript(logits: np.ndarray, wave: np.ndarray) -> Transcript:
+    def to_transcript(logits: np.ndarray, wave: np.ndarray, source: Any) -> Transcript:
         duration = len(wave) / model.sample_rate
         if not wave.any():
             return Transcript("", duration=duration)
-        return decode(logits, frame_seconds=frame_seconds, duration=duration)
+        try:
+            return decode(logits, frame_seconds=frame_seconds, duration=duration)
+        except Exception as error:  # decoders of other packages raise classes of their own
+            if isinstance(error, KerasRecipesError):
+                cause, remedy = first_line(error), ""
+            else:
+                cause, remedy = f"{type(error).__name__}: {first_line(error)}", ': try decoder="greedy"'
+            raise AudioError(f"{source_name(source)} cannot be decoded ({cause}){remedy}") from error
 
     return to_transcript

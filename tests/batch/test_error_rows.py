@@ -2,6 +2,7 @@
 
 import os
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,8 +13,9 @@ from kerasrecipes import audio, batch, image
 from kerasrecipes.batch.parquet import printable
 from kerasrecipes.batch.runner import ROW_FORMATS
 from kerasrecipes.cli.main import main
-from kerasrecipes.errors import AudioError, ImageError
+from kerasrecipes.errors import AudioError, ImageError, KerasRecipesError
 from kerasrecipes.inference import transcribe as transcription
+from kerasrecipes.results import Transcript
 
 NAME = "convnetjs_mnist"
 LONG_NAME = 300 * "x"
@@ -51,6 +53,32 @@ def test_a_list_keeps_the_other_transcripts(clips, pretrained, monkeypatch, erro
         pretrained.transcribe(second, decoder="greedy")
     with pytest.raises(TypeError, match="sample_rate="):
         pretrained.transcribe([first, np.zeros(16000, "int16")], decoder="greedy")
+
+
+@pytest.mark.parametrize("error", [
+    ValueError("odd logits"), RuntimeError("search failed"), KerasRecipesError("2 of 3 frames have no finite logit"),
+])  # fmt: skip
+def test_a_list_keeps_the_others_when_a_decoder_fails(monkeypatch, error):
+    waves, calls = [np.full(n, 0.1, "float32") for n in (1600, 3200, 4800)], []
+    model = SimpleNamespace(
+        sample_rate=16000, stride=160, output_length=lambda n: n // 160,
+        predict_logits=lambda inputs: np.zeros((*inputs["audio"].shape[:1], 100, 3), "float32"),
+    )  # fmt: skip
+
+    def decode(logits, **times):
+        if len(logits) == 20:
+            raise error
+        return Transcript("done")
+
+    monkeypatch.setattr(transcription, "make_decoder", lambda model, options: decode)
+    results = transcription.transcribe(model, waves, 16000, progress=lambda *counts: calls.append(counts))
+    assert [str(results[0]), str(results[2])] == ["done", "done"] and calls == [(1, 3), (2, 3), (3, 3)]
+    message = "cannot be decoded .*" + str(error)
+    assert isinstance(results[1], AudioError) and results[1].__traceback__ is None
+    with pytest.raises(AudioError, match=message) as caught:
+        transcription.transcribe(model, waves[1], 16000)
+    assert str(caught.value) == str(results[1])
+    assert ('decoder="greedy"' in str(caught.value)) == (type(error) is not KerasRecipesError)
 
 
 def test_long_names_are_an_error_of_one_input(clips, pretrained, images):
