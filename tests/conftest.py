@@ -14,6 +14,12 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 DATA = Path(os.environ.get("KERASRECIPES_DATA", ROOT.parent / "shared" / "data"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """A cache of decoded clips and converted files for this run of the tests alone."""
+    os.environ.setdefault("KERASRECIPES_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
 @pytest.fixture(scope="session")
 def clips() -> Path:
     """The LibriSpeech clips that ship with the tests, in the official layout."""

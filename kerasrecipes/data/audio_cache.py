@@ -1,8 +1,11 @@
 """Clips decoded and resampled once, as 16-bit samples in one memory-mapped file."""
 
+import contextlib
 import hashlib
 import json
 import os
+import struct
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -18,7 +21,13 @@ from rich.progress import track
 from kerasrecipes import audio
 from kerasrecipes.errors import AudioError, DataError
 from kerasrecipes.utils import tar_members
+from kerasrecipes.utils.environment import cache_folder
 from kerasrecipes.utils.files import atomic_write
+from kerasrecipes.utils.private_folder import make_private_folder, open_own_file
+
+MAGIC = b"kerasrecipes16\r\n"
+HEADER = struct.Struct("<16s32sQQ")  # magic, SHA-256 of what it holds, number of offsets (int64), number of samples (int16)
+UNUSED_DAYS = 30
 
 
 def decode_clip(path: str, speeds: tuple[float, ...]) -> list[np.ndarray] | str:
@@ -52,46 +61,112 @@ def ordered_map(pool: Executor, function: Callable, items: Iterable, ahead: int 
         yield waiting.popleft().result()
 
 
+def read_clips(path: Path, key: bytes, num_waves: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """Open a cache file.
+
+    Args:
+        path: File.
+        key: SHA-256 of what it must hold.
+        num_waves: Number of waves, one for each clip and speed.
+
+    Returns:
+        Offsets (waves + 1,) int64 and all samples (samples,) int16, mapped into memory. None for a missing file, for one that is
+        not as its header says, for a link, and for a file of another user, who could have planted it.
+    """
+    try:
+        file = open_own_file(path)
+    except OSError:
+        return None
+    with file:
+        header = file.read(HEADER.size)
+        if len(header) < HEADER.size:
+            return None
+        magic, file_key, num_offsets, num_samples = HEADER.unpack(header)
+        samples_begin = HEADER.size + 8 * num_offsets
+        if (magic, file_key, num_offsets) != (MAGIC, key, num_waves + 1):
+            return None
+        if os.fstat(file.fileno()).st_size != samples_begin + 2 * num_samples:
+            return None
+        offsets = np.frombuffer(file.read(8 * num_offsets), "<i8")
+        if offsets[0] != 0 or offsets[-1] != num_samples or (np.diff(offsets) < 0).any():
+            return None
+        with contextlib.suppress(OSError):  # a read-only disk
+            os.utime(file.fileno() if os.utime in os.supports_fd else path)
+        samples = np.memmap(file, "<i2", "r", samples_begin, (num_samples,)) if num_samples else np.zeros(0, "int16")
+    return offsets, samples
+
+
+def write_clips(path: Path, key: bytes, paths: list[str], speeds: tuple[float, ...]) -> None:
+    """Decode clips and write them as a cache file, whose header comes last.
+
+    Raises:
+        DataError: Clips cannot be read.
+    """
+    offsets, bad = [0], []
+
+    def write(file: BinaryIO) -> None:
+        samples_begin = HEADER.size + 8 * (len(paths) * len(speeds) + 1)
+        file.seek(samples_begin)
+        # threads suffice: decoding and resampling are C code that releases Python's lock
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            decoded = ordered_map(pool, partial(decode_clip, speeds=speeds), paths)
+            progress = track(
+                decoded, "decoding audio", len(paths), console=Console(stderr=True), disable=len(paths) < 50
+            )
+            for clip, waves in zip(paths, progress, strict=True):
+                if isinstance(waves, str):
+                    bad.append(f"{clip}: {waves}")
+                    continue
+                for wave in waves:
+                    file.write(wave.tobytes())
+                    offsets.append(offsets[-1] + len(wave))
+        if bad:
+            raise DataError(f"{len(bad)} of {len(paths)} clips cannot be read: {'; '.join(bad[:3])}")
+        file.truncate(samples_begin + 2 * offsets[-1])
+        file.seek(0)
+        file.write(HEADER.pack(MAGIC, key, len(offsets), offsets[-1]) + np.array(offsets, "<i8").tobytes())
+
+    atomic_write(path, write)
+
+
+def remove_unused(folder: Path) -> None:
+    """Remove cache files that were not used for 30 days, and what killed processes left a day ago."""
+    for pattern, days in (("*.clips", UNUSED_DAYS), (".*.partial", 1)):
+        for path in folder.glob(pattern):
+            with contextlib.suppress(OSError):
+                if time.time() - path.stat().st_mtime > days * 86400:
+                    path.unlink()
+
+
 class AudioCache:
     """Clips at one or more playing speeds (1.1 plays ten per cent faster), decoded at the first use.
 
-    The names of the cache files in `folder` are a hash of paths, sizes, times and speeds. Clips that cannot be read raise
-    `DataError`, which names the first few.
+    The name of the cache file in the folder is a hash of paths, sizes, times and speeds. A header repeats this hash and tells
+    the number of clips and samples. A file that is not as its header says, and a file of another user, is written anew. Clips
+    that cannot be read raise `DataError`, which names the first few.
+
+    Args:
+        paths: Audio files, or URLs of clips in shards.
+        speeds: Playing speeds. Default (1.0,).
+        folder: Folder of the cache file. Default: `audio` in the user's cache folder (`KERASRECIPES_CACHE`), which only this
+            user can read and write, and from which files are removed that were not used for 30 days.
     """
 
-    def __init__(self, paths: Sequence[str], speeds: Sequence[float] = (1.0,), folder: str | Path = "runs/audio_cache"):
+    def __init__(self, paths: Sequence[str], speeds: Sequence[float] = (1.0,), folder: str | Path | None = None):
         self.speeds = tuple(speeds)
         signatures = [(p, *file_signature(p)) for p in paths]
-        key = hashlib.sha256(json.dumps([signatures, self.speeds]).encode()).hexdigest()[:16]
-        samples, index = Path(folder) / f"{key}.int16", Path(folder) / f"{key}.npy"
-        if not index.exists():
-            self._build(list(paths), samples, index)
-        self.offsets = np.load(index)
-        self.samples = np.memmap(samples, "int16", "r") if self.offsets[-1] else np.zeros(0, "int16")
-
-    def _build(self, paths: list[str], samples: Path, index: Path) -> None:
-        offsets, bad = [0], []
-
-        def write_samples(file: BinaryIO) -> None:
-            # threads suffice: decoding and resampling are C code that releases Python's lock
-            with ThreadPoolExecutor(os.cpu_count()) as pool:
-                decoded = ordered_map(pool, partial(decode_clip, speeds=self.speeds), paths)
-                progress = track(
-                    decoded, "decoding audio", len(paths), console=Console(stderr=True), disable=len(paths) < 50
-                )
-                for path, waves in zip(paths, progress, strict=True):
-                    if isinstance(waves, str):
-                        bad.append(f"{path}: {waves}")
-                        continue
-                    for wave in waves:
-                        file.write(wave.tobytes())
-                        offsets.append(offsets[-1] + len(wave))
-            if bad:
-                raise DataError(f"{len(bad)} of {len(paths)} clips cannot be read: {'; '.join(bad[:3])}")
-
-        atomic_write(samples, write_samples)
-        # the index comes last: where it exists, the samples are complete
-        atomic_write(index, lambda file: np.save(file, np.array(offsets, "int64")))
+        key = hashlib.sha256(json.dumps([signatures, self.speeds]).encode()).digest()
+        private_folder = make_private_folder(cache_folder() / "audio") if folder is None else None
+        path, num_waves = Path(private_folder or folder or "") / f"{key.hex()[:16]}.clips", len(paths) * len(self.speeds)
+        clips = read_clips(path, key, num_waves)
+        if clips is None:
+            if private_folder:
+                remove_unused(private_folder)
+            write_clips(path, key, list(paths), self.speeds)
+            clips = read_clips(path, key, num_waves)
+        if clips is None:
+            raise DataError(f"{path} was changed while it was written: start again, and pass another cache folder if this repeats")
+        self.offsets, self.samples = clips
 
     def lengths(self) -> np.ndarray:
         """Return the samples of each clip at each speed, (clips, speeds) integers."""

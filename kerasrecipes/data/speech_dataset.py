@@ -1,6 +1,5 @@
 """Batches of utterances of similar length, in an order that depends only on the seed, the epoch and the batch's index."""
 
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ def open_audio(utterances: Utterances, speeds: Sequence[float], cache_dir: str |
     paths = [u.path for u in utterances]
     if paths and all(map(tar_members.is_member_url, paths)):
         return ShardedAudioReader(paths, speeds)
-    return AudioCache(paths, speeds, cache_dir or Path(tempfile.gettempdir()) / "kerasrecipes_audio")
+    return AudioCache(paths, speeds, cache_dir)
 
 
 class SpeechDataset(EpochDataset):
@@ -50,7 +49,7 @@ class SpeechDataset(EpochDataset):
         seed: Seed of order, speeds and augmentation. Default 0.
         speed_perturbation: Playing speeds, one of which is sampled per utterance and epoch. Default (1.0,).
         augment: `AudioAugmentation`, or None.
-        cache_dir: Folder of the decoded audio. Default: a temporary folder.
+        cache_dir: Folder of the decoded audio. Default: see `AudioCache`.
         teacher: `TeacherTargets` of the utterances, or None.
         quiet: True to print no names of clips that are left out.
 

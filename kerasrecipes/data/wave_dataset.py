@@ -1,7 +1,6 @@
 """Batches of random audio crops for WaveNet: samples, next samples, speakers and mel spectrograms."""
 
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -110,14 +109,12 @@ class WaveDataset(EpochDataset):
 
 
 def open_audio_cache(utterances: Utterances, model: Any, folder: str | Path | None = None) -> AudioCache:
-    """Decode clips once into a folder, a temporary one by default."""
+    """Decode clips once into a folder. Default: see `AudioCache`."""
     if model.sample_rate != SAMPLE_RATE:
         raise DataError(
             f"Clips are cached at {SAMPLE_RATE} Hz; pass files or arrays to train at {model.sample_rate} Hz"
         )
-    return AudioCache(
-        [u.path for u in utterances], (1.0,), folder or Path(tempfile.gettempdir()) / "kerasrecipes_audio"
-    )
+    return AudioCache([u.path for u in utterances], (1.0,), folder)
 
 
 def prepare_fit_audio(x: Any, model: Any, sample_rate: int | None, speaker: str | None) -> tuple[Any, list[str]] | None:

@@ -5,6 +5,8 @@ import platform
 import subprocess
 from pathlib import Path
 
+import platformdirs
+
 from kerasrecipes.errors import KerasRecipesError
 
 
@@ -43,7 +45,9 @@ def user_folder(variable: str, default: str) -> Path:
 
 def cache_folder() -> Path:
     """Return the package's cache: `KERASRECIPES_CACHE`, else kerasrecipes in the user's cache folder."""
-    return user_folder("KERASRECIPES_CACHE", str(Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "kerasrecipes"))
+    base = os.environ.get("XDG_CACHE_HOME")
+    default = Path(base) / "kerasrecipes" if base else platformdirs.user_cache_dir("kerasrecipes", appauthor=False)
+    return user_folder("KERASRECIPES_CACHE", str(default))
 
 
 def hardware_summary() -> str:

@@ -28,7 +28,7 @@ def atomic_write(path: str | Path, content: Any, *, durable: bool = False) -> Pa
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(partial, "wb") as file:
+        with open(partial, "xb") as file:  # follows no link
             if callable(content):
                 content(file)
             else:
