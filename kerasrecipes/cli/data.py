@@ -17,6 +17,7 @@ from kerasrecipes.cli.sections import (
     command,
     option,
 )
+from kerasrecipes.errors import KerasRecipesError
 
 SUBCOMMANDS = {
     "Commands": {
@@ -44,18 +45,29 @@ def run_data() -> None:
 
 
 @command("summary")
-@data_argument
-@option(
-    "--compare-with", multiple=True, metavar="DATA", help="Count the words that this set does not have. Repeatable."
-)
-@option("--plots", type=Path, metavar="FOLDER", help="Plot histograms into this folder.")
-def run_summary(data, compare_with, plots) -> None:
-    """Print hours, speakers, clip lengths, speaking rates and suspicious clips of a data set."""
+@argument("data", nargs=-1, required=True, type=DataSpec("speech", "images", "masks"), metavar="DATA...",
+          help="Data sets of one kind. Several sets are mixed.")  # fmt: skip
+@option("--compare-with", multiple=True, metavar="DATA",
+        help="Count the words that this set of speech does not have. Repeatable.")  # fmt: skip
+@option("--plots", type=Path, metavar="FOLDER", help="Plot histograms of speech into this folder.")
+@options.mask_values()
+def run_summary(data, compare_with, plots, mask_values) -> None:
+    """Print what a data set holds: of speech hours, speakers, lengths, rates and suspicious clips, of images class shares."""
     from kerasrecipes.data import load_datasets
-    from kerasrecipes.data_prep import summarize
+    from kerasrecipes.data.specs import find_common_kind
+    from kerasrecipes.data_prep import summarize, summarize_images, summarize_masks
 
-    other = load_datasets(compare_with) if compare_with else None
-    print(summarize(load_datasets(data), other, plots))
+    kind = find_common_kind(data, "speech", "images", "masks")
+    if kind != "speech" and (compare_with or plots):
+        raise KerasRecipesError("--compare-with and --plots are for sets of speech")
+    if kind != "masks" and mask_values is not None:
+        raise KerasRecipesError("--mask-values is for sets of masks")
+    if kind == "images":
+        print(summarize_images(data))
+    elif kind == "masks":
+        print(summarize_masks(data, mask_values))
+    else:
+        print(summarize(load_datasets(data), load_datasets(compare_with) if compare_with else None, plots))
 
 
 @command("label")

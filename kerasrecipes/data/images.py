@@ -4,6 +4,7 @@ import gzip
 import struct
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -25,17 +26,23 @@ def load_image_datasets(
     """
     images, labels = [], []
     for spec in specs:
-        reader, path, _, options = parse_spec(spec, "images")
-        split, part = options.get("split", "train"), options.get("part")
-        if split not in ("train", "test") or part not in (None, "held", "kept"):
-            raise DataError(f"{spec!r} names no image set: write {list_forms('images')}")
-        x, y = reader.read(Path(path), split, classes)
-        if part:
-            members = np.flatnonzero((np.arange(len(x)) % 10 == 0) == (part == "held"))
-            x, y = [x[i] for i in members], y[members]
+        x, y = read_image_set(spec, classes)
         images.append(np.stack([preprocessing.resize(image.load_image(source)).astype("uint8") for source in x]))
         labels.append(np.asarray(y, "int32"))
     return np.concatenate(images), np.concatenate(labels)
+
+
+def read_image_set(spec: str, classes: Sequence[str]) -> tuple[Sequence[Any], np.ndarray]:
+    """Return the images or their paths, and the class indices, of one set. `classes` are the class names of folders."""
+    reader, path, _, options = parse_spec(spec, "images")
+    split, part = options.get("split", "train"), options.get("part")
+    if split not in ("train", "test") or part not in (None, "held", "kept"):
+        raise DataError(f"{spec!r} names no image set: write {list_forms('images')}")
+    x, y = reader.read(Path(path), split, classes)
+    if not part:
+        return x, y
+    members = np.flatnonzero((np.arange(len(x)) % 10 == 0) == (part == "held"))
+    return [x[i] for i in members], y[members]
 
 
 @reader(DataError)
@@ -92,7 +99,7 @@ def image_folder(root: Path, split: str, classes: Sequence[str] = ()) -> tuple[l
     root = root / split if (root / split).is_dir() else root
     if not root.is_dir():
         raise DataError(f"There is no folder {root}")
-    names = sorted(p.name for p in root.iterdir() if p.is_dir())
+    names = list_class_folders(root)
     if unknown := sorted(set(names) - set(classes)):
         raise DataError(
             f"{root} has folders that are no class: {', '.join(unknown[:5])}; classes are {', '.join(list(classes)[:12])}"
@@ -105,3 +112,9 @@ def image_folder(root: Path, split: str, classes: Sequence[str] = ()) -> tuple[l
         raise DataError(str(error)) from error
     labels = [list(classes).index(name) for name in names for _ in paths[name]]
     return [path for name in names for path in paths[name]], np.array(labels, "int32")
+
+
+def list_class_folders(root: Path, split: str = "") -> list[str]:
+    """Return the names of the folders of `root`, or of its folder of this split, which are class names; none for a file."""
+    root = root / split if (root / split).is_dir() else root
+    return sorted(p.name for p in root.iterdir() if p.is_dir()) if root.is_dir() else []

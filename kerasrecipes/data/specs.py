@@ -127,6 +127,25 @@ def parse_spec(spec: str, yields: str) -> tuple[Reader, str, dict[str, str], dic
     return reader, expand_data_root(path, spec), own, {k: v for k, v in options.items() if k not in own}
 
 
+def find_common_kind(specs: Iterable[str], *yields: str) -> str:
+    """Return what the readers of all specifications yield, one of `yields` (keys of `NOUNS`).
+
+    Raises:
+        DataError: A reader is unknown or yields something else, or two readers yield different kinds of data.
+    """
+    kinds: list[str] = []
+    for spec in specs:
+        reader = READERS.get(spec.partition(":")[0])
+        if not reader or reader.yields not in yields:
+            raise DataError(f"{spec!r} names no data set: write {list_forms(*yields)}")
+        kinds.append(reader.yields)
+    if len(set(kinds)) != 1:
+        raise DataError(
+            f"These are sets of different kinds ({', '.join(NOUNS[kind] for kind in kinds)}): give each kind alone"
+        )
+    return kinds[0]
+
+
 def load_datasets(specs: Iterable[str], speakers: Collection[str] = ()) -> Utterances:
     """Load and mix sets of speech.
 

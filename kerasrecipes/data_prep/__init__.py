@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
         "summary": "summarize",
+        "image_summary": "summarize_images summarize_masks",
         "phone_alignment": "align_phones",
         "synthesis": "synthesize_corpus",
         "labeling": "label_corpus LabelingReport",

@@ -18,16 +18,23 @@ PLAUSIBLE_SECONDS = (0.5, 25.0)
 
 @dataclass(frozen=True)
 class DatasetSummary:
-    """Summary of a data set: (property, value) rows and suspicious (clip, reason) pairs. `str()` formats it as a table."""
+    """Summary of a data set. `str()` formats it as a table.
+
+    Args:
+        rows: Pairs (property, value).
+        suspicious: Pairs (item, reason).
+        noun: Plural noun of the items. Default "clips".
+    """
 
     rows: tuple[tuple[str, str], ...]
     suspicious: tuple[tuple[str, str], ...]
+    noun: str = "clips"
 
     def __str__(self) -> str:
         table = [f"{name:20} {value}" for name, value in self.rows]
-        clips = [f"  {clip}: {why}" for clip, why in self.suspicious[:20]]
+        items = [f"  {item}: {why}" for item, why in self.suspicious[:20]]
         more = [f"  and {len(self.suspicious) - 20} more"] if len(self.suspicious) > 20 else []
-        return "\n".join([*table, f"{'suspicious':20} {len(self.suspicious)} clips", *clips, *more])
+        return "\n".join([*table, f"{'suspicious':20} {len(self.suspicious)} {self.noun}", *items, *more])
 
     def to_markdown(self) -> str:
         """Return the summary as a Markdown table."""
