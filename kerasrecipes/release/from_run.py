@@ -1,6 +1,5 @@
 """Release a training run: its weight file and manifest row, and measurements in that row."""
 
-import csv
 import datetime
 import io
 import tempfile
@@ -18,6 +17,7 @@ from kerasrecipes.hub import manifest
 from kerasrecipes.training.config import config_from_dict
 from kerasrecipes.training.initialization import load_run_weights, read_run_record
 from kerasrecipes.training.model_building import build_for_training
+from kerasrecipes.training.run_log import read_numbers
 from kerasrecipes.training.task_adapters import training_task_for
 from kerasrecipes.utils.files import atomic_write, sha256_file
 
@@ -134,10 +134,8 @@ def stage_record(run: Path, amount_key: str) -> dict[str, Any]:
     teacher = record.get("teacher")
     if teacher and not teacher["name"].startswith("hf://"):  # the name of a recipe, a file or a run's folder
         teacher = teacher | {"name": Path(teacher["name"]).name}
-    state, rows = record["state"], []
-    if (run / "validation.csv").is_file():
-        with open(run / "validation.csv", newline="") as file:
-            rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+    state, validation_path = record["state"], run / "validation.csv"
+    rows = read_numbers(validation_path) if validation_path.is_file() else []
     omitted = ("step", "epoch", "batch", "wall_hours")
     return {
         "config": {k: v for k, v in record["config"].items() if k not in ("data", "validation", "init_from", "teacher")},

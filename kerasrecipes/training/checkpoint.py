@@ -29,6 +29,14 @@ def save_checkpoint(path: Path, model: keras.Model, state: dict[str, Any]) -> No
     atomic_write(path, lambda file: np.savez(file, **arrays), durable=True)
 
 
+def read_stamp(path: Path) -> tuple[int, ...] | None:
+    """Return numbers that change whenever the file is written, None if there is no file."""
+    if not path.exists():
+        return None
+    facts = path.stat()
+    return facts.st_ino, facts.st_size, facts.st_mtime_ns
+
+
 def to_storable(values: np.ndarray) -> np.ndarray:
     """Return bfloat16, which numpy's files cannot hold, as float32, which is exact."""
     return values.astype("float32") if values.dtype.name == "bfloat16" else values

@@ -1,9 +1,9 @@
 """Learning curves of runs: loss and validation metrics over the amount of training data."""
 
-import csv
 from pathlib import Path
 
 from kerasrecipes.errors import KerasRecipesError
+from kerasrecipes.training.run_log import read_numbers
 from kerasrecipes.utils.files import atomic_write
 from kerasrecipes.utils.plotting import new_figure
 
@@ -26,17 +26,16 @@ MAX_POINTS = 40  # of a study's curves
 
 
 def read_csv_columns(path: Path) -> dict[str, list[float]]:
-    """Read the columns of a run's CSV file."""
-    with open(path, newline="") as file:
-        rows = list(csv.DictReader(file))
-    return {key: [float(row[key]) for row in rows] for key in rows[0]} if rows else {}
+    """Read the columns of a run's CSV file, {} for a missing file or one without rows."""
+    rows = read_numbers(path) if path.is_file() else []
+    return {key: [row[key] for row in rows] for key in rows[0]} if rows else {}
 
 
 def smoothed_losses(folder: Path) -> dict[str, list[float]]:
     """Return a run's training losses and amounts of data, neighbors averaged to at most `MAX_POINTS` points."""
-    if not (folder / "log.csv").is_file():
-        return {}
     log = read_csv_columns(folder / "log.csv")
+    if not log:
+        return {}
     amount = next(name for name in PROGRESS_AXES if name in log)
     step = -(-len(log["loss"]) // MAX_POINTS)
     groups = range(0, len(log["loss"]), step)
@@ -46,19 +45,18 @@ def smoothed_losses(folder: Path) -> dict[str, list[float]]:
 
 def plot_learning_curve(folder: Path) -> Path | None:
     """Write `curve.png` from a run's `log.csv` and `validation.csv`. Returns None without matplotlib or a log."""
-    if not (folder / "log.csv").is_file():
+    log = read_csv_columns(folder / "log.csv")
+    if not log:
         return None
     try:
         figure = new_figure(6, 3.4)
     except KerasRecipesError:
         return None
     axes = figure.subplots()
-    log = read_csv_columns(folder / "log.csv")
     amount = next(name for name in PROGRESS_AXES if name in log)
     axes.plot(log[amount], log["loss"], color="#3f51b5", label="training loss")
     axes.set(xlabel=PROGRESS_AXES[amount], ylabel="loss, nats")
-    if (folder / "validation.csv").is_file():
-        metrics = read_csv_columns(folder / "validation.csv")
+    if metrics := read_csv_columns(folder / "validation.csv"):
         right = axes.twinx()
         names = [name for name in METRIC_SCALES if name in metrics]
         for name in names:

@@ -1,10 +1,10 @@
 """The trainer: resumable to the step, stops on a loss that is not finite, and records what it did."""
 
-import csv
 import math
 import random
 import tempfile
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from kerasrecipes.errors import DataError, KerasRecipesError
 from kerasrecipes.hub import manifest, weights
 from kerasrecipes.saved_models import AVERAGED_MODEL
-from kerasrecipes.training.checkpoint import load_checkpoint, save_checkpoint
+from kerasrecipes.training.checkpoint import load_checkpoint, read_stamp, save_checkpoint
 from kerasrecipes.training.config import TrainConfig
 from kerasrecipes.training.distributed import DeviceGroup
 from kerasrecipes.training.initialization import initialize_weights
@@ -25,6 +25,7 @@ from kerasrecipes.training.learning_curve import plot_learning_curve
 from kerasrecipes.training.model_building import build_for_training, without_training_only
 from kerasrecipes.training.optimizer import averaged_weights, ema_weights, make_optimizer
 from kerasrecipes.training.prefetch import BatchPrefetcher
+from kerasrecipes.training.run_log import append_row, cut_logs, cut_rows
 from kerasrecipes.training.task_adapters import training_task_for
 from kerasrecipes.utils.environment import git_commit, hardware_summary
 from kerasrecipes.utils.files import atomic_write, write_json
@@ -54,10 +55,21 @@ class Trainer:
             config = replace(config, init_from=str(weights.weights_path(manifest.get_entry(config.recipe))))
         self.config, self.folder = config, Path(folder)
         self.checkpoint_path = self.folder / "checkpoint.npz"
-        has_checkpoint = self.checkpoint_path.exists()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self._lock():  # no other process writes the checkpoint while it is read
+            self._prepare(resume)
+
+    def _lock(self) -> AbstractContextManager:
+        """Return the lock of the folder, which only the main process takes."""
+        message = f"another process trains into {self.folder}: stop it, or pass another --output"
+        return exclusive_lock(self.folder, message) if self.devices.is_main else nullcontext()
+
+    def _prepare(self, resume: bool) -> None:
+        """Build model, optimizer and batches, and set them to the checkpoint's state if there is one."""
+        config, self.checkpoint_stamp = self.config, read_stamp(self.checkpoint_path)
+        has_checkpoint = self.checkpoint_stamp is not None
         if has_checkpoint and not resume:
             raise DataError(f"{self.folder} already holds a run: pass --resume to continue it, or another --output")
-        self.folder.mkdir(parents=True, exist_ok=True)
         random.seed(config.seed)
         keras.utils.set_random_seed(config.seed)
         try:
@@ -104,10 +116,11 @@ class Trainer:
         Ctrl-C loses nothing: the current step is finished and saved. A second Ctrl-C ends at once, and the last checkpoint
         remains. Raises `DataError` if another process trains into the folder.
         """
-        if not self.devices.is_main:
-            return self._train_loop(max_minutes)
-        message = f"another process trains into {self.folder}: stop it, or pass another --output"
-        with exclusive_lock(self.folder, message):
+        with self._lock():
+            if self.devices.is_main:
+                if read_stamp(self.checkpoint_path) != self.checkpoint_stamp:
+                    raise DataError(f"another process has trained into {self.folder}: start again with --resume")
+                cut_logs(self.folder, self.state["step"])
             return self._train_loop(max_minutes)
 
     def _train_loop(self, max_minutes: float | None) -> dict[str, Any]:
@@ -198,6 +211,7 @@ class Trainer:
         if not self.devices.is_main:
             return
         save_checkpoint(self.checkpoint_path, self.model, self.state)
+        self.checkpoint_stamp = read_stamp(self.checkpoint_path)
         self._save_averaged_model()
         record = {
             "config": self.config.to_dict(), "state": self.state, "hardware": self.devices.hardware() or hardware_summary(),
@@ -222,22 +236,15 @@ class Trainer:
 
     def log(self, name: str, **values: Any) -> None:
         """Append a row to a CSV file of the run."""
-        if not self.devices.is_main:
-            return
-        path = self.folder / name
-        row = {k: round(v, 4) if isinstance(v, float) else v for k, v in {**self.state, **values}.items()}
-        is_new = not path.exists()
-        with open(path, "a", newline="") as file:
-            writer = csv.DictWriter(file, list(row))
-            if is_new:
-                writer.writeheader()
-            writer.writerow(row)
+        if self.devices.is_main:
+            append_row(self.folder / name, {**self.state, **values})
 
     def validate(self) -> dict[str, float]:
         """Evaluate the averaged weights on the validation set, and log the metrics."""
         with ema_weights(self.model):
             metrics = self.task.validate()
-        self.log("validation.csv", **metrics)
         if self.devices.is_main:
+            cut_rows(self.folder / "validation.csv", self.state["step"])  # a finished run was resumed
+            self.log("validation.csv", **metrics)
             plot_learning_curve(self.folder)
         return metrics

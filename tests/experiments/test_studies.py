@@ -87,7 +87,7 @@ def test_a_killed_study_ends_as_an_interrupted_one(tiny, tmp_path, monkeypatch):
 
 def test_curves_keep_the_mean_and_have_a_limited_length(tmp_path):
     rows = ["step,audio_hours,loss", *(f"{i},{i / 10},{5 - i / 50}" for i in range(1, 161))]
-    (tmp_path / "log.csv").write_text("\n".join(rows))
+    (tmp_path / "log.csv").write_text("\n".join(rows) + "\n")
     curve = smoothed_losses(tmp_path)
     assert len(curve["loss"]) == len(curve["audio_hours"]) == 40
     assert sum(curve["loss"]) / 40 == pytest.approx(sum(5 - i / 50 for i in range(1, 161)) / 160)

@@ -1,6 +1,7 @@
 """The trainer: exact resume, errors, and releases of what was trained."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -117,10 +118,18 @@ def test_two_processes_do_not_train_into_one_folder(clips, tmp_path):
     assert other.stdout.readline() == b"held\n"
     with pytest.raises(DataError, match="another process trains into"):
         run.train(max_minutes=0)
+    with pytest.raises(DataError, match="another process trains into"):  # before the checkpoint is read
+        Trainer(settings(clips, recurrent=False), tmp_path, resume=True)
     other.kill()  # its lock is released
     other.wait()
+    (tmp_path / "log.csv").write_text("step,loss\n0,4\n20,3\n40,2.")  # of a killed run
     run.train(max_minutes=0)
-    assert run.checkpoint_path.exists()
+    assert run.checkpoint_path.exists() and (tmp_path / "log.csv").read_text().split() == ["step,loss", "0,4"]
+    run.train(max_minutes=0)  # again: the checkpoint is this run's own
+    shutil.copy(run.checkpoint_path, tmp_path / "copy")
+    os.replace(tmp_path / "copy", run.checkpoint_path)
+    with pytest.raises(DataError, match="another process has trained into .* start again with --resume"):
+        run.train(max_minutes=0)
 
 
 def test_a_loss_that_is_not_finite_stops_and_names_the_batch(clips, tmp_path, monkeypatch):
