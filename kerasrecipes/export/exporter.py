@@ -11,8 +11,8 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from kerasrecipes.engines.open import STEP_SUFFIX
 from kerasrecipes.errors import ExportError
 from kerasrecipes.export.formats import FORMATS, Format
 from kerasrecipes.export.sources import check_owner, hash_source, saved_stem
+from kerasrecipes.utils.partial_folder import make_partial_folder
 
 OPSETS = (15, 18)  # the range that tf2onnx writes correctly
 TIMEOUT = 3600  # seconds
@@ -76,33 +77,33 @@ def export(
         check_owner(
             source, [folder / f"{part}{e}" for part in parts for e in target.extensions], folder / f"{name}.npz"
         )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = tempfile.TemporaryDirectory(prefix=".partial-", dir=folder)
-    except OSError as error:
-        raise ExportError(
-            f"{folder} cannot be written ({error.strerror}): choose another folder with --output"
-        ) from error
-    with temporary as partial:
+    with ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            partial = stack.enter_context(make_partial_folder(folder))
+        except OSError as error:
+            raise ExportError(
+                f"{folder} cannot be written ({error.strerror}): choose another folder with --output"
+            ) from error
         saved = None
         if not isinstance(model, str | Path):
-            saved = f"{partial}/model.keras"
+            saved = str(partial / "model.keras")
             model.save(saved)
         elif str(model).endswith(".keras"):
             saved = str(model)
         request = {
-            "recipe": None if saved else str(model), "saved": saved, "folder": partial, "name": name, "format": format,
+            "recipe": None if saved else str(model), "saved": saved, "folder": str(partial), "name": name, "format": format,
             "activations": activations if isinstance(activations, bool) else list(activations), "float16": float16,
             "int8": int8, "opset": opset, "step": target.recurrent, "source": source.tolist(),
         }  # fmt: skip
-        run_worker(request, Path(partial))
+        run_worker(request, partial)
         if report:
-            for sentence in report_lines(Path(partial), name, target):
+            for sentence in report_lines(partial, name, target):
                 report(sentence)
         for part in parts:
             for extension in (*target.extensions, ".npz"):
-                if Path(partial, f"{part}{extension}").exists():
-                    move_into_place(Path(partial, f"{part}{extension}"), folder / f"{part}{extension}")
+                if (partial / f"{part}{extension}").exists():
+                    move_into_place(partial / f"{part}{extension}", folder / f"{part}{extension}")
     return folder / f"{name}{target.extensions[0]}"
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.graph.traversal import LayerCall, functional_graph, input_name, layer_calls
 
-UNIT_PATTERN = re.compile(r"^(?P<layer>[^:@]+)(:(?P<channel>[^@]+))?(@(?P<position>all|\d+(,\d+)*))?$")
-UNIT_RANGE_PATTERN = re.compile(r"^(?P<layer>[^:@]+):(?P<first>\d+)-(?P<last>\d+)(?P<position>@.*)?$")
+UNIT_PATTERN = re.compile(r"(?P<layer>[^:@]+)(:(?P<channel>[^@]+))?(@(?P<position>all|\d+(,\d+)*))?")
+UNIT_RANGE_PATTERN = re.compile(r"(?P<layer>[^:@]+):(?P<first>\d+)-(?P<last>\d+)(?P<position>@.*)?")
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def find_unit(model: Any, unit: str | Unit) -> Unit:
     if isinstance(unit, Unit):
         layer, channel, position = unit.layer, str(unit.channel), unit.position
     else:
-        match = UNIT_PATTERN.match(unit) if isinstance(unit, str) else None
+        match = UNIT_PATTERN.fullmatch(unit) if isinstance(unit, str) else None
         if match is None:
             raise KerasRecipesError(f'{unit!r} is not a unit: write "conv3:17", "conv3:17@6,6" or "conv3:17@all"')
         layer, channel, position = match["layer"], match["channel"], match["position"]
@@ -156,7 +156,7 @@ def expand_units(patterns: Sequence[str]) -> list[str]:
     units = []
     for pattern in patterns:
         for part in re.split(r",(?=[^,@]*:)", pattern):
-            match = UNIT_RANGE_PATTERN.match(part.strip())
+            match = UNIT_RANGE_PATTERN.fullmatch(part.strip())
             if match:
                 numbers = range(int(match["first"]), int(match["last"]) + 1)
                 units += [f"{match['layer']}:{n}{match['position'] or ''}" for n in numbers]

@@ -22,6 +22,8 @@ MAX_CLASSES = 100_000
 MAX_MODEL_NUMBER = 1_000_000  # of whatever a row says about its model, for instance of repetition symbols
 MAX_DECODER_NUMBER = 10_000  # of settings of the beam search
 FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+REPOSITORY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*/[A-Za-z0-9_][A-Za-z0-9_.-]*")
+REVISION = re.compile(r"[0-9a-f]{40}")
 HASH = re.compile(r"[0-9a-f]{64}")
 
 PACKAGE = Path(__file__).parents[1]
@@ -93,6 +95,8 @@ class WeightsEntry:
             for key in ("sha256", "weights"):
                 if key in entry and not (isinstance(entry[key], str) and HASH.fullmatch(entry[key])):
                     raise KerasRecipesError(f"{self.recipe}: {key} {entry[key]!r:.90} must be a hash of 64 hexadecimal digits")
+        if self.hub and not (REPOSITORY.fullmatch(self.hub["repo"]) and REVISION.fullmatch(self.hub["revision"])):
+            raise KerasRecipesError(f"{self.recipe}: hub {self.hub!r} must name a repository ORG/NAME and a revision of 40 digits")
         check_numbers(self.model.get("classes"), MAX_CLASSES, f"{self.recipe}: classes")
         check_numbers(self.model, MAX_MODEL_NUMBER, f"{self.recipe}: model")
         check_numbers(self.decoder, MAX_DECODER_NUMBER, f"{self.recipe}: decoder")

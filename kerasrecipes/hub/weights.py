@@ -12,7 +12,7 @@ from kerasrecipes.hub.download import is_offline
 from kerasrecipes.hub.manifest import WeightsEntry
 from kerasrecipes.utils.files import sha256_file
 
-HUB_REFERENCE = re.compile(r"hf://(?P<repo>[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*)@(?P<revision>[0-9a-f]{40})", re.ASCII)
+HUB_REFERENCE = re.compile(rf"hf://(?P<repo>{manifest.REPOSITORY.pattern})@(?P<revision>{manifest.REVISION.pattern})")
 MANIFEST_FILE = "manifest.json"  # the entry's file in a hub repository
 
 

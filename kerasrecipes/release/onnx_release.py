@@ -1,6 +1,6 @@
 """Release the ONNX file of a recipe's weights: the file and its manifest entry."""
 
-import tempfile
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from kerasrecipes.errors import ExportError
 from kerasrecipes.export.exporter import export
 from kerasrecipes.hub import manifest
 from kerasrecipes.utils.files import sha256_file
+from kerasrecipes.utils.partial_folder import make_partial_folder
 
 
 def release_onnx(name: str, *, float16: bool = True, opset: int = 17, report: Any = None) -> Path:
@@ -18,13 +19,13 @@ def release_onnx(name: str, *, float16: bool = True, opset: int = 17, report: An
     `float16`, as released weights are stored, `opset` and `report` are those of `export`. Returns the row's path.
     """
     row, folder = manifest.get_entry(name), manifest.weights_folder()
-    try:
-        temporary = tempfile.TemporaryDirectory(prefix=".partial-", dir=folder)
-    except OSError as error:
-        raise ExportError(
-            f"{folder} cannot be written ({error.strerror}): release from a checkout of your own"
-        ) from error
-    with temporary as partial:
+    with ExitStack() as stack:
+        try:
+            partial = stack.enter_context(make_partial_folder(folder))
+        except OSError as error:
+            raise ExportError(
+                f"{folder} cannot be written ({error.strerror}): release from a checkout of your own"
+            ) from error
         source = export(name, partial, "onnx", float16=float16, opset=opset, report=report)
         entry: dict[str, Any] = {**manifest_entry(source), "weights": row.sha256}
         sources = [source]

@@ -1,7 +1,6 @@
 """Upload a recipe's weights, manifest row and card to the hub, and record the revision in the manifest."""
 
 import os
-import re
 from dataclasses import replace
 
 from kerasrecipes.errors import KerasRecipesError
@@ -16,7 +15,7 @@ def publish(name: str, repo: str, *, dry_run: bool = True) -> str:
     A missing repository `repo`, "org/name" on the hub, is created. With `dry_run` everything is checked and nothing uploaded.
     Returns a line about what was uploaded, or would be.
     """
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo):
+    if not manifest.REPOSITORY.fullmatch(repo):
         raise KerasRecipesError(f"{repo!r} is not the name of a repository on the hub: write ORG/NAME")
     row = manifest.get_entry(name)
     path = weights.weights_path(row, offline=True)

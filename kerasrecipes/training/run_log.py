@@ -54,8 +54,10 @@ def cut_rows(path: Path, end_step: int) -> None:
         atomic_write(path, text.getvalue(), durable=True)
 
 
-def cut_logs(folder: Path, step: int) -> None:
-    """Remove what a killed process logged after the checkpoint of a run, which is at `step`."""
+def remove_leftovers(folder: Path, step: int) -> None:
+    """Remove what a killed process left in a run's folder: half files, and rows after the checkpoint, which is at `step`."""
+    for partial in folder.glob(".*.partial"):
+        partial.unlink(missing_ok=True)
     cut_rows(folder / "skipped.csv", step)  # its rows count the steps before theirs
     for name in ("log.csv", "validation.csv"):
         cut_rows(folder / name, step + 1)

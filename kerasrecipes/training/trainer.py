@@ -25,7 +25,7 @@ from kerasrecipes.training.learning_curve import plot_learning_curve
 from kerasrecipes.training.model_building import build_for_training, without_training_only
 from kerasrecipes.training.optimizer import averaged_weights, ema_weights, make_optimizer
 from kerasrecipes.training.prefetch import BatchPrefetcher
-from kerasrecipes.training.run_log import append_row, cut_logs, cut_rows
+from kerasrecipes.training.run_log import append_row, cut_rows, remove_leftovers
 from kerasrecipes.training.task_adapters import training_task_for
 from kerasrecipes.utils.environment import git_commit, hardware_summary
 from kerasrecipes.utils.files import atomic_write, write_json
@@ -120,7 +120,7 @@ class Trainer:
             if self.devices.is_main:
                 if read_stamp(self.checkpoint_path) != self.checkpoint_stamp:
                     raise DataError(f"another process has trained into {self.folder}: start again with --resume")
-                cut_logs(self.folder, self.state["step"])
+                remove_leftovers(self.folder, self.state["step"])
             return self._train_loop(max_minutes)
 
     def _train_loop(self, max_minutes: float | None) -> dict[str, Any]:

@@ -40,6 +40,11 @@ BREACHES = {
     "negative": (lambda v: v.update(size=0), "0 is less than the minimum of 1"),
     "outside its folder": (lambda v: v.update(file="../x.weights.h5"), "does not match"),
     "the folder above": (lambda v: v.update(file=".."), "does not match"),
+    "newline after a hash": (lambda v: v.update(sha256=v["sha256"] + "\n"), "does not match"),
+    "newline after a name": (lambda v: v.update(file=v["file"] + "\n"), "does not match"),
+    "newline after a recipe": (lambda v: v.update(recipe="x\n"), "does not match"),
+    "newline after a revision": (lambda v: v["hub"].update(revision="0" * 40 + "\n"), "does not match"),
+    "newline after a repository": (lambda v: v["hub"].update(repo="org/name\n"), "does not match"),
 }
 
 
@@ -56,6 +61,9 @@ def test_the_schema_rejects(case):
 @pytest.mark.parametrize(("case", "message"), [
     ("missing", "missing 1 required positional argument: 'sha256'"), ("unknown", "unexpected keyword argument 'color'"),
     ("outside its folder", "must be a plain file name"), ("the folder above", "must be a plain file name"),
+    ("newline after a hash", "must be a hash"), ("newline after a name", "must be a plain file name"),
+    ("newline after a recipe", "must be a plain file name"), ("newline after a revision", "must name a repository"),
+    ("newline after a repository", "must name a repository"), ("branch", "must name a repository"),
 ])  # fmt: skip
 def test_reading_rejects(case, message):
     values = json.loads(manifest.to_json(row()))

@@ -9,7 +9,7 @@ import pytest
 
 from kerasrecipes.errors import DataError
 from kerasrecipes.training.learning_curve import plot_learning_curve, read_csv_columns, smoothed_losses
-from kerasrecipes.training.run_log import append_row, cut_logs, read_numbers
+from kerasrecipes.training.run_log import append_row, read_numbers, remove_leftovers
 from kerasrecipes.utils.locks import exclusive_lock
 
 HEADER = "step,audio_hours,loss\r\n"
@@ -32,17 +32,24 @@ def write_log(folder, text, name="log.csv"):
 ])  # fmt: skip
 def test_logs_are_cut_back_to_the_checkpoint(tmp_path, text, rest):
     log = write_log(tmp_path, HEADER + text)
-    cut_logs(tmp_path, 40)
+    remove_leftovers(tmp_path, 40)
     assert log.read_bytes().decode() == HEADER + rest
 
 
 @pytest.mark.parametrize("text", ["", "step,aud", "\0\0\0"])
 def test_a_log_without_a_whole_header_begins_again(tmp_path, text):
     log = write_log(tmp_path, text)
-    cut_logs(tmp_path, 40)
+    remove_leftovers(tmp_path, 40)
     assert not log.exists()
     append_row(log, {"step": 60, "loss": 1 / 3})
     assert log.read_bytes() == b"step,loss\r\n60,0.3333\r\n"
+
+
+def test_half_files_of_a_killed_process_are_removed(tmp_path):
+    for name in (".checkpoint.npz.0123abcd.partial", "checkpoint.npz", ".lock", "notes.partial"):
+        (tmp_path / name).touch()
+    remove_leftovers(tmp_path, 0)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".lock", "checkpoint.npz", "notes.partial"]
 
 
 def test_skipped_steps_count_the_steps_before_theirs(tmp_path):
@@ -50,10 +57,10 @@ def test_skipped_steps_count_the_steps_before_theirs(tmp_path):
     log = tmp_path / "skipped.csv"
     for step in (38, 39, 40, 41):
         append_row(log, {"step": step, "utterances": names})
-    cut_logs(tmp_path, 40)
+    remove_leftovers(tmp_path, 40)
     assert [row for row in log.read_text().splitlines() if row[:2].isdigit()] == ['38,"a,""b', '39,"a,""b']
     before = log.stat().st_mtime_ns
-    cut_logs(tmp_path, 40)
+    remove_leftovers(tmp_path, 40)
     assert log.stat().st_mtime_ns == before  # nothing to cut, nothing written
 
 
