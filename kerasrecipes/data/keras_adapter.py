@@ -5,6 +5,8 @@ from typing import Any
 
 import keras
 
+from kerasrecipes.utils.backend_process import check_backend_process
+
 
 class EpochDataset(keras.utils.PyDataset):
     """Base class of data sets whose batches depend only on the seed, the epoch and their index."""
@@ -28,6 +30,7 @@ def to_keras_input(dataset: keras.utils.PyDataset) -> Any:
     """
     if keras.config.backend() != "tensorflow":
         return dataset
+    check_backend_process()
     import tensorflow as tf
 
     inputs, labels = dataset[0]

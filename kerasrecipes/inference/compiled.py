@@ -6,9 +6,25 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasrecipes.utils.backend_process import check_backend_process
+
 
 def compile_forward(model: keras.Model) -> Callable[[Any], Any]:
     """Return `f(inputs) -> outputs` in inference mode. Both are an array, or a dict of arrays for several.
+
+    It raises a `KerasRecipesError` in a process that was forked after a model was built, where the backend would not answer.
+    """
+    forward = compile_for_backend(model)
+
+    def run(inputs: Any) -> Any:
+        check_backend_process()
+        return forward(inputs)
+
+    return run
+
+
+def compile_for_backend(model: keras.Model) -> Callable[[Any], Any]:
+    """Return the function of `compile_forward` for the current backend.
 
     `predict` sets up a data pipeline per call, and an eager call runs a recurrence step by step from Python; this does
     neither. TensorFlow compiles once for all shapes, JAX once per shape (see `pad_to_bucket`), torch runs its fused kernels.

@@ -1,12 +1,17 @@
 """Base classes of the task models: a recipe's network with the task's own optimizer, loss and metrics."""
 
+import os
 from collections.abc import Iterator, Mapping
+from functools import wraps
 from typing import Any
 
 import keras
 import numpy as np
 
+from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.losses.cross_entropy import masked_cross_entropy
+from kerasrecipes.tasks.table import TASK_MODELS
+from kerasrecipes.utils.backend_process import check_backend_process
 
 
 class TaskModel(keras.Model):
@@ -21,6 +26,7 @@ class TaskModel(keras.Model):
     default_optimizer: Mapping[str, Any] = {}  # arguments of AdamW
 
     def __init__(self, recipe: Any, config: Mapping[str, Any], **kwargs: Any):
+        check_backend_process()
         network = recipe.build(**config)
         super().__init__(inputs=network.input, outputs=network.output, **{"name": recipe.name, **kwargs})
         self.recipe, self.changes = recipe, config
@@ -32,6 +38,55 @@ class TaskModel(keras.Model):
         self.uses_default_loss, self.uses_default_metrics = loss is None, metrics is None
         kwargs.setdefault("jit_compile", False)
         super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        check_backend_process()
+        return super().__call__(*args, **kwargs)
+
+    @wraps(keras.Model.fit)
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
+        """Train as Keras does."""
+        check_backend_process()
+        return super().fit(*args, **kwargs)
+
+    @wraps(keras.Model.evaluate)
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """Evaluate as Keras does."""
+        check_backend_process()
+        return super().evaluate(*args, **kwargs)
+
+    def predict(
+        self, x: Any, batch_size: int | None = None, verbose: Any = "auto", steps: int | None = None, callbacks: Any = None,
+        **options: Any,
+    ) -> Any:  # fmt: skip
+        """Predict as Keras does on arrays and data sets. On files, do what the verb of the task does.
+
+        Args:
+            x: A file or a list of files (for a language model a prompt or a list of prompts), or anything Keras takes.
+            batch_size: Batch size for arrays. The results of files do not depend on it.
+            verbose: As in Keras, for arrays.
+            steps: As in Keras, for data sets.
+            callbacks: As in Keras, for arrays and data sets.
+            **options: Options of the verb, for files.
+
+        Returns:
+            Keras's array. For files the results of `transcribe`, `classify`, `segment`, `generate` (prompts) or `vocode`.
+
+        Raises:
+            KerasRecipesError: `steps` or `callbacks` were given for files, or options for anything else.
+        """
+        check_backend_process()
+        if is_file_input(x):
+            if steps is not None or callbacks is not None:
+                raise KerasRecipesError("predict takes steps= and callbacks= for arrays and data sets, not for files")
+            return self.predict_files(x, **options)
+        if options:
+            raise KerasRecipesError(f"predict takes {', '.join(options)} for files, not for {type(x).__name__}")
+        return super().predict(x, batch_size=batch_size, verbose=verbose, steps=steps, callbacks=callbacks)
+
+    def predict_files(self, files: Any, **options: Any) -> Any:
+        """Return the results of the task's verb for a file or a list of files."""
+        return getattr(self, TASK_MODELS[self.recipe.task].verb)(files, **options)
 
     def label_config(self) -> dict[str, Any]:
         """Return the constructor argument that names the outputs."""
@@ -56,6 +111,13 @@ class TaskModel(keras.Model):
         """Compile as the saved model was compiled, and create the optimizer's variables, which Keras then loads."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
+
+
+def is_file_input(x: Any) -> bool:
+    """Return whether `x` is a path, bytes or a file object, or a list of these, and no input of a network."""
+    if isinstance(x, list | tuple):
+        return len(x) > 0 and all(map(is_file_input, x))
+    return isinstance(x, str | bytes | os.PathLike) or hasattr(x, "read")
 
 
 def walk_layers(layer: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -182,6 +182,10 @@ class WaveNetGenerator(NextSymbolModel):
 
         return vocode(self, source, sample_rate, **options)
 
+    def predict_files(self, files: Any, **options: Any) -> Any:
+        """Return the copy synthesis of a recording or a list of recordings, see `vocode`."""
+        return self.vocode(files, **options)
+
     def bits_per_sample(
         self, audio: Any, sample_rate: int | None = None, speaker: str | None = None, conditioned: bool = False
     ) -> Any:
