@@ -102,7 +102,7 @@ def count_mask_values(mask: np.ndarray) -> np.ndarray:
 
 def is_two_valued(counts: np.ndarray) -> np.ndarray:
     """Return which masks hold 0 and 255 and nothing else, from the numbers of pixels of each value (masks, 256)."""
-    return (counts[:, [0, IGNORE_INDEX]] > 0).all(1) & ~counts[:, 1:IGNORE_INDEX].any(1)
+    return (counts[:, 0] > 0) & (counts[:, IGNORE_INDEX] > 0) & (counts[:, 1:IGNORE_INDEX].sum(1) == 0)
 
 
 def check_unlabeled_pixels(counts: Sequence[np.ndarray], names: Sequence[str], mask_values: Mapping[int, int]) -> None:
@@ -208,7 +208,7 @@ def read_mask(path: Path) -> np.ndarray:
                 raise DataError(
                     f"{path} holds {kind} ({mask.mode}): save class numbers as a gray image of 8 bits or with a palette"
                 )
-            scale = LOW_BIT_SCALES.get(mask.tile[0][3], 1) if mask.tile else 1
+            scale = LOW_BIT_SCALES.get(str(mask.tile[0][3]), 1) if mask.tile else 1
             return np.asarray(mask, "uint8") // scale
     except (OSError, SyntaxError, ValueError) as error:
         raise DataError(f"{path} cannot be read as an image ({error}): save the mask again, as PNG") from error

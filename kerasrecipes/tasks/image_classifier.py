@@ -78,10 +78,9 @@ class ImageModel(TaskModel):
                     f"validation_split={share} takes the last images of an array or a list, and both parts need images: pass "
                     "other images, or a folder, as validation_data"
                 )
-            x_held, y_held, *weights_held = (column[count:] for column in columns)
-            arguments["validation_data"] = self.make_validation(
-                x_held, y_held, *weights_held or [None], batch_size=size
-            )
+            images, labels, *held_weights = (column[count:] for column in columns)
+            validation = self.make_validation(images, labels, held_weights[0] if held_weights else None, size)
+            arguments["validation_data"] = validation
             columns = [column[:count] for column in columns]
         batches = self.make_dataset(
             *columns[:2], batch_size=size, augment=augment, shuffle=arguments.pop("shuffle", True),
@@ -108,7 +107,8 @@ class ImageModel(TaskModel):
         arrays = self.prepare_arrays(x, y, **options)
         if arrays is None:
             return x if y is None else data
-        return self.make_validation(*arrays, weights, batch_size=batch_size)
+        images, labels = arrays
+        return self.make_validation(images, labels, weights, batch_size)
 
     def prepare_class_weight(self, class_weight: Any) -> dict[int, float]:
         """Return `class_weight` as Keras takes it."""
