@@ -1,5 +1,6 @@
 """Result types: immutable dataclasses with `str()`, `to_dict()` and file writers."""
 
+import html
 import json
 import os
 from dataclasses import asdict, dataclass
@@ -78,7 +79,7 @@ class Transcript:
         return json.dumps(self.to_dict(), **{"ensure_ascii": False, **options})
 
     def subtitle_cues(self) -> list[tuple[float, float, str]]:
-        """Return subtitles (start, end, text). A new one begins after a pause of 0.8 s, 6 seconds or 64 characters."""
+        """Return subtitles (start, end, text), each text one line. A new one begins after a pause of 0.8 s, 6 seconds or 64 characters."""
         groups: list[list[Word]] = []
         for word in self.words:
             if groups:
@@ -88,19 +89,22 @@ class Transcript:
                     group.append(word)
                     continue
             groups.append([word])
-        return [(g[0].start, g[-1].end, " ".join(w.text for w in g)) for g in groups]
+        return [(g[0].start, g[-1].end, " ".join(" ".join(w.text for w in g).split())) for g in groups]
 
     def to_srt(self) -> str:
         """Return SubRip subtitles."""
         blocks = (
-            f"{i}\n{_timestamp(a, ',')} --> {_timestamp(b, ',')}\n{t}\n"
+            f"{i}\n{_timestamp(a, ',')} --> {_timestamp(b, ',')}\n{t.replace('-->', '->')}\n"
             for i, (a, b, t) in enumerate(self.subtitle_cues(), 1)
         )
         return "\n".join(blocks)
 
     def to_vtt(self) -> str:
-        """Return WebVTT subtitles."""
-        blocks = (f"{_timestamp(a, '.')} --> {_timestamp(b, '.')}\n{t}\n" for a, b, t in self.subtitle_cues())
+        """Return WebVTT subtitles, in which the characters of its markup are written as &amp;, &lt; and &gt;."""
+        blocks = (
+            f"{_timestamp(a, '.')} --> {_timestamp(b, '.')}\n{html.escape(t, quote=False)}\n"
+            for a, b, t in self.subtitle_cues()
+        )
         return "\n".join(["WEBVTT\n", *blocks])
 
 

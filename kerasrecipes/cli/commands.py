@@ -11,9 +11,10 @@ import click
 from kerasrecipes.cli import options
 from kerasrecipes.cli.batch import many_files_options, run_many_files
 from kerasrecipes.cli.output_paths import output_paths
-from kerasrecipes.cli.progress import ProgressBar, print_status
+from kerasrecipes.cli.progress import ProgressBar, print_line, print_status
 from kerasrecipes.cli.sections import CONTEXT_SETTINGS, argument, command, option
 from kerasrecipes.errors import KerasRecipesError
+from kerasrecipes.utils.escaping import escape_controls
 
 FILES_PER_STEP = 64  # files whose transcripts are printed together
 
@@ -41,7 +42,7 @@ def run_list(pattern, task, license, pretrained) -> None:
     names = list_recipes(pattern, task=task, pretrained=pretrained or None, license=license)
     if not names:
         raise KerasRecipesError(f"No recipe matches {pattern} and the options: `kerasrecipes list` shows all names")
-    print("\n".join(names))
+    print_line("\n".join(names))
 
 
 @command("show")
@@ -50,7 +51,7 @@ def run_show(name) -> None:
     """Show a recipe's card: paper, size, data, license, measured error rates, commands."""
     from kerasrecipes.release.model_card import card
 
-    print(card(name))
+    print_line(card(name))
 
 
 @command("transcribe")
@@ -66,13 +67,15 @@ def run_show(name) -> None:
 )
 @option("--ipa", is_flag=True, help="Write phonemes in the International Phonetic Alphabet.")
 @option("--allow-truncated", is_flag=True, help="Transcribe what is there of files that are cut off, with a warning.")
+@option("--max-seconds", type=float, metavar="SECONDS", help="Refuse longer files. Default: 21600, which are 6 hours.")
 @options.decoding
 @many_files_options
-def run_transcribe(files, recipe, engine, output_format, output, ipa, allow_truncated, decoding, many_files) -> int:
+def run_transcribe(files, recipe, engine, output_format, output, ipa, allow_truncated, max_seconds, decoding, many_files) -> int:
     """Transcribe speech to text."""
     from kerasrecipes import audio
 
-    flags = {name: True for name, value in (("ipa", ipa), ("allow_truncated", allow_truncated)) if value}
+    flags = {"ipa": ipa, "allow_truncated": allow_truncated, "max_seconds": max_seconds}
+    flags = {name: value for name, value in flags.items() if value not in (None, False)}
     if many_files:
         arguments = options.transcribe_arguments(decoding, load_rescorer=False) | flags
         return run_many_files("transcribe", recipe, files, output, output_format, engine, many_files, arguments)
@@ -94,11 +97,11 @@ def run_transcribe(files, recipe, engine, output_format, output, ipa, allow_trun
         elif outputs:
             write_text(outputs[path][0], format_transcript(result, output_format))
         elif output_format == "json":
-            print(json.dumps({"path": path, **result.to_dict()}, ensure_ascii=False))
+            print_line(json.dumps({"path": path, **result.to_dict()}, ensure_ascii=False))
         else:
             separator = {"text": "\t", "words": "\n"}.get(output_format)
-            name = f"{path}{separator}" if separator and len(paths) > 1 else ""
-            print(f"{name}{format_transcript(result, output_format)}")
+            name = f"{escape_controls(path)}{separator}" if separator and len(paths) > 1 else ""
+            print_line(f"{name}{format_transcript(result, output_format)}")
     return 1 if failed else 0
 
 
@@ -124,7 +127,7 @@ def run_align(audio, text, recipe, engine, output_format) -> None:
     if not text.is_file():
         raise KerasRecipesError(f"There is no text file {text}")
     alignment = options.load_model(recipe, engine).align(audio, read_text(text))
-    print(format_transcript(alignment, output_format))
+    print_line(format_transcript(alignment, output_format))
     for word in alignment.mismatched_words:
         print_status(f"does not match: {word.text!r} at {word.start:.2f} s")
 
@@ -154,7 +157,7 @@ def run_verify() -> int:
 
     rows = weights.verify()
     for name, ok, text in rows:
-        print(f"{'ok ' if ok else 'BAD'}  {name}: {text}")
+        print_line(f"{'ok ' if ok else 'BAD'}  {escape_controls(name)}: {escape_controls(text)}")
     return 0 if all(ok for _, ok, _ in rows) else 1
 
 
@@ -166,7 +169,7 @@ def run_publish(name, repo, yes) -> None:
     """Upload a recipe's weights and card to the hub."""
     from kerasrecipes.release.publish import publish
 
-    print(publish(name, repo, dry_run=not yes))
+    print_line(publish(name, repo, dry_run=not yes))
 
 
 def format_transcript(transcript: Any, output_format: str) -> str:
@@ -175,13 +178,13 @@ def format_transcript(transcript: Any, output_format: str) -> str:
 
     if output_format == "words":
         header = (
-            f"{transcript.text}\nconfidence {transcript.confidence:.2f} (the model's own, not calibrated)\n"
+            f"{escape_controls(transcript)}\nconfidence {transcript.confidence:.2f} (the model's own, not calibrated)\n"
             "   start      end  conf  word"
         )
-        rows = [f"{w.start:8.2f} {w.end:8.2f}  {w.confidence:.2f}  {w.text}" for w in transcript.words]
+        rows = [f"{w.start:8.2f} {w.end:8.2f}  {w.confidence:.2f}  {escape_controls(w.text)}" for w in transcript.words]
         return "\n".join([header, *rows])
     writers = {"json": Transcript.to_json, "srt": Transcript.to_srt, "vtt": Transcript.to_vtt}
-    return writers[output_format](transcript) if output_format in writers else str(transcript)
+    return writers[output_format](transcript) if output_format in writers else escape_controls(transcript)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -6,7 +6,7 @@ import click
 
 from kerasrecipes.cli import options
 from kerasrecipes.cli.evaluate import anonymize_data_path
-from kerasrecipes.cli.progress import ProgressBar
+from kerasrecipes.cli.progress import ProgressBar, print_line
 from kerasrecipes.cli.sections import (
     CONTEXT_SETTINGS,
     Choices,
@@ -63,11 +63,11 @@ def run_summary(data, compare_with, plots, mask_values) -> None:
     if kind != "masks" and mask_values is not None:
         raise KerasRecipesError("--mask-values is for sets of masks")
     if kind == "images":
-        print(summarize_images(data))
+        print_line(summarize_images(data))
     elif kind == "masks":
-        print(summarize_masks(data, mask_values))
+        print_line(summarize_masks(data, mask_values))
     else:
-        print(summarize(load_datasets(data), load_datasets(compare_with) if compare_with else None, plots))
+        print_line(summarize(load_datasets(data), load_datasets(compare_with) if compare_with else None, plots))
 
 
 @command("label")
@@ -86,13 +86,13 @@ def run_label(audio, teacher, output, min_confidence, split) -> None:
 
     with ProgressBar("labeling", "clips", log_seconds=60) as bar:
         report = label_corpus(audio, teacher, output, min_confidence=min_confidence, split=split, progress=bar)
-    print(report)
-    print(f"rejected clips and reasons: {report.rejected}")
+    print_line(report)
+    print_line(f"rejected clips and reasons: {report.rejected}")
     if report.clips:
-        print(f"next: kerasrecipes data summary manifest:{report.manifest}")
-        print(f"      kerasrecipes train NAME --data manifest:{report.manifest} --resume")
+        print_line(f"next: kerasrecipes data summary manifest:{report.manifest}")
+        print_line(f"      kerasrecipes train NAME --data manifest:{report.manifest} --resume")
     else:
-        print("No clip was accepted: read the reasons, and try another --teacher or a lower --min-confidence")
+        print_line("No clip was accepted: read the reasons, and try another --teacher or a lower --min-confidence")
 
 
 @command("synthesize")
@@ -115,8 +115,8 @@ def run_synthesize(text, output, hours, voices, voice_folder, seed, workers) -> 
         table = synthesize_corpus(
             texts, output, hours, voices=voices, seed=seed, workers=workers, progress=bar, **folder
         )
-    print(table)
-    print(f"next: kerasrecipes data summary manifest:{table}")
+    print_line(table)
+    print_line(f"next: kerasrecipes data summary manifest:{table}")
 
 
 @command("shard")
@@ -130,6 +130,6 @@ def run_shard(data, output, megabytes) -> None:
     source = " ".join(map(anonymize_data_path, data))
     with ProgressBar("writing", "shards") as bar:
         index = write_shards(load_datasets(data), output, megabytes=megabytes, source=source, progress=bar)
-    print(
+    print_line(
         f"{index['clips']} clips, {index['hours']:.2f} h, {len(index['shards'])} shards; train with --data shards:{output}"
     )

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kerasrecipes._lazy import BACKENDS, choose_backend
+from kerasrecipes.cli.progress import print_line
 from kerasrecipes.cli.sections import command
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.hub import manifest
@@ -21,7 +22,7 @@ def run_doctor() -> int:
     """Check what works on this machine: backend, devices, audio, cache, hub, engines."""
     checks = run_checks()
     for name, ok, text in checks:
-        print(f"{'ok ' if ok else '-- '} {name:10} {text}")
+        print_line(f"{'ok ' if ok else '-- '} {name:10} {text}")
     working = {name for name, ok, _ in checks if ok}
     return 0 if "audio" in working and working & {"backend", "engine"} else 1
 

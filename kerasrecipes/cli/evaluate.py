@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasrecipes.cli import options
-from kerasrecipes.cli.progress import ProgressBar
+from kerasrecipes.cli.progress import ProgressBar, print_line
 from kerasrecipes.cli.sections import argument, command, option
 from kerasrecipes.errors import KerasRecipesError
 
@@ -116,14 +116,14 @@ def check_can_record(name: str, weights: str | None) -> None:
 def print_rates(rates: Mapping[str, Any], as_json: bool, title: str) -> None:
     """Print metrics with their intervals."""
     if as_json:  # JSON has no NaN
-        print(json.dumps({n: {k: None if v != v else v for k, v in vars(r).items()} for n, r in rates.items()}))
+        print_line(json.dumps({n: {k: None if v != v else v for k, v in vars(r).items()} for n, r in rates.items()}))
         return
-    print(title)
+    print_line(title)
     for name, rate in rates.items():
         edits = "over "
         if hasattr(rate, "substitutions"):
             edits = f"{rate.substitutions} + {rate.deletions} + {rate.insertions} of "
-        print(f"{name}  {rate}   {edits}{rate.total:.0f}")
+        print_line(f"{name}  {rate}   {edits}{rate.total:.0f}")
 
 
 def decoder_label(decoding: Mapping[str, Any], model: Any) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasrecipes.cli import options
-from kerasrecipes.cli.progress import print_status
+from kerasrecipes.cli.progress import print_line, print_status
 from kerasrecipes.cli.sections import Choices, argument, command, option
 from kerasrecipes.errors import KerasRecipesError
 
@@ -37,11 +37,11 @@ def run_export(name, file_format, output, activations, float16, int8, opset, cac
     if release:
         from kerasrecipes.release.onnx_release import release_onnx
 
-        print(release_onnx(name, opset=opset, report=print_status))
+        print_line(release_onnx(name, opset=opset, report=print_status))
     elif cache:
         from kerasrecipes.export import export_to_cache
 
-        print(export_to_cache(name, opset=opset, report=print_status))
+        print_line(export_to_cache(name, opset=opset, report=print_status))
     else:
         from kerasrecipes.export import export
 
@@ -52,4 +52,4 @@ def run_export(name, file_format, output, activations, float16, int8, opset, cac
             "opset": opset,
             "force": force,
         }
-        print(export(name, output or Path("exported"), file_format, **arguments, report=print_status))
+        print_line(export(name, output or Path("exported"), file_format, **arguments, report=print_status))

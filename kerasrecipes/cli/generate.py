@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasrecipes.cli import options
-from kerasrecipes.cli.progress import ProgressBar
+from kerasrecipes.cli.progress import ProgressBar, print_line
 from kerasrecipes.cli.sections import argument, command, option
 from kerasrecipes.errors import KerasRecipesError
 
@@ -34,7 +34,7 @@ def run_generate(recipe, prompts, engine, max_length, seconds, sampling, output_
         sampling.pop("speaker", None)
         limit = {} if max_length is None else {"max_length": max_length}
         for result in model.generate(list(prompts) or [""], **limit, **sampling):
-            print(json.dumps(result.to_dict(), ensure_ascii=False) if output_format == "json" else result)
+            print_line(json.dumps(result.to_dict(), ensure_ascii=False) if output_format == "json" else result)
     elif model.recipe.task == "waveform-generation":
         if prompts:
             raise KerasRecipesError(f"{model.name} takes no prompts: pass --seconds 3 --output x.wav")
@@ -66,4 +66,4 @@ def save_audio(generate: Any, source: Any, path: Path, action: str, arguments: M
     audio_format_of(path)
     with ProgressBar(action, "s", digits=2) as progress:
         clip = generate(source, progress=progress, **arguments)
-    print(f"{clip.save(path)}: {clip}")
+    print_line(f"{clip.save(path)}: {clip}")

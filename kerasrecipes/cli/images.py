@@ -8,9 +8,10 @@ from typing import Any
 from kerasrecipes.cli import options
 from kerasrecipes.cli.batch import many_files_options, run_many_files
 from kerasrecipes.cli.output_paths import output_paths
-from kerasrecipes.cli.progress import print_status
+from kerasrecipes.cli.progress import print_line, print_status
 from kerasrecipes.cli.sections import argument, command, option
 from kerasrecipes.errors import KerasRecipesError
+from kerasrecipes.utils.escaping import escape_controls
 
 DEFAULT_TOP_K = 5  # classes that a row of many files holds
 
@@ -43,10 +44,10 @@ def run_classify(files, recipe, engine, top, num_crops, output_format, output, m
         if result is None:
             failed += 1
         elif output_format == "json":
-            print(json.dumps({"path": path, **result.to_dict(top)}, ensure_ascii=False))
+            print_line(json.dumps({"path": path, **result.to_dict(top)}, ensure_ascii=False))
         else:
-            classes = ", ".join(f"{c.name} {100 * c.probability:.1f} %" for c in result.top(top))
-            print(f"{path}\t{classes}" if len(paths) > 1 else classes)
+            classes = ", ".join(f"{escape_controls(c.name)} {100 * c.probability:.1f} %" for c in result.top(top))
+            print_line(f"{escape_controls(path)}\t{classes}" if len(paths) > 1 else classes)
     return 1 if failed else 0
 
 
@@ -81,9 +82,10 @@ def run_segment(files, recipe, engine, output_format, output, many_files) -> int
             save_image(overlay, result.overlay(path))
             result.save(mask)
         if output_format == "json":
-            print(json.dumps({"path": path, **result.to_dict()}, ensure_ascii=False))
+            print_line(json.dumps({"path": path, **result.to_dict()}, ensure_ascii=False))
         else:
-            print(f"{path}\t{result}" if len(paths) > 1 else result)
+            text = escape_controls(result)
+            print_line(f"{escape_controls(path)}\t{text}" if len(paths) > 1 else text)
     return 1 if failed else 0
 
 

@@ -10,6 +10,7 @@ from kerasrecipes.cli import options
 from kerasrecipes.cli.progress import print_status
 from kerasrecipes.cli.sections import argument, command, option
 from kerasrecipes.errors import AudioError
+from kerasrecipes.utils.escaping import escape_controls
 
 BLOCK_SECONDS = 0.1
 LINE_LENGTH = 100  # characters of the growing text that a terminal shows
@@ -83,12 +84,12 @@ def print_live_transcript(model: Any, blocks: Iterator[Any], file: Any = None) -
     start, end = (CLEAR_LINE, "") if file.isatty() else ("", "\n")
     try:
         for block in blocks:
-            if (new_text := stream.feed(block)) != text:
+            if (new_text := escape_controls(stream.feed(block))) != text:
                 text = new_text
                 file.write(f"{start}{text[-LINE_LENGTH:] if start else text}{end}")
                 file.flush()
     except KeyboardInterrupt:
         pass
     transcript = stream.finish()
-    file.write(f"{start}{transcript.text}\n")
+    file.write(f"{start}{escape_controls(transcript)}\n")
     return transcript

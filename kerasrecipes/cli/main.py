@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import click
 
 from kerasrecipes import __version__, _lazy
+from kerasrecipes.cli.progress import print_status
 from kerasrecipes.cli.sections import CONTEXT_SETTINGS, LazyGroup
 from kerasrecipes.errors import KerasRecipesError
 
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except KerasRecipesError as error:
-        print(f"kerasrecipes: {error}", file=sys.stderr)
+        print_status(f"kerasrecipes: {error}")
         return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

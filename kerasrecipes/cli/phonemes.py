@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kerasrecipes.cli import options
 from kerasrecipes.cli.data import data_argument
-from kerasrecipes.cli.progress import ProgressBar, print_status
+from kerasrecipes.cli.progress import ProgressBar, print_line, print_status
 from kerasrecipes.cli.sections import argument, command, option
 
 
@@ -35,7 +35,7 @@ def run_align_phones(data, output, audio, processes) -> None:
         count, skipped = align_phones(utterances, root, path, processes=processes, progress=bar)
     for clip, reason in skipped.items():
         print_status(f"skipped: {clip}: {reason}")
-    print(f"{count} clips labeled, {len(skipped)} skipped; --data 'phones:{path}?audio={root}'")
+    print_line(f"{count} clips labeled, {len(skipped)} skipped; --data 'phones:{path}?audio={root}'")
 
 
 @command("filters")
@@ -47,4 +47,4 @@ def run_filters(name, weights, output) -> None:
     from kerasrecipes.visualize.frequency_response import save_filter_responses
 
     model = options.load_model(name, weights=weights)
-    print(save_filter_responses(model, output or Path(f"{model.name}_filters.png")))
+    print_line(save_filter_responses(model, output or Path(f"{model.name}_filters.png")))

@@ -4,6 +4,8 @@ import sys
 import time
 from typing import Any
 
+from kerasrecipes.utils.escaping import escape_controls
+
 
 class ProgressBar:
     """Bar with the remaining time on standard error. Nothing is shown where standard error is no terminal.
@@ -53,6 +55,11 @@ class ProgressBar:
             self.bar.stop()
 
 
+def print_line(text: Any) -> None:
+    """Print lines to standard output, with escapes for all other control characters."""
+    print(escape_controls(text, keep="\n\t"))
+
+
 def print_status(text: Any) -> None:
-    """Print a line to standard error, beside the results on standard output."""
-    print(text, file=sys.stderr)
+    """Print a line to standard error, beside the results on standard output, with escapes for control characters."""
+    print(escape_controls(text, keep="\n\t"), file=sys.stderr)

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from kerasrecipes.cli import options
-from kerasrecipes.cli.progress import print_status
+from kerasrecipes.cli.progress import print_line, print_status
 from kerasrecipes.cli.sections import argument, command, option
 from kerasrecipes.errors import KerasRecipesError
 
@@ -70,7 +70,7 @@ def run_train(name, data, validation, output, resume, max_minutes, devices, conf
     state = trainer.train(max_minutes)
     if trainer.devices.is_main:
         amount = f"{state[trainer.task.amount_key]:.1f} {trainer.task.unit}"
-        print(f"{state['step']} steps, {amount} in {state['wall_hours']:.2f} h; {folder}")
+        print_line(f"{state['step']} steps, {amount} in {state['wall_hours']:.2f} h; {folder}")
 
 
 @command("study")
@@ -87,7 +87,7 @@ def run_study(name, variants, output, max_minutes, plot, write) -> None:
 
     if not name:
         for each in studies.experiment_names():
-            print(f"{each:14} {studies.load_experiment(each).question}")
+            print_line(f"{each:14} {studies.load_experiment(each).question}")
         return
     study = studies.load_experiment(name)
     treat_sigterm_as_ctrl_c()
@@ -98,11 +98,11 @@ def run_study(name, variants, output, max_minutes, plot, write) -> None:
     if not results:
         raise KerasRecipesError(f"No training of {study.name} is done yet: repeat the command to continue")
     record = studies.results_record(study, results, output / study.name)
-    print("\n".join(study_plot.results_table(record["results"])))
+    print_line("\n".join(study_plot.results_table(record["results"])))
     if plot:
-        print(study_plot.save_experiment_plot(record, plot))
+        print_line(study_plot.save_experiment_plot(record, plot))
     if write:
-        print(write_json(write / f"{study.name}.json", record))
+        print_line(write_json(write / f"{study.name}.json", record))
 
 
 @command("tune-decoder")
@@ -121,9 +121,9 @@ def run_tune_decoder(name, data, speakers, language_model, beam_size, write) -> 
     best = tune_decoder.tune_decoder(
         model, load_datasets(data, speakers), language_model, beam_size=beam_size, progress=print_status
     )
-    print(best)
+    print_line(best)
     if write:
-        print(tune_decoder.save_tuned_weights(name, best))
+        print_line(tune_decoder.save_tuned_weights(name, best))
 
 
 @command("release")
@@ -139,4 +139,4 @@ def run_release(name, folder, previous_runs, bundled, tag) -> None:
     """Turn a run into the recipe's weight file and manifest entry."""
     from kerasrecipes.release.from_run import release
 
-    print(release(name, folder, tag, previous_runs, bundled))
+    print_line(release(name, folder, tag, previous_runs, bundled))

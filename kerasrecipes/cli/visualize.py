@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from kerasrecipes.cli import options
-from kerasrecipes.cli.progress import ProgressBar, print_status
+from kerasrecipes.cli.progress import ProgressBar, print_line, print_status
 from kerasrecipes.cli.sections import Choices, argument, command, option
 from kerasrecipes.visualize.methods import DEFAULT_METHOD, METHODS, OPTIONS, SALIENCY_METHODS
 
@@ -60,8 +60,8 @@ def run_visualize(name, file, method, units, output, file_format, random_weights
             **arguments,
         ):  # fmt: skip
             if METHODS[method].prints:
-                print(result)
-            print(path)
+                print_line(result)
+            print_line(path)
 
 
 @command("report")
@@ -84,4 +84,4 @@ def run_report(name, images, units, output, method, arguments) -> None:
     from kerasrecipes.visualize.html_report import write_report
 
     model = loading.load(name, compile=False)
-    print(write_report(model, expand_units(units), output, images, method=method, log=print_status, **arguments))
+    print_line(write_report(model, expand_units(units), output, images, method=method, log=print_status, **arguments))

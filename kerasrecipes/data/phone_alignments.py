@@ -15,6 +15,7 @@ from kerasrecipes.audio import audio_duration
 from kerasrecipes.data.utterances import Utterance, Utterances, check_utterances
 from kerasrecipes.decoding.phoneme_set import SILENCES
 from kerasrecipes.errors import AudioError, DataError, reader
+from kerasrecipes.utils.escaping import escape_controls
 from kerasrecipes.utils.files import atomic_write
 from kerasrecipes.utils.text_files import read_lines
 
@@ -125,7 +126,7 @@ def drop_misaligned(utterances: Utterances, quiet: bool = False) -> Utterances:
         raise DataError(f"No clip's labels fit its audio, for instance {bad[0]}" if bad else "There are no labels")
     if bad and not quiet:
         Console(stderr=True, soft_wrap=True).print(
-            f"{len(bad)} of {len(utterances)} alignments do not fit their audio and are left out: {', '.join(bad)}",
+            f"{len(bad)} of {len(utterances)} alignments do not fit their audio and are left out: {escape_controls(', '.join(bad))}",
             markup=False, highlight=False,
         )  # fmt: skip
     return Utterances(aligned)

@@ -16,6 +16,7 @@ from kerasrecipes.decoding.alphabet import Alphabet
 from kerasrecipes.errors import DataError
 from kerasrecipes.losses.min_frames import min_ctc_frames
 from kerasrecipes.utils import tar_members
+from kerasrecipes.utils.escaping import escape_controls
 
 BATCH_ORDERS = ("sortagrad", "random", "sorted")
 
@@ -83,8 +84,9 @@ class SpeechDataset(EpochDataset):
         if self.infeasible and not quiet:
             names = ", ".join(self.infeasible[:5]) + (", ..." if len(self.infeasible) > 5 else "")
             Console(stderr=True).print(
-                f"{len(self.infeasible)} of {len(utterances)} {self.INFEASIBLE_MESSAGE}, left out: {names}"
-            )
+                f"{len(self.infeasible)} of {len(utterances)} {self.INFEASIBLE_MESSAGE}, left out: {escape_controls(names)}",
+                markup=False, highlight=False,
+            )  # fmt: skip
         self.usable = np.flatnonzero(feasible)
         self.set_epoch(0)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasrecipes.errors import KerasRecipesError
+from kerasrecipes.utils.escaping import escape_controls
 
 
 def atomic_write(path: str | Path, content: Any, *, durable: bool = False) -> Path:
@@ -86,5 +87,5 @@ def sha256_file(path: str | Path) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, or its class if it has no message."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:300]
+    """Return the first line of an error's message without control characters, or its class if it has no message."""
+    return escape_controls((str(error).splitlines() or [type(error).__name__])[0][:300])

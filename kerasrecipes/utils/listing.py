@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kerasrecipes.utils.escaping import escape_controls
 from kerasrecipes.utils.filesystem import URL_SEPARATOR
 
 EXAMPLES = 3  # names in a message
@@ -56,7 +57,7 @@ class SkippedFiles:
         reasons = {reason: sorted(names) for reason, names in reasons.items()}
         count = sum(map(len, reasons.values()))
         parts = [
-            f"{len(names)} {reason} ({', '.join(names[:EXAMPLES])}{', ...' * (len(names) > EXAMPLES)})"
+            f"{len(names)} {reason} ({escape_controls(', '.join(names[:EXAMPLES]))}{', ...' * (len(names) > EXAMPLES)})"
             for reason, names in reasons.items()
         ]
         return f"{count} skipped: {'; '.join(parts)}" if count else ""
@@ -100,7 +101,7 @@ def list_folder_or_warn(folder: str | os.PathLike, kind: FileKind, family: type[
         examples = ", ".join(sorted(kind.extensions)[:6])
         raise family(f"The folder {folder} holds no {kind.noun} ({examples}, ...){'. ' * bool(skipped)}{skipped}")
     if skipped:
-        warnings.warn(f"{folder}: {skipped}", stacklevel=4)
+        warnings.warn(f"{escape_controls(folder)}: {skipped}", stacklevel=4)
     return paths
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from kerasrecipes.errors import AudioError, ImageError, KerasRecipesError
+from kerasrecipes.utils.escaping import escape_controls
 
 STANDARD_INPUT = "-"
 Source = str | os.PathLike | bytes | bytearray
@@ -42,12 +43,12 @@ IMAGE = Medium("image", ImageError, "classify or segment", "save or download it 
 def source_name(source: Any, medium: Medium) -> str:
     """Return a printable name of a source for error messages."""
     if isinstance(source, str | os.PathLike):
-        return "standard input" if source == STANDARD_INPUT else os.fspath(source)
+        return "standard input" if source == STANDARD_INPUT else escape_controls(os.fsdecode(source))
     if isinstance(source, bytes | bytearray):
         return f"{medium.noun} of {len(source)} bytes"
     if hasattr(source, "read"):
         names = (getattr(source, key, None) for key in ("filename", "name"))  # uploads name their form field `name`
-        return next((name for name in names if isinstance(name, str) and name), "file object")
+        return escape_controls(next((name for name in names if isinstance(name, str) and name), "file object"))
     return f"array of shape {np.shape(source)}"
 
 
@@ -109,3 +110,10 @@ def read_stream(stream: Any, name: str, medium: Medium) -> bytes:
     if not content:
         raise medium.family(f"{name} gives no bytes: it is empty or was read to its end; seek(0) first")
     return content
+
+
+def is_file_input(x: Any) -> bool:
+    """Return whether `x` is a path, bytes or a file object, or a list of these, and no input of a network."""
+    if isinstance(x, list | tuple):
+        return len(x) > 0 and all(map(is_file_input, x))
+    return isinstance(x, str | bytes | os.PathLike) or hasattr(x, "read")
