@@ -137,6 +137,7 @@ def load_in_engine(name: str, engine: str, engine_precision: str | None, is_chan
         )  # fmt: skip
     else:
         model = engines.load_file(onnx_cache.require_cached(row, name), engine, engine_precision, row.recipe)
+    model.opening = load_in_engine, (name, model.engine, engine_precision, False)
     if hasattr(model, "decoder_settings"):
         model.decoder_settings = dict(row.decoder)  # the row's are newer than the file's
     return model

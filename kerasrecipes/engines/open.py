@@ -49,7 +49,9 @@ def load_file(
             )
         return open_session(step_path, engine, precision)
 
-    return ENGINE_MODELS[metadata["task"]](metadata, open_session(path, engine, precision), open_step_session)
+    model = ENGINE_MODELS[metadata["task"]](metadata, open_session(path, engine, precision), open_step_session)
+    model.opening = load_file, (path.absolute(), model.engine, precision, recipe)
+    return model
 
 
 def supports_recipe(recipe: str) -> bool:

@@ -17,6 +17,8 @@ from kerasrecipes.inference.phoneme_recognition import PhonemeRecognitionMixin
 from kerasrecipes.inference.speech_recognition import SpeechRecognitionMixin
 from kerasrecipes.inference.text_generation import TextGenerationMixin
 from kerasrecipes.layers.time_geometry import TimeGeometry, compose
+from kerasrecipes.tasks.table import TASK_MODELS
+from kerasrecipes.utils.sources import is_file_input
 
 MAX_UNCHUNKED_SECONDS = 600.0  # about 1 GB for deepspeech2_small
 CONTEXT_SECONDS = 6.0
@@ -32,7 +34,7 @@ class EngineModel:
     """
 
     KERAS_ONLY_METHODS = (
-        "fit", "evaluate", "compile", "save", "predict", "generate", "vocode", "summary", "get_layer", "layers", "weights",
+        "fit", "evaluate", "compile", "save", "generate", "vocode", "summary", "get_layer", "layers", "weights",
         "get_weights", "set_weights", "load_weights", "count_params",
     )  # fmt: skip
 
@@ -42,6 +44,25 @@ class EngineModel:
         self.recipe = ExportedRecipe(metadata["recipe"], metadata["task"])
         self.name, self.engine = metadata["recipe"], session.name
         self.decoder_settings = metadata["decoder"]
+        self.opening: tuple[Callable[..., Any], tuple[Any, ...]] | None = None  # the call that opened it, for `pickle`
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle and copy the model as the call that opens its file, which must be there where it is opened."""
+        if self.opening is None:
+            raise KerasRecipesError(f"{self.name} was not opened from a file, so it cannot be pickled or copied")
+        return *self.opening, {"decoder_settings": dict(self.decoder_settings)}
+
+    def predict(self, x: Any, **options: Any) -> Any:
+        """Do what the verb of the task does on a file or a list of files, for a language model on prompts.
+
+        Raises:
+            KerasRecipesError: `x` is an array or another input of a network.
+        """
+        if not is_file_input(x):
+            raise KerasRecipesError(
+                f'{self.name} runs in {self.engine}, whose predict takes files: load it with engine="keras", or use predict_logits'
+            )
+        return getattr(self, TASK_MODELS[self.recipe.task].verb)(x, **options)
 
     def __getattr__(self, name: str) -> Any:
         if name in type(self).KERAS_ONLY_METHODS:

@@ -1,6 +1,5 @@
 """Base classes of the task models: a recipe's network with the task's own optimizer, loss and metrics."""
 
-import os
 from collections.abc import Iterator, Mapping
 from functools import wraps
 from typing import Any
@@ -12,6 +11,7 @@ from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.losses.cross_entropy import masked_cross_entropy
 from kerasrecipes.tasks.table import TASK_MODELS
 from kerasrecipes.utils.backend_process import check_backend_process
+from kerasrecipes.utils.sources import is_file_input
 
 
 class TaskModel(keras.Model):
@@ -111,13 +111,6 @@ class TaskModel(keras.Model):
         """Compile as the saved model was compiled, and create the optimizer's variables, which Keras then loads."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
-
-
-def is_file_input(x: Any) -> bool:
-    """Return whether `x` is a path, bytes or a file object, or a list of these, and no input of a network."""
-    if isinstance(x, list | tuple):
-        return len(x) > 0 and all(map(is_file_input, x))
-    return isinstance(x, str | bytes | os.PathLike) or hasattr(x, "read")
 
 
 def walk_layers(layer: Any, path: str = "") -> Iterator[tuple[str, Any]]:

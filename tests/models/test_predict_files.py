@@ -10,9 +10,10 @@ from PIL import Image
 
 import kerasrecipes as kr
 from kerasrecipes.errors import AudioError, ImageError, KerasRecipesError
-from kerasrecipes.tasks.base import TaskModel, is_file_input
+from kerasrecipes.tasks.base import TaskModel
 from kerasrecipes.tasks.table import TASK_MODELS
 from kerasrecipes.tasks.wave_generator import WaveNetGenerator
+from kerasrecipes.utils.sources import is_file_input
 
 
 @pytest.mark.parametrize(("x", "answer"), [
