@@ -3,11 +3,13 @@
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 from hub_server import row
 
 from kerasrecipes import _lazy
+from kerasrecipes.cli import doctor
 from kerasrecipes.cli.main import has_plot_backend, main
 from kerasrecipes.engines import onnx_cache
 from kerasrecipes.errors import BackendUnavailable, KerasRecipesError, WeightsUnavailable
@@ -103,3 +105,24 @@ def test_a_deleted_working_directory(tmp_path, words):
         or "x.png" in result.stderr
         or "working directory" in result.stderr
     )
+
+
+def test_the_doctor_names_what_reads_files_from_elsewhere():
+    ((name, ok, text),) = doctor.check_readers()
+    assert name == "readers" and ok and all(f"{library} " in text for library in ("pillow", "h5py", "onnxruntime", "jpg"))
+
+
+def test_the_doctor_does_not_wait_for_a_hub_without_end(loopback, monkeypatch):
+    def send_headers_slowly(handler):
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Never-Ends: ")
+        for _ in range(100):
+            handler.wfile.write(b"x")
+            time.sleep(0.02)
+
+    monkeypatch.setattr(doctor, "HUB_SECONDS", 0.1)
+    monkeypatch.setattr(loopback, "download", send_headers_slowly)
+    for name in ("KERASRECIPES_OFFLINE", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    start = time.monotonic()
+    assert list(doctor.check_hub()) == [("hub", False, "cannot be reached (TimeoutError); bundled and cached weights work")]
+    assert time.monotonic() - start < 1
