@@ -1,22 +1,20 @@
 """Read audio as every recognizer takes it: one channel, 16 kHz, float32 between -1 and 1."""
 
-import numbers
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soxr
 
 from kerasrecipes.errors import AudioError
 from kerasrecipes.utils import sources
+from kerasrecipes.utils.audio_blocks import MAX_SECONDS, AudioCollector
 from kerasrecipes.utils.audio_decoding import audio_errors, check_source, count_frames, decode_file
 from kerasrecipes.utils.listing import FileKind, expand_pattern, is_pattern, list_folder_or_warn
 from kerasrecipes.utils.media_decoding import INSTALL_HINT, MEDIA_EXTENSIONS, find_decoder
 
 SAMPLE_RATE = 16000
-MAX_SAMPLE_RATE = 10_000_000  # Hz
 MIN_DURATION_SECONDS = 0.05  # a few spectrogram frames
 MAX_FLOAT_AMPLITUDE = 4.0  # larger float samples are unscaled integers
 AUDIO_EXTENSIONS = frozenset((
@@ -26,8 +24,9 @@ AUDIO_EXTENSIONS = frozenset((
 
 
 def load_audio(
-    source: Any, *, sample_rate: int | None = None, target: int = SAMPLE_RATE, allow_truncated: bool = False
-) -> np.ndarray:
+    source: Any, *, sample_rate: int | None = None, target: int = SAMPLE_RATE, allow_truncated: bool = False,
+    max_seconds: float = MAX_SECONDS,
+) -> np.ndarray:  # fmt: skip
     """Read, mix down, resample and check one recording.
 
     Args:
@@ -37,6 +36,7 @@ def load_audio(
         sample_rate: Hz of an array. Files contain their own rate.
         target: Hz of the result. Default 16000.
         allow_truncated: Take what is there of a file whose header promises more, with a warning. Default False.
+        max_seconds: Longest file that is read, which also bounds the memory. Seconds, default 6 hours.
 
     Returns:
         (samples,) float32.
@@ -51,26 +51,22 @@ def load_audio(
     """
     name = source_name(source)
     if isinstance(source, str | os.PathLike | bytes | bytearray) or hasattr(source, "read"):
-        samples, rate = decode_file(source, name, allow_truncated=allow_truncated)
+        audio = AudioCollector(name, target, max_seconds)
+        decode_file(source, audio, allow_truncated=allow_truncated)
     else:
         if sample_rate is None:
             raise TypeError(
                 f"{name} has no sample rate: pass sample_rate= in Hz, for instance transcribe(x, sample_rate=16000)"
             )
-        samples, rate = to_float32(np.asarray(source), name), sample_rate
-    if not isinstance(rate, numbers.Real) or not 0 < rate <= MAX_SAMPLE_RATE:
+        audio = AudioCollector(name, target, float("inf"))
+        audio.set_rate(sample_rate)
+        samples = to_float32(np.asarray(source), name)
+        audio.add(samples if samples.ndim == 2 else samples[:, None])
+    if audio.seconds < MIN_DURATION_SECONDS:
         raise AudioError(
-            f"{name}: invalid sample rate {rate!r} Hz: expected a number between 0 and {MAX_SAMPLE_RATE:,}"
+            f"{name} lasts {audio.seconds:.3f} s: too short for speech (at least {MIN_DURATION_SECONDS} s)"
         )
-    check_finite(samples, name)
-    mono = samples.mean(axis=1) if samples.ndim == 2 else samples
-    if len(mono) < MIN_DURATION_SECONDS * rate:
-        raise AudioError(
-            f"{name} lasts {len(mono) / rate:.3f} s: too short for speech (at least {MIN_DURATION_SECONDS} s)"
-        )
-    if rate != target:
-        mono = soxr.resample(mono, rate, target)
-    return np.ascontiguousarray(mono, "float32")
+    return audio.finish()
 
 
 def source_name(source: Any) -> str:
@@ -102,14 +98,6 @@ def to_float32(samples: np.ndarray, name: str) -> np.ndarray:
             "Pass the integers unchanged, or divide by 32768"
         )
     return samples.astype("float32")
-
-
-def check_finite(samples: np.ndarray, name: str) -> None:
-    """Raise an `AudioError` if samples are NaN or infinite."""
-    if count := int(np.size(samples) - np.isfinite(samples).sum()):
-        raise AudioError(
-            f"{name} holds {count} samples that are NaN or infinite: repair it, or apply numpy.nan_to_num first"
-        )
 
 
 def audio_files() -> FileKind:

@@ -212,7 +212,7 @@ def test_lists_take_cut_files_only_on_request():
     for allow_truncated in (False, True):
         results = [None, None]
         with pytest.warns(UserWarning, match="is cut off") if allow_truncated else contextlib.nullcontext():
-            groups = list(bucket_by_length([cut, whole], None, 60.0, results, RATE, allow_truncated=allow_truncated))
+            groups = list(bucket_by_length([cut, whole], 60.0, results, RATE, allow_truncated=allow_truncated))
         lengths = {index: len(wave) for group in groups for index, wave in group}
         assert lengths == ({0: 49978, 1: len(WAVE)} if allow_truncated else {1: len(WAVE)})
         assert isinstance(results[0], AudioError) != allow_truncated

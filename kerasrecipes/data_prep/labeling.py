@@ -152,7 +152,7 @@ def label_clips(
         step = clips[start : start + CLIPS_PER_STEP]
         errors: list[AudioError | None] = [None] * len(step)
         paths = [clip.path for _, clip in step]
-        for batch in bucket_by_length(paths, None, batch_seconds, errors, teacher.sample_rate):
+        for batch in bucket_by_length(paths, batch_seconds, errors, teacher.sample_rate):
             rows, waves = [], []
             for index, wave in batch:
                 name, clip = step[index]

@@ -32,7 +32,7 @@ class PhonemeRecognitionMixin(SpeechRecognitionMixin):
             decoder: "crf", the best path with the learned transitions, or "greedy", the best phoneme of each frame.
                 Default: "crf" for recipes with transitions.
             ipa: Write the International Phonetic Alphabet instead of ARPAbet.
-            **options: `batch_seconds`, `chunk_threshold_seconds`, `allow_truncated` and `progress` of
+            **options: `batch_seconds`, `chunk_threshold_seconds`, `allow_truncated`, `max_seconds` and `progress` of
                 `kerasrecipes.inference.transcribe.transcribe`.
 
         Returns:

@@ -35,8 +35,8 @@ class SpeechRecognitionMixin:
         Args:
             audio: A path, bytes, a file object, or an array with `sample_rate`. Or a list or folder of them.
             sample_rate: Hz of arrays.
-            **options: `batch_seconds`, `chunk_threshold_seconds`, `shift_average_seconds`, `allow_truncated` and `progress` of
-                `kerasrecipes.inference.transcribe.transcribe`, and the arguments of
+            **options: `batch_seconds`, `chunk_threshold_seconds`, `shift_average_seconds`, `allow_truncated`, `max_seconds`
+                and `progress` of `kerasrecipes.inference.transcribe.transcribe`, and the arguments of
                 `kerasrecipes.decoding.DecodingOptions`: `decoder`, `language_model`, `hotwords` and others.
 
         Returns:

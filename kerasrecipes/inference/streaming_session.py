@@ -4,12 +4,13 @@ from typing import Any
 
 import numpy as np
 
-from kerasrecipes.audio import check_finite, to_float32
+from kerasrecipes.audio import to_float32
 from kerasrecipes.decoding.greedy import geometric_mean, greedy_decode
 from kerasrecipes.decoding.pauses import PAUSE_SECONDS, mark_pauses
 from kerasrecipes.errors import AudioError, KerasRecipesError
 from kerasrecipes.inference.streaming_state import StreamingState
 from kerasrecipes.results import Character, Transcript, Word
+from kerasrecipes.utils.audio_blocks import check_finite
 
 CHUNK_SECONDS = 0.24
 

@@ -13,6 +13,7 @@ from kerasrecipes.decoding.greedy import log_softmax
 from kerasrecipes.decoding.options import DecodingOptions
 from kerasrecipes.errors import AudioError, KerasRecipesError, convert_errors, strip_traceback
 from kerasrecipes.results import Transcript
+from kerasrecipes.utils.audio_blocks import MAX_SECONDS
 from kerasrecipes.utils.files import first_line
 from kerasrecipes.utils.listing import is_pattern
 
@@ -24,7 +25,7 @@ BATCH_SECONDS = 60.0
 def transcribe(
     model: Any, source: Any, sample_rate: int | None = None, *, batch_seconds: float = BATCH_SECONDS,
     chunk_threshold_seconds: float = CHUNKING_THRESHOLD_SECONDS, progress: Callable[[int, int], Any] | None = None,
-    shift_average_seconds: float = 0.0, allow_truncated: bool = False, **decoding: Any,
+    shift_average_seconds: float = 0.0, allow_truncated: bool = False, max_seconds: float = MAX_SECONDS, **decoding: Any,
 ) -> Any:  # fmt: skip
     """Transcribe one input or many. This is `model.transcribe`.
 
@@ -38,18 +39,19 @@ def transcribe(
         shift_average_seconds: Also run the audio shifted by this much in both directions, and average the three
             probabilities (Deep Speech, arXiv 1412.5567, section 2.1: 5 ms). Takes three times as long. 0 turns it off.
         allow_truncated: Transcribe what is there of a file that is cut off, with a warning. Default False: an `AudioError`.
+        max_seconds: Longest file that is read. Seconds, default 6 hours; a longer one is an `AudioError`.
         **decoding: `decoder`, `language_model` and the other arguments of `kerasrecipes.decoding.DecodingOptions`.
     """
     to_transcript = make_transcript_decoder(model, make_decoder(model, DecodingOptions(**decoding)))
+    reading = {"sample_rate": sample_rate, "allow_truncated": allow_truncated, "max_seconds": max_seconds}
     if not is_batch(source):
-        wave = load_wave(source, sample_rate=sample_rate, target=model.sample_rate, allow_truncated=allow_truncated)
+        wave = load_wave(source, target=model.sample_rate, **reading)
         return to_transcript(logits_of(model, wave, chunk_threshold_seconds, shift_average_seconds), wave, source)
     inputs = list_audio_files(source)
     results: list[Transcript | AudioError | None] = [None] * len(inputs)
     batches = score_batches(
-        model, inputs, results, sample_rate, batch_seconds=batch_seconds,
-        chunk_threshold_seconds=chunk_threshold_seconds, shift_average_seconds=shift_average_seconds,
-        allow_truncated=allow_truncated,
+        model, inputs, results, batch_seconds=batch_seconds, chunk_threshold_seconds=chunk_threshold_seconds,
+        shift_average_seconds=shift_average_seconds, **reading,
     )  # fmt: skip
     for index, logits, wave in batches:
         try:
@@ -62,13 +64,15 @@ def transcribe(
 
 
 def score_batches(
-    model: Any, inputs: Sequence[Any], results: list, sample_rate: int | None = None, *,
-    batch_seconds: float = BATCH_SECONDS, chunk_threshold_seconds: float = CHUNKING_THRESHOLD_SECONDS,
-    shift_average_seconds: float = 0.0, allow_truncated: bool = False,
+    model: Any, inputs: Sequence[Any], results: list, *, batch_seconds: float = BATCH_SECONDS,
+    chunk_threshold_seconds: float = CHUNKING_THRESHOLD_SECONDS, shift_average_seconds: float = 0.0, **reading: Any,
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:  # fmt: skip
-    """Yield (index, logits, wave) of every readable input, similar lengths together. Errors go to `results[index]`."""
+    """Yield (index, logits, wave) of every readable input, similar lengths together. Errors go to `results[index]`.
+
+    `reading` are options of `load_audio`.
+    """
     for batch in bucket_by_length(
-        inputs, sample_rate, batch_seconds, results, model.sample_rate, chunk_threshold_seconds, allow_truncated
+        inputs, batch_seconds, results, model.sample_rate, chunk_threshold_seconds, **reading
     ):
         waves = [wave for _, wave in batch]
         if len(waves) > 1:
@@ -93,19 +97,18 @@ def load_wave(source: Any, **options: Any) -> np.ndarray:
 
 
 def bucket_by_length(
-    inputs: Sequence[Any], sample_rate: int | None, batch_seconds: float, results: list, model_rate: int,
-    alone_above_seconds: float = float("inf"), allow_truncated: bool = False,
+    inputs: Sequence[Any], batch_seconds: float, results: list, model_rate: int,
+    alone_above_seconds: float = float("inf"), **reading: Any,
 ) -> Iterator[list[tuple[int, np.ndarray]]]:  # fmt: skip
     """Group inputs of similar length, loading at most a few hundred seconds ahead.
 
     Args:
         inputs: Inputs of `load_audio`.
-        sample_rate: Hz of arrays.
         batch_seconds: Padded audio per group in seconds.
         results: List of one entry per input, which receives the errors of unreadable inputs.
         model_rate: Hz of the waves.
         alone_above_seconds: Longer inputs form a group of their own.
-        allow_truncated: As for `load_audio`.
+        **reading: Options of `load_audio`.
     """
     pool: list[tuple[int, np.ndarray]] = []
 
@@ -127,7 +130,7 @@ def bucket_by_length(
     pool_samples = 0
     for index, source in enumerate(inputs):
         try:
-            wave = load_wave(source, sample_rate=sample_rate, target=model_rate, allow_truncated=allow_truncated)
+            wave = load_wave(source, target=model_rate, **reading)
             pool.append((index, wave))
         except AudioError as error:
             results[index] = strip_traceback(error)

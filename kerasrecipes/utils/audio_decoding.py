@@ -12,56 +12,58 @@ import soundfile
 
 from kerasrecipes.errors import AudioError
 from kerasrecipes.utils import media_decoding, tar_members
+from kerasrecipes.utils.audio_blocks import AudioCollector
 from kerasrecipes.utils.audio_headers import HeaderCheck, check_header, split_mp3
 from kerasrecipes.utils.files import first_line
 from kerasrecipes.utils.sources import AUDIO, Source, resolve_source
 
 UNKNOWN_FRAMES = 2**36 - 1  # a FLAC file cannot declare more samples
-BLOCK_FRAMES = 1024  # so many samples at most are lost where the decoder fails
+BLOCK_FRAMES = 65536
+SMALL_BLOCK_FRAMES = 1024  # so many samples at most are lost where the decoder fails
 MP3_TOLERANCE_FRAMES = 2 * 1152  # encoders disagree on whether the first and the last frame count
 CONVERT_HINT = "it is damaged or not an audio file; convert it to wav, flac, ogg or mp3"
 CONTAINERS = {b"RIFF": "WAV", b"OggS": "OGG"}  # of codecs that only ffmpeg reads, for instance Speex
 
 
 class StreamFile(soundfile.SoundFile):
-    """A file read only forward: libsndfile cannot seek in FLAC of unknown length."""
+    """A file read only forward: libsndfile cannot seek in FLAC of unknown length, and loses MP3's state between two blocks."""
 
     def seekable(self) -> bool:
         """Return False, so that `read` does not seek."""
         return False
 
 
-def decode_file(source: Any, name: str, *, allow_truncated: bool = False) -> tuple[np.ndarray, int]:
-    """Decode a file to samples (samples, channels) float32 and their rate.
+def decode_file(source: Any, collector: AudioCollector, *, allow_truncated: bool = False) -> None:
+    """Decode a file into a collector.
 
     Args:
         source: Path, `tar://` URL, bytes or binary file object.
-        name: Name of the source in messages.
-        allow_truncated: Return what is there of a truncated file, with a warning. Default False.
+        collector: Receives the audio.
+        allow_truncated: Take what is there of a truncated file, with a warning. Default False.
 
     Raises:
         AudioError: The file cannot be read, or its header promises more than can be read.
     """
+    name = collector.name
     with audio_errors(name):
         source = check_source(source, name)
         with open_binary(source) as file:
             head = file.read(16)
             if media_decoding.is_media(head):
-                samples, rate, problem = decode_media(source, name)
+                problem = decode_media(source, collector)
             else:
                 try:
-                    samples, rate, problem = decode_sound(source, file, name)
+                    problem = decode_sound(source, file, collector)
                 except soundfile.LibsndfileError:
                     if head[:4] not in CONTAINERS or not media_decoding.find_decoder():
                         raise
-                    samples, rate, problem = decode_unknown_codec(source, file, name, CONTAINERS[head[:4]])
+                    problem = decode_unknown_codec(source, file, collector, CONTAINERS[head[:4]])
     if problem and not allow_truncated:
         raise AudioError(
             f"{name} is cut off: {problem}; copy it again, or pass allow_truncated=True (--allow-truncated) to use what is there"
         )
     if problem:
         warnings.warn(f"{name} is cut off: {problem}", stacklevel=3)
-    return samples, rate
 
 
 @contextlib.contextmanager
@@ -101,76 +103,78 @@ def open_sound(source: Source, cls: type[soundfile.SoundFile] = soundfile.SoundF
     return cls(os.fsencode(path) if isinstance(path, str) and os.name == "posix" else path)  # names that are not UTF-8
 
 
-def decode_media(source: Source, name: str) -> tuple[np.ndarray, int, str]:
-    """Decode a phone's or a video's format."""
-    content, problem = media_decoding.convert_to_wav(source, name)
-    samples, rate, _ = decode_sound(content, io.BytesIO(content), name)
-    return samples, rate, f"{problem}, {len(samples) / rate:.2f} s can be read" if problem else ""
+def decode_media(source: Source, collector: AudioCollector) -> str:
+    """Decode a phone's or a video's format, and return in words what is missing at the end."""
+    problem = media_decoding.decode_media_file(source, collector)
+    return f"{problem}, {collector.seconds:.2f} s can be read" if problem else ""
 
 
-def decode_unknown_codec(source: Source, file: BinaryIO, name: str, file_format: str) -> tuple[np.ndarray, int, str]:
-    """Decode a WAV or Ogg file whose codec libsndfile does not know."""
+def decode_unknown_codec(source: Source, file: BinaryIO, collector: AudioCollector, file_format: str) -> str:
+    """Decode a WAV or Ogg file whose codec libsndfile does not know, and return in words what is missing at the end."""
     declared_ratio = check_header(file, file_format).declared_ratio
-    samples, rate, problem = decode_media(source, name)
+    collector.reset()
+    problem = decode_media(source, collector)
     if declared_ratio > 1 and not problem:
-        problem = f"its header promises more, {len(samples) / rate:.2f} s can be read"
-    return samples, rate, problem
+        problem = f"its header promises more, {collector.seconds:.2f} s can be read"
+    return problem
 
 
-def decode_sound(source: Source, file: BinaryIO, name: str) -> tuple[np.ndarray, int, str]:
-    """Return the samples of a source, which is also open as `file`, their rate, and in words what is missing at the end."""
-    with open_sound(source) as audio:
+def decode_sound(source: Source, file: BinaryIO, collector: AudioCollector) -> str:
+    """Decode a source that is also open as `file`, and return in words what is missing at the end."""
+    with open_sound(source, StreamFile) as audio:
         check = check_header(file, audio.format)
         if not check.contents:
-            samples, complete = read_to_end(audio, source)
-            if check.exact or len(samples) < audio.frames:
-                return samples, audio.samplerate, describe_loss(samples, audio, check, complete, 1)
+            complete = read_to_end(audio, source, collector)
+            if check.exact or collector.count < audio.frames:
+                return describe_loss(collector, audio, check, complete, 1)
             check = split_mp3(file)
             if not check.contents:
-                return samples, audio.samplerate, ""
-    parts: list[np.ndarray] = []
-    declared = rate = 0
+                return ""
+            collector.reset()
+    declared = 0
     for content in check.contents:
-        with open_sound(content) as audio:
-            part, complete = read_to_end(audio, content)
-            if parts and audio.samplerate != rate:
-                raise AudioError(
-                    f"{name} joins recordings of {rate} and {audio.samplerate} Hz: convert them to one rate, then join them"
-                )
-            rate = audio.samplerate
-            parts.append(part)
+        with open_sound(content, StreamFile) as audio:
+            complete = read_to_end(audio, content, collector)
             declared += audio.frames
-    if len({part.shape[1] for part in parts}) > 1:
-        parts = [part.mean(axis=1, keepdims=True) for part in parts]
-    samples = np.concatenate(parts)
-    return samples, rate, describe_loss(samples, audio, check, complete, len(parts), declared)
+    return describe_loss(collector, audio, check, complete, len(check.contents), declared)
 
 
-def read_to_end(audio: soundfile.SoundFile, source: Source) -> tuple[np.ndarray, bool]:
-    """Return the samples of an open file, and False if the decoder failed before their end."""
+def read_to_end(audio: soundfile.SoundFile, source: Source, collector: AudioCollector) -> bool:
+    """Collect the samples of an open file, and return False if the decoder failed before their end."""
+    collector.set_rate(audio.samplerate)
+    start = collector.count
     if 0 <= audio.frames < UNKNOWN_FRAMES:
         try:
-            return audio.read(-1 if audio.seekable() else audio.frames, dtype="float32", always_2d=True), True
+            end = start + audio.frames
+            while len(block := read_block(audio, min(BLOCK_FRAMES, end - collector.count))):
+                collector.add(block)
+            return True
         except soundfile.LibsndfileError:
             pass
-    blocks = [np.zeros((0, audio.channels), "float32")]
     with open_sound(source, StreamFile) as stream:
         try:
-            while len(block := stream.read(BLOCK_FRAMES, dtype="float32", always_2d=True)):
-                blocks.append(block)
+            num_collected = collector.count - start
+            while len(block := read_block(stream, SMALL_BLOCK_FRAMES)):
+                collector.add(block[num_collected:])
+                num_collected = max(0, num_collected - len(block))
         except soundfile.LibsndfileError:
-            if len(blocks) == 1:
+            if collector.count == start:
                 raise
-            return np.concatenate(blocks), False
-    return np.concatenate(blocks), True
+            return False
+    return True
+
+
+def read_block(audio: soundfile.SoundFile, frames: int) -> np.ndarray:
+    """Return the next block (samples, channels), which is empty at the end."""
+    return audio.read(frames, dtype="float32", always_2d=True)
 
 
 def describe_loss(
-    samples: np.ndarray, audio: soundfile.SoundFile, check: HeaderCheck, complete: bool, num_parts: int,
+    collector: AudioCollector, audio: soundfile.SoundFile, check: HeaderCheck, complete: bool, num_parts: int,
     declared: int | None = None,
 ) -> str:  # fmt: skip
     """Return in words what a header promises beyond what was read, or an empty string."""
-    rate, count = audio.samplerate, len(samples)
+    rate, count = audio.samplerate, collector.count
     declared = audio.frames if declared is None else declared
     tolerance = num_parts * MP3_TOLERANCE_FRAMES if audio.format == "MP3" else 0
     if check.declared_ratio == float("inf"):
@@ -196,5 +200,6 @@ def count_frames(source: Source, name: str) -> tuple[int, int]:
             if check.contents:
                 counts = [count_frames(content, name) for content in check.contents]
                 return sum(count for count, _ in counts), counts[0][1]
-    samples, rate = decode_file(source, name)
-    return len(samples), rate
+    collector = AudioCollector(name, None, float("inf"))
+    decode_file(source, collector)
+    return collector.count, int(collector.rate)

@@ -1,7 +1,6 @@
 """Formats of phones and videos (m4a, aac, webm, mp4, amr, 3gp, wma), read with ffmpeg or PyAV where one is installed."""
 
 import importlib.util
-import io
 import os
 import shutil
 import subprocess
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from kerasrecipes.errors import AudioError
-from kerasrecipes.utils.audio_encoding import write_audio
+from kerasrecipes.utils.audio_blocks import AudioCollector
 
 MEDIA_EXTENSIONS = frozenset((
     ".m4a", ".m4b", ".aac", ".mp4", ".m4v", ".mov", ".3gp", ".3g2", ".webm", ".mkv", ".mka", ".weba", ".amr", ".wma",
@@ -25,6 +24,8 @@ CUT_MESSAGES = (
     "end of file",
     "invalid data found when processing input",
 )
+BLOCK_FRAMES = 65536
+MAX_MESSAGE_BYTES = 65536
 TOLERANCE_SECONDS = 0.2  # a few frames of an encoder
 INSTALL_HINT = "install ffmpeg, or `pip install 'kerasrecipes[video]'`"
 
@@ -41,37 +42,65 @@ def find_decoder() -> str:
     return "av" if importlib.util.find_spec("av") else ""
 
 
-def convert_to_wav(source: Any, name: str) -> tuple[bytes, str]:
-    """Return the first audio track of a path or bytes as a WAV file, and in words what is missing at its end.
+def decode_media_file(source: Any, collector: AudioCollector) -> str:
+    """Decode the first audio track of a path or bytes into a collector, and return in words what is missing at its end.
 
     Raises:
         AudioError: Neither ffmpeg nor PyAV is installed, or the file holds no audio that they read.
     """
-    decoder = find_decoder()
+    decoder, name = find_decoder(), collector.name
     if not decoder:
         stem = os.path.splitext(os.path.basename(name))[0] if os.path.exists(name) else "audio"
         raise AudioError(
             f"{name} needs ffmpeg or PyAV, and neither is installed: {INSTALL_HINT}, or convert it elsewhere: "
             f"ffmpeg -i {os.path.basename(name) if os.path.exists(name) else 'FILE'} {stem}.wav"
         )
+    decode = decode_with_ffmpeg if decoder == "ffmpeg" else decode_with_av
     if isinstance(source, bytes | bytearray):
         with tempfile.TemporaryDirectory() as folder:  # the index of an mp4 file may be at its end: a pipe does not do
             path = os.path.join(folder, "media")
             with open(path, "wb") as file:
                 file.write(source)
-            return (convert_with_ffmpeg if decoder == "ffmpeg" else convert_with_av)(path, name)
-    return (convert_with_ffmpeg if decoder == "ffmpeg" else convert_with_av)(os.fspath(source), name)
+            return decode(path, collector)
+    return decode(os.fspath(source), collector)
 
 
-def convert_with_ffmpeg(path: str, name: str) -> tuple[bytes, str]:
+def decode_with_ffmpeg(path: str, collector: AudioCollector) -> str:
     command = ["ffmpeg", "-v", "error", "-nostdin", "-protocol_whitelist", "file,pipe", "-i", f"file:{path}"]
     command += ["-map", "0:a:0", "-c:a", "pcm_f32le", "-f", "wav", "pipe:1"]
-    result = subprocess.run(command, capture_output=True, check=False)
-    message = result.stderr.decode("utf-8", "replace").strip()
-    if result.returncode or not result.stdout:
-        raise unreadable_error(name, strip_prefix(message.splitlines()[0], path) if message else "no audio track")
+    with (
+        tempfile.TemporaryFile() as messages,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=messages) as process,
+    ):
+        try:
+            has_audio = read_wav_stream(process.stdout, collector)
+        except BaseException:
+            process.kill()
+            raise
+        status = process.wait()
+        messages.seek(0)
+        message = messages.read(MAX_MESSAGE_BYTES).decode("utf-8", "replace").strip()
+    if status or not has_audio:
+        detail = strip_prefix(message.splitlines()[0], path) if message else "no audio track"
+        raise unreadable_error(collector.name, detail)
     cut = [line for line in message.splitlines() if any(sign in line.lower() for sign in CUT_MESSAGES)]
-    return result.stdout, f"ffmpeg reports: {strip_prefix(cut[0], path)}" if cut else ""
+    return f"ffmpeg reports: {strip_prefix(cut[0], path)}" if cut else ""
+
+
+def read_wav_stream(stream: Any, collector: AudioCollector) -> bool:
+    """Collect the samples of a WAV stream of 32-bit floats, whatever length it declares, and return False if it is empty."""
+    if len(stream.read(12)) < 12:
+        return False
+    channels = 1
+    while len(head := stream.read(8)) == 8 and head[:4] != b"data":
+        content = stream.read(int.from_bytes(head[4:], "little"))
+        if head[:4] == b"fmt ":
+            channels = int.from_bytes(content[2:4], "little")
+            collector.set_rate(int.from_bytes(content[4:8], "little"))
+    while samples := stream.read(4 * channels * BLOCK_FRAMES):
+        whole = len(samples) // (4 * channels) * channels
+        collector.add(np.frombuffer(samples, "<f4", whole).reshape(-1, channels))
+    return True
 
 
 def strip_prefix(line: str, path: str) -> str:
@@ -81,11 +110,10 @@ def strip_prefix(line: str, path: str) -> str:
     return line.rsplit("] ", 1)[-1].removeprefix(f"file:{path}: ").rstrip(".")
 
 
-def convert_with_av(path: str, name: str) -> tuple[bytes, str]:
+def decode_with_av(path: str, collector: AudioCollector) -> str:
     import av
 
-    blocks: list[np.ndarray] = []
-    problem, rate = "", 0
+    problem = ""
     try:
         with av.open(path) as container:
             stream = container.streams.audio[0]
@@ -94,23 +122,21 @@ def convert_with_av(path: str, name: str) -> tuple[bytes, str]:
                     planes = frame.to_ndarray()
                     if not frame.format.is_planar:
                         planes = planes.reshape(-1, frame.layout.nb_channels).T
-                    blocks.append(to_float(planes))
-                    rate = frame.sample_rate
+                    collector.set_rate(frame.sample_rate)
+                    collector.add(to_float(planes).T)
                 declared = float(stream.duration * stream.time_base) if stream.duration else 0.0
                 if not declared and not container.streams.video:
                     declared = (container.duration or 0) / av.time_base
-                seconds = sum(block.shape[1] for block in blocks) / max(rate, 1)
-                if seconds < declared - TOLERANCE_SECONDS:
+                if collector.rate and collector.seconds < declared - TOLERANCE_SECONDS:
                     problem = f"its header promises {declared:.2f} s"
             except av.FFmpegError as error:
                 problem = error.strerror
     except (av.FFmpegError, IndexError) as error:
-        raise unreadable_error(name, "no audio track" if isinstance(error, IndexError) else error.strerror) from error
-    if not blocks:
-        raise unreadable_error(name, problem or "no audio track")
-    file = io.BytesIO()
-    write_audio(file, np.concatenate(blocks, axis=1).T, rate, "WAV", subtype="FLOAT")
-    return file.getvalue(), problem
+        detail = "no audio track" if isinstance(error, IndexError) else error.strerror
+        raise unreadable_error(collector.name, detail) from error
+    if not collector.count:
+        raise unreadable_error(collector.name, problem or "no audio track")
+    return problem
 
 
 def to_float(samples: np.ndarray) -> np.ndarray:
