@@ -5,7 +5,8 @@ from kerasrecipes._lazy import lazy_exports
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
-        "utterances": "Utterance Utterances from_lists librispeech from_table",
+        "utterances": "Utterance Utterances librispeech from_table",
+        "clip_lists": "from_lists",
         "phone_alignments": "load_phone_alignments alignments_from_lists",
         "phone_dataset": "PhonemeDataset",
         "timit_corpus": "timit",

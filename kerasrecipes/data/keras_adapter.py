@@ -4,8 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
+import numpy as np
 
+from kerasrecipes.errors import DataError
 from kerasrecipes.utils.backend_process import check_backend_process
+from kerasrecipes.utils.sources import is_file_input
 
 
 class EpochDataset(keras.utils.PyDataset):
@@ -48,3 +51,33 @@ def to_keras_input(dataset: keras.utils.PyDataset) -> Any:
     signature = (spec, tf.TensorSpec([None] * labels.ndim, labels.dtype))
     pipeline = tf.data.Dataset.from_generator(batches, output_signature=signature)
     return pipeline.apply(tf.data.experimental.assert_cardinality(len(dataset))).prefetch(2)
+
+
+def split_validation(clips: Any, share: float) -> tuple[Any, Any]:
+    """Return the clips for training and the last `share` of them, for validation, as Keras splits arrays.
+
+    Raises:
+        DataError: One of the parts is empty.
+    """
+    count = int(len(clips) * (1 - share))
+    if not 0 < count < len(clips):
+        raise DataError(
+            f"validation_split={share} of {len(clips)} clips leaves one part empty: pass a share between 0 and 1 and more clips, "
+            "or validation_data"
+        )
+    return clips[:count], clips[count:]
+
+
+def to_plain_list(x: Any) -> Any:
+    """Return a pandas or polars column, or a numpy array of strings or objects, as a list, and anything else as it is."""
+    if hasattr(x, "to_list"):
+        return x.to_list()
+    return x.tolist() if isinstance(x, np.ndarray) and x.ndim == 1 and x.dtype.kind in "UO" else x
+
+
+def is_clip_list(x: Any, y: Any) -> bool:
+    """Return whether `fit` was given a list of files, or a list of anything with a list of texts."""
+    if not isinstance(x, list | tuple) or y is None:
+        return False
+    has_texts = isinstance(y, list | tuple) and all(isinstance(text, str) for text in y[:1])
+    return has_texts or is_file_input(list(x))

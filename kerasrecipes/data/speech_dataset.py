@@ -9,6 +9,7 @@ from rich.console import Console
 
 from kerasrecipes.audio import SAMPLE_RATE
 from kerasrecipes.data.audio_cache import AudioCache
+from kerasrecipes.data.clip_lists import MemoryAudio, RecordedUtterance
 from kerasrecipes.data.keras_adapter import EpochDataset
 from kerasrecipes.data.sharded_audio import ShardedAudioReader
 from kerasrecipes.data.utterances import Utterance, Utterances
@@ -22,7 +23,9 @@ BATCH_ORDERS = ("sortagrad", "random", "sorted")
 
 
 def open_audio(utterances: Utterances, speeds: Sequence[float], cache_dir: str | Path | None) -> Any:
-    """Open the audio of a set: clips in shards one by one, all others through an `AudioCache`."""
+    """Open the audio of a set: clips in memory, clips in shards one by one, all others through an `AudioCache`."""
+    if any(isinstance(u, RecordedUtterance) for u in utterances):
+        return MemoryAudio(utterances, speeds)
     paths = [u.path for u in utterances]
     if paths and all(map(tar_members.is_member_url, paths)):
         return ShardedAudioReader(paths, speeds)

@@ -83,19 +83,6 @@ class Utterances(Sequence[Utterance]):
         return f"Utterances({len(self)} clips of {', '.join(sources)})"
 
 
-def from_lists(paths: Sequence[Any], texts: Sequence[str]) -> Utterances:
-    """Make clips from a list of files and a list of transcripts.
-
-    Raises:
-        DataError: The lists have unequal lengths, or a clip is missing or has no transcript.
-    """
-    if len(paths) != len(texts):
-        raise DataError(f"{len(paths)} files, but {len(texts)} texts")
-    return check_utterances(
-        Utterance(Path(p).name, str(p), t, source="list") for p, t in zip(paths, texts, strict=True)
-    )
-
-
 def check_utterances(utterances: Iterable[Utterance], allow_unlabeled: bool = False) -> Utterances:
     """Check that every clip exists and, unless `allow_unlabeled`, has a transcript.
 
@@ -106,12 +93,22 @@ def check_utterances(utterances: Iterable[Utterance], allow_unlabeled: bool = Fa
     missing = [u for u in checked if not Path(u.path).is_file()]
     if missing:
         raise DataError(f"{len(missing)} of {len(checked)} listed clips do not exist, the first: {missing[0].path}")
-    empty = [u for u in checked if not u.text.strip()]
-    if empty and not allow_unlabeled:
+    if not allow_unlabeled:
+        check_transcripts(checked)
+    return checked
+
+
+def check_transcripts(utterances: Utterances) -> None:
+    """Check that every clip has a transcript.
+
+    Raises:
+        DataError: A transcript is empty. The first one is named.
+    """
+    empty = [u for u in utterances if not u.text.strip()]
+    if empty:
         raise DataError(
             f"{len(empty)} transcripts are empty, the first is that of {empty[0].id}: write what is spoken, or leave the clip out"
         )
-    return checked
 
 
 @reader(DataError)

@@ -1,10 +1,12 @@
 """Phoneme recognition: a network over waveforms, its phonemes and criterion, and the verb `transcribe`."""
 
+from os import PathLike
 from typing import Any
 
 import keras
 
 from kerasrecipes.decoding.phoneme_set import PhonemeSet
+from kerasrecipes.errors import DataError
 from kerasrecipes.inference.phoneme_recognition import PhonemeRecognitionMixin
 from kerasrecipes.layers.sequence import CausalLayer
 from kerasrecipes.losses.cross_entropy import masked_cross_entropy
@@ -75,7 +77,11 @@ class PhonemeRecognizer(PhonemeRecognitionMixin, SpeechRecognizer):
         seconds = self.stride / self.sample_rate
         return data.PhonemeDataset(x, self.alphabet, self.output_length, frame_seconds=seconds, **options)
 
-    def _utterances_from_lists(self, paths: Any, labels: Any) -> Any:
+    def _utterances_from_lists(self, clips: Any, labels: Any, sample_rate: int | None) -> Any:
         from kerasrecipes import data
 
-        return data.alignments_from_lists(paths, labels)
+        if not all(isinstance(clip, str | PathLike) for clip in clips):
+            raise DataError(
+                "Phonemes with their times belong to files: write arrays to files first, with soundfile.write"
+            )
+        return data.alignments_from_lists(clips, labels)

@@ -1,6 +1,5 @@
 """Speech recognition: a network over waveforms, its alphabet and criterion, and the verb `transcribe`."""
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,14 +7,19 @@ import keras
 import numpy as np
 
 from kerasrecipes.audio import SAMPLE_RATE
+from kerasrecipes.data.clip_lists import from_lists
+from kerasrecipes.data.keras_adapter import is_clip_list, split_validation, to_keras_input, to_plain_list
+from kerasrecipes.data.speech_dataset import SpeechDataset
+from kerasrecipes.data.utterances import Utterances
 from kerasrecipes.decoding.criteria import alphabet_for_criterion, get_criterion
-from kerasrecipes.errors import DataError
+from kerasrecipes.errors import DataError, KerasRecipesError
 from kerasrecipes.inference.speech_recognition import SpeechRecognitionMixin
 from kerasrecipes.layers.sequence import StreamableLayer
 from kerasrecipes.layers.time_geometry import compose
 from kerasrecipes.losses.distillation import distillation_loss
 from kerasrecipes.registry import get_recipe
 from kerasrecipes.tasks.base import TaskModel
+from kerasrecipes.utils.sources import is_file_input
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
@@ -124,45 +128,67 @@ class SpeechRecognizer(SpeechRecognitionMixin, TaskModel):
             return super().compute_metrics(x, y, y_pred, sample_weight)
         return self.get_metrics_result()
 
-    def fit(self, x=None, y=None, *args: Any, batch_seconds: float | None = None, **kwargs: Any):
-        """Train as Keras does, also on utterances (`kerasrecipes.data.librispeech(...)`) or lists of files and texts.
+    def fit(
+        self, x=None, y=None, batch_size: int | None = None, *args: Any, batch_seconds: float | None = None,
+        sample_rate: int | None = None, **kwargs: Any,
+    ):  # fmt: skip
+        """Train as Keras does, also on utterances (`kerasrecipes.data.librispeech(...)`) or lists of clips and texts.
 
         Args:
-            x: Utterances, a list of files, or anything Keras takes.
-            y: Texts for a list of files.
+            x: Utterances, a list of files, bytes, file objects or arrays, or anything Keras takes.
+            y: Texts for a list.
+            batch_size: Clips per batch. Default: as many as fit into `batch_seconds`.
             *args: Arguments of Keras's `fit`.
             batch_seconds: Seconds of audio per batch for unbatched data. Default: `self.batch_seconds`.
-            **kwargs: Arguments of Keras's `fit`. `validation_data` may be utterances or (files, texts).
+            sample_rate: Hz of arrays in a list.
+            **kwargs: Arguments of Keras's `fit`. `validation_data` may be utterances or (clips, texts), and
+                `validation_split` takes the last clips of utterances and lists.
+
+        Raises:
+            KerasRecipesError: `class_weight` was given.
         """
-        kwargs["validation_data"] = self._make_batches(kwargs.get("validation_data"), None, batch_seconds, "sorted")
-        batches = self._make_batches(x, y, batch_seconds, "random")
-        if batches is not x:
-            kwargs["shuffle"] = False  # the dataset shuffles itself
-        return super().fit(batches, self._targets_or_none(x, y), *args, **kwargs)
+        if kwargs.get("class_weight") is not None:
+            raise KerasRecipesError(
+                f"{self.name} learns whole sequences by {self.criterion.name}, which have no class to weigh: leave class_weight out, "
+                "and repeat the clips that should count more"
+            )
+        options = {"batch_size": batch_size, "batch_seconds": batch_seconds or self.batch_seconds}
+        clips, validation = self._to_clips(x, y, sample_rate), kwargs.get("validation_data")
+        if isinstance(clips, Utterances) and (share := kwargs.pop("validation_split", None)) and validation is None:
+            clips, validation = split_validation(clips, share)
+        kwargs["validation_data"] = self._to_batches(self._to_clips(validation, None, sample_rate), options, "sorted")
+        batches = self._to_batches(clips, options, "random")
+        if batches is x:
+            return super().fit(x, y, batch_size, *args, **kwargs)
+        return super().fit(batches, None, None, *args, **{**kwargs, "shuffle": False})  # the dataset shuffles itself
 
-    def evaluate(self, x=None, y=None, *args: Any, batch_seconds: float | None = None, **kwargs: Any):
+    def evaluate(
+        self, x=None, y=None, batch_size: int | None = None, *args: Any, batch_seconds: float | None = None,
+        sample_rate: int | None = None, **kwargs: Any,
+    ):  # fmt: skip
         """Evaluate as Keras does, on anything `fit` takes."""
-        batches = self._make_batches(x, y, batch_seconds, "sorted")
-        return super().evaluate(batches, self._targets_or_none(x, y), *args, **kwargs)
+        options = {"batch_size": batch_size, "batch_seconds": batch_seconds or self.batch_seconds}
+        batches = self._to_batches(self._to_clips(x, y, sample_rate), options, "sorted")
+        inputs = (x, y, batch_size) if batches is x else (batches, None, None)
+        return super().evaluate(*inputs, *args, **kwargs)
 
-    def _make_batches(self, x: Any, y: Any, batch_seconds: float | None, batch_order: str) -> Any:
-        from kerasrecipes import data
-        from kerasrecipes.data.keras_adapter import to_keras_input
+    def _to_clips(self, x: Any, y: Any, sample_rate: int | None) -> Any:
+        """Return lists of clips and texts as `Utterances`, and anything else as it is."""
+        is_pair = isinstance(x, tuple) and y is None and len(x) == 2  # of `validation_data`
+        clips, texts = map(to_plain_list, x if is_pair else (x, y))
+        if texts is None and isinstance(clips, list) and is_file_input(clips):
+            raise DataError(f"{len(clips)} files without texts: fit(files, texts) takes what is spoken in each")
+        return self._utterances_from_lists(clips, texts, sample_rate) if is_clip_list(clips, texts) else x
 
-        if isinstance(x, tuple) and y is None and len(x) == 2 and isinstance(x[0], list | tuple):
-            x, y = x  # from `validation_data`
-        if isinstance(x, list | tuple) and y is not None and x and isinstance(x[0], str | os.PathLike):
-            x = self._utterances_from_lists(x, y)
-        if isinstance(x, data.Utterances):
-            x = self.make_dataset(x, batch_seconds=batch_seconds or self.batch_seconds, batch_order=batch_order)
-        return to_keras_input(x) if isinstance(x, data.SpeechDataset) else x
+    def _to_batches(self, x: Any, options: dict[str, Any], batch_order: str) -> Any:
+        if isinstance(x, Utterances):
+            x = self.make_dataset(x, batch_order=batch_order, **options)
+        return to_keras_input(x) if isinstance(x, SpeechDataset) else x
 
     def make_dataset(self, x: Any, **options: Any) -> Any:
         """Return the `kerasrecipes.data.SpeechDataset` of utterances. `options` are its own."""
-        from kerasrecipes import data
-
         self.check_sample_rate()
-        return data.SpeechDataset(x, self.alphabet, self.output_length, **options)
+        return SpeechDataset(x, self.alphabet, self.output_length, **options)
 
     def check_sample_rate(self) -> None:
         """Check that the network's sample rate is the one at which clips are read for training.
@@ -176,13 +202,8 @@ class SpeechRecognizer(SpeechRecognitionMixin, TaskModel):
                 '({"audio", "length"}, labels)'
             )
 
-    def _utterances_from_lists(self, paths: Any, labels: Any) -> Any:
-        from kerasrecipes import data
-
-        return data.from_lists(paths, labels)
-
-    def _targets_or_none(self, x: Any, y: Any) -> Any:
-        return None if isinstance(x, list | tuple) else y
+    def _utterances_from_lists(self, clips: Any, labels: Any, sample_rate: int | None) -> Any:
+        return from_lists(clips, labels, sample_rate)
 
     # ------------------------------------------------------------------ inference
 
