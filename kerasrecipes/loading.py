@@ -12,7 +12,7 @@ from kerasrecipes.engines import onnx_cache
 from kerasrecipes.errors import KerasRecipesError, WeightsCorrupted
 from kerasrecipes.hub import manifest
 from kerasrecipes.hub import weights as hub_weights
-from kerasrecipes.saved_models import is_saved_model, load_saved_model
+from kerasrecipes.saved_models import check_weights, is_saved_model, load_saved_model
 from kerasrecipes.tasks.table import TASK_MODELS
 from kerasrecipes.utils.files import first_line
 
@@ -97,6 +97,8 @@ def load_recipe(name: str, labels: dict[str, Any], weights: Any, config: dict) -
     model = build_model(recipe, trained if path or requested is None else requested, config)
     if path:
         load_weights_checked(model, path)
+        if weights != "default" or name.startswith("hf://"):  # released files of the package are known
+            check_weights(model, path)
         if requested is not None and not has_same_labels(requested, getattr(model, keyword or "")):
             model = replace_head(model, build_model(recipe, requested, config))
     return model, row

@@ -10,6 +10,7 @@ from kerasrecipes._lazy import choose_backend, keras
 from kerasrecipes.errors import KerasRecipesError, WeightsCorrupted
 from kerasrecipes.tasks.table import TASK_MODELS
 from kerasrecipes.utils.files import first_line
+from kerasrecipes.utils.weight_checks import describe_bad_values
 
 AVERAGED_MODEL = "averaged.keras"  # in a training run's folder: the model with its averaged weights
 
@@ -44,7 +45,7 @@ def load_keras_file(path: Path, compile: bool = False) -> Any:
         importlib.import_module(entry.model.split(":")[0])
     if compile:
         try:
-            return keras.saving.load_model(path, compile=True, safe_mode=True)
+            return check_model(keras.saving.load_model(path, compile=True, safe_mode=True), path)
         except (TypeError, ValueError, OSError, KeyError) as error:
             uncompiled = load_keras_file(path)
             warnings.warn(
@@ -52,6 +53,24 @@ def load_keras_file(path: Path, compile: bool = False) -> Any:
             )
             return uncompiled
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except (ValueError, OSError, KeyError) as error:
         raise WeightsCorrupted(f"{path} is not a model this version can open: {first_line(error)}") from error
+    return check_model(model, path)
+
+
+def check_model(model: Any, path: Path) -> Any:
+    """Return a loaded model if it is one of this package's tasks and its weights are finite numbers."""
+    if not hasattr(model, "recipe"):
+        raise KerasRecipesError(
+            f"{path} holds a {type(model).__name__} of Keras, no model of a recipe: open it with keras.saving.load_model"
+        )
+    check_weights(model, path)
+    return model
+
+
+def check_weights(model: Any, path: Path) -> None:
+    """Raise `WeightsCorrupted` if weights of a model, which were read from `path`, are no finite numbers."""
+    for variable in model.variables:
+        if problem := describe_bad_values(variable.numpy()):
+            raise WeightsCorrupted(f"{path}: the weights {variable.path} {problem}: train again, or fetch another file")

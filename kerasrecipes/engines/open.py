@@ -6,6 +6,7 @@ from typing import Any
 
 from kerasrecipes.engines.metadata import METADATA_VERSION
 from kerasrecipes.engines.onnx_metadata import read_description
+from kerasrecipes.engines.onnx_tensors import check_tensors
 from kerasrecipes.engines.session import open_session
 from kerasrecipes.engines.task_models import ENGINE_MODELS
 from kerasrecipes.errors import KerasRecipesError, WeightsCorrupted
@@ -29,9 +30,10 @@ def load_file(
 
     Raises:
         KerasRecipesError: There is no such file, it needs a newer kerasrecipes, or engines do not support its task.
-        WeightsCorrupted: The file is damaged, not exported by kerasrecipes, or of another recipe.
+        WeightsCorrupted: The file is damaged, not exported by kerasrecipes, or of another recipe. Or weights lie in another
+            file or are no finite numbers, which is checked for files without a manifest row.
     """
-    metadata = read_metadata_checked(path, recipe)
+    metadata = read_metadata_checked(path, recipe, is_released=recipe is not None)
     if metadata.get("part") != "whole":
         raise KerasRecipesError(
             f"{path} takes chunks of the input: load the file without {STEP_SUFFIX} in its name, which opens this one"
@@ -42,7 +44,7 @@ def load_file(
 
     def open_step_session() -> Any:
         step_path = find_step_file() if find_step_file else path.with_name(f"{path.stem}{STEP_SUFFIX}.onnx")
-        step = read_metadata_checked(step_path, metadata["recipe"])
+        step = read_metadata_checked(step_path, metadata["recipe"], is_released=recipe is not None)
         if (step.get("part"), step.get("weights_hash")) != ("step", metadata.get("weights_hash")):
             raise WeightsCorrupted(
                 f"{step_path} was not written together with {path}: export {metadata['recipe']} again"
@@ -50,6 +52,7 @@ def load_file(
         return open_session(step_path, engine, precision)
 
     model = ENGINE_MODELS[metadata["task"]](metadata, open_session(path, engine, precision), open_step_session)
+    check_labels(model, metadata["logits_size"], path)
     model.opening = load_file, (path.absolute(), model.engine, precision, recipe)
     return model
 
@@ -59,11 +62,22 @@ def supports_recipe(recipe: str) -> bool:
     return get_recipe(recipe).task in ENGINE_MODELS
 
 
-def read_metadata_checked(path: Path, recipe: str | None) -> dict[str, Any]:
-    """Return the metadata of a file that this version can open."""
+def check_labels(model: Any, logits_size: int | None, path: Path) -> None:
+    """Raise `WeightsCorrupted` if a model has another number of classes or symbols than its file has logits."""
+    labels = len(model.classes) if hasattr(model, "classes") else getattr(model, "alphabet", None) and model.alphabet.vocab_size
+    if labels and logits_size and labels != logits_size:
+        raise WeightsCorrupted(
+            f"{path} names {labels} labels for {logits_size} logits: export the model again, with all its labels"
+        )
+
+
+def read_metadata_checked(path: Path, recipe: str | None, is_released: bool) -> dict[str, Any]:
+    """Return the metadata of a file that this version can open. Released files have been checked by their hash."""
     if not path.is_file():
         raise KerasRecipesError(f"There is no file {path}")
     metadata = read_description(path)
+    if not is_released:
+        check_tensors(path)
     if metadata.get("format", 0) > METADATA_VERSION:
         raise KerasRecipesError(
             f"{path} was written by kerasrecipes {metadata.get('kerasrecipes')}: update kerasrecipes"
