@@ -23,7 +23,7 @@ from kerasrecipes.errors import AudioError, DataError
 from kerasrecipes.utils import tar_members
 from kerasrecipes.utils.environment import cache_folder
 from kerasrecipes.utils.files import atomic_write
-from kerasrecipes.utils.private_folder import make_private_folder, open_own_file
+from kerasrecipes.utils.private_folder import make_private_folder, open_trusted_file
 
 MAGIC = b"kerasrecipes16\r\n"
 HEADER = struct.Struct("<16s32sQQ")  # magic, SHA-256 of what it holds, number of offsets (int64), number of samples (int16)
@@ -74,7 +74,7 @@ def read_clips(path: Path, key: bytes, num_waves: int) -> tuple[np.ndarray, np.n
         not as its header says, for a link, and for a file of another user, who could have planted it.
     """
     try:
-        file = open_own_file(path)
+        file = open_trusted_file(path)
     except OSError:
         return None
     with file:
@@ -142,7 +142,7 @@ class AudioCache:
     """Clips at one or more playing speeds (1.1 plays ten per cent faster), decoded at the first use.
 
     The name of the cache file in the folder is a hash of paths, sizes, times and speeds. A header repeats this hash and tells
-    the number of clips and samples. A file that is not as its header says, and a file of another user, is written anew. Clips
+    the number of clips and samples. A file that is not as its header says, a link, and a file of another user but root is written anew. Clips
     that cannot be read raise `DataError`, which names the first few.
 
     Args:

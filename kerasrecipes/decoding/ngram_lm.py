@@ -12,6 +12,7 @@ from kerasrecipes.errors import DataError, KerasRecipesError
 from kerasrecipes.hub import manifest, weights
 from kerasrecipes.utils.environment import cache_folder
 from kerasrecipes.utils.files import atomic_write, first_line
+from kerasrecipes.utils.private_folder import is_trusted_file
 from kerasrecipes.utils.text_files import read_lines
 
 KENLM_MAGIC = b"mmap lm http://kheafield.com/code format version"  # first bytes of a KenLM binary
@@ -77,7 +78,7 @@ def lower_case_copy(path: Path) -> Path:
     facts = path.stat()
     key = hashlib.sha256(f"{path.resolve()} {facts.st_mtime_ns} {facts.st_size}".encode("utf-8", "surrogateescape"))
     copy = cache_folder() / "language_models" / f"{key.hexdigest()[:16]}.arpa"
-    if not copy.is_file():
+    if not is_trusted_file(copy):
         atomic_write(copy, lambda file: file.writelines(f"{line.lower()}\n".encode() for line in read_lines(path)))
     return copy
 
@@ -162,5 +163,5 @@ def load_kenlm(path: Path) -> Any:
         raise KerasRecipesError(f"To read a language model: {INSTALL_HINT}") from None
     try:
         return kenlm.Model(str(path))
-    except OSError as error:
+    except Exception as error:  # its messages may hold the file's bytes, which are no text
         raise DataError(f"KenLM cannot read {path}: {first_line(error)}") from None

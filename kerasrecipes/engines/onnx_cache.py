@@ -5,6 +5,7 @@ from typing import Any
 
 from kerasrecipes.errors import WeightsUnavailable
 from kerasrecipes.utils import environment
+from kerasrecipes.utils.private_folder import is_trusted_file
 
 
 def cache_folder() -> Path:
@@ -18,8 +19,8 @@ def cache_path(row: Any) -> Path:
 
 
 def is_cached(row: Any) -> bool:
-    """Return True if the file of a manifest row exists."""
-    return cache_path(row).is_file()
+    """Return True if the file of a manifest row exists. A link, or a file of another user, who could have planted it, does not count."""
+    return is_trusted_file(cache_path(row))
 
 
 def require_cached(row: Any, name: str) -> Path:

@@ -3,6 +3,7 @@
 import os
 import stat
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ import soundfile
 
 from kerasrecipes.data import audio_cache
 from kerasrecipes.data.audio_cache import HEADER, MAGIC, AudioCache
+from kerasrecipes.decoding import ngram_lm
+from kerasrecipes.engines import onnx_cache
 from kerasrecipes.errors import DataError, KerasRecipesError
 from kerasrecipes.utils.files import atomic_write
 from kerasrecipes.utils.private_folder import make_private_folder
@@ -136,6 +139,37 @@ def test_a_file_of_another_user_is_not_used(tmp_path, paths, decoded, monkeypatc
     monkeypatch.setattr(os, "fstat", foreign)
     decoded.clear()
     assert is_right(AudioCache(paths, folder=folder)) and decoded == paths
+
+
+def give_away(path, monkeypatch):
+    """Make a file another user's: as root by its owner, else by this process's user."""
+    if os.geteuid() == 0:
+        os.chown(path, 4242, -1)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: path.lstat().st_uid + 1)
+
+
+@POSIX
+def test_exported_files_and_language_models_of_another_user_are_not_used(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERASRECIPES_CACHE", str(tmp_path / "cache"))
+    row = SimpleNamespace(recipe="x", sha256="0" * 64)
+    path = onnx_cache.cache_path(row)
+    assert not onnx_cache.is_cached(row)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"onnx")
+    model = tmp_path / "upper.arpa"
+    model.write_text("\\data\\\nngram 1=1\n\\1-grams:\n-1\tWORD\n\\end\\\n")
+    copy = ngram_lm.lower_case_copy(model)
+    assert onnx_cache.is_cached(row) and "\tword" in copy.read_text()
+    copy.write_text("planted")
+    assert ngram_lm.lower_case_copy(model).read_text() == "planted"  # the user's own file is trusted
+    for file in (path, copy):
+        give_away(file, monkeypatch)
+    assert not onnx_cache.is_cached(row) and "\tword" in ngram_lm.lower_case_copy(model).read_text()
+    (tmp_path / "target").write_bytes(b"onnx")
+    path.unlink()
+    path.symlink_to(tmp_path / "target")
+    assert not onnx_cache.is_cached(row)
 
 
 @POSIX
