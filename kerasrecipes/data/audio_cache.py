@@ -141,9 +141,9 @@ def remove_unused(folder: Path) -> None:
 class AudioCache:
     """Clips at one or more playing speeds (1.1 plays ten per cent faster), decoded at the first use.
 
-    The name of the cache file in the folder is a hash of paths, sizes, times and speeds. A header repeats this hash and tells
-    the number of clips and samples. A file that is not as its header says, a link, and a file of another user but root is written anew. Clips
-    that cannot be read raise `DataError`, which names the first few.
+    The name of the cache file in the folder is a hash of paths, sizes, times and speeds. A header repeats this hash and
+    tells the number of clips and samples. A file that is not as its header says, a link, and a file of another user but
+    root is written anew. Clips that cannot be read raise `DataError`, which names the first few.
 
     Args:
         paths: Audio files, or URLs of clips in shards.
