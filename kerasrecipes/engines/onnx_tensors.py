@@ -100,7 +100,8 @@ def check_tensor(tensor: memoryview, path: Path) -> None:
         raise WeightsCorrupted(
             f"{path}: the tensor {label} lies in another file, which nobody checks: export the model again, into one file"
         )
-    dtype, data = FLOAT_TYPES.get(fields.get(TENSOR_TYPE)), fields.get(TENSOR_BYTES)  # type: ignore[call-overload]
+    kind, data = fields.get(TENSOR_TYPE), fields.get(TENSOR_BYTES)
+    dtype = FLOAT_TYPES.get(kind) if isinstance(kind, int) else None
     if dtype is None or not isinstance(data, memoryview):
         data, dtype = fields.get(TENSOR_FLOATS), "<f4"
     is_whole = isinstance(data, memoryview) and len(data) % np.dtype(dtype).itemsize == 0
