@@ -29,7 +29,7 @@ def timit(root: str | Path, split: str = "train", *, phones: str = "61", quiet: 
 
     Args:
         root: Folder that holds `TRAIN/DR1/FCJF0/SI1027.WAV` (NIST SPHERE or RIFF) with `.PHN` beside it, in any case, or the
-            folder above `TIMIT/`.
+            folder above `TIMIT/` or `data/`. Kaggle's copies `SI1027.WAV.wav` are read where the file itself is missing.
         split: "train" (462 speakers, 3,696 utterances), "test" (168, 1,344), "core-test" (24, 192) or "validation" (50, 400).
         phones: "61" as segmented, for `PhonemeSet("timit61")`, or "39" folded (Lee and Hon, 1989), which makes q part of the
             phoneme before it.
@@ -48,14 +48,15 @@ def timit(root: str | Path, split: str = "train", *, phones: str = "61", quiet: 
         if selected and speaker not in selected:
             continue
         files = {p.name.lower(): p for p in folder.iterdir()}
-        for clip in sorted(n for n in files if n.endswith(".wav") and not n.startswith("sa")):
-            labels = files.get(f"{clip[:-4]}.phn")
+        names = sorted({n.removesuffix(".wav").removesuffix(".wav") for n in files if n.endswith(".wav")})
+        for clip in (n for n in names if not n.startswith("sa")):
+            path, labels = files.get(f"{clip}.wav") or files[f"{clip}.wav.wav"], files.get(f"{clip}.phn")
             if labels is None:
-                raise DataError(f"{files[clip]} has no .PHN beside it: copy TIMIT again")
+                raise DataError(f"{path} has no .PHN beside it: copy TIMIT again")
             pairs, end = read_phn(labels)
             pairs = fold_to_39(pairs) if phones == "39" else pairs
-            name, text = f"{speaker}-{clip[:-4]}", phones_to_text(pairs)
-            utterances.append(AlignedUtterance(name, str(files[clip]), text, speaker, end, "TIMIT", tuple(pairs)))
+            name, text = f"{speaker}-{clip}", phones_to_text(pairs)
+            utterances.append(AlignedUtterance(name, str(path), text, speaker, end, "TIMIT", tuple(pairs)))
     if not utterances:
         raise DataError(f"{base} holds no utterance of split {split!r}")
     return drop_misaligned(check_utterances(utterances), quiet)
@@ -63,7 +64,8 @@ def timit(root: str | Path, split: str = "train", *, phones: str = "61", quiet: 
 
 def find_split_folder(root: Path, name: str) -> Path:
     """Return the folder of a split, whatever the case of its name."""
-    for folder in (root, *(p for p in root.glob("*") if p.name.lower() == "timit")):
+    inner = [p for pattern in ("*", "*/*") for p in root.glob(pattern) if p.name.lower() in ("timit", "data")]
+    for folder in (root, *inner):
         for path in sorted(folder.glob("*")):
             if path.is_dir() and path.name.upper() == name and any(path.glob("[Dd][Rr][1-8]")):
                 return path

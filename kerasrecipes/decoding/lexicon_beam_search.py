@@ -158,7 +158,8 @@ def lexicon_spellings(
     """
     vocabulary = lexicon_words(path, alphabet, extra_words)
     spellings = [
-        (alphabet.encode(f"{word} ", normalize=False, surround=False) - alphabet.first_index).tolist() for word in vocabulary
+        (alphabet.encode(f"{word} ", normalize=False, surround=False) - alphabet.first_index).tolist()
+        for word in vocabulary
     ]
     return vocabulary, spellings
 
@@ -172,14 +173,32 @@ def lexicon_words(path: Path, alphabet: Alphabet, extra_words: Sequence[str] = (
         extra_words: Words that are added to those of the model.
 
     Raises:
-        DataError: There is no such word, for instance because the model is in upper case.
+        DataError: There is no such word, or the words are in another case.
+    """
+    letters, words = set(alphabet.symbols), ngram_lm.read_vocabulary(path)
+    vocabulary = [word for word in words if letters.issuperset(word)]
+    if 10 * len(vocabulary) < len(words):
+        check_case(path, words, alphabet, len(vocabulary))
+    return list(dict.fromkeys((*vocabulary, *(word for word in extra_words if letters.issuperset(word)))))
+
+
+def check_case(path: Path, words: Sequence[str], alphabet: Alphabet, num_writable: int) -> None:
+    """Check that an alphabet writes any of a model's words, and not ten times as many of them in another case.
+
+    Raises:
+        DataError: It does not. The message says how to change the case.
     """
     letters = set(alphabet.symbols)
-    words = dict.fromkeys((*ngram_lm.read_vocabulary(path), *extra_words))
-    vocabulary = [word for word in words if letters.issuperset(word)]
-    if not vocabulary:
-        raise DataError(f"No word of {path} can be written with {alphabet}: is the model in another case?")
-    return vocabulary
+    for change, classes, name in (
+        (str.lower, "'[:upper:]' '[:lower:]'", "lower"), (str.upper, "'[:lower:]' '[:upper:]'", "upper")
+    ):  # fmt: skip
+        if sum(letters.issuperset(change(word)) for word in words) > 10 * num_writable:
+            raise DataError(
+                f"The words of {path} are in another case than {alphabet}: write its ARPA file in {name} case (tr {classes} < "
+                f"model.arpa > {name}.arpa) and pass that file, or the binary that `build_binary {name}.arpa {name}.kenlm` makes of it"
+            )
+    if not num_writable:
+        raise DataError(f"No word of {path} can be written with {alphabet}: is it the model of another language?")
 
 
 def is_installed() -> bool:

@@ -8,6 +8,7 @@ import pytest
 
 from kerasrecipes.decoding import Alphabet, ngram_lm
 from kerasrecipes.decoding.decoders import make_decoder
+from kerasrecipes.decoding.lexicon_beam_search import lexicon_words
 from kerasrecipes.decoding.options import DecodingOptions
 from kerasrecipes.errors import DataError
 
@@ -89,3 +90,33 @@ def test_damaged_files_are_named(tmp_path, cache, content):
     (tmp_path / "damaged.arpa").write_bytes(content)
     with pytest.raises(DataError, match=r"damaged\.arpa"):
         ngram_lm.ngram_path(tmp_path / "damaged.arpa", LETTERS)
+
+
+def write_model(path, words):
+    """Write a file whose words can be read: an ARPA file, or what a KenLM binary holds of its words."""
+    if path.suffix == ".arpa":
+        path.write_text(
+            "\\data\\\nngram 1=9\n\n\\1-grams:\n" + "".join(f"-1\t{word}\n" for word in words) + "\n\\end\\\n"
+        )
+    else:
+        path.write_bytes(ngram_lm.KENLM_MAGIC + b"\0" + "".join(f"{w}\0" for w in ("<unk>", "<s>", *words)).encode())
+    return path
+
+
+@pytest.mark.parametrize(("name", "words", "symbols", "message"), [
+    ("m.kenlm", ["CAB", "DAB", "BAD"], " abcd", "write its ARPA file in lower case .*build_binary lower.arpa"),
+    ("m.kenlm", ["'", *["CAB", "DAB", "BAD"] * 9], " 'abcd", "write its ARPA file in lower case"),
+    ("m.arpa", ["Cab", "Dab", "Bad"], " abcd", "write its ARPA file in lower case"),
+    ("m.arpa", ["cab", "dab", "bad"], " ABCD", "write its ARPA file in upper case"),
+    ("m.kenlm", ["\u0434\u0430"], " abcd", "is it the model of another language"),
+])  # fmt: skip
+@pytest.mark.parametrize("hotwords", [(), ("cab", "CAB")])
+def test_words_in_another_case_are_an_error_with_the_remedy(tmp_path, name, words, symbols, message, hotwords):
+    path = write_model(tmp_path / name, words)
+    with pytest.raises(DataError, match=message):
+        lexicon_words(path, Alphabet(symbols), hotwords)
+
+
+def test_words_of_both_cases_are_read(tmp_path):
+    path = write_model(tmp_path / "m.kenlm", ["cab", "CAB", "BAD"])
+    assert lexicon_words(path, Alphabet(" abcd"), ("dab", "DAB")) == ["cab", "dab"]

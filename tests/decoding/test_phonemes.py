@@ -216,6 +216,24 @@ def test_timit(timit):
     assert dataset[0][1].shape == (4, 50) and dataset[0][1].min() > 0
 
 
+@pytest.mark.parametrize("keep", [("WAV", "wav"), ("wav",), ("WAV",)], ids=["both", "copies", "originals"])
+def test_timit_of_kaggle(timit, keep):
+    (timit / "TIMIT").rename(timit / "data")
+    for clip in timit.rglob("*.WAV"):
+        copy = clip.with_name(f"{clip.name}.wav")
+        if "wav" in keep:
+            soundfile.write(copy, *soundfile.read(clip), format="WAV")
+        if "WAV" not in keep:
+            clip.unlink()
+    train = kr.data.timit(timit)
+    assert [u.id for u in train] == ["fcjf0-si1027", "fcjf0-sx37", "mabc0-si1027", "mabc0-sx37"]
+    assert {u.path.rsplit(".", 1)[1] for u in train} == {keep[0]} and train[0].seconds == 0.5
+    assert [u.id for u in kr.data.timit(timit / "data", "core-test")] == ["mdab0-si1027", "mdab0-sx37"]
+    (timit / "outer" / "timit").mkdir(parents=True)
+    (timit / "data").rename(timit / "outer" / "timit" / "data")
+    assert [u.phones for u in kr.data.timit(timit / "outer")] == [u.phones for u in train]
+
+
 def test_faults_of_timit_are_named(timit, tmp_path):
     with pytest.raises(DataError, match="timit has split=train, test"):
         kr.data.timit(timit, "dev")
