@@ -15,6 +15,9 @@ from kerasrecipes._lazy import numpy as np
 from kerasrecipes.errors import DataError
 
 ACTIVATIONS = ("relu", "tanh", "sigmoid")  # layers of a snapshot without sizes
+BRAIN_JS_TYPES = (
+    "NeuralNetwork", "NeuralNetworkGPU", "FeedForward", "RNN", "LSTM", "GRU", "RNNTimeStep", "LSTMTimeStep", "GRUTimeStep",
+)  # fmt: skip
 POOL_PADDING_VALUE = -99999.0  # loses against every value in ConvNetJS's max pooling
 
 
@@ -59,13 +62,34 @@ def parse_layers(source: Any) -> list[dict]:
     if isinstance(source, str | Path):
         try:
             source = json.loads(Path(source).read_text("utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise DataError(f"{source} cannot be read as a ConvNetJS snapshot: {error}") from error
+    if is_brain_js(source):
+        sizes = f" of sizes {', '.join(map(str, source['sizes']))}" if isinstance(source.get("sizes"), list) else ""
+        raise DataError(
+            f"This is a network of Brain.js ({source.get('type', 'NeuralNetwork')}), not a ConvNetJS snapshot: build its layers{sizes} "
+            "in Keras and set their weights, or export a snapshot from ConvNetJS with net.toJSON()"
+        )
     entries = source.get("layers") if isinstance(source, dict) else None
     valid = isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)
     if not entries or not valid or entries[0].get("layer_type") != "input":
         raise DataError("A ConvNetJS snapshot holds `layers`, objects, the first of which has the layer_type `input`")
     return entries
+
+
+def is_brain_js(source: Any) -> bool:
+    """Return whether parsed JSON is a network of Brain.js, of its version 1 (objects of neurons) or later."""
+    if not isinstance(source, dict):
+        return False
+    layers = source.get("layers")
+    if source.get("type") in BRAIN_JS_TYPES or (isinstance(source.get("sizes"), list) and layers is not None):
+        return True
+    neurons = (
+        [n for layer in layers[1:2] if isinstance(layer, dict) for n in layer.values()]
+        if isinstance(layers, list)
+        else []
+    )
+    return bool(neurons) and all(isinstance(neuron, dict) and {"bias", "weights"} <= set(neuron) for neuron in neurons)
 
 
 @contextmanager

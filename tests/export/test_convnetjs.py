@@ -281,3 +281,19 @@ def test_what_is_no_snapshot_is_named(tmp_path):
         from_json(short)
     with pytest.raises(DataError, match="ConvNetJS has no layer for"):
         to_json(kr.load("zfnet_small", weights=None, compile=False, **kr.get_recipe("zfnet_small").tiny_config))
+
+
+@pytest.mark.parametrize(("network", "message"), [
+    (
+        {"type": "NeuralNetwork", "sizes": [2, 3, 1], "layers": [{"weights": [], "biases": []}, {"weights": [[1, 2]], "biases": [0]}]},
+        "Brain.js \\(NeuralNetwork\\).* of sizes 2, 3, 1 in Keras",
+    ),
+    ({"sizes": [2, 1], "layers": {"0": {}, "1": {"0": {"bias": 1, "weights": {"0": 2}}}}}, "of sizes 2, 1 in Keras"),
+    ({"layers": [{"x": {}, "y": {}}, {"0": {"bias": 1, "weights": {"x": 2, "y": 3}}}]}, "Brain.js \\(NeuralNetwork\\)"),
+    ({"type": "LSTMTimeStep", "options": {"hiddenLayers": [8]}, "hiddenLayers": []}, "Brain.js \\(LSTMTimeStep\\)"),
+])  # fmt: skip
+def test_networks_of_brain_js_are_named(network, message, tmp_path):
+    (tmp_path / "net.json").write_text(json.dumps(network))
+    for source in (network, tmp_path / "net.json"):
+        with pytest.raises(DataError, match=message):
+            from_json(source)
