@@ -12,6 +12,8 @@ from kerasrecipes.data.audio_cache import decode_clip
 from kerasrecipes.errors import DataError
 from kerasrecipes.utils import tar_members
 
+MAX_MISSING_SAMPLES = 1600  # 0.1 s: decoders disagree about a few samples
+
 
 @cache
 def decode_pool() -> ThreadPoolExecutor:
@@ -41,7 +43,12 @@ class ShardedAudioReader:
         if isinstance(decoded, str):
             raise DataError(decoded)
         wave = decoded[0][: self.counts[clip, speed]]
-        return np.pad(wave, (0, self.counts[clip, speed] - len(wave))).astype("float32") / 32768
+        missing = self.counts[clip, speed] - len(wave)
+        if missing > MAX_MISSING_SAMPLES:
+            raise DataError(
+                f"{self.paths[clip]} has {len(wave)} samples, and {len(wave) + missing} by its index: copy the folder of shards again"
+            )
+        return np.pad(wave, (0, missing)).astype("float32") / 32768
 
     def map(self, function: Callable, items: Any) -> list[Any]:
         """Return `function` of each item, several computed at once."""

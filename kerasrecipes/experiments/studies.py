@@ -14,7 +14,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import yaml
 
 from kerasrecipes import data
 from kerasrecipes.errors import DataError, convert_errors
@@ -28,7 +27,7 @@ from kerasrecipes.training.task_adapters import training_task_for
 from kerasrecipes.training.trainer import Trainer
 from kerasrecipes.utils.environment import git_commit, hardware_summary
 from kerasrecipes.utils.files import write_json
-from kerasrecipes.utils.text_files import read_text
+from kerasrecipes.utils.yaml_files import read_yaml
 
 EXPERIMENTS_FOLDER = Path(__file__).parent / "study_configs"
 RESULT_FILE = "result.json"
@@ -107,14 +106,14 @@ def load_experiment(name: str) -> Experiment:
     if not path.is_file():
         raise DataError(f"There is no study {name}; there are {', '.join(experiment_names())}")
     with convert_errors(DataError, path):
-        values = yaml.safe_load(read_text(path))
+        values = read_yaml(path)
         study = Experiment(path.stem, **{**values, "seeds": tuple(values.get("seeds", (1,)))})
-    variants = list(study.variants)
-    for position, variant in enumerate(variants):
-        initial = study.initial_variant(variant)
-        if initial and initial not in variants[:position]:
-            raise DataError(f"study {study.name}, {variant}: init_from_variant is {initial!r}, not an earlier variant")
-        study.config(variant, 1)
+        variants = list(study.variants)
+        for position, variant in enumerate(variants):
+            initial = study.initial_variant(variant)
+            if initial and initial not in variants[:position]:
+                raise DataError(f"study {study.name}, {variant}: init_from_variant is {initial!r}, not an earlier variant")
+            study.config(variant, 1)
     return study
 
 
@@ -193,7 +192,8 @@ def metric_to_json(metric: Any) -> dict[str, float | None]:
 def read_result(folder: Path) -> RunResult | None:
     """Return the result of a complete run, or None."""
     path = folder / RESULT_FILE
-    return RunResult(**json.loads(path.read_text())) if path.is_file() else None
+    with convert_errors(DataError, path):
+        return RunResult(**json.loads(path.read_text())) if path.is_file() else None
 
 
 def count_parameters(study: Experiment) -> dict[str, int]:

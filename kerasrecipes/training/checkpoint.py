@@ -7,7 +7,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasrecipes.errors import DataError, convert_errors
 from kerasrecipes.utils.files import atomic_write
+
+SAME_CONFIGURATION = "continue with the configuration that the run was started with (its run.json)"
 
 
 def named_variables(model: keras.Model) -> list[tuple[str, Any]]:
@@ -46,19 +49,29 @@ def load_checkpoint(path: Path, model: keras.Model) -> dict[str, Any]:
     """Set all variables and torch's random state from the file, and return the run's state.
 
     Variables are matched by position and shape, because the numbers in automatic layer names depend on what else was built.
+
+    Raises:
+        DataError: The file is damaged, or belongs to another model.
     """
-    with np.load(path) as file:
+    with convert_errors(DataError, path), np.load(path) as file:
         arrays = {"/".join(n.split("|")[:2]): n for n in file.files if n not in ("state", "torch|0")}
         variables = named_variables(model)
         if len(arrays) != len(variables):
-            raise ValueError(f"{path} holds {len(arrays)} variables, this model and optimizer have {len(variables)}")
+            raise DataError(
+                f"{path} holds {len(arrays)} variables, this model and optimizer have {len(variables)}: {SAME_CONFIGURATION}"
+            )
         for name, variable in variables:
             value = file[arrays["/".join(name.split("/")[:2])]]
             if value.shape != tuple(variable.shape):
-                raise ValueError(f"{path}: {name} has shape {value.shape}, the model has {tuple(variable.shape)}")
+                raise DataError(
+                    f"{path}: {name} has shape {value.shape}, the model has {tuple(variable.shape)}: {SAME_CONFIGURATION}"
+                )
             variable.assign(value)
         if "torch|0" in file.files and keras.config.backend() == "torch":
             import torch
 
             torch.set_rng_state(torch.from_numpy(file["torch|0"]))
-        return json.loads(str(file["state"]))
+        state = json.loads(str(file["state"]))
+        if not isinstance(state, dict):
+            raise DataError(f"{path} holds no state of a run: start the training again, without --resume")
+        return state

@@ -5,10 +5,8 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
-import yaml
-
 from kerasrecipes.errors import DataError, convert_errors
-from kerasrecipes.utils.text_files import read_text
+from kerasrecipes.utils.yaml_files import read_yaml
 
 CONFIGS = Path(__file__).parent / "configs"
 
@@ -162,7 +160,7 @@ def coerce(kind: Any, value: Any) -> Any:
 def read_config(path: str | Path) -> TrainConfig:
     """Read a configuration from a YAML file."""
     with convert_errors(DataError, path):
-        return config_from_dict(yaml.safe_load(read_text(path)), str(path))
+        return config_from_dict(read_yaml(path), str(path))
 
 
 def config_for(name: str, file: str | Path | None = None, **changes: Any) -> TrainConfig:

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 from rich.progress import track
 
-from kerasrecipes.errors import DataError, WeightsCorrupted
+from kerasrecipes.errors import DataError, WeightsCorrupted, convert_errors
 from kerasrecipes.loading import HEAD_LAYERS, load, load_weights_checked, replace_head
 from kerasrecipes.saved_models import AVERAGED_MODEL, load_keras_file
 from kerasrecipes.training.config import TrainConfig
@@ -62,7 +62,8 @@ def read_run_record(run: Path) -> dict[str, Any]:
     """Read a run's record: its configuration, state, data and machine."""
     if not (run / "run.json").is_file():
         raise DataError(f"{run} holds no run (no run.json): pass the --output of a training, for instance runs/NAME")
-    return json.loads((run / "run.json").read_text())
+    with convert_errors(DataError, run / "run.json"):
+        return dict(json.loads((run / "run.json").read_text("utf-8")))
 
 
 def load_run_weights(model: Any, folder: Path) -> None:

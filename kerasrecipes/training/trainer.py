@@ -87,12 +87,7 @@ class Trainer:
         if config.teacher is not None:
             keras.utils.set_random_seed(config.seed)  # loading the teacher used random numbers
         if has_checkpoint:
-            try:
-                self.state |= load_checkpoint(self.checkpoint_path, self.model)
-            except ValueError as error:
-                raise DataError(
-                    f"{error}: continue with the configuration that the run was started with (its run.json)"
-                ) from error
+            self.state |= load_checkpoint(self.checkpoint_path, self.model)
         self.devices.check_divisible(self.task)
         if (config.init_from or config.init_from_recipe) and not has_checkpoint:
             initialize_weights(

@@ -5,11 +5,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from kerasrecipes.errors import DataError
+from kerasrecipes.errors import DataError, convert_errors
 
 
 def read_journal(path: str | Path) -> list[dict[str, Any]]:
-    """Return the rows of a journal, and cut an incomplete last line from the file. A missing file has no rows."""
+    """Return the rows of a journal, and cut an incomplete last line from the file. A missing file has no rows.
+
+    Raises:
+        DataError: A line is no JSON.
+    """
     path = Path(path)
     if not path.is_file():
         return []
@@ -18,7 +22,8 @@ def read_journal(path: str | Path) -> list[dict[str, Any]]:
     if len(complete) < len(content):
         with open(path, "r+b") as file:
             file.truncate(len(complete))
-    return [json.loads(line) for line in complete.decode().splitlines()]
+    with convert_errors(DataError, path):
+        return [json.loads(line) for line in complete.decode().splitlines()]
 
 
 class Journal:

@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import select
 import stat
 import sys
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from kerasrecipes.errors import AudioError, ImageError, KerasRecipesError
 from kerasrecipes.utils.escaping import escape_controls
 
 STANDARD_INPUT = "-"
+PIPE_SECONDS = 10.0  # after which a pipe into which no program writes is an error
 Source = str | os.PathLike | bytes | bytearray
 
 
@@ -88,11 +90,33 @@ def resolve_source(source: Any, name: str, medium: Medium) -> Source:
         raise medium.family(f"There is no file {name}: check the path") from None
     if stat.S_ISDIR(status.st_mode):
         raise medium.family(f"{name} is a folder: pass it to {medium.verbs} directly, or pass one of its files")
+    if stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
+        raise medium.family(f"{name} is a device: pass a file, or - for standard input")
     if not stat.S_ISREG(status.st_mode):
-        source = Path(source).read_bytes()  # a pipe cannot be read twice
+        source = read_pipe(source)  # a pipe cannot be read twice
     if not (len(source) if isinstance(source, bytes) else status.st_size):
         raise medium.family(f"{name} is empty (0 bytes): {medium.again}")
     return source
+
+
+def read_pipe(path: str | os.PathLike) -> bytes:
+    """Read a pipe to its end.
+
+    Raises:
+        TimeoutError: No program writes into it.
+    """
+    if not hasattr(select, "poll"):
+        return Path(path).read_bytes()
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as file:
+        poll = select.poll()
+        poll.register(file, select.POLLIN)  # it also reports that a writer has come and gone
+        start: bytes | None = None
+        if not poll.poll(1000 * PIPE_SECONDS):
+            start = file.read(1)  # None if a writer is there and has not written yet
+            if start == b"":
+                raise TimeoutError(0, f"no program has written into this pipe within {PIPE_SECONDS:g} s")
+        os.set_blocking(file.fileno(), True)
+        return (start or b"") + file.readall()
 
 
 def read_stream(stream: Any, name: str, medium: Medium) -> bytes:

@@ -2,6 +2,7 @@
 
 import functools
 import gzip
+import io
 import json
 from pathlib import PurePath
 from typing import Any
@@ -11,6 +12,8 @@ from kerasrecipes.utils.files import first_line
 from kerasrecipes.utils.filesystem import is_url, open_filesystem
 
 PREFIX = "tar://"
+MAX_ROW_CHARACTERS = 1_000_000
+MAX_NUMBER = 2**47  # bytes or samples
 INDEX = ".jsonl.gz"  # replaces a shard's .tar: a row for each of its clips
 
 
@@ -80,11 +83,29 @@ def read_shard_index(shard: str) -> dict[str, dict[str, Any]]:
     """Read the index rows of a shard's clips, by name.
 
     Raises:
-        AudioError: There is no index beside the shard.
+        AudioError: There is no index beside the shard, or a row is damaged.
     """
     path = shard.removesuffix(".tar") + INDEX
+    rows = {}
     try:
-        rows = [json.loads(line) for line in gzip.decompress(read_byte_range(path)).decode().splitlines()]
+        with gzip.open(io.BytesIO(read_byte_range(path)), "rt", encoding="utf-8") as lines:
+            for line in iter(lambda: lines.readline(MAX_ROW_CHARACTERS), ""):
+                row = json.loads(line)
+                check_row(row)
+                rows[row["name"]] = row
     except Exception as error:
-        raise AudioError(f"The index {path} cannot be read: copy the whole folder of shards") from error
-    return {row["name"]: row for row in rows}
+        raise AudioError(
+            f"The index {path} cannot be read ({first_line(error)}): copy the whole folder of shards"
+        ) from error
+    return rows
+
+
+def check_row(row: Any) -> None:
+    """Raise an error if a row of an index has no valid name, text or position, which become addresses and sizes in memory."""
+    if any(not isinstance(row.get(key, ""), str) for key in ("name", "id", "text", "speaker", "source", "labeler")):
+        raise TypeError("a name or text in a row is no text")
+    if not row["name"] or "::" in row["name"]:
+        raise ValueError(f"the name {row['name']!r:.80} of a clip is not valid")
+    for key in ("offset", "size", "samples"):
+        if type(row[key]) is not int or not 0 <= row[key] <= MAX_NUMBER:
+            raise ValueError(f"{key} {row[key]!r:.40} of {row['name']} is no size")
