@@ -21,9 +21,9 @@ from rich.progress import track
 from kerasrecipes import audio
 from kerasrecipes.errors import AudioError, DataError
 from kerasrecipes.utils import tar_members
-from kerasrecipes.utils.environment import cache_folder
 from kerasrecipes.utils.files import atomic_write
-from kerasrecipes.utils.private_folder import make_private_folder, open_trusted_file
+from kerasrecipes.utils.private_folder import open_trusted_file
+from kerasrecipes.utils.writable_cache import make_cache_folder
 
 MAGIC = b"kerasrecipes16\r\n"
 HEADER = struct.Struct("<16s32sQQ")  # magic, SHA-256 of what it holds, number of offsets (int64), number of samples (int16)
@@ -156,7 +156,7 @@ class AudioCache:
         self.speeds = tuple(speeds)
         signatures = [(p, *file_signature(p)) for p in paths]
         key = hashlib.sha256(json.dumps([signatures, self.speeds]).encode()).digest()
-        private_folder = make_private_folder(cache_folder() / "audio") if folder is None else None
+        private_folder = make_cache_folder("audio") if folder is None else None
         path, num_waves = Path(private_folder or folder or "") / f"{key.hex()[:16]}.clips", len(paths) * len(self.speeds)
         clips = read_clips(path, key, num_waves)
         if clips is None:

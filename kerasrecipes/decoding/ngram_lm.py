@@ -10,10 +10,10 @@ import numpy as np
 from kerasrecipes.decoding.alphabet import Alphabet
 from kerasrecipes.errors import DataError, KerasRecipesError
 from kerasrecipes.hub import manifest, weights
-from kerasrecipes.utils.environment import cache_folder
 from kerasrecipes.utils.files import atomic_write, first_line
 from kerasrecipes.utils.private_folder import is_trusted_file
 from kerasrecipes.utils.text_files import read_lines
+from kerasrecipes.utils.writable_cache import make_cache_folder
 
 KENLM_MAGIC = b"mmap lm http://kheafield.com/code format version"  # first bytes of a KenLM binary
 SPECIAL_TOKENS = ("<unk>", "<s>", "</s>")
@@ -77,7 +77,7 @@ def lower_case_copy(path: Path) -> Path:
     """Return a copy of an ARPA file in lower case, which is written into the cache at the first call."""
     facts = path.stat()
     key = hashlib.sha256(f"{path.resolve()} {facts.st_mtime_ns} {facts.st_size}".encode("utf-8", "surrogateescape"))
-    copy = cache_folder() / "language_models" / f"{key.hexdigest()[:16]}.arpa"
+    copy = make_cache_folder("language_models") / f"{key.hexdigest()[:16]}.arpa"
     if not is_trusted_file(copy):
         atomic_write(copy, lambda file: file.writelines(f"{line.lower()}\n".encode() for line in read_lines(path)))
     return copy
