@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasrecipes.errors import AudioError, KerasRecipesError
-from kerasrecipes.utils.audio_encoding import write_audio
+from kerasrecipes.utils.audio_encoding import encode_audio
 from kerasrecipes.utils.files import atomic_write
 
 # a subtitle ends at the first of these limits
@@ -201,8 +201,6 @@ class AudioClip:
         """
         file_format = audio_format_of(path)
         try:
-            return atomic_write(
-                Path(path), lambda file: write_audio(file, self.samples, self.sample_rate, file_format)
-            )
+            return atomic_write(Path(path), encode_audio(self.samples, self.sample_rate, file_format))
         except KerasRecipesError as error:
             raise AudioError(str(error)) from error

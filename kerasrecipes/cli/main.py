@@ -12,6 +12,7 @@ from kerasrecipes import __version__, _lazy
 from kerasrecipes.cli.progress import print_status
 from kerasrecipes.cli.sections import CONTEXT_SETTINGS, LazyGroup
 from kerasrecipes.errors import KerasRecipesError
+from kerasrecipes.utils.files import WRITE_ERRORS, describe_write_error
 
 COMMANDS = {
     "Use a model": {
@@ -64,6 +65,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.errno not in WRITE_ERRORS:
+            raise
+        print_status(f"kerasrecipes: {describe_write_error(error.filename or 'The output', error)}")
+        return 1
 
 
 def prepare_output() -> None:

@@ -5,7 +5,6 @@ A synthesizer's voice replaces no speaker. The set adds words and sentences, so 
 
 import csv
 import hashlib
-import io
 import itertools
 import multiprocessing
 import os
@@ -21,7 +20,7 @@ from kerasrecipes.audio import SAMPLE_RATE, load_audio
 from kerasrecipes.data.audio_cache import ordered_map
 from kerasrecipes.data_prep.voices import VOICES, Synthesizer, Voice
 from kerasrecipes.errors import AudioError, DataError
-from kerasrecipes.utils.audio_encoding import write_audio
+from kerasrecipes.utils.audio_encoding import encode_audio
 from kerasrecipes.utils.environment import available_cpus
 from kerasrecipes.utils.files import atomic_write
 from kerasrecipes.utils.journal import Journal
@@ -168,15 +167,14 @@ def synthesize_clip(voice: Voice, job: SynthesisJob) -> tuple[dict[str, Any], by
         wave = load_audio(clip.samples, sample_rate=clip.sample_rate)
     except (AudioError, DataError) as error:
         return {"number": job.number, "error": str(error)}, b""
-    file = io.BytesIO()
-    write_audio(file, wave, SAMPLE_RATE, "FLAC")
+    content = encode_audio(wave, SAMPLE_RATE, "FLAC")
     seconds = round(len(wave) / SAMPLE_RATE, 3)
     return {
         "number": job.number,
         "seconds": seconds,
         "speaker": clip.speaker,
         "transcript": job.sentence,
-    }, file.getvalue()
+    }, content
 
 
 def read_manifest_rows(table: Path) -> list[dict[str, Any]]:

@@ -1,5 +1,7 @@
 """Atomic writes and hashes of files."""
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -9,6 +11,17 @@ from typing import Any
 
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.utils.escaping import escape_controls
+
+# number of an error -> its cause, and what to do
+WRITE_ERRORS = {
+    errno.ENOSPC: ("the disk is full", "free space on the disk of {folder}, then repeat the command"),
+    errno.EDQUOT: ("your quota is used up", "free space on the disk of {folder}, then repeat the command"),
+    errno.EFBIG: ("the file would be too large for its disk", "write to another disk than that of {folder}"),
+    errno.EROFS: ("the disk is read-only", "write to another disk than that of {folder}"),
+    errno.EACCES: ("you may not write there", "write to a folder of yours, or ask for access to {folder}"),
+    errno.EPERM: ("you may not write there", "write to a folder of yours, or ask for access to {folder}"),
+    errno.ENAMETOOLONG: ("its name is too long", "rename the input"),
+}
 
 
 def atomic_write(path: str | Path, content: Any, *, durable: bool = False) -> Path:
@@ -41,10 +54,18 @@ def atomic_write(path: str | Path, content: Any, *, durable: bool = False) -> Pa
         if durable:
             sync_folder(path.parent)
     except OSError as error:
-        raise KerasRecipesError(f"{path} cannot be written: {error}") from error
+        raise KerasRecipesError(describe_write_error(path, error)) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
     return path
+
+
+def describe_write_error(path: str | Path, error: OSError) -> str:
+    """Return in words why a file cannot be written, and what to do."""
+    cause, remedy = WRITE_ERRORS.get(error.errno or 0, (str(error), "write to another folder"))
+    folder = os.path.abspath(os.path.dirname(path))
+    return f"{path} cannot be written: {cause}. What was finished before stays: {remedy.format(folder=folder)}"
 
 
 def sync_folder(folder: Path) -> None:
