@@ -49,7 +49,7 @@ class PosteriorCache:
         """Read which clips the file holds, also those that another process wrote."""
         self.entries: dict[str, tuple[int, int, int]] = {}  # clip hash -> first byte, bytes, frames
         size = self.path.stat().st_size if self.path.exists() else 0
-        for line in self.index_path.read_text().splitlines() if self.index_path.exists() else ():
+        for line in self.index_path.read_text("utf-8").splitlines() if self.index_path.exists() else ():
             try:
                 key, first_byte, num_bytes, frames = json.loads(line)
             except ValueError:  # the process ended within the line
@@ -73,7 +73,7 @@ class PosteriorCache:
         with open(self.path, "ab") as file:
             first_byte = file.tell()
             file.write(content)
-        with open(self.index_path, "a") as file:
+        with open(self.index_path, "a", encoding="utf-8") as file:
             file.write("\n" + json.dumps([key, first_byte, len(content), len(log_probs)]))
         self.entries[key] = first_byte, len(content), len(log_probs)
 

@@ -67,7 +67,7 @@ def align_phones(
     pending = [i for i, name in enumerate(names) if name not in results]
     with tempfile.TemporaryDirectory() as folder:
         dictionary = Path(folder) / "words.dict"
-        dictionary.write_text(sphinx_dictionary(pronunciations_by_word))
+        dictionary.write_text(sphinx_dictionary(pronunciations_by_word), "utf-8")
         with open(journal, "a", encoding="utf-8") as file:
             jobs = [(names[i], utterances[i].path, texts[i], utterances[i].speaker) for i in pending]
             for count, result in enumerate(run_jobs(jobs, str(dictionary), processes), len(results) + 1):
@@ -122,7 +122,7 @@ def run_jobs(jobs: list[tuple], dictionary: str, processes: int) -> Iterator[dic
 def init_worker(dictionary: str) -> None:
     """Set the dictionary of this process."""
     global _worker
-    words = {line.split()[0] for line in Path(dictionary).read_text().splitlines()}
+    words = {line.split()[0] for line in Path(dictionary).read_text("utf-8").splitlines()}
 
     def make_decoder(beam: float) -> Any:
         """Return a new decoder, which takes 20 ms, because a used one's labels depend a little on the clips before."""

@@ -17,7 +17,7 @@ T2P_COMMAND = "t2p"  # comes with flite
 @functools.cache
 def flite_to_arpabet() -> dict[str, tuple[str, ...]]:
     """Return the ARPAbet phonemes of every symbol in flite's US English phoneme set."""
-    with open(Path(__file__).parent / "flite_phones.tsv", newline="") as file:
+    with open(Path(__file__).parent / "flite_phones.tsv", encoding="utf-8", newline="") as file:
         return {row["flite"]: tuple(row["arpabet"].split()) for row in csv.DictReader(file, delimiter="\t")}
 
 

@@ -11,6 +11,7 @@ from kerasrecipes.data.utterances import Utterances, fill_durations
 from kerasrecipes.decoding.alphabet import Alphabet
 from kerasrecipes.utils.files import atomic_write
 from kerasrecipes.utils.plotting import new_figure
+from kerasrecipes.utils.text_files import read_lines
 
 PLAUSIBLE_CHARS_PER_SECOND = (4.0, 25.0)  # read speech is rarely slower or faster
 PLAUSIBLE_SECONDS = (0.5, 25.0)
@@ -47,7 +48,7 @@ def speaker_sexes(utterances: Utterances) -> dict[str, str]:
     for folder in {parent for u in utterances for parent in list(Path(u.path).parents)[2:5]}:
         table = folder / "SPEAKERS.TXT"
         if table.is_file():
-            rows = (line.split("|") for line in table.read_text().splitlines() if not line.startswith(";"))
+            rows = (line.split("|") for line in read_lines(table) if not line.startswith(";"))
             sexes |= {row[0].strip(): row[1].strip() for row in rows if len(row) > 2}
     return sexes
 

@@ -222,8 +222,8 @@ def run_worker(request: dict[str, Any], folder: Path) -> None:
     env = {**os.environ, "KERAS_BACKEND": "tensorflow"}
     env.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     result = subprocess.run(
-        [sys.executable, "-m", "kerasrecipes.export.worker", str(path)], env=env, capture_output=True, text=True,
-        timeout=TIMEOUT,
+        [sys.executable, "-m", "kerasrecipes.export.worker", str(path)], env=env, capture_output=True,
+        encoding="utf-8", errors="replace", timeout=TIMEOUT,
     )  # fmt: skip
     if result.returncode:
         last = (result.stderr.strip().splitlines() or ["it was killed"])[-1]

@@ -60,7 +60,7 @@ def main(request: dict[str, Any]) -> None:
         run = target.run(stem)
         parts.append(compare_outputs(examples, [run(inputs) for inputs, _ in examples], TOLERANCES[storage]))
         save_golden(examples, Path(f"{stem}.npz"), request["source"])
-    (folder / "report.json").write_text(json.dumps({"parts": parts}))
+    (folder / "report.json").write_text(json.dumps({"parts": parts}), "utf-8")
 
 
 def export_parts(model: Any, streaming: Any, request: dict[str, Any]) -> list[tuple[str, ExportModel, Examples]]:

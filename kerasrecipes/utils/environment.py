@@ -53,7 +53,7 @@ def cache_folder() -> Path:
 def hardware_summary() -> str:
     """Return one line with the number of cores and the processor's name."""
     try:
-        with open("/proc/cpuinfo") as file:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
             model = next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
     except (OSError, StopIteration):
         model = platform.processor() or platform.machine()
