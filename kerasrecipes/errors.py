@@ -59,9 +59,9 @@ def convert_errors(
     """
     try:
         yield
-    except (KerasRecipesError, *unchanged):
-        raise
     except Exception as error:
+        if isinstance(error, (KerasRecipesError, *unchanged)):
+            raise
         cause = (str(error).splitlines() or [""])[0][:300]
         text = f"{type(error).__name__}: {cause}" if cause else type(error).__name__
         raise family(

@@ -14,6 +14,11 @@ from kerasrecipes.utils.backend_process import check_backend_process
 from kerasrecipes.utils.sources import is_file_input
 
 
+def keras_signature(method: Any) -> Any:
+    """Return a decorator that copies a Keras method's signature. It has no type, so that subclasses may add arguments."""
+    return wraps(method)
+
+
 class TaskModel(keras.Model):
     """A recipe's network as a Keras model.
 
@@ -43,13 +48,13 @@ class TaskModel(keras.Model):
         check_backend_process()
         return super().__call__(*args, **kwargs)
 
-    @wraps(keras.Model.fit)
+    @keras_signature(keras.Model.fit)
     def fit(self, *args: Any, **kwargs: Any) -> Any:
         """Train as Keras does."""
         check_backend_process()
         return super().fit(*args, **kwargs)
 
-    @wraps(keras.Model.evaluate)
+    @keras_signature(keras.Model.evaluate)
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """Evaluate as Keras does."""
         check_backend_process()
