@@ -27,6 +27,7 @@ DATASET_LICENSES = {
     "common-voice": "CC0 1.0 (Mozilla Common Voice)",
     "arctic-kathleen": "CC0 1.0 (CMU Arctic prompts, Kathleen)",
     "ljspeech": "public domain (LJ Speech)",
+    "speechocean762": "CC BY 4.0 (speechocean762, J. Zhang et al.)",
     "synthetic-flite": "as its text; voices of flite (CMU, free for any use)",
     "books.txt.xz": "public domain",
     "MNIST": "CC BY-SA 3.0 as widely stated (LeCun, Cortes, Burges)",
