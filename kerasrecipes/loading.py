@@ -221,7 +221,7 @@ def load_weights_checked(model: Any, path: Path) -> None:
     """
     try:
         model.load_weights(path)
-    except (ValueError, OSError, KeyError) as error:
+    except Exception as error:  # Keras and h5py raise many classes
         raise WeightsCorrupted(
             f"{path} does not fit {model.name}: {first_line(error)} "
             "Load it into the recipe and configuration it was saved from (kerasrecipes show NAME), or fetch it again."

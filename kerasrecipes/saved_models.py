@@ -46,7 +46,9 @@ def load_keras_file(path: Path, compile: bool = False) -> Any:
     if compile:
         try:
             return check_model(keras.saving.load_model(path, compile=True, safe_mode=True), path)
-        except (TypeError, ValueError, OSError, KeyError) as error:
+        except KerasRecipesError:
+            raise
+        except Exception as error:  # Keras, h5py and zipfile raise many classes
             uncompiled = load_keras_file(path)
             warnings.warn(
                 f"{path} is loaded without its optimizer, loss and metrics: {first_line(error)}", stacklevel=4
@@ -54,7 +56,9 @@ def load_keras_file(path: Path, compile: bool = False) -> Any:
             return uncompiled
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, OSError, KeyError) as error:
+    except KerasRecipesError:
+        raise
+    except Exception as error:
         raise WeightsCorrupted(f"{path} is not a model this version can open: {first_line(error)}") from error
     return check_model(model, path)
 

@@ -9,12 +9,13 @@ from kerasrecipes.engines.onnx_metadata import read_description
 from kerasrecipes.engines.onnx_tensors import check_tensors
 from kerasrecipes.engines.session import open_session
 from kerasrecipes.engines.task_models import ENGINE_MODELS
-from kerasrecipes.errors import KerasRecipesError, WeightsCorrupted
+from kerasrecipes.errors import KerasRecipesError, WeightsCorrupted, reader
 from kerasrecipes.registry import get_recipe
 
 STEP_SUFFIX = ".step"  # in the names of streaming files
 
 
+@reader(WeightsCorrupted)
 def load_file(
     path: Path, engine: str = "auto", precision: str | None = None, recipe: str | None = None,
     find_step_file: Callable[[], Path] | None = None,

@@ -9,7 +9,7 @@ from kerasrecipes.decoding.alphabet import Alphabet
 from kerasrecipes.decoding.criteria import CRITERIA
 from kerasrecipes.decoding.phoneme_set import PhonemeSet
 from kerasrecipes.engines.metadata import LOGITS_OUTPUT, ExportedRecipe
-from kerasrecipes.errors import KerasRecipesError
+from kerasrecipes.errors import KerasRecipesError, WeightsCorrupted
 from kerasrecipes.image import ImagePreprocessing
 from kerasrecipes.inference.image_classification import ImageClassificationMixin
 from kerasrecipes.inference.image_segmentation import TILE_SIZE, ImageSegmentationMixin
@@ -22,6 +22,7 @@ from kerasrecipes.utils.sources import is_file_input
 
 MAX_UNCHUNKED_SECONDS = 600.0  # about 1 GB for deepspeech2_small
 CONTEXT_SECONDS = 6.0
+MAX_IMAGE_SIDE = 4096  # pixels of a network's input
 
 
 class EngineModel:
@@ -192,9 +193,10 @@ class EngineImageClassifier(ImageClassificationMixin, EngineImageModel):
     def __init__(self, metadata: dict[str, Any], session: Any, open_step_session: Callable[[], Any]):
         super().__init__(metadata, session, open_step_session)
         options = dict(metadata["preprocessing"])
-        self.preprocessing = ImagePreprocessing(
-            resize_to=tuple(options.pop("resize_to")), crop_size=tuple(options.pop("crop_size")), **options
-        )
+        sizes = [tuple(options.pop(key)) for key in ("resize_to", "crop_size")]
+        if not all(len(size) == 2 and all(type(n) is int and 0 < n <= MAX_IMAGE_SIDE for n in size) for size in sizes):
+            raise WeightsCorrupted(f"{self.name} names the image sizes {sizes!r:.80}: export the model again")
+        self.preprocessing = ImagePreprocessing(*sizes, **options)
 
 
 class EngineSegmenter(ImageSegmentationMixin, EngineImageModel):
