@@ -189,13 +189,11 @@ def check_case(path: Path, words: Sequence[str], alphabet: Alphabet, num_writabl
         DataError: It does not. The message says how to change the case.
     """
     letters = set(alphabet.symbols)
-    for change, classes, name in (
-        (str.lower, "'[:upper:]' '[:lower:]'", "lower"), (str.upper, "'[:lower:]' '[:upper:]'", "upper")
-    ):  # fmt: skip
+    for change, name in ((str.lower, "lower"), (str.upper, "upper")):
         if sum(letters.issuperset(change(word)) for word in words) > 10 * num_writable:
             raise DataError(
-                f"The words of {path} are in another case than {alphabet}: write its ARPA file in {name} case (tr {classes} < "
-                f"model.arpa > {name}.arpa) and pass that file, or the binary that `build_binary {name}.arpa {name}.kenlm` makes of it"
+                f"The words of {path} are in another case than {alphabet}: write its ARPA file in {name} case and pass that file, or "
+                f"the binary that `build_binary {name}.arpa {name}.kenlm` makes of it"
             )
     if not num_writable:
         raise DataError(f"No word of {path} can be written with {alphabet}: is it the model of another language?")

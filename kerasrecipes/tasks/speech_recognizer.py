@@ -158,9 +158,9 @@ class SpeechRecognizer(SpeechRecognitionMixin, TaskModel):
             clips, validation = split_validation(clips, share)
         kwargs["validation_data"] = self._to_batches(self._to_clips(validation, None, sample_rate), options, "sorted")
         batches = self._to_batches(clips, options, "random")
-        if batches is x:
-            return super().fit(x, y, batch_size, *args, **kwargs)
-        return super().fit(batches, None, None, *args, **{**kwargs, "shuffle": False})  # the dataset shuffles itself
+        if batches is not x:
+            y, batch_size, kwargs["shuffle"] = None, None, False  # the dataset shuffles itself
+        return super().fit(batches, y, batch_size, *args, **kwargs)
 
     def evaluate(
         self, x=None, y=None, batch_size: int | None = None, *args: Any, batch_seconds: float | None = None,
@@ -174,8 +174,7 @@ class SpeechRecognizer(SpeechRecognitionMixin, TaskModel):
 
     def _to_clips(self, x: Any, y: Any, sample_rate: int | None) -> Any:
         """Return lists of clips and texts as `Utterances`, and anything else as it is."""
-        is_pair = isinstance(x, tuple) and y is None and len(x) == 2  # of `validation_data`
-        clips, texts = map(to_plain_list, x if is_pair else (x, y))
+        clips, texts = map(to_plain_list, x if isinstance(x, tuple) and y is None and len(x) == 2 else (x, y))
         if texts is None and isinstance(clips, list) and is_file_input(clips):
             raise DataError(f"{len(clips)} files without texts: fit(files, texts) takes what is spoken in each")
         return self._utterances_from_lists(clips, texts, sample_rate) if is_clip_list(clips, texts) else x
