@@ -216,6 +216,7 @@ def test_tf_data_pipeline_gives_the_same_batches(clips):
     assert Alphabet().decode(y[0].numpy()) == utterances[0].text.lower()
 
 
+@pytest.mark.slow
 def test_fit_takes_batches_whose_first_two_share_a_size(clips, tmp_path):
     """Keras would fix the size that the first two batches share."""
     import kerasrecipes as kr

@@ -371,7 +371,7 @@ np.savez(folder + "/found.npz", **{k: keras.ops.convert_to_numpy(v) for k, v in 
 """
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch"])
+@pytest.mark.parametrize("backend", [pytest.param("jax", marks=pytest.mark.slow), "torch"])
 def test_backends_agree_and_train(backend, some, clips, tmp_path):
     if not importlib.util.find_spec(backend):
         pytest.skip(f"{backend} is not installed")

@@ -83,7 +83,7 @@ def stored(models, tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("kind", ["saved", "jax", "torch"])
+@pytest.mark.parametrize("kind", ["saved", pytest.param("jax", marks=pytest.mark.slow), "torch"])
 def test_saved_and_on_other_backends(kind, stored, together):
     if kind != "saved" and not importlib.util.find_spec(kind):
         pytest.skip(f"{kind} is not installed")

@@ -428,6 +428,7 @@ def test_a_crf_is_initialized_from_a_framewise_model(spoken, tmp_path):
         np.testing.assert_array_equal(a, b, err_msg=a.path)
 
 
+@pytest.mark.slow
 def test_fit_and_evaluate_take_clips(spoken):
     model, clips = tiny("wavenet_asr_small"), clips_of(spoken)
     history = model.fit(clips, epochs=2, batch_seconds=3.0, verbose=0, validation_data=clips).history

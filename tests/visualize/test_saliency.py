@@ -284,7 +284,7 @@ np.savez(folder + "/found.npz", **out, **test_activation_maximization.curves())
 """
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch"])
+@pytest.mark.parametrize("backend", [pytest.param("jax", marks=pytest.mark.slow), "torch"])
 def test_backends_agree(backend, tmp_path):
     """Also in ties: after ReLU whole pooling windows are zero, and the first position is the switch on all backends."""
     if not importlib.util.find_spec(backend):
