@@ -12,7 +12,7 @@ from kerasrecipes.engines import onnx_cache
 from kerasrecipes.errors import KerasRecipesError, WeightsCorrupted
 from kerasrecipes.hub import manifest
 from kerasrecipes.hub import weights as hub_weights
-from kerasrecipes.saved_models import check_weights, is_saved_model, load_saved_model
+from kerasrecipes.tasks.saved_models import check_weights, is_saved_model, load_saved_model
 from kerasrecipes.tasks.table import TASK_MODELS
 from kerasrecipes.utils.files import first_line
 

@@ -54,7 +54,7 @@ def weights_hash(name: str) -> str:
         WeightsUnavailable: The recipe has no released weights.
         KerasRecipesError: There is no such recipe or file.
     """
-    from kerasrecipes import saved_models
+    from kerasrecipes.tasks import saved_models
 
     if name.startswith("hf://"):
         return weights.fetch_entry(name).sha256

@@ -196,7 +196,8 @@ class EngineImageClassifier(ImageClassificationMixin, EngineImageModel):
         sizes = [tuple(options.pop(key)) for key in ("resize_to", "crop_size")]
         if not all(len(size) == 2 and all(type(n) is int and 0 < n <= MAX_IMAGE_SIDE for n in size) for size in sizes):
             raise WeightsCorrupted(f"{self.name} names the image sizes {sizes!r:.80}: export the model again")
-        self.preprocessing = ImagePreprocessing(*sizes, **options)
+        resize_to, crop_size = sizes
+        self.preprocessing = ImagePreprocessing(resize_to, crop_size, **options)
 
 
 class EngineSegmenter(ImageSegmentationMixin, EngineImageModel):

@@ -61,7 +61,8 @@ def export(
         >>> kerasrecipes.export.export("deepspeech2_small", "exported")
         PosixPath('exported/deepspeech2_small.onnx')
     """
-    from kerasrecipes import loading, saved_models
+    from kerasrecipes import loading
+    from kerasrecipes.tasks import saved_models
 
     target = check_format(format, activations=bool(activations), float16=float16, int8=int8)
     if not OPSETS[0] <= opset <= OPSETS[1]:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from kerasrecipes import saved_models
 from kerasrecipes.errors import ExportError
+from kerasrecipes.tasks import saved_models
 
 SOURCE_ARRAY = "source"  # in the file of test inputs, uint8 (16,)
 

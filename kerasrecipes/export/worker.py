@@ -10,7 +10,7 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 
 import numpy as np
 
-from kerasrecipes import loading, saved_models
+from kerasrecipes import loading
 from kerasrecipes.engines.metadata import LOGITS_OUTPUT
 from kerasrecipes.engines.open import STEP_SUFFIX
 from kerasrecipes.errors import ExportError, KerasRecipesError
@@ -27,6 +27,7 @@ from kerasrecipes.export.tracing import (
     trace_streaming_step,
 )
 from kerasrecipes.export.wavenet_step import WaveNetStepGraph
+from kerasrecipes.tasks import saved_models
 from kerasrecipes.tasks.speech_recognizer import recognition_output
 
 # allowed difference of logits, relative to the largest or to 1

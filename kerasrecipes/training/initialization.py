@@ -12,7 +12,7 @@ from rich.progress import track
 
 from kerasrecipes.errors import DataError, WeightsCorrupted, convert_errors
 from kerasrecipes.loading import HEAD_LAYERS, load, load_weights_checked, replace_head
-from kerasrecipes.saved_models import AVERAGED_MODEL, load_keras_file
+from kerasrecipes.tasks.saved_models import AVERAGED_MODEL, load_keras_file
 from kerasrecipes.training.config import TrainConfig
 from kerasrecipes.training.model_building import build_for_training, without_training_only
 from kerasrecipes.training.optimizer import ClippedAdamW

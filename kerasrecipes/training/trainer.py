@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from kerasrecipes.errors import DataError, KerasRecipesError
 from kerasrecipes.hub import manifest, weights
-from kerasrecipes.saved_models import AVERAGED_MODEL
+from kerasrecipes.tasks.saved_models import AVERAGED_MODEL
 from kerasrecipes.training.checkpoint import load_checkpoint, read_stamp, save_checkpoint
 from kerasrecipes.training.config import TrainConfig
 from kerasrecipes.training.distributed import DeviceGroup

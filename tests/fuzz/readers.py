@@ -145,7 +145,9 @@ READERS = {
         lambda path: call("experiments.studies", "load_experiment")(str(path)), 0.5, needs_keras=True,
     ),
     "convnetjs": Reader(samples.snapshots, call("export.convnetjs_import", "from_json"), 0.5, needs_keras=True),
-    "keras": Reader(lambda: {"keras": samples.keras_files()["keras"]}, call("saved_models", "load_keras_file"), 0.3, needs_keras=True),
+    "keras": Reader(
+        lambda: {"keras": samples.keras_files()["keras"]}, call("tasks.saved_models", "load_keras_file"), 0.3, needs_keras=True
+    ),
     "weights": Reader(lambda: {"h5": samples.keras_files()["h5"]}, load_weights, 0.5, needs_keras=True),
     "checkpoint": Reader(samples.checkpoints, load_checkpoint, 0.5, needs_keras=True),
 }  # fmt: skip
