@@ -69,20 +69,26 @@ class OnnxRuntimeSession:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # errors are raised
         options.intra_op_num_threads = num_threads()
         options.enable_mem_pattern = False  # it would keep a memory plan for every shape, and utterances have many
+        self.path = path
         self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self.input_names = {i.name for i in self.session.get_inputs()}
         self.output_names = [o.name for o in self.session.get_outputs()]
 
     def __call__(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
         """Return the logits."""
-        return self.session.run([LOGITS_OUTPUT], self._select(inputs))[0]
+        return self._run([LOGITS_OUTPUT], inputs)[0]
 
     def outputs(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return all outputs by name."""
-        return dict(zip(self.output_names, self.session.run(self.output_names, self._select(inputs)), strict=True))
+        return dict(zip(self.output_names, self._run(self.output_names, inputs), strict=True))
 
-    def _select(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return {k: v for k, v in inputs.items() if k in self.input_names}
+    def _run(self, names: list[str], inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        try:
+            return self.session.run(names, {k: v for k, v in inputs.items() if k in self.input_names})
+        except Exception as error:  # onnxruntime raises its own types
+            raise KerasRecipesError(
+                f"onnxruntime cannot run {self.path} on this input ({first_line(error)[:200]}): export it again if the input is valid"
+            ) from error
