@@ -124,8 +124,9 @@ def from_dict(values: Any, source: str = "entry") -> WeightsEntry:
     try:
         keywords: dict[str, Any] = {k: tuple(v) if k in ("data", "metrics") else v for k, v in values.items()}
         return WeightsEntry(**keywords)
-    except (TypeError, AttributeError) as error:
-        raise KerasRecipesError(f"{source} is no valid manifest entry: {error}") from error
+    except (TypeError, AttributeError, KeyError, ValueError) as error:
+        cause = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise KerasRecipesError(f"{source} is no valid manifest entry: {cause}") from error
 
 
 def read_entry(path: Path) -> WeightsEntry:

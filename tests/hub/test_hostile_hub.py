@@ -187,7 +187,8 @@ def test_numbers_and_names_of_a_row_are_bounded(case):
 @pytest.mark.parametrize("content", [
     b"[" * 100_000, b"{" + b" " * 1_000_000 + b"}", b'{"size": ' + b"9" * 5000 + b"}", b'{"model": 1}', b"\xff",
     json.dumps({**json.loads(manifest.to_json(row())), "model": {"classes": 10**9}}).encode(),
-], ids=["deep", "long", "digits", "type", "binary", "classes"])  # fmt: skip
+    json.dumps({**json.loads(manifest.to_json(row())), "hub": {"revision": REVISION}}).encode(),
+], ids=["deep", "long", "digits", "type", "binary", "classes", "hub"])  # fmt: skip
 def test_a_hostile_manifest_is_refused_and_removed(place, loopback, content):
     loopback.files["manifest.json"] = content
     with pytest.raises(KerasRecipesError, match="manifest|JSON|too large"):
