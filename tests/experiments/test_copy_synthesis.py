@@ -169,6 +169,7 @@ def test_only_generators_are_accepted(clips, tmp_path, capsys):
 
 
 @needs_sphinx
+@pytest.mark.slow
 def test_pocketsphinx_does_not_depend_on_earlier_clips():
     speech = kr.data.librispeech(FIXTURES / "LibriSpeech" / "dev-mini")[:2]
     sphinx = PocketSphinxRecognizer()

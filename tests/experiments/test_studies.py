@@ -48,6 +48,7 @@ def tiny(clips, tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_a_study_resumes(tiny, tmp_path):
     study = studies.load_experiment(str(tiny))
     folder = tmp_path / "runs"
@@ -94,6 +95,7 @@ def test_curves_keep_the_mean_and_have_a_limited_length(tmp_path):
     assert smoothed_losses(tmp_path / "none") == {}
 
 
+@pytest.mark.slow
 def test_studies_of_language_models(tmp_path, capsys):
     texts = tmp_path / "lines.txt"
     texts.write_text("once upon a time\nthere was a bird\n" * 8)

@@ -20,10 +20,7 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("tf2onnx")
 
 # one of each kind of layer and task; the others are slow
-QUICK = (
-    "deepspeech2_small", "deepspeech2_streaming_small", "wav2letter_small_asg", "palaz_raw_small", "caffenet", "squeezenet",
-    "dilated_camvid_small", "char_rnn_lstm", "char_rnn_rnn", "char_rnn_small", "wavenet_small", "wavenet_asr_small",
-)  # fmt: skip
+QUICK = ("deepspeech2_small", "wav2letter_small_asg", "squeezenet", "dilated_camvid_small", "char_rnn_rnn")
 PICTURES = ("image-classification", "segmentation")
 RECURRENT = ("deepspeech1", "deepspeech2", "char_rnn")  # files in recipes/
 NAMES = list(all_recipes())

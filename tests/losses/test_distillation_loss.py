@@ -56,7 +56,7 @@ def test_equal_logits_give_the_entropy_and_no_gradient(temperature):
     np.testing.assert_allclose(gradient, 0, atol=2e-6)
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch"])
+@pytest.mark.parametrize("backend", [pytest.param("jax", marks=pytest.mark.slow), "torch"])
 def test_backends_agree_and_train(backend, some, clips, tmp_path):
     if not importlib.util.find_spec(backend):
         pytest.skip(f"{backend} is not installed")

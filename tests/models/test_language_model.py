@@ -154,6 +154,7 @@ def test_texts_of_the_held_out_prompts_are_left_out(tmp_path):
         kr.data.load_text_datasets([f"text:{path}?what=1"])
 
 
+@pytest.mark.slow
 def test_the_trainer_resumes_and_releases(tmp_path, place, capsys):
     path = tmp_path / "lines.txt"
     path.write_text("\n".join(["the cat sat on the mat", "a dog"] * 30))

@@ -109,6 +109,7 @@ np.savez(folder + "/saved.npz", **{n: kr.load(f"{folder}/{n}.keras", compile=Fal
 """
 
 
+@pytest.mark.slow
 def test_saved_files_open_in_a_new_process(models, together, tmp_path):
     np.savez(tmp_path / "inputs.npz", **inputs())
     for name, model in models.items():

@@ -250,6 +250,7 @@ def settings(folder, recipe="palaz_raw_small", **changes):
     return configs.config_from_dict(values | changes)
 
 
+@pytest.mark.slow
 def test_resuming_is_exact(spoken, tmp_path):
     whole = Trainer(settings(spoken), tmp_path / "whole")
     for _ in range(3):

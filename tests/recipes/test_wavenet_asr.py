@@ -371,6 +371,7 @@ def settings(folder, **changes):
     return configs.config_from_dict(values | changes)
 
 
+@pytest.mark.slow
 def test_resuming_is_exact(spoken, tmp_path):
     whole = Trainer(settings(spoken), tmp_path / "whole")
     for _ in range(3):

@@ -61,6 +61,7 @@ def test_a_teacher_equal_to_the_student_gives_its_entropy_and_no_gradient(clips,
     assert run.losses["loss"] == run.losses["teacher_loss"] == pytest.approx(entropy, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_resuming_is_exact_and_the_cache_changes_nothing(table, teacher, tmp_path, monkeypatch):
     values = settings(table, teacher, ctc_only_steps=2, speed_perturbation=[0.9, 1.1])
     whole, epochs = Trainer(values, tmp_path / "whole"), []  # computes the posteriors

@@ -55,6 +55,7 @@ def agree(a, b):
         np.testing.assert_allclose(x, y, atol=TOLERANCE * max(1.0, float(np.abs(y).max())))
 
 
+@pytest.mark.slow
 def test_four_devices_compute_the_gradients_of_one(trained):
     folder, found = trained
     assert found["count"] == 4
@@ -64,6 +65,7 @@ def test_four_devices_compute_the_gradients_of_one(trained):
     agree(arrays(folder / "four.npz"), plain)  # and to a multiple of four items
 
 
+@pytest.mark.slow
 def test_four_devices_reproduce_the_losses_of_one_and_resume_on_either_number(trained):
     _, found = trained
     one = found["one"]
@@ -73,6 +75,7 @@ def test_four_devices_reproduce_the_losses_of_one_and_resume_on_either_number(tr
     np.testing.assert_allclose(found["one after four"], one[3:], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_impossible_numbers_of_devices_raise(trained):
     more, words, few = trained[1]["refused"]
     assert "--devices is 5, but there are 4" in more and "--devices all" in more
@@ -80,6 +83,7 @@ def test_impossible_numbers_of_devices_raise(trained):
     assert "fewer than there are devices (4)" in few and "batch_seconds" in few
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_two_processes_compute_the_gradients_of_one(trained):
     folder, found = trained

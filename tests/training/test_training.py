@@ -265,6 +265,7 @@ def ctrl_c():
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.slow
 def test_an_interrupt_finishes_the_step(clips, tmp_path, monkeypatch, ctrl_c):
     """After a signal during the third step, the saved run continues as if without the signal."""
     whole = Trainer(settings(clips, recurrent=False, max_steps=5), tmp_path / "whole")

@@ -116,6 +116,7 @@ def weights(run):
     return [np.array(w) for w in run.model.get_weights()]
 
 
+@pytest.mark.slow
 def test_resuming_is_exact(table, tmp_path):
     whole = Trainer(settings(table), tmp_path / "whole")
     state = whole.train()
@@ -201,6 +202,7 @@ def test_only_is_the_complement_of_exclude(table):
 
 
 @pytest.mark.parametrize("checks", ("wavenet", "sequence"))
+@pytest.mark.slow
 def test_fast_steps_of_torch_and_their_gradients(checks):
     if not importlib.util.find_spec("torch"):
         pytest.skip("torch is not installed")
