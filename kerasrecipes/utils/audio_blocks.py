@@ -9,6 +9,7 @@ from kerasrecipes.errors import AudioError
 
 MAX_SAMPLE_RATE = 10_000_000  # Hz
 MAX_SECONDS = 6 * 3600.0
+BLOCK_FRAMES = 65536  # that a decoder hands over at once
 
 
 class AudioCollector:
@@ -67,7 +68,7 @@ class AudioCollector:
         if self.target is None or not len(block):
             return
         mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
-        self._num_bad += int(np.size(block) - np.isfinite(block).sum())
+        self._num_bad += count_not_finite(block)
         if self._num_bad:
             return
         self._parts.append(self._stream.resample_chunk(np.ascontiguousarray(mono)) if self._stream else mono)
@@ -85,9 +86,14 @@ class AudioCollector:
         return np.concatenate([np.zeros(0, "float32"), *self._parts])
 
 
+def count_not_finite(samples: np.ndarray) -> int:
+    """Return the number of samples that are NaN or infinite."""
+    return int(np.size(samples) - np.isfinite(samples).sum())
+
+
 def check_finite(samples: np.ndarray, name: str) -> None:
     """Raise an `AudioError` if samples are NaN or infinite."""
-    if count := int(np.size(samples) - np.isfinite(samples).sum()):
+    if count := count_not_finite(samples):
         raise not_finite_error(count, name)
 
 

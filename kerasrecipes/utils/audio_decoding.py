@@ -12,13 +12,12 @@ import soundfile
 
 from kerasrecipes.errors import AudioError
 from kerasrecipes.utils import media_decoding, tar_members
-from kerasrecipes.utils.audio_blocks import AudioCollector
+from kerasrecipes.utils.audio_blocks import BLOCK_FRAMES, AudioCollector
 from kerasrecipes.utils.audio_headers import HeaderCheck, check_header, split_mp3
 from kerasrecipes.utils.files import first_line
 from kerasrecipes.utils.sources import AUDIO, Source, resolve_source
 
 UNKNOWN_FRAMES = 2**36 - 1  # a FLAC file cannot declare more samples
-BLOCK_FRAMES = 65536
 SMALL_BLOCK_FRAMES = 1024  # so many samples at most are lost where the decoder fails
 MP3_TOLERANCE_FRAMES = 2 * 1152  # encoders disagree on whether the first and the last frame count
 CONVERT_HINT = "it is damaged or not an audio file; convert it to wav, flac, ogg or mp3"

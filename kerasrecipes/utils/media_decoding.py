@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from kerasrecipes.errors import AudioError
-from kerasrecipes.utils.audio_blocks import AudioCollector
+from kerasrecipes.utils.audio_blocks import BLOCK_FRAMES, AudioCollector
 
 MEDIA_EXTENSIONS = frozenset((
     ".m4a", ".m4b", ".aac", ".mp4", ".m4v", ".mov", ".3gp", ".3g2", ".webm", ".mkv", ".mka", ".weba", ".amr", ".wma",
@@ -24,7 +24,6 @@ CUT_MESSAGES = (
     "end of file",
     "invalid data found when processing input",
 )
-BLOCK_FRAMES = 65536
 MAX_MESSAGE_BYTES = 65536
 TOLERANCE_SECONDS = 0.2  # a few frames of an encoder
 INSTALL_HINT = "install ffmpeg, or `pip install 'kerasrecipes[video]'`"
