@@ -14,6 +14,11 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 DATA = Path(os.environ.get("KERASRECIPES_DATA", ROOT.parent / "shared" / "data"))
 
 
+def pytest_make_parametrize_id(config, val, argname):
+    """Name bytes by their length, because every worker must give a test the same name and compressed bytes may hold the time."""
+    return f"{argname}-{len(val)}-bytes" if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory):
     """A cache of decoded clips and converted files for this run of the tests alone."""
