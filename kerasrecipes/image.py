@@ -4,19 +4,21 @@ import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from kerasrecipes.errors import ImageError, convert_errors, strip_traceback
 from kerasrecipes.utils import sources
 from kerasrecipes.utils.image_formats import IMAGE_FILES
+from kerasrecipes.utils.image_pixels import to_rgb
 from kerasrecipes.utils.listing import expand_pattern, is_pattern, list_folder_or_warn
 
 MAX_PIXELS = 100_000_000  # 300 MB as red, green and blue
+MAX_FILE_BYTES = 8 * MAX_PIXELS  # red, green, blue and transparency of 16 bits
 MIN_SIDE = 4  # pixels
-ALPHA_BACKGROUND = (255, 255, 255)
 
 
 def load_image(source: Any) -> np.ndarray:
@@ -41,10 +43,10 @@ def load_image(source: Any) -> np.ndarray:
     name = source_name(source)
     with convert_errors(ImageError, name):
         if isinstance(source, Image.Image):
-            return to_rgb(source, name)
+            return convert_image(source, name)
         if isinstance(source, str | os.PathLike | bytes | bytearray) or hasattr(source, "read"):
-            return to_rgb(decode_file(source, name), name)
-        return to_rgb(from_array(np.asarray(source), name), name)
+            return convert_image(decode_file(source, name), name)
+        return convert_image(from_array(np.asarray(source), name), name)
 
 
 def source_name(source: Any) -> str:
@@ -57,9 +59,10 @@ def source_name(source: Any) -> str:
 def decode_file(source: Any, name: str) -> Image.Image:
     """Decode an image file with its pixels."""
     source = sources.resolve_source(source, name, sources.IMAGE)
-    file: Any = io.BytesIO(source) if isinstance(source, bytes | bytearray) else source
+    if not isinstance(source, bytes | bytearray):
+        source = read_image_file(source, name)
     try:
-        image = Image.open(file)
+        image = Image.open(io.BytesIO(source))
         try:
             check_size(image.width, image.height, name)
             image.load()
@@ -73,6 +76,18 @@ def decode_file(source: Any, name: str) -> Image.Image:
             f"{name} cannot be read as an image ({error}): it is damaged or not an image; save it as PNG or JPEG"
         ) from error
     return image
+
+
+def read_image_file(path: str | os.PathLike, name: str) -> bytes:
+    """Read a file whole, because Pillow asks a file for as many bytes as a damaged length field names.
+
+    Raises:
+        ImageError: The file is larger than the pixels of the largest image.
+    """
+    size = os.path.getsize(path)
+    if size > MAX_FILE_BYTES:
+        raise too_large_error(name, f"{size / 1e9:.1f} GB")
+    return Path(path).read_bytes()
 
 
 def check_size(width: int, height: int, name: str) -> None:
@@ -116,37 +131,10 @@ def from_array(values: np.ndarray, name: str) -> Image.Image:
     return Image.fromarray(values[..., 0] if values.shape[-1] == 1 else values)
 
 
-def to_rgb(image: Image.Image, name: str) -> np.ndarray:
-    """Convert an image of any mode to (height, width, 3) uint8, upright."""
+def convert_image(image: Image.Image, name: str) -> np.ndarray:
+    """Check the size of an image of any mode and convert it to (height, width, 3) uint8, upright."""
     check_size(image.width, image.height, name)
-    try:
-        image = apply_exif_orientation(image)
-        if image.mode.startswith(("I", "F")):  # 16 bits or more: over their whole range
-            values = np.asarray(image).astype("float64")
-            if not np.isfinite(values).all():
-                raise ImageError(f"{name} holds numbers that are NaN or infinite: repair it first")
-            top = 65535.0 if image.mode.startswith("I") else 1.0
-            if values.min() < 0 or values.max() > top:
-                raise ImageError(
-                    f"{name} holds numbers from {values.min():.3g} to {values.max():.3g}, not 0 to {top:.0f}"
-                )
-            values[values == image.info.get("transparency")] = top  # PNG: one gray level is transparent, here white
-            image = Image.fromarray(np.round(values * 255 / top).astype("uint8"))
-        if "A" in image.getbands() or "transparency" in image.info:
-            image = image.convert("RGBA")
-            background = Image.new("RGBA", image.size, (*ALPHA_BACKGROUND, 255))
-            image = Image.alpha_composite(background, image)
-        return np.asarray(image.convert("RGB"))
-    except (OSError, ValueError) as error:
-        raise ImageError(f"{name} cannot be read as an image ({error}): save it as PNG or JPEG") from error
-
-
-def apply_exif_orientation(image: Image.Image) -> Image.Image:
-    """Turn an image as its EXIF block says. A damaged block turns nothing."""
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # Pillow raises many classes, and the pixels are intact
-        return image
+    return to_rgb(image, name)
 
 
 @dataclass(frozen=True)

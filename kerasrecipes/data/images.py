@@ -12,6 +12,7 @@ from PIL import Image
 from kerasrecipes import image
 from kerasrecipes.data.specs import list_forms, parse_spec
 from kerasrecipes.errors import DataError, ImageError, reader
+from kerasrecipes.utils.npz_arrays import open_npz
 
 CIFAR_SIZE = 32  # height and width of a CIFAR-10 image
 
@@ -49,7 +50,7 @@ def read_image_set(spec: str, classes: Sequence[str]) -> tuple[Sequence[Any], np
 def mnist(path: Path, split: str, classes: Sequence[str] = ()) -> tuple[np.ndarray, np.ndarray]:
     """Read MNIST's digits (n, 28, 28) uint8 and labels (n,) in the canonical order."""
     if path.suffix == ".npz" and path.is_file():
-        with np.load(path) as arrays:
+        with open_npz(path) as arrays:
             return arrays[f"x_{split}"], arrays[f"y_{split}"]
     stem = {"train": "train", "test": "t10k"}[split]
     return read_idx(path / f"{stem}-images-idx3-ubyte"), read_idx(path / f"{stem}-labels-idx1-ubyte")
@@ -69,7 +70,7 @@ def read_idx(path: Path) -> np.ndarray:
 def cifar10(folder: Path, split: str, classes: Sequence[str] = ()) -> tuple[np.ndarray, np.ndarray]:
     """Read CIFAR-10's images (n, 32, 32, 3) uint8 and labels (n,): sprite sheets with labels.npz, or the binary batches."""
     if (folder / "labels.npz").is_file():
-        with np.load(folder / "labels.npz") as labels:
+        with open_npz(folder / "labels.npz") as labels:
             y = labels["train" if split == "train" else "test_first1000"]
         sheets = sorted(folder.glob("train_*.jpg")) if split == "train" else [folder / "test_first1000.png"]
         x = np.concatenate([split_sprite_sheet(sheet)[:1000] for sheet in sheets])

@@ -14,6 +14,7 @@ from PIL import Image
 from kerasrecipes import image
 from kerasrecipes.data.specs import parse_spec
 from kerasrecipes.errors import DataError, ImageError, reader
+from kerasrecipes.utils.npz_arrays import open_npz
 
 IGNORE_INDEX = 255  # mask value of pixels without a class
 MAX_VOID_SHARE = 0.5  # a set with more pixels without a class is named
@@ -168,7 +169,7 @@ def camvid(path: Path, split: str = "train") -> list[tuple[np.ndarray, np.ndarra
     """Read CamVid's 367, 101 or 233 images, masks (11 classes, and 255 for none) and names of the SegNet split."""
     if not path.is_file():
         raise DataError(f"There is no file {path}")
-    with np.load(path) as arrays:
+    with open_npz(path) as arrays:
         if f"{split}_jpeg" not in arrays:
             raise DataError(f"{path} has no split {split}: its splits are train, val and test")
         content, offsets = arrays[f"{split}_jpeg"].tobytes(), arrays[f"{split}_offset"]
@@ -202,7 +203,7 @@ def read_mask(path: Path) -> np.ndarray:
     A gray image of 1, 2 or 4 bits holds values up to 1, 3 or 15.
     """
     try:
-        with Image.open(path) as mask:
+        with Image.open(io.BytesIO(path.read_bytes())) as mask:  # whole: Pillow trusts the length fields of a file
             if mask.mode not in ("1", "L", "P"):
                 kind = "numbers of 16 or 32 bits" if mask.mode.startswith(("I", "F")) else "colors"
                 raise DataError(

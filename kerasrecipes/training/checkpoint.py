@@ -9,6 +9,7 @@ import numpy as np
 
 from kerasrecipes.errors import DataError, convert_errors
 from kerasrecipes.utils.files import atomic_write
+from kerasrecipes.utils.npz_arrays import open_npz
 
 SAME_CONFIGURATION = "continue with the configuration that the run was started with (its run.json)"
 
@@ -53,8 +54,8 @@ def load_checkpoint(path: Path, model: keras.Model) -> dict[str, Any]:
     Raises:
         DataError: The file is damaged, or belongs to another model.
     """
-    with convert_errors(DataError, path), np.load(path) as file:
-        arrays = {"/".join(n.split("|")[:2]): n for n in file.files if n not in ("state", "torch|0")}
+    with convert_errors(DataError, path), open_npz(path) as file:
+        arrays = {"/".join(n.split("|")[:2]): n for n in file if n not in ("state", "torch|0")}
         variables = named_variables(model)
         if len(arrays) != len(variables):
             raise DataError(
@@ -67,7 +68,7 @@ def load_checkpoint(path: Path, model: keras.Model) -> dict[str, Any]:
                     f"{path}: {name} has shape {value.shape}, the model has {tuple(variable.shape)}: {SAME_CONFIGURATION}"
                 )
             variable.assign(value)
-        if "torch|0" in file.files and keras.config.backend() == "torch":
+        if "torch|0" in file and keras.config.backend() == "torch":
             import torch
 
             torch.set_rng_state(torch.from_numpy(file["torch|0"]))
