@@ -31,7 +31,18 @@ COMMANDS = {
     "transcribe": "transcribe {clips} --decoder greedy --format json --output {out}",
     "train": "train convnetjs_mnist --config {images}/../kills.yaml --data folder:{images} --output {out} --resume",
     "export": "export convnetjs_mnist --output {out}",
+    "release": None,
 }
+RELEASE = """
+import sys
+from pathlib import Path
+from kerasrecipes.hub import manifest
+from kerasrecipes.release.from_run import release
+run, out = map(Path, sys.argv[1:])
+out.mkdir(exist_ok=True)
+manifest.manifest_folder = manifest.weights_folder = lambda: out
+release("convnetjs_mnist", run, "tag")
+"""
 VOLATILE = (".lock", "run.json", "curve.png", "log.csv", "averaged.keras")  # hold times of the run, or of a zip's members
 
 
@@ -50,14 +61,19 @@ def read_folder(folder):
 
 
 def start(name, out, clips, images):
-    arguments = COMMANDS[name].format(out=out, clips=clips, images=images).split()
+    if name == "release":
+        arguments = ["-c", RELEASE, images.parent / "run", out]
+    else:
+        arguments = ["-m", "kerasrecipes", *COMMANDS[name].format(out=out, clips=clips, images=images).split()]
     return subprocess.Popen(
-        [sys.executable, "-m", "kerasrecipes", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        [sys.executable, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_killed_commands_end_with_the_same_files(name, tmp_path, clips, images):
+    if name == "release":
+        assert start("train", images.parent / "run", clips, images).wait() == 0
     begin = time.monotonic()
     process = start(name, tmp_path / "whole", clips, images)
     error = process.communicate()[1]

@@ -44,6 +44,7 @@ class Transfer(threading.Thread):
         if not resume or self.num_bytes > max_bytes:
             partial.unlink(missing_ok=True)
             self.num_bytes = 0
+        self.etag = ""  # the server's name of the file's content, in the first answer
         self.request_bytes = 0  # of the current request's body
         self.request_start = time.monotonic()
         self.cancelled = threading.Event()
@@ -137,7 +138,13 @@ class Transfer(threading.Thread):
         if encoding != "identity":
             raise WeightsCorrupted(f"{self.file_name} comes with the content encoding {encoding[:40]!r}, which is refused")
         span = response.headers.get("Content-Range", "")
-        if response.status_code != 206 or not span.startswith(f"bytes {self.num_bytes}-"):
+        is_part = response.status_code == 206 and span.startswith(f"bytes {self.num_bytes}-")
+        etag = response.headers.get("ETag", "")
+        if is_part and self.num_bytes and self.etag and etag != self.etag:
+            self.num_bytes = 0  # the file has changed since its first part arrived
+            return self.send_request()
+        self.etag = etag
+        if not is_part:
             self.num_bytes = 0  # this is the whole file
         if (total := self.num_bytes + declared_bytes(response)) > self.max_bytes:
             raise WeightsCorrupted(f"{self.file_name} has {total} bytes, and {self.max_bytes} are expected: it is not read")
@@ -146,13 +153,14 @@ class Transfer(threading.Thread):
             file.seek(self.num_bytes)
             for chunk in response.iter_raw():
                 if self.cancelled.is_set():
-                    return
+                    return None
                 if self.num_bytes + len(chunk) > self.max_bytes:
                     raise WeightsCorrupted(f"{self.file_name} has more than the {self.max_bytes} bytes that are expected")
                 file.write(chunk)
                 file.flush()  # nothing is left to be written when this thread outlives the transfer
                 self.request_bytes += len(chunk)
                 self.num_bytes += len(chunk)
+        return None
 
 
 def declared_bytes(response: Any) -> int:

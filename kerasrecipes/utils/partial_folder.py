@@ -35,8 +35,8 @@ def remove_partial_folders(folder: Path) -> None:
             continue
         try:
             has_lock = (path / ".lock").exists()
-            if not has_lock and time.time() - path.stat().st_mtime < MAX_SECONDS:
-                continue  # its process has just created it
+            if not has_lock and abs(time.time() - path.stat().st_mtime) < MAX_SECONDS:
+                continue  # its process has just created it (a clock that was set back makes old folders younger than now)
             with filelock.FileLock(path / ".lock", timeout=0):
                 pass
         except OSError:  # locked, or of another user; filelock.Timeout is an OSError as well

@@ -44,6 +44,8 @@ def test_only_folders_that_are_left_over_are_removed(tmp_path):
     for name in (".partial-new", ".partial-old", "partial-mine", "target"):
         (tmp_path / name).mkdir()
     os.utime(tmp_path / ".partial-old", (time.time() - 4000,) * 2)  # of a version without a lock
+    (tmp_path / ".partial-future").mkdir()
+    os.utime(tmp_path / ".partial-future", (time.time() + 4000,) * 2)  # the clock was set back
     (tmp_path / ".partial-file").write_text("a file")
     (tmp_path / ".partial-link").symlink_to(tmp_path / "target")
     (tmp_path / "target" / "precious").touch()

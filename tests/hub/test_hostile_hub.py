@@ -119,6 +119,24 @@ def test_a_server_that_always_sends_one_byte_is_left(place, loopback):
     assert loopback.downloads() == list(range(transfer.MAX_REQUESTS))
 
 
+@pytest.mark.parametrize("replaced", [0.5, 2.0])
+def test_a_file_that_changes_between_two_parts_is_read_anew(place, loopback, replaced):
+    """A first part of another file, then the rest and in time the whole of the right one."""
+    def send(handler):
+        begin, size = loopback.downloads()[-1], len(CONTENT)
+        if len(loopback.downloads()) <= replaced:  # the connection ends after the first 1,000 bytes
+            send_headers(handler, f"Content-Length: {size}", 'ETag: "old"')
+            return handler.wfile.write(bytes(1000))
+        span = (f"Content-Range: bytes {begin}-{size - 1}/{size}",) if begin else ()
+        headers = (f"HTTP/1.1 {206 if begin else 200} OK", f"Content-Length: {size - begin}", 'ETag: "new"', *span, "", "")
+        handler.wfile.write("\r\n".join(headers).encode())
+        return handler.wfile.write(CONTENT[begin:])
+
+    loopback.answer_download = send
+    assert weights.weights_path(row()).read_bytes() == CONTENT
+    assert loopback.downloads() == ([0] if replaced < 1 else [0, 1000, 1000, 0])
+
+
 def test_a_redirect_to_a_file_is_not_followed(place, loopback):
     loopback.redirect = "file:///etc/passwd?"
     with pytest.raises(WeightsUnavailable, match="cannot be reached"):
