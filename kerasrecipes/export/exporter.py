@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from kerasrecipes.engines.open import STEP_SUFFIX
-from kerasrecipes.errors import ExportError
+from kerasrecipes.errors import ExportError, convert_errors
 from kerasrecipes.export.formats import FORMATS, Format
 from kerasrecipes.export.sources import check_owner, hash_source, saved_stem
 from kerasrecipes.utils.partial_folder import make_partial_folder
 
 OPSETS = (15, 18)  # the range that tf2onnx writes correctly
 TIMEOUT = 3600  # seconds
+MAX_CONFIG_BYTES = 10_000_000  # of a `.keras` file; those of the recipes have 0.1 MB
 
 
 def export(
@@ -128,7 +129,8 @@ def export_to_cache(name: str, *, opset: int = 17, report: Callable[[str], Any] 
 
 def report_lines(folder: Path, name: str, target: Format) -> Iterator[str]:
     """Yield a sentence about each written file."""
-    reports = json.loads((folder / "report.json").read_text("utf-8"))["parts"]
+    with convert_errors(ExportError, folder / "report.json"):
+        reports = json.loads((folder / "report.json").read_text("utf-8"))["parts"]
     for part, values in zip((name, f"{name}{STEP_SUFFIX}"), reports, strict=False):
         paths = [path for extension in target.extensions if (path := folder / f"{part}{extension}").exists()]
         files = [file for path in paths for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file()]
@@ -185,11 +187,11 @@ def recipe_in_keras_file(path: Path) -> Any:
     if not path.is_file():
         raise ExportError(f"There is no file {path}")
     try:
-        with zipfile.ZipFile(path) as archive:
-            name = json.loads(archive.read("config.json"))["config"]["recipe"]
-    except (zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
+        with zipfile.ZipFile(path) as archive, archive.open("config.json") as file:
+            name = json.loads(file.read(MAX_CONFIG_BYTES))["config"]["recipe"]
+    except Exception as error:  # zipfile and json raise many classes for damaged files
         raise ExportError(f"{path} was not written by `model.save` of a kerasrecipes model") from error
-    return registry.get_recipe(name)
+    return registry.get_recipe(str(name))
 
 
 def check_supported(recipe: Any, format: str) -> None:

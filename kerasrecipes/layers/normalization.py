@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from kerasrecipes.layers.sequence import SequenceLayer, torch_ops_or_none
+from kerasrecipes.layers.sequence import SequenceLayer, torch_ops_or_none, zero_after_length
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
@@ -49,7 +49,7 @@ class MaskedBatchNormalization(SequenceLayer):
     def call_unmasked(self, x, length, training=None):
         if not (training and self.trainable):
             return self.call_padded(x)
-        count = self.count(x, length)
+        x, count = zero_after_length(x, length), self.count(x, length)
         if fused := torch_ops_or_none(x):
             y, mean, variance = fused.BatchNormalization.apply(
                 x, self.gamma.value, self.beta.value, count, self.epsilon, self.compute_dtype

@@ -14,7 +14,6 @@ from kerasrecipes.layers.sequence import (
     SequenceLayer,
     sequence_mask,
     torch_enabled,
-    zero_after_length,
     zero_outside_range,
 )
 from kerasrecipes.layers.time_geometry import TimeGeometry
@@ -148,7 +147,7 @@ class SequenceRNN(SequenceLayer):
         for i, kernel in enumerate(self.kernels):
             projected = ops.matmul(x, kernel)
             if self.batch_norm:
-                projected, _ = self.norms[i](zero_after_length(projected, length), length, training=training)
+                projected, _ = self.norms[i](projected, length, training=training)
             else:
                 projected = projected + self.biases[i]
             inputs.append(projected)

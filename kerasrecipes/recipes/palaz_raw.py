@@ -199,8 +199,6 @@ def palaz_raw(
 
     x = layers.Dropout(dropout)(x) if dropout else x
     x = keras.layers.Dense(hidden, use_bias=use_bias)(x)
-    if batch_norm != "none":
-        x, n = layers.SequenceMask()(x, n)
     x, n = activate(x, n)  # (batch, frames, 500)
     x = layers.Dropout(dropout)(x) if dropout else x
     logits = keras.layers.Dense(vocab_size, dtype=FLOAT32, name="logits")(x)

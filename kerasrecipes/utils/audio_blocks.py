@@ -63,7 +63,7 @@ class AudioCollector:
         self.count += len(block)
         if self.count > self.max_seconds * self.rate:
             raise AudioError(
-                f"{self.name} is longer than {self.max_seconds:g} s: cut it into parts, or pass a larger max_seconds"
+                f"{self.name} is longer than {self.max_seconds:g} s: cut it into parts, or pass a larger max_seconds (--max-seconds)"
             )
         if self.target is None or not len(block):
             return

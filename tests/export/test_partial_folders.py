@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+import zipfile
 
 import pytest
 
@@ -78,3 +79,26 @@ def test_names_of_repositories_match_whole(repo):
 @pytest.mark.parametrize("text", ["conv3:17@all\n", "conv3:17@6,6\n", "conv3:17@6,\n6"])
 def test_units_match_whole(text):
     assert not UNIT_PATTERN.fullmatch(text) and not UNIT_RANGE_PATTERN.fullmatch("conv3:0-15@all\n")
+
+
+CONFIGS = [
+    b"",
+    b"[1]",
+    b"\xff\xfe",
+    b"[" * 200_000,
+    b'{"config": {"recipe": ["deepspeech2"]}}',
+    b'{"config": {"recipe": "../x"}}',
+    b" " * 20_000_000 + b'{"config": {"recipe": "squeezenet"}}',
+]
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=range(len(CONFIGS)))
+def test_a_damaged_keras_file_is_an_error_with_its_name(tmp_path, config):
+    path = tmp_path / "m.keras"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("config.json", config)
+    with pytest.raises(KerasRecipesError, match=r"m\.keras was not written by|no recipe|recipe named"):
+        exporter.recipe_in_keras_file(path)
+    path.write_bytes(path.read_bytes().replace(b"PK\x01\x02", b"PK\x01\x03"))
+    with pytest.raises(ExportError, match=r"m\.keras was not written by"):
+        exporter.recipe_in_keras_file(path)

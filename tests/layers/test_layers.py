@@ -83,10 +83,11 @@ def test_mask_removes_padding():
     assert np.isfinite(keras.ops.convert_to_numpy(y)).all()
 
 
-def test_batch_norm_statistics_are_those_of_the_concatenated_valid_frames():
+@pytest.mark.parametrize("padding", [0.0, -1000.0, np.nan])
+def test_batch_norm_statistics_are_those_of_the_concatenated_valid_frames(padding):
     x = batch(4) * 3 + 2
     valid = np.concatenate([x[i, :n] for i, n in enumerate(LENGTHS)])
-    x = np.where((np.arange(37) < LENGTHS[:, None])[..., None], x, 0)
+    x = np.where((np.arange(37) < LENGTHS[:, None])[..., None], x, padding)
     layer = layers.MaskedBatchNormalization(momentum=0.0, epsilon=0.0)
     y, _ = layer(x, LENGTHS, training=True)
     y = keras.ops.convert_to_numpy(y)
