@@ -20,9 +20,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 HERE = Path(__file__).resolve().parent
 SEEDS, WORKER = HERE / "seeds", HERE / "worker.py"
-MAX_CASE_SECONDS = 20.0
+MAX_CASE_SECONDS = 20.0  # of work, which on a busy machine takes longer
+MAX_WAITS = 10  # times MAX_CASE_SECONDS without an answer, for a case that waits and does not work
 MAX_START_SECONDS = 180.0
 BATCH = 2000  # cases of a reader in one child
 
@@ -73,13 +76,16 @@ def run_child(jobs: list[list], report: Report, progress: Callable[[Report], Any
         answers: queue.SimpleQueue = queue.SimpleQueue()
         threading.Thread(target=read_answers, args=(child, answers), daemon=True).start()
         last: tuple[str, Any] | None = None
-        problem = ""
+        problem, waits, start = "", 0, cpu_seconds(child.pid)
         while not problem:
             try:
                 answer = answers.get(timeout=MAX_CASE_SECONDS if last else MAX_START_SECONDS)
             except queue.Empty:
-                problem = f"hang: no answer in {MAX_CASE_SECONDS:g} s"
+                waits += 1
+                if waits >= MAX_WAITS or cpu_seconds(child.pid) - start > 0.8 * MAX_CASE_SECONDS:
+                    problem = f"hang: no answer after {MAX_CASE_SECONDS:g} s of work"
                 continue
+            waits, start = 0, cpu_seconds(child.pid)
             if answer is None:
                 problem = f"crash: exit status {child.wait()} {child.stderr.read()[-300:]}".strip()
             elif "end" in answer:
@@ -99,6 +105,15 @@ def run_child(jobs: list[list], report: Report, progress: Callable[[Report], Any
             raise RuntimeError(f"The worker cannot start: {problem}")
         report.failures.append((*last, problem))
         return last
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the processor time of a process and its living children in seconds, 0 if it has ended."""
+    try:
+        process = psutil.Process(pid)
+        return sum(sum(p.cpu_times()[:2]) for p in (process, *process.children(recursive=True)))
+    except psutil.Error:
+        return 0.0
 
 
 def read_answers(child: subprocess.Popen, answers: queue.SimpleQueue) -> None:

@@ -63,11 +63,12 @@ print(json.dumps({"end": True}), flush=True)
 """
 
 
-@pytest.mark.parametrize("fault, action", [("crash", "os.abort()"), ("hang", "time.sleep(60)")])
+@pytest.mark.parametrize("fault, action", [("crash", "os.abort()"), ("hang", "time.sleep(60)"), ("hang", "while True: pass")])
 def test_crashes_and_hangs_are_seen_and_the_other_cases_are_read(tmp_path, monkeypatch, fault, action):
     (tmp_path / "worker.py").write_text(WORKER.replace("ACTION", action))
     monkeypatch.setattr(fuzz, "WORKER", tmp_path / "worker.py")
     monkeypatch.setattr(fuzz, "MAX_CASE_SECONDS", 0.5)
+    monkeypatch.setattr(fuzz, "MAX_WAITS", 2)
     report = fuzz.Report()
     fuzz.run_jobs([["text", 0, 5, 1], ["table", 0, 2, 1]], report)
     assert [(reader, number) for reader, number, _ in report.failures] == [("text", 2)]
