@@ -20,7 +20,7 @@ export async function mount(element) {
 
 /** Build the demo for a network whose metadata has classes, palette, margin, stride and context. */
 export async function build(element, net) {
-  const { classes, palette, stride } = net.metadata;
+  const { classes, palette, stride, alignment } = net.metadata;
   const state = { image: null, shape: null, source: null, results: {}, pointer: null };
   const opacity = make("input", { type: "range", min: 0, max: 1, step: 0.05, value: 0.55, oninput: () => paint() });
   const sizes = make("select", { onchange: () => repeat() }, ...Object.keys(SIZES).map((words) => make("option", {}, words)));
@@ -70,7 +70,7 @@ export async function build(element, net) {
     const [y, x] = state.pointer ?? [0, 0];
     if (y >= shape[0] || x >= shape[1]) state.pointer = null;
     Object.assign(state, { image: rgb, shape });
-    for (const part of Object.keys(panes)) state.results[part] = classifyPixels(logits[part], rows, columns, classes.length, shape, stride);
+    for (const part of Object.keys(panes)) state.results[part] = classifyPixels(logits[part], rows, columns, classes.length, shape, stride, alignment);
     time.textContent = `network ${ms.toFixed(0)} ms for ${shape[1]} × ${shape[0]} pixels, ${columns} × ${rows} cells`;
     paint();
     Object.assign(element.dataset, { size: `${shape[1]}x${shape[0]}`, largest: classes[state.results.context.areas.indexOf(Math.max(...state.results.context.areas))] });

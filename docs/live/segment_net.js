@@ -31,8 +31,9 @@ export async function segment(net, rgb, shape) {
   return { front: outputs.front.data, context: outputs.logits.data, rows, columns, ms };
 }
 
-/** Return the class of every pixel, bytes (height, width), and the areas of all classes, from the logits of cells. */
-export function classifyPixels(logits, rows, columns, count, [height, width], stride) {
+/** Return the class of every pixel, bytes (height, width), and the areas of all classes, from the logits of cells.
+ * alignment: "center" or "release", as in Python's upsample_bilinear. */
+export function classifyPixels(logits, rows, columns, count, [height, width], stride, alignment = "center") {
   const p = new Float32Array(logits.length);
   for (let at = 0; at < p.length; at += count) {
     let top = -Infinity, sum = 0;
@@ -40,7 +41,8 @@ export function classifyPixels(logits, rows, columns, count, [height, width], st
     for (let k = 0; k < count; k++) sum += p[at + k] = Math.exp(logits[at + k] - top);
     for (let k = 0; k < count; k++) p[at + k] /= sum;
   }
-  const down = computeNeighbors(height, rows, stride), across = computeNeighbors(width, columns, stride);
+  const offset = alignment === "release" ? 0 : 0.5;
+  const down = computeNeighbors(height, rows, stride, offset), across = computeNeighbors(width, columns, stride, offset);
   const mask = new Uint8Array(height * width), areas = new Float64Array(count);
   for (let y = 0, o = 0; y < height; y++) {
     const [y0, y1, v] = down[y];
@@ -59,11 +61,11 @@ export function classifyPixels(logits, rows, columns, count, [height, width], st
   return { mask, areas };
 }
 
-/** Return [cell before, cell after, weight of the cell after] for the center of each pixel. Outside the centers of the outer cells the
- * outer cell counts alone. */
-function computeNeighbors(size, cells, stride) {
+/** Return [cell before, cell after, weight of the cell after] for each pixel. Outside the outer cells' own pixels the outer cell counts
+ * alone. */
+function computeNeighbors(size, cells, stride, offset) {
   return Array.from({ length: size }, (_, i) => {
-    const at = Math.min(cells - 1, Math.max(0, (i + 0.5) / stride - 0.5)), low = Math.min(Math.floor(at), Math.max(cells - 2, 0));
+    const at = Math.min(cells - 1, Math.max(0, (i + offset) / stride - offset)), low = Math.min(Math.floor(at), Math.max(cells - 2, 0));
     return [low, Math.min(low + 1, cells - 1), at - low];
   });
 }

@@ -12,7 +12,7 @@ from kerasrecipes.engines.metadata import LOGITS_OUTPUT, ExportedRecipe
 from kerasrecipes.errors import KerasRecipesError, WeightsCorrupted
 from kerasrecipes.image import ImagePreprocessing
 from kerasrecipes.inference.image_classification import ImageClassificationMixin
-from kerasrecipes.inference.image_segmentation import TILE_SIZE, ImageSegmentationMixin
+from kerasrecipes.inference.image_segmentation import CELL_OFFSETS, TILE_SIZE, ImageSegmentationMixin
 from kerasrecipes.inference.phoneme_recognition import PhonemeRecognitionMixin
 from kerasrecipes.inference.speech_recognition import SpeechRecognitionMixin
 from kerasrecipes.inference.text_generation import TextGenerationMixin
@@ -206,6 +206,9 @@ class EngineSegmenter(ImageSegmentationMixin, EngineImageModel):
     def __init__(self, metadata: dict[str, Any], session: Any, open_step_session: Callable[[], Any]):
         super().__init__(metadata, session, open_step_session)
         self.stride, self.margin = metadata["stride"], metadata["margin"]
+        self.alignment = metadata.get("alignment", "center")
+        if self.alignment not in list(CELL_OFFSETS):
+            raise WeightsCorrupted(f"{self.name} names the alignment {self.alignment!r:.80}: export the model again")
         self.palette = np.array(metadata["palette"], "uint8")
 
     def predict_cell_logits(self, image: np.ndarray, tile_size: int = TILE_SIZE) -> np.ndarray:

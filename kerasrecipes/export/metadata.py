@@ -50,7 +50,8 @@ def export_metadata(model: Any, row: Any = None, graph: Any = None) -> dict[str,
         metadata["preprocessing"] = dataclasses.asdict(model.preprocessing)
     if hasattr(model, "palette"):
         metadata |= {
-            "stride": model.stride, "margin": model.margin, "palette": np.asarray(model.palette).tolist(),
+            "stride": model.stride, "margin": model.margin, "alignment": model.alignment,
+            "palette": np.asarray(model.palette).tolist(),
             "context": 1 + 2 * sum(dilation for _, dilation in config["context"]),  # cells that the context module sees
         }  # fmt: skip
     return metadata

@@ -8,10 +8,11 @@ import numpy as np
 from PIL import Image
 
 from kerasrecipes import image
-from kerasrecipes.errors import ImageError
+from kerasrecipes.errors import ImageError, KerasRecipesError
 from kerasrecipes.utils.files import atomic_write
 
 TILE_SIZE = 512  # pixels on each side
+CELL_OFFSETS = {"center": 0.5, "release": 0.0}  # alignment -> pixel that a cell's class belongs to, as a fraction of the cell
 UPSAMPLE_BAND_PIXELS = 1 << 18  # upsampled at once: the probabilities of a whole large image would take gigabytes
 
 
@@ -81,14 +82,15 @@ class Segmentation:
 class ImageSegmentationMixin:
     """Adds `segment` to a model.
 
-    Subclasses have `classes`, `palette` (classes, 3), `stride` (pixels between cells), `margin` (pixels on each side) and
-    `predict_cell_logits(image, tile_size)`.
+    Subclasses have `classes`, `palette` (classes, 3), `stride` (pixels between cells), `margin` (pixels on each side),
+    `alignment` (a key of `CELL_OFFSETS`) and `predict_cell_logits(image, tile_size)`.
     """
 
     classes: tuple[str, ...]
     palette: Any
     stride: int
     margin: int
+    alignment: str
     predict_cell_logits: Any
 
     def preprocess(self, images: np.ndarray) -> np.ndarray:
@@ -128,25 +130,45 @@ class ImageSegmentationMixin:
         mask, confidence = np.empty((height, width), "uint8"), np.empty((height, width), "float32")
         rows = max(UPSAMPLE_BAND_PIXELS // width, 1)
         for top in range(0, height, rows):
-            band = upsample_bilinear(cells, self.stride, range(top, min(top + rows, height)))[:, :width]
+            pixel_rows = range(top, min(top + rows, height))
+            band = upsample_bilinear(cells, self.stride, pixel_rows, self.alignment)[:, :width]
             mask[top : top + rows], confidence[top : top + rows] = band.argmax(-1), band.max(-1)
         return Segmentation(mask, self.classes, self.palette, confidence)
 
 
-def upsample_bilinear(maps: np.ndarray, factor: int, rows: range | None = None) -> np.ndarray:
+def find_cell_offset(alignment: str) -> float:
+    """Return the pixel that a cell's class belongs to, as a fraction of the cell's side.
+
+    Raises:
+        KerasRecipesError: The alignment is unknown.
+    """
+    if not isinstance(alignment, str) or alignment not in CELL_OFFSETS:
+        raise KerasRecipesError(f"alignment is {alignment!r:.80}: write one of {', '.join(CELL_OFFSETS)}")
+    return CELL_OFFSETS[alignment]
+
+
+def upsample_bilinear(
+    maps: np.ndarray, factor: int, rows: range | None = None, alignment: str = "center"
+) -> np.ndarray:
     """Upsample (rows, columns, classes) bilinearly to (factor rows, factor columns, classes) float32.
 
-    Pixels beyond the centers of the outer cells take the values of these cells.
+    Pixels beyond the outer cells' own pixels take the values of these cells.
 
     Args:
         maps: Values of cells.
         factor: Pixels per cell on each side.
         rows: Return only these rows of the result.
+        alignment: "center" if a cell's value belongs to the center of its pixels, "release" if it belongs to its first pixel,
+            as in the published program of arXiv 1511.07122 (fyu/dilation). Default "center".
+
+    Raises:
+        KerasRecipesError: The alignment is unknown.
     """
+    offset = find_cell_offset(alignment)
 
     def interpolate(values: np.ndarray, axis: int, pixels: range) -> np.ndarray:
         size = values.shape[axis]
-        position = np.clip((np.array(pixels) + 0.5) / factor - 0.5, 0, size - 1)
+        position = np.clip((np.array(pixels) + offset) / factor - offset, 0, size - 1)
         low = np.minimum(position.astype(int), max(size - 2, 0))
         shape = [1] * values.ndim
         shape[axis] = -1

@@ -30,6 +30,7 @@ def dilated(
     batch_norm: bool = False,
     channel_means: tuple = (116.52, 111.36, 102.93),
     input_scale: float = 1.0,
+    alignment: str = "center",
 ):
     """Build the model. The defaults are the one for Pascal VOC with the large context module.
 
@@ -46,6 +47,9 @@ def dilated(
         batch_norm: Normalize before each ReLU of the front end (the paper does not).
         channel_means: Subtracted from red, green, blue; the model reads blue, green, red.
         input_scale: Factor after the subtraction.
+        alignment: Pixel that a cell's class belongs to, in the labels of training and in the enlargement: "center", or
+            "release" for the first pixel, as in the authors' program and weights for VOC, CamVid and KITTI. The network is the
+            same.
 
     Returns:
         A functional `keras.Model`: (batch, height, width, 3), 0 to 255, the image with a margin on each side -> logits

@@ -9,7 +9,7 @@ import numpy as np
 from kerasrecipes.data.segmentation_dataset import SegmentationDataset, prepare_fit_masks
 from kerasrecipes.data.segmentation_masks import IGNORE_INDEX, check_labels
 from kerasrecipes.errors import DataError
-from kerasrecipes.inference.image_segmentation import TILE_SIZE, ImageSegmentationMixin
+from kerasrecipes.inference.image_segmentation import TILE_SIZE, ImageSegmentationMixin, find_cell_offset
 from kerasrecipes.tasks.image_classifier import ImageModel, bind_arguments
 
 
@@ -42,6 +42,8 @@ class Segmenter(ImageSegmentationMixin, ImageModel):
         config = {**self.recipe.config, **self.changes}
         self.stride = 2 ** config["pools"]
         self.margin = context_margin(config)
+        self.alignment = config["alignment"]
+        self.label_offset = int(find_cell_offset(self.alignment) * self.stride)  # pixel of a cell that gives its label
         self._stages: tuple[Any, Any] | None = None
 
     @property
@@ -66,7 +68,8 @@ class Segmenter(ImageSegmentationMixin, ImageModel):
     ):  # fmt: skip
         """Train as Keras does, also on a folder of images and masks.
 
-        Images get their context, and every cell the label of its center pixel, those of `validation_data` too.
+        Images get their context, and every cell the label of one pixel, those of `validation_data` too: of its center pixel,
+        or of its first with `alignment="release"`.
 
         Args:
             x: An array of images (batch, height, width, 3), 0 to 255, or floats from 0 to 1. A folder with `images/NAME.*` and
@@ -121,7 +124,9 @@ class Segmenter(ImageSegmentationMixin, ImageModel):
         return self.make_dataset(images, labels, batch_size=batch_size, shuffle=False, weights=weights)
 
     def downsample_labels(self, masks: np.ndarray) -> np.ndarray:
-        """Return the label of the center pixel of each cell, (batch, rows, columns) int32.
+        """Return the label of one pixel of each cell, (batch, rows, columns) int32.
+
+        This is the center pixel, or the first with `alignment="release"`.
 
         Raises:
             DataError: A label is no class and not 255.
@@ -129,8 +134,7 @@ class Segmenter(ImageSegmentationMixin, ImageModel):
         check_labels(masks, self.classes, "Masks hold")
         down, right = (-n % self.stride for n in masks.shape[1:3])
         padded = np.pad(masks.astype("int32"), ((0, 0), (0, down), (0, right)), constant_values=IGNORE_INDEX)
-        center = self.stride // 2
-        return padded[:, center :: self.stride, center :: self.stride]
+        return padded[:, self.label_offset :: self.stride, self.label_offset :: self.stride]
 
     # ------------------------------------------------------------------ inference
 
