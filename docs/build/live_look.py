@@ -48,7 +48,8 @@ def collect_steps(model: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
     steps: dict[str, Any] = {}
     arrays: dict[str, np.ndarray] = {}
-    sources_of_skipped: dict[str, str] = {}  # layers without effect at inference -> their input
+    sources_of_skipped: dict[str, str] = {}  # layers without effect at inference, and zero padding -> their input
+    zeros_before: dict[str, list[int]] = {}  # layers of zero padding -> rows and columns on each side
     for step, inputs in layer_edges(model):
         layer, kind = step.operation, step.kind
         sources = [sources_of_skipped.get(name, name) for name in inputs]
@@ -57,16 +58,24 @@ def collect_steps(model: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         if kind == "Dropout":
             sources_of_skipped[step.name] = sources[0]
             continue
+        if kind == "ZeroPadding2D" and all(before == after for before, after in layer.padding):
+            sources_of_skipped[step.name] = sources[0]
+            zeros_before[step.name] = [before for before, _ in layer.padding]
+            continue
+        if zeros_before.keys() & set(inputs) and kind != "Conv2D":
+            raise NotImplementedError(f"{step.name}: back.js supports zero padding before a convolution only")
         if kind == "Conv2D":
             height, width = layer.kernel_size
             is_same = layer.padding == "same"
             if (
                 layer.strides[0] != layer.strides[1]
                 or (is_same and layer.strides[0] > 1)
+                or (is_same and inputs[0] in zeros_before)
                 or layer.dilation_rate != (1, 1)
             ):
                 raise NotImplementedError(f"{step.name}: back.js does not support its strides, padding or dilation")
-            pad = [(height - 1) // 2, (width - 1) // 2] if is_same else [0, 0]
+            zeros = zeros_before.get(inputs[0], [0, 0])
+            pad = [(height - 1) // 2, (width - 1) // 2] if is_same else zeros
             relu = layer.activation.__name__ == "relu"
             entry |= {"kind": "conv", "kernel": [height, width], "stride": layer.strides[0], "pad": pad, "relu": relu}
             arrays[step.name] = np.asarray(layer.kernel).transpose(3, 0, 1, 2)
@@ -85,7 +94,10 @@ def collect_steps(model: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 
 def receptive_fields(model: Any, layer: str) -> list[dict[str, Any]] | None:
-    """Return the receptive fields of a layer along rows and columns: first and last pixels, and the span away from edges."""
+    """Return the receptive fields of a layer along rows and columns: first and last pixels, and the span away from edges.
+
+    Positions that depend on padding only have the first pixel 0 and the last pixel -1.
+    """
     from kerasrecipes.graph.receptive_field import receptive_intervals
 
     intervals = receptive_intervals(model, until=layer)[layer][1]
@@ -93,7 +105,7 @@ def receptive_fields(model: Any, layer: str) -> list[dict[str, Any]] | None:
         return None
     return [
         {
-            "low": [int(v) for v in r.low],
+            "low": [int(low) if low <= high else 0 for low, high in zip(r.low, r.high, strict=True)],
             "high": [int(v) for v in r.high],
             "span": None if r.span is None else int(r.span),
         }

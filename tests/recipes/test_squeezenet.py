@@ -1,4 +1,4 @@
-"""SqueezeNet's released weights: their top class on five free images, their class names and their license."""
+"""SqueezeNet's released weights: the logits of the authors' own network, class names and license."""
 
 import json
 import tomllib
@@ -18,6 +18,18 @@ NOTICE = "kerasrecipes/assets/SQUEEZENET_LICENSE.txt"
 @pytest.fixture(scope="module")
 def model():
     return kr.load("squeezenet", compile=False)
+
+
+@pytest.mark.parametrize("engine", ["keras", "onnxruntime"])
+def test_logits_are_those_of_the_authors_network_in_opencv(model, engine):
+    """tests/goldens/README.md says how the file was made."""
+    golden = np.load(ROOT / "tests" / "goldens" / "squeezenet_opencv.npz")
+    inputs = [Image.open(ROOT / "docs" / "live" / "samples" / f"{name}.png").convert("RGB") for name in golden["images"]]
+    noise = np.random.RandomState(int(golden["seed"])).randint(0, 256, (227, 227, 3))
+    images = np.stack([*map(np.asarray, inputs), noise]).astype("float32")
+    network = model if engine == "keras" else kr.load("squeezenet", engine=engine)
+    logits = np.concatenate([network.predict_logits(image[None]) for image in images])
+    np.testing.assert_allclose(logits, golden["logits"], atol=1e-5 * golden["logits"].max(), rtol=0)
 
 
 def test_top_classes_of_the_images_on_the_site(model):
