@@ -9,10 +9,15 @@ import pytest
 
 import kerasrecipes as kr
 from kerasrecipes.errors import KerasRecipesError, RecipeNotFound, WeightsUnavailable
+from kerasrecipes.hub import manifest
 from kerasrecipes.registry import TASKS, all_recipes
 from kerasrecipes.release.model_card import build_without_weights
 
 ALL = sorted(all_recipes())
+
+
+def test_recipes_tagged_pretrained_are_those_with_released_weights():
+    assert {name for name, recipe in all_recipes().items() if "pretrained" in recipe.tags} == manifest.entries().keys()
 
 
 def test_names_are_sorted_and_filtered():

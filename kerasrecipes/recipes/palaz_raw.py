@@ -234,10 +234,10 @@ RECIPES = (
     ),
     Recipe(
         name="palaz_raw_small_frames", changes=SMALL | {"criterion": "frames"}, tiny_config=TINY_SMALL, **COMMON,
-        summary="palaz_raw_small with a softmax for each frame instead of the CRF.", tags=("frames", "convolutional", "pretrained"),
+        summary="palaz_raw_small with a softmax for each frame instead of the CRF.", tags=("frames", "convolutional"),
     ),
     Recipe(
-        name="palaz_mfcc_small", tags=("crf", "convolutional", "pretrained"), **COMMON,
+        name="palaz_mfcc_small", tags=("crf", "convolutional"), **COMMON,
         summary="palaz_raw_small on 13 MFCC with their derivatives instead of the waveform.",
         # the same 26 positions of 96 features, from 31 frames of 39 features
         changes=SMALL | {"front_end": "mfcc", "stages": ((128, 3, 1, 1), (128, 3, 1, 1), (96, 2, 1, 1))},
