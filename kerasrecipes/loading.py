@@ -9,12 +9,12 @@ from kerasrecipes import engines, registry
 from kerasrecipes._lazy import choose_backend, keras
 from kerasrecipes.decoding.alphabet import Alphabet
 from kerasrecipes.engines import onnx_cache
-from kerasrecipes.errors import KerasRecipesError, WeightsCorrupted
+from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.hub import manifest
 from kerasrecipes.hub import weights as hub_weights
-from kerasrecipes.tasks.saved_models import check_weights, is_saved_model, load_saved_model
+from kerasrecipes.tasks.public_models import find_public_checkpoint, set_foreign_weights, source_config
+from kerasrecipes.tasks.saved_models import check_weights, is_saved_model, load_saved_model, load_weights_checked
 from kerasrecipes.tasks.table import TASK_MODELS
-from kerasrecipes.utils.files import first_line
 
 HEAD_LAYERS = ("logits", "transitions")  # every recipe's output layer, and ASG's transitions between the symbols
 
@@ -27,11 +27,12 @@ def load(
 
     Args:
         name: A recipe ("deepspeech2_small"), a `.keras` file of `model.save`, the folder of a training run (its averaged
-            weights; write "./NAME" if a recipe has its name), an `.onnx` file of `kerasrecipes export`, or
-            "hf://org/name@revision".
+            weights; write "./NAME" if a recipe has its name), an `.onnx` file of `kerasrecipes export`,
+            "hf://org/name@revision", or a checkpoint that others published ("bvlc_caffenet"; `kerasrecipes list` shows them).
         alphabet: Other output symbols for speech and text. All weights but those of the output layer are kept.
         classes: Other classes for images: names, or their number. All weights but those of the output layer are kept.
-        weights: "default" for the released or saved weights, a path to a `.weights.h5`, or None for random weights.
+        weights: "default" for the released or saved weights, a path to a `.weights.h5` or to another program's checkpoint of
+            the same network (`model.import_report` then names every tensor), or None for random weights.
         compile: Compile with the recipe's own loss, metrics and optimizer. A `.keras` file of a compiled model comes back as it
             was compiled, with the state of its optimizer.
         engine: "keras" (default for all but `.onnx` files). "onnxruntime" or "openvino", which need no Keras and cannot be
@@ -88,6 +89,7 @@ def load_recipe(name: str, labels: dict[str, Any], weights: Any, config: dict) -
         config: Changes to the recipe's configuration.
     """
     recipe, row, path = resolve_recipe_and_weights(name, weights)
+    config = {**source_config(recipe, path), **config}
     keyword = TASK_MODELS[recipe.task].label_argument
     requested = labels.get(keyword or "")
     if wrong := [f"{k}=" for k, value in labels.items() if value is not None and k != keyword]:
@@ -96,9 +98,10 @@ def load_recipe(name: str, labels: dict[str, Any], weights: Any, config: dict) -
     trained = row.model.get(keyword) if row and keyword else None
     model = build_model(recipe, trained if path or requested is None else requested, config)
     if path:
-        load_weights_checked(model, path)
-        if weights != "default" or name.startswith("hf://"):  # released files of the package are known
-            check_weights(model, path)
+        if not set_foreign_weights(model, path):
+            load_weights_checked(model, path)
+            if weights != "default" or name.startswith("hf://"):  # released files of the package are known
+                check_weights(model, path)
         if requested is not None and not has_same_labels(requested, getattr(model, keyword or "")):
             model = replace_head(model, build_model(recipe, requested, config))
     return model, row
@@ -145,8 +148,14 @@ def load_in_engine(name: str, engine: str, engine_precision: str | None, is_chan
     return model
 
 
-def resolve_recipe_and_weights(name: str, weights: Any) -> tuple[Any, Any, Path | None]:
-    """Return the recipe, its manifest row (None if it has none) and the verified weights file (None for random weights)."""
+def resolve_recipe_and_weights(name: str, weights: Any) -> tuple[Any, Any, Any]:
+    """Return the recipe, its manifest row and its weights.
+
+    The row is None if there is none. The weights are a file (a released one is verified), the row of a public checkpoint, or None
+    for random ones.
+    """
+    if public := find_public_checkpoint(name):
+        name, weights = public.recipe, public if weights == "default" else weights
     if name.startswith("hf://"):
         entry, path = hub_weights.fetch_from_reference(name)
         return registry.get_recipe(entry.recipe), entry, path
@@ -154,8 +163,8 @@ def resolve_recipe_and_weights(name: str, weights: Any) -> tuple[Any, Any, Path 
     row = manifest.entries().get(name)
     if weights == "default":
         return recipe, row, hub_weights.weights_path(row or manifest.get_entry(name))
-    if weights is None:
-        return recipe, row, None
+    if weights is None or weights is public:
+        return recipe, row, weights
     path = Path(weights)
     if not path.is_file():
         raise KerasRecipesError(f"There is no weights file {path}; pass weights=None to start from random weights")
@@ -211,21 +220,6 @@ def replace_head(model: Any, target: Any, head_layers: Sequence[str] = HEAD_LAYE
         if all(v.shape == w.shape for v, w in zip(old.weights, new.weights, strict=True)):
             new.set_weights(old.get_weights())
     return target
-
-
-def load_weights_checked(model: Any, path: Path) -> None:
-    """Set the model's weights from a `.weights.h5` file.
-
-    Raises:
-        WeightsCorrupted: It is no weights file, or it belongs to another architecture.
-    """
-    try:
-        model.load_weights(path)
-    except Exception as error:  # Keras and h5py raise many classes
-        raise WeightsCorrupted(
-            f"{path} does not fit {model.name}: {first_line(error)} "
-            "Load it into the recipe and configuration it was saved from (kerasrecipes show NAME), or fetch it again."
-        ) from error
 
 
 def predict(model: Any, source: Any, **options: Any) -> Any:

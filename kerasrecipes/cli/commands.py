@@ -37,12 +37,17 @@ TASK_COMMANDS = {
 @option("--pretrained", is_flag=True, help="List only recipes with released weights.")
 def run_list(pattern, task, license, pretrained) -> None:
     """List the names of the recipes."""
-    from kerasrecipes.hub.catalog import list_recipes
+    from kerasrecipes.hub.catalog import list_public_checkpoints, list_recipes
 
     names = list_recipes(pattern, task=task, pretrained=pretrained or None, license=license)
-    if not names:
+    public = [] if pretrained or license else list_public_checkpoints(pattern, task=task)
+    if not (names or public):
         raise KerasRecipesError(f"No recipe matches {pattern} and the options: `kerasrecipes list` shows all names")
-    print_line("\n".join(names))
+    if names:
+        print_line("\n".join(names))
+    if public:
+        print_line("\nPublished by others, which load(NAME) fetches, checks and converts:")
+        print_line("\n".join(f"{row.name}  ({row.title})" for row in public))
 
 
 @command("show")

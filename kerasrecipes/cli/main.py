@@ -25,7 +25,7 @@ COMMANDS = {
         "study": "train",
     },
     "Look inside": {"visualize": "visualize", "report": "visualize", "filters": "phonemes"},
-    "Export and release": {"export": "export", "release": "train", "verify": "commands", "publish": "commands"},
+    "Export and release": {"export": "export", "import": "import_weights", "release": "train", "verify": "commands", "publish": "commands"},
     "Check this machine": {"doctor": "doctor"},
 }  # fmt: skip
 

@@ -4,6 +4,7 @@ import fnmatch
 
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.hub import manifest
+from kerasrecipes.hub.public_checkpoints import PublicCheckpoint, public_checkpoints
 from kerasrecipes.registry import TASKS, all_recipes
 
 
@@ -34,3 +35,18 @@ def list_recipes(
         rows = manifest.entries()
         names = [n for n in names if n in rows and fnmatch.fnmatch(rows[n].license.lower(), license.lower())]
     return names
+
+
+def list_public_checkpoints(pattern: str = "*", *, task: str | None = None) -> list[PublicCheckpoint]:
+    """Return the checkpoints that others published, of which this package has neither the files nor measurements.
+
+    Args:
+        pattern: Name with the wildcards * and ?, of the checkpoint or of its recipe. Default: all.
+        task: Only those of recipes of this task.
+    """
+    recipes = all_recipes()
+    return [
+        row
+        for row in public_checkpoints().values()
+        if any(fnmatch.fnmatch(name, pattern) for name in (row.name, row.recipe)) and task in (None, recipes[row.recipe].task)
+    ]

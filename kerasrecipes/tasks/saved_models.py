@@ -63,6 +63,21 @@ def load_keras_file(path: Path, compile: bool = False) -> Any:
     return check_model(model, path)
 
 
+def load_weights_checked(model: Any, path: Path) -> None:
+    """Set the model's weights from a `.weights.h5` file.
+
+    Raises:
+        WeightsCorrupted: It is no weights file, or it belongs to another architecture.
+    """
+    try:
+        model.load_weights(path)
+    except Exception as error:  # Keras and h5py raise many classes
+        raise WeightsCorrupted(
+            f"{path} does not fit {model.name}: {first_line(error)} "
+            "Load it into the recipe and configuration it was saved from (kerasrecipes show NAME), or fetch it again."
+        ) from error
+
+
 def check_model(model: Any, path: Path) -> Any:
     """Return a loaded model if it is one of this package's tasks and its weights are finite numbers."""
     if not hasattr(model, "recipe"):

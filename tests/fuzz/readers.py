@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import checkpoint_samples
 import samples
 from samples import Sample
 
@@ -97,6 +98,10 @@ def load_weights(path: Path) -> None:
     load_weights_checked(samples.language_model(), path)
 
 
+def read_caffe_file(path: Path) -> None:
+    call("hub.caffemodel", "read_mean_image" if path.suffix == ".binaryproto" else "read_caffemodel")(path)
+
+
 def load_checkpoint(path: Path) -> None:
     from kerasrecipes.training.checkpoint import load_checkpoint
 
@@ -150,4 +155,7 @@ READERS = {
     ),
     "weights": Reader(lambda: {"h5": samples.keras_files()["h5"]}, load_weights, 0.5, needs_keras=True),
     "checkpoint": Reader(samples.checkpoints, load_checkpoint, 0.5, needs_keras=True),
+    "caffemodel": Reader(checkpoint_samples.caffemodels, read_caffe_file, 2),
+    "public_checkpoint": Reader(checkpoint_samples.public_rows, call("hub.public_checkpoints", "read_row")),
+    "keras_h5": Reader(checkpoint_samples.keras_h5_weights, call("hub.checkpoint_readers", "read_checkpoint")),
 }  # fmt: skip

@@ -1,0 +1,70 @@
+"""Tensors of TensorFlow's checkpoints and of `.tflite` files. No graph and no operation of a file is run."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasrecipes.errors import KerasRecipesError, WeightsCorrupted, reader
+from kerasrecipes.utils.weight_checks import check_declared_bytes
+
+
+def import_tensorflow(path: str | Path) -> Any:
+    try:
+        import tensorflow
+    except ImportError as error:
+        raise KerasRecipesError(f"{path} is a file of TensorFlow: pip install tensorflow-cpu to read it") from error
+    return tensorflow
+
+
+@reader(WeightsCorrupted)
+def read_tf_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
+    """Return the floating-point variables of a checkpoint of TensorFlow 1 or 2.
+
+    Args:
+        path: The checkpoint's prefix, or its `.index` file.
+
+    Raises:
+        WeightsCorrupted: It is no checkpoint, or its index names more bytes than its files have.
+        KerasRecipesError: TensorFlow is not installed.
+    """
+    tensorflow = import_tensorflow(path)
+    prefix = Path(str(path).removesuffix(".index"))
+    stored = tensorflow.train.load_checkpoint(str(prefix))
+    types = stored.get_variable_to_dtype_map()
+    shapes = {n: s for n, s in stored.get_variable_to_shape_map().items() if types[n].is_floating}
+    available = sum(file.stat().st_size for file in prefix.parent.glob(f"{prefix.name}.data-*"))
+    check_declared_bytes({name: (shape, types[name].size) for name, shape in shapes.items()}, available)
+    return {name: np.asarray(stored.get_tensor(name), "float32") for name in sorted(shapes)}
+
+
+@reader(WeightsCorrupted)
+def read_tflite(path: str | Path) -> dict[str, np.ndarray]:
+    """Return the constants of a `.tflite` file as floating-point numbers: integers are multiplied by their scales.
+
+    Raises:
+        WeightsCorrupted: It is no such file.
+        KerasRecipesError: TensorFlow is not installed.
+    """
+    tensorflow = import_tensorflow(path)
+    interpreter = tensorflow.lite.Interpreter(model_content=Path(path).read_bytes())
+    computed = {index for operation in interpreter._get_ops_details() for index in operation["outputs"]}
+    computed |= {tensor["index"] for tensor in interpreter.get_input_details()}
+    interpreter.allocate_tensors()
+    tensors = {}
+    for details in interpreter.get_tensor_details():
+        if details["index"] not in computed and details["name"] and np.prod(details["shape"]):
+            values = interpreter.get_tensor(details["index"])
+            tensors[details["name"]] = dequantize(values, details["quantization_parameters"])
+    return {name: values for name, values in tensors.items() if values is not None}
+
+
+def dequantize(values: np.ndarray, quantization: dict[str, Any]) -> np.ndarray | None:
+    """Return (values - zero point) * scale, per channel where there are several scales, or None for integers without a scale."""
+    scales, zeros = quantization["scales"], quantization["zero_points"]
+    if not len(scales):
+        return values.astype("float32") if values.dtype.kind == "f" else None
+    shape = [1] * values.ndim
+    if len(scales) > 1:
+        shape[quantization["quantized_dimension"]] = len(scales)
+    return (values.astype("float32") - zeros.astype("float32").reshape(shape)) * scales.reshape(shape)

@@ -1,0 +1,38 @@
+"""Small valid checkpoints of other programs, made by code."""
+
+import functools
+import io
+
+import numpy as np
+from caffe_files import blob, caffemodel
+from paths import ROOT
+from samples import Sample
+
+
+def caffemodels() -> dict[str, Sample]:
+    layers = {"conv1": (np.ones((2, 3, 2, 2)), np.zeros(2)), "fc": (np.ones((4, 8)),)}
+    forms = {
+        "v2": (2, {}), "v1": (1, {"shape": False}), "v0": (0, {"shape": False}), "unpacked": (2, {"packed": False}),
+        "double": (1, {"double": True}),
+    }  # fmt: skip
+    files = {name: {"a.caffemodel": caffemodel(layers, version, **options)} for name, (version, options) in forms.items()}
+    return files | {"mean": {"mean.binaryproto": blob(np.ones((3, 4, 4)), shape=False)}}
+
+
+@functools.cache
+def keras_h5_weights() -> dict[str, Sample]:
+    import h5py
+
+    file = io.BytesIO()
+    with h5py.File(file, "w") as h5:
+        h5.attrs["layer_names"] = [b"conv1"]
+        layer = h5.create_group("conv1")
+        layer.attrs["weight_names"] = [b"conv1_W_1:0", b"conv1/bias:0"]
+        layer["conv1_W_1:0"], layer["conv1/bias:0"] = np.ones((2, 3), "f4"), np.zeros(3, "f4")
+        h5["plain/values"] = np.ones(4, "f8")
+    return {"keras2": {"a.h5": file.getvalue()}}
+
+
+def public_rows() -> dict[str, Sample]:
+    path = ROOT / "weights_manifest" / "public" / "bvlc_caffenet.json"
+    return {path.stem: {path.name: path.read_bytes()}}
