@@ -42,7 +42,7 @@ export async function getAddress(name) {
   return url.href;
 }
 
-const fileCache = new Map();
+const fileCache = new Map(), damaged = new Set();
 /** Load a file of files/ once and return its bytes (ArrayBuffer). onProgress(loaded, total, name): sizes in bytes. */
 export function fetchFile(name, onProgress = () => {}) {
   if (!fileCache.has(name)) {
@@ -57,7 +57,7 @@ async function load(name, onProgress) {
   const total = await sumSizes(name);
   let response;
   try {
-    response = await fetch(await getAddress(name));
+    response = await fetch(await getAddress(name), { cache: damaged.has(name) ? "reload" : "default" });
   } catch (error) {
     if (error instanceof LiveError) throw error;
     throw new LiveError(`${name} could not be loaded. Check your connection and try again.`);
@@ -71,8 +71,22 @@ async function load(name, onProgress) {
     parts.push(chunk.value);
     onProgress((loaded += chunk.value.length), total, name);
   }
-  if (loaded !== total) throw new LiveError(`Only ${loaded} of ${total} bytes of ${name} arrived. Try again.`);
-  return new Blob(parts).arrayBuffer();
+  if (loaded !== total) {
+    damaged.add(name);
+    throw new LiveError(`Only ${loaded} of ${total} bytes of ${name} arrived. Try again.`);
+  }
+  const content = await new Blob(parts).arrayBuffer();
+  if (globalThis.crypto?.subtle && (await hashBytes(content)) !== (await fetchListing())[name].hash) { // not over plain http
+    damaged.add(name);
+    throw new LiveError(`${name} arrived damaged: its bytes are not those of this site. Try again.`);
+  }
+  return content;
+}
+
+/** Return the SHA-256 of bytes in hexadecimal. */
+async function hashBytes(content) {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", content));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 // ------------------------------------------------------------------------------------------------ networks
