@@ -27,6 +27,7 @@ DATASET_LICENSES = {
     "common-voice": "CC0 1.0 (Mozilla Common Voice)",
     "arctic-kathleen": "CC0 1.0 (CMU Arctic prompts, Kathleen)",
     "ljspeech": "public domain (LJ Speech)",
+    "common-voice-unvalidated": "CC0 1.0 (Mozilla Common Voice)",
     "speechocean762": "CC BY 4.0 (speechocean762, J. Zhang et al.)",
     "synthetic-flite": "as its text; voices of flite (CMU, free for any use)",
     "books.txt.xz": "public domain",
