@@ -110,7 +110,7 @@ COMMON: dict[str, Any] = {
 }  # fmt: skip
 PAPER: dict[str, Any] = COMMON | {
     "tags": ("cnn", "dilation", "paper"),
-    "optimizer": {"class_name": "SGD", "config": {"learning_rate": 0.001, "momentum": 0.9, "weight_decay": 5e-4}},
+    "optimizer": {"class_name": "CaffeSGD", "config": {"learning_rate": 0.001, "weight_decay": 5e-4, "bias_rate": 2.0}},
 }
 
 RECIPES = (

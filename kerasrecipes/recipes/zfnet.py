@@ -24,6 +24,7 @@ def zfnet(
     lrn_after: tuple = (1, 2),
     dense: tuple = (4096, 4096),
     dropout: float = 0.5,
+    input_dropout: float = 0.0,
     max_filter_rms: float | None = 0.1,
     batch_norm: bool = False,
     channel_means: tuple = IMAGENET_MEANS,
@@ -40,7 +41,8 @@ def zfnet(
         lrn_after: Numbers of the convolutions that local response normalization over 5 maps follows, after the pooling.
             The paper gives no constants; these are Krizhevsky et al.'s (alpha 1e-4, beta 0.75, k 2).
         dense: Units of the layers before the logits.
-        dropout: Fraction of features dropped before each of them and before the logits.
+        dropout: Fraction of features dropped after each of them (section 3: layers 6 and 7).
+        input_dropout: Fraction of features dropped before the first of them.
         max_filter_rms: Limit of a filter's root mean square, None for none (section 3: 0.1).
         batch_norm: Normalize each layer's output before its ReLU (the paper, of 2013, does not).
         channel_means: Subtracted from red, green, blue.
@@ -73,10 +75,10 @@ def zfnet(
         if number in lrn_after:
             x = layers.LocalResponseNormalization(name=f"norm{number}")(x)
     x = keras.layers.Flatten()(x)  # (batch, 6 * 6 * 256)
+    x = keras.layers.Dropout(input_dropout)(x) if input_dropout else x
     for number, units in enumerate(dense, len(conv) + 1):
-        x = keras.layers.Dropout(dropout)(x) if dropout else x
         x = relu(keras.layers.Dense(units, name=f"fc{number}", **options)(x), number)
-    x = keras.layers.Dropout(dropout)(x) if dropout else x
+        x = keras.layers.Dropout(dropout)(x) if dropout else x
     normal = keras.initializers.RandomNormal(stddev=0.01)
     logits = keras.layers.Dense(num_classes, kernel_initializer=normal, dtype="float32", name="logits")(x)
     return keras.Model(image, logits, name="zfnet")
@@ -90,7 +92,9 @@ IMAGENET = COMMON | {
     "tags": ("cnn", "paper"), "classes": "imagenet",
     # four corners and the center, mirrored too (section 3)
     "preprocessing": {"resize_to": (256, 256), "horizontal_flip": True, "crop_mode": "corners"},
-    "optimizer": {"class_name": "SGD", "config": {"learning_rate": 0.01, "momentum": 0.9, "weight_decay": 5e-4}},
+    "optimizer": {
+        "class_name": "CaffeSGD", "config": {"learning_rate": 0.01, "weight_decay": 5e-4, "bias_weight_decay": 5e-4},
+    },
     "tiny_config": {
         "size": 48, "conv": ((4, 7, 2, 1), (6, 5, 2, 0), (4, 3, 1, 1)), "pool_after": (1, 3), "lrn_after": (1,), "dense": (8,),
     },
@@ -105,7 +109,8 @@ RECIPES = (
     Recipe(
         name="zfnet_small", summary="The same layers for 32 x 32, with batch normalization instead of LRN and the filter limit.",
         changes={
-            "size": 32, "num_classes": 10, "lrn_after": (), "dense": (384,), "max_filter_rms": None, "batch_norm": True,
+            "size": 32, "num_classes": 10, "lrn_after": (), "dense": (384,), "input_dropout": 0.5, "max_filter_rms": None,
+            "batch_norm": True,
             "conv": ((64, 3, 1, 1), (128, 3, 1, 1), (256, 3, 1, 1), (256, 3, 1, 1), (256, 3, 1, 1)),
             "channel_means": (125.3, 123.0, 113.9), "input_scale": 1 / 64,
         },

@@ -15,6 +15,7 @@ from kerasrecipes.errors import DataError, KerasRecipesError
 from kerasrecipes.inference.image_classification import BATCH_SIZE, ImageClassificationMixin
 from kerasrecipes.registry import get_recipe
 from kerasrecipes.tasks.base import TaskModel
+from kerasrecipes.tasks.caffe_sgd import CaffeSGD
 
 
 class ImageModel(TaskModel):
@@ -38,7 +39,8 @@ class ImageModel(TaskModel):
     def compile(self, optimizer: Any = None, loss: Any = None, metrics: Any = None, **kwargs: Any) -> None:
         """Compile as Keras does, with the recipe's optimizer, cross entropy and the task's metrics where none are given."""
         if optimizer is None:
-            optimizer = keras.optimizers.get(dict(self.recipe.optimizer) or {"class_name": "AdamW", "config": {}})
+            settings = dict(self.recipe.optimizer) or {"class_name": "AdamW", "config": {}}
+            optimizer = keras.optimizers.deserialize(settings, {"CaffeSGD": CaffeSGD})
         metrics = list(self.default_metrics) if metrics is None else metrics
         super().compile(optimizer, loss or self.default_loss(), metrics, **kwargs)
 

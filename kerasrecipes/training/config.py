@@ -38,11 +38,16 @@ class TrainConfig:
         augment: Arguments of `data.AudioAugmentation`. For images, any value that is not empty turns random crops on.
         mask_values: {pixel value of the masks: class number, or 255 for no class} for the training and validation sets of a
             segmenter, for instance {255: 1}. Default: none.
-        weight_decay: Weight decay of AdamW.
+        optimizer: "adamw", or "sgd" for stochastic gradient descent as in Caffe (`kerasrecipes.tasks.caffe_sgd.CaffeSGD`).
+        momentum: Momentum of "sgd".
+        weight_decay: Weight decay. With "sgd" it is an L2 penalty, which goes through the momentum.
+        bias_weight_decay: The same for biases, with "sgd". AdamW does not decay them.
+        bias_rate: Learning rate of biases as a multiple of `learning_rate`, with "sgd". 2 in most of Caffe's definitions.
         clipnorm: Largest global norm of the gradients.
         ema_momentum: Momentum of the averaged weights, which are validated and released. 0 turns averaging off.
         dtype_policy: Keras dtype policy.
-        init_from: Initial weights: a `.weights.h5` file, "released", or a run's folder (its averaged weights). Default: random.
+        init_from: Initial weights: a `.weights.h5` file, "released", a run's folder (its averaged weights), another program's
+            checkpoint, or the name of a public one ("vgg16"). Default: random.
         init_config: Changes of `config` for the network of `init_from`. If its symbols are others ({criterion: ctc} before
             ASG), all layers but the head are copied. If only the transitions are new ({criterion: frames} before a CRF), all but
             these. A segmenter's layers ({context: []} before its context module) are paired by name where shapes agree.
@@ -81,7 +86,11 @@ class TrainConfig:
     speed_perturbation: tuple[float, ...] = (1.0,)
     augment: dict[str, Any] | None = None
     mask_values: dict[int, int] = field(default_factory=dict)
+    optimizer: str = "adamw"
+    momentum: float = 0.9
     weight_decay: float = 1e-4
+    bias_weight_decay: float = 0.0
+    bias_rate: float = 1.0
     clipnorm: float = 5.0
     ema_momentum: float = 0.999
     dtype_policy: str = "float32"

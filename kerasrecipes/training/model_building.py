@@ -11,7 +11,7 @@ from kerasrecipes.training.config import TrainConfig
 
 FRONT_END = "front end"  # in `frozen_layers`: a segmenter's layers up to its front end's logits
 
-TRAINING_ONLY_KEYS = ("dropout", "spec_augment", "low_pass")  # of a recipe's configuration; they add no weights
+TRAINING_ONLY_KEYS = ("dropout", "input_dropout", "spec_augment", "low_pass")  # of a recipe's configuration; they add no weights
 
 
 def without_training_only(config: TrainConfig) -> TrainConfig:

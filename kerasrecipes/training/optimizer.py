@@ -1,4 +1,4 @@
-"""AdamW with gradient clipping that skips gradients which are not finite, and the averaged weights."""
+"""Optimizers with gradient clipping that skip gradients which are not finite, and the averaged weights."""
 
 import contextlib
 from collections.abc import Iterator
@@ -8,12 +8,15 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasrecipes.errors import DataError
+from kerasrecipes.tasks.caffe_sgd import CaffeSGD
 from kerasrecipes.training.config import TrainConfig
 
+UNDECAYED = ["gamma", "beta", "transitions"]  # names of weights without weight decay, beside biases
 
-@keras.saving.register_keras_serializable("kerasrecipes")
-class ClippedAdamW(keras.optimizers.AdamW):
-    """`keras.optimizers.AdamW` with gradients scaled to a global norm of at most `max_norm`.
+
+class GradientClipping(keras.optimizers.Optimizer):
+    """Base class of optimizers that scale gradients to a global norm of at most `max_norm`.
 
     A gradient whose norm is not finite counts as zero, so that one bad batch cannot turn every weight into NaN, and
     `num_skipped` counts such steps. Deep Speech 2 clips at 400 (section 3.7).
@@ -22,14 +25,13 @@ class ClippedAdamW(keras.optimizers.AdamW):
     0.999 from the first step on, the random initial weights would still be a third of the average after 1,000 steps.
 
     Args:
-        learning_rate: As in Keras. Default 1e-3.
-        weight_decay: As in Keras. Default 1e-4.
+        *args: Arguments of the optimizer.
         max_norm: Largest global norm of the gradients. Default 5.
-        **kwargs: Arguments of `keras.optimizers.AdamW`.
+        **kwargs: Arguments of the optimizer.
     """
 
-    def __init__(self, learning_rate: Any = 1e-3, weight_decay: float = 1e-4, max_norm: float = 5.0, **kwargs: Any):
-        super().__init__(learning_rate, weight_decay=weight_decay, **kwargs)
+    def __init__(self, *args: Any, max_norm: float = 5.0, **kwargs: Any):
+        super().__init__(*args, **kwargs)
         self.max_norm = max_norm
 
     def build(self, variables: Any) -> None:
@@ -61,13 +63,50 @@ class ClippedAdamW(keras.optimizers.AdamW):
         return {**super().get_config(), "max_norm": self.max_norm}
 
 
-def make_optimizer(config: TrainConfig) -> ClippedAdamW:
-    """Return a run's optimizer. Biases, normalization and transitions are not decayed."""
-    optimizer = ClippedAdamW(
-        config.learning_rate, weight_decay=config.weight_decay, max_norm=config.clipnorm,
-        use_ema=config.ema_momentum > 0, ema_momentum=config.ema_momentum or 0.99,
-    )  # fmt: skip
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "transitions"])
+@keras.saving.register_keras_serializable("kerasrecipes")
+class ClippedAdamW(GradientClipping, keras.optimizers.AdamW):
+    """`keras.optimizers.AdamW` with `GradientClipping`.
+
+    Args:
+        learning_rate: As in Keras. Default 1e-3.
+        weight_decay: As in Keras. Default 1e-4.
+        max_norm: Largest global norm of the gradients. Default 5.
+        **kwargs: Arguments of `keras.optimizers.AdamW`.
+    """
+
+    def __init__(
+        self, learning_rate: Any = 1e-3, weight_decay: float = 1e-4, *, max_norm: float = 5.0, **kwargs: Any
+    ):
+        super().__init__(learning_rate, weight_decay=weight_decay, max_norm=max_norm, **kwargs)
+
+
+@keras.saving.register_keras_serializable("kerasrecipes")
+class ClippedSGD(GradientClipping, CaffeSGD):
+    """`CaffeSGD` with `GradientClipping`. The arguments are those of both."""
+
+
+def make_optimizer(config: TrainConfig) -> ClippedAdamW | ClippedSGD:
+    """Return a run's optimizer. Normalization and transitions are not decayed, nor biases unless `bias_weight_decay` is set.
+
+    Raises:
+        DataError: The configuration names an unknown optimizer.
+    """
+    options: dict[str, Any] = {
+        "weight_decay": config.weight_decay, "max_norm": config.clipnorm, "use_ema": config.ema_momentum > 0,
+        "ema_momentum": config.ema_momentum or 0.99,
+    }  # fmt: skip
+    optimizer: ClippedAdamW | ClippedSGD
+    if config.optimizer == "adamw":
+        optimizer = ClippedAdamW(config.learning_rate, **options)
+        optimizer.exclude_from_weight_decay(var_names=["bias", *UNDECAYED])
+    elif config.optimizer == "sgd":
+        optimizer = ClippedSGD(
+            config.learning_rate, config.momentum, bias_rate=config.bias_rate,
+            bias_weight_decay=config.bias_weight_decay, **options,
+        )  # fmt: skip
+        optimizer.exclude_from_weight_decay(var_names=UNDECAYED)
+    else:
+        raise DataError(f"optimizer {config.optimizer!r:.80}: write adamw or sgd")
     return optimizer
 
 
