@@ -27,46 +27,46 @@ class Target(NamedTuple):
 Conversion = Callable[[Sequence[np.ndarray], Target], np.ndarray]
 
 
-def unchanged(arrays: Sequence[np.ndarray], target: Target) -> np.ndarray:
+def keep_array(arrays: Sequence[np.ndarray], target: Target) -> np.ndarray:
     """Return the array as it is."""
     return arrays[0]
 
 
-def reshaped(arrays: Sequence[np.ndarray], target: Target) -> np.ndarray:
+def reshape_array(arrays: Sequence[np.ndarray], target: Target) -> np.ndarray:
     """Return the array in the shape of the weight: the kernel of a dense layer that is a convolution here."""
     return arrays[0].reshape(target.shape) if arrays[0].size == prod(target.shape) else arrays[0]
 
 
-def outputs_last(arrays: Sequence[np.ndarray], target: Target) -> np.ndarray:
+def move_outputs_last(arrays: Sequence[np.ndarray], target: Target) -> np.ndarray:
     """Return a kernel (outputs, inputs, ...) as (..., inputs, outputs): of a dense layer or a convolution, in groups too."""
     return arrays[0].transpose(*range(2, arrays[0].ndim), 1, 0)
 
 
-def flattened_channels_first(arrays: Sequence[np.ndarray], target: Target) -> np.ndarray:
+def sort_flattened_inputs(arrays: Sequence[np.ndarray], target: Target) -> np.ndarray:
     """Return a dense kernel (outputs, channels * height * width) as (height * width * channels, outputs)."""
     height, width, channels = target.feature_shape or (1, 1, target.shape[0])
     if arrays[0].shape != (target.shape[-1], height * width * channels):
-        return outputs_last(arrays, target)  # the driver reports the shapes
+        return move_outputs_last(arrays, target)  # the driver reports the shapes
     kernel = arrays[0].reshape(-1, channels, height, width).transpose(2, 3, 1, 0)
     return kernel.reshape(height * width * channels, -1)
 
 
-def from_caffe(arrays: Sequence[np.ndarray], target: Target) -> np.ndarray:
+def convert_blob(arrays: Sequence[np.ndarray], target: Target) -> np.ndarray:
     """Return a blob of Caffe: a kernel or a bias, whose shape has leading ones in older files."""
     array, rank = arrays[0], len(target.shape)
     while array.ndim > rank and array.shape[0] == 1:
         array = array[0]
     if rank == 1 or array.ndim < 2:
         return array
-    return (flattened_channels_first if target.feature_shape else outputs_last)([array], target)
+    return (sort_flattened_inputs if target.feature_shape else move_outputs_last)([array], target)
 
 
 CONVERSIONS: dict[str, Conversion] = {
-    "unchanged": unchanged,
-    "reshaped": reshaped,
-    "outputs_last": outputs_last,
-    "flattened_channels_first": flattened_channels_first,
-    "caffe": from_caffe,
+    "unchanged": keep_array,
+    "reshaped": reshape_array,
+    "outputs_last": move_outputs_last,
+    "flattened_channels_first": sort_flattened_inputs,
+    "caffe": convert_blob,
 }
 
 

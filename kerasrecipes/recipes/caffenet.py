@@ -7,9 +7,10 @@ Krizhevsky's model on one graphics card, with pooling before normalization.
 
 from kerasrecipes import layers
 from kerasrecipes._lazy import keras
+from kerasrecipes.hub.checkpoint_layouts import CheckpointLayout, caffe_layers
 from kerasrecipes.registry import Recipe
 
-MEANS_BGR = (104.0, 117.0, 123.0)
+IMAGENET_MEANS = (123.0, 117.0, 104.0)  # red, green, blue
 
 
 def caffenet(
@@ -19,6 +20,7 @@ def caffenet(
     conv: tuple = ((96, 11, 4, 0, 1), (256, 5, 1, 2, 2), (384, 3, 1, 1, 1), (384, 3, 1, 1, 2), (256, 3, 1, 1, 2)),
     dense: tuple = (4096, 4096),
     dropout: float = 0.5,
+    channel_means: tuple = IMAGENET_MEANS,
     unit_bias_layers: tuple = (2, 4, 5, 6, 7),
 ):
     """Build CaffeNet.
@@ -30,13 +32,14 @@ def caffenet(
             see each other. Poolings 3 x 3 / 2 follow the first two and the last convolution.
         dense: Units of the layers before the logits.
         dropout: Fraction of features dropped after each of them.
+        channel_means: Subtracted from red, green, blue; the model reads blue, green, red.
         unit_bias_layers: Numbers of the layers, from 1, whose biases begin at 1 (BVLC's train_val.prototxt). All others begin at 0.
 
     Returns:
         A functional `keras.Model`: (batch, size, size, 3), 0 to 255 -> logits (batch, num_classes).
     """
     image = keras.Input((size, size, 3), dtype="float32", name="picture")
-    x = layers.SubtractChannelMeans(MEANS_BGR, bgr=True, dtype="float32", name="means")(image)
+    x = layers.SubtractChannelMeans(tuple(reversed(channel_means)), bgr=True, dtype="float32", name="means")(image)
     normal = keras.initializers.RandomNormal
 
     def bias(number):
@@ -73,5 +76,12 @@ RECIPES = (
         tiny_config={
             "size": 67, "conv": ((4, 11, 4, 0, 1), (6, 5, 1, 2, 2), (4, 3, 1, 1, 1), (4, 3, 1, 1, 2)), "dense": (8,),
         },
+    ),
+)  # fmt: skip
+
+PUBLIC_LAYOUTS = (
+    CheckpointLayout(
+        "caffe", ("caffenet",),
+        caffe_layers("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", logits="fc8"),
     ),
 )  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any
 
 from kerasrecipes import layers
 from kerasrecipes._lazy import keras
+from kerasrecipes.hub.checkpoint_layouts import CheckpointLayout, Source, caffe_layers
 from kerasrecipes.registry import Recipe
 
 VGG16 = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
@@ -149,5 +150,44 @@ RECIPES = (
     Recipe(
         name="dilated_camvid_small", changes=SMALL, tags=("cnn", "dilation", "pretrained"), classes="camvid",
         summary="A small front end at 1/4 and the basic context module, for CamVid at 240 x 180.", tiny_config=TINY, **COMMON,
+    ),
+)  # fmt: skip
+
+
+def authors_layout(recipe: str, prefix: str, front: str, num_layers: int, **config: Any) -> CheckpointLayout:
+    """Return where the weights of a network with a context module are in the authors' file.
+
+    Args:
+        recipe: Name of the recipe.
+        prefix: Beginning of the names of the context module's layers in the file.
+        front: Name of the front end's output in the file.
+        num_layers: Number of 3 x 3 layers of the context module. The last one is called fc1 there.
+        **config: Changes to the recipe's configuration.
+    """
+    names = ["conv1_1", "conv1_2", *(f"conv{number}_1" for number in range(2, num_layers - 1)), "fc1"]
+    context = {f"context{number}": f"{prefix}_{name}" for number, name in enumerate(names, 1)}
+    weights = caffe_layers(*VGG16_LAYERS, front=front, logits=f"{prefix}_final", **context)
+    return CheckpointLayout("caffe", (recipe,), weights, config=config)
+
+
+VGG16_LAYERS = (*(f"conv{n}_{k}" for n, block in enumerate(VGG16, 1) for k in range(1, len(block) + 1)), "fc6", "fc7")
+FIRST_PIXEL = {"alignment": "release"}  # Cityscapes' file enlarges inside the network, around the centers
+KERAS_VGG16 = {
+    f"{name}/{variable}": Source((f"{layer}.{number}",), "reshaped")
+    for name, layer in zip(
+        VGG16_LAYERS, [*(name.replace("conv", "block").replace("_", "_conv") for name in VGG16_LAYERS[:-2]), "fc1", "fc2"], strict=True
+    )
+    for number, variable in enumerate(("kernel", "bias"))
+}  # fmt: skip
+PUBLIC_LAYOUTS = (
+    authors_layout("dilation8_voc", "ct", "fc-final", 7, **FIRST_PIXEL),
+    authors_layout("dilation8_camvid", "ctx", "final", 7, **FIRST_PIXEL),
+    authors_layout("dilation7_kitti", "ctx", "final", 6, **FIRST_PIXEL),
+    authors_layout("dilation10_cityscapes", "ctx", "final", 9),
+    CheckpointLayout(
+        "caffe", ("dilation_voc_front",), caffe_layers(*VGG16_LAYERS, logits="fc-final"), config=FIRST_PIXEL,
+    ),
+    CheckpointLayout(  # ImageNet's classes are left over, and the layers for those of the recipe begin anew
+        "keras_h5", tuple(recipe.name for recipe in RECIPES), KERAS_VGG16, ("front/*", "context*", "logits/*"),
     ),
 )  # fmt: skip

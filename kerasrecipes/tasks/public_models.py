@@ -1,5 +1,7 @@
 """Weights of others in models. Those of public checkpoints are converted once, and kept in the package's cache with the report."""
 
+import hashlib
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,18 @@ from kerasrecipes.utils.private_folder import is_trusted_file
 def find_public_checkpoint(name: str) -> PublicCheckpoint | None:
     """Return the row of a public checkpoint, or None for the name of a recipe and for all others."""
     return None if name in all_recipes() else public_checkpoints().get(name)
+
+
+def find_foreign_source(name: str, recipe: Any) -> Path | PublicCheckpoint | None:
+    """Return the public checkpoint or the file of another program that a name stands for, or None for all others.
+
+    Args:
+        name: Name of a public checkpoint, or path of a file.
+        recipe: Recipe that shall get its weights.
+    """
+    if Path(name).is_file():
+        return Path(name) if is_importable(recipe, name) else None
+    return find_public_checkpoint(name)
 
 
 def source_config(recipe: Any, source: Path | PublicCheckpoint | None) -> dict[str, Any]:
@@ -50,7 +64,9 @@ def set_public_weights(model: Any, row: PublicCheckpoint) -> ImportReport:
     """
     path = checkpoint_path(row)
     digest = path.with_name(f"{path.name}.sha256").read_text("ascii")[:16]
-    converted = path.with_name(f"{row.name}-{digest}-{__version__}.weights.h5")
+    changes = json.dumps(model.changes, sort_keys=True, default=str)
+    network = f"{model.recipe.name}-{hashlib.sha256(changes.encode()).hexdigest()[:8]}"
+    converted = path.with_name(f"{network}-{digest}-{__version__}.weights.h5")
     record = converted.with_name(f"{converted.name}.json")
     if is_trusted_file(converted) and is_trusted_file(record):
         report = read_report(record)
@@ -59,6 +75,8 @@ def set_public_weights(model: Any, row: PublicCheckpoint) -> ImportReport:
         model.import_report = report
         return report
     report = import_weights(model, path, kind=row.kind)
+    if report.missing:  # random weights must not be the same in every model
+        return report
     partial = converted.with_name(f"partial-{converted.name}")
     model.save_weights(partial)
     partial.replace(converted)

@@ -12,6 +12,7 @@ from rich.progress import track
 
 from kerasrecipes.errors import DataError, WeightsCorrupted, convert_errors
 from kerasrecipes.loading import HEAD_LAYERS, load, load_weights_checked, replace_head
+from kerasrecipes.tasks.public_models import find_foreign_source, set_foreign_weights
 from kerasrecipes.tasks.saved_models import AVERAGED_MODEL, load_keras_file
 from kerasrecipes.training.config import TrainConfig
 from kerasrecipes.training.model_building import build_for_training, without_training_only
@@ -34,10 +35,14 @@ def initialize_weights(config: TrainConfig, model: Any, batches: Any = None, sho
                 source, model, pairs, batches, config.hint_steps, config.learning_rate, show_progress
             )
         return
+    if foreign := find_foreign_source(str(config.init_from), model.recipe):
+        set_foreign_weights(model, foreign)
+        return
     path = Path(str(config.init_from))
     if not path.is_file() and not (path / "run.json").is_file():
         raise DataError(
-            f"There are no weights {path} to start from: pass a .weights.h5 file, a run's folder, or 'released'"
+            f"There are no weights {path} to start from: pass a .weights.h5 file, a run's folder, 'released', another program's "
+            "checkpoint or the name of a public one (kerasrecipes list)"
         )
     plain = without_training_only(config)
     saved = build_for_training(replace(plain, config={**plain.config, **(config.init_config or {})}))

@@ -76,7 +76,7 @@ def test_recipes_without_a_table_and_files_of_no_kind(tmp_path, model):
 
 def test_rows_are_of_recipes_and_have_names_of_their_own():
     rows = public_checkpoints.public_checkpoints()
-    assert {"bvlc_caffenet", "dilation8_voc_authors", "vgg16_keras"} <= set(rows)
+    assert {"bvlc_caffenet", "dilation8_voc_authors", "vgg16"} <= set(rows)
     for row in rows.values():
         assert row.recipe in all_recipes() and row.name not in all_recipes() and row.license and row.source and row.tested
         assert (row.hash is None) == (row.note == PINNED)
@@ -234,6 +234,12 @@ def test_vgg16_of_keras_starts_the_front_end(tmp_path):
     dense = keras.Model(maps, features)(values)
     convolution = keras.ops.conv(values, model.get_layer("fc6").kernel) + model.get_layer("fc6").bias
     np.testing.assert_allclose(convolution[:, 0, 0], dense, atol=1e-5)
+    from kerasrecipes.training.config import TrainConfig
+    from kerasrecipes.training.initialization import initialize_weights
+
+    fresh = kr.load("dilation_voc_front", weights=None, compile=False, **config)
+    initialize_weights(TrainConfig("dilation_voc_front", init_from=str(tmp_path / "vgg16.h5")), fresh)
+    assert np.array_equal(fresh.get_layer("fc7").kernel.numpy()[0, 0], vgg.get_layer("fc2").kernel.numpy())
 
 
 def test_links_in_h5_files_are_refused(tmp_path):
