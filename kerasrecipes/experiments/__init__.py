@@ -5,6 +5,7 @@ from kerasrecipes._lazy import lazy_exports
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
+        "correspondence": "measure_part_correspondence Correspondence",
         "invariance": "measure_invariance Invariance",
         "linear_probes": "probe_layers Probes",
         "transfer": "measure_transfer Transfer",

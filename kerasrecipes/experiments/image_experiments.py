@@ -27,6 +27,7 @@ DEFAULT_SAMPLE_SIZES = {
 }
 TITLES = {
     "probes": "Error of a linear classifier on each layer of {}",
+    "correspondence": "Consistency of {}'s features as the same part is covered in different images",
     "invariance": "Change of {}'s features as images are transformed",
     "transfer": "{}'s features on another data set, against training from scratch",
     "evolution": "Convergence of the kernels of {}",
@@ -65,6 +66,29 @@ def run_invariance(
         for name in transforms or TRANSFORMS
     }
     return write_measurements(json_file, "invariance", model, data, f"{len(images):,} images", results)
+
+
+def run_correspondence(
+    model: Any, *, parts: Path | None = None, layers: Sequence[str] = (), seed: int = 0, json_file: Path | None = None,
+    progress: Progress = None,
+) -> dict[str, Measurement]:  # fmt: skip
+    """Compare the changes of features as the same part is covered in different images. `parts` is a file for `read_parts`."""
+    from kerasrecipes.experiments.correspondence import measure_part_correspondence, read_parts
+    from kerasrecipes.experiments.linear_probes import stage_outputs
+
+    if parts is None:
+        raise DataError("--method correspondence needs --parts FILE.yaml with IMAGE: {PART: [left, top, width, height]}")
+    boxes = read_parts(parts)
+    if not layers:  # of the paper: the last convolution's (5) and the last before the logits (7)
+        stages = stage_outputs(model)
+        maps = [n for n in stages if len(model.get_layer(n).output.shape) == 4]
+        layers = list(dict.fromkeys([*maps[-1:], *stages[-1:]]))
+    result = measure_part_correspondence(
+        model, list(boxes), list(boxes.values()), layers, seed=seed, progress=progress
+    )
+    return write_measurements(
+        json_file, "correspondence", model, ["parts"], f"{len(boxes)} images", {"correspondence": result}
+    )
 
 
 def run_transfer(

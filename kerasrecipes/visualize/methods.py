@@ -66,6 +66,7 @@ OPTIONS = {
     "data": Option("data set: cifar10:FOLDER, mnist:FILE or folder:FOLDER; repeatable", multiple=True, metavar="SET"),
     "validation": Option("test data (default: --data?split=test); repeatable", multiple=True, metavar="SET"),
     "limit": Option("largest number of images", int),
+    "parts": Option("YAML file with IMAGE: {PART: [left, top, width, height]}", Path, metavar="FILE"),
     "transforms": Option(
         "transformation; repeatable (default: all)", choices=("shift", "scale", "rotate"), multiple=True, flag="--transform"
     ),
@@ -118,6 +119,10 @@ METHODS = {
     "invariance": Method(
         f"{_STUDIES}:run_invariance", "change of features as images are shifted, scaled and rotated", ("data",),
         (*_DATA_OPTIONS, "transforms"), prints=True,
+    ),
+    "correspondence": Method(
+        f"{_STUDIES}:run_correspondence", "consistency of features as the same part is covered in different images", (),
+        ("parts", "layers", "seed", "json_file"), prints=True, progress=True,
     ),
     "transfer": Method(
         f"{_STUDIES}:run_transfer", "features on another data set against training from scratch", ("data",),

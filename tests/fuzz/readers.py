@@ -149,6 +149,10 @@ READERS = {
         lambda: {"yaml": {"study.yaml": samples.EXPERIMENT.encode()}},
         lambda path: call("experiments.studies", "load_experiment")(str(path)), 0.5, needs_keras=True,
     ),
+    "parts": Reader(
+        lambda: {"yaml": {"parts.yaml": b"a.png: {eye: [1, 2, 30, 4]}\nb.png: {eye: [5, 6, 7, 8], nose: [0, 0, 9, 9]}\n"}},
+        call("experiments.correspondence", "read_parts"), 0.2, needs_keras=True,
+    ),
     "convnetjs": Reader(samples.snapshots, call("export.convnetjs_import", "from_json"), 0.5, needs_keras=True),
     "keras": Reader(
         lambda: {"keras": samples.keras_files()["keras"]}, call("tasks.saved_models", "load_keras_file"), 0.3, needs_keras=True
