@@ -34,6 +34,7 @@ from kerasrecipes.engines.open import STEP_SUFFIX
 from kerasrecipes.errors import WeightsUnavailable
 from kerasrecipes.export.exporter import export
 from kerasrecipes.hub import manifest, weights
+from kerasrecipes.registry import get_recipe
 from kerasrecipes.utils.files import sha256_file
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,7 +102,7 @@ def list_files() -> Iterator[tuple[str, str, Any, dict[str, Any]]]:
 
 
 def plan_function(row: dict[str, Any]) -> tuple[str, Any]:
-    """Return (key, write) of a file that a function in docs/build writes. The key changes with the code and the weights.
+    """Return (key, write) of a file that a function in docs/build writes. The key changes with the code, the network and the weights.
 
     Raises:
         WeightsUnavailable: the recipe has no released weights.
@@ -110,8 +111,13 @@ def plan_function(row: dict[str, Any]) -> tuple[str, Any]:
     code = importlib.import_module(module or "live_files")
     content = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("live_*.py")))
     if "recipe" in row:
-        content += manifest.get_entry(row["recipe"]).sha256.encode()
+        content += manifest.get_entry(row["recipe"]).sha256.encode() + recipe_file(row["recipe"]).read_bytes()
     return hashlib.sha256(content).hexdigest(), getattr(code, function)
+
+
+def recipe_file(name: str) -> Path:
+    """Return the file of a recipe's network, which may change while its weights stay the same."""
+    return ROOT / f"{get_recipe(name).builder.partition(':')[0].replace('.', '/')}.py"
 
 
 def plan_network(row: dict[str, Any]) -> tuple[str, Any]:
@@ -125,7 +131,7 @@ def plan_network(row: dict[str, Any]) -> tuple[str, Any]:
     if options is None:
         path = weights.onnx_path(entry, step=part == "step")
         return sha256_file(path), lambda target: shutil.copy(path, target)
-    code = sorted((ROOT / "kerasrecipes" / "export").glob("*.py"))
+    code = [recipe_file(name), *sorted((ROOT / "kerasrecipes" / "export").glob("*.py"))]
     content = json.dumps([entry.sha256, options, part, *(sha256_file(p) for p in code)])
     key = hashlib.sha256(content.encode()).hexdigest()
     return key, lambda target: export_network(name, options, part, key, target)
