@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import keras
+import numpy as np
 from keras import ops
 
 
@@ -16,9 +18,22 @@ def ctc_loss(labels: Any, logits: Any, lengths: Any) -> Any:
         lengths: (batch,) valid frames.
 
     Returns:
-        (batch,) float32. A transcript that does not fit its frames (see `losses.min_frames`) has no finite loss: remove
-        it before training, as the datasets of this package do.
+        (batch,) float32. A transcript that does not fit its frames (see `losses.min_frames`) has probability zero: its loss
+        is infinite, and its gradient is zero.
     """
-    labels = ops.cast(labels, "int32")
-    label_lengths = ops.sum(ops.cast(labels != 0, "int32"), axis=1)
-    return ops.ctc_loss(labels, ops.cast(logits, "float32"), label_lengths, ops.cast(lengths, "int32"), mask_index=0)
+    labels, lengths = ops.cast(labels, "int32"), ops.cast(lengths, "int32")
+    logits = ops.cast(logits, "float32")
+    num_repeats = ops.sum(ops.cast((labels[:, 1:] == labels[:, :-1]) & (labels[:, 1:] != 0), "int32"), axis=1)
+    fits = ops.sum(ops.cast(labels != 0, "int32"), axis=1) + num_repeats <= lengths
+    labels = ops.where(fits[:, None], labels, 0)
+    return ops.where(fits, compute_feasible_loss(labels, logits, lengths), np.inf)
+
+
+def compute_feasible_loss(labels: Any, logits: Any, lengths: Any) -> Any:
+    """Return the loss of transcripts that fit their frames, by the fastest function of the backend."""
+    if keras.config.backend() == "tensorflow":
+        from kerasrecipes.losses import tensorflow_ctc
+
+        if tensorflow_ctc.is_supported():
+            return tensorflow_ctc.ctc_loss(labels, logits, lengths)
+    return ops.ctc_loss(labels, logits, ops.sum(ops.cast(labels != 0, "int32"), axis=1), lengths, mask_index=0)

@@ -8,8 +8,8 @@ def min_ctc_frames(labels: np.ndarray) -> int:
 
     ASG's labels have no adjacent repeats (see `Alphabet`), so it needs as many frames as labels.
 
-    With fewer frames every alignment has probability zero: TensorFlow then returns a finite loss, JAX one near 1e5, torch
-    infinity, so such utterances are excluded from training.
+    With fewer frames every alignment has probability zero and the loss is infinite, so such utterances are excluded from
+    training.
     """
     labels = np.asarray(labels)
     return int(len(labels) + np.sum(labels[1:] == labels[:-1]))

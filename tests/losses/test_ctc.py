@@ -36,6 +36,30 @@ def loss(labels, logits, lengths):
     return keras.ops.convert_to_numpy(ctc_loss(np.array(labels, "int32"), logits, np.array(lengths)))
 
 
+def loss_and_gradients(labels, logits, lengths):
+    """Return the losses and the gradients of the sum of those that are finite."""
+    finite_sum = lambda losses: keras.ops.sum(keras.ops.where(keras.ops.isfinite(losses), losses, 0.0))  # noqa: E731
+    lengths = np.array(lengths, "int32")
+    losses = loss(labels, logits, lengths)
+    if keras.config.backend() == "jax":
+        import jax
+
+        return losses, np.asarray(jax.grad(lambda x: finite_sum(ctc_loss(labels, x, lengths)))(logits))
+    if keras.config.backend() == "torch":
+        import torch
+
+        x = torch.tensor(logits, requires_grad=True)
+        finite_sum(ctc_loss(labels, x, lengths)).backward()
+        return losses, x.grad.numpy()
+    import tensorflow as tf
+
+    x = tf.constant(logits)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        total = finite_sum(ctc_loss(labels, x, lengths))
+    return losses, tape.gradient(total, x).numpy()
+
+
 def test_equals_the_sum_over_all_paths():
     logits = rng.normal(size=(5, 4)).astype("float32")
     total = enumerated(logits.astype("float64"))
@@ -62,6 +86,36 @@ def test_empty_transcript_is_all_blanks():
     logits = rng.normal(size=(1, 6, 4)).astype("float32")
     p = np.exp(logits[0]) / np.exp(logits[0]).sum(1, keepdims=True)
     np.testing.assert_allclose(loss([[0, 0]], logits, [6])[0], -np.log(p[:, 0]).sum(), rtol=1e-4)
+
+
+def test_transcripts_that_do_not_fit_have_an_infinite_loss_and_no_gradient():
+    logits = rng.normal(size=(4, 6, 4)).astype("float32")
+    labels = np.array([[1, 2, 3], [2, 2, 2], [2, 2, 2], [0, 0, 0]], "int32")
+    losses, gradients = loss_and_gradients(labels, logits, [2, 4, 5, 0])  # 3, 5, 5 and 0 frames are needed
+    assert np.isinf(losses[:2]).all() and np.isfinite(losses[2]) and losses[3] == 0
+    assert np.isfinite(gradients).all() and not gradients[[0, 1, 3]].any() and gradients[2].any()
+
+
+def test_gradients_are_differences_of_the_loss():
+    logits = rng.normal(size=(3, 9, 4)).astype("float32")
+    labels, lengths = np.array([[1, 1, 2], [3, 0, 0], [0, 0, 0]], "int32"), [9, 5, 7]
+    gradients = loss_and_gradients(labels, logits, lengths)[1]
+    for item, frame, symbol in itertools.product(range(3), (0, 4, 8), range(4)):
+        step = np.zeros_like(logits)
+        step[item, frame, symbol] = 0.05
+        difference = loss(labels, logits + step, lengths) - loss(labels, logits - step, lengths)
+        np.testing.assert_allclose(gradients[item, frame, symbol], difference[item] / 0.1, atol=2e-3)
+
+
+@pytest.mark.slow  # compiles for half a minute
+@pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="XLA is an option of TensorFlow")
+def test_inside_xla_the_loss_is_the_same():
+    import tensorflow as tf
+
+    logits = rng.normal(size=(2, 8, 4)).astype("float32")
+    labels, lengths = np.array([[1, 1, 2], [3, 0, 0]], "int32"), np.array([8, 5], "int32")
+    compiled = tf.function(lambda x: ctc_loss(labels, x, lengths), jit_compile=True)
+    np.testing.assert_allclose(compiled(tf.constant(logits)), loss(labels, logits, lengths), rtol=1e-5)
 
 
 def test_min_frames_counts_repeats():
