@@ -71,8 +71,10 @@ def check_backend() -> Iterator[Check]:
 def check_devices() -> Iterator[Check]:
     try:
         from kerasrecipes._lazy import keras
+        from kerasrecipes.training.precision import AUTO, resolve_dtype_policy
 
-        yield "devices", True, f"{', '.join(keras.distribution.list_devices()) or 'cpu'}; {os.cpu_count()} cores"
+        names = ", ".join(keras.distribution.list_devices()) or "cpu"
+        yield "devices", True, f"{names}; {os.cpu_count()} cores; training in {resolve_dtype_policy(AUTO)}"
     except Exception as error:
         yield "devices", False, f"the backend does not start: {error}"
 

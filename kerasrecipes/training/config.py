@@ -45,7 +45,8 @@ class TrainConfig:
         bias_rate: Learning rate of biases as a multiple of `learning_rate`, with "sgd". 2 in most of Caffe's definitions.
         clipnorm: Largest global norm of the gradients.
         ema_momentum: Momentum of the averaged weights, which are validated and released. 0 turns averaging off.
-        dtype_policy: Keras dtype policy.
+        dtype_policy: Keras dtype policy, or "auto": mixed_bfloat16 where the processor or graphics card computes it fast, else
+            float32. Default float32.
         init_from: Initial weights: a `.weights.h5` file, "released", a run's folder (its averaged weights), another program's
             checkpoint, or the name of a public one ("vgg16"). Default: random.
         init_config: Changes of `config` for the network of `init_from`. If its symbols are others ({criterion: ctc} before

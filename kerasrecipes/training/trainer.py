@@ -24,6 +24,7 @@ from kerasrecipes.training.interrupts import DeferredInterrupt
 from kerasrecipes.training.learning_curve import plot_learning_curve
 from kerasrecipes.training.model_building import build_for_training, without_training_only
 from kerasrecipes.training.optimizer import averaged_weights, ema_weights, make_optimizer
+from kerasrecipes.training.precision import resolve_dtype_policy
 from kerasrecipes.training.prefetch import BatchPrefetcher
 from kerasrecipes.training.run_log import append_row, cut_rows, remove_leftovers
 from kerasrecipes.training.task_adapters import training_task_for
@@ -53,6 +54,7 @@ class Trainer:
         self.devices = devices or DeviceGroup()
         if config.init_from == "released":  # the record names the file, which the next release looks for
             config = replace(config, init_from=str(weights.weights_path(manifest.get_entry(config.recipe))))
+        config = replace(config, dtype_policy=resolve_dtype_policy(config.dtype_policy))  # the record says which it is
         self.config, self.folder = config, Path(folder)
         self.checkpoint_path = self.folder / "checkpoint.npz"
         self.folder.mkdir(parents=True, exist_ok=True)
