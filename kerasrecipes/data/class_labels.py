@@ -2,7 +2,9 @@
 
 import math
 import numbers
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -90,3 +92,52 @@ def encode_class_weight(class_weight: Any, classes: Sequence[str]) -> dict[int, 
             "for classes that keep their weight"
         )
     return weights
+
+
+def number_classes(
+    identifiers: Sequence[str], names: Mapping[str, Sequence[str]], classes: Sequence[str], source: Path, used: Collection[str]
+) -> dict[str, int]:  # fmt: skip
+    """Return the index of each class of a data set in a model.
+
+    A class of the model belongs to an identifier if its name is or begins with it ("n01440764 tench"), or is one of the
+    identifier's names, with or without a remark in parentheses as in "crane (bird)". If this does not decide for all identifiers
+    and the model has as many classes, they are in the same order.
+
+    Args:
+        identifiers: All classes of the set, in their order, for instance ImageNet's WNIDs.
+        names: Names of identifiers.
+        classes: Names of the model's classes. Empty for the numbers of the set itself.
+        source: Folder of the set, for messages.
+        used: Identifiers that images have.
+
+    Raises:
+        DataError: An identifier in `used` has no class, or more than one.
+    """
+    order = {identifier: i for i, identifier in enumerate(identifiers)}
+    if not classes:
+        return order
+    by_identifier = {name.split(" ")[0]: i for i, name in enumerate(classes)}
+    by_name: dict[str, set[int]] = {}
+    for i, name in enumerate(classes):
+        for key in {name, name.partition(" (")[0]}:
+            by_name.setdefault(key, set()).add(i)
+    numbers: dict[str, int] = {}
+    for identifier in identifiers:
+        candidates = {i for name in names.get(identifier, ()) for i in by_name.get(name, ())}
+        if identifier in by_identifier:
+            candidates = {by_identifier[identifier]}
+        if len(candidates) == 1:
+            numbers[identifier] = candidates.pop()
+    if len(set(numbers.values())) == len(identifiers):
+        return numbers
+    if len(classes) == len(identifiers):
+        return order
+    counts = Counter(numbers.values())
+    if unknown := sorted(i for i in used if counts[numbers.get(i, -1)] != 1):
+        listing = ", ".join(" ".join([i, *names.get(i, ())[:1]]) for i in unknown[:5])
+        raise DataError(
+            f"{source} has {len(identifiers)} classes and the model {len(classes)}, and no single class of the model is known for "
+            f"{len(unknown)} of them ({listing}): use a model with {len(identifiers)} classes, or put a list that names them, for "
+            "instance LOC_synset_mapping.txt of ImageNet, into that folder"
+        )
+    return numbers

@@ -22,22 +22,29 @@ def load_image_datasets(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Load and join image sets, resized as the recipe resizes: images (n, height, width, channels) uint8 and class indices (n,) int32.
 
-    Each specification takes `?split=train` (default) or `?split=test`. `&part=held` takes every tenth image, as ConvNetJS does to
-    validate, and `&part=kept` the others. `classes` are the class names of folders.
+    Each specification takes `?split=NAME`, by default the training split. `&part=held` takes every tenth image, as ConvNetJS does to
+    validate, and `&part=kept` the others. `classes` are the class names of the model.
     """
-    images, labels = [], []
+    sources, labels = [], []
     for spec in specs:
         x, y = read_image_set(spec, classes)
-        images.append(np.stack([preprocessing.resize(image.load_image(source)).astype("uint8") for source in x]))
+        sources += list(x)
         labels.append(np.asarray(y, "int32"))
-    return np.concatenate(images), np.concatenate(labels)
+    if not sources:
+        raise DataError(f"{', '.join(specs)} holds no image")
+    first = preprocessing.resize(image.load_image(sources[0]))
+    images = np.empty((len(sources), *first.shape), "uint8")  # filled in place: ImageNet's validation images take 10 GB
+    for i, source in enumerate(sources):
+        images[i] = preprocessing.resize(image.load_image(source)).astype("uint8")
+    return images, np.concatenate(labels)
 
 
 def read_image_set(spec: str, classes: Sequence[str]) -> tuple[Sequence[Any], np.ndarray]:
-    """Return the images or their paths, and the class indices, of one set. `classes` are the class names of folders."""
-    reader, path, _, options = parse_spec(spec, "images")
-    split, part = options.get("split", "train"), options.get("part")
-    if split not in ("train", "test") or part not in (None, "held", "kept"):
+    """Return the images or their paths, and the class indices, of one set. `classes` are the class names of the model."""
+    reader, path, options, shared = parse_spec(spec, "images")
+    splits, part = reader.options["split"].split("|"), shared.get("part")
+    split = options.get("split", splits[0])
+    if split not in splits or part not in (None, "held", "kept"):
         raise DataError(f"{spec!r} names no image set: write {list_forms('images')}")
     x, y = reader.read(Path(path), split, classes)
     if not part:

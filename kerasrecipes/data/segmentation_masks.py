@@ -28,7 +28,7 @@ def load_masks(
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Load and join sets: images (height, width, 3) uint8 and masks (height, width) uint8 with 255 for pixels without class.
 
-    CamVid's labels beyond `classes` count as "no class". In masks of a folder they raise `DataError`.
+    CamVid's labels beyond `classes` count as "no class". In masks of other sets they raise `DataError`.
 
     Args:
         specs: Specifications of readers that yield masks, for instance "masks:FOLDER".
@@ -44,7 +44,7 @@ def load_masks(
     counts, names = [], []
     for spec in specs:
         for pixels, mask, name in read_mask_set(spec, values):
-            if spec.startswith("masks:"):
+            if not spec.startswith("camvid:"):
                 check_labels(mask, classes, f"{name}: its mask holds")
             images.append(pixels)
             masks.append(np.where(mask < len(classes), mask, IGNORE_INDEX).astype("uint8"))

@@ -22,7 +22,7 @@ NOUNS = {"speech": "data set", "text": "text", "images": "image set", "masks": "
 SHARED_OPTIONS: dict[str, dict[str, str]] = {
     "speech": {"exclude": "LIST", "only": "LIST", "hours": "NUMBER"},
     "text": {"exclude": "LIST"},
-    "images": {"split": "train|test", "part": "held|kept"},
+    "images": {"part": "held|kept"},
     "masks": {},
 }
 
@@ -39,6 +39,8 @@ class Reader:
         options: Names of the function's options and their placeholders. Default: none.
         required: Names of options that must be given. Default: none.
         selects_speakers: True if the function has the argument `speakers`. Otherwise clips are filtered after reading.
+        classes: "module:name" of the function that returns the class names of an image set, called as `function(path, split)`.
+            Default: classes are numbers.
     """
 
     yields: str
@@ -48,6 +50,7 @@ class Reader:
     options: Mapping[str, str] = field(default_factory=dict)
     required: tuple[str, ...] = ()
     selects_speakers: bool = False
+    classes: str = ""
 
     def form(self, name: str) -> str:
         """Return how to write a specification of the reader with this name."""
@@ -55,10 +58,21 @@ class Reader:
 
     def read(self, *arguments: Any, **options: Any) -> Any:
         """Import the reader's function and call it."""
-        module, name = self.function.split(":")
-        return getattr(importlib.import_module(f"kerasrecipes.data.{module}"), name)(*arguments, **options)
+        return import_function(self.function)(*arguments, **options)
+
+    def class_names(self, path: Path, split: str) -> list[str]:
+        """Return the class names of an image set, none where its classes are numbers."""
+        return import_function(self.classes)(path, split) if self.classes else []
 
 
+def import_function(function: str) -> Any:
+    """Return the function "module:name" below `kerasrecipes.data`."""
+    module, _, name = function.partition(":")
+    return getattr(importlib.import_module(f"kerasrecipes.data.{module}"), name)
+
+
+TRAIN_TEST = {"split": "train|test"}
+IMAGENET: dict[str, Any] = {"options": {"split": "train|val"}, "classes": "imagenet:list_imagenet_classes"}
 # every reader of the package: a new one is a function and a line here
 READERS = {
     "librispeech": Reader(
@@ -78,14 +92,31 @@ READERS = {
         "speech", "FOLDER", "timit_corpus:timit", "TIMIT's official layout, with its 61 phonemes or folded to 39",
         {"split": "NAME", "phones": "61"},
     ),
+    "speech-commands": Reader(
+        "speech", "FOLDER", "spoken_words:speech_commands", "Speech Commands: WORD/SPEAKER_nohash_NUMBER.wav",
+        {"split": "train|validation|test"},
+    ),
+    "fsdd": Reader("speech", "FOLDER", "spoken_words:fsdd", "FSDD: spoken digits, DIGIT_SPEAKER_TAKE.wav", {"split": "train|test"}),
     "shards": Reader("speech", "FOLDER", "shards:load_shards", "tar shards that `kerasrecipes data shard` wrote"),
     "text": Reader("text", "FILE", "text:read_text_file", "lines of a .txt, .xz or .gz file, or the last column of a .tsv"),
-    "mnist": Reader("images", "FILE", "images:mnist", "MNIST as an .npz file, or a folder with the four official idx files"),
-    "cifar10": Reader("images", "FOLDER", "images:cifar10", "CIFAR-10's binary batches, or sprite sheets with labels.npz"),
-    "folder": Reader("images", "FOLDER", "images:image_folder", "one folder of images per class"),
+    "mnist": Reader("images", "FILE", "images:mnist", "MNIST as an .npz file, or a folder with the four official idx files", TRAIN_TEST),
+    "cifar10": Reader("images", "FOLDER", "images:cifar10", "CIFAR-10's binary batches, or sprite sheets with labels.npz", TRAIN_TEST),
+    "tiny-imagenet": Reader("images", "FOLDER", "imagenet:tiny_imagenet", "Tiny ImageNet's official layout", **IMAGENET),
+    "imagenet": Reader(
+        "images", "FOLDER", "imagenet:imagenet", "ILSVRC 2012: train/WNID, and val/WNID or val/ with a list of its classes", **IMAGENET
+    ),
+    "folder": Reader(
+        "images", "FOLDER", "images:image_folder", "one folder of images per class", TRAIN_TEST, classes="images:list_class_folders"
+    ),
     "camvid": Reader(
         "masks", "FILE", "segmentation_masks:camvid",
         "CamVid as an .npz file with JPEG images and masks; its splits are train, val and test", {"split": "NAME"},
+    ),
+    "voc": Reader("masks", "FOLDER", "segmentation_sets:voc", "Pascal VOC 2012, lists of ImageSets/Segmentation", {"split": "NAME"}),
+    "cityscapes": Reader("masks", "FOLDER", "segmentation_sets:cityscapes", "Cityscapes with its 19 classes", {"split": "train|val"}),
+    "kitti": Reader(
+        "masks", "FOLDER", "segmentation_sets:kitti", "KITTI with the 11 classes of dilation7_kitti, or Cityscapes' 19",
+        {"split": "NAME", "classes": "11|19"},
     ),
     "masks": Reader(
         "masks", "FOLDER", "segmentation_masks:mask_folder", "images/NAME.* and masks/NAME.png, whose pixel values are class numbers"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from kerasrecipes.data.images import list_class_folders, read_image_set
+from kerasrecipes.data.images import read_image_set
 from kerasrecipes.data.segmentation_masks import (
     IGNORE_INDEX,
     check_mask_values,
@@ -36,7 +36,7 @@ def summarize_images(specs: Sequence[str]) -> DatasetSummary:
     counts: Counter[str] = Counter()
     sizes: Counter[tuple[int, int]] = Counter()
     for spec in specs:
-        names = list_folder_classes(spec)
+        names = list_classes(spec)
         images, labels = read_image_set(spec, names)
         counts.update(names[label] if names else str(label) for label in labels.tolist())
         sizes.update(read_image_size(image) for image in images)
@@ -104,10 +104,10 @@ def summarize_masks(specs: Sequence[str], mask_values: Mapping[int, int] | None 
     )
 
 
-def list_folder_classes(spec: str) -> list[str]:
-    """Return the class names of a set of class folders, or none for other readers, whose classes are numbers."""
-    _, path, _, options = parse_spec(spec, "images")
-    return list_class_folders(Path(path), options.get("split", "train")) if spec.startswith("folder:") else []
+def list_classes(spec: str) -> list[str]:
+    """Return the class names of a set, or none for readers whose classes are numbers."""
+    reader, path, options, _ = parse_spec(spec, "images")
+    return reader.class_names(Path(path), options.get("split", "train"))
 
 
 def read_image_size(image: Any) -> tuple[int, int]:

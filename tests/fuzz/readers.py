@@ -11,6 +11,7 @@ from typing import Any
 
 import checkpoint_samples
 import samples
+import set_samples
 from samples import Sample
 
 MAX_SECONDS = 60.0
@@ -85,6 +86,16 @@ def read_labels_of_masks(path: Path) -> None:
     call("data.segmentation_masks", "mask_folder")(path.parents[1])
 
 
+def read_set(marker: str, function: str, *arguments: Any, **options: Any) -> Callable[[Path], Any]:
+    """Return a function that reads a data set whose root is the folder above the file that holds `marker`, to its end."""
+
+    def read(path: Path) -> None:
+        root = next(folder for folder in path.parents if (folder / marker).exists())
+        list(call(f"data.{function.partition(':')[0]}", function.partition(":")[2], *arguments, **options)(root))
+
+    return read
+
+
 def open_onnx(path: Path) -> None:
     import numpy as np
 
@@ -144,6 +155,11 @@ READERS = {
     "cifar10": Reader(samples.cifar10, call_in_folder(0, "data.images", "cifar10", "test"), 1),
     "camvid": Reader(samples.camvid, call("data.segmentation_masks", "camvid"), 1),
     "masks": Reader(samples.masks, read_labels_of_masks, 1),
+    "voc": Reader(set_samples.voc, read_set("ImageSets", "segmentation_sets:voc"), 0.5),
+    "cityscapes": Reader(set_samples.cityscapes, read_set("gtFine", "segmentation_sets:cityscapes"), 0.3),
+    "kitti": Reader(set_samples.kitti, read_set("training", "segmentation_sets:kitti", split="part"), 0.3),
+    "tiny_imagenet": Reader(set_samples.tiny_imagenet, read_set("wnids.txt", "imagenet:tiny_imagenet", "val"), 0.5),
+    "imagenet": Reader(set_samples.imagenet, read_set("train", "imagenet:imagenet", "val"), 0.5),
     "references": Reader(lambda: NAMES, read_reference, 1),
     "experiment": Reader(
         lambda: {"yaml": {"study.yaml": samples.EXPERIMENT.encode()}},
