@@ -9,6 +9,7 @@ from typing import Any
 from kerasrecipes.cli import options
 from kerasrecipes.cli.progress import ProgressBar, print_line
 from kerasrecipes.cli.sections import argument, command, option
+from kerasrecipes.cli.subset_report import rates_to_json, report_subsets
 from kerasrecipes.errors import KerasRecipesError
 
 RECORD_HELP = "Record the result in the manifest under the name of this data set."
@@ -23,13 +24,17 @@ JSON_HELP = "Print the result as JSON."
 @option("--noise", type=float, metavar="DECIBELS", help="Add pink noise this far below the speech.")
 @option("--num-crops", type=int, help="Number of crops whose results a classifier averages.")
 @options.mask_values()
+@option("--by-subset", is_flag=True,
+        help="Print a row for each data set of speech, and for each subset of a folder of LibriSpeech but those for training.")
 @option("--json", "as_json", is_flag=True, help=JSON_HELP)
 @option("--record-as", metavar="DATASET", help=RECORD_HELP)
 @options.decoding
-def run_evaluate(name, data, speakers, weights, noise, num_crops, mask_values, as_json, record_as, decoding) -> None:
+def run_evaluate(name, data, speakers, weights, noise, num_crops, mask_values, by_subset, as_json, record_as, decoding) -> None:
     """Measure a recipe on a data set, with 95 % intervals over speakers, clips or images."""
     from kerasrecipes.training import evaluation
 
+    if record_as and by_subset:
+        raise KerasRecipesError("--record-as records one result: leave out --by-subset, and give the --data of one subset")
     if record_as:
         check_can_record(name, weights)
     model = options.load_model(name, weights=weights)
@@ -39,8 +44,13 @@ def run_evaluate(name, data, speakers, weights, noise, num_crops, mask_values, a
     if mask_values is not None and task != "segmentation":
         raise KerasRecipesError(f"--mask-values is for segmenters: the task of {name} is {task}")
     recognizer = task.endswith("recognition")
+    if by_subset and not recognizer:
+        raise KerasRecipesError(f"--by-subset is for recognizers: the task of {name} is {task}")
     values = {**decoding, "noise": noise} if recognizer else {"num_crops": num_crops, "mask_values": mask_values}
     values = {key: value for key, value in values.items() if value is not None}
+    if by_subset:
+        title = f"{name}, decoder: {decoder_label(values, model)}"
+        return report_subsets(model, data, speakers, options.transcribe_arguments(values), title, as_json)
     rates = evaluation.evaluate(model, data, speakers, **options.transcribe_arguments(values))
     decoder = "none"
     if recognizer:
@@ -115,8 +125,8 @@ def check_can_record(name: str, weights: str | None) -> None:
 
 def print_rates(rates: Mapping[str, Any], as_json: bool, title: str) -> None:
     """Print metrics with their intervals."""
-    if as_json:  # JSON has no NaN
-        print_line(json.dumps({n: {k: None if v != v else v for k, v in vars(r).items()} for n, r in rates.items()}))
+    if as_json:
+        print_line(json.dumps(rates_to_json(rates)))
         return
     print_line(title)
     for name, rate in rates.items():
