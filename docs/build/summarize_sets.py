@@ -26,6 +26,9 @@ def main() -> None:
         "",
         "Made by `python docs/build/summarize_sets.py`. The words of the other sets are compared with the whole training mix.",
         "",
+        "To use them, see [data sets](data.md). LibriSpeech, LJ Speech and other public sets come with "
+        "`kerasrecipes data download`. `train-mini` and `dev-mini` are parts of LibriSpeech's `train-clean-100` and `dev-clean`.",
+        "",
     ]
     for name, spec in SETS.items():
         folder = guides / "sets" / name.lower().replace(" ", "-").replace(",", "")

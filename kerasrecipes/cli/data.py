@@ -1,5 +1,6 @@
-"""Commands for data sets: data summary, label, synthesize and shard."""
+"""Commands for data sets: data summary, download, label, synthesize and shard."""
 
+import shlex
 from pathlib import Path
 
 import click
@@ -15,6 +16,7 @@ from kerasrecipes.cli.sections import (
     TableSpec,
     argument,
     command,
+    load_table,
     option,
 )
 from kerasrecipes.errors import KerasRecipesError
@@ -22,12 +24,21 @@ from kerasrecipes.errors import KerasRecipesError
 SUBCOMMANDS = {
     "Commands": {
         "summary": "data",
+        "download": "data",
         "label": "data",
         "synthesize": "data",
         "align-phones": "phonemes",
         "shard": "data",
     }
 }
+
+
+class PublicSetName(Choices):
+    """Name of a public data set. The help lists the sets and their subsets."""
+
+    def help_rows(self) -> list[tuple[str, str]]:
+        return [row for name, entry in load_table(self.table).items() for row in entry.help_rows(name)]
+
 
 data_argument = argument(
     "data",
@@ -41,7 +52,7 @@ data_argument = argument(
 
 @click.group("data", cls=LazyGroup, sections=SUBCOMMANDS, context_settings=CONTEXT_SETTINGS)
 def run_data() -> None:
-    """Summarize, transcribe by a teacher, synthesize, align or shard data sets."""
+    """Summarize, download, transcribe by a teacher, synthesize, align or shard data sets."""
 
 
 @command("summary")
@@ -68,6 +79,26 @@ def run_summary(data, compare_with, plots, mask_values) -> None:
         print_line(summarize_masks(data, mask_values))
     else:
         print_line(summarize(load_datasets(data), load_datasets(compare_with) if compare_with else None, plots))
+
+
+@command("download")
+@argument("name", type=PublicSetName("kerasrecipes.data_prep.public_sets:PUBLIC_SETS", "Data sets"), metavar="SET",
+          help="Public data set.")  # fmt: skip
+@argument("subsets", nargs=-1, metavar="[SUBSET]...", help="Subsets of a data set that has some, as LibriSpeech has.")
+@options.output("Folder that receives the data set. An interrupted download in it is continued.", type=Path, required=True)
+def run_download(name, subsets, output) -> None:
+    """Download a public data set from its official address, check its hash and unpack it."""
+    from kerasrecipes.data_prep import download_set
+    from kerasrecipes.data_prep.set_download import find_archive
+
+    for subset in subsets or ("",):
+        find_archive(name, subset)
+    specs = []
+    for subset in subsets or ("",):
+        with ProgressBar("downloading", "MB", log_seconds=60) as bar:
+            specs.append(download_set(name, subset, output, progress=bar))
+    for spec in specs:
+        print_line(f"next: kerasrecipes data summary {shlex.quote(spec)}")
 
 
 @command("label")
