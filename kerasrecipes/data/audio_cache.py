@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import struct
 import time
 from collections import deque
@@ -28,6 +29,7 @@ from kerasrecipes.utils.writable_cache import make_cache_folder
 MAGIC = b"kerasrecipes16\r\n"
 HEADER = struct.Struct("<16s32sQQ")  # magic, SHA-256 of what it holds, number of offsets (int64), number of samples (int16)
 UNUSED_DAYS = 30
+NUM_SAMPLE_CLIPS = 100  # after which the size of all is known well enough
 
 
 def decode_clip(path: str, speeds: tuple[float, ...]) -> list[np.ndarray] | str:
@@ -100,7 +102,7 @@ def write_clips(path: Path, key: bytes, paths: list[str], speeds: tuple[float, .
     """Decode clips and write them as a cache file, whose header comes last.
 
     Raises:
-        DataError: Clips cannot be read.
+        DataError: Clips cannot be read, or the disk has too little space for them.
     """
     offsets, bad = [0], []
 
@@ -113,7 +115,9 @@ def write_clips(path: Path, key: bytes, paths: list[str], speeds: tuple[float, .
             progress = track(
                 decoded, "decoding audio", len(paths), console=Console(stderr=True), disable=len(paths) < 50
             )
-            for clip, waves in zip(paths, progress, strict=True):
+            for number, (clip, waves) in enumerate(zip(paths, progress, strict=True)):
+                if number == NUM_SAMPLE_CLIPS:
+                    check_free_space(path.parent, offsets[-1] * (len(paths) / number - 1) * 2)
                 if isinstance(waves, str):
                     bad.append(f"{clip}: {waves}")
                     continue
@@ -127,6 +131,20 @@ def write_clips(path: Path, key: bytes, paths: list[str], speeds: tuple[float, .
         file.write(HEADER.pack(MAGIC, key, len(offsets), offsets[-1]) + np.array(offsets, "<i8").tobytes())
 
     atomic_write(path, write)
+
+
+def check_free_space(folder: Path, needed: float) -> None:
+    """Compare the bytes that are still to be written with the free space of a folder's disk.
+
+    Raises:
+        DataError: The disk has less.
+    """
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise DataError(
+            f"The decoded clips take about {needed / 1e9:.1f} GB more, and the disk of {folder} has {free / 1e9:.1f} GB left: make room, "
+            "train with fewer speeds or clips, or choose another disk (--output, or KERASRECIPES_CACHE for fit)"
+        )
 
 
 def remove_unused(folder: Path) -> None:
