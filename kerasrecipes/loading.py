@@ -9,9 +9,10 @@ from kerasrecipes import engines, registry
 from kerasrecipes._lazy import choose_backend, keras
 from kerasrecipes.decoding.alphabet import Alphabet
 from kerasrecipes.engines import onnx_cache
-from kerasrecipes.errors import KerasRecipesError
+from kerasrecipes.errors import KerasRecipesError, WeightsUnavailable
 from kerasrecipes.hub import manifest
 from kerasrecipes.hub import weights as hub_weights
+from kerasrecipes.hub.public_checkpoints import checkpoints_of
 from kerasrecipes.tasks.public_models import find_public_checkpoint, set_foreign_weights, source_config
 from kerasrecipes.tasks.saved_models import check_weights, is_saved_model, load_saved_model, load_weights_checked
 from kerasrecipes.tasks.table import TASK_MODELS
@@ -119,7 +120,7 @@ def load_in_engine(name: str, engine: str, engine_precision: str | None, is_chan
         choices = ", ".join(("auto", *engines.ENGINES, *(() if is_file else ("keras",))))
         raise KerasRecipesError(f"There is no engine {engine!r} for {name}; there are {choices}")
     auto = engine == "auto" and not is_file
-    if is_changed or is_saved_model(name):
+    if is_changed or is_saved_model(name) or find_public_checkpoint(name):
         if auto:
             return None
         raise KerasRecipesError(
@@ -162,6 +163,11 @@ def resolve_recipe_and_weights(name: str, weights: Any) -> tuple[Any, Any, Any]:
     recipe = registry.get_recipe(name)
     row = manifest.entries().get(name)
     if weights == "default":
+        if not row and (public_names := checkpoints_of(name)):
+            raise WeightsUnavailable(
+                f"{name} has no released weights. Others published some, which load({public_names[0]!r}) fetches and converts; or start "
+                "from random weights: load(..., weights=None)"
+            )
         return recipe, row, hub_weights.weights_path(row or manifest.get_entry(name))
     if weights is None or weights is public:
         return recipe, row, weights

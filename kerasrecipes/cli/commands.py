@@ -51,12 +51,15 @@ def run_list(pattern, task, license, pretrained) -> None:
 
 
 @command("show")
-@argument("name", help="Name of a recipe.")
+@argument("name", help="Name of a recipe, or of a public checkpoint.")
 def run_show(name) -> None:
     """Show a recipe's card: paper, size, data, license, measured error rates, commands."""
+    from kerasrecipes.release.import_card import public_card
     from kerasrecipes.release.model_card import card
+    from kerasrecipes.tasks.public_models import find_public_checkpoint
 
-    print_line(card(name))
+    row = find_public_checkpoint(name)
+    print_line(public_card(row) if row else card(name))
 
 
 @command("transcribe")

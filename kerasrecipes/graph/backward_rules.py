@@ -24,7 +24,7 @@ METHODS = ("gradient", "guided", "deconv")
 RELU_LAYERS = frozenset(("ReLU", "Relu", "Relu6", "ReLU6"))
 RELU_FUNCTIONS = frozenset(("relu", "relu6"))
 _NORMALIZATIONS = """BatchNormalization LayerNormalization GroupNormalization RMSNormalization UnitNormalization LocalResponseNormalization
-    MaskedBatchNormalization UtteranceStandardization UtteranceNormalization UtterancePowerNormalization"""
+    SpatialResponseNormalization MaskedBatchNormalization UtteranceStandardization UtteranceNormalization UtterancePowerNormalization"""
 NORMALIZATION_LAYERS = frozenset(_NORMALIZATIONS.split())
 MAX_POOLING_LAYERS = frozenset(["MaxPool", *(f"{k}MaxPooling{n}D" for k in ("", "Global") for n in (1, 2, 3))])
 UNSUPPORTED_POOLING = frozenset(("Max", "Amax", "TopK"))

@@ -63,6 +63,10 @@ def _pool(operation: Any, shape: Any, r: ReceptiveInterval, output: Any) -> Rece
     return _sliding_window(operation, shape, r, output, sizes, strides, (1,) * len(sizes))
 
 
+def _spatial_normalization(operation: Any, shape: Any, r: ReceptiveInterval, output: Any) -> ReceptiveInterval:
+    return _sliding_window(operation, shape, r, output, (operation.size,) * 2, (1, 1), (1, 1), lambda size: size // 2)
+
+
 def _adaptive(operation: Any, shape: Any, r: ReceptiveInterval, output: Any) -> ReceptiveInterval:
     """Cell i of m over n positions reads floor(i n / m) to ceil((i + 1) n / m). The span is that of the widest cell."""
     if r.axis not in _spatial_axes(operation, shape):
@@ -158,6 +162,7 @@ LAYER_RULES: dict[str, Any] = {
     **dict.fromkeys([f"{k}{n}D" for k in ("ZeroPadding", "Cropping") for n in (1, 2, 3)] + ["Pad"], _pad),
     **dict.fromkeys([f"UpSampling{n}D" for n in (1, 2, 3)], _upsample),
     **dict.fromkeys(["LSTM", "GRU", "SimpleRNN", "Bidirectional", "RNN"], _recurrent),
+    "SpatialResponseNormalization": _spatial_normalization,
     "Flatten": _flatten, "Dense": _dense, "Reshape": _reshape, "Permute": _permute,
 }  # fmt: skip
 

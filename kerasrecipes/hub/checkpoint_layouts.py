@@ -61,12 +61,26 @@ def convert_blob(arrays: Sequence[np.ndarray], target: Target) -> np.ndarray:
     return (sort_flattened_inputs if target.feature_shape else move_outputs_last)([array], target)
 
 
+def convert_bgr_blob(arrays: Sequence[np.ndarray], target: Target) -> np.ndarray:
+    """Return a blob of Caffe's first convolution, which reads blue, green, red, for a network that reads red, green, blue."""
+    array = convert_blob(arrays, target)
+    return array[:, :, ::-1] if array.ndim == 4 else array
+
+
+def convert_halved_blob(arrays: Sequence[np.ndarray], target: Target) -> np.ndarray:
+    """Return a blob of Caffe, a kernel divided by 2: after a dropout of a half that scales its outputs when it does not drop."""
+    array = convert_blob(arrays, target)
+    return array / 2 if array.ndim > 1 else array
+
+
 CONVERSIONS: dict[str, Conversion] = {
     "unchanged": keep_array,
     "reshaped": reshape_array,
     "outputs_last": move_outputs_last,
     "flattened_channels_first": sort_flattened_inputs,
     "caffe": convert_blob,
+    "caffe_bgr": convert_bgr_blob,
+    "caffe_halved": convert_halved_blob,
 }
 
 
@@ -96,16 +110,17 @@ class CheckpointLayout:
     config: Mapping[str, Any] = field(default_factory=dict)
 
 
-def caffe_layers(*same_names: str, **other_names: str) -> dict[str, Source]:
+def caffe_layers(*same_names: str, conversion: str = "caffe", **other_names: str) -> dict[str, Source]:
     """Return the sources of layers with a kernel and a bias in a file of Caffe.
 
     Args:
         *same_names: Layers with the same name in the recipe.
+        conversion: "caffe", "caffe_bgr" for the first convolution of a recipe that reads red, green, blue, or "caffe_halved".
         **other_names: Name in the recipe = name in the file.
     """
     names = dict(zip(same_names, same_names, strict=True)) | other_names
     return {
-        f"{layer}/{variable}": Source((f"{name}.{number}",), "caffe")
+        f"{layer}/{variable}": Source((f"{name}.{number}",), conversion)
         for layer, name in names.items()
         for number, variable in enumerate(("kernel", "bias"))
     }

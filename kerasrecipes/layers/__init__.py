@@ -12,7 +12,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "activations": "ReLU Dropout",
         "conv2d": "FastConv2D FastMaxPooling2D FastBatchNormalization",
         "filterbank": "LinearFilterBank FeatureNormalization",
-        "image_layers": "SubtractChannelMeans LocalResponseNormalization MaxFilterRMS",
+        "image_layers": "SubtractChannelMeans LocalResponseNormalization SpatialResponseNormalization MaxFilterRMS",
         "initializers": "IdentityInitializer",
         "local_conditioning": "LocalConditioning",
         "locally_connected": "LocallyConnected1D LocallyConnected2D TiledConv1D TiledConv2D",

@@ -1,4 +1,4 @@
-"""Layers of the image models: input scaling, local response normalization and a limit on the filters' size."""
+"""Layers of the image models: input scaling, response normalization and a limit on the filters' size."""
 
 import keras
 import numpy as np
@@ -49,6 +49,29 @@ class LocalResponseNormalization(ConfigLayer):
         squares = ops.pad(ops.square(x), ((0, 0), (0, 0), (0, 0), (half, half)))
         total = sum(squares[..., i : i + maps] for i in range(self.size))
         return x * ops.power(self.k + self.alpha / (self.size if self.mean else 1) * total, -self.beta)
+
+
+@keras.saving.register_keras_serializable("kerasrecipes")
+class SpatialResponseNormalization(ConfigLayer):
+    """`x / (1 + alpha * mean of x^2)^beta`, the mean over the window around a position in the same map (Caffe: WITHIN_CHANNEL).
+
+    Args:
+        size: Odd side of the window. Zeros beyond the border count.
+        alpha: Factor of the mean.
+        beta: Exponent.
+
+    Call: (batch, height, width, maps) -> the same shape.
+    """
+
+    def __init__(self, size=3, alpha=5e-5, beta=0.75, **kwargs):
+        super().__init__(**kwargs)
+        self.size, self.alpha, self.beta = size, alpha, beta
+
+    def call(self, x):
+        half = self.size // 2
+        squares = ops.pad(ops.square(x), ((0, 0), (half, half), (half, half), (0, 0)))
+        mean = ops.average_pool(squares, self.size, 1, "valid", data_format="channels_last")
+        return x * ops.power(1 + self.alpha * mean, -self.beta)
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")

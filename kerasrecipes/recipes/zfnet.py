@@ -9,6 +9,7 @@ from typing import Any
 
 from kerasrecipes import layers
 from kerasrecipes._lazy import keras
+from kerasrecipes.hub.checkpoint_layouts import CheckpointLayout, caffe_layers
 from kerasrecipes.recipes.convnetjs import CIFAR10
 from kerasrecipes.registry import Recipe
 
@@ -29,6 +30,9 @@ def zfnet(
     batch_norm: bool = False,
     channel_means: tuple = IMAGENET_MEANS,
     input_scale: float = 1.0,
+    normalization: str = "maps",
+    pool_padding: int = 0,
+    pooled_side: int | None = None,
 ):
     """Build ZFNet. The defaults are the model of figure 3.
 
@@ -47,6 +51,9 @@ def zfnet(
         batch_norm: Normalize each layer's output before its ReLU (the paper, of 2013, does not).
         channel_means: Subtracted from red, green, blue.
         input_scale: Factor after the subtraction (1 gives inputs from about -128 to 128, as in the paper).
+        normalization: "maps" after the pooling, or "space": over 3 x 3 positions of a map, before the pooling.
+        pool_padding: Zeros around the maps before each pooling.
+        pooled_side: Side of the maps after the last pooling, which divides its input evenly. Default: windows of 3 x 3 / 2.
 
     Returns:
         A functional `keras.Model`: (batch, size, size, 3), 0 to 255 -> logits (batch, num_classes).
@@ -70,9 +77,17 @@ def zfnet(
         limit = layers.MaxFilterRMS(max_filter_rms) if max_filter_rms else None
         x = layers.FastConv2D(filters, kernel, stride, kernel_constraint=limit, name=f"conv{number}", **options)(x)
         x = relu(x, number)  # sides 110, 26, 13, 13, 13
-        if number in pool_after:  # sides 55, 13, 6
-            x = layers.FastMaxPooling2D(3, 2, "valid" if number == last else "same", name=f"pool{number}")(x)
-        if number in lrn_after:
+        if number in lrn_after and normalization == "space":
+            x = layers.SpatialResponseNormalization(name=f"norm{number}")(x)
+        if number == last and pooled_side:
+            x = keras.layers.AdaptiveMaxPooling2D(pooled_side, name=f"pool{number}")(x)
+        elif number in pool_after:  # sides 55, 13, 6
+            if pool_padding:
+                after = pool_padding + (x.shape[1] + 1) % 2  # Caffe keeps an incomplete window
+                x = keras.layers.ZeroPadding2D(((pool_padding, after),) * 2, name=f"pool{number}_zeros")(x)
+            padding = "valid" if number == last or pool_padding else "same"
+            x = layers.FastMaxPooling2D(3, 2, padding, name=f"pool{number}")(x)
+        if number in lrn_after and normalization == "maps":
             x = layers.LocalResponseNormalization(name=f"norm{number}")(x)
     x = keras.layers.Flatten()(x)  # (batch, 6 * 6 * 256)
     x = keras.layers.Dropout(input_dropout)(x) if input_dropout else x
@@ -117,5 +132,20 @@ RECIPES = (
         tags=("cnn", "pretrained"), classes=CIFAR10,
         preprocessing={"padding": 4, "fill_value": 122.0, "horizontal_flip": True},
         tiny_config={"conv": ((4, 3, 1, 1), (6, 3, 1, 1), (4, 3, 1, 1)), "pool_after": (1, 2, 3), "dense": (8,)}, **COMMON,
+    ),
+)  # fmt: skip
+
+# The ZF network of py-faster-rcnn, whose definition has no classes of ImageNet. Its region of interest is the whole image here. Its
+# dropout (scale_train: false) does not scale what it keeps in training, and halves everything in inference.
+PUBLIC_LAYOUTS = (
+    CheckpointLayout(
+        "caffe", ("zfnet",),
+        caffe_layers("conv2", "conv3", "conv4", "conv5", "fc6") | caffe_layers("conv1", conversion="caffe_bgr")
+        | caffe_layers("fc7", conversion="caffe_halved"),
+        optional=("logits/*",),
+        config={
+            "conv": ((96, 7, 2, 3), (256, 5, 2, 2), (384, 3, 1, 1), (384, 3, 1, 1), (256, 3, 1, 1)), "normalization": "space",
+            "pool_padding": 1, "pooled_side": 6, "max_filter_rms": None, "channel_means": (122.7717, 115.9465, 102.9801),
+        },
     ),
 )  # fmt: skip

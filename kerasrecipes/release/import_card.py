@@ -41,14 +41,27 @@ def import_card(model: Any, path: Path, report: ImportReport) -> str:
     ]  # fmt: skip
     if row:
         relation = "is" if is_certain else "has the name of, and may be,"
-        lines += [f"- it {relation} the public checkpoint {row.name}: {row.title}", f"- source: {row.source}, {row.address}"]
-        lines += [f"- license: {row.license}", *([f"- {row.note}"] if row.note else [])]
-        if row.claims:
-            lines += ["", "## Figures of its authors", "", "They measured these with their own program. Nobody measured them here.", ""]
-            lines += [f"- {each['dataset']}, {each['metric']}: {each['value']} ({each['source']})" for each in row.claims]
-        if row.tested:
-            lines += ["", "## What was tested here", "", row.tested, "The file itself was not run by this package's authors."]
+        lines += [f"- it {relation} the public checkpoint {row.name}: {row.title}", *describe_checkpoint(row)]
     else:
         lines += ["- its origin is not known to this package, and neither are its license and quality"]
     lines += ["", "## Tensors", "", "```", str(report), "```", ""]
     return escape_controls("\n".join(lines), keep="\n")
+
+
+def public_card(row: PublicCheckpoint) -> str:
+    """Return what is known about a public checkpoint before it is fetched, as Markdown."""
+    lines = [f"# {row.name}: {row.title}", "", f"- recipe: {row.recipe}", *describe_checkpoint(row)]
+    return escape_controls("\n".join(lines), keep="\n")
+
+
+def describe_checkpoint(row: PublicCheckpoint) -> list[str]:
+    """Return lines of Markdown with a checkpoint's source, license, claims and tests."""
+    lines = [f"- source: {row.source}", f"- address: {row.address}", f"- license: {row.license}"]
+    lines += [f"- hash: {row.hash['algorithm']} {row.hash['value']}" if row.hash else "- hash: not published"]
+    lines += [f"- {row.note}"] if row.note else []
+    if row.claims:
+        lines += ["", "## Figures of its authors", "", "They measured these with their own program. Nobody measured them here.", ""]
+        lines += [f"- {each['dataset']}, {each['metric']}: {each['value']} ({each['source']})" for each in row.claims]
+    if row.tested:
+        lines += ["", "## What was tested here", "", row.tested, "The file itself was not run by this package's authors."]
+    return lines

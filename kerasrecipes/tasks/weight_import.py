@@ -3,6 +3,7 @@
 import importlib
 import json
 import re
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -133,6 +134,8 @@ def import_weights(
     for weight, value in values.items():
         variables[weight].assign(value)
     model.import_report = report
+    if missing:
+        warnings.warn(f"{path} holds no values for {list_names(missing)}, which stay random: train them", stacklevel=2)
     return report
 
 

@@ -133,3 +133,9 @@ def with_upsampling(layers):
     line = 1 - np.abs((np.arange(16) - 7.5) / 8)
     classes = len(layers["ctx_final"][1])
     return layers | {"ctx_upsample": (np.broadcast_to(np.outer(line, line), (classes, 1, 16, 16)).astype("float32"),)}
+
+
+NARROW_ZF = {
+    "conv1": (6, 3, 7, 7), "conv2": (8, 6, 5, 5), "conv3": (10, 8, 3, 3), "conv4": (10, 10, 3, 3), "conv5": (6, 10, 3, 3),
+    "fc6": (16, 216), "fc7": (12, 16),
+}  # fmt: skip

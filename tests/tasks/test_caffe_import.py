@@ -13,6 +13,7 @@ import pytest
 from paths import TESTS
 
 import kerasrecipes as kr
+from kerasrecipes.recipes.zfnet import PUBLIC_LAYOUTS
 
 TOLERANCE = 2e-5  # of the largest output: both compute in float32, and the sums over ten and more layers differ in their order
 NARROW_CAFFENET = {
@@ -70,3 +71,22 @@ def test_outputs_are_those_of_opencv(tmp_path, name):
     for ours, theirs in zip(actual.values(), expected, strict=True):
         difference = np.abs(keras.ops.convert_to_numpy(ours)[0] - theirs).max()
         assert difference < TOLERANCE * np.abs(theirs).max()
+
+
+@pytest.mark.filterwarnings("ignore:.*logits/kernel, logits/bias, which stay random")
+def test_zf_of_py_faster_rcnn_gives_its_features(tmp_path):
+    layers = caffe_files.seeded_layers(caffe_files.NARROW_ZF)
+    with np.load(TESTS / "goldens" / "zf_opencv.npz") as golden:
+        expected = {name: golden[name] for name in golden.files}
+    (tmp_path / "ZF.caffemodel").write_bytes(caffe_files.caffemodel(layers))
+    filters = [layers[f"conv{number}"][0].shape[0] for number in range(1, 6)]
+    conv = tuple((count, *each[1:]) for count, each in zip(filters, PUBLIC_LAYOUTS[0].config["conv"], strict=True))
+    model = kr.load("zfnet", weights=tmp_path / "ZF.caffemodel", compile=False, conv=conv, dense=(16, 12))
+    assert model.import_report.missing == ("logits/kernel", "logits/bias")
+    outputs = {"narrow_conv5": model.get_layer("relu5").output, "narrow": model.get_layer("relu7").output}
+    table = kr.visualize.layer_table(model)  # 139 pixels, and 2 * (2 + 8) of the normalizations' windows of 3 x 3 at strides 2 and 8
+    assert table["norm1"].span == (11, 11) and table["conv5"].span == (159, 159) and table["conv5"].stride == (16, 16)
+    image = caffe_files.seeded_image(224, 224)[None].astype("float32")
+    for name, values in keras.Model(model.input, outputs)(image, training=False).items():
+        theirs = np.maximum(expected[name], 0)
+        assert np.abs(keras.ops.convert_to_numpy(values)[0] - theirs).max() < TOLERANCE * theirs.max()

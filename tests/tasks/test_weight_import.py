@@ -185,6 +185,12 @@ def test_the_command_says_what_is_missing(tmp_path, capsys):
     assert "Name its recipe" in capsys.readouterr().err
     assert main(["import", "bvlc_caffenet", "--recipe", "zfnet"]) == 1
     assert "is a checkpoint of caffenet, not of zfnet" in capsys.readouterr().err
+    assert main(["show", "bvlc_caffenet"]) == 0
+    assert "57.4 %" in (card := capsys.readouterr().out) and "Nobody measured them here" in card and "4c8d77de" in card
+    with pytest.raises(WeightsUnavailable, match="load\\('bvlc_caffenet'\\) fetches and converts"):
+        kr.load("caffenet")
+    with pytest.raises(KerasRecipesError, match="export the result"):
+        kr.load("bvlc_caffenet", engine="onnxruntime")
     assert main(["list", "caffenet"]) == 0
     output = capsys.readouterr().out
     assert output.startswith("caffenet\n\nPublished by others") and "bvlc_caffenet  (" in output and "caffenet_yos" in output
