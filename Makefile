@@ -83,11 +83,12 @@ test-tfio:
 	.venv-tfio/bin/pip install -q --disable-pip-version-check -e ".[tfio]" pytest
 	.venv-tfio/bin/python -m pytest tests/tfio
 
-# other implementations of the same papers, in an environment of their own; writes what `make test` compares with
+# other implementations of the same papers, in an environment of their own; computes again what `make test` compares with (tests/goldens)
 # (torchaudio's models are plain Python on top of torch: its last release serves)
 test-oracles:
 	$(PYTHON) -m venv .venv-oracles
-	.venv-oracles/bin/pip install -q --disable-pip-version-check -e ".[torch]" "torch==2.13.0" "torchaudio==2.11.0" captum pyroomacoustics pytest
+	.venv-oracles/bin/pip install -q --disable-pip-version-check -e ".[torch]" "torch==2.13.0" "torchaudio==2.11.0" captum pyroomacoustics pytest \
+		librosa pytorch-crf scikit-learn flashlight-text
 	KERAS_BACKEND=torch .venv-oracles/bin/python -m pytest tests/oracles
 
 # a cluster of two nodes on this machine

@@ -1,9 +1,9 @@
 """Weights and inputs for models of torchaudio, from a numpy generator whose output is the same in all numpy versions."""
 
 import numpy as np
-from paths import FIXTURES
+from paths import TESTS
 
-GOLDEN = FIXTURES / "golden"
+GOLDEN = TESTS / "goldens"
 LABELS = 40
 
 # torchaudio's name of the input -> its channels and steps; 9600 samples and 60 frames give 31 steps of output
