@@ -1,11 +1,16 @@
 """Search the recipes by name, task, and their released weights."""
 
+from __future__ import annotations
+
 import fnmatch
+from typing import TYPE_CHECKING
 
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.hub import manifest
-from kerasrecipes.hub.public_checkpoints import PublicCheckpoint, public_checkpoints
 from kerasrecipes.registry import TASKS, all_recipes
+
+if TYPE_CHECKING:
+    from kerasrecipes.hub.public_checkpoints import PublicCheckpoint
 
 
 def list_recipes(
@@ -44,6 +49,8 @@ def list_public_checkpoints(pattern: str = "*", *, task: str | None = None) -> l
         pattern: Name with the wildcards * and ?, of the checkpoint or of its recipe. Default: all.
         task: Only those of recipes of this task.
     """
+    from kerasrecipes.hub.public_checkpoints import public_checkpoints  # imports numpy
+
     recipes = all_recipes()
     return [
         row

@@ -3,12 +3,15 @@
 A recipe's file holds `PUBLIC_LAYOUTS`, a tuple of `CheckpointLayout`. A new checkpoint of a known kind is one more entry there.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
+if TYPE_CHECKING:  # a list of recipes needs no numpy
+    import numpy as np
 
 
 class Target(NamedTuple):
@@ -24,7 +27,7 @@ class Target(NamedTuple):
     feature_shape: tuple[int, ...] | None = None
 
 
-Conversion = Callable[[Sequence[np.ndarray], Target], np.ndarray]
+Conversion = Callable[[Sequence[Any], Target], Any]  # arrays, the weight -> its values
 
 
 def keep_array(arrays: Sequence[np.ndarray], target: Target) -> np.ndarray:
