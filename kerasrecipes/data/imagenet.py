@@ -64,7 +64,10 @@ def imagenet(root: Path, split: str = "train", classes: Sequence[str] = ()) -> I
     if not folder.is_dir():
         raise DataError(f"There is no folder {root / split}: pass the folder that holds train/ or val/")
     folders = list_wnid_folders(folder)
-    wnids = sorted(words) or sorted({*list_wnid_folders(base / "train"), *folders})
+    listed = sorted(words) if len(words) <= NUM_CLASSES else []  # longer lists name all nouns of WordNet
+    wnids = listed or sorted({*list_wnid_folders(base / "train"), *folders})
+    if unknown := sorted(set(folders) - set(wnids)):
+        raise DataError(f"{folder} has the folder {unknown[0]}, which the list of classes in {root} does not name")
     if folders:
         items = list_class_images(folder, folders)
     elif split == "val":
@@ -80,7 +83,8 @@ def read_validation_list(root: Path, folder: Path, wnids: list[str]) -> tuple[li
     Where no file names the WNIDs, the classes are the numbers of Caffe's list, written as text.
     """
     if (path := root / "LOC_val_solution.csv").is_file():
-        return read_kaggle_list(path, folder, wnids), wnids
+        items = read_kaggle_list(path, folder, wnids)
+        return items, wnids or sorted({wnid for _, wnid in items})
     if (path := root / "val.txt").is_file():
         numbers = {str(i): wnid for i, wnid in enumerate(wnids)} or {str(i): str(i) for i in range(NUM_CLASSES)}
         items = read_image_list(path, folder, list(numbers))

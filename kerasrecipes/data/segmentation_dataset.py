@@ -71,7 +71,9 @@ class SegmentationDataset(BaseImageDataset):
         augment: bool = False, shuffle: bool = True, seed: int = 0, **kwargs: Any,
     ):  # fmt: skip
         if len({i.shape for i in images}) > 1:
-            raise DataError("All images of a training set must have one size: cut or resize them first")
+            raise DataError(
+                "All images of a training set must have one size: cut or resize them first, or add ?size=WIDTHxHEIGHT to --data"
+            )
         self.masks, self.model = masks, model
         super().__init__(images, batch_size, augment, shuffle, seed, **kwargs)
 

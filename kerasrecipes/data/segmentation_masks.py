@@ -55,12 +55,40 @@ def load_masks(
 
 
 def read_mask_set(spec: str, mask_values: Mapping[int, int]) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
-    """Yield the images, the masks after `replace_mask_values`, and the names of a set."""
-    reader, path, options, _ = parse_spec(spec, "masks")
+    """Yield the images, the masks after `replace_mask_values`, and the names of a set, with `?size=` cut or padded to one size."""
+    reader, path, options, shared = parse_spec(spec, "masks")
+    size = parse_size(shared["size"], spec) if "size" in shared else None
     for pixels, mask, name in reader.read(Path(path), **options):
         if pixels.shape[:2] != mask.shape:
             raise DataError(f"{name}: the image has {pixels.shape[:2]} pixels, its mask {mask.shape}")
-        yield pixels, replace_mask_values(mask, mask_values), name
+        mask = replace_mask_values(mask, mask_values)
+        yield *(crop_or_pad(pixels, mask, size) if size else (pixels, mask)), name
+
+
+def parse_size(text: str, spec: str) -> tuple[int, int]:
+    """Return "WIDTHxHEIGHT" as (height, width), or raise `DataError`."""
+    width, _, height = text.partition("x")
+    sides = [int(side) if side.isascii() and side.isdigit() and len(side) < 6 else 0 for side in (height, width)]
+    if min(sides) < image.MIN_SIDE or sides[0] * sides[1] > image.MAX_PIXELS:
+        raise DataError(f"{spec!r}: size={text} is not WIDTHxHEIGHT in pixels, for instance size=500x500")
+    return sides[0], sides[1]
+
+
+def crop_or_pad(pixels: np.ndarray, mask: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Cut an image (height, width, 3) and its mask to their center, or mirror the image around them, to `size` (height, width).
+
+    Pixels that are added have no class.
+    """
+    cuts, margins = [], []
+    for have, want in zip(mask.shape, size, strict=True):
+        first, before = max(have - want, 0) // 2, max(want - have, 0) // 2
+        cuts.append(slice(first, first + min(have, want)))
+        margins.append((before, max(want - have, 0) - before))
+    pixels, mask = pixels[tuple(cuts)], mask[tuple(cuts)]
+    return (
+        np.pad(pixels, [*margins, (0, 0)], mode="reflect"),
+        np.pad(mask, margins, constant_values=IGNORE_INDEX),
+    )
 
 
 def check_mask_values(mask_values: Any, classes: Sequence[str] | None = None) -> dict[int, int]:

@@ -23,7 +23,7 @@ SHARED_OPTIONS: dict[str, dict[str, str]] = {
     "speech": {"exclude": "LIST", "only": "LIST", "hours": "NUMBER"},
     "text": {"exclude": "LIST"},
     "images": {"part": "held|kept"},
-    "masks": {},
+    "masks": {"size": "WIDTHxHEIGHT"},
 }
 
 

@@ -140,6 +140,20 @@ def test_caffes_list_needs_no_other_files(ilsvrc):
         read_image_set(f"imagenet:{ilsvrc}?split=val", ["a", "b"])
 
 
+def test_kaggles_list_needs_no_other_files(ilsvrc):
+    write_kaggle(ilsvrc)
+    (ilsvrc / "train").rename(ilsvrc / "other")
+    paths, labels = read_image_set(f"imagenet:{ilsvrc}?split=val", [])  # only the first and the last class are there
+    assert {os.path.basename(p)[-6]: k for p, k in zip(paths, labels, strict=True)} == {"1": 1, "2": 0, "3": 1}
+
+
+def test_a_list_of_all_nouns_is_no_list_of_classes(ilsvrc):
+    lines = [f"n{i:08}\tword {i}\n" for i in range(1001)] + [f"{w}\t{n}\n" for w, n in WORDS.items()]
+    (ilsvrc / "words.txt").write_text("".join(lines))
+    assert read_image_set(f"imagenet:{ilsvrc}", [])[1].tolist() == [0, 1, 2]
+    assert read_image_set(f"imagenet:{ilsvrc}", CLASSES)[1].tolist() == [1, 285, 957]
+
+
 def test_folders_of_classes_and_kaggles_place(ilsvrc, tmp_path):
     assert read_image_set(f"imagenet:{ilsvrc}", [])[1].tolist() == [0, 1, 2]
     save(ilsvrc / "val" / "n07768694" / "a.JPEG")
@@ -165,6 +179,7 @@ def test_folders_of_classes_and_kaggles_place(ilsvrc, tmp_path):
      "meta.mat cannot be read"),
     (lambda root: [p.rename(root / "train" / f"{p.name}x") for p in list((root / "train").iterdir())], "", "holds no folder of a class"),
     (lambda root: (root / "train").rename(root / "other"), "", "There is no folder .*train"),
+    (lambda root: (root / "synset_words.txt").write_text("n01443537 goldfish\n"), "", "has the folder n02124075, which the list"),
 ])  # fmt: skip
 def test_damages_of_imagenet_are_named(ilsvrc, damage, query, message):
     damage(ilsvrc)

@@ -166,3 +166,24 @@ def test_damages_of_streets_are_named(streets, spec, damage, message):
 def test_unknown_options_list_the_forms():
     with pytest.raises(DataError, match=r"kitti:FOLDER\?split=NAME&classes=11\|19"):
         parse_spec("kitti:x?part=held", "masks")
+
+
+def test_images_of_several_sizes_get_one(voc):
+    """The center stays where it is, larger sides are cut, and what is added mirrors the image and has no class."""
+    rng = np.random.default_rng(0)
+    wide, ids = rng.integers(0, 255, (4, 8, 3), "uint8"), rng.integers(0, 21, (4, 8), "uint8")
+    save(voc / "JPEGImages/2007_000039.jpg", wide)
+    save(voc / "SegmentationClass/2007_000039.png", ids, palette=True)
+    wide = np.asarray(Image.open(voc / "JPEGImages/2007_000039.jpg"))
+    images, masks = load_masks([f"voc:{voc}?size=6x7"], VOC)
+    assert [i.shape for i in images] == [(7, 6, 3)] * 2 and [m.shape for m in masks] == [(7, 6)] * 2
+    assert (masks[1][1:5] == ids[:, 1:7]).all() and (masks[1][[0, 5, 6]] == 255).all() and masks[1].dtype == "uint8"
+    assert (images[1] == wide[[1, 0, 1, 2, 3, 2, 1], 1:7]).all()
+    assert len({i.shape for i in load_masks([f"voc:{voc}"], VOC)[0]}) == 2
+    assert dict(summarize_masks([f"voc:{voc}?size=500x500"]).rows)["sizes"] == "500 x 500"
+
+
+@pytest.mark.parametrize("size", ["500", "500x", "x", "500x3", "99999x99999", "-5x10", "5.5x10", "1e3x10", "²x10"])
+def test_other_sizes_are_errors(voc, size):
+    with pytest.raises(DataError, match="is not WIDTHxHEIGHT"):
+        load_masks([f"voc:{voc}?size={size}"], VOC)

@@ -108,12 +108,16 @@ def test_broken_connections_are_resumed(serve, server, content, tmp_path):
 
 
 SCRIPT = """
-import sys
+import os, signal, sys
 from kerasrecipes.cli import main
+from kerasrecipes.data_prep import set_download
 from kerasrecipes.data_prep.public_sets import PUBLIC_SETS, Archive, PublicSet
-address, size, digest, folder, output = sys.argv[1:]
+address, size, digest, folder, output, *kill = sys.argv[1:]
 archive = Archive(address, int(size), digest, folder, "librispeech:{folder}")
 PUBLIC_SETS["tiny"] = PublicSet("Tiny", "CC0", "nowhere", {"dev-tiny": archive})
+if kill:
+    progress = lambda done, total, note: done > 0.1 and note.startswith("unpacking") and os.kill(os.getpid(), signal.SIGKILL)
+    set_download.download_set("tiny", "dev-tiny", output, progress=progress)
 sys.exit(main.main(["data", "download", "tiny", "dev-tiny", "--output", output]))
 """
 
@@ -149,6 +153,15 @@ def test_an_interrupt_while_unpacking_leaves_the_checked_archive(serve, server, 
     assert files_in(tmp_path) == [".download/dev-tiny.tar.gz"] and not list(tmp_path.glob(".partial-*"))
     set_download.download_set("tiny", "dev-tiny", tmp_path)
     assert (tmp_path / FOLDER).is_dir() and server.downloads() == [0] and ".download/dev-tiny.tar.gz" not in files_in(tmp_path)
+
+
+def test_a_kill_while_unpacking_leaves_nothing_with_a_final_name(serve, server, content, tmp_path):
+    archive = serve(content)
+    arguments = [archive.address, str(archive.size), archive.hash, archive.folder, str(tmp_path), "kill"]
+    assert subprocess.run([sys.executable, "-c", SCRIPT, *arguments]).returncode == -9
+    assert len(list(tmp_path.glob(".partial-*"))) == 1 and not (tmp_path / "LibriSpeech").exists()
+    set_download.download_set("tiny", "dev-tiny", tmp_path)
+    assert (tmp_path / FOLDER).is_dir() and not list(tmp_path.glob(".partial-*")) and server.downloads() == [0]
 
 
 def test_an_archive_that_was_damaged_meanwhile_is_replaced(serve, server, content, tmp_path):
