@@ -70,11 +70,9 @@ def check_backend() -> Iterator[Check]:
 
 def check_devices() -> Iterator[Check]:
     try:
-        from kerasrecipes._lazy import keras
-        from kerasrecipes.training.precision import AUTO, resolve_dtype_policy
+        from kerasrecipes.training.precision import AUTO, list_devices, resolve_dtype_policy
 
-        names = ", ".join(keras.distribution.list_devices()) or "cpu"
-        yield "devices", True, f"{names}; {os.cpu_count()} cores; training in {resolve_dtype_policy(AUTO)}"
+        yield "devices", True, f"{', '.join(list_devices())}; {os.cpu_count()} cores; training in {resolve_dtype_policy(AUTO)}"
     except Exception as error:
         yield "devices", False, f"the backend does not start: {error}"
 

@@ -35,4 +35,15 @@ def has_bfloat16_cpu() -> bool:
 
 def has_accelerator() -> bool:
     """Return True if the backend has a device beside the CPU."""
-    return any(not device.startswith("cpu") for device in keras.distribution.list_devices())
+    return any(not device.startswith("cpu") for device in list_devices())
+
+
+def list_devices() -> list[str]:
+    """Return the names of the backend's devices, for instance ["cpu:0", "gpu:0"]."""
+    if keras.config.backend() in ("tensorflow", "jax"):
+        return keras.distribution.list_devices()
+    if keras.config.backend() != "torch":
+        return ["cpu:0"]
+    import torch
+
+    return ["cpu:0", *(f"gpu:{number}" for number in range(torch.cuda.device_count()))]

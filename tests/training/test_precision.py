@@ -29,10 +29,20 @@ def test_auto_follows_the_flags_of_the_processor(tmp_path, monkeypatch, cpuinfo,
 
 def test_an_accelerator_computes_in_bfloat16(tmp_path, monkeypatch):
     monkeypatch.setattr(precision, "CPUINFO", tmp_path / "cpuinfo")
-    monkeypatch.setattr(precision.keras.distribution, "list_devices", lambda: ["cpu:0", "gpu:0"])
+    monkeypatch.setattr(precision, "list_devices", lambda: ["cpu:0", "gpu:0"])
     assert precision.resolve_dtype_policy("auto") == "mixed_bfloat16"
 
 
 def test_released_configurations_use_it():
     policies = {path.stem: read_config(path).dtype_policy for path in CONFIGS.glob("*.yaml")}
     assert "mixed_bfloat16" not in policies.values() and policies["wav2letter_small"] == "auto"
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "torch", "jax", "numpy"])
+def test_every_backend_names_its_devices(backend, monkeypatch):
+    if backend != "numpy":
+        pytest.importorskip(backend)
+    if backend in ("tensorflow", "jax") and backend != precision.keras.config.backend():
+        pytest.skip("Keras lists the devices of its own backend")
+    monkeypatch.setattr(precision.keras.config, "backend", lambda: backend)
+    assert precision.list_devices()[0].startswith("cpu")
