@@ -14,7 +14,6 @@ from typing import Any
 
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.hub import manifest
-from kerasrecipes.hub.checkpoint_readers import READERS
 
 NAME = re.compile(r"[a-z0-9_]+")
 ADDRESS = re.compile(r"https?://[!-~]+")
@@ -64,12 +63,10 @@ class PublicCheckpoint:
 
     def __post_init__(self) -> None:
         problems = []
-        if not NAME.fullmatch(self.name) or not NAME.fullmatch(self.recipe):
-            problems.append("name and recipe are lower-case letters, digits and _")
+        if not all(NAME.fullmatch(name) for name in (self.name, self.recipe, self.kind)):
+            problems.append("name, recipe and kind are lower-case letters, digits and _")
         if not manifest.FILE_NAME.fullmatch(self.file) or not ADDRESS.fullmatch(self.address):
             problems.append("file is a plain file name, and address begins with http:// or https://")
-        if self.kind not in READERS:
-            problems.append(f"kind is one of {', '.join(READERS)}")
         if type(self.max_bytes) is not int or not 1 <= (self.size or 1) <= self.max_bytes <= manifest.MAX_FILE_BYTES:
             problems.append(f"size and max_bytes are numbers of bytes up to {manifest.MAX_FILE_BYTES}")
         if self.hash is None and self.note != PINNED:

@@ -13,6 +13,7 @@ import kerasrecipes as kr
 from kerasrecipes.cli.main import main
 from kerasrecipes.errors import KerasRecipesError, WeightsCorrupted, WeightsUnavailable
 from kerasrecipes.hub import manifest, public_checkpoints
+from kerasrecipes.hub.checkpoint_readers import READERS
 from kerasrecipes.hub.public_checkpoints import PINNED, PublicCheckpoint
 from kerasrecipes.hub.public_download import file_hash
 from kerasrecipes.registry import all_recipes
@@ -79,12 +80,12 @@ def test_rows_are_of_recipes_and_have_names_of_their_own():
     assert {"bvlc_caffenet", "dilation8_voc_authors", "vgg16"} <= set(rows)
     for row in rows.values():
         assert row.recipe in all_recipes() and row.name not in all_recipes() and row.license and row.source and row.tested
-        assert (row.hash is None) == (row.note == PINNED)
+        assert row.kind in READERS and (row.hash is None) == (row.note == PINNED)
         assert all(set(claim) == {"dataset", "metric", "value", "source"} for claim in row.claims)
 
 
 @pytest.mark.parametrize("change", [
-    {"name": "A/B"}, {"file": "../x"}, {"address": "file:///etc/passwd"}, {"kind": "pickle"}, {"max_bytes": 0}, {"max_bytes": "1"},
+    {"name": "A/B"}, {"file": "../x"}, {"address": "file:///etc/passwd"}, {"kind": "../x"}, {"max_bytes": 0}, {"max_bytes": "1"},
     {"hash": None}, {"hash": {"algorithm": "crc32", "value": "0"}}, {"hash": {"algorithm": "md5", "value": "0" * 31}},
     {"size": 10**12}, {"color": "red"},
 ], ids=str)  # fmt: skip
