@@ -155,7 +155,7 @@ def saliency(method):
 
 
 COMPUTED = {  # name -> function of the inputs, tolerance
-    "torch_ctc": (ctc, 1e-5),
+    "torch_ctc": (ctc, 1e-4),  # float32 adds logarithms near 60 here and in torch: deviations of 1e-5 are rounding
     "torch_ctc_feasible": (ctc_feasible, 0),
     "torch_rnn": (recurrent("rnn"), 1e-5),
     "torch_gru": (recurrent("gru"), 1e-5),
