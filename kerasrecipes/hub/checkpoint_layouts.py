@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from kerasrecipes.hub.speech_conversions import SPEECH_CONVERSIONS
+
 if TYPE_CHECKING:  # a list of recipes needs no numpy
     import numpy as np
 
@@ -84,6 +86,7 @@ CONVERSIONS: dict[str, Conversion] = {
     "caffe": convert_blob,
     "caffe_bgr": convert_bgr_blob,
     "caffe_halved": convert_halved_blob,
+    **SPEECH_CONVERSIONS,
 }
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from kerasrecipes.errors import KerasRecipesError, WeightsCorrupted
 from kerasrecipes.hub.caffemodel import read_caffemodel
 from kerasrecipes.hub.keras_h5 import read_keras_h5
+from kerasrecipes.hub.lightning_checkpoint import read_lightning_checkpoint
 from kerasrecipes.hub.tf_checkpoint import read_tf_checkpoint, read_tflite
 from kerasrecipes.hub.torch_checkpoint import read_torch_checkpoint
 from kerasrecipes.utils.escaping import escape_controls
@@ -27,7 +28,8 @@ class CheckpointReader(NamedTuple):
 
 READERS = {
     "caffe": CheckpointReader((".caffemodel", "-weights"), read_caffemodel, "weights of Caffe"),
-    "torch": CheckpointReader((".pth", ".pt", ".ckpt"), read_torch_checkpoint, "checkpoint of PyTorch"),
+    "torch": CheckpointReader((".pth", ".pt"), read_torch_checkpoint, "checkpoint of PyTorch"),
+    "lightning": CheckpointReader((".ckpt",), read_lightning_checkpoint, "checkpoint of PyTorch Lightning"),
     "tensorflow": CheckpointReader((".index",), read_tf_checkpoint, "checkpoint of TensorFlow, its index file"),
     "keras_h5": CheckpointReader((".h5", ".hdf5"), read_keras_h5, "weights or model of Keras 1 or 2"),
     "tflite": CheckpointReader((".tflite",), read_tflite, "model of TensorFlow Lite"),

@@ -97,24 +97,25 @@ class SequenceRNN(SequenceLayer):
         shared_input: Both directions read one `W x` (paper) instead of one each.
         batch_norm: Normalize `W x` over the sequence: `h_t = f(B(W x_t) + U h_{t-1})`; there is no bias then.
         momentum: Momentum of that normalization's moving averages.
+        epsilon: Added to its variance.
 
     Call: `x` (batch, steps, features), `length` (batch,); returns (batch, steps, units), twice the units for "concat".
     """
 
     def __init__(
         self, units, cell="rnn", max_value=20.0, bidirectional=True, merge_mode="sum", shared_input=True, batch_norm=True,
-        momentum=0.99, **kwargs,
+        momentum=0.99, epsilon=1e-3, **kwargs,
     ):  # fmt: skip
         super().__init__(**kwargs)
         self.units, self.cell, self.max_value = units, cell, max_value
         self.bidirectional, self.merge_mode, self.shared_input = bidirectional, merge_mode, shared_input
-        self.batch_norm, self.momentum, self.width = batch_norm, momentum, GATES[cell] * units
+        self.batch_norm, self.momentum, self.epsilon, self.width = batch_norm, momentum, epsilon, GATES[cell] * units
         self.directions = 2 if bidirectional else 1
         self.transforms = 1 if shared_input else self.directions
         self.geometry = TimeGeometry(None)  # backward: the whole utterance; forward: the whole past
         dtype, use_bias = self.dtype_policy, cell == "gru" and not batch_norm
         self.norms = [
-            MaskedBatchNormalization(momentum, dtype=dtype, name=f"norm_{i}")
+            MaskedBatchNormalization(momentum, epsilon, dtype=dtype, name=f"norm_{i}")
             for i in range(self.transforms if batch_norm else 0)
         ]
         self.loops = []

@@ -4,6 +4,8 @@ Paper: "log-spectrograms of power normalized audio clips, calculated on 20 ms wi
 The discrete Fourier transform is a convolution with windowed cosine and sine kernels, which every format exports.
 """
 
+import math
+
 import keras
 import numpy as np
 from keras import ops
@@ -131,22 +133,29 @@ class UtteranceStandardization(SequenceLayer):
 
     Args:
         epsilon: Added to the variance.
+        ddof: 1 divides by the number of values minus 1 in the variance, as torch's `std` does. Default: 0.
 
     Call: `x` (batch, samples) or (batch, frames, features), `length` (batch,).
     """
 
     whole_utterance = True
 
-    def __init__(self, epsilon: float = 1e-8, **kwargs):
+    def __init__(self, epsilon: float = 1e-8, ddof: int = 0, **kwargs):
         super().__init__(**kwargs)
-        self.epsilon = epsilon
+        self.epsilon, self.ddof = epsilon, ddof
 
     def call_unmasked(self, x, length, training=None):
         x, axes = ops.cast(x, "float32"), tuple(range(1, len(x.shape)))
         centered = zero_after_length(x - masked_mean(zero_after_length(x, length), length, axes), length)
-        scale = ops.sqrt(masked_mean(ops.square(centered), length, axes) + self.epsilon)
+        variance = masked_mean(ops.square(centered), length, axes)
+        if self.ddof:
+            count = ops.cast(ops.maximum(length, 1), "float32") * math.prod(x.shape[2:])
+            count = ops.reshape(count, (-1, *(1 for _ in axes)))
+            variance = variance * (count / ops.maximum(count - self.ddof, 1.0))
+        scale = ops.sqrt(variance + self.epsilon)
         return ops.cast(centered / scale, self.compute_dtype)
 
     def call_numpy(self, x):
         x = x - np.mean(x, dtype="float64").astype("float32")
-        return x / np.sqrt(np.mean(np.square(x), dtype="float64") + self.epsilon).astype("float32")
+        variance = np.sum(np.square(x), dtype="float64") / max(x.size - self.ddof, 1)
+        return x / np.sqrt(variance + self.epsilon).astype("float32")

@@ -11,6 +11,7 @@ from typing import Any
 
 from kerasrecipes import layers
 from kerasrecipes._lazy import keras
+from kerasrecipes.hub.speech_layouts import DEEPSPEECH2_LAYOUTS
 from kerasrecipes.registry import Recipe
 
 FLOAT32 = "float32"  # features, recurrences and logits stay in float32 under mixed precision
@@ -22,6 +23,8 @@ def deepspeech2(
     sample_rate: int = 16000,
     win_length: int = 320,
     hop_length: int = 160,
+    front_end: str = "log_spectrogram",
+    window: str = "hamming",
     log_epsilon: float = 1e-2,
     normalization: str = "utterance",
     conv: tuple = ((32, (41, 11), (2, 2)), (32, (21, 11), (2, 1)), (96, (21, 11), (2, 1))),
@@ -33,9 +36,11 @@ def deepspeech2(
     merge_mode: str = "sum",
     shared_input: bool = True,
     batch_norm: str = "input_transform",
+    norm_epsilon: float = 1e-3,
     lookahead: int = 0,
     fc_units: tuple = (),
     relu_clip: float = 20.0,
+    logits_bias: bool = True,
     dropout: float = 0.0,
     spec_augment: dict | None = None,
     low_pass: dict | None = None,
@@ -50,6 +55,9 @@ def deepspeech2(
         sample_rate: Sample rate of the audio in Hz.
         win_length: Samples of a frame (20 ms).
         hop_length: Samples between frames (10 ms).
+        front_end: "log_spectrogram", or "log1p_spectrogram" as in deepspeech.pytorch: centered frames, log(1 + magnitude), one
+            mean and one deviation for the utterance. It uses neither `log_epsilon` nor `normalization`.
+        window: Window of "log1p_spectrogram": "hamming", "hamming_symmetric" or "hann".
         log_epsilon: Added to each bin's power before the logarithm.
         normalization: "utterance": unit power, each bin's mean over the utterance; "causal": over past frames only,
             starting from the training set's statistics, for streaming.
@@ -62,10 +70,13 @@ def deepspeech2(
         merge_mode: "sum" of the directions (paper) or "concat".
         shared_input: Both directions share W (paper).
         batch_norm: "input_transform" normalizes W x as in the paper (section 3.2); "layer_input" normalizes the input of
-            each recurrent layer, which torch's and cuDNN's own kernels need; "none".
+            each recurrent layer, which torch's and cuDNN's own kernels need; "later_layer_input" does so for all but the
+            first; "none".
+        norm_epsilon: Added to the variances of batch normalization.
         lookahead: tau of the row convolution, 0 for none.
         fc_units: Units of the hidden fully connected layers.
         relu_clip: Maximum of the ReLUs.
+        logits_bias: False for a last layer without biases.
         dropout: Fraction of features dropped before each recurrent and fully connected layer (the paper has none).
         spec_augment: Arguments of `layers.SpecAugment`, None for none (paper).
         low_pass: Arguments of `layers.RandomLowPass`, None for none (paper).
@@ -77,12 +88,21 @@ def deepspeech2(
     audio = keras.Input((None,), dtype="float32", name="audio")
     length = keras.Input((), dtype="int32", name="length")
 
-    by_utterance = normalization == "utterance"
-    x, n = (layers.UtterancePowerNormalization if by_utterance else layers.SequenceMask)(dtype=FLOAT32)(audio, length)
-    x, n = layers.LogSpectrogram(win_length, hop_length, log_epsilon, dtype=FLOAT32)(x, n)  # (batch, frames, 161)
+    norm_input = batch_norm in ("layer_input", "later_layer_input")
+    by_utterance, centered = normalization == "utterance", front_end == "log1p_spectrogram"
+    if centered:
+        x, n = layers.ReflectPadding(win_length // 2, dtype=FLOAT32)(audio, length)
+        x, n = layers.Log1pSpectrogram(win_length, hop_length, window, dtype=FLOAT32)(x, n)  # (batch, frames, 161)
+    else:
+        x, n = (layers.UtterancePowerNormalization if by_utterance else layers.SequenceMask)(dtype=FLOAT32)(audio, length)
+        x, n = layers.LogSpectrogram(win_length, hop_length, log_epsilon, dtype=FLOAT32)(x, n)  # (batch, frames, 161)
     if low_pass:
-        x, n = layers.RandomLowPass(fill_value=math.log(log_epsilon), **low_pass, dtype=FLOAT32)(x, n)
-    x, n = (layers.UtteranceNormalization if by_utterance else layers.CausalNormalization)(dtype=FLOAT32)(x, n)
+        fill_value = 0.0 if centered else math.log(log_epsilon)
+        x, n = layers.RandomLowPass(fill_value=fill_value, **low_pass, dtype=FLOAT32)(x, n)
+    if centered:
+        x, n = layers.UtteranceStandardization(ddof=1, dtype=FLOAT32)(x, n)
+    else:
+        x, n = (layers.UtteranceNormalization if by_utterance else layers.CausalNormalization)(dtype=FLOAT32)(x, n)
     if spec_augment:
         x, n = layers.SpecAugment(**spec_augment, dtype=FLOAT32)(x, n)
 
@@ -96,35 +116,35 @@ def deepspeech2(
             convolution = layers.SequenceConv2D(filters, size, stride, use_bias=batch_norm == "none")
         x, n = convolution(x, n)  # (batch, frames / stride, filters) or (batch, frames / s_t, bins / s_f, filters)
         if batch_norm != "none":
-            x, n = layers.MaskedBatchNormalization()(x, n)
+            x, n = layers.MaskedBatchNormalization(epsilon=norm_epsilon)(x, n)
         x, n = layers.SequenceMask()(layers.ReLU(relu_clip)(x), n)
     if len(x.shape) == 4:
         x = keras.layers.Reshape((-1, x.shape[2] * x.shape[3]))(x)  # 161 bins -> 81 -> 41 -> 21, times channels
 
     max_value = relu_clip if cell_activation == "clipped_relu" else None
-    for _ in range(recurrent_layers):
-        if batch_norm == "layer_input":
-            x, n = layers.MaskedBatchNormalization(dtype=FLOAT32)(x, n)
+    for number in range(recurrent_layers):
+        if norm_input and (number or batch_norm == "layer_input"):
+            x, n = layers.MaskedBatchNormalization(epsilon=norm_epsilon, dtype=FLOAT32)(x, n)
         if dropout:
             x = layers.Dropout(dropout, dtype=FLOAT32)(x)
         options = (max_value, bidirectional, merge_mode, shared_input, batch_norm == "input_transform")
-        x, n = layers.SequenceRNN(recurrent_units, cell, *options)(x, n)  # (batch, frames, units)
+        x, n = layers.SequenceRNN(recurrent_units, cell, *options, epsilon=norm_epsilon)(x, n)  # (batch, frames, units)
     if lookahead:
         x, n = layers.RowConvolution(lookahead, dtype=FLOAT32)(x, n)
         x, n = layers.SequenceMask()(layers.ReLU(relu_clip)(x), n)
 
     for units in fc_units:
-        if batch_norm == "layer_input":
-            x, n = layers.MaskedBatchNormalization(dtype=FLOAT32)(x, n)
+        if norm_input:
+            x, n = layers.MaskedBatchNormalization(epsilon=norm_epsilon, dtype=FLOAT32)(x, n)
         x = keras.layers.Dense(units, use_bias=batch_norm != "input_transform")(x)
         if batch_norm == "input_transform":
-            x, n = layers.MaskedBatchNormalization()(x, n)
+            x, n = layers.MaskedBatchNormalization(epsilon=norm_epsilon)(x, n)
         x, n = layers.SequenceMask()(layers.ReLU(relu_clip)(x), n)
-    if batch_norm == "layer_input":
-        x, n = layers.MaskedBatchNormalization(dtype=FLOAT32)(x, n)
+    if norm_input:
+        x, n = layers.MaskedBatchNormalization(epsilon=norm_epsilon, dtype=FLOAT32)(x, n)
     if dropout:
         x = layers.Dropout(dropout, dtype=FLOAT32)(x)
-    logits = keras.layers.Dense(vocab_size, dtype=FLOAT32, name="logits")(x)
+    logits = keras.layers.Dense(vocab_size, use_bias=logits_bias, dtype=FLOAT32, name="logits")(x)
     logits, _ = layers.SequenceMask(dtype=FLOAT32, name="scores")(logits, n)  # (batch, frames, vocab_size)
     return keras.Model({"audio": audio, "length": length}, logits, name="deepspeech2")
 
@@ -148,6 +168,12 @@ CONVOLUTIONS: dict[str, Any] = {
     "2x2d": ((32, (41, 11), (2, 2)), (32, (21, 11), (2, 1))),
     "3x2d": ((32, (41, 11), (2, 2)), (32, (21, 11), (2, 1)), (96, (21, 11), (2, 1))),
 }
+
+# deepspeech.pytorch, whose tanh and two input matrices are those of torch's LSTM
+PYTORCH: dict[str, Any] = {
+    "front_end": "log1p_spectrogram", "conv": CONVOLUTIONS["2x2d"], "recurrent_layers": 5, "recurrent_units": 1024, "cell": "lstm",
+    "cell_activation": "tanh", "shared_input": False, "batch_norm": "later_layer_input", "norm_epsilon": 1e-5, "logits_bias": False,
+}  # fmt: skip
 
 TINY = {"recurrent_layers": 2, "recurrent_units": 8}
 TINY_1D = TINY | {"conv": ((8, 11, 2), (8, 7, 2))}
@@ -186,6 +212,10 @@ RECIPES = (
         for row, conv in CONVOLUTIONS.items()
     ),
     Recipe(
+        name="deepspeech2_pytorch", changes=PYTORCH, tags=("ctc", "lstm"), tiny_config=TINY_2D | {"fc_units": ()}, **COMMON,
+        summary="The network of deepspeech.pytorch: 2 x 2-D convolution, 5 bidirectional LSTM of 1024; 87 M parameters.",
+    ),
+    Recipe(
         name="deepspeech2_small", changes=SMALL, tags=("ctc", "gru", "pretrained"), tiny_config=TINY_1D, **COMMON,
         summary="2 x 1-D convolution and 3 bidirectional GRU of 352 for 17 hours of speech; one output every 40 ms.",
     ),
@@ -195,3 +225,5 @@ RECIPES = (
         tiny_config=TINY_1D | {"lookahead": 3},
     ),
 )  # fmt: skip
+
+PUBLIC_LAYOUTS = DEEPSPEECH2_LAYOUTS

@@ -1,0 +1,55 @@
+"""Where the weights of speech recognizers are in the checkpoints of other programs, as tables for `PUBLIC_LAYOUTS`."""
+
+from kerasrecipes.hub.checkpoint_layouts import CheckpointLayout, Source
+
+RECURRENT_LAYERS = 5
+
+
+def numbered(name: str, number: int) -> str:
+    """Return the name of a layer that the recipe does not name, as `weight_import.named_weights` counts it."""
+    return f"{name}_{number}" if number else name
+
+
+def torch_norm(layer: str, prefix: str, bias: str | None = None) -> dict[str, Source]:
+    """Return the sources of a batch normalization in a file of PyTorch.
+
+    Args:
+        layer: Layer of the recipe.
+        prefix: Start of the tensors' names.
+        bias: Bias of the convolution before it, which the recipe's convolution does not have.
+    """
+    mean = f"{prefix}.running_mean"
+    return {
+        f"{layer}/gamma": Source((f"{prefix}.weight",)),
+        f"{layer}/beta": Source((f"{prefix}.bias",)),
+        f"{layer}/moving_mean": Source((mean, bias), "subtracted") if bias else Source((mean,)),
+        f"{layer}/moving_variance": Source((f"{prefix}.running_var",)),
+    }
+
+
+def deepspeech_pytorch() -> dict[str, Source]:
+    """Return the sources of `deepspeech2_pytorch` in a state of deepspeech.pytorch's class `DeepSpeech`."""
+    weights: dict[str, Source] = {"logits/kernel": Source(("fc.0.module.1.weight",), "letters_of_deepspeech_pytorch")}
+    for number in range(2):
+        convolution = f"conv.seq_module.{3 * number}"
+        kernel = f"{numbered('sequence_conv2d', number)}/convolution/kernel"
+        weights[kernel] = Source((f"{convolution}.weight",), "all_axes_reversed")
+        norm = numbered("masked_batch_normalization", number)
+        weights |= torch_norm(norm, f"conv.seq_module.{3 * number + 1}", f"{convolution}.bias")
+    for number in range(RECURRENT_LAYERS):
+        layer, prefix = numbered("sequence_rnn", number), f"rnns.{number}"
+        if number:
+            weights |= torch_norm(f"masked_batch_normalization_{number + 1}", f"{prefix}.batch_norm.module")
+        for way, (name, suffix) in enumerate((("forward", "l0"), ("backward", "l0_reverse"))):
+            conversion = "outputs_last" if number else "inputs_of_maps"
+            weights |= {
+                f"{layer}/kernel_{way}": Source((f"{prefix}.rnn.weight_ih_{suffix}",), conversion),
+                f"{layer}/bias_{way}": Source((f"{prefix}.rnn.bias_ih_{suffix}", f"{prefix}.rnn.bias_hh_{suffix}"), "added"),
+                f"{layer}/{name}/step/recurrent_kernel": Source((f"{prefix}.rnn.weight_hh_{suffix}",), "outputs_last"),
+            }
+    return weights | torch_norm(f"masked_batch_normalization_{RECURRENT_LAYERS + 1}", "fc.0.module.0")
+
+
+DEEPSPEECH2_LAYOUTS = tuple(
+    CheckpointLayout(kind, ("deepspeech2_pytorch",), deepspeech_pytorch()) for kind in ("torch", "lightning")
+)

@@ -1,0 +1,58 @@
+"""Seeded tensors under the names of other programs' speech recognizers, which tests and the programs themselves read."""
+
+import numpy as np
+
+UNITS, LAYERS, SYMBOLS = 16, 5, 29
+
+
+def seeded_tensors(shapes, seed):
+    """Return {name: float32} for {name: shape}, in the order of the dictionary. Variances are above 0.5."""
+    rng = np.random.RandomState(seed)
+    tensors = {}
+    for name, shape in shapes.items():
+        values = rng.standard_normal(shape)
+        if name.endswith(("running_var", "moving_variance")):
+            values = 0.5 + np.abs(values)
+        elif len(shape) == 1:
+            values = 0.2 * values + name.endswith(("gamma", "norm.module.weight", "1.weight", "4.weight", "0.weight"))
+        else:
+            values *= (1.5 / fan_in(name, shape)) ** 0.5
+        tensors[name] = values.astype("float32")
+    return tensors
+
+
+def fan_in(name, shape):
+    """Inputs of a kernel: torch's has its outputs first, TensorFlow's last."""
+    outputs = shape[0] if name.endswith(("weight", "l0", "l0_reverse")) else shape[-1]
+    return np.prod(shape) // outputs
+
+
+def deepspeech_pytorch_shapes():
+    """Names and shapes of deepspeech.pytorch's class with five bidirectional LSTM of 16 units."""
+    shapes = {}
+
+    def norm(prefix, size):
+        shapes.update({f"{prefix}.{name}": (size,) for name in ("weight", "bias", "running_mean", "running_var")})
+
+    for number, kernel in ((0, (32, 1, 41, 11)), (3, (32, 32, 21, 11))):
+        shapes[f"conv.seq_module.{number}.weight"], shapes[f"conv.seq_module.{number}.bias"] = kernel, (32,)
+        norm(f"conv.seq_module.{number + 1}", 32)
+    for layer in range(LAYERS):
+        features = UNITS if layer else 32 * 41
+        if layer:
+            norm(f"rnns.{layer}.batch_norm.module", UNITS)
+        for suffix in ("l0", "l0_reverse"):
+            rows = {"weight_ih": (features,), "weight_hh": (UNITS,), "bias_ih": (), "bias_hh": ()}
+            shapes |= {f"rnns.{layer}.rnn.{name}_{suffix}": (4 * UNITS, *rest) for name, rest in rows.items()}
+    norm("fc.0.module.0", UNITS)
+    shapes["fc.0.module.1.weight"] = (SYMBOLS, UNITS)
+    return shapes
+
+
+def seeded_audio(samples, seed):
+    """Red noise, whose spectrum falls as that of speech does."""
+    noise = np.random.RandomState(seed).standard_normal(samples).cumsum()
+    return (0.1 * (noise - noise.mean()) / noise.std()).astype("float32")
+
+
+CLIPS = ((9000, 61), (6001, 62))  # samples and seed

@@ -1,0 +1,91 @@
+"""Checkpoints of speech recognizers: the original programs' logits from the waveform on, with seeded weights in their formats."""
+
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+import speech_checkpoints as checkpoints
+
+import kerasrecipes as kr
+from kerasrecipes.errors import WeightsCorrupted
+from kerasrecipes.hub.checkpoint_readers import read_checkpoint
+
+GOLDENS = Path(__file__).parents[1] / "goldens"
+
+
+def assert_logits(model, golden, letters, key="{}", relative=1e-5):
+    """Compare a model with a golden, whose symbols are `letters` with _ for the blank, alone and in a batch."""
+    order = [letters.index(letter) for letter in "_ 'abcdefghijklmnopqrstuvwxyz"]
+    clips = [checkpoints.seeded_audio(*clip) for clip in checkpoints.CLIPS]
+    audio = np.zeros((2, max(map(len, clips))), "float32")
+    for row, clip in zip(audio, clips, strict=True):
+        row[: len(clip)] = clip
+    batch = model.predict_logits({"audio": audio, "length": np.array([len(clip) for clip in clips], "int32")})
+    for i, clip in enumerate(clips):
+        expected = golden[key.format(i)][:, order]
+        alone = model.predict_logits({"audio": clip[None], "length": np.array([len(clip)], "int32")})[0]
+        assert alone.shape == expected.shape
+        limit = relative * np.abs(expected).max()
+        np.testing.assert_allclose(alone, expected, rtol=0, atol=limit)
+        np.testing.assert_allclose(batch[i, : len(expected)], expected, rtol=0, atol=limit)
+        assert not batch[i, len(expected) :].any()
+
+
+# ---------------------------------------------------------------- deepspeech.pytorch
+
+DEEPSPEECH = {"recurrent_units": checkpoints.UNITS}
+
+
+@pytest.fixture(scope="module")
+def deepspeech_files(tmp_path_factory):
+    """Files as version 2 and version 3 of deepspeech.pytorch write them. The latter holds objects of classes that are not here."""
+    torch = pytest.importorskip("torch")
+    folder = tmp_path_factory.mktemp("deepspeech")
+    state = checkpoints.seeded_tensors(checkpoints.deepspeech_pytorch_shapes(), 60)
+    state = {name: torch.tensor(values) for name, values in state.items()}
+    state["conv.seq_module.1.num_batches_tracked"] = torch.tensor(7)
+    package = {"version": "0.0.1", "hidden_size": 16, "rnn_type": "lstm", "audio_conf": {"window": "hamming"}, "labels": "_'A"}
+    torch.save(package | {"state_dict": state, "bidirectional": True}, folder / "v2.pth")
+    module = types.ModuleType("somebodys_config")
+    settings = type("Settings", (), {"__module__": module.__name__})
+    module.Settings, sys.modules[module.__name__] = settings, module
+    hyper_parameters = {"model_cfg": settings(), "kind": settings}
+    vars(hyper_parameters["model_cfg"])["hidden_size"] = 16
+    torch.save({"epoch": 3, "state_dict": state, "hyper_parameters": hyper_parameters}, folder / "v3.ckpt")
+    del sys.modules[module.__name__]
+    return folder
+
+
+@pytest.mark.parametrize("name, key, config", [
+    ("v3.ckpt", "v3_{}", {}), ("v2.pth", "v2_{}", {"window": "hamming_symmetric"}),
+])  # fmt: skip
+def test_deepspeech_pytorch(deepspeech_files, name, key, config):
+    golden = np.load(GOLDENS / "deepspeech_pytorch_import.npz")
+    tensors = checkpoints.seeded_tensors(checkpoints.deepspeech_pytorch_shapes(), 60)
+    assert sum(v.astype("float64").sum() for v in tensors.values()) == pytest.approx(float(golden["weights_sum"]), rel=1e-12)
+    model = kr.load("deepspeech2_pytorch", weights=deepspeech_files / name, compile=False, **DEEPSPEECH, **config)
+    assert model.import_report.missing == () and model.import_report.left_over == ()
+    assert_logits(model, golden, "_'abcdefghijklmnopqrstuvwxyz ", key)
+
+
+def test_the_windows_of_both_versions_differ():
+    """Version 2 gives librosa a function, whose window is symmetric. Version 3 gives it a name."""
+    golden = np.load(GOLDENS / "deepspeech_pytorch_import.npz")
+    assert np.abs(golden["v2_0"] - golden["v3_0"]).max() > 1e-4
+
+
+def test_objects_in_a_lightning_checkpoint_do_nothing(tmp_path):
+    torch = pytest.importorskip("torch")
+
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "written"), "w"))
+
+    torch.save({"state_dict": {"weight": torch.ones(3)}, "x": Evil(), "y": [Evil()]}, tmp_path / "a.ckpt")
+    assert read_checkpoint(tmp_path / "a.ckpt")["weight"].tolist() == [1, 1, 1]
+    assert not (tmp_path / "written").exists()
+    (tmp_path / "b.ckpt").write_bytes(b"PK\3\4" + bytes(100))
+    with pytest.raises(WeightsCorrupted, match="cannot be read"):
+        read_checkpoint(tmp_path / "b.ckpt")
