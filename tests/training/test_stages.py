@@ -115,5 +115,5 @@ def test_errors_of_frozen_layers_and_initialization(front, streets, tmp_path):
         settings(streets, frozen_layers="front end")
     with pytest.raises(WeightsCorrupted, match="set init_config to the settings that differ in that run"):
         Trainer(settings(streets, init_from=str(front[0])), tmp_path)
-    with pytest.raises(DataError, match="pass a .weights.h5 file, a run's folder, or 'released'"):
+    with pytest.raises(DataError, match="pass a .weights.h5 file, a run's folder, 'released'"):
         Trainer(settings(streets, init_from=str(streets)), tmp_path)
