@@ -78,7 +78,7 @@ class SequenceConv2D(SequenceLayer):
         self.convolution = keras.layers.Conv2D(filters, self.kernel_size, self.strides, "valid", **options)
 
     def build(self, x_shape, length_shape=None):
-        self.convolution.build(x_shape)
+        self.convolution.build((*x_shape[:2], x_shape[2] + sum(self.bin_padding), x_shape[3]))
 
     def call_padded(self, x):
         return self.convolution(ops.pad(x, ((0, 0), (0, 0), self.bin_padding, (0, 0))))

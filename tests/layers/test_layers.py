@@ -254,3 +254,14 @@ def test_statistics_of_long_items_in_half_precision(layer, features):
     found, expected = (keras.ops.convert_to_numpy(each(x, np.array([x.shape[1]]))[0]) for each in (half, whole))
     assert found.dtype == "float16" and expected.std() > 0.1
     np.testing.assert_allclose(found.astype("float32"), expected, atol=5e-3 * np.abs(expected).max())
+
+
+def test_a_filter_may_be_wider_than_the_spectrum():
+    x = rng.normal(size=(2, 12, 17, 1)).astype("float32")
+    layer = layers.SequenceConv2D(3, (11, 41), (2, 2))
+    y, length = layer(x, np.array([12, 7]))
+    kernel, bias = (keras.ops.convert_to_numpy(v) for v in layer.convolution.weights)
+    padded = np.pad(x, ((0, 0), (5, 5), (20, 20), (0, 0)))
+    expected = (padded[0, 2:13, 4:45] * kernel[..., 1]).sum() + bias[1]  # frame 1, bin 2
+    assert y.shape == (2, 6, 9, 3) and list(length) == [6, 4]
+    np.testing.assert_allclose(y[0, 1, 2, 1], expected, rtol=1e-4)
