@@ -13,7 +13,7 @@ from PIL import Image
 from kerasrecipes.errors import ImageError, convert_errors, strip_traceback
 from kerasrecipes.utils import sources
 from kerasrecipes.utils.image_formats import IMAGE_FILES
-from kerasrecipes.utils.image_pixels import to_rgb
+from kerasrecipes.utils.image_pixels import describe_pillow_error, to_rgb
 from kerasrecipes.utils.listing import expand_pattern, is_pattern, list_folder_or_warn
 
 MAX_PIXELS = 100_000_000  # 300 MB as red, green and blue
@@ -73,7 +73,7 @@ def decode_file(source: Any, name: str) -> Image.Image:
         raise too_large_error(name, "beyond what Pillow opens") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise ImageError(
-            f"{name} cannot be read as an image ({error}): it is damaged or not an image; save it as PNG or JPEG"
+            f"{name} cannot be read as an image ({describe_pillow_error(error)}): it is damaged or not an image; save it as PNG or JPEG"
         ) from error
     return image
 

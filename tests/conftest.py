@@ -10,6 +10,7 @@ from paths import FIXTURES, ROOT
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads of two tests at a time wait for each other: torch takes ten times as long
 
 DATA = Path(os.environ.get("KERASRECIPES_DATA", ROOT.parent / "shared" / "data"))
 

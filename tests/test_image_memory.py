@@ -12,7 +12,7 @@ from PIL import Image
 
 from kerasrecipes import image
 from kerasrecipes.data.images import mnist
-from kerasrecipes.errors import DataError
+from kerasrecipes.errors import DataError, ImageError
 from kerasrecipes.utils import image_pixels
 from kerasrecipes.utils.npz_arrays import open_npz
 
@@ -75,3 +75,9 @@ def test_a_single_array_is_no_archive(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros(3))
     with pytest.raises(zipfile.BadZipFile, match="not a zip file"), open_npz(tmp_path / "a.npy"):
         pass
+
+
+def test_what_is_no_image_is_named_without_objects_of_this_process(tmp_path):
+    (tmp_path / "a.png").write_text("no image")
+    with pytest.raises(ImageError, match=r"a\.png cannot be read as an image \(its format is not known\)"):
+        image.load_image(tmp_path / "a.png")

@@ -14,6 +14,7 @@ from PIL import Image
 from kerasrecipes import image
 from kerasrecipes.data.specs import parse_spec
 from kerasrecipes.errors import DataError, ImageError, reader
+from kerasrecipes.utils.image_pixels import describe_pillow_error
 from kerasrecipes.utils.npz_arrays import open_npz
 
 IGNORE_INDEX = 255  # mask value of pixels without a class
@@ -240,4 +241,4 @@ def read_mask(path: Path) -> np.ndarray:
             scale = LOW_BIT_SCALES.get(str(mask.tile[0][3]), 1) if mask.tile else 1
             return np.asarray(mask, "uint8") // scale
     except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as an image ({error}): save the mask again, as PNG") from error
+        raise DataError(f"{path} cannot be read as an image ({describe_pillow_error(error)}): save the mask again, as PNG") from error

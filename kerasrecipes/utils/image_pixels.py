@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from kerasrecipes.errors import ImageError
 
@@ -82,3 +82,8 @@ def apply_exif_orientation(image: Image.Image) -> Image.Image:
         return ImageOps.exif_transpose(image)
     except Exception:  # Pillow raises many classes, and the pixels are intact
         return image
+
+
+def describe_pillow_error(error: Exception) -> str:
+    """Return what is wrong with a file. Pillow's own words name an object in memory if the format is not known."""
+    return "its format is not known" if isinstance(error, UnidentifiedImageError) else str(error)

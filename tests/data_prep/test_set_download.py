@@ -109,6 +109,7 @@ def test_broken_connections_are_resumed(serve, server, content, tmp_path):
 
 SCRIPT = """
 import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # commands in the background of a shell start without it
 from kerasrecipes.cli import main
 from kerasrecipes.data_prep import set_download
 from kerasrecipes.data_prep.public_sets import PUBLIC_SETS, Archive, PublicSet

@@ -217,7 +217,7 @@ def test_cached_samples_are_the_naive_ones(key):
 def test_other_backends(backend, models, tmp_path):
     if not importlib.util.find_spec(backend):
         pytest.skip(f"{backend} is not installed")
-    env = {**os.environ, "KERAS_BACKEND": backend}
+    env = {**os.environ, "KERAS_BACKEND": backend, "OMP_NUM_THREADS": "1"}  # torch's threads would wait for each other
     subprocess.run([sys.executable, HELPERS / "wave_checks.py", tmp_path / "x.npz"], check=True, env=env, timeout=600)
     found = np.load(tmp_path / "x.npz")
     assert sorted(found) == sorted(wave_checks.EVERYWHERE[backend])
