@@ -43,10 +43,17 @@ def sort_deepspeech_pytorch_letters(arrays: Sequence[np.ndarray], target: Any) -
     return arrays[0].take(find_letters("_'abcdefghijklmnopqrstuvwxyz "), axis=0).transpose()
 
 
+def sort_arm_letters(arrays: Sequence[np.ndarray], target: Any) -> np.ndarray:
+    """Return the kernel (1, 1, units, symbols) or the bias of the last convolution in this package's order of symbols."""
+    values = arrays[0].take(find_letters("abcdefghijklmnopqrstuvwxyz' _"), axis=-1)
+    return values.reshape(-1, values.shape[-1]) if values.ndim > 1 else values
+
+
 SPEECH_CONVERSIONS = {
     "added": add_arrays,
     "subtracted": subtract_arrays,
     "all_axes_reversed": reverse_axes,
     "inputs_of_maps": sort_map_inputs,
     "letters_of_deepspeech_pytorch": sort_deepspeech_pytorch_letters,
+    "letters_of_arm": sort_arm_letters,
 }

@@ -3,6 +3,7 @@
 from kerasrecipes.hub.checkpoint_layouts import CheckpointLayout, Source
 
 RECURRENT_LAYERS = 5
+CONVOLUTIONS = 11  # of ARM's Wav2Letter, the logits included
 
 
 def numbered(name: str, number: int) -> str:
@@ -52,4 +53,25 @@ def deepspeech_pytorch() -> dict[str, Source]:
 
 DEEPSPEECH2_LAYOUTS = tuple(
     CheckpointLayout(kind, ("deepspeech2_pytorch",), deepspeech_pytorch()) for kind in ("torch", "lightning")
+)
+
+
+def wav2letter_arm(first: int) -> dict[str, Source]:
+    """Return the sources of `wav2letter_arm` in a file of ARM's network.
+
+    Args:
+        first: Number of the first convolution in the file. Keras counts layers through a whole process, so this depends on how many
+            networks the process had built before, and Keras itself reads such a file in the order of the layers.
+    """
+    weights = {}
+    for number in range(CONVOLUTIONS):
+        layer = f"{numbered('sequence_conv1d', number)}/convolution" if number < CONVOLUTIONS - 1 else "logits"
+        conversion = "reshaped" if number < CONVOLUTIONS - 1 else "letters_of_arm"
+        for index, name in enumerate(("kernel", "bias")):
+            weights[f"{layer}/{name}"] = Source((f"{numbered('conv2d', first + number)}.{index}",), conversion)
+    return weights
+
+
+WAV2LETTER_LAYOUTS = tuple(
+    CheckpointLayout("keras_h5", ("wav2letter_arm",), wav2letter_arm(CONVOLUTIONS * networks)) for networks in range(4)
 )

@@ -14,7 +14,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "filterbank": "LinearFilterBank FeatureNormalization",
         "image_layers": "SubtractChannelMeans LocalResponseNormalization SpatialResponseNormalization MaxFilterRMS",
         "initializers": "IdentityInitializer",
-        "librosa_features": "ReflectPadding Log1pSpectrogram",
+        "librosa_features": "ReflectPadding Log1pSpectrogram DecibelMelSpectrogram DecibelMFCC SavitzkyGolayDeltas BlockStandardization",
         "local_conditioning": "LocalConditioning",
         "locally_connected": "LocallyConnected1D LocallyConnected2D TiledConv1D TiledConv2D",
         "mfcc": "MagnitudeSpectrogram LogMelSpectrogram MFCC Deltas",

@@ -11,6 +11,7 @@ from typing import Any
 
 from kerasrecipes import layers
 from kerasrecipes._lazy import keras
+from kerasrecipes.hub.speech_layouts import WAV2LETTER_LAYOUTS
 from kerasrecipes.registry import Recipe
 
 FLOAT32 = "float32"  # features and logits stay in float32 under mixed precision
@@ -33,7 +34,9 @@ def wav2letter(
     normalization: str = "sequence",
     waveform: tuple = WAVEFORM,
     conv: tuple = CONVOLUTIONS,
+    padding: str = "symmetric",
     activation: str = "hard_tanh",
+    relu_slope: float = 0.0,
     relu_clip: float | None = None,
     last_relu: bool = False,
     batch_norm: str = "none",
@@ -50,7 +53,9 @@ def wav2letter(
     Args:
         vocab_size: Number of output symbols: 28 letters and 2 repetition symbols for ASG, 28 and a blank for CTC.
         sample_rate: Sample rate of the audio in Hz.
-        front_end: "mfcc", "power_spectrum", "mel" (log mel bands, as the authors used later) or "raw".
+        front_end: "mfcc", "power_spectrum", "mel" (log mel bands, as the authors used later), "raw", or "librosa_mfcc": MFCC in
+            decibels, derivatives by Savitzky and Golay, each third normalized by itself. The last uses neither `deltas` nor
+            `log_epsilon` nor `normalization`.
         win_length: Samples of a frame.
         hop_length: Samples between frames.
         n_mfcc: Number of MFCC.
@@ -61,7 +66,9 @@ def wav2letter(
             "utterance", unit power of the audio and each feature's own mean. "raw" always uses the first.
         waveform: Rows (filters, kernel size, stride) of convolutions over samples, if `front_end` is "raw".
         conv: Rows (filters, kernel size, stride) of convolutions over features.
+        padding: "symmetric", the zeros above, or "same": kernel size - 1 zeros, the smaller half before, as TensorFlow has them.
         activation: "hard_tanh" or "relu", "similar results" (section 2.2).
+        relu_slope: Slope of the ReLUs below zero.
         relu_clip: Maximum of the ReLUs, None for none.
         last_relu: Apply a ReLU to the logits too, as torchaudio does, so that none is below zero.
         batch_norm: "sequence" normalizes before every activation (the paper has none), "none".
@@ -78,7 +85,8 @@ def wav2letter(
         ValueError: An unknown name, or augmentation of spectrograms for a front end without them.
     """
     for value, names in (
-        (front_end, ("mfcc", "power_spectrum", "mel", "raw")),
+        (front_end, ("mfcc", "power_spectrum", "mel", "raw", "librosa_mfcc")),
+        (padding, ("symmetric", "same")),
         (normalization, ("sequence", "utterance")),
         (activation, ("hard_tanh", "relu")),
         (batch_norm, ("none", "sequence")),
@@ -88,18 +96,21 @@ def wav2letter(
             raise ValueError(f"wav2letter supports {', '.join(names)}, not {value!r}")
     if front_end == "raw" and (spec_augment or low_pass):
         raise ValueError("spec_augment and low_pass change spectrograms: the raw front end has none")
+    if front_end == "librosa_mfcc" and low_pass:
+        raise ValueError("low_pass changes spectrograms: the front end librosa_mfcc has cepstra")
 
     def convolve(x, n, rows):
         for filters, kernel, stride in rows:
-            padding = math.ceil((kernel - stride) / 2)
+            zeros = math.ceil((kernel - stride) / 2) if padding == "symmetric" else None
             use_bias = batch_norm == "none"
-            x, n = layers.SequenceConv1D(filters, kernel, stride, use_bias=use_bias, padding=padding)(x, n)
+            x, n = layers.SequenceConv1D(filters, kernel, stride, use_bias=use_bias, padding=zeros)(x, n)
             if batch_norm != "none":
                 x, n = layers.MaskedBatchNormalization()(x, n)
             if activation == "hard_tanh":
                 x = keras.layers.Activation("hard_tanh")(x)
             else:
-                x = (layers.ReLU(relu_clip) if relu_clip else keras.layers.ReLU())(x)
+                relu = layers.ReLU if relu_clip else keras.layers.ReLU
+                x = relu(relu_clip, relu_slope)(x)
             x = layers.Dropout(dropout)(x) if dropout else x  # zero stays zero: no new mask is needed
         return x, n
 
@@ -109,6 +120,12 @@ def wav2letter(
         x, n = layers.UtteranceStandardization(dtype=FLOAT32)(audio, n)
         x = keras.layers.Reshape((-1, 1))(x)  # (batch, samples, 1)
         x, n = convolve(x, n, waveform)  # (batch, samples/160, 250)
+    elif front_end == "librosa_mfcc":
+        x, n = layers.ReflectPadding(win_length // 2, dtype=FLOAT32)(audio, n)
+        x, n = layers.DecibelMelSpectrogram(n_mels, sample_rate, win_length, hop_length, dtype=FLOAT32)(x, n)
+        x, n = layers.DecibelMFCC(n_mfcc, dtype=FLOAT32)(x, n)  # (batch, frames, 13)
+        x, n = layers.SavitzkyGolayDeltas(dtype=FLOAT32)(x, n)  # (batch, frames, 39)
+        x, n = layers.BlockStandardization(dtype=FLOAT32)(x, n)
     else:
         by_utterance = normalization == "utterance"
         x, n = (layers.UtterancePowerNormalization if by_utterance else layers.SequenceMask)(dtype=FLOAT32)(audio, n)
@@ -130,8 +147,8 @@ def wav2letter(
             x, n = layers.RandomLowPass(fill_value=2 * math.log(log_epsilon), **low_pass, dtype=FLOAT32)(x, n)
         normalize = layers.UtteranceNormalization if by_utterance else layers.UtteranceStandardization
         x, n = normalize(dtype=FLOAT32)(x, n)
-        if spec_augment:
-            x, n = layers.SpecAugment(**spec_augment, dtype=FLOAT32)(x, n)
+    if spec_augment:
+        x, n = layers.SpecAugment(**spec_augment, dtype=FLOAT32)(x, n)
 
     x, n = convolve(x, n, conv)  # (batch, frames/2, 2000)
     logits = keras.layers.Dense(vocab_size, dtype=FLOAT32, name="logits")(x)
@@ -155,6 +172,12 @@ SMALL: dict[str, Any] = {
 # three steps from samples to 30 ms: rectified filters of 6 ms, their envelopes every 5 ms, and the first of the small model
 RAW_SMALL: dict[str, Any] = SMALL | {
     "front_end": "raw", "waveform": ((128, 100, 40), (128, 8, 2)), "conv": ((256, 12, 6), *SMALL_CONVOLUTIONS),
+}  # fmt: skip
+
+# ARM's network, trained by TensorFlow on LibriSpeech
+ARM: dict[str, Any] = {
+    "vocab_size": 29, "front_end": "librosa_mfcc", "win_length": 512, "n_mels": 128, "padding": "same", "activation": "relu",
+    "relu_slope": 0.2, "criterion": "ctc",
 }  # fmt: skip
 
 COMMON: dict[str, Any] = {
@@ -186,6 +209,10 @@ RECIPES = (
         summary="The paper's model on the waveform: one more convolution, 250 filters of 16 ms.",
     ),
     Recipe(
+        name="wav2letter_arm", changes=ARM, **PAPER | {"tags": ("ctc", "convolutional")},
+        summary="The network of ARM's ML zoo: the paper's convolutions with leaky ReLUs on librosa's MFCC and derivatives; CTC.",
+    ),
+    Recipe(
         name="wav2letter_small", changes=SMALL, tags=("ctc", "convolutional", "pretrained"), **PRETRAINED,
         summary="10 convolutions of 256 and 512 on 64 mel bands for 17 hours of speech; one output every 30 ms; CTC.",
     ),
@@ -199,3 +226,5 @@ RECIPES = (
         summary="wav2letter_small on the waveform: two more convolutions instead of mel bands; CTC.",
     ),
 )  # fmt: skip
+
+PUBLIC_LAYOUTS = WAV2LETTER_LAYOUTS

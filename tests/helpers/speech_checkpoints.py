@@ -56,3 +56,13 @@ def seeded_audio(samples, seed):
 
 
 CLIPS = ((9000, 61), (6001, 62))  # samples and seed
+
+
+def wav2letter_arm_shapes():
+    """Names and shapes of ARM's Wav2Letter as `keras_h5` reads its file, with 8 and 12 filters in place of 250 and 2,000."""
+    shapes, features = {}, 39
+    for number, (filters, size) in enumerate(((8, 48), *7 * ((8, 7),), (12, 32), (12, 1), (SYMBOLS, 1))):
+        layer = f"conv2d_{number}" if number else "conv2d"
+        shapes[f"{layer}.0"], shapes[f"{layer}.1"] = (1, size, features, filters), (filters,)
+        features = filters
+    return shapes

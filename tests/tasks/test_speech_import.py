@@ -4,6 +4,7 @@ import sys
 import types
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import speech_checkpoints as checkpoints
@@ -89,3 +90,32 @@ def test_objects_in_a_lightning_checkpoint_do_nothing(tmp_path):
     (tmp_path / "b.ckpt").write_bytes(b"PK\3\4" + bytes(100))
     with pytest.raises(WeightsCorrupted, match="cannot be read"):
         read_checkpoint(tmp_path / "b.ckpt")
+
+
+# ---------------------------------------------------------------- ARM's Wav2Letter
+
+WAV2LETTER = {"conv": ((8, 48, 2), *7 * ((8, 7, 1),), (12, 32, 1), (12, 1, 1))}
+
+
+def write_arm_file(path, tensors, first=0):
+    """Write a file of weights as Keras 2 does for a network whose first convolution has the number `first`."""
+    with h5py.File(path, "w") as file:
+        names = sorted({name.partition(".")[0] for name in tensors}, key=lambda name: int(name[7:] or 0))
+        for number, name in enumerate(names):
+            layer = f"conv2d_{number + first}" if number + first else "conv2d"
+            group = file.create_group(layer)
+            group.attrs["weight_names"] = [f"{layer}/{variable}:0".encode() for variable in ("kernel", "bias")]
+            for index, variable in enumerate(("kernel", "bias")):
+                group[f"{layer}/{variable}:0"] = tensors[f"{name}.{index}"]
+    return path
+
+
+@pytest.mark.parametrize("first", [0, 11])
+def test_wav2letter_arm(tmp_path, first):
+    golden = np.load(GOLDENS / "wav2letter_arm_import.npz")
+    tensors = checkpoints.seeded_tensors(checkpoints.wav2letter_arm_shapes(), 70)
+    assert sum(v.astype("float64").sum() for v in tensors.values()) == pytest.approx(float(golden["weights_sum"]), rel=1e-12)
+    path = write_arm_file(tmp_path / "wav2letter.h5", tensors, first)
+    model = kr.load("wav2letter_arm", weights=path, compile=False, **WAV2LETTER)
+    assert model.import_report.missing == () and model.import_report.left_over == ()
+    assert_logits(model, golden, "abcdefghijklmnopqrstuvwxyz' _")
