@@ -43,6 +43,27 @@ def sort_deepspeech_pytorch_letters(arrays: Sequence[np.ndarray], target: Any) -
     return arrays[0].take(find_letters("_'abcdefghijklmnopqrstuvwxyz "), axis=0).transpose()
 
 
+def sort_mozilla_letters(arrays: Sequence[np.ndarray], target: Any) -> np.ndarray:
+    """Return the kernel (units, symbols) or bias (symbols,) of Mozilla's last layer in this package's order of symbols."""
+    return arrays[0].take(find_letters(" abcdefghijklmnopqrstuvwxyz'_"), axis=-1)
+
+
+def sort_tensorflow_gates(arrays: Sequence[np.ndarray], target: Any) -> np.ndarray:
+    """Return gates (..., 4 * units) of TensorFlow's LSTM, input, candidate, forget, output, as input, forget, candidate, output."""
+    gates = arrays[0].reshape(*arrays[0].shape[:-1], 4, -1)
+    return gates.take([0, 2, 1, 3], axis=-2).reshape(arrays[0].shape)
+
+
+def take_input_kernel(arrays: Sequence[np.ndarray], target: Any) -> np.ndarray:
+    """Return the first rows of the kernel (inputs + units, 4 * units) of TensorFlow's LSTM, which stand for its inputs."""
+    return sort_tensorflow_gates(arrays, target)[: len(arrays[0]) - arrays[0].shape[1] // 4]
+
+
+def take_recurrent_kernel(arrays: Sequence[np.ndarray], target: Any) -> np.ndarray:
+    """Return the last rows of the kernel (inputs + units, 4 * units) of TensorFlow's LSTM, which stand for its state."""
+    return sort_tensorflow_gates(arrays, target)[len(arrays[0]) - arrays[0].shape[1] // 4 :]
+
+
 def sort_arm_letters(arrays: Sequence[np.ndarray], target: Any) -> np.ndarray:
     """Return the kernel (1, 1, units, symbols) or the bias of the last convolution in this package's order of symbols."""
     values = arrays[0].take(find_letters("abcdefghijklmnopqrstuvwxyz' _"), axis=-1)
@@ -56,4 +77,8 @@ SPEECH_CONVERSIONS = {
     "inputs_of_maps": sort_map_inputs,
     "letters_of_deepspeech_pytorch": sort_deepspeech_pytorch_letters,
     "letters_of_arm": sort_arm_letters,
+    "letters_of_mozilla_deepspeech": sort_mozilla_letters,
+    "gates_of_tensorflow": sort_tensorflow_gates,
+    "inputs_of_tensorflow_lstm": take_input_kernel,
+    "state_of_tensorflow_lstm": take_recurrent_kernel,
 }

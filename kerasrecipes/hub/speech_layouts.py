@@ -56,6 +56,27 @@ DEEPSPEECH2_LAYOUTS = tuple(
 )
 
 
+def mozilla_deepspeech() -> dict[str, Source]:
+    """Return the sources of `deepspeech1_mozilla` in a checkpoint of Mozilla DeepSpeech's training program."""
+    letters, lstm = "letters_of_mozilla_deepspeech", "cudnn_lstm/rnn/multi_rnn_cell/cell_0/cudnn_compatible_lstm_cell"
+    weights = {
+        "sequence_conv1d/convolution/kernel": Source(("layer_1/weights",), "reshaped"),
+        "sequence_conv1d/convolution/bias": Source(("layer_1/bias",)),
+        "sequence_rnn/kernel_0": Source((f"{lstm}/kernel",), "inputs_of_tensorflow_lstm"),
+        "sequence_rnn/bias_0": Source((f"{lstm}/bias",), "gates_of_tensorflow"),
+        "sequence_rnn/forward/step/recurrent_kernel": Source((f"{lstm}/kernel",), "state_of_tensorflow_lstm"),
+        "logits/kernel": Source(("layer_6/weights",), letters),
+        "logits/bias": Source(("layer_6/bias",), letters),
+    }
+    for number, layer in enumerate(("layer_2", "layer_3", "layer_5")):
+        dense = numbered("dense", number)
+        weights |= {f"{dense}/kernel": Source((f"{layer}/weights",)), f"{dense}/bias": Source((f"{layer}/bias",))}
+    return weights
+
+
+DEEPSPEECH1_LAYOUTS = (CheckpointLayout("tensorflow", ("deepspeech1_mozilla",), mozilla_deepspeech()),)
+
+
 def wav2letter_arm(first: int) -> dict[str, Source]:
     """Return the sources of `wav2letter_arm` in a file of ARM's network.
 

@@ -17,7 +17,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "librosa_features": "ReflectPadding Log1pSpectrogram DecibelMelSpectrogram DecibelMFCC SavitzkyGolayDeltas BlockStandardization",
         "local_conditioning": "LocalConditioning",
         "locally_connected": "LocallyConnected1D LocallyConnected2D TiledConv1D TiledConv2D",
-        "mfcc": "MagnitudeSpectrogram LogMelSpectrogram MFCC Deltas",
+        "mfcc": "MagnitudeSpectrogram LogMelSpectrogram MFCC TensorFlowMFCC Deltas",
         "mu_law": "MuLaw",
         "next_sample_targets": "NextSampleTargets",
         "normalization": "MaskedBatchNormalization",

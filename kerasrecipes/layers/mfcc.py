@@ -11,6 +11,10 @@ from keras import ops
 from kerasrecipes.layers.sequence import SequenceLayer, zero_after_length
 from kerasrecipes.layers.time_geometry import TimeGeometry
 
+SMALLEST_MAGNITUDE = 1e-18  # its square is a normal number of float32, and the derivative of the root stays finite
+SMALLEST_ENERGY = 1e-12  # of a band, before the logarithm
+LOWEST_FREQUENCY = 20.0  # in Hz: the first corner of TensorFlow's bands
+
 
 @keras.saving.register_keras_serializable("kerasrecipes")
 class MagnitudeSpectrogram(SequenceLayer):
@@ -133,6 +137,68 @@ class MFCC(LogMelSpectrogram):
     def call_padded(self, x):
         bands = super().call_padded(x)
         return ops.matmul(bands, ops.convert_to_tensor(self.cosines, dtype=bands.dtype))
+
+
+def tensorflow_mel_filterbank(n_mels: int, bins: int, sample_rate: float) -> np.ndarray:
+    """Return triangles of height 1 between 20 Hz and half the sample rate, whose sides are straight over log(1 + f / 700).
+
+    Args:
+        n_mels: Number of bands.
+        bins: Number of bins of the spectrum from 0 Hz to half the sample rate.
+        sample_rate: In Hz.
+
+    Returns:
+        (bins, n_mels) float64. A band that is narrower than a bin may be empty.
+    """
+    corners = np.linspace(np.log1p(LOWEST_FREQUENCY / 700), np.log1p(sample_rate / 1400), n_mels + 2)
+    frequency = np.linspace(0, sample_rate / 2, bins)
+    mel = np.log1p(frequency / 700)[:, None]
+    bands = np.minimum((mel - corners[:-2]) / np.diff(corners)[:-1], (corners[2:] - mel) / np.diff(corners)[1:])
+    first = int(1.5 + LOWEST_FREQUENCY / frequency[1])  # TensorFlow leaves out the bin next to 20 Hz, too
+    return np.maximum(bands, 0) * (np.arange(bins) >= first)[:, None]
+
+
+@keras.saving.register_keras_serializable("kerasrecipes")
+class TensorFlowMFCC(MagnitudeSpectrogram):
+    """Mel frequency cepstral coefficients of TensorFlow's operations `audio_spectrogram` and `mfcc`, which Mozilla DeepSpeech reads.
+
+    The window is a periodic Hann window. Magnitudes (not their squares) are summed over the bands. There is no lifter.
+
+    Args:
+        n_mfcc: Number of coefficients, the zeroth included (Mozilla DeepSpeech: 26).
+        n_mels: Number of mel bands (TensorFlow's default: 40).
+        win_length: Samples of a frame (512 = 32 ms at 16 kHz). The DFT has the next power of two.
+        hop_length: Samples between frames (320 = 20 ms at 16 kHz).
+        sample_rate: In Hz.
+
+    Call: `audio` (batch, samples), `length` (batch,); returns (batch, frames, n_mfcc), (batch,).
+
+    Raises:
+        ValueError: There are more coefficients than bands.
+    """
+
+    def __init__(self, n_mfcc=26, n_mels=40, win_length=512, hop_length=320, sample_rate=16000, **kwargs):
+        if n_mfcc > n_mels:
+            raise ValueError(f"{n_mels} mel bands have no {n_mfcc} coefficients: choose at most as many coefficients as bands")
+        n_fft = 1 << (win_length - 1).bit_length()
+        options = {"n_fft": n_fft, "pre_emphasis": 0.0, "epsilon": SMALLEST_MAGNITUDE}
+        super().__init__(win_length, hop_length, **{**options, **kwargs})
+        self.n_mfcc, self.n_mels, self.sample_rate = n_mfcc, n_mels, sample_rate
+        bins = self.n_fft // 2 + 1
+        angle = 2 * np.pi * (np.outer(np.arange(win_length), np.arange(bins)) % self.n_fft) / self.n_fft
+        hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(win_length) / win_length)
+        self.kernels = (np.concatenate([np.cos(angle), -np.sin(angle)], axis=1) * hann[:, None])[:, None, :].astype("float32")
+        self.bands = tensorflow_mel_filterbank(n_mels, bins, sample_rate).astype("float32")
+        cosines = np.cos(np.pi / n_mels * np.outer(np.arange(n_mels) + 0.5, np.arange(n_mfcc)))
+        self.cosines = (np.sqrt(2 / n_mels) * cosines).astype("float32")
+
+    def output_feature_shape(self, shape):
+        return (self.n_mfcc,)
+
+    def call_padded(self, x):
+        energies = ops.matmul(super().call_padded(x), ops.convert_to_tensor(self.bands, dtype=x.dtype))
+        logs = ops.log(ops.maximum(energies, SMALLEST_ENERGY))
+        return ops.matmul(logs, ops.convert_to_tensor(self.cosines, dtype=logs.dtype))
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")

@@ -49,6 +49,16 @@ def deepspeech_pytorch_shapes():
     return shapes
 
 
+def mozilla_deepspeech_shapes():
+    """Names and shapes of the network in checkpoints of Mozilla DeepSpeech, with layers of 16 units."""
+    lstm = "cudnn_lstm/rnn/multi_rnn_cell/cell_0/cudnn_compatible_lstm_cell"
+    rows = {"layer_1": (19 * 26, UNITS), "layer_2": (UNITS, UNITS), "layer_3": (UNITS, UNITS)}
+    shapes = {f"{name}/{kind}": shape[i:] for name, shape in rows.items() for i, kind in enumerate(("weights", "bias"))}
+    shapes |= {f"{lstm}/kernel": (2 * UNITS, 4 * UNITS), f"{lstm}/bias": (4 * UNITS,)}
+    rows = {"layer_5": (UNITS, UNITS), "layer_6": (UNITS, SYMBOLS)}
+    return shapes | {f"{name}/{kind}": shape[i:] for name, shape in rows.items() for i, kind in enumerate(("weights", "bias"))}
+
+
 def seeded_audio(samples, seed):
     """Red noise, whose spectrum falls as that of speech does."""
     noise = np.random.RandomState(seed).standard_normal(samples).cumsum()

@@ -92,6 +92,34 @@ def test_objects_in_a_lightning_checkpoint_do_nothing(tmp_path):
         read_checkpoint(tmp_path / "b.ckpt")
 
 
+# ---------------------------------------------------------------- Mozilla DeepSpeech
+
+
+@pytest.fixture(scope="module")
+def mozilla_file(tmp_path_factory):
+    """A checkpoint as TensorFlow 1 wrote it, with the moments of Adam and the number of the step."""
+    tensorflow = pytest.importorskip("tensorflow")
+    v1, prefix = tensorflow.compat.v1, tmp_path_factory.mktemp("mozilla") / "best_dev-7"
+    with tensorflow.Graph().as_default(), v1.Session() as session:
+        tensors = checkpoints.seeded_tensors(checkpoints.mozilla_deepspeech_shapes(), 70)
+        variables = [v1.get_variable(name, initializer=values, use_resource=False) for name, values in tensors.items()]
+        variables += [v1.get_variable(f"{name}/Adam", initializer=0 * values) for name, values in tensors.items()]
+        variables.append(v1.get_variable("global_step", initializer=np.int64(7)))
+        session.run(v1.global_variables_initializer())
+        v1.train.Saver(variables).save(session, str(prefix))
+    return prefix.with_name("best_dev-7.index")
+
+
+def test_mozilla_deepspeech(mozilla_file):
+    golden = np.load(GOLDENS / "deepspeech1_mozilla_import.npz")
+    tensors = checkpoints.seeded_tensors(checkpoints.mozilla_deepspeech_shapes(), 70)
+    assert sum(v.astype("float64").sum() for v in tensors.values()) == pytest.approx(float(golden["weights_sum"]), rel=1e-12)
+    model = kr.load("deepspeech1_mozilla", weights=mozilla_file, compile=False, units=checkpoints.UNITS)
+    assert model.import_report.missing == ()
+    assert sorted(model.import_report.left_over) == sorted(f"{name}/Adam" for name in tensors)
+    assert_logits(model, golden, " abcdefghijklmnopqrstuvwxyz'_", "logits_{}")
+
+
 # ---------------------------------------------------------------- ARM's Wav2Letter
 
 WAV2LETTER = {"conv": ((8, 48, 2), *7 * ((8, 7, 1),), (12, 32, 1), (12, 1, 1))}
