@@ -91,13 +91,15 @@ def release(name: str, run: Path, tag: str, previous_runs: Sequence[Path] = (), 
     path = manifest.weights_folder() / f"{name}.weights.h5"
     save_float16_weights(model, path)
     previous = manifest.entries().get(name)
+    data_rows = [data_row(d) for each in reversed(records) for d in each["data"]]  # of all runs that led to these weights
     init_from = records[0]["config"]["init_from"]
     if previous and init_from and Path(init_from).name == previous.file:
         earlier = previous.training.get("stages", ())
         stages = [s for s in earlier if not any(is_earlier_part(s, new) for new in stages)] + stages
+        data_rows += previous.data
     teachers = list({s["teacher"]["sha256"]: s["teacher"] for s in stages if "teacher" in s}.values())
+    data = list({d["name"]: d for d in reversed(data_rows)}.values())[::-1]  # each set once, as in the last run
     totals = {k: round(sum(s[k] for s in stages), 2) for k in ("steps", "epochs", amount_key, "wall_hours")}
-    data = [data_row(d) for d in record["data"]]
     row = manifest.WeightsEntry(
         recipe=name, tag=tag, file=path.name, size=path.stat().st_size, sha256=sha256_file(path),
         bundled=bundled or (previous is not None and previous.bundled),

@@ -244,10 +244,14 @@ def test_release_is_the_averaged_run(clips, tmp_path, monkeypatch):
     last = tmp_path / "last"  # and a run after it, also released twice
     shutil.copytree(tmp_path / "run", last)
     (last / "validation.csv").write_text("audio_hours,wer\n3,0.3\n")
+    record = json.loads((last / "run.json").read_text())
+    first_sets = [d["name"] for d in record["data"]]
+    (last / "run.json").write_text(json.dumps(record | {"data": [{"name": "other", "hours": 2.0}]}))
     for _ in range(2):
         from_run.release("deepspeech2_small", last, "w", previous_runs=[later])
         training = manifest.get_entry("deepspeech2_small").training
         assert training["steps"] == 9 and [len(s["validation"]) for s in training["stages"]] == [0, 2, 1]
+        assert [d["name"] for d in manifest.get_entry("deepspeech2_small").data] == ["other", *first_sets]  # of all runs
     manifest.entries.cache_clear()
 
 
