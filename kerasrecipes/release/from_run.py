@@ -96,7 +96,7 @@ def release(name: str, run: Path, tag: str, previous_runs: Sequence[Path] = (), 
     if previous and init_from and Path(init_from).name == previous.file:
         earlier = previous.training.get("stages", ())
         stages = [s for s in earlier if not any(is_earlier_part(s, new) for new in stages)] + stages
-        data_rows += previous.data
+        data_rows += [dict(d) for d in previous.data]
     teachers = list({s["teacher"]["sha256"]: s["teacher"] for s in stages if "teacher" in s}.values())
     data = list({d["name"]: d for d in reversed(data_rows)}.values())[::-1]  # each set once, as in the last run
     totals = {k: round(sum(s[k] for s in stages), 2) for k in ("steps", "epochs", amount_key, "wall_hours")}
