@@ -1,6 +1,7 @@
 """ImageNet (ILSVRC 2012) and Tiny ImageNet in their official layouts, whose classes are WNIDs such as n01440764."""
 
 import csv
+import io
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -11,6 +12,7 @@ import numpy as np
 from kerasrecipes import image
 from kerasrecipes.data.class_labels import number_classes
 from kerasrecipes.errors import DataError, ImageError, reader
+from kerasrecipes.utils.mat_files import check_mat_sizes
 from kerasrecipes.utils.text_files import read_lines, read_text
 
 WNID = re.compile(r"n[0-9]{8}")
@@ -235,7 +237,9 @@ def read_devkit_wnids(path: Path) -> dict[int, str]:
         from scipy.io import loadmat
     except ImportError as error:
         raise DataError(f'{path} is a file of MATLAB: pip install scipy, or copy LOC_val_solution.csv or val.txt') from error
-    rows = loadmat(path, squeeze_me=True, struct_as_record=True)["synsets"].reshape(-1)
+    content = path.read_bytes()
+    check_mat_sizes(content)
+    rows = loadmat(io.BytesIO(content), squeeze_me=True, struct_as_record=True)["synsets"].reshape(-1)
     numbered = {int(row["ILSVRC2012_ID"]): str(row["WNID"]) for row in rows}
     numbered = {number: wnid for number, wnid in numbered.items() if 1 <= number <= NUM_CLASSES}
     if not numbered or not all(map(is_wnid, numbered.values())):

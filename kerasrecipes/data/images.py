@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from kerasrecipes import image
 from kerasrecipes.data.specs import list_forms, parse_spec
@@ -96,7 +95,7 @@ def cifar10(folder: Path, split: str, classes: Sequence[str] = ()) -> tuple[np.n
 
 def split_sprite_sheet(path: Path) -> np.ndarray:
     """Cut a sprite sheet into its tiles, row by row: (tiles, 32, 32, 3) uint8."""
-    sheet = np.asarray(Image.open(path).convert("RGB"))
+    sheet = image.load_image(path)
     rows, columns = sheet.shape[0] // CIFAR_SIZE, sheet.shape[1] // CIFAR_SIZE
     return sheet.reshape(rows, CIFAR_SIZE, columns, CIFAR_SIZE, 3).swapaxes(1, 2).reshape(-1, CIFAR_SIZE, CIFAR_SIZE, 3)
 

@@ -18,6 +18,7 @@ from kerasrecipes.decoding.greedy import greedy_decode
 from kerasrecipes.decoding.pauses import mark_pauses
 from kerasrecipes.engines.onnx_metadata import read_description
 from kerasrecipes.hub import manifest, weights
+from kerasrecipes.utils.files import sha256_file
 
 CLIPS = sorted((Path(__file__).resolve().parents[1] / "fixtures" / "LibriSpeech" / "dev-mini").rglob("*.mp3"))
 CLIP = next(p for p in CLIPS if p.stem == "84-121123-0001")
@@ -169,7 +170,7 @@ def microphone(playwright_of, chromium_path: str, site_url: str, streaming: tupl
     page.on("pageerror", lambda error: page.failures.append(str(error)))
     step, served = streaming[1], f"{STREAMING}.step.onnx"
     listed = json.loads((live_pages.FILES / "files.json").read_text("utf-8"))
-    listed[served] = {"size": step.stat().st_size, "hash": "0" * 64, "metadata": read_description(step)}
+    listed[served] = {"size": step.stat().st_size, "hash": sha256_file(step), "metadata": read_description(step)}
     page.route("**/files/files.json", lambda route: route.fulfill(json=listed))
     page.route(f"**/files/{served}*", lambda route: route.fulfill(body=step.read_bytes()))
     page.goto(f"{site_url}live/speak/")
