@@ -8,9 +8,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasrecipes.layers.mfcc import MagnitudeSpectrogram
+from kerasrecipes.layers.mfcc import MagnitudeSpectrogram, triangular_bands
 from kerasrecipes.layers.sequence import SequenceLayer, sequence_mask
-from kerasrecipes.layers.spectrogram import UtteranceStandardization
+from kerasrecipes.layers.spectrogram import UtteranceStandardization, windowed_dft
 from kerasrecipes.layers.time_geometry import TimeGeometry
 
 SMALLEST_POWER = 1e-10  # of librosa.power_to_db
@@ -79,9 +79,7 @@ class Log1pSpectrogram(MagnitudeSpectrogram):
         options = {"n_fft": win_length, "pre_emphasis": 0.0, "epsilon": 1e-10}
         super().__init__(win_length, hop_length, **{**options, **kwargs})
         self.window = window
-        angle = 2 * np.pi * (np.outer(np.arange(win_length), np.arange(win_length // 2 + 1)) % win_length) / win_length
-        kernels = np.concatenate([np.cos(angle), -np.sin(angle)], axis=1) * cosine_window(window, win_length)[:, None]
-        self.kernels = kernels[:, None, :].astype("float32")
+        self.kernels = windowed_dft(cosine_window(window, win_length), win_length)
 
     def call_padded(self, x):
         return ops.log(super().call_padded(x) + 1.0)  # ONNX has no log1p
@@ -106,9 +104,7 @@ def slaney_filterbank(n_mels: int, bins: int, sample_rate: float) -> np.ndarray:
     mels = np.linspace(0, top_mel, n_mels + 2)
     corners = np.where(mels < corner / width, width * mels, corner * np.exp(step * (mels - corner / width)))
     frequency = np.linspace(0, top, bins)[:, None]
-    rising = (frequency - corners[:-2]) / np.diff(corners)[:-1]
-    falling = (corners[2:] - frequency) / np.diff(corners)[1:]
-    return np.maximum(np.minimum(rising, falling), 0) * 2 / (corners[2:] - corners[:-2])
+    return triangular_bands(frequency, corners) * 2 / (corners[2:] - corners[:-2])
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from kerasrecipes.layers.sequence import SequenceLayer, zero_after_length
+from kerasrecipes.layers.spectrogram import windowed_dft
 from kerasrecipes.layers.time_geometry import TimeGeometry
 
 SMALLEST_MAGNITUDE = 1e-18  # its square is a normal number of float32, and the derivative of the root stays finite
@@ -42,10 +43,7 @@ class MagnitudeSpectrogram(SequenceLayer):
             raise ValueError(f"A frame of {win_length} samples does not fit a DFT of {n_fft}")
         self.win_length, self.hop_length, self.n_fft = win_length, hop_length, n_fft
         self.pre_emphasis, self.epsilon = pre_emphasis, epsilon
-        angle = 2 * np.pi * (np.outer(np.arange(win_length), np.arange(n_fft // 2 + 1)) % n_fft) / n_fft
-        hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(win_length) / (win_length - 1))
-        kernels = np.concatenate([np.cos(angle), -np.sin(angle)], axis=1) * hann[:, None]
-        self.kernels = kernels[:, None, :].astype("float32")  # (win_length, 1, 2 * bins)
+        self.kernels = windowed_dft(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(win_length) / (win_length - 1)), n_fft)
         before = int(pre_emphasis != 0)  # samples before a frame, zero before the first one
         self.geometry = TimeGeometry(win_length + before, hop_length, before)
 
@@ -59,6 +57,13 @@ class MagnitudeSpectrogram(SequenceLayer):
         spectrum = ops.conv(x[..., None], kernels, strides=self.hop_length, padding="valid")
         real, imaginary = ops.split(spectrum, 2, axis=-1)
         return ops.sqrt(ops.maximum(ops.square(real) + ops.square(imaginary), self.epsilon**2))
+
+
+def triangular_bands(position: np.ndarray, corners: np.ndarray) -> np.ndarray:
+    """Return the heights at positions (n, 1) of triangles of height 1 over each three neighboring corners: (n, corners - 2)."""
+    rising = (position - corners[:-2]) / np.diff(corners)[:-1]
+    falling = (corners[2:] - position) / np.diff(corners)[1:]
+    return np.maximum(np.minimum(rising, falling), 0)
 
 
 def mel_filterbank(n_mels: int, bins: int, sample_rate: float) -> np.ndarray:
@@ -78,9 +83,7 @@ def mel_filterbank(n_mels: int, bins: int, sample_rate: float) -> np.ndarray:
     top = 2595 * np.log10(1 + sample_rate / 2 / 700)
     corners = 700 * (10 ** (np.linspace(0, top, n_mels + 2) / 2595) - 1)
     frequency = np.linspace(0, sample_rate / 2, bins)[:, None]
-    rising = (frequency - corners[:-2]) / np.diff(corners)[:-1]
-    falling = (corners[2:] - frequency) / np.diff(corners)[1:]
-    bands = np.maximum(np.minimum(rising, falling), 0)
+    bands = triangular_bands(frequency, corners)
     if not bands.any(axis=0).all():
         raise ValueError(f"{n_mels} mel bands are too many for {bins} bins: some bands contain no bin")
     return bands
@@ -153,9 +156,8 @@ def tensorflow_mel_filterbank(n_mels: int, bins: int, sample_rate: float) -> np.
     corners = np.linspace(np.log1p(LOWEST_FREQUENCY / 700), np.log1p(sample_rate / 1400), n_mels + 2)
     frequency = np.linspace(0, sample_rate / 2, bins)
     mel = np.log1p(frequency / 700)[:, None]
-    bands = np.minimum((mel - corners[:-2]) / np.diff(corners)[:-1], (corners[2:] - mel) / np.diff(corners)[1:])
     first = int(1.5 + LOWEST_FREQUENCY / frequency[1])  # TensorFlow leaves out the bin next to 20 Hz, too
-    return np.maximum(bands, 0) * (np.arange(bins) >= first)[:, None]
+    return triangular_bands(mel, corners) * (np.arange(bins) >= first)[:, None]
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
@@ -184,11 +186,8 @@ class TensorFlowMFCC(MagnitudeSpectrogram):
         options = {"n_fft": n_fft, "pre_emphasis": 0.0, "epsilon": SMALLEST_MAGNITUDE}
         super().__init__(win_length, hop_length, **{**options, **kwargs})
         self.n_mfcc, self.n_mels, self.sample_rate = n_mfcc, n_mels, sample_rate
-        bins = self.n_fft // 2 + 1
-        angle = 2 * np.pi * (np.outer(np.arange(win_length), np.arange(bins)) % self.n_fft) / self.n_fft
-        hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(win_length) / win_length)
-        self.kernels = (np.concatenate([np.cos(angle), -np.sin(angle)], axis=1) * hann[:, None])[:, None, :].astype("float32")
-        self.bands = tensorflow_mel_filterbank(n_mels, bins, sample_rate).astype("float32")
+        self.kernels = windowed_dft(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(win_length) / win_length), self.n_fft)
+        self.bands = tensorflow_mel_filterbank(n_mels, self.n_fft // 2 + 1, sample_rate).astype("float32")
         cosines = np.cos(np.pi / n_mels * np.outer(np.arange(n_mels) + 0.5, np.arange(n_mfcc)))
         self.cosines = (np.sqrt(2 / n_mels) * cosines).astype("float32")
 

@@ -14,6 +14,22 @@ from kerasrecipes.layers.sequence import SequenceLayer, zero_after_length
 from kerasrecipes.layers.time_geometry import TimeGeometry
 
 
+def windowed_dft(window: np.ndarray, n_fft: int) -> np.ndarray:
+    """Return the kernels of a convolution that computes the discrete Fourier transform of windowed frames.
+
+    Args:
+        window: Weights of the samples of a frame.
+        n_fft: Size of the transform in samples. Shorter frames are extended by zeros.
+
+    Returns:
+        (window length, 1, 2 * bins) float32: the cosines of the n_fft // 2 + 1 bins, then their negative sines.
+    """
+    # sample * bin is reduced modulo the size before it becomes an angle: exact to the last bit of a double
+    angle = 2 * np.pi * (np.outer(np.arange(len(window)), np.arange(n_fft // 2 + 1)) % n_fft) / n_fft
+    kernels = np.concatenate([np.cos(angle), -np.sin(angle)], axis=1) * window[:, None]
+    return kernels[:, None, :].astype("float32")
+
+
 def masked_mean(x, length, axes=(1,)):
     """Return the mean of `x` (batch, steps, ...) over valid steps and further `axes`, which stay with size 1.
 
@@ -71,13 +87,8 @@ class LogSpectrogram(SequenceLayer):
         super().__init__(**kwargs)
         self.win_length, self.hop_length, self.epsilon = win_length, hop_length, epsilon
         self.geometry = TimeGeometry(win_length, hop_length)
-        n = np.arange(win_length)
-        bins = np.arange(win_length // 2 + 1)
-        hann = 0.5 - 0.5 * np.cos(2 * np.pi * n / win_length)
-        # n * k is reduced modulo the window before it becomes an angle: exact to the last bit of a double
-        angle = 2 * np.pi * (np.outer(n, bins) % win_length) / win_length
-        kernels = np.concatenate([np.cos(angle), -np.sin(angle)], axis=1) * hann[:, None]
-        self.kernels = kernels[:, None, :].astype("float32")  # (win_length, 1, 2 * bins)
+        hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(win_length) / win_length)
+        self.kernels = windowed_dft(hann, win_length)
 
     def output_feature_shape(self, shape):
         return (self.win_length // 2 + 1,)

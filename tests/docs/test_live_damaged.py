@@ -59,6 +59,16 @@ def wav(seconds: float, declared: int) -> bytes:
     return head + samples
 
 
+def check_messages(page, box, folder, contents):
+    """Give a demo damaged files by their names, and check that it explains each."""
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+        box.locator("input[type=file]").first.set_input_files(folder / name)
+        box.locator(".live-error").wait_for()
+        assert len(box.locator(".live-error").inner_text()) > 20
+        page.evaluate("document.querySelectorAll('.live-error').forEach((e) => e.remove())")
+
+
 SOUNDS = {
     "text.mp3": b"this is no sound",
     "empty.wav": b"",
@@ -71,12 +81,7 @@ SOUNDS = {
 def test_damaged_recordings_are_errors_and_a_good_one_is_transcribed(browser, site_url, tmp_path):
     page = live_pages.opened(browser, f"{site_url}live/speak/", "speak")
     box = page.locator('.live[data-demo="speak"]')
-    for name, content in SOUNDS.items():
-        (tmp_path / name).write_bytes(content)
-        box.locator("input[type=file]").first.set_input_files(tmp_path / name)
-        box.locator(".live-error").wait_for()
-        assert len(box.locator(".live-error").inner_text()) > 20
-        page.evaluate("document.querySelectorAll('.live-error').forEach((e) => e.remove())")
+    check_messages(page, box, tmp_path, SOUNDS)
     box.locator("input[type=file]").first.set_input_files(CLIP)
     card = page.wait_for_selector(".speak-card[data-text]")
     assert len(card.get_attribute("data-text")) > 40
@@ -96,12 +101,7 @@ IMAGES = {
 def test_damaged_images_are_errors(browser, site_url, tmp_path, folder, demo):
     page = live_pages.opened(browser, f"{site_url}live/{folder}/", demo)
     box = page.locator(f'.live[data-demo="{demo}"]')
-    for name, content in IMAGES.items():
-        (tmp_path / name).write_bytes(content)
-        box.locator("input[type=file]").first.set_input_files(tmp_path / name)
-        box.locator(".live-error").wait_for()
-        assert len(box.locator(".live-error").inner_text()) > 20
-        page.evaluate("document.querySelectorAll('.live-error').forEach((e) => e.remove())")
+    check_messages(page, box, tmp_path, IMAGES)
     page.close()
 
 
@@ -117,10 +117,5 @@ NETWORKS = {
 def test_damaged_network_texts_are_errors(browser, site_url, tmp_path):
     page = live_pages.opened(browser, f"{site_url}live/train/", "train")
     box = page.locator('.live[data-demo="train"]')
-    for number, text in enumerate(NETWORKS.values()):
-        (tmp_path / f"{number}.json").write_text(text)
-        box.locator("input[type=file]").first.set_input_files(tmp_path / f"{number}.json")
-        box.locator(".live-error").wait_for()
-        assert len(box.locator(".live-error").inner_text()) > 20
-        page.evaluate("document.querySelectorAll('.live-error').forEach((e) => e.remove())")
+    check_messages(page, box, tmp_path, {f"{i}.json": text.encode() for i, text in enumerate(NETWORKS.values())})
     page.close()
