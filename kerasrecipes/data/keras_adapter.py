@@ -10,9 +10,14 @@ from kerasrecipes.errors import DataError
 from kerasrecipes.utils.backend_process import check_backend_process
 from kerasrecipes.utils.sources import is_file_input
 
+LAYOUT_EPOCHS = 8  # whose largest number of batches is that of all epochs
+
 
 class EpochDataset(keras.utils.PyDataset):
-    """Base class of data sets whose batches depend only on the seed, the epoch and their index."""
+    """Base class of data sets whose batches depend only on the seed, the epoch and their index.
+
+    All epochs have the same number of batches, because Keras asks for it once.
+    """
 
     epoch = 0
 
@@ -23,6 +28,48 @@ class EpochDataset(keras.utils.PyDataset):
     def on_epoch_end(self) -> None:
         """Go to the next epoch. Keras calls this."""
         self.set_epoch(self.epoch + 1)
+
+
+def batch_ends(sizes: np.ndarray, limit: float) -> list[int]:
+    """Return the end of each batch if batches take items in order, as many as fit when padded to the largest of them.
+
+    Args:
+        sizes: Sizes (items,) in order.
+        limit: Largest padded size of a batch. An item that exceeds it is a batch of its own.
+    """
+    ends, begin = [], 0
+    most = int(limit // max(sizes.min(initial=limit), 1)) + 1
+    while begin < len(sizes):
+        largest = np.maximum.accumulate(sizes[begin : begin + most])
+        begin += max(int(np.searchsorted(largest * np.arange(1, len(largest) + 1), limit, "right")), 1)
+        ends.append(begin)
+    return ends
+
+
+def fixed_batch_ends(sizes: np.ndarray, limit: float, num_batches: int) -> list[int]:
+    """Return the ends of exactly `num_batches` batches of items in order.
+
+    They are those of `batch_ends`. Where these are too few or too many, the limit becomes the smallest one that gives no more than
+    `num_batches`, and the batches with the most items are halved until there are enough.
+
+    Args:
+        sizes: Sizes (items,) in order, at least `num_batches` of them.
+        limit: Largest padded size of a batch.
+        num_batches: Number of batches.
+    """
+    ends = batch_ends(sizes, limit)
+    if len(ends) == num_batches:
+        return ends
+    low, high = 0.0, float(limit if len(ends) < num_batches else sizes.max() * len(sizes))
+    while high - low > 0.5:
+        middle = (low + high) / 2
+        low, high = (low, middle) if len(batch_ends(sizes, middle)) <= num_batches else (middle, high)
+    ends = batch_ends(sizes, high)
+    while len(ends) < num_batches:
+        counts = np.diff(ends, prepend=0)
+        widest = int(counts.argmax())
+        ends.insert(widest, ends[widest] - int(counts[widest]) // 2)
+    return ends
 
 
 def to_keras_input(dataset: keras.utils.PyDataset) -> Any:

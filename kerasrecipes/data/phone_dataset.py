@@ -27,7 +27,7 @@ class PhonemeDataset(SpeechDataset):
         output_length: Function from samples (array) to the network's frames.
         frame_seconds: Seconds between two frames of logits. Default 0.01.
         crop_seconds: Cut clips into crops of this length, at other positions in every epoch and as many as cover the clip, and
-            shuffle them. A batch holds as many as fill `batch_seconds`, whatever `batch_order` is. Default: whole clips.
+            shuffle them. A batch holds at most as many as fill `batch_seconds`, whatever `batch_order` is. Default: whole clips.
         **kwargs: Arguments of `SpeechDataset`. Labels are stretched with the audio at another playing speed.
 
     Raises:
@@ -83,7 +83,8 @@ class PhonemeDataset(SpeechDataset):
             crops += [(int(clip), int(b)) for b in np.clip(np.round(begins), 0, free)]
         rows = self.batch_size or max(round(self.batch_samples / SAMPLE_RATE / (self.crop * self.frame_seconds)), 1)
         order = rng.permutation(len(crops))
-        shuffled = [[crops[i] for i in order[k : k + rows]] for k in range(0, len(order), rows)]
+        most = -(-self.frames[self.usable].max(axis=1) // self.crop)  # crops of each clip at its slowest speed
+        shuffled = [[crops[i] for i in part] for part in np.array_split(order, -(-int(most.sum()) // rows))]
         self.batches = [[clip for clip, _ in batch] for batch in shuffled]
         self.begins = [[begin for _, begin in batch] for batch in shuffled]
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from kerasrecipes.audio import SAMPLE_RATE
 from kerasrecipes.data.audio_cache import AudioCache
 from kerasrecipes.data.clip_lists import MemoryAudio, RecordedUtterance
-from kerasrecipes.data.keras_adapter import EpochDataset
+from kerasrecipes.data.keras_adapter import LAYOUT_EPOCHS, EpochDataset, batch_ends, fixed_batch_ends
 from kerasrecipes.data.sharded_audio import ShardedAudioReader
 from kerasrecipes.data.utterances import Utterance, Utterances
 from kerasrecipes.decoding.alphabet import Alphabet
@@ -46,7 +46,8 @@ class SpeechDataset(EpochDataset):
         alphabet: Alphabet that encodes their transcripts.
         output_length: Function from samples (array) to the network's frames. A transcript that needs more frames is left out
             and reported by name.
-        batch_seconds: Audio in a batch, padding included. Seconds, default 60.
+        batch_seconds: Audio in a batch, padding included. Seconds, default 60. All epochs have the same number of batches, so in
+            an epoch whose random speeds make the audio longer, batches may hold a little more.
         batch_size: Fixed number of utterances in a batch instead. Default: none.
         batch_order: "sortagrad" (first epoch by increasing length, then random: Deep Speech 2, section 3.3), "random"
             (default) or "sorted".
@@ -91,6 +92,7 @@ class SpeechDataset(EpochDataset):
                 markup=False, highlight=False,
             )  # fmt: skip
         self.usable = np.flatnonzero(feasible)
+        self._num_batches: dict[bool, int] = {}  # with and without a teacher
         self.set_epoch(0)
 
     def encode_labels(self, utterances: Utterances, alphabet: Alphabet) -> list[np.ndarray]:
@@ -119,27 +121,38 @@ class SpeechDataset(EpochDataset):
             hours[source] = hours.get(source, 0.0) + samples / SAMPLE_RATE / 3600
         return hours
 
+    def epoch_order(self, epoch: int) -> tuple[np.ndarray, np.ndarray, np.random.Generator]:
+        """Return the clips of an epoch in the order in which they fill batches, the speed of every clip, and the generator."""
+        rng, count = np.random.default_rng([self.seed, epoch]), len(self.lengths)
+        speed = rng.integers(0, len(self.cache.speeds), count)
+        jitter = 1.0 if self.is_sorted(epoch) else rng.uniform(0.95, 1.05, count)  # mixes batches anew in every epoch
+        order = np.argsort(self.lengths[np.arange(count), speed] * jitter, kind="stable")
+        usable = self.usable if self.uses_teacher else self.usable[self.has_labels()[self.usable]]
+        return order[np.isin(order, usable)], speed, rng
+
+    def is_sorted(self, epoch: int) -> bool:
+        """Return whether the batches of an epoch come by increasing length."""
+        return self.batch_order == "sorted" or (self.batch_order == "sortagrad" and epoch == 0)
+
+    def count_batches(self) -> int:
+        """Return the number of batches of every epoch: the largest that the first few epochs need."""
+        if self.uses_teacher not in self._num_batches:
+            layouts = [self.epoch_order(epoch)[:2] for epoch in range(LAYOUT_EPOCHS)]
+            self._num_batches[self.uses_teacher] = max(
+                len(batch_ends(self.lengths[order, speed[order]], self.batch_samples)) for order, speed in layouts
+            )
+        return self._num_batches[self.uses_teacher]
+
     def set_epoch(self, epoch: int) -> None:
         """Lay out the batches of an epoch, counted from 0."""
         self.epoch = epoch
-        rng = np.random.default_rng([self.seed, epoch])
-        count = len(self.lengths)
-        self.speed = rng.integers(0, len(self.cache.speeds), count)
-        samples = self.lengths[np.arange(count), self.speed]
-        by_length = self.batch_order == "sorted" or (self.batch_order == "sortagrad" and epoch == 0)
-        jitter = 1.0 if by_length else rng.uniform(0.95, 1.05, count)  # mixes batches differently in every epoch
-        order = np.argsort(samples * jitter, kind="stable")
-        self.batches: list[list[int]] = [[]]
-        longest = 0
-        usable = self.usable if self.uses_teacher else self.usable[self.has_labels()[self.usable]]
-        for i in order[np.isin(order, usable)]:
-            longest, group = max(longest, int(samples[i])), self.batches[-1]
-            full = len(group) >= self.batch_size if self.batch_size else (len(group) + 1) * longest > self.batch_samples
-            if group and full:
-                self.batches.append([])
-                longest = int(samples[i])
-            self.batches[-1].append(int(i))
-        if not by_length:
+        order, self.speed, rng = self.epoch_order(epoch)
+        if self.batch_size:
+            ends = [*range(self.batch_size, len(order), self.batch_size), len(order)]
+        else:
+            ends = fixed_batch_ends(self.lengths[order, self.speed[order]], self.batch_samples, self.count_batches())
+        self.batches: list[list[int]] = [part.tolist() for part in np.split(order, ends[:-1])]
+        if not self.is_sorted(epoch):
             rng.shuffle(self.batches)
 
     def batch_utterances(self, index: int) -> list[Utterance]:

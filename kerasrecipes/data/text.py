@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasrecipes.data.keras_adapter import EpochDataset
+from kerasrecipes.data.keras_adapter import LAYOUT_EPOCHS, EpochDataset, batch_ends, fixed_batch_ends
 from kerasrecipes.data.specs import load_datasets, parse_spec, read_name_list
 from kerasrecipes.decoding.alphabet import Alphabet
 from kerasrecipes.errors import DataError
@@ -95,23 +95,24 @@ class TextDataset(EpochDataset):
         )  # boundary first
         for text, start in zip(texts, self.starts, strict=False):
             self.symbols[start + 1 : start + 1 + len(text)] = alphabet.encode(text, normalize=False)
+        orders = [self.epoch_order(epoch)[0] for epoch in range(LAYOUT_EPOCHS)]
+        self.batches_per_epoch = max(len(batch_ends(self.lengths[order], batch_tokens)) for order in orders)
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
         """Lay out the batches of an epoch, counted from 0."""
         self.epoch = epoch
-        rng = np.random.default_rng([self.seed, epoch])
-        jitter = rng.uniform(0.9, 1.1, len(self.lengths)) if self.batch_order == "random" else 1.0
-        order = np.argsort(self.lengths * jitter, kind="stable")
-        self.batches, begin = [], 0
-        while begin < len(order):
-            # texts are ordered by length: a batch takes as many as fit when padded to the longest
-            longest = np.maximum.accumulate(self.lengths[order[begin : begin + self.batch_tokens]])
-            count = max(int(np.searchsorted(longest * np.arange(1, len(longest) + 1), self.batch_tokens, "right")), 1)
-            self.batches.append(order[begin : begin + count])
-            begin += count
+        order, rng = self.epoch_order(epoch)
+        ends = fixed_batch_ends(self.lengths[order], self.batch_tokens, self.batches_per_epoch)
+        self.batches = np.split(order, ends[:-1])
         if self.batch_order == "random":
             rng.shuffle(self.batches)
+
+    def epoch_order(self, epoch: int) -> tuple[np.ndarray, np.random.Generator]:
+        """Return the texts of an epoch in the order in which they fill batches, and the generator."""
+        rng = np.random.default_rng([self.seed, epoch])
+        jitter = rng.uniform(0.9, 1.1, len(self.lengths)) if self.batch_order == "random" else 1.0
+        return np.argsort(self.lengths * jitter, kind="stable"), rng
 
     def __len__(self) -> int:
         return len(self.batches)
