@@ -15,8 +15,14 @@ class BundledWeights(BuildHookInterface):
         for path in sorted((root / "weights_manifest").rglob("*.json")):
             name = path.relative_to(root / "weights_manifest").as_posix()
             include[str(path)] = f"kerasrecipes/_weights_manifest/{name}"
-            entry = json.loads(path.read_text())
-            if entry.get("bundled"):
-                onnx = entry.get("onnx", {})
-                for file in filter(None, (entry["file"], onnx.get("file"), onnx.get("step", {}).get("file"))):
-                    include[str(root / "weights" / file)] = f"kerasrecipes/_weights/{file}"
+            for file in bundled_files(json.loads(path.read_text())):
+                include[str(root / "weights" / file)] = f"kerasrecipes/_weights/{file}"
+
+
+def bundled_files(entry):
+    """Return the files of an entry that come with the package. An ONNX file does as its weights do, unless it says otherwise."""
+    onnx = entry.get("onnx") or {}
+    bundled = entry.get("bundled", False)
+    files = [(entry.get("file"), bundled)]
+    files += [(part["file"], part.get("bundled", bundled)) for part in (onnx, onnx.get("step")) if part]
+    return [name for name, is_bundled in files if is_bundled]

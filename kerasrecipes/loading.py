@@ -12,6 +12,7 @@ from kerasrecipes.engines import onnx_cache
 from kerasrecipes.errors import KerasRecipesError, WeightsUnavailable
 from kerasrecipes.hub import manifest
 from kerasrecipes.hub import weights as hub_weights
+from kerasrecipes.hub.availability import has_only_step_file
 from kerasrecipes.hub.public_checkpoints import checkpoints_of
 from kerasrecipes.tasks.public_models import find_public_checkpoint, set_foreign_weights, source_config
 from kerasrecipes.tasks.saved_models import check_weights, is_saved_model, load_saved_model, load_weights_checked
@@ -137,8 +138,9 @@ def load_in_engine(name: str, engine: str, engine_precision: str | None, is_chan
         return None
     row = row or manifest.get_entry(name)
     if row.onnx:
+        is_step = packaged and has_only_step_file(row)
         model = engines.load_file(
-            hub_weights.onnx_path(row, packaged=packaged), engine, engine_precision, row.recipe,
+            hub_weights.onnx_path(row, step=is_step, packaged=packaged), engine, engine_precision, row.recipe,
             lambda: hub_weights.onnx_path(row, step=True, packaged=packaged),
         )  # fmt: skip
     else:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from kerasrecipes.engines.chunked_session import ChunkedSession
 from kerasrecipes.engines.metadata import METADATA_VERSION
 from kerasrecipes.engines.onnx_metadata import read_description
 from kerasrecipes.engines.onnx_tensors import check_tensors
@@ -23,7 +24,7 @@ def load_file(
     """Return the model of a file that `kerasrecipes export --format onnx` wrote.
 
     Args:
-        path: Path of the file.
+        path: Path of the file. The streaming file of a released recipe also opens as one for whole recordings.
         engine: As in `open_session`.
         precision: As in `open_session`.
         recipe: Name of the recipe that the file must hold. Default: any.
@@ -35,7 +36,8 @@ def load_file(
             file or are no finite numbers, which is checked for files without a manifest row.
     """
     metadata = read_metadata_checked(path, recipe, is_released=recipe is not None)
-    if metadata.get("part") != "whole":
+    is_step = metadata.get("part") == "step"
+    if metadata.get("part") != "whole" and not (is_step and recipe is not None):
         raise KerasRecipesError(
             f"{path} takes chunks of the input: load the file without {STEP_SUFFIX} in its name, which opens this one"
         )
@@ -44,6 +46,8 @@ def load_file(
         raise KerasRecipesError(f'{name}: engines do not support the task {task}; load it with engine="keras"')
 
     def open_step_session() -> Any:
+        if is_step:
+            return session
         step_path = find_step_file() if find_step_file else path.with_name(f"{path.stem}{STEP_SUFFIX}.onnx")
         step = read_metadata_checked(step_path, metadata["recipe"], is_released=recipe is not None)
         if (step.get("part"), step.get("weights_hash")) != ("step", metadata.get("weights_hash")):
@@ -52,7 +56,9 @@ def load_file(
             )
         return open_session(step_path, engine, precision)
 
-    model = ENGINE_MODELS[metadata["task"]](metadata, open_session(path, engine, precision), open_step_session)
+    session = open_session(path, engine, precision)
+    whole = ChunkedSession(metadata, session, lambda: model.streaming_graph()) if is_step else session
+    model = ENGINE_MODELS[metadata["task"]](metadata, whole, open_step_session)
     check_labels(model, metadata["logits_size"], path)
     model.opening = load_file, (path.absolute(), model.engine, precision, recipe)
     return model

@@ -8,6 +8,7 @@ from typing import Any
 
 from kerasrecipes.errors import KerasRecipesError, WeightsCorrupted, WeightsUnavailable
 from kerasrecipes.hub import download, manifest
+from kerasrecipes.hub.availability import describe_missing_file
 from kerasrecipes.hub.download import is_offline
 from kerasrecipes.hub.manifest import WeightsEntry
 from kerasrecipes.utils.files import sha256_file
@@ -48,10 +49,7 @@ def weights_path(row: WeightsEntry, *, offline: bool | None = None, packaged: bo
     if packaged and local.is_file():
         return check_file(local, row, "restore it (git checkout, or install the package again)")
     if row.hub is None:
-        raise WeightsUnavailable(
-            f"The weights of {row.recipe} ({row.file}) are not published yet and not in {manifest.weights_folder()}. "
-            f"Train them: kerasrecipes train {row.recipe} --data librispeech:PATH --resume"
-        )
+        raise WeightsUnavailable(describe_missing_file(row))
     return hub_weights_path(row, row.hub["repo"], row.hub["revision"], is_offline(offline))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from kerasrecipes import registry
 from kerasrecipes._lazy import keras
 from kerasrecipes.hub import manifest
+from kerasrecipes.hub.availability import describe_source
 
 # unit of a set's size -> (format of one set, format of the sum)
 DATASET_SIZE_FORMATS = {
@@ -153,9 +154,7 @@ def training_summary(row: manifest.WeightsEntry) -> str:
 
 def weights_summary(row: manifest.WeightsEntry) -> str:
     """Return one line about the weight file and its source."""
-    sources = ["bundled"] if row.bundled else []
-    sources += [f"hf://{row.hub['repo']}@{row.hub['revision']}"] if row.hub else []
-    return f"{row.file}, {row.size / 1e6:.1f} MB, {', '.join(sources) or 'in a checkout only'}, tag {row.tag}"
+    return f"{row.file}, {row.size / 1e6:.1f} MB, {describe_source(row)}, tag {row.tag}"
 
 
 def card(name: str) -> str:
@@ -198,7 +197,7 @@ def example_commands(name: str, pretrained: bool) -> list[str]:
     train = f"kerasrecipes train {name} --data {data} --resume"
     vocode = (
         [f"kerasrecipes vocode {name} talk.flac --output copy.wav"]
-        if registry.get_recipe(name).config.get("n_mels")
+        if registry.get_recipe(name).task == "waveform-generation" and registry.get_recipe(name).config.get("n_mels")
         else []
     )
     return [f"kerasrecipes {use}", *vocode, train] if pretrained else [train]

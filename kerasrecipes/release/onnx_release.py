@@ -1,5 +1,6 @@
 """Release the ONNX file of a recipe's weights: the file and its manifest entry."""
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -27,11 +28,11 @@ def release_onnx(name: str, *, float16: bool = True, opset: int = 17, report: An
                 f"{folder} cannot be written ({error.strerror}): release from a checkout of your own"
             ) from error
         source = export(name, partial, "onnx", float16=float16, opset=opset, report=report)
-        entry: dict[str, Any] = {**manifest_entry(source), "weights": row.sha256}
+        entry: dict[str, Any] = {**manifest_entry(source), "weights": row.sha256, **bundled_flag(row.onnx)}
         sources = [source]
         step = source.with_name(f"{source.stem}{STEP_SUFFIX}.onnx")
         if step.exists():
-            entry["step"] = manifest_entry(step)
+            entry["step"] = {**manifest_entry(step), **bundled_flag(row.onnx.get("step", {}))}
             sources.append(step)
         for path in sources:
             path.replace(folder / path.name)
@@ -41,3 +42,8 @@ def release_onnx(name: str, *, float16: bool = True, opset: int = 17, report: An
 def manifest_entry(path: Path) -> dict[str, Any]:
     """Return a file's name, size and SHA-256 for the manifest."""
     return {"file": path.name, "size": path.stat().st_size, "sha256": sha256_file(path)}
+
+
+def bundled_flag(entry: Mapping[str, Any]) -> dict[str, bool]:
+    """Return the flag `bundled` of an ONNX file's earlier entry, which the new one keeps."""
+    return {"bundled": entry["bundled"]} if "bundled" in entry else {}

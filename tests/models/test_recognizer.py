@@ -213,7 +213,7 @@ def test_wheel_transcribes_in_an_empty_environment(tmp_path):
     )
     wheel = next(tmp_path.glob("*.whl"))
     names = zipfile.ZipFile(wheel).namelist()
-    assert "kerasrecipes/_weights/deepspeech2_small.weights.h5" in names and wheel.stat().st_size < 60e6
+    assert "kerasrecipes/_weights/wav2letter_small.weights.h5" in names and wheel.stat().st_size < 60e6
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
     python = tmp_path / "venv" / "bin" / "python"
     subprocess.run([python, "-m", "pip", "install", "-q", f"{wheel}[tensorflow]"], check=True)
@@ -222,15 +222,15 @@ def test_wheel_transcribes_in_an_empty_environment(tmp_path):
     soundfile.write(clip, wave, 16000, subtype="FLOAT")
     program = [str(python.parent / "kerasrecipes"), "transcribe", "--engine", "keras", str(clip)]
     out = subprocess.run(program, check=True, capture_output=True, text=True, cwd=tmp_path)
-    assert out.stdout.strip() == kr.load("deepspeech2_small").transcribe(clip).text
+    assert out.stdout.strip() == kr.load("wav2letter_small").transcribe(clip).text
 
 
 TRANSCRIBED = """
 import sys, json
 import kerasrecipes as kr
-text = kr.load("deepspeech2_small", engine="auto").transcribe(sys.argv[1]).text
+text = kr.load("wav2letter_small", engine="auto").transcribe(sys.argv[1]).text
 need = []
-for needed in (lambda: kr.load("deepspeech2_small"), lambda: kr.layers.SequenceMask, lambda: kr.load("wavenet", weights=None)):
+for needed in (lambda: kr.load("wav2letter_small"), lambda: kr.layers.SequenceMask, lambda: kr.load("wavenet", weights=None)):
     try:
         needed()
     except kr.BackendUnavailable as error:
@@ -240,33 +240,38 @@ print(json.dumps({"text": text, "need": need, "modules": [m for m in ("keras", "
 
 
 @pytest.mark.slow
-def test_plain_wheel_transcribes_without_a_framework(tmp_path):
-    """The wheel and its base dependencies alone: under 250 MB, and the command line transcribes at once."""
+def test_plain_wheel_does_every_task_without_a_framework(tmp_path):
+    """The wheel and its base dependencies alone: under 150 MB to download, and every verb works at once."""
     subprocess.run(
         [sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path, ROOT], check=True, capture_output=True
     )
     wheel = next(tmp_path.glob("*.whl"))
     names = zipfile.ZipFile(wheel).namelist()
-    assert "kerasrecipes/_weights/deepspeech2_small.onnx" in names and wheel.stat().st_size < 60e6
+    assert "kerasrecipes/_weights/wav2letter_small.onnx" in names and wheel.stat().st_size < 60e6
+    download = [sys.executable, "-m", "pip", "download", "-q", "-d", tmp_path / "wheels", wheel]
+    subprocess.run(download, check=True)
+    size = sum(path.stat().st_size for path in (tmp_path / "wheels").iterdir())
+    assert size < 150e6, f"{size / 1e6:.0f} MB"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
     python = tmp_path / "venv" / "bin" / "python"
-    install = [sys.executable, "-m", "pip", "--python", python, "install", "-q", str(wheel)]
-    subprocess.run(install, check=True)
+    wheels = ["--no-index", "--find-links", tmp_path / "wheels"]
+    subprocess.run([sys.executable, "-m", "pip", "--python", python, "install", "-q", *wheels, wheel], check=True)
     (site,) = (tmp_path / "venv" / "lib").glob("*/site-packages")
     assert not any((site / name).exists() for name in ("keras", "tensorflow", "jax", "torch"))
-    files = [path for path in site.rglob("*") if path.is_file() and path.suffix != ".pyc"]  # Python's own caches apart
-    size = sum(path.stat().st_size for path in files)
-    assert size < 250e6, f"{size / 1e6:.0f} MB"
-    clip = str(ROOT / "kerasrecipes" / "assets" / "demo.mp3")
+    clip, image = str(ROOT / "kerasrecipes" / "assets" / "demo.mp3"), str(ROOT / "docs" / "live" / "samples" / "street.png")
     env = {k: v for k, v in os.environ.items() if k not in ("KERAS_BACKEND", "PYTHONPATH")}
     run = lambda *command: subprocess.run(  # noqa: E731
         command, check=True, capture_output=True, text=True, cwd=tmp_path, env=env
     )
-    expected = kr.load("deepspeech2_small").transcribe(clip).text
-    assert run(str(python.parent / "kerasrecipes"), "transcribe", clip).stdout.strip() == expected
+    verb = lambda *command: run(str(python.parent / "kerasrecipes"), *command).stdout.strip()  # noqa: E731
+    expected = kr.load("wav2letter_small").transcribe(clip).text
+    assert verb("transcribe", clip) == expected
+    assert verb("transcribe", clip, "--recipe", "palaz_raw_small", "--ipa", "--format", "text")
+    assert "%" in verb("classify", image) and "road" in verb("segment", image)
+    assert verb("listen", clip, "--playback-speed", "0").split()
     found = json.loads(run(str(python), "-c", TRANSCRIBED, clip).stdout)
     assert found["text"] == expected and found["modules"] == []
-    assert len(found["need"]) == 3 and all('pip install "kerasrecipes[tensorflow]"' in said for said in found["need"])
+    assert len(found["need"]) == 3 and all("kerasrecipes[tensorflow]" in said for said in found["need"])
 
 
 def test_long_items_of_a_list_are_scored_alone(model, files, monkeypatch):

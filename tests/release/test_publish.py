@@ -101,7 +101,7 @@ def test_a_repository_with_a_bad_row_leaves_nothing_in_the_cache(released, loopb
 
 def test_card_is_complete(released):
     text = model_card.card(NAME)
-    for part in ("arXiv:1512.02595", "parameters", "receptive field", "bundled" if row().bundled else "in a checkout only",
+    for part in ("arXiv:1512.02595", "parameters", "receptive field", "with a checkout",
                  "CC BY 4.0", "a 1.00 h (synthetic)", "50.0 % (40.0 to 60.0)", "kerasrecipes evaluate x",
                  f"kerasrecipes train {NAME}", f"kerasrecipes transcribe talk.flac --recipe {NAME}"):  # fmt: skip
         assert part in text, part

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from kerasrecipes.hub import manifest
+from kerasrecipes.hub.availability import describe_source
 from kerasrecipes.release import model_card
 from kerasrecipes.training.learning_curve import METRIC_SCALES, PROGRESS_AXES
 from pages import charts
@@ -32,7 +33,7 @@ def make_section(name: str, row: manifest.WeightsEntry | None) -> list[str]:
     facts = [
         *model_card.origin_lines(row).items(),
         ("file", f"`{row.file}`, {row.size:,} bytes ({row.size / 1e6:.1f} MB)"), ("release", f"`{row.tag}`"),
-        ("source", format_sources(row)), ("sha256", f"`{row.sha256}`"), ("license", row.license), ("written by", f"Keras {row.keras}"),
+        ("source", describe_source(row)), ("sha256", f"`{row.sha256}`"), ("license", row.license), ("written by", f"Keras {row.keras}"),
     ]  # fmt: skip
     if onnx:
         facts.append(("ONNX", f"`{onnx['file']}`, {onnx['size']:,} bytes, sha256 `{onnx['sha256']}`"))
@@ -43,12 +44,6 @@ def make_section(name: str, row: manifest.WeightsEntry | None) -> list[str]:
     lines += [*make_table(["", ""], facts), "", "### Data", "", *make_data_table(row), ""]
     lines += ["### Training", "", f"{model_card.training_summary(row)}.", "", *format_training(row)]
     return [*lines, "### Measured", "", *format_measurements(row)]
-
-
-def format_sources(row: manifest.WeightsEntry) -> str:
-    places = ["with the package"] if row.bundled else []
-    places += [f"from the hub, `{row.hub['repo']}` at `{row.hub['revision']}`"] if row.hub else []
-    return " and ".join(places) or "with a checkout"
 
 
 def make_data_table(row: manifest.WeightsEntry) -> list[str]:
