@@ -4,6 +4,8 @@ from kerasrecipes.hub.checkpoint_layouts import CheckpointLayout, Source
 
 RECURRENT_LAYERS = 5
 CONVOLUTIONS = 11  # of ARM's Wav2Letter, the logits included
+PLUS_CONVOLUTIONS = (11, *(10 * row + number for row in range(2, 7) for number in (1, 2, 3)), 71, 81)  # rows and their numbers
+NORM_WEIGHTS = ("gamma", "beta", "moving_mean", "moving_variance")
 
 
 def numbered(name: str, number: int) -> str:
@@ -93,6 +95,21 @@ def wav2letter_arm(first: int) -> dict[str, Source]:
     return weights
 
 
-WAV2LETTER_LAYOUTS = tuple(
-    CheckpointLayout("keras_h5", ("wav2letter_arm",), wav2letter_arm(CONVOLUTIONS * networks)) for networks in range(4)
+def wave2letter_plus() -> dict[str, Source]:
+    """Return the sources of `wav2letter_plus` in a checkpoint of OpenSeq2Seq.
+
+    After training in mixed precision, kernels are in the file twice. The ones of 16 bits are taken, with which that program computes.
+    """
+    dense, letters = "ForwardPass/fully_connected_ctc_decoder/fully_connected", "letters_of_mozilla_deepspeech"
+    weights = {f"logits/{name}": Source((f"{dense}/{name}",), letters) for name in ("kernel", "bias")}
+    for number, row in enumerate(PLUS_CONVOLUTIONS):
+        prefix, norm = f"ForwardPass/w2l_encoder/conv{row}", numbered("masked_batch_normalization", number)
+        weights[f"{numbered('sequence_conv1d', number)}/convolution/kernel"] = Source((f"{prefix}/kernel",))
+        weights |= {f"{norm}/{name}": Source((f"{prefix}/bn/{name}",)) for name in NORM_WEIGHTS}
+    return weights
+
+
+WAV2LETTER_LAYOUTS = (
+    *(CheckpointLayout("keras_h5", ("wav2letter_arm",), wav2letter_arm(CONVOLUTIONS * networks)) for networks in range(4)),
+    CheckpointLayout("tensorflow", ("wav2letter_plus",), wave2letter_plus()),
 )

@@ -11,7 +11,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
     {
         "activations": "ReLU Dropout",
         "conv2d": "FastConv2D FastMaxPooling2D FastBatchNormalization",
-        "filterbank": "LinearFilterBank FeatureNormalization",
+        "filterbank": "LinearFilterBank FeatureNormalization QuantizedLogMelSpectrogram",
         "image_layers": "SubtractChannelMeans LocalResponseNormalization SpatialResponseNormalization MaxFilterRMS",
         "initializers": "IdentityInitializer",
         "librosa_features": "ReflectPadding Log1pSpectrogram DecibelMelSpectrogram DecibelMFCC SavitzkyGolayDeltas BlockStandardization",
@@ -29,7 +29,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "sequence_conv": "SequenceConv1D SequenceConv2D",
         "spec_augment": "SpecAugment RandomLowPass",
         "spectrogram": "UtterancePowerNormalization LogSpectrogram UtteranceNormalization UtteranceStandardization",
-        "time_geometry": "TimeGeometry",
+        "time_geometry": "TimeGeometry count_zeros",
         "transitions": "Transitions",
         "wavenet_stack": "CausalEmbeddingConv1D WaveNetStack",
         "windowed_conv": "SequencePadding SequenceMaxPooling GatherWindowPositions FrameWindows",

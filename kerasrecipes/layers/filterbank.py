@@ -1,11 +1,19 @@
-"""Deep Speech's features: energies in linearly spaced bands, normalized by the statistics of the training set."""
+"""Energies in bands: Deep Speech's linearly spaced ones, normalized by the training set, and OpenSeq2Seq's mel bands."""
+
+from dataclasses import replace
 
 import keras
 import numpy as np
 from keras import ops
 
 from kerasrecipes.layers.sequence import SequenceLayer, zero_after_length
-from kerasrecipes.layers.spectrogram import LogSpectrogram
+from kerasrecipes.layers.spectrogram import LogSpectrogram, windowed_dft
+from kerasrecipes.layers.time_geometry import TimeGeometry
+
+SMALLEST_ENERGY = float(np.finfo("float64").eps)  # of a band in python_speech_features, before the logarithm
+PEAK = 32767.0  # of 16-bit samples
+SMALLEST_PEAK = 1e-30  # of an utterance, which is silent below it
+BLOCK_FRAMES = 4096  # in memory at once, where numpy computes a spectrum
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
@@ -83,3 +91,92 @@ class FeatureNormalization(SequenceLayer):
         mean = self.sums / weight
         variance = ops.where(self.weight > 0, self.squares / weight - ops.square(mean), 1.0)
         return (ops.cast(x, "float32") - mean) / ops.sqrt(ops.maximum(variance, 0.0) + self.epsilon)
+
+
+def integer_mel_filterbank(n_mels: int, n_fft: int, sample_rate: float) -> np.ndarray:
+    """Return triangles whose corners are evenly spaced on the mel scale and rounded down to bins of the DFT.
+
+    Args:
+        n_mels: Number of bands between 0 Hz and half the sample rate.
+        n_fft: Size of the DFT in samples.
+        sample_rate: In Hz.
+
+    Returns:
+        (n_fft // 2 + 1, n_mels) float64. Bands narrower than a bin are empty, or begin with their highest value.
+    """
+    top = 2595 * np.log10(1 + sample_rate / 2 / 700)
+    frequency = 700 * (10 ** (np.linspace(0, top, n_mels + 2) / 2595) - 1)
+    corners = np.floor((n_fft + 1) * frequency / sample_rate)
+    bins, width = np.arange(n_fft // 2 + 1)[:, None], np.maximum(np.diff(corners), 1)
+    rising = (bins - corners[:-2]) / width[:-1]
+    falling = (corners[2:] - bins) / width[1:]
+    return np.maximum(np.where(bins < corners[1:-1], rising, falling), 0)
+
+
+@keras.saving.register_keras_serializable("kerasrecipes")
+class QuantizedLogMelSpectrogram(SequenceLayer):
+    """Log energies in mel bands of 16-bit samples whose peak is 32767, as OpenSeq2Seq 18.09 and python_speech_features compute them.
+
+    Samples are scaled by the peak of the utterance, lose their fractions, and are pre-emphasized. Frames have no window. Zeros
+    are added at the end until the number of frames is a multiple of `multiple`, and count as part of the utterance.
+
+    Args:
+        n_mels: Number of mel bands.
+        sample_rate: In Hz.
+        win_length: Samples of a frame (320 = 20 ms at 16 kHz).
+        hop_length: Samples between frames.
+        n_fft: Size of the DFT in samples; frames are extended by zeros.
+        pre_emphasis: Factor of the previous sample.
+        multiple: Number of frames whose multiples are computed.
+
+    Call: `audio` (batch, samples), `length` (batch,); returns (batch, frames, n_mels), (batch,).
+    """
+
+    whole_utterance = True  # its peak, and the end where zeros are added
+
+    def __init__(
+        self, n_mels=64, sample_rate=16000, win_length=320, hop_length=160, n_fft=512, pre_emphasis=0.97, multiple=8, **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.n_mels, self.sample_rate, self.win_length, self.hop_length = n_mels, sample_rate, win_length, hop_length
+        self.n_fft, self.pre_emphasis, self.multiple = n_fft, pre_emphasis, multiple
+        self.geometry = TimeGeometry(win_length, hop_length, 0, hop_length - 1, multiple)
+        self.kernels = windowed_dft(np.ones(win_length), n_fft)
+        self.bands = integer_mel_filterbank(n_mels, n_fft, sample_rate).astype("float32")
+
+    def output_feature_shape(self, shape):
+        return (self.n_mels,)
+
+    def end_of_emphasis(self, length):
+        """Return after how many samples the emphasized signal is zero.
+
+        That program adds whole multiples of frames before it emphasizes, so that one more sample differs from zero, and completes
+        the last frame after it.
+        """
+        frames = replace(self.geometry, multiple=1).output_length(length)
+        return length + (frames % self.multiple + self.multiple - 1) // self.multiple
+
+    def call_unmasked(self, x, length, training=None):
+        x, length = ops.cast(x, "float32"), ops.cast(length, "int32")
+        frames = self.geometry.output_length(ops.shape(x)[1])
+        x = zero_after_length(x, length)
+        x = x / ops.maximum(ops.max(ops.abs(x), axis=1, keepdims=True), SMALLEST_PEAK) * PEAK
+        x = ops.sign(x) * ops.floor(ops.abs(x))
+        x = ops.pad(x, ((0, 0), (1, self.win_length + self.multiple * self.hop_length)))
+        x = zero_after_length(x[:, 1:] - self.pre_emphasis * x[:, :-1], self.end_of_emphasis(length))
+        spectrum = ops.conv(x[..., None], ops.convert_to_tensor(self.kernels), strides=self.hop_length, padding="valid")
+        real, imaginary = ops.split(spectrum[:, :frames], 2, axis=-1)
+        energies = ops.matmul(ops.square(real) + ops.square(imaginary), ops.convert_to_tensor(self.bands / self.n_fft))
+        return ops.cast(ops.log(ops.maximum(energies, SMALLEST_ENERGY)), self.compute_dtype)
+
+    def call_numpy(self, x):
+        frames, x = self.geometry.output_length(len(x)), x.astype("float32")
+        x = np.trunc(x / max(np.abs(x).max(initial=0), SMALLEST_PEAK) * np.float32(PEAK))
+        end, total = int(self.end_of_emphasis(len(x))), self.win_length + self.multiple * self.hop_length
+        x = np.pad(x, (1, total)).astype("float64")
+        x = x[1:] - self.pre_emphasis * x[:-1]
+        x[end:] = 0
+        windows = np.lib.stride_tricks.sliding_window_view(x, self.win_length)[:: self.hop_length][:frames]
+        blocks = [windows[start : start + BLOCK_FRAMES] for start in range(0, frames, BLOCK_FRAMES)]
+        energies = [np.square(np.abs(np.fft.rfft(block, self.n_fft))) @ (self.bands / self.n_fft) for block in blocks]
+        return np.log(np.maximum(np.concatenate([np.zeros((0, self.n_mels)), *energies]), SMALLEST_ENERGY)).astype("float32")

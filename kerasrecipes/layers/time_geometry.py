@@ -1,5 +1,6 @@
 """Receptive fields, strides and lengths of layers over time. Does not import Keras, so that every engine can use it."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,12 +18,14 @@ class TimeGeometry:
         stride: Input steps between two output steps.
         left: Zero steps added before each item.
         right: Zero steps added after each item.
+        multiple: The output is extended to a multiple of so many steps, as if more zeros were added after the item.
     """
 
     receptive_field: int | None = 1
     stride: int = 1
     left: int = 0
     right: int = 0
+    multiple: int = 1
 
     def output_length(self, length: Any) -> Any:
         """Return the number of output steps for `length` input steps (an int, an array or a tensor).
@@ -33,6 +36,8 @@ class TimeGeometry:
         steps = (length + self.left + self.right - field) // self.stride + 1
         if self.left + self.right >= field:  # the padding alone would give some
             steps = steps * (length > 0 if concrete else keras.ops.cast(length > 0, length.dtype))
+        if self.multiple > 1:
+            steps = (steps + self.multiple - 1) // self.multiple * self.multiple
         if isinstance(steps, int):
             return max(steps, 0)
         return np.maximum(steps, 0) if concrete else keras.ops.maximum(steps, 0)
@@ -52,7 +57,7 @@ class TimeGeometry:
 
 
 def compose(geometries: list[TimeGeometry]) -> TimeGeometry:
-    """Return the geometry of layers applied one after the other. The first one is nearest to the input."""
+    """Return the geometry of layers applied one after the other, without their multiples. The first one is nearest to the input."""
     field: int | None = 1
     stride, left, right = 1, 0, 0
     for g in geometries:
@@ -76,3 +81,17 @@ def first_center(geometries: list[TimeGeometry]) -> float:
     """
     geometry = compose([replace(g, receptive_field=g.receptive_field or 1) for g in geometries])
     return ((geometry.receptive_field or 1) - 1) / 2 - geometry.left
+
+
+def count_zeros(padding: str, span: int, stride: int) -> tuple[int, int]:
+    """Return the zeros before and after the input of a convolution.
+
+    Args:
+        padding: "symmetric": as many on both sides as give ceil(length / stride) steps; "same": span - 1, the smaller half before,
+            or "same_multiple": the ones that TensorFlow's "same" adds to an input whose length is a multiple of the stride.
+        span: Input steps from the first to the last tap of the filter.
+        stride: Input steps between two output steps.
+    """
+    totals = {"symmetric": 2 * math.ceil((span - stride) / 2), "same": span - 1, "same_multiple": max(span - stride, 0)}
+    total = totals[padding]
+    return total // 2, total - total // 2

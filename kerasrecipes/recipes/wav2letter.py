@@ -53,9 +53,9 @@ def wav2letter(
     Args:
         vocab_size: Number of output symbols: 28 letters and 2 repetition symbols for ASG, 28 and a blank for CTC.
         sample_rate: Sample rate of the audio in Hz.
-        front_end: "mfcc", "power_spectrum", "mel" (log mel bands, as the authors used later), "raw", or "librosa_mfcc": MFCC in
-            decibels, derivatives by Savitzky and Golay, each third normalized by itself. The last uses neither `deltas` nor
-            `log_epsilon` nor `normalization`.
+        front_end: "mfcc", "power_spectrum", "mel" (log mel bands, as the authors used later), "raw", "librosa_mfcc": MFCC in
+            decibels, derivatives by Savitzky and Golay, each third normalized by itself, or "quantized_mel": log mel bands of
+            OpenSeq2Seq. The last two use neither `deltas` nor `log_epsilon` nor `normalization`.
         win_length: Samples of a frame.
         hop_length: Samples between frames.
         n_mfcc: Number of MFCC.
@@ -65,8 +65,9 @@ def wav2letter(
         normalization: Normalization of the features: "sequence", one mean and one deviation for the utterance (paper);
             "utterance", unit power of the audio and each feature's own mean. "raw" always uses the first.
         waveform: Rows (filters, kernel size, stride) of convolutions over samples, if `front_end` is "raw".
-        conv: Rows (filters, kernel size, stride) of convolutions over features.
-        padding: "symmetric", the zeros above, or "same": kernel size - 1 zeros, the smaller half before, as TensorFlow has them.
+        conv: Rows (filters, kernel size, stride) or (filters, kernel size, stride, dilation) of convolutions over features.
+        padding: "symmetric", the zeros above; "same": kernel size - 1 zeros, the smaller half before, as TensorFlow has them, or
+            "same_multiple": kernel size - stride zeros, as it has them for a multiple of the stride.
         activation: "hard_tanh" or "relu", "similar results" (section 2.2).
         relu_slope: Slope of the ReLUs below zero.
         relu_clip: Maximum of the ReLUs, None for none.
@@ -85,8 +86,8 @@ def wav2letter(
         ValueError: An unknown name, or augmentation of spectrograms for a front end without them.
     """
     for value, names in (
-        (front_end, ("mfcc", "power_spectrum", "mel", "raw", "librosa_mfcc")),
-        (padding, ("symmetric", "same")),
+        (front_end, ("mfcc", "power_spectrum", "mel", "raw", "librosa_mfcc", "quantized_mel")),
+        (padding, ("symmetric", "same", "same_multiple")),
         (normalization, ("sequence", "utterance")),
         (activation, ("hard_tanh", "relu")),
         (batch_norm, ("none", "sequence")),
@@ -96,14 +97,14 @@ def wav2letter(
             raise ValueError(f"wav2letter supports {', '.join(names)}, not {value!r}")
     if front_end == "raw" and (spec_augment or low_pass):
         raise ValueError("spec_augment and low_pass change spectrograms: the raw front end has none")
-    if front_end == "librosa_mfcc" and low_pass:
-        raise ValueError("low_pass changes spectrograms: the front end librosa_mfcc has cepstra")
+    if front_end in ("librosa_mfcc", "quantized_mel") and low_pass:
+        raise ValueError(f"low_pass changes spectrograms in natural units: the front end {front_end} has none")
 
     def convolve(x, n, rows):
-        for filters, kernel, stride in rows:
-            zeros = math.ceil((kernel - stride) / 2) if padding == "symmetric" else None
-            use_bias = batch_norm == "none"
-            x, n = layers.SequenceConv1D(filters, kernel, stride, use_bias=use_bias, padding=zeros)(x, n)
+        for filters, kernel, stride, *others in rows:
+            dilation = others[0] if others else 1
+            zeros = layers.count_zeros(padding, (kernel - 1) * dilation + 1, stride)
+            x, n = layers.SequenceConv1D(filters, kernel, stride, batch_norm == "none", zeros, dilation)(x, n)
             if batch_norm != "none":
                 x, n = layers.MaskedBatchNormalization()(x, n)
             if activation == "hard_tanh":
@@ -126,6 +127,9 @@ def wav2letter(
         x, n = layers.DecibelMFCC(n_mfcc, dtype=FLOAT32)(x, n)  # (batch, frames, 13)
         x, n = layers.SavitzkyGolayDeltas(dtype=FLOAT32)(x, n)  # (batch, frames, 39)
         x, n = layers.BlockStandardization(dtype=FLOAT32)(x, n)
+    elif front_end == "quantized_mel":
+        x, n = layers.QuantizedLogMelSpectrogram(n_mels, sample_rate, win_length, hop_length, dtype=FLOAT32)(audio, n)
+        x, n = layers.UtteranceStandardization(dtype=FLOAT32)(x, n)  # (batch, frames, n_mels)
     else:
         by_utterance = normalization == "utterance"
         x, n = (layers.UtterancePowerNormalization if by_utterance else layers.SequenceMask)(dtype=FLOAT32)(audio, n)
@@ -180,6 +184,14 @@ ARM: dict[str, Any] = {
     "relu_slope": 0.2, "criterion": "ctc",
 }  # fmt: skip
 
+# Wave2Letter+ of OpenSeq2Seq, trained by TensorFlow on LibriSpeech
+PLUS: dict[str, Any] = {
+    "vocab_size": 29, "front_end": "quantized_mel", "win_length": 320, "n_mels": 64, "padding": "same_multiple",
+    "conv": ((256, 11, 2), *3 * ((256, 11, 1),), *3 * ((384, 13, 1),), *3 * ((512, 17, 1),), *3 * ((640, 21, 1),),
+             *3 * ((768, 25, 1),), (896, 29, 1, 2), (1024, 1, 1)),
+    "activation": "relu", "relu_clip": 20.0, "batch_norm": "sequence", "dropout": 0.3, "criterion": "ctc",
+}  # fmt: skip
+
 COMMON: dict[str, Any] = {
     "paper": "arXiv:1609.03193", "title": "Wav2Letter: an End-to-End ConvNet-based Speech Recognition System",
     "task": "speech-recognition", "builder": "kerasrecipes.recipes.wav2letter:wav2letter",
@@ -211,6 +223,11 @@ RECIPES = (
     Recipe(
         name="wav2letter_arm", changes=ARM, **PAPER | {"tags": ("ctc", "convolutional")},
         summary="The network of ARM's ML zoo: the paper's convolutions with leaky ReLUs on librosa's MFCC and derivatives; CTC.",
+    ),
+    Recipe(
+        name="wav2letter_plus", changes=PLUS, **COMMON, tags=("ctc", "convolutional"),
+        tiny_config={"conv": ((8, 11, 2), (8, 7, 1), (12, 5, 1, 2))},
+        summary="Wave2Letter+ of OpenSeq2Seq: 18 convolutions of 256 to 1,024 on 64 mel bands, the longest one dilated; CTC.",
     ),
     Recipe(
         name="wav2letter_small", changes=SMALL, tags=("ctc", "convolutional", "pretrained"), **PRETRAINED,

@@ -76,3 +76,21 @@ def wav2letter_arm_shapes():
         shapes[f"{layer}.0"], shapes[f"{layer}.1"] = (1, size, features, filters), (filters,)
         features = filters
     return shapes
+
+
+WAVE2LETTER_PLUS = (  # filters, kernel size, stride, dilation: with 8 to 20 filters in place of 256 to 1,024
+    (8, 11, 2), *3 * ((8, 11, 1),), *3 * ((10, 13, 1),), *3 * ((12, 17, 1),), *3 * ((14, 21, 1),), *3 * ((16, 25, 1),),
+    (18, 29, 1, 2), (20, 1, 1),
+)  # fmt: skip
+
+
+def wave2letter_plus_shapes():
+    """Names and shapes of OpenSeq2Seq's Wave2Letter+ in its checkpoints, with the filters of `WAVE2LETTER_PLUS`."""
+    shapes, features, numbers = {}, 64, [11, *(10 * row + i for row in range(2, 7) for i in (1, 2, 3)), 71, 81]
+    for number, (filters, size, *_) in zip(numbers, WAVE2LETTER_PLUS, strict=True):
+        layer = f"ForwardPass/w2l_encoder/conv{number}"
+        shapes[f"{layer}/kernel"] = (size, features, filters)
+        shapes |= {f"{layer}/bn/{name}": (filters,) for name in ("gamma", "beta", "moving_mean", "moving_variance")}
+        features = filters
+    dense = "ForwardPass/fully_connected_ctc_decoder/fully_connected"
+    return shapes | {f"{dense}/kernel": (features, SYMBOLS), f"{dense}/bias": (SYMBOLS,)}

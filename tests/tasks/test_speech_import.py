@@ -95,26 +95,25 @@ def test_objects_in_a_lightning_checkpoint_do_nothing(tmp_path):
 # ---------------------------------------------------------------- Mozilla DeepSpeech
 
 
-@pytest.fixture(scope="module")
-def mozilla_file(tmp_path_factory):
-    """A checkpoint as TensorFlow 1 wrote it, with the moments of Adam and the number of the step."""
+def write_tensorflow_checkpoint(path, tensors):
+    """Write variables as TensorFlow 1 does, with the number of the step."""
     tensorflow = pytest.importorskip("tensorflow")
-    v1, prefix = tensorflow.compat.v1, tmp_path_factory.mktemp("mozilla") / "best_dev-7"
+    v1 = tensorflow.compat.v1
     with tensorflow.Graph().as_default(), v1.Session() as session:
-        tensors = checkpoints.seeded_tensors(checkpoints.mozilla_deepspeech_shapes(), 70)
         variables = [v1.get_variable(name, initializer=values, use_resource=False) for name, values in tensors.items()]
-        variables += [v1.get_variable(f"{name}/Adam", initializer=0 * values) for name, values in tensors.items()]
         variables.append(v1.get_variable("global_step", initializer=np.int64(7)))
         session.run(v1.global_variables_initializer())
-        v1.train.Saver(variables).save(session, str(prefix))
-    return prefix.with_name("best_dev-7.index")
+        v1.train.Saver(variables).save(session, str(path))
+    return path.with_name(f"{path.name}.index")
 
 
-def test_mozilla_deepspeech(mozilla_file):
+def test_mozilla_deepspeech(tmp_path):
     golden = np.load(GOLDENS / "deepspeech1_mozilla_import.npz")
     tensors = checkpoints.seeded_tensors(checkpoints.mozilla_deepspeech_shapes(), 70)
     assert sum(v.astype("float64").sum() for v in tensors.values()) == pytest.approx(float(golden["weights_sum"]), rel=1e-12)
-    model = kr.load("deepspeech1_mozilla", weights=mozilla_file, compile=False, units=checkpoints.UNITS)
+    moments = {f"{name}/Adam": 0 * values for name, values in tensors.items()}
+    path = write_tensorflow_checkpoint(tmp_path / "best_dev-7", tensors | moments)
+    model = kr.load("deepspeech1_mozilla", weights=path, compile=False, units=checkpoints.UNITS)
     assert model.import_report.missing == ()
     assert sorted(model.import_report.left_over) == sorted(f"{name}/Adam" for name in tensors)
     assert_logits(model, golden, " abcdefghijklmnopqrstuvwxyz'_", "logits_{}")
@@ -147,3 +146,23 @@ def test_wav2letter_arm(tmp_path, first):
     model = kr.load("wav2letter_arm", weights=path, compile=False, **WAV2LETTER)
     assert model.import_report.missing == () and model.import_report.left_over == ()
     assert_logits(model, golden, "abcdefghijklmnopqrstuvwxyz' _")
+
+
+# ---------------------------------------------------------------- OpenSeq2Seq
+
+
+def test_wav2letter_plus(tmp_path):
+    golden = np.load(GOLDENS / "wave2letter_plus_import.npz")
+    tensors = checkpoints.seeded_tensors(checkpoints.wave2letter_plus_shapes(), 80)
+    assert sum(v.astype("float64").sum() for v in tensors.values()) == pytest.approx(float(golden["weights_sum"]), rel=1e-12)
+    copies = {f"Loss_Optimization/FP32-master-copy/{name}": values for name, values in tensors.items() if name.endswith("kernel")}
+    path = write_tensorflow_checkpoint(tmp_path / "model.ckpt-100", tensors | copies)
+    model = kr.load("wav2letter_plus", weights=path, compile=False, conv=checkpoints.WAVE2LETTER_PLUS)
+    assert model.import_report.missing == () and sorted(model.import_report.left_over) == sorted(copies)
+    assert_logits(model, golden, " abcdefghijklmnopqrstuvwxyz'_", "logits_{}")
+
+
+def test_kernels_of_16_bits_are_read(tmp_path):
+    values = np.array([[0.5, -1.25]], "float16")
+    path = write_tensorflow_checkpoint(tmp_path / "model.ckpt-1", {"ForwardPass/kernel": values})
+    assert read_checkpoint(path)["ForwardPass/kernel"].tolist() == values.tolist()
