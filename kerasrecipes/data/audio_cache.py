@@ -29,7 +29,7 @@ from kerasrecipes.utils.writable_cache import make_cache_folder
 MAGIC = b"kerasrecipes16\r\n"
 HEADER = struct.Struct("<16s32sQQ")  # magic, SHA-256 of what it holds, number of offsets (int64), number of samples (int16)
 UNUSED_DAYS = 30
-NUM_SAMPLE_CLIPS = 100  # after which the size of all is known well enough
+NUM_SAMPLE_CLIPS = 100  # from which the size of all is known well enough
 
 
 def decode_clip(path: str, speeds: tuple[float, ...]) -> list[np.ndarray] | str:
@@ -111,13 +111,14 @@ def write_clips(path: Path, key: bytes, paths: list[str], speeds: tuple[float, .
         file.seek(samples_begin)
         # threads suffice: decoding and resampling are C code that releases Python's lock
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            decoded = ordered_map(pool, partial(decode_clip, speeds=speeds), paths)
+            decode = partial(decode_clip, speeds=speeds)
+            if len(paths) > NUM_SAMPLE_CLIPS:
+                check_free_space(path.parent, estimate_bytes(pool.map(decode, spread_sample(paths)), len(paths)))
+            decoded = ordered_map(pool, decode, paths)
             progress = track(
                 decoded, "decoding audio", len(paths), console=Console(stderr=True), disable=len(paths) < 50
             )
-            for number, (clip, waves) in enumerate(zip(paths, progress, strict=True)):
-                if number == NUM_SAMPLE_CLIPS:
-                    check_free_space(path.parent, offsets[-1] * (len(paths) / number - 1) * 2)
+            for clip, waves in zip(paths, progress, strict=True):
                 if isinstance(waves, str):
                     bad.append(f"{clip}: {waves}")
                     continue
@@ -131,6 +132,17 @@ def write_clips(path: Path, key: bytes, paths: list[str], speeds: tuple[float, .
         file.write(HEADER.pack(MAGIC, key, len(offsets), offsets[-1]) + np.array(offsets, "<i8").tobytes())
 
     atomic_write(path, write)
+
+
+def spread_sample(paths: Sequence[str]) -> list[str]:
+    """Return `NUM_SAMPLE_CLIPS` clips from all over a list, whose sets may have clips of different lengths."""
+    return [paths[number * len(paths) // NUM_SAMPLE_CLIPS] for number in range(NUM_SAMPLE_CLIPS)]
+
+
+def estimate_bytes(sample: Iterable[list[np.ndarray] | str], num_clips: int) -> float:
+    """Return the bytes of all clips from the decoded clips of a sample. Clips that cannot be read count as empty."""
+    sizes = [0 if isinstance(waves, str) else sum(wave.nbytes for wave in waves) for waves in sample]
+    return sum(sizes) / len(sizes) * num_clips
 
 
 def check_free_space(folder: Path, needed: float) -> None:

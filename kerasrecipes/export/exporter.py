@@ -222,7 +222,8 @@ def run_worker(request: dict[str, Any], folder: Path) -> None:
     """
     path = folder / "request.json"
     path.write_text(json.dumps(request), "utf-8")
-    env = {**os.environ, "KERAS_BACKEND": "tensorflow"}
+    # with one order of sets, tf2onnx numbers its nodes alike in every run
+    env = {**os.environ, "KERAS_BACKEND": "tensorflow", "PYTHONHASHSEED": "0"}
     env.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     result = subprocess.run(
         [sys.executable, "-m", "kerasrecipes.export.worker", str(path)], env=env, capture_output=True,

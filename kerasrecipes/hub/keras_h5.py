@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from kerasrecipes.errors import WeightsCorrupted, reader
+from kerasrecipes.hub.h5_heaps import check_heaps_of_file
 from kerasrecipes.utils.weight_checks import check_declared_bytes
 
 MAX_DEPTH = 12  # groups in groups
@@ -24,6 +25,7 @@ def read_keras_h5(path: str | Path) -> dict[str, np.ndarray]:
     """
     import h5py
 
+    check_heaps_of_file(Path(path))
     with h5py.File(path, "r") as file:
         root = file["model_weights"] if isinstance(file.get("model_weights", getlink=True), h5py.HardLink) else file
         datasets = dict(walk_datasets(root, "", MAX_DEPTH))

@@ -21,8 +21,8 @@ MAX_FILE_BYTES = 100_000_000_000
 MAX_CLASSES = 100_000
 MAX_MODEL_NUMBER = 1_000_000  # of whatever a row says about its model, for instance of repetition symbols
 MAX_DECODER_NUMBER = 10_000  # of settings of the beam search
-FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
-REPOSITORY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*/[A-Za-z0-9_][A-Za-z0-9_.-]*")
+FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
+REPOSITORY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}/[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}")
 REVISION = re.compile(r"[0-9a-f]{40}")
 HASH = re.compile(r"[0-9a-f]{64}")
 

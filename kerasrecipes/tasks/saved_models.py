@@ -8,6 +8,7 @@ from typing import Any
 from kerasrecipes import registry
 from kerasrecipes._lazy import choose_backend, keras
 from kerasrecipes.errors import KerasRecipesError, WeightsCorrupted
+from kerasrecipes.hub.h5_heaps import check_heaps_of_file
 from kerasrecipes.tasks.table import TASK_MODELS
 from kerasrecipes.utils.files import first_line
 from kerasrecipes.utils.weight_checks import describe_bad_values
@@ -70,6 +71,7 @@ def load_weights_checked(model: Any, path: Path) -> None:
         WeightsCorrupted: It is no weights file, or it belongs to another architecture.
     """
     try:
+        check_heaps_of_file(path)
         model.load_weights(path)
     except Exception as error:  # Keras and h5py raise many classes
         raise WeightsCorrupted(

@@ -229,13 +229,13 @@ def test_no_clips_and_empty_clips(tmp_path, paths, monkeypatch):
     assert cache.lengths().tolist() == [[0, 0], [0, 0]] and len(cache.read(1, 1)) == 0
 
 
-@pytest.mark.parametrize(("free", "fits"), [(10_000, True), (9_998, False)])
+@pytest.mark.parametrize(("free", "fits"), [(36_000, True), (35_998, False)])
 def test_clips_for_which_the_disk_has_no_space_are_refused_early(tmp_path, paths, decoded, monkeypatch, free, fits):
-    paths = [*paths[1:], *paths[1:], *paths[1:]]  # after two of three clips, a third of 5,000 samples is to come
+    paths = [paths[1], paths[1], paths[0], paths[0]]  # the longer clips come first, and the sample has one of each
     monkeypatch.setattr(audio_cache, "NUM_SAMPLE_CLIPS", 2)
     monkeypatch.setattr(audio_cache.shutil, "disk_usage", lambda folder: SimpleNamespace(free=free))
     if fits:
-        assert len(AudioCache(paths).lengths()) == 3
+        assert len(AudioCache(paths).lengths()) == 4
     else:
         with pytest.raises(DataError, match=r"take about 0\.0 GB more, and the disk of .* make room"):
             AudioCache(paths)
