@@ -3,11 +3,12 @@
 import tarfile
 import zlib
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from kerasrecipes.errors import DataError
 from kerasrecipes.utils.files import WRITE_ERRORS, describe_write_error, first_line
+from kerasrecipes.utils.tar_members import describe_unsafe_member
 
 MAX_MEMBERS = 1_000_000
 FILTER: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # Python before 3.11.4 has none
@@ -51,11 +52,5 @@ def check_member(member: tarfile.TarInfo, path: Path) -> None:
     Raises:
         DataError: It is something else.
     """
-    name = PurePosixPath(member.name)
-    if name.is_absolute() or ".." in name.parts or "\\" in member.name or ":" in member.name:
-        problem = "would lie outside the folder"
-    elif not (member.isreg() or member.isdir()):
-        problem = "is a link" if member.issym() or member.islnk() else "is no plain file"
-    else:
-        return
-    raise DataError(f"{path} is not unpacked, because its member {member.name!r:.100} {problem}: do not use this archive")
+    if problem := describe_unsafe_member(member):
+        raise DataError(f"{path} is not unpacked, because its member {member.name!r:.100} {problem}: do not use this archive")

@@ -10,7 +10,7 @@ from kerasrecipes.errors import KerasRecipesError, WeightsCorrupted
 from kerasrecipes.hub.caffemodel import read_caffemodel
 from kerasrecipes.hub.keras_h5 import read_keras_h5
 from kerasrecipes.hub.lightning_checkpoint import read_lightning_checkpoint
-from kerasrecipes.hub.tf_checkpoint import read_tf_checkpoint, read_tflite
+from kerasrecipes.hub.tf_checkpoint import read_tf_archive, read_tf_checkpoint, read_tflite
 from kerasrecipes.hub.torch_checkpoint import read_torch_checkpoint
 from kerasrecipes.utils.escaping import escape_controls
 from kerasrecipes.utils.weight_checks import describe_bad_values
@@ -31,6 +31,7 @@ READERS = {
     "torch": CheckpointReader((".pth", ".pt"), read_torch_checkpoint, "checkpoint of PyTorch"),
     "lightning": CheckpointReader((".ckpt",), read_lightning_checkpoint, "checkpoint of PyTorch Lightning"),
     "tensorflow": CheckpointReader((".index",), read_tf_checkpoint, "checkpoint of TensorFlow, its index file"),
+    "tensorflow_archive": CheckpointReader((".tar.gz", ".tgz", ".tar"), read_tf_archive, "checkpoint of TensorFlow in an archive"),
     "keras_h5": CheckpointReader((".h5", ".hdf5"), read_keras_h5, "weights or model of Keras 1 or 2"),
     "tflite": CheckpointReader((".tflite",), read_tflite, "model of TensorFlow Lite"),
 }

@@ -2,6 +2,7 @@
 
 from kerasrecipes.hub.checkpoint_layouts import CheckpointLayout, Source
 
+TENSORFLOW_KINDS = ("tensorflow", "tensorflow_archive")
 RECURRENT_LAYERS = 5
 CONVOLUTIONS = 11  # of ARM's Wav2Letter, the logits included
 PLUS_CONVOLUTIONS = (11, *(10 * row + number for row in range(2, 7) for number in (1, 2, 3)), 71, 81)  # rows and their numbers
@@ -76,7 +77,9 @@ def mozilla_deepspeech() -> dict[str, Source]:
     return weights
 
 
-DEEPSPEECH1_LAYOUTS = (CheckpointLayout("tensorflow", ("deepspeech1_mozilla",), mozilla_deepspeech()),)
+DEEPSPEECH1_LAYOUTS = tuple(
+    CheckpointLayout(kind, ("deepspeech1_mozilla",), mozilla_deepspeech()) for kind in TENSORFLOW_KINDS
+)
 
 
 def wav2letter_arm(first: int) -> dict[str, Source]:
@@ -111,5 +114,5 @@ def wave2letter_plus() -> dict[str, Source]:
 
 WAV2LETTER_LAYOUTS = (
     *(CheckpointLayout("keras_h5", ("wav2letter_arm",), wav2letter_arm(CONVOLUTIONS * networks)) for networks in range(4)),
-    CheckpointLayout("tensorflow", ("wav2letter_plus",), wave2letter_plus()),
+    *(CheckpointLayout(kind, ("wav2letter_plus",), wave2letter_plus()) for kind in TENSORFLOW_KINDS),
 )

@@ -1,11 +1,13 @@
-"""Tensors of TensorFlow's checkpoints and of `.tflite` files. No graph and no operation of a file is run."""
+"""Tensors of TensorFlow's checkpoints, also in archives, and of `.tflite` files. No graph and no operation of a file is run."""
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kerasrecipes.errors import KerasRecipesError, WeightsCorrupted, reader
+from kerasrecipes.hub.tar_checkpoint import unpack_checkpoint
 from kerasrecipes.utils.weight_checks import check_declared_bytes
 
 
@@ -28,8 +30,29 @@ def read_tf_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
         WeightsCorrupted: It is no checkpoint, or its index names more bytes than its files have.
         KerasRecipesError: TensorFlow is not installed.
     """
+    return read_variables(import_tensorflow(path), Path(str(path).removesuffix(".index")))
+
+
+@reader(WeightsCorrupted)
+def read_tf_archive(path: str | Path) -> dict[str, np.ndarray]:
+    """Return the floating-point variables of the checkpoint in a tar file, which is unpacked into a temporary folder.
+
+    Raises:
+        WeightsCorrupted: It holds no checkpoint, several, links, or more bytes than its size allows, or it is damaged.
+        KerasRecipesError: TensorFlow is not installed.
+    """
     tensorflow = import_tensorflow(path)
-    prefix = Path(str(path).removesuffix(".index"))
+    with tempfile.TemporaryDirectory(prefix="kerasrecipes-") as folder:
+        return read_variables(tensorflow, unpack_checkpoint(path, Path(folder)))
+
+
+def read_variables(tensorflow: Any, prefix: Path) -> dict[str, np.ndarray]:
+    """Return the floating-point variables of a checkpoint.
+
+    Raises:
+        ValueError: Its index names more bytes than its files have.
+        tensorflow.errors.OpError: It is no checkpoint.
+    """
     stored = tensorflow.train.load_checkpoint(str(prefix))
     types = stored.get_variable_to_dtype_map()
     shapes = {n: s for n, s in stored.get_variable_to_shape_map().items() if types[n].is_floating}

@@ -1,10 +1,14 @@
-"""Read single clips from the tar files of a sharded dataset, addressed as fsspec does: `tar://NAME::SHARD`."""
+"""Read single clips from the tar files of a sharded dataset, addressed as fsspec does: `tar://NAME::SHARD`.
+
+`describe_unsafe_member` is for archives of strangers, which are unpacked.
+"""
 
 import functools
 import gzip
 import io
 import json
-from pathlib import PurePath
+import tarfile
+from pathlib import PurePath, PurePosixPath
 from typing import Any
 
 from kerasrecipes.errors import AudioError
@@ -15,6 +19,20 @@ PREFIX = "tar://"
 MAX_ROW_CHARACTERS = 1_000_000
 MAX_NUMBER = 2**47  # bytes or samples
 INDEX = ".jsonl.gz"  # replaces a shard's .tar: a row for each of its clips
+
+
+def describe_unsafe_member(member: tarfile.TarInfo) -> str:
+    """Return in words why a member of a tar file is not unpacked: it is no plain file and no folder, or lies outside. Else "".
+
+    Args:
+        member: Header of the member.
+    """
+    name = PurePosixPath(member.name)
+    if name.is_absolute() or ".." in name.parts or "\\" in member.name or ":" in member.name:
+        return "would lie outside the folder"
+    if member.isreg() or member.isdir():
+        return ""
+    return "is a link" if member.issym() or member.islnk() else "is no plain file"
 
 
 def member_url(name: str, shard: str) -> str:

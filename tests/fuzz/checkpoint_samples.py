@@ -1,7 +1,9 @@
 """Small valid checkpoints of other programs, made by code."""
 
 import functools
+import gzip
 import io
+import tarfile
 
 import numpy as np
 from caffe_files import blob, caffemodel
@@ -36,3 +38,17 @@ def keras_h5_weights() -> dict[str, Sample]:
 def public_rows() -> dict[str, Sample]:
     path = ROOT / "weights_manifest" / "public" / "bvlc_caffenet.json"
     return {path.stem: {path.name: path.read_bytes()}}
+
+
+def checkpoint_archives() -> dict[str, Sample]:
+    files = {"run/best-1.index": b"index" * 20, "run/best-1.data-00000-of-00001": bytes(range(256)) * 3, "run/._best-1.index": b"x"}
+    archives = {}
+    for name, format in (("gnu", tarfile.GNU_FORMAT), ("pax", tarfile.PAX_FORMAT)):
+        content = io.BytesIO()
+        with tarfile.open(fileobj=content, mode="w", format=format) as tar:
+            for member, data in files.items():
+                header = tarfile.TarInfo(member)
+                header.size, header.pax_headers = len(data), {"comment": "of a checkpoint"}
+                tar.addfile(header, io.BytesIO(data))
+        archives[name] = content.getvalue()
+    return {"tar": {"a.tar": archives["gnu"]}, "tar_gz": {"a.tar.gz": gzip.compress(archives["pax"], mtime=0)}}

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 Damage = Callable[[bytes], bytes]
 MAX_EXPANDED = 1 << 20  # bytes
+TAR_MAGIC = 257  # where the magic stands in a header
 
 
 def reseal(content: bytes, rng: random.Random, damage: Damage) -> bytes | None:
@@ -22,7 +23,7 @@ def reseal(content: bytes, rng: random.Random, damage: Damage) -> bytes | None:
         damage: Returns a damaged copy of a part.
     """
     for magic, change in FORMATS.items():
-        if content.startswith(magic):
+        if content.startswith(magic, TAR_MAGIC if change is reseal_tar else 0):
             try:
                 return change(content, rng, damage)
             except Exception:  # damaged before: no checksum needs to be right
@@ -74,6 +75,17 @@ def reseal_png(content: bytes, rng: random.Random, damage: Damage) -> bytes:
         chunks[number] = name, damage(data)
     sealed = (struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks)
     return content[:8] + b"".join(sealed)
+
+
+def reseal_tar(content: bytes, rng: random.Random, damage: Damage) -> bytes:
+    """Damage the header of one member: its name, size, type, link or attributes."""
+    headers = [start for start in range(0, len(content), 512) if content.startswith(b"ustar", start + TAR_MAGIC)]
+    start = rng.choice(headers)
+    header = bytearray(content[start : start + 512])
+    first, end = rng.choice(((0, 100), (124, 136), (156, 157), (157, 257), (257, 265), (345, 500)))
+    header[first:end] = damage(bytes(header[first:end]))[: end - first].ljust(end - first, b"\0")
+    header[148:156] = b"%06o\0 " % (sum(header[:148]) + 8 * 32 + sum(header[156:]))
+    return content[:start] + bytes(header) + content[start + 512 :]
 
 
 def crc(data: bytes, bits: int, polynomial: int) -> int:
@@ -137,5 +149,5 @@ def reseal_onnx(content: bytes, rng: random.Random, damage: Damage) -> bytes:
 
 FORMATS: dict[bytes, Callable[[bytes, random.Random, Damage], bytes]] = {
     b"PK\3\4": reseal_zip, b"\x1f\x8b": reseal_gzip, b"\xfd7zXZ": reseal_xz, b"\x89PNG": reseal_png, b"fLaC": reseal_flac,
-    b"OggS": reseal_ogg, b"\x08\x0a": reseal_onnx, b"\x08\x08": reseal_onnx, b"\x08\x09": reseal_onnx,
+    b"OggS": reseal_ogg, b"ustar": reseal_tar, b"\x08\x0a": reseal_onnx, b"\x08\x08": reseal_onnx, b"\x08\x09": reseal_onnx,
 }  # fmt: skip

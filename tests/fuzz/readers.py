@@ -1,6 +1,7 @@
 """The table of all readers of outside bytes: a new one is an entry here."""
 
 import contextlib
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -113,6 +114,15 @@ def read_caffe_file(path: Path) -> None:
     call("hub.caffemodel", "read_mean_image" if path.suffix == ".binaryproto" else "read_caffemodel")(path)
 
 
+def unpack_archive(path: Path) -> None:
+    """Unpack the checkpoint of an archive. TensorFlow, which reads the checkpoint, is not imported here."""
+    from kerasrecipes.errors import WeightsCorrupted, convert_errors
+    from kerasrecipes.hub.tar_checkpoint import unpack_checkpoint
+
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder, convert_errors(WeightsCorrupted, path):
+        unpack_checkpoint(path, Path(folder))
+
+
 def load_checkpoint(path: Path) -> None:
     from kerasrecipes.training.checkpoint import load_checkpoint
 
@@ -178,4 +188,5 @@ READERS = {
     "caffemodel": Reader(checkpoint_samples.caffemodels, read_caffe_file, 2),
     "public_checkpoint": Reader(checkpoint_samples.public_rows, call("hub.public_checkpoints", "read_row")),
     "keras_h5": Reader(checkpoint_samples.keras_h5_weights, call("hub.checkpoint_readers", "read_checkpoint")),
+    "tf_archive": Reader(checkpoint_samples.checkpoint_archives, unpack_archive),
 }  # fmt: skip

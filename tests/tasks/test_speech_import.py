@@ -1,6 +1,8 @@
 """Checkpoints of speech recognizers: the original programs' logits from the waveform on, with seeded weights in their formats."""
 
+import shutil
 import sys
+import tarfile
 import types
 from pathlib import Path
 
@@ -107,12 +109,19 @@ def write_tensorflow_checkpoint(path, tensors):
     return path.with_name(f"{path.name}.index")
 
 
-def test_mozilla_deepspeech(tmp_path):
+@pytest.mark.parametrize("in_archive", [False, True])
+def test_mozilla_deepspeech(tmp_path, in_archive):
     golden = np.load(GOLDENS / "deepspeech1_mozilla_import.npz")
     tensors = checkpoints.seeded_tensors(checkpoints.mozilla_deepspeech_shapes(), 70)
     assert sum(v.astype("float64").sum() for v in tensors.values()) == pytest.approx(float(golden["weights_sum"]), rel=1e-12)
     moments = {f"{name}/Adam": 0 * values for name, values in tensors.items()}
-    path = write_tensorflow_checkpoint(tmp_path / "best_dev-7", tensors | moments)
+    (tmp_path / "run").mkdir()
+    path = write_tensorflow_checkpoint(tmp_path / "run" / "best_dev-7", tensors | moments)
+    if in_archive:
+        path = tmp_path / "checkpoint.tar.gz"
+        with tarfile.open(path, "w:gz") as tar:
+            tar.add(tmp_path / "run", "checkpoint-0.9.3")
+        shutil.rmtree(tmp_path / "run")
     model = kr.load("deepspeech1_mozilla", weights=path, compile=False, units=checkpoints.UNITS)
     assert model.import_report.missing == ()
     assert sorted(model.import_report.left_over) == sorted(f"{name}/Adam" for name in tensors)
@@ -160,6 +169,14 @@ def test_wav2letter_plus(tmp_path):
     model = kr.load("wav2letter_plus", weights=path, compile=False, conv=checkpoints.WAVE2LETTER_PLUS)
     assert model.import_report.missing == () and sorted(model.import_report.left_over) == sorted(copies)
     assert_logits(model, golden, " abcdefghijklmnopqrstuvwxyz'_", "logits_{}")
+
+
+def test_an_archive_without_a_checkpoint_is_named(tmp_path):
+    pytest.importorskip("tensorflow")
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz"):
+        pass
+    with pytest.raises(WeightsCorrupted, match=r"a\.tar\.gz cannot be read \(ValueError: it holds no \.index file\)"):
+        read_checkpoint(tmp_path / "a.tar.gz")
 
 
 def test_kernels_of_16_bits_are_read(tmp_path):
