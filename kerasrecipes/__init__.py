@@ -1,7 +1,13 @@
-"""kerasrecipes: the classic convolutional and recurrent recipes for speech and images, with weights, in Keras 3.
+"""The classic convolutional and recurrent recipes for speech and images, with weights, in Keras 3.
 
 >>> import kerasrecipes as kr
 >>> kr.load("deepspeech2_small").transcribe("talk.flac").text
+
+    find       list_recipes, get_recipe, register
+    open       load, which returns a SpeechRecognizer, ImageClassifier, Segmenter, ...
+    use        model.transcribe, .classify, .segment, .generate, or predict(model, input)
+    train      model.fit, with data.from_table, data.librispeech, ...
+    look into  model.features, visualize
 
 Every name is imported at its first use: `import kerasrecipes` loads neither Keras nor a backend.
 """
@@ -19,6 +25,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "tasks.speech_recognizer": "SpeechRecognizer",
         "tasks.phoneme_recognizer": "PhonemeRecognizer",
         "tasks.wave_generator": "WaveNetGenerator",
+        "tasks.language_model": "LanguageModel",
         "tasks.image_classifier": "ImageClassifier",
         "tasks.segmenter": "Segmenter",
         "inference.image_segmentation": "Segmentation",
@@ -33,6 +40,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
     },
     needs_keras=(
         "tasks.speech_recognizer", "tasks.phoneme_recognizer", "tasks.wave_generator", "tasks.image_classifier",
-        "tasks.segmenter", "losses",
+        "tasks.segmenter", "tasks.language_model", "losses",
     ),
 )  # fmt: skip

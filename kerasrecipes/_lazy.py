@@ -50,7 +50,11 @@ def lazy_exports(
             importlib.import_module(module if module.startswith("kerasrecipes.") else f"{package}.{module}"), name
         )
 
-    return import_name, lambda: [*vars(sys.modules[package]), *origin], sorted(origin)
+    def list_names() -> list[str]:
+        """Return the public names, for `inspect.getmembers` none: it would import all of them, and `help` would print their pages."""
+        return [] if sys._getframe(1).f_globals.get("__name__") == "inspect" else sorted(origin)
+
+    return import_name, list_names, sorted(origin)
 
 
 def import_silently(name: str) -> None:
@@ -71,8 +75,11 @@ def import_silently(name: str) -> None:
         os.close(null)
 
 
-def choose_backend() -> str:
+def choose_backend(start: bool = True) -> str:
     """Choose the Keras backend: `KERAS_BACKEND` if set, else the first installed one of tensorflow, jax, torch.
+
+    Args:
+        start: Import TensorFlow at once, without its messages. With False nothing is imported and nothing is set.
 
     Raises:
         BackendUnavailable: None is installed, or not that one, or Keras has none of that name.
@@ -92,12 +99,14 @@ def choose_backend() -> str:
             raise BackendUnavailable(
                 f'KERAS_BACKEND is {backend}, which is not installed: pip install "kerasrecipes[{backend}]"'
             )
-        import_silently(backend)
+        if start:
+            import_silently(backend)
         return backend
     for name in BACKENDS:
         if importlib.util.find_spec(name):
-            os.environ["KERAS_BACKEND"] = name
-            import_silently(name)
+            if start:
+                os.environ["KERAS_BACKEND"] = name
+                import_silently(name)
             return name
     raise BackendUnavailable(
         'This needs Keras, and none of its backends is installed: pip install "kerasrecipes[tensorflow]" (or [jax], [torch]); '

@@ -1,7 +1,7 @@
 """Engine-independent image classification: turns logits into classes. Does not import Keras."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -18,6 +18,14 @@ class ImageClassificationMixin:
     classes: tuple[str, ...]
     preprocessing: Any
     predict_logits: Any
+
+    @overload
+    def classify(
+        self, images: list[Any] | tuple[Any, ...], num_crops: int = 1, seed: int = 0, batch_size: int = BATCH_SIZE
+    ) -> list[Classification | ImageError]: ...
+
+    @overload
+    def classify(self, images: Any, num_crops: int = 1, seed: int = 0, batch_size: int = BATCH_SIZE) -> Classification: ...
 
     def classify(self, images: Any, num_crops: int = 1, seed: int = 0, batch_size: int = BATCH_SIZE) -> Any:
         """Return the classes of images.

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from PIL import Image
@@ -102,6 +102,14 @@ class ImageSegmentationMixin:
         down, right = (-n % self.stride for n in images.shape[1:3])
         m = self.margin
         return np.pad(images, ((0, 0), (m, m + down), (m, m + right), (0, 0)), mode="reflect")
+
+    @overload
+    def segment(
+        self, images: list[Any] | tuple[Any, ...], tile_size: int = TILE_SIZE
+    ) -> list[Segmentation | ImageError]: ...
+
+    @overload
+    def segment(self, images: Any, tile_size: int = TILE_SIZE) -> Segmentation: ...
 
     def segment(self, images: Any, tile_size: int = TILE_SIZE) -> Any:
         """Return the class of every pixel.

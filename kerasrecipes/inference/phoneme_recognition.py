@@ -2,13 +2,17 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
 from kerasrecipes.audio import load_audio
-from kerasrecipes.errors import KerasRecipesError
-from kerasrecipes.inference.speech_recognition import SpeechRecognitionMixin
+from kerasrecipes.errors import AudioError, KerasRecipesError
+from kerasrecipes.inference.speech_recognition import Progress, SpeechRecognitionMixin
+from kerasrecipes.inference.transcribe import CHUNKING_THRESHOLD_SECONDS, logits_of
+from kerasrecipes.inference.transcribe import transcribe as run_transcribe
+from kerasrecipes.results import Transcript
+from kerasrecipes.utils.audio_blocks import MAX_SECONDS
 
 
 class PhonemeRecognitionMixin(SpeechRecognitionMixin):
@@ -21,8 +25,24 @@ class PhonemeRecognitionMixin(SpeechRecognitionMixin):
     # smaller `batch_seconds` and `chunk_threshold_seconds` for a network that needs much memory
     batch_limits: Mapping[str, float] = MappingProxyType({})
 
+    @overload
     def transcribe(
-        self, audio: Any, sample_rate: int | None = None, *, decoder: str | None = None, ipa: bool = False, **options: Any
+        self, audio: list[Any] | tuple[Any, ...], sample_rate: int | None = None, *, decoder: str | None = None, ipa: bool = False,
+        batch_seconds: float | None = None, chunk_threshold_seconds: float | None = None, allow_truncated: bool = False,
+        max_seconds: float = MAX_SECONDS, progress: Progress | None = None, **options: Any,
+    ) -> list[Transcript | AudioError]: ...  # fmt: skip
+
+    @overload
+    def transcribe(
+        self, audio: Any, sample_rate: int | None = None, *, decoder: str | None = None, ipa: bool = False,
+        batch_seconds: float | None = None, chunk_threshold_seconds: float | None = None, allow_truncated: bool = False,
+        max_seconds: float = MAX_SECONDS, progress: Progress | None = None, **options: Any,
+    ) -> Transcript: ...  # fmt: skip
+
+    def transcribe(
+        self, audio: Any, sample_rate: int | None = None, *, decoder: str | None = None, ipa: bool = False,
+        batch_seconds: float | None = None, chunk_threshold_seconds: float | None = None, allow_truncated: bool = False,
+        max_seconds: float = MAX_SECONDS, progress: Progress | None = None, **options: Any,
     ) -> Any:  # fmt: skip
         """Recognize the phonemes of audio.
 
@@ -32,8 +52,12 @@ class PhonemeRecognitionMixin(SpeechRecognitionMixin):
             decoder: "crf", the best path with the learned transitions, or "greedy", the best phoneme of each frame.
                 Default: "crf" for recipes with transitions.
             ipa: Write the International Phonetic Alphabet instead of ARPAbet.
-            **options: `batch_seconds`, `chunk_threshold_seconds`, `allow_truncated`, `max_seconds` and `progress` of
-                `kerasrecipes.inference.transcribe.transcribe`.
+            batch_seconds: Padded audio per batch in seconds. Default: 60, or less for a network that needs much memory.
+            chunk_threshold_seconds: Longer recordings run in chunks. Default: 60, or less for a network that needs much memory.
+            allow_truncated: Recognize what is there of a file that is cut off, with a warning.
+            max_seconds: Longest file that is read, in seconds.
+            progress: Called with (inputs done, inputs in all) after every input.
+            **options: Those of other tasks, which are errors.
 
         Returns:
             A `Transcript` whose text is the phonemes without silence, separated by spaces, and whose words are the phonemes
@@ -44,8 +68,12 @@ class PhonemeRecognitionMixin(SpeechRecognitionMixin):
             TypeError: An array has no `sample_rate`.
             KerasRecipesError: The option is for another task, or the criterion has no such decoder.
         """
-        decoder = decoder or self.criterion.default_decoder
-        return super().transcribe(audio, sample_rate, decoder=decoder, ipa=ipa, **{**self.batch_limits, **options})
+        limits = {"batch_seconds": batch_seconds, "chunk_threshold_seconds": chunk_threshold_seconds}
+        options |= {**self.batch_limits, **{name: seconds for name, seconds in limits.items() if seconds is not None}}
+        return run_transcribe(
+            self, audio, sample_rate, decoder=decoder or self.criterion.default_decoder, ipa=ipa,
+            allow_truncated=allow_truncated, max_seconds=max_seconds, progress=progress, **options,
+        )  # fmt: skip
 
     def posteriors(self, audio: Any, sample_rate: int | None = None) -> np.ndarray:
         """Return the probability of every phoneme at every frame (frames, phonemes). Rows sum to 1.
@@ -57,8 +85,6 @@ class PhonemeRecognitionMixin(SpeechRecognitionMixin):
             audio: One input of `transcribe`.
             sample_rate: Hz of an array.
         """
-        from kerasrecipes.inference.transcribe import CHUNKING_THRESHOLD_SECONDS, logits_of
-
         wave = load_audio(audio, sample_rate=sample_rate, target=self.sample_rate)
         threshold = self.batch_limits.get("chunk_threshold_seconds", CHUNKING_THRESHOLD_SECONDS)
         return self.criterion.posteriors(logits_of(self, wave, threshold))

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -81,6 +81,16 @@ class TextGenerationMixin:
         if not texts:
             raise DataError("There is no text to measure")
         return float(-self.log_probabilities(texts).sum() / np.log(2) / sum(len(t) + 1 for t in texts))
+
+    @overload
+    def generate(
+        self, prompt: str = "", max_length: int = 200, temperature: float = 1.0, seed: int | None = None
+    ) -> GeneratedText: ...
+
+    @overload
+    def generate(
+        self, prompt: list[str] | tuple[str, ...], max_length: int = 200, temperature: float = 1.0, seed: int | None = None
+    ) -> list[GeneratedText]: ...
 
     def generate(
         self, prompt: Any = "", max_length: int = 200, temperature: float = 1.0, seed: int | None = None

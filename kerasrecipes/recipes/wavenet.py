@@ -48,9 +48,10 @@ def wavenet_trunk(config: dict[str, Any]) -> tuple[dict, Any, Any, Any]:
         # (batch, frames or samples, conditioning_channels)
         local = conditioning(inputs["spectrogram"], inputs["conditioned"], n, codes)
     dilations = [2**k for k in range(c["layers_per_stack"])] * c["num_stacks"]
-    options = [c[k] for k in ("kernel_size", "dilation_channels", "skip_channels", "use_bias")]
     stride = c["mel_hop_length"] if c["upsampling"] == "repeat" else 1
-    stack = layers.WaveNetStack(dilations, *options, len(c["speakers"]), stride, name="stack")
+    stack = layers.WaveNetStack(
+        dilations, c["kernel_size"], c["dilation_channels"], c["skip_channels"], c["use_bias"], len(c["speakers"]), stride, name="stack"
+    )
     return inputs, codes, stack(x, speaker, local), n
 
 

@@ -1,18 +1,21 @@
 """Waveform generation: a network over samples, its speakers, and the verbs `generate` and `vocode`."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias, overload
 
 import keras
 import numpy as np
 
 from kerasrecipes.audio import load_audio
-from kerasrecipes.errors import DataError
+from kerasrecipes.errors import AudioError, DataError
 from kerasrecipes.layers import mu_law
 from kerasrecipes.layers.mfcc import LogMelSpectrogram
 from kerasrecipes.layers.wavenet_stack import receptive_field
 from kerasrecipes.registry import get_recipe
+from kerasrecipes.results import AudioClip
 from kerasrecipes.tasks.base import NextSymbolModel
+
+Progress: TypeAlias = Callable[[float, float], Any]
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
@@ -170,17 +173,47 @@ class WaveNetGenerator(NextSymbolModel):
         }  # fmt: skip
         return {t.name: inputs[t.name] if t.name in inputs else defaults[t.name] for t in self.inputs}
 
-    def generate(self, seconds: Any = None, seed: Any = None, temperature: float = 1.0, **options: Any) -> Any:
+    @overload
+    def generate(
+        self, seconds: float | None = None, seed: int | None = None, temperature: float = 1.0, speaker: str | None = None,
+        mel: np.ndarray | None = None, progress: Progress | None = None,
+    ) -> AudioClip: ...  # fmt: skip
+
+    @overload
+    def generate(
+        self, seconds: Any = None, seed: Any = None, temperature: float = 1.0, speaker: Any = None, mel: Any = None,
+        progress: Progress | None = None,
+    ) -> list[AudioClip]: ...  # fmt: skip
+
+    def generate(
+        self, seconds: Any = None, seed: Any = None, temperature: float = 1.0, speaker: Any = None, mel: Any = None,
+        progress: Progress | None = None,
+    ) -> Any:  # fmt: skip
         """Generate audio sample by sample, see `kerasrecipes.inference.vocoder.generate`."""
         from kerasrecipes.inference.vocoder import generate
 
-        return generate(self, seconds, seed, temperature, **options)
+        return generate(self, seconds, seed, temperature, speaker, mel, progress)
 
-    def vocode(self, source: Any, sample_rate: int | None = None, **options: Any) -> Any:
+    @overload
+    def vocode(
+        self, source: list[Any] | tuple[Any, ...], sample_rate: int | None = None, speaker: Any = None,
+        seed: int | None = None, temperature: float = 1.0, progress: Progress | None = None,
+    ) -> list[AudioClip | AudioError]: ...  # fmt: skip
+
+    @overload
+    def vocode(
+        self, source: Any, sample_rate: int | None = None, speaker: str | None = None, seed: int | None = None,
+        temperature: float = 1.0, progress: Progress | None = None,
+    ) -> AudioClip: ...  # fmt: skip
+
+    def vocode(
+        self, source: Any, sample_rate: int | None = None, speaker: Any = None, seed: int | None = None,
+        temperature: float = 1.0, progress: Progress | None = None,
+    ) -> Any:  # fmt: skip
         """Reconstruct audio from a mel spectrogram, see `kerasrecipes.inference.vocoder.vocode`."""
         from kerasrecipes.inference.vocoder import vocode
 
-        return vocode(self, source, sample_rate, **options)
+        return vocode(self, source, sample_rate, speaker, seed, temperature, progress)
 
     def predict_files(self, files: Any, **options: Any) -> Any:
         """Return the copy synthesis of a recording or a list of recordings, see `vocode`."""
