@@ -5,21 +5,22 @@ from functools import partial
 from typing import Any
 
 from kerasrecipes.cli import options
+from kerasrecipes.cli.parameter_types import Choices
 from kerasrecipes.cli.progress import ProgressBar, print_status
-from kerasrecipes.cli.sections import Choices, option
+from kerasrecipes.cli.sections import option
 from kerasrecipes.errors import KerasRecipesError
 
 LOG_INTERVAL_SECONDS = 10.0  # between the lines of a log file
 
 _option = partial(option, section="Many files (one row for each, in --output)", group="many_files")
 many_files_options = options.combine(
-    _option("--workers", metavar="N", help="Number of processes, each with its own model, or auto: as many as CPUs."),
-    _option("--threads", type=int, metavar="N", help="Number of threads of each worker."),
+    _option("--workers", metavar="N", help="Number of processes, each with its own model (default: auto, as many as CPUs)."),
+    _option("--threads", type=int, metavar="N", help="Number of threads of each worker (default: the CPUs, divided)."),
     _option(
         "--runner", type=Choices("kerasrecipes.batch.runner:RUNNERS"), help="Where the workers run (default: local)."
     ),
-    _option("--address", metavar="HOST:PORT", help="Address of a running Ray cluster, or auto."),
-    _option("--gpus", type=float, metavar="N", help="Number of GPUs of each Ray worker."),
+    _option("--address", metavar="HOST:PORT", help="Address of a running Ray cluster, or auto (default: a cluster on this machine)."),
+    _option("--gpus", type=float, metavar="N", help="Number of GPUs of each Ray worker (default: 0)."),
     _option(
         "--row-format",
         type=Choices("kerasrecipes.batch.runner:ROW_FORMATS"),
@@ -61,6 +62,7 @@ def run_many_files(
     settings = {"workers": "auto", "runner": "local"} | dict(many_files)
     if settings["workers"] != "auto" and not settings["workers"].isdigit():
         raise KerasRecipesError(f"--workers is {settings['workers']!r}: pass a number or auto")
+    options.check_model_name(recipe)
     with ProgressBar(task, "files", log_seconds=LOG_INTERVAL_SECONDS) as bar:
         summary = batch.run(
             recipe, files, output, task=task, **settings, **engine, **arguments,

@@ -7,18 +7,9 @@ import click
 
 from kerasrecipes.cli import options
 from kerasrecipes.cli.evaluate import anonymize_data_path
+from kerasrecipes.cli.parameter_types import Choices, DataSpec, TableSpec, load_table
 from kerasrecipes.cli.progress import ProgressBar, print_line
-from kerasrecipes.cli.sections import (
-    CONTEXT_SETTINGS,
-    Choices,
-    DataSpec,
-    LazyGroup,
-    TableSpec,
-    argument,
-    command,
-    load_table,
-    option,
-)
+from kerasrecipes.cli.sections import CONTEXT_SETTINGS, LazyGroup, argument, command, option
 from kerasrecipes.errors import KerasRecipesError
 
 SUBCOMMANDS = {
@@ -59,8 +50,8 @@ def run_data() -> None:
 @argument("data", nargs=-1, required=True, type=DataSpec("speech", "images", "masks"), metavar="DATA...",
           help="Data sets of one kind. Several sets are mixed.")  # fmt: skip
 @option("--compare-with", multiple=True, metavar="DATA",
-        help="Count the words that this set of speech does not have. Repeatable.")  # fmt: skip
-@option("--plots", type=Path, metavar="FOLDER", help="Plot histograms of speech into this folder.")
+        help="Count the words that this set of speech does not have. Repeatable. Default: none.")  # fmt: skip
+@option("--plots", type=Path, metavar="FOLDER", help="Plot histograms of speech into this folder (default: no plots).")
 @options.mask_values()
 def run_summary(data, compare_with, plots, mask_values) -> None:
     """Print what a data set holds: of speech hours, speakers, lengths, rates and suspicious clips, of images class shares."""
@@ -69,6 +60,7 @@ def run_summary(data, compare_with, plots, mask_values) -> None:
     from kerasrecipes.data_prep import summarize, summarize_images, summarize_masks
 
     kind = find_common_kind(data, "speech", "images", "masks")
+    options.check_data([*data, *compare_with])
     if kind != "speech" and (compare_with or plots):
         raise KerasRecipesError("--compare-with and --plots are for sets of speech")
     if kind != "masks" and mask_values is not None:
@@ -95,7 +87,7 @@ def run_download(name, subsets, output) -> None:
         find_archive(name, subset)
     specs = []
     for subset in subsets or ("",):
-        with ProgressBar("downloading", "MB", log_seconds=60) as bar:
+        with ProgressBar("downloading", "MB") as bar:
             specs.append(download_set(name, subset, output, progress=bar))
     for spec in specs:
         print_line(f"next: kerasrecipes data summary {shlex.quote(spec)}")
@@ -115,7 +107,7 @@ def run_label(audio, teacher, output, min_confidence, split) -> None:
     """Write transcripts for untranscribed clips with a teacher, for instance Whisper."""
     from kerasrecipes.data_prep import label_corpus
 
-    with ProgressBar("labeling", "clips", log_seconds=60) as bar:
+    with ProgressBar("labeling", "clips") as bar:
         report = label_corpus(audio, teacher, output, min_confidence=min_confidence, split=split, progress=bar)
     print_line(report)
     print_line(f"rejected clips and reasons: {report.rejected}")
@@ -132,7 +124,7 @@ def run_label(audio, teacher, output, min_confidence, split) -> None:
 @option("--hours", type=float, default=1.0, help="Hours of speech in total, those of an earlier set included.")
 @option("--voices", default="flite", type=Choices("kerasrecipes.data_prep.voices:VOICES", "Voices"), metavar="NAME",
         help="Synthesizer.")  # fmt: skip
-@option("--voice-folder", type=Path, metavar="FOLDER", help="Folder with the files of kokoro's voices.")
+@option("--voice-folder", type=Path, metavar="FOLDER", help="Folder with the files of kokoro's voices, which has no default.")
 @option("--seed", type=int, default=0, help="Random seed of texts and voices.")
 @option("--workers", type=int, metavar="N", help="Number of processes. Default: the number of CPUs.")
 def run_synthesize(text, output, hours, voices, voice_folder, seed, workers) -> None:
@@ -141,7 +133,7 @@ def run_synthesize(text, output, hours, voices, voice_folder, seed, workers) -> 
     from kerasrecipes.data_prep import synthesize_corpus
 
     folder = {"voice_folder": voice_folder} if voice_folder else {}
-    with ProgressBar("synthesizing", "h", digits=2, log_seconds=60) as bar:
+    with ProgressBar("synthesizing", "h", digits=2) as bar:
         texts = load_text_datasets(text)
         table = synthesize_corpus(
             texts, output, hours, voices=voices, seed=seed, workers=workers, progress=bar, **folder

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kerasrecipes._lazy import BACKENDS, choose_backend
 from kerasrecipes.cli.progress import print_line
-from kerasrecipes.cli.sections import command
+from kerasrecipes.cli.sections import command, option
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.hub import manifest
 from kerasrecipes.hub import weights as hub_weights
@@ -25,22 +25,35 @@ Check = tuple[str, bool, str]  # name, whether it works, details
 
 
 @command("doctor")
-def run_doctor() -> int:
-    """Check what works on this machine: backend, devices, audio, cache, hub, engines."""
-    checks = run_checks()
+@option("--backend", is_flag=True, help="Start the backend, which takes seconds, and list its devices.")
+def run_doctor(backend) -> int:
+    """Check what works on this machine: backend, engines, devices, audio, cache, hub."""
+    checks = run_checks(backend)
     for name, ok, text in checks:
         print_line(f"{'ok ' if ok else '-- '} {name:10} {text}")
     working = {name for name, ok, _ in checks if ok}
     return 0 if "audio" in working and working & {"backend", "engine"} else 1
 
 
-def run_checks() -> list[Check]:
-    """Run all checks."""
+def run_checks(start_backend: bool = False) -> list[Check]:
+    """Run all checks.
+
+    Args:
+        start_backend: Also run those that import a backend. Default: they say how to run them.
+    """
+    in_backend = (check_devices, check_tfio) if start_backend else (name_backend_checks,)
     checks = (
-        check_python, check_backend, check_devices, check_audio, check_readers, check_tfio, check_beam_search, check_cache, check_hub,
+        check_python, check_backend, *in_backend, check_audio, check_readers, check_beam_search, check_cache, check_hub,
         check_weights, check_engines,
     )  # fmt: skip
     return [row for check in checks for row in check()]
+
+
+def name_backend_checks() -> Iterator[Check]:
+    if importlib.util.find_spec("keras"):
+        yield "devices", True, f"{os.cpu_count()} cores; `kerasrecipes doctor --backend` starts the backend and lists its devices"
+    else:
+        yield "devices", True, f"{os.cpu_count()} cores; engines run on the CPU"
 
 
 def package_version(package: str) -> str | None:
@@ -62,7 +75,7 @@ def check_backend() -> Iterator[Check]:
         f"{n} {package_version(n) or package_version(f'{n}-cpu')}" for n in BACKENDS if importlib.util.find_spec(n)
     ]
     try:
-        text = f"{choose_backend()} is used; installed: {', '.join(installed)}; keras {package_version('keras')}"
+        text = f"{choose_backend(start=False)} is used; installed: {', '.join(installed)}; keras {package_version('keras')}"
         yield "backend", True, text
     except KerasRecipesError as error:
         yield "backend", False, str(error)

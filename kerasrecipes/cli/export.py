@@ -1,15 +1,17 @@
 """Command that writes a recipe in another format: export."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
 from kerasrecipes.cli import options
-from kerasrecipes.cli.progress import print_line, print_status
-from kerasrecipes.cli.sections import Choices, argument, command, option
+from kerasrecipes.cli.parameter_types import Choices
+from kerasrecipes.cli.progress import print_line, print_next, print_status
+from kerasrecipes.cli.sections import argument, command, option
 from kerasrecipes.errors import KerasRecipesError
 
 
-@command("export")
+@command("export", model="argument")
 @argument("name", help=options.KERAS_MODEL_HELP)
 @option(
     "--format", "file_format", type=Choices("kerasrecipes.export:FORMATS", "Formats"), metavar="NAME", default="onnx",
@@ -27,6 +29,7 @@ from kerasrecipes.errors import KerasRecipesError
 @option("--release", is_flag=True, help="Write weights/NAME.onnx and its entry in the recipe's manifest row.")
 def run_export(name, file_format, output, activations, float16, int8, opset, cache, force, release) -> None:
     """Write a recipe in another format and compare its outputs with Keras."""
+    options.check_model_name(name)
     if cache and release:
         raise KerasRecipesError("--cache and --release write different files: pass one of them")
     if (cache or release) and (file_format != "onnx" or output or activations or int8):
@@ -52,4 +55,7 @@ def run_export(name, file_format, output, activations, float16, int8, opset, cac
             "opset": opset,
             "force": force,
         }
-        print_line(export(name, output or Path("exported"), file_format, **arguments, report=print_status))
+        path = export(name, output or Path("exported"), file_format, **arguments, report=print_status)
+        print_line(path)
+        if file_format == "onnx":
+            print_next(f"kerasrecipes predict {shlex.quote(str(path))} FILE")

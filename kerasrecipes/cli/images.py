@@ -8,9 +8,9 @@ from typing import Any
 from kerasrecipes.cli import options
 from kerasrecipes.cli.batch import many_files_options, run_many_files
 from kerasrecipes.cli.output_paths import output_paths
-from kerasrecipes.cli.progress import print_line, print_status
+from kerasrecipes.cli.progress import ProgressBar, print_line, print_status
 from kerasrecipes.cli.sections import argument, command, option
-from kerasrecipes.errors import KerasRecipesError
+from kerasrecipes.errors import ImageError, KerasRecipesError
 from kerasrecipes.utils.escaping import escape_controls
 
 DEFAULT_TOP_K = 5  # classes that a row of many files holds
@@ -18,29 +18,27 @@ DEFAULT_TOP_K = 5  # classes that a row of many files holds
 images_argument = argument("files", nargs=-1, required=True, help="Image files and folders.")
 
 
-@command("classify")
+@command("classify", model="option")
 @images_argument
 @options.recipe(options.DEFAULT_IMAGE_RECIPE)
 @options.engine
 @option("--top", type=int, default=DEFAULT_TOP_K, help="Number of classes to print.")
 @option("--num-crops", type=int, default=1, help="Number of crops whose results are averaged.")
 @options.format("text", "json", default="text")
-@options.output("Write one row for every file into this folder and print nothing.")
+@options.output("Write one row for every file into this folder (default: print).")
 @many_files_options
 def run_classify(files, recipe, engine, top, num_crops, output_format, output, many_files) -> int:
     """Name the classes of images."""
-    from kerasrecipes import image
-
     arguments = {"num_crops": num_crops} if num_crops != 1 else {}
     if many_files or output:
         if top != DEFAULT_TOP_K:
             raise KerasRecipesError(f"Rows hold the {DEFAULT_TOP_K} most likely classes: leave out --top")
         return run_many_files("classify", recipe, files, output, output_format, engine, many_files, arguments)
+    paths = check_images(files, recipe, "image-classification", "classify images")
     model = options.load_model(recipe, engine)
     options.require_task(model, "image-classification", "classify images")
-    paths = image.list_image_files(list(files))
     failed = 0
-    for path, result in run_on_each(model.classify, paths, arguments):
+    for path, result in run_on_each(model.classify, paths, arguments, "classifying"):
         if result is None:
             failed += 1
         elif output_format == "json":
@@ -51,14 +49,14 @@ def run_classify(files, recipe, engine, top, num_crops, output_format, output, m
     return 1 if failed else 0
 
 
-@command("segment")
+@command("segment", model="option")
 @images_argument
-@options.recipe()
+@options.recipe(options.DEFAULT_SEGMENTATION_RECIPE)
 @options.engine
 @options.format("text", "json", default="text")
 @options.output(
-    "Write NAME.png (the class of every pixel) and NAME_overlay.png into this folder. Files of an input folder keep their "
-    "subfolders."
+    "Write NAME.png (the class of every pixel) and NAME_overlay.png into this folder (default: print shares). "
+    "Files of an input folder keep their subfolders."
 )
 @many_files_options
 def run_segment(files, recipe, engine, output_format, output, many_files) -> int:
@@ -68,12 +66,12 @@ def run_segment(files, recipe, engine, output_format, output, many_files) -> int
 
     if many_files:
         return run_many_files("segment", recipe, files, output, output_format, engine, many_files, {})
+    paths = check_images(files, recipe, "segmentation", "segment images")
     model = options.load_model(recipe, engine)
     options.require_task(model, "segmentation", "segment images")
-    paths = image.list_image_files(list(files))
     outputs = output_paths(files, image.list_image_files, Path(output), ".png", "_overlay.png") if output else {}
     failed = 0
-    for path, result in run_on_each(model.segment, paths, {}):
+    for path, result in run_on_each(model.segment, paths, {}, "segmenting"):
         if result is None:
             failed += 1
             continue
@@ -89,13 +87,25 @@ def run_segment(files, recipe, engine, output_format, output, many_files) -> int
     return 1 if failed else 0
 
 
+def check_images(files: Sequence[str], recipe: str, task: str, action: str) -> list[Any]:
+    """Return the image files after checks of the model's name, its task and the files, before a model is loaded."""
+    from kerasrecipes import image
+
+    options.check_task(recipe, (task,), action)
+    paths = image.list_image_files(list(files))
+    options.check_files(paths, ImageError)
+    return paths
+
+
 def run_on_each(
-    method: Callable[..., list[Any]], paths: Sequence[Any], arguments: Mapping[str, Any]
+    method: Callable[..., list[Any]], paths: Sequence[Any], arguments: Mapping[str, Any], action: str
 ) -> Iterator[tuple[str, Any]]:
     """Yield the path and the result of each image file. The result of an unreadable file is None."""
-    for path in map(str, paths):
-        (result,) = method([path], **arguments)
-        if isinstance(result, Exception):
-            print_status(f"kerasrecipes: {result}")
-            result = None
-        yield path, result
+    with ProgressBar(action, "images") as bar:
+        for number, path in enumerate(map(str, paths), 1):
+            (result,) = method([path], **arguments)
+            if isinstance(result, Exception):
+                print_status(f"kerasrecipes: {result}")
+                result = None
+            bar(number, len(paths))
+            yield path, result

@@ -10,11 +10,11 @@ from kerasrecipes.errors import KerasRecipesError
 
 @command("import")
 @argument("source", help="Checkpoint of another program, or the name of a public one (kerasrecipes list), which is fetched.")
-@option("--recipe", metavar="NAME", help="Recipe whose network the checkpoint is of. A public one has its own.")
+@option("--recipe", metavar="NAME", help="Recipe whose network the checkpoint is of (default: a public checkpoint's own).")
 @options.output("Model to write (default: NAME.keras). Its card is written beside it, as a .md file.", metavar="FILE", type=Path)
 @option(
     "--mean", type=Path, metavar="FILE",
-    help="Mean image of Caffe (.binaryproto) whose mean color is subtracted in place of the recipe's.",
+    help="Mean image of Caffe (.binaryproto) whose mean color is subtracted (default: the recipe's).",
 )  # fmt: skip
 @option("--verbose", is_flag=True, help="Print every tensor, not only the counts.")
 def run_import(source, recipe, output, mean, verbose) -> None:

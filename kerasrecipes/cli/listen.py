@@ -17,7 +17,7 @@ LINE_LENGTH = 100  # characters of the growing text that a terminal shows
 CLEAR_LINE = "\r\x1b[K"
 
 
-@command("listen")
+@command("listen", model="option")
 @argument("file", required=False, help="Audio file to transcribe in place of the microphone.")
 @options.recipe(options.DEFAULT_STREAMING_RECIPE)
 @options.engine
@@ -27,6 +27,9 @@ CLEAR_LINE = "\r\x1b[K"
 )  # fmt: skip
 def run_listen(file, recipe, engine, playback_speed) -> None:
     """Transcribe the microphone, or a file as it plays. Ctrl-C ends."""
+    options.check_task(recipe, ("speech-recognition",), "listen")
+    if file:
+        options.check_files([file], AudioError)
     model = options.load_model(recipe, engine)
     print_status(f"{model.name}: text follows the audio by {1000 * model.stream().latency:.0f} ms, Ctrl-C ends")
     print_live_transcript(model, simulate_realtime(file, playback_speed) if file else microphone())

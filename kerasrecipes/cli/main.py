@@ -3,37 +3,42 @@
 import importlib.util
 import io
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 
 import click
 
 from kerasrecipes import __version__, _lazy
-from kerasrecipes.cli.progress import print_status
+from kerasrecipes.cli.examples import interrupt_hint
+from kerasrecipes.cli.progress import print_status, red
 from kerasrecipes.cli.sections import CONTEXT_SETTINGS, LazyGroup
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.utils.files import WRITE_ERRORS, describe_write_error
 
 COMMANDS = {
-    "Use a model": {
-        "transcribe": "commands", "align": "commands", "listen": "listen", "classify": "images", "segment": "images",
-        "generate": "generate", "vocode": "generate", "predict": "commands",
+    "Find": {"list": "listing", "show": "listing", "demo": "demo", "doctor": "doctor"},
+    "Use": {
+        "transcribe": "transcribe", "align": "transcribe", "listen": "listen", "classify": "images", "segment": "images",
+        "generate": "generate", "vocode": "generate", "predict": "predict",
     },
-    "Find a recipe": {"list": "commands", "show": "commands"},
-    "Train and measure": {
-        "data": "data", "train": "train", "evaluate": "evaluate", "tune-decoder": "train", "copy-synthesis": "evaluate",
-        "study": "train",
+    "Measure and look inside": {
+        "evaluate": "evaluate", "copy-synthesis": "evaluate", "visualize": "visualize", "report": "visualize", "filters": "phonemes",
     },
-    "Look inside": {"visualize": "visualize", "report": "visualize", "filters": "phonemes"},
-    "Export and release": {"export": "export", "import": "import_weights", "release": "train", "verify": "commands", "publish": "commands"},
-    "Check this machine": {"doctor": "doctor"},
+    "Train": {"data": "data", "train": "train", "tune-decoder": "train", "study": "study"},
+    "Export and publish": {
+        "export": "export", "import": "import_weights", "release": "train", "verify": "publish", "publish": "publish",
+    },
 }  # fmt: skip
 
 
 @click.group("kerasrecipes", cls=LazyGroup, sections=COMMANDS, context_settings=CONTEXT_SETTINGS)
 @click.version_option(__version__, message="%(version)s")
 def cli() -> None:
-    """Classic speech and image recipes in Keras 3, with weights."""
+    """Classic speech and image recipes in Keras 3, with weights.
+
+    `kerasrecipes COMMAND --help` shows the options of a command and examples.
+    """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,8 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     prepare_output()
     if not has_plot_backend():
         del os.environ["MPLBACKEND"]
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        with cli.make_context("kerasrecipes", list(sys.argv[1:] if arguments is None else arguments)) as context:
+        with cli.make_context("kerasrecipes", list(words)) as context:
             return cli.invoke(context) or 0
     except click.exceptions.Exit as error:
         return error.exit_code
@@ -52,10 +58,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except KerasRecipesError as error:
-        print_status(f"kerasrecipes: {error}")
+        print_status(f"kerasrecipes: {error}", style=red)
         return 1
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        print_status(f"interrupted. {interrupt_hint(command_path(words), shlex.join(['kerasrecipes', *words]))}")
         return 130
     except FileNotFoundError:
         if has_working_directory():
@@ -68,8 +74,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in WRITE_ERRORS:
             raise
-        print_status(f"kerasrecipes: {describe_write_error(error.filename or 'The output', error)}")
+        print_status(f"kerasrecipes: {describe_write_error(error.filename or 'The output', error)}", style=red)
         return 1
+
+
+def command_path(words: Sequence[str]) -> str:
+    """Return the name of the command that words call, for instance "data label"."""
+    return " ".join(words[:2]) if words[:1] == ["data"] else "".join(words[:1])
 
 
 def prepare_output() -> None:

@@ -12,7 +12,7 @@ from kerasrecipes.cli.sections import argument, command, option
 @command("align-phones")
 @data_argument
 @options.output("Label file to write, for instance labels.tsv.xz.", metavar="FILE", required=True)
-@option("--audio", type=Path, metavar="FOLDER", help="Folder that the paths in the label file are relative to.")
+@option("--audio", type=Path, metavar="FOLDER", help="Folder that the paths in the label file are relative to (default: the data set's).")
 @option(
     "--processes",
     type=int,
@@ -38,13 +38,14 @@ def run_align_phones(data, output, audio, processes) -> None:
     print_line(f"{count} clips labeled, {len(skipped)} skipped; --data 'phones:{path}?audio={root}'")
 
 
-@command("filters")
+@command("filters", model="argument")
 @argument("name", help=options.KERAS_MODEL_HELP)
 @options.weights
 @options.output("Image to write (default: NAME_filters.png).", metavar="FILE", type=Path)
 def run_filters(name, weights, output) -> None:
     """Plot the frequency responses of a recognizer's first filters, which read the waveform."""
+    options.check_task(name, ("speech-recognition", "phoneme-recognition"), "plot filters of the waveform")
+    model = options.load_model(name, weights=weights)
     from kerasrecipes.visualize.frequency_response import save_filter_responses
 
-    model = options.load_model(name, weights=weights)
     print_line(save_filter_responses(model, output or Path(f"{model.name}_filters.png")))

@@ -1,5 +1,6 @@
-"""Click classes of the command line: commands that are imported when needed, help in sections, choices from tables."""
+"""Click classes of the command line: commands that are imported when needed, help in sections with examples."""
 
+import difflib
 import functools
 import importlib
 from collections.abc import Mapping, Sequence
@@ -7,82 +8,9 @@ from typing import Any
 
 import click
 
+from kerasrecipes.cli.examples import EXAMPLES
+
 CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 110}
-
-
-def load_table(table: str) -> Any:
-    """Return the table that "module:NAME" stands for."""
-    module, _, name = table.partition(":")
-    return getattr(importlib.import_module(module), name)
-
-
-class Choices(click.Choice):
-    """Choice among the names of a table, which is imported when a value or the help needs it.
-
-    Args:
-        table: "module:NAME" of a mapping, or of a sequence of names.
-        title: Title of a help section that lists the names with the attribute `help` of their entries. Default: none.
-    """
-
-    def __init__(self, table: str, title: str = ""):
-        self.table, self.title, self.case_sensitive = table, title, True
-
-    @property
-    def choices(self) -> tuple[str, ...]:  # type: ignore[override]
-        return tuple(load_table(self.table))
-
-    def help_rows(self) -> list[tuple[str, str]]:
-        return [(name, entry.help) for name, entry in load_table(self.table).items()]
-
-
-class DataSpec(click.ParamType):
-    """Specification of a data set. The help lists the readers.
-
-    Args:
-        yields: Kinds of data, "speech", "text", "images" or "masks", whose readers the help lists. Default: all.
-    """
-
-    name, title = "data", "Data sets"
-
-    def __init__(self, *yields: str):
-        self.yields = yields
-
-    def help_rows(self) -> list[tuple[str, str]]:
-        from kerasrecipes.data.specs import READERS, SHARED_OPTIONS, write_query
-
-        yields = self.yields or tuple(SHARED_OPTIONS)
-        rows = [(reader.form(name), reader.help) for name, reader in READERS.items() if reader.yields in yields]
-        shared = [(write_query(SHARED_OPTIONS[kind]), f"for all readers of {kind}") for kind in yields]
-        return rows + [row for row in shared if row[0]]
-
-
-class MaskValues(click.ParamType):
-    """Classes of pixel values of masks, "255=1,128=0", as a dictionary of numbers."""
-
-    name = "mask values"
-
-    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> dict[int, int]:
-        try:
-            return {int(key): int(label) for key, _, label in (pair.partition("=") for pair in value.split(","))}
-        except ValueError:
-            self.fail(f"{value!r} is not VALUE=CLASS,VALUE=CLASS, for instance 255=1", parameter, context)
-
-
-class TableSpec(click.ParamType):
-    """Value in one of the forms of a table's entries. The help lists the forms.
-
-    Args:
-        table: "module:NAME" of a mapping to entries with a method `form` that takes the entry's name, and a line of `help`.
-        title: Title of the help section.
-    """
-
-    name = "value"
-
-    def __init__(self, table: str, title: str):
-        self.table, self.title = table, title
-
-    def help_rows(self) -> list[tuple[str, str]]:
-        return [(entry.form(name), entry.help) for name, entry in load_table(self.table).items()]
 
 
 class Option(click.Option):
@@ -120,7 +48,26 @@ class Argument(click.Argument):
 
 
 class Command(click.Command):
-    """Command whose help shows its arguments and options in sections."""
+    """Command whose help shows its arguments, options and examples in sections.
+
+    Args:
+        model: How a model is named. "argument": the first argument is the model, and `--recipe NAME` is the same. "option":
+            `--recipe NAME` is, and a first argument that names one is the same. Default: the command takes none.
+    """
+
+    def __init__(self, *args: Any, model: str = "", **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.model = model
+        if model == "argument":
+            help = "The same as the first argument."
+            self.params.append(Option(["--recipe", "model_name"], metavar="NAME", help=help, expose_value=False))
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        if self.model == "argument":
+            args = move_recipe_first(args)
+        elif self.model == "option" and args and not any(word.startswith("--recipe") for word in args) and names_model(args[0]):
+            args = ["--recipe", *args]
+        return super().parse_args(context, args)
 
     def format_arguments(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """Leave the arguments to `format_options`."""
@@ -135,6 +82,9 @@ class Command(click.Command):
             if title := getattr(kind, "title", ""):
                 sections[title] = kind.help_rows()  # type: ignore[attr-defined]
         write_sections(formatter, sections)
+
+    def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        write_examples(context, formatter)
 
 
 class LazyGroup(click.Group):
@@ -158,11 +108,58 @@ class LazyGroup(click.Group):
             return None
         return getattr(importlib.import_module(f"{__package__}.{module}"), f"run_{name.replace('-', '_')}")
 
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the first word names. An unknown one fails with the closest names."""
+        if args and self.get_command(context, args[0]) is None and not args[0].startswith("-"):
+            close = difflib.get_close_matches(args[0], self.list_commands(context))
+            hint = f" Did you mean {' or '.join(close)}?" if close else ""
+            context.fail(f"No such command {args[0]!r}.{hint}")
+        return super().resolve_command(context, args)
+
+    def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        write_examples(context, formatter)
+
     def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         commands = {name: self.get_command(context, name) for name in self.list_commands(context)}
         help_texts = {name: each.get_short_help_str(limit=200) for name, each in commands.items() if each}
         write_sections(formatter, {t: [(n, help_texts[n]) for n in names] for t, names in self.sections.items()})
         click.Command.format_options(self, context, formatter)
+
+
+def move_recipe_first(args: list[str]) -> list[str]:
+    """Return the words of a command with the value of `--recipe` as the first one."""
+    for i, word in enumerate(args):
+        if word == "--":
+            break
+        if word == "--recipe" and i + 1 < len(args):
+            return [args[i + 1], *args[:i], *args[i + 2 :]]
+        if word.startswith("--recipe="):
+            return [word.removeprefix("--recipe="), *args[:i], *args[i + 1 :]]
+    return args
+
+
+def names_model(word: str) -> bool:
+    """Return True if a word names a recipe, a public checkpoint, a hub reference, a model's file or a training run."""
+    from kerasrecipes import registry
+    from kerasrecipes.tasks.public_models import find_public_checkpoint
+    from kerasrecipes.tasks.saved_models import is_saved_model
+
+    if word.startswith("-"):
+        return False
+    if word.startswith("hf://") or word.endswith(".onnx") or word in registry.all_recipes():
+        return True
+    return is_saved_model(word) or find_public_checkpoint(word) is not None
+
+
+def write_examples(context: click.Context, formatter: click.HelpFormatter) -> None:
+    """Write the examples of a command, one a line, and what each does."""
+    path = context.command_path.partition(" ")[2]
+    if rows := EXAMPLES.get(path):
+        with formatter.section("Examples"):
+            for line, text in rows:
+                formatter.write(f"{'':{formatter.current_indent}}kerasrecipes {line}  # {text}\n")
 
 
 def write_sections(formatter: click.HelpFormatter, sections: Mapping[str, Sequence[tuple[str, str]]]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from kerasrecipes.cli.progress import print_line
 from kerasrecipes.errors import DataError
+from kerasrecipes.hub.metric_names import metric_noun
 
 TRAINING_PREFIX = "train"
 RATE_WIDTH = 34  # of a column of error rates with their intervals
@@ -44,7 +45,7 @@ def report_subsets(
             results[label] = {"hours": hours, **rates_to_json(rates)}
             continue
         if spec == next(iter(subsets.values())):
-            print_line(f"{title}\n{'':{width}}  hours  {'  '.join(f'{name:{RATE_WIDTH}}' for name in rates)}".rstrip())
+            print_line(f"{title}\n{'':{width}}  hours  {'  '.join(f'{metric_noun(name):{RATE_WIDTH}}' for name in rates)}".rstrip())
         print_line(f"{label:{width}}  {hours:5.2f}  {'  '.join(f'{rate!s:{RATE_WIDTH}}' for rate in rates.values())}".rstrip())
     if as_json:
         print_line(json.dumps(results))

@@ -1,17 +1,23 @@
-"""Commands that train recipes and release the result: train, study, tune-decoder and release."""
+"""Commands that train recipes and release the result: train, tune-decoder and release."""
 
 import os
+import shlex
 import signal
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 from kerasrecipes.cli import options
-from kerasrecipes.cli.progress import print_line, print_status
+from kerasrecipes.cli.progress import ProgressBar, print_line, print_next, print_status
 from kerasrecipes.cli.sections import argument, command, option
-from kerasrecipes.errors import KerasRecipesError
+from kerasrecipes.errors import DataError, KerasRecipesError
 
-_setting = partial(option, section="Training configuration", group="settings")
+
+def _setting(name: str, *, help: str, **settings: Any) -> Any:
+    """Return an option that changes the configuration."""
+    text = f"{help} Default: the configuration's."
+    return option(name, help=text, section="Training configuration", group="settings", **settings)
 
 
 def treat_sigterm_as_ctrl_c() -> None:
@@ -19,17 +25,17 @@ def treat_sigterm_as_ctrl_c() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-@command("train")
+@command("train", model="argument")
 @argument("name", help="Name of a recipe.")
-@options.data(required=False, help="Training set. Repeat the option to mix sets.")
-@option("--validation", multiple=True, metavar="DATA", help="Data set to evaluate every few minutes. Repeatable.")
+@options.data(required=False, help="Training set. Repeat the option to mix sets. Default: the configuration's.")
+@option("--validation", multiple=True, metavar="DATA", help="Data set to evaluate every few minutes. Repeatable. Default: the configuration's.")
 @options.output("Folder of the run (default: runs/NAME).", type=Path)
 @option("--resume", is_flag=True, help="Continue the run in the folder, or start one if there is none.")
-@option("--max-minutes", type=float, metavar="M", help="Stop after this time.")
-@option("--devices", metavar="N", help="Divide every batch among N devices, or all. Needs KERAS_BACKEND=jax.")
+@option("--max-minutes", type=float, metavar="M", help="Stop after this time (default: no limit).")
+@option("--devices", metavar="N", help="Divide every batch among N devices, or all (default: 1). Needs KERAS_BACKEND=jax.")
 @option(
     "--config", type=Path, metavar="FILE", section="Training configuration",
-    help="YAML file to use in place of the recipe's own configuration.",
+    help="YAML file to use (default: the recipe's own configuration).",
 )  # fmt: skip
 @_setting("--max-steps", type=int, metavar="N", help="Number of optimizer steps.")
 @_setting("--learning-rate", type=float, help="Highest learning rate.")
@@ -44,7 +50,12 @@ def run_train(name, data, validation, output, resume, max_minutes, devices, conf
     from kerasrecipes.registry import get_recipe
     from kerasrecipes.training.config import config_for
 
-    get_recipe(name)  # an unknown name is reported first
+    get_recipe(name)  # wrong arguments are reported before a backend is imported
+    options.check_data([*data, *validation])
+    if config and not config.is_file():
+        raise KerasRecipesError(f"There is no file {config}")
+    folder = output or Path("runs") / name
+    check_folder(folder, resume)
     choose_backend()
     from kerasrecipes.training.distributed import setup_devices
     from kerasrecipes.training.trainer import Trainer
@@ -65,73 +76,59 @@ def run_train(name, data, validation, output, resume, max_minutes, devices, conf
         train_config = replace(train_config, validation=(), validation_speakers=())
     if not train_config.data:
         raise KerasRecipesError(f"{name} needs training data: pass --data librispeech:FOLDER or --data manifest:TABLE")
-    folder = output or Path("runs") / name
     trainer = Trainer(train_config, folder, resume, device_group)
     state = trainer.train(max_minutes)
     if trainer.devices.is_main:
         amount = f"{state[trainer.task.amount_key]:.1f} {trainer.task.unit}"
         print_line(f"{state['step']} steps, {amount} in {state['wall_hours']:.2f} h; {folder}")
+        print_next(*next_commands(name, folder, data or train_config.data))
 
 
-@command("study")
-@argument("name", required=False, help="Name of a study or its YAML file. Without a name, all studies are listed.")
-@option("--variant", "variants", multiple=True, metavar="NAME", help="Train only this variant. Repeatable.")
-@options.output("Folder of the trainings. Trainings in it are continued.", type=Path, default="runs/studies")
-@option("--max-minutes", type=float, metavar="M", help="Stop each training after this time.")
-@option("--plot", type=Path, metavar="FILE", help="Plot the results of the variants into this PNG file.")
-@option("--write", type=Path, metavar="FOLDER", help="Write NAME.json for the documentation into this folder.")
-def run_study(name, variants, output, max_minutes, plot, write) -> None:
-    """Answer a paper's question by small trainings that differ in one setting."""
-    from kerasrecipes.experiments import studies, study_plot
-    from kerasrecipes.utils.files import write_json
-
-    if not name:
-        for each in studies.experiment_names():
-            print_line(f"{each:14} {studies.load_experiment(each).question}")
-        return
-    study = studies.load_experiment(name)
-    treat_sigterm_as_ctrl_c()
-    results = studies.run_experiment(
-        study, output / study.name, variants=variants, max_minutes=max_minutes,
-        on_result=lambda result: print_status(f"{result.variant}, seed {result.seed}: done"),
-    )  # fmt: skip
-    if not results:
-        raise KerasRecipesError(f"No training of {study.name} is done yet: repeat the command to continue")
-    record = studies.results_record(study, results, output / study.name)
-    print_line("\n".join(study_plot.results_table(record["results"])))
-    if plot:
-        print_line(study_plot.save_experiment_plot(record, plot))
-    if write:
-        print_line(write_json(write / f"{study.name}.json", record))
+def check_folder(folder: Path, resume: bool) -> None:
+    """Raise an error if a folder holds a run and `--resume` is not there. The trainer checks it again."""
+    if not resume and (folder / "checkpoint.npz").exists():
+        raise DataError(f"{folder} already holds a run: pass --resume to continue it, or another --output")
 
 
-@command("tune-decoder")
+def next_commands(name: str, folder: Path, data: Sequence[str]) -> list[str]:
+    """Return the commands that follow a training: its measurement, and its release."""
+    spec = shlex.quote(data[0]) if data else "DATA"
+    return [
+        f"kerasrecipes evaluate {shlex.quote(str(folder))} --data {spec}  # a set that the training did not see",
+        f"kerasrecipes predict {shlex.quote(str(folder))} FILE",
+    ]
+
+
+@command("tune-decoder", model="argument")
 @argument("name", help="Name of a recognizer's recipe.")
 @options.data("speech", help="Tuning set, never the set that is reported.")
 @options.speakers
 @option("--language-model", metavar="NAME", default="librispeech_small", help="Language model to weigh.")
-@option("--beam-size", type=int, default=50, help=options.BEAM_SIZE_HELP)
+@option("--beam-size", type=int, default=50, help=f"{options.BEAM_SIZE_HELP}.")
 @option("--write", is_flag=True, help="Record the weights in the manifest as the recipe's defaults.")
 def run_tune_decoder(name, data, speakers, language_model, beam_size, write) -> None:
     """Find the language model weight and word score with the fewest word errors."""
+    options.check_task(name, ("speech-recognition",), "use a word language model")
+    options.check_data(data)
+    model = options.load_model(name)
     from kerasrecipes.data import load_datasets
     from kerasrecipes.training import tune_decoder
 
-    model = options.load_model(name)
-    best = tune_decoder.tune_decoder(
-        model, load_datasets(data, speakers), language_model, beam_size=beam_size, progress=print_status
-    )
+    with ProgressBar("tuning", "settings"):
+        best = tune_decoder.tune_decoder(
+            model, load_datasets(data, speakers), language_model, beam_size=beam_size, progress=print_status
+        )
     print_line(best)
     if write:
         print_line(tune_decoder.save_tuned_weights(name, best))
 
 
-@command("release")
+@command("release", model="argument")
 @argument("name", help="Name of the recipe.")
 @option("--run", "folder", type=Path, required=True, metavar="FOLDER", help="Folder of the run.")
 @option(
     "--previous-runs", type=Path, multiple=True, metavar="FOLDER",
-    help="Folder of a run that this one started from. Repeat the option, first run first.",
+    help="Folder of a run that this one started from (default: none). Repeat the option, first run first.",
 )  # fmt: skip
 @option("--bundled", is_flag=True, help="Include the weight file in the package.")
 @option("--tag", required=True, help="Name of the release, for instance 2026-11.")

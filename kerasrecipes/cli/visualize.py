@@ -6,8 +6,9 @@ from typing import Any
 import click
 
 from kerasrecipes.cli import options
+from kerasrecipes.cli.parameter_types import Choices
 from kerasrecipes.cli.progress import ProgressBar, print_line, print_status
-from kerasrecipes.cli.sections import Choices, argument, command, option
+from kerasrecipes.cli.sections import argument, command, option
 from kerasrecipes.visualize.methods import DEFAULT_METHOD, METHODS, OPTIONS, SALIENCY_METHODS
 
 
@@ -24,10 +25,12 @@ def method_option(name: str, **settings: Any) -> options.Decorator:
     settings["help"] = f"{entry.help[0].upper()}{entry.help[1:]}."
     if "section" in settings:  # of the command that has all methods
         settings["help"] += f" For {', '.join(methods)}."
+    if default is None and not settings.get("is_flag") and "default" not in settings["help"]:
+        settings["help"] += " Default: the method's."
     return option(entry.flag or f"--{name.replace('_', '-')}", name, default=default, **settings)
 
 
-@command("visualize")
+@command("visualize", model="argument")
 @argument("name", help=options.KERAS_MODEL_HELP)
 @argument("file", required=False, help="Image, or recording for a speech recognizer, for the methods that need one.")
 @option(
@@ -37,7 +40,7 @@ def method_option(name: str, **settings: Any) -> options.Decorator:
 @option(
     "--unit", "units", multiple=True, metavar="LAYER:NUMBER",
     help="Unit to look at: fire5:17; fire5:17@9,7 at one position; logits:tabby for a class; fire5:0-15 for many. "
-    "Repeatable.",
+    "Repeatable. Default: none, for methods that show layers.",
 )  # fmt: skip
 @options.output("Folder of the files.", type=Path, default=Path("visualize"))
 @option("--format", "file_format", type=click.Choice(("png", "jpg")), default="png", help="File format.")
@@ -45,6 +48,11 @@ def method_option(name: str, **settings: Any) -> options.Decorator:
 @options.combine(*(method_option(name, section="Options of methods", group="arguments") for name in OPTIONS))
 def run_visualize(name, file, method, units, output, file_format, random_weights, arguments) -> None:
     """Show what units and layers of a network respond to."""
+    options.check_model_name(name)
+    if file:
+        options.check_files([file])
+    options.check_data(arguments.get("data", ()))
+    options.start_backend()
     from kerasrecipes import loading
     from kerasrecipes.graph.units import expand_units
     from kerasrecipes.visualize.methods import check_inputs, run_method
@@ -64,7 +72,7 @@ def run_visualize(name, file, method, units, output, file_format, random_weights
             print_line(path)
 
 
-@command("report")
+@command("report", model="argument")
 @argument("name", help=options.KERAS_MODEL_HELP)
 @option("--images", required=True, metavar="FOLDER", help="Folder of images in which to find the strongest patches.")
 @option(
@@ -79,9 +87,13 @@ def run_visualize(name, file, method, units, output, file_format, random_weights
 @options.combine(*(method_option(name, group="arguments") for name in ("preset", "num_restarts", "steps")))
 def run_report(name, images, units, output, method, arguments) -> None:
     """Write HTML pages about units: inputs by gradient ascent, strongest patches and their saliency."""
+    options.check_model_name(name)
+    options.check_files([images])
+    options.start_backend()
     from kerasrecipes import loading
     from kerasrecipes.graph.units import expand_units
     from kerasrecipes.visualize.html_report import write_report
 
+    unit_names = expand_units(units)
     model = loading.load(name, compile=False)
-    print_line(write_report(model, expand_units(units), output, images, method=method, log=print_status, **arguments))
+    print_line(write_report(model, unit_names, output, images, method=method, log=print_status, **arguments))

@@ -17,6 +17,7 @@ import numpy as np
 
 from kerasrecipes import data
 from kerasrecipes.errors import DataError, convert_errors
+from kerasrecipes.experiments.study_questions import find_experiment_file
 from kerasrecipes.registry import get_recipe
 from kerasrecipes.release.model_card import build_shape_only
 from kerasrecipes.training.config import TrainConfig, config_from_dict
@@ -29,7 +30,6 @@ from kerasrecipes.utils.environment import git_commit, hardware_summary
 from kerasrecipes.utils.files import write_json
 from kerasrecipes.utils.yaml_files import read_yaml
 
-EXPERIMENTS_FOLDER = Path(__file__).parent / "study_configs"
 RESULT_FILE = "result.json"
 
 
@@ -91,20 +91,13 @@ class RunResult:
     rates: dict[str, dict[str, Any]] = field(default_factory=dict)  # "clean", "20 dB" -> {"wer": {...}, "cer": {...}}
 
 
-def experiment_names() -> list[str]:
-    """Return the names of all studies."""
-    return sorted(p.stem for p in EXPERIMENTS_FOLDER.glob("*.yaml"))
-
-
 def load_experiment(name: str) -> Experiment:
     """Load the study of that name, or from a YAML file.
 
     Raises:
         DataError: There is no such study, or a setting is invalid.
     """
-    path = Path(name) if name.endswith(".yaml") else EXPERIMENTS_FOLDER / f"{name}.yaml"
-    if not path.is_file():
-        raise DataError(f"There is no study {name}; there are {', '.join(experiment_names())}")
+    path = find_experiment_file(name)
     with convert_errors(DataError, path):
         values = read_yaml(path)
         study = Experiment(path.stem, **{**values, "seeds": tuple(values.get("seeds", (1,)))})

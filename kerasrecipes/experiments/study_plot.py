@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasrecipes.release.model_card import METRIC_FORMATS
+from kerasrecipes.hub.metric_names import METRIC_FORMATS
 from kerasrecipes.training.learning_curve import PROGRESS_AXES
 from kerasrecipes.utils.plotting import new_figure, save_figure
 

@@ -1,5 +1,7 @@
 """A recipe's card for the terminal, the hub and the documentation, from the recipe and its manifest row."""
 
+import functools
+import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -8,6 +10,7 @@ from kerasrecipes import registry
 from kerasrecipes._lazy import keras
 from kerasrecipes.hub import manifest
 from kerasrecipes.hub.availability import describe_source
+from kerasrecipes.hub.metric_names import format_measurement, metric_noun
 
 # unit of a set's size -> (format of one set, format of the sum)
 DATASET_SIZE_FORMATS = {
@@ -16,15 +19,22 @@ DATASET_SIZE_FORMATS = {
     "images": ("{:,} images", "{:,} images"),
 }
 
-# metric -> (scale, unit, digits). Other metrics are rates in per cent
-METRIC_FORMATS = {
-    "bpc": (1, "", 3), "bps": (1, "", 3), "bps_conditioned": (1, "", 3), "rtf": (1, "", 4), "error": (100, " %", 2),
-    "level_difference": (1, " dB", 2), "spectral_distance": (1, " dB", 2),
-}  # fmt: skip
+FACTS = manifest.PACKAGE / "assets" / "recipe_facts.json"  # written by tools/write_recipe_facts.py
 
 
-def model_facts(name: str, model: Any = None) -> dict[str, str]:
-    """Return the rows of the card that need the network: parameters, receptive field, stride."""
+@functools.cache
+def recorded_facts() -> dict[str, dict[str, str]]:
+    """Return the recorded `compute_model_facts` of each recipe, which need no Keras to be read."""
+    return json.loads(FACTS.read_text("utf-8"))
+
+
+def model_facts(name: str) -> dict[str, str]:
+    """Return the rows of the card that describe the network: parameters, receptive field, stride."""
+    return recorded_facts().get(name) or compute_model_facts(name)
+
+
+def compute_model_facts(name: str, model: Any = None) -> dict[str, str]:
+    """Compute the facts of `model_facts` from the network, which needs Keras."""
     model = model or build_without_weights(name)
     facts = {"parameters": f"{model.count_params():,}"}
     task = registry.get_recipe(name).task
@@ -72,14 +82,11 @@ def metric_rows(row: manifest.WeightsEntry) -> list[tuple[str, str, str, str]]:
     rows = []
     has_crf = registry.get_recipe(row.recipe).config.get("criterion") == "crf"
     for m in row.metrics:
-        scale, unit, digits = METRIC_FORMATS.get(m["metric"], (100, " %", 1))
-        value = f"{scale * m['value']:.{digits}f}{unit}"
-        if m.get("ci_low") is not None:
-            value += f" ({scale * m['ci_low']:.{digits}f} to {scale * m['ci_high']:.{digits}f})"
+        value = format_measurement(m["metric"], m["value"], m.get("ci_low"), m.get("ci_high"))
         decoder = m["decoder"]
         if has_crf and decoder == "greedy":  # a CRF is meant to be decoded with its transitions
             decoder = "greedy, without its transitions"
-        rows.append((m["dataset"], f"{m['metric']}, {decoder}", value, m["command"]))
+        rows.append((m["dataset"], f"{metric_noun(m['metric'])}, {decoder}", value, m["command"]))
     return rows
 
 
@@ -89,7 +96,7 @@ def metric_lines(row: manifest.WeightsEntry) -> list[str]:
     for dataset, metric, value, command in metric_rows(row):
         name, _, decoder = metric.partition(", ")
         groups.setdefault(dataset, {}).setdefault((decoder, command), []).append(f"{name} {value}")
-    lines = []
+    lines: list[str] = []
     for dataset, runs in groups.items():
         lines.append(f"  {dataset}")
         for (decoder, command), values in runs.items():

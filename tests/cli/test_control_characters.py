@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerasrecipes.cli import commands, listen, options
+from kerasrecipes.cli import listen, options, transcribe
 from kerasrecipes.cli.main import main
 from kerasrecipes.errors import KerasRecipesError, WeightsUnavailable
 from kerasrecipes.hub import download
@@ -78,7 +78,7 @@ def test_classify_prints_one_row_for_each_file(paths, monkeypatch, capsys, file_
 @pytest.mark.parametrize("file_format", ["text", "json", "words", "srt", "vtt"])
 def test_transcribe_prints_no_control_character(paths, monkeypatch, capsys, file_format):
     monkeypatch.setattr(options, "load_model", lambda *a: Recognizer())
-    monkeypatch.setattr(commands, "transcribe_in_steps", lambda model, paths, arguments: zip(paths, model.transcribe(paths), strict=True))
+    monkeypatch.setattr(transcribe, "transcribe_in_steps", lambda model, paths, arguments: zip(paths, model.transcribe(paths), strict=True))
     assert main(["transcribe", *paths, "--format", file_format]) == 0
     text = capsys.readouterr().out
     assert is_plain(text) and "\\u001b[2J" in text

@@ -71,7 +71,8 @@ def test_an_interrupt_exits_with_130(monkeypatch, capsys):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("kerasrecipes.hub.catalog.list_recipes", interrupt)
-    assert main(["list"]) == 130 and capsys.readouterr().err == "interrupted\n"
+    assert main(["list"]) == 130
+    assert capsys.readouterr().err == "interrupted. Nothing was saved. To start again: kerasrecipes list\n"
 
 
 def test_a_closed_pipe_is_no_error():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerasrecipes.cli import commands
+from kerasrecipes.cli import transcribe
 from kerasrecipes.cli.main import main
 
 needs_byte_names = pytest.mark.skipif(sys.platform != "linux", reason="names of other systems are Unicode")
@@ -66,7 +66,7 @@ def test_the_command_in_a_process_of_its_own(clips, tmp_path):
 def test_results_are_printed_before_the_next_step(clips, monkeypatch):
     paths = sorted(map(str, clips.rglob("*.mp3")))
     output, transcribed = Output(monkeypatch, "utf-8"), []
-    load_model = commands.options.load_model
+    load_model = transcribe.options.load_model
 
     def load(*arguments):
         model = load_model(*arguments)
@@ -81,8 +81,8 @@ def test_results_are_printed_before_the_next_step(clips, monkeypatch):
         model.transcribe = stop_at_the_second_step
         return model
 
-    monkeypatch.setattr(commands.options, "load_model", load)
-    monkeypatch.setattr(commands, "FILES_PER_STEP", 3)
+    monkeypatch.setattr(transcribe.options, "load_model", load)
+    monkeypatch.setattr(transcribe, "FILES_PER_STEP", 3)
     with pytest.raises(MemoryError):
         main(["transcribe", *paths, "--decoder", "greedy"])
     assert len(paths) > 3 and transcribed[0] == "" and len(transcribed[1].splitlines()) == 3
@@ -91,7 +91,7 @@ def test_results_are_printed_before_the_next_step(clips, monkeypatch):
 def test_steps_give_the_transcripts_of_one_list(clips, monkeypatch):
     paths, texts = sorted(map(str, clips.rglob("*.mp3"))), []
     for step in (64, 1, 3):
-        monkeypatch.setattr(commands, "FILES_PER_STEP", step)
+        monkeypatch.setattr(transcribe, "FILES_PER_STEP", step)
         output = Output(monkeypatch, "utf-8")
         assert main(["transcribe", *paths, "missing.wav", "--decoder", "greedy"]) == 1
         texts.append(output.text)

@@ -13,7 +13,7 @@ from PIL import Image
 
 import kerasrecipes as kr
 from kerasrecipes.cli.options import as_command_line
-from kerasrecipes.cli.sections import MaskValues
+from kerasrecipes.cli.parameter_types import MaskValues
 from kerasrecipes.data.segmentation_dataset import prepare_fit_masks
 from kerasrecipes.data.segmentation_masks import camvid, check_mask_values, load_masks, read_mask
 from kerasrecipes.errors import DataError

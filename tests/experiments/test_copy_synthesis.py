@@ -132,7 +132,7 @@ def test_the_command_records_all_rates(model, clips, tmp_path, place, monkeypatc
     assert main.main(["evaluate", *data]) == 0
     command = ["copy-synthesis", *data, "--output", str(tmp_path / "c")]
     assert main.main(command) == 0
-    assert "wer_added by PocketSphinx  " in capsys.readouterr().out
+    assert "word errors added by PocketSphinx  " in capsys.readouterr().out
     measured = {m["metric"]: m for m in manifest.get_entry("wavenet_small").metrics}
     assert {"bps", "bps_conditioned", "wer_original", "wer_copy", "wer_added", "level_difference"} < set(measured)
     assert measured["bps"]["command"].startswith("kerasrecipes evaluate wavenet_small --data manifest:")
@@ -141,7 +141,7 @@ def test_the_command_records_all_rates(model, clips, tmp_path, place, monkeypatc
     from kerasrecipes.release.model_card import metric_rows
 
     shown = {name: value for _, name, value, _ in metric_rows(manifest.get_entry("wavenet_small"))}
-    assert " dB (" in shown["level_difference, none"] and " % (" in shown["wer_copy, heard by PocketSphinx"]
+    assert " dB (" in shown["level difference, none"] and " % (" in shown["word errors of the copies, heard by PocketSphinx"]
 
     recognizer = types.SimpleNamespace(
         name="ours", recipe=types.SimpleNamespace(task="speech-recognition"), criterion=CTCCriterion(), alphabet=Alphabet(),
@@ -162,7 +162,7 @@ def test_the_command_records_all_rates(model, clips, tmp_path, place, monkeypatc
 
 def test_only_generators_are_accepted(clips, tmp_path, capsys):
     assert main.main(["copy-synthesis", "deepspeech2_small", "--data", "x", "--output", str(tmp_path)]) == 1
-    assert "copy-synthesis is for generators of audio" in capsys.readouterr().err
+    assert "cannot reconstruct clips: its task is" in capsys.readouterr().err
     plain = kr.load("wavenet", weights=None, compile=False, **kr.get_recipe("wavenet").tiny_config)
     with pytest.raises(DataError, match="no local conditioning"):
         run_copy_synthesis(plain, clips, tmp_path, listeners={"loudness": listener})

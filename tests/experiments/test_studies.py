@@ -10,12 +10,12 @@ import pytest
 from kerasrecipes import data
 from kerasrecipes.cli import main
 from kerasrecipes.errors import DataError
-from kerasrecipes.experiments import studies, study_plot
+from kerasrecipes.experiments import studies, study_plot, study_questions
 from kerasrecipes.training.learning_curve import smoothed_losses
 from kerasrecipes.utils.files import write_json
 
 
-@pytest.mark.parametrize("name", studies.experiment_names())
+@pytest.mark.parametrize("name", study_questions.experiment_names())
 def test_variants_differ_in_one_setting(name):
     study = studies.load_experiment(name)
     counts = studies.count_parameters(study)

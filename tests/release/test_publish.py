@@ -114,7 +114,7 @@ def test_card_for_the_hub(released):
     page = model_card.card_markdown(NAME)
     front, _, body = page.removeprefix("---\n").partition("\n---\n")
     assert "library_name: keras" in front and "- speech-recognition" in front
-    for part in (f"# {NAME}", row().sha256, "| d | wer, greedy | 50.0 % (40.0 to 60.0) |", "kerasrecipes evaluate x"):
+    for part in (f"# {NAME}", row().sha256, "| d | word errors, greedy | 50.0 % (40.0 to 60.0) |", "kerasrecipes evaluate x"):
         assert part in body, part
     with pytest.raises(WeightsUnavailable):
         model_card.card_markdown("deepspeech2_70m")

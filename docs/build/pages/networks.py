@@ -15,4 +15,4 @@ def build_skeleton(name: str) -> Any:
 @functools.cache
 def collect_facts(name: str) -> dict[str, str]:
     """Return the rows of the model card that need the network."""
-    return model_card.model_facts(name, build_skeleton(name))
+    return model_card.compute_model_facts(name, build_skeleton(name))

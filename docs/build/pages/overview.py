@@ -5,6 +5,7 @@ from collections.abc import Callable
 from kerasrecipes import registry
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.hub import catalog, manifest
+from kerasrecipes.hub.metric_names import format_measurement
 from kerasrecipes.release import model_card
 from kerasrecipes.training.config import CONFIGS
 from pages import networks
@@ -12,7 +13,7 @@ from pages.text import ROOT, escape, make_table
 
 README = ROOT / "README.md"
 MAIN_METRIC = {  # task -> (metric, its name in the table)
-    "speech-recognition": ("wer", "word errors"), "phoneme-recognition": ("per", "phone errors"),
+    "speech-recognition": ("wer", "word errors"), "phoneme-recognition": ("per", "phoneme errors"),
     "image-classification": ("error", "wrong"), "segmentation": ("miou", "mean IoU"), "language-model": ("bpc", "bits per character"),
     "waveform-generation": ("bps", "bits per sample"),
 }  # fmt: skip
@@ -151,10 +152,7 @@ def find_main_result(name: str) -> tuple[str, float | None, str]:
     if not measurements:
         return "by its authors", None, ""
     m = min(measurements, key=lambda m: m["value"] * (-1 if metric == "miou" else 1))
-    scale, unit, digits = model_card.METRIC_FORMATS.get(metric, (100, " %", 1))
-    value = f"{scale * m['value']:.{digits}f}{unit}"
-    if m.get("ci_low") is not None:
-        value += f" ({scale * m['ci_low']:.{digits}f} to {scale * m['ci_high']:.{digits}f})"
+    value = format_measurement(metric, m["value"], m.get("ci_low"), m.get("ci_high"))
     decoder = "" if m["decoder"] in ("none", "1 crops", "crf", "greedy") else f", {m['decoder']}"
     return f"{value} {title}, {m['dataset'].split(':')[0].split(';')[0]}{decoder}", m["value"], ""
 

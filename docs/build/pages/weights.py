@@ -5,17 +5,11 @@ from typing import Any
 
 from kerasrecipes.hub import manifest
 from kerasrecipes.hub.availability import describe_source
+from kerasrecipes.hub.metric_names import metric_noun
 from kerasrecipes.release import model_card
 from kerasrecipes.training.learning_curve import METRIC_SCALES, PROGRESS_AXES
 from pages import charts
 from pages.text import make_fold, make_shell_block, make_table
-
-METRIC_NAMES = {
-    "wer": "word errors", "cer": "character errors", "per": "phoneme errors", "error": "errors", "top5": "top-5 errors",
-    "miou": "mean intersection over union", "pixels": "pixel errors", "bpc": "bits per character", "bps": "bits per sample",
-    "bps_conditioned": "bits per sample, given the spectrogram", "rtf": "real-time factor",
-    "boundaries_found": "boundary recall", "boundaries_right": "boundary precision",
-}  # fmt: skip
 
 
 def make_section(name: str, row: manifest.WeightsEntry | None) -> list[str]:
@@ -125,7 +119,7 @@ def format_measurements(row: manifest.WeightsEntry) -> list[str]:
         number = commands.setdefault(command, len(commands) + 1)
         figure, _, interval = value.partition(" (")
         sets.setdefault(dataset, []).append(
-            (METRIC_NAMES.get(m["metric"], m["metric"]), f"`{m['metric']}`", m["decoder"], f"**{figure}**", interval.rstrip(")"),
+            (metric_noun(m["metric"]), f"`{m['metric']}`", m["decoder"], f"**{figure}**", interval.rstrip(")"),
              f"{number}", m.get("date", ""))
         )  # fmt: skip
     for dataset, rows in sets.items():
