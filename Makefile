@@ -7,12 +7,15 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 .PHONY: demo test test-all lint docs docs-serve docs-pictures test-docs bench test-tfio test-oracles test-ray fuzz clean
 
 $(BIN)/kerasrecipes: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q --disable-pip-version-check -e ".[tensorflow]"
-	touch $@
+	@echo "[1/2] making the environment $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@echo "[2/2] installing the package without Keras, about 60 MB to download: numpy, onnxruntime, soundfile and others"
+	@$(BIN)/pip install -q --disable-pip-version-check -e .
+	@touch $@
 
+# without Keras, which only training, visualization and export need
 demo: $(BIN)/kerasrecipes
-	$(BIN)/kerasrecipes transcribe kerasrecipes/assets/demo.mp3 --format words
+	@$(BIN)/kerasrecipes demo
 
 # torch is pinned: an open range fetches builds of several gigabytes for graphics cards
 $(VENV)/.test: $(BIN)/kerasrecipes

@@ -1,10 +1,11 @@
-"""Hooks of mkdocs: the sections of the menu that depend on existing pages, and the tables of the home page."""
+"""Hooks of mkdocs: the sections of the menu that depend on existing pages, the tables of the home page, and how to install."""
 
 import importlib
 import re
 from pathlib import Path
 from typing import Any
 
+from install import fill_commands
 from mkdocs.config.config_options import ExtraScriptValue
 
 DOCS = Path(__file__).parents[1]
@@ -73,7 +74,8 @@ def format_entries(match: re.Match[str]) -> str:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Insert the tables and the demos."""
+    """Insert the tables, the demos and the commands that install the package."""
+    markdown = fill_commands(markdown)
     if TABLE in markdown:
         markdown = markdown.replace(TABLE, (DOCS / "recipes" / ".table.html").read_text("utf-8"))
     if SPEAK in markdown:  # the same start button as on the page of the demo

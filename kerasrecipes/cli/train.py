@@ -28,7 +28,8 @@ def treat_sigterm_as_ctrl_c() -> None:
 @command("train", model="argument")
 @argument("name", help="Name of a recipe.")
 @options.data(required=False, help="Training set. Repeat the option to mix sets. Default: the configuration's.")
-@option("--validation", multiple=True, metavar="DATA", help="Data set to evaluate every few minutes. Repeatable. Default: the configuration's.")
+@option("--validation", multiple=True, metavar="DATA",
+        help="Data set to evaluate every few minutes. Repeatable. Default: the configuration's.")
 @options.output("Folder of the run (default: runs/NAME).", type=Path)
 @option("--resume", is_flag=True, help="Continue the run in the folder, or start one if there is none.")
 @option("--max-minutes", type=float, metavar="M", help="Stop after this time (default: no limit).")

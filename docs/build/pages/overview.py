@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 
+from install import install_block
+
 from kerasrecipes import registry
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.hub import catalog, manifest
+from kerasrecipes.hub.availability import describe_source
 from kerasrecipes.hub.metric_names import format_measurement
 from kerasrecipes.release import model_card
 from kerasrecipes.training.config import CONFIGS
@@ -129,7 +132,8 @@ def list_unreleased_recipes() -> str:
 
 def fill_readme(readme: str) -> str:
     """Return the README with its generated parts renewed."""
-    for name, write in (("table", make_recognizer_table), ("images", make_image_table), ("unreleased", list_unreleased_recipes)):
+    parts = {"install": install_block, "table": make_recognizer_table, "images": make_image_table, "unreleased": list_unreleased_recipes}
+    for name, write in parts.items():
         begin, end = f"<!-- {name}: written by docs/build/generate.py -->", f"<!-- end of {name} -->"
         before, rest = readme.split(begin)
         readme = f"{before}{begin}\n{write()}\n{end}{rest.split(end)[1]}"
@@ -176,7 +180,7 @@ def make_recipe_table(prefix: str) -> str:
         recipe, row = registry.get_recipe(name), manifest.entries().get(name)
         count = networks.build_skeleton(name).count_params()
         result, number, words = find_main_result(name)
-        file = f"{row.size / 1e6:.3g} MB" if row else "-"
+        file = f"{row.size / 1e6:.3g} MB{'' if row.bundled else f', {describe_source(row)}'}" if row else "-"
         paper = "ConvNetJS" if recipe.paper.startswith("http") else recipe.paper.removeprefix("arXiv:")
         columns = (
             ("", f'<a href="{prefix}{name}/"><code>{name}</code></a><small>{escape(recipe.summary)}</small>'),
