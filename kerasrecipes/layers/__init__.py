@@ -21,7 +21,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "mu_law": "MuLaw",
         "next_sample_targets": "NextSampleTargets",
         "normalization": "MaskedBatchNormalization",
-        "pooling": "SequenceAveragePooling",
         "recurrent": "SequenceRNN",
         "row_convolution": "RowConvolution",
         "running_normalization": "CausalNormalization",
@@ -32,7 +31,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "time_geometry": "TimeGeometry count_zeros",
         "transitions": "Transitions",
         "wavenet_stack": "CausalEmbeddingConv1D WaveNetStack",
-        "windowed_conv": "SequencePadding SequenceMaxPooling GatherWindowPositions FrameWindows",
+        "windowed_conv": "SequencePadding SequenceMaxPooling SequenceAveragePooling GatherWindowPositions FrameWindows",
     },
     needs_keras=True,
 )

@@ -32,7 +32,6 @@ from kerasrecipes.layers.mfcc import TensorFlowMFCC as TensorFlowMFCC
 from kerasrecipes.layers.mu_law import MuLaw as MuLaw
 from kerasrecipes.layers.next_sample_targets import NextSampleTargets as NextSampleTargets
 from kerasrecipes.layers.normalization import MaskedBatchNormalization as MaskedBatchNormalization
-from kerasrecipes.layers.pooling import SequenceAveragePooling as SequenceAveragePooling
 from kerasrecipes.layers.recurrent import SequenceRNN as SequenceRNN
 from kerasrecipes.layers.row_convolution import RowConvolution as RowConvolution
 from kerasrecipes.layers.running_normalization import CausalNormalization as CausalNormalization
@@ -52,5 +51,6 @@ from kerasrecipes.layers.wavenet_stack import CausalEmbeddingConv1D as CausalEmb
 from kerasrecipes.layers.wavenet_stack import WaveNetStack as WaveNetStack
 from kerasrecipes.layers.windowed_conv import FrameWindows as FrameWindows
 from kerasrecipes.layers.windowed_conv import GatherWindowPositions as GatherWindowPositions
+from kerasrecipes.layers.windowed_conv import SequenceAveragePooling as SequenceAveragePooling
 from kerasrecipes.layers.windowed_conv import SequenceMaxPooling as SequenceMaxPooling
 from kerasrecipes.layers.windowed_conv import SequencePadding as SequencePadding

@@ -4,10 +4,13 @@ One matrix product before the loop computes `W x` of all steps, so that it can b
 the loop only computes `U h`.
 """
 
+import os
+
 import keras
 import numpy as np
 from keras import ops
 
+from kerasrecipes.layers import recurrent_scan
 from kerasrecipes.layers.base import ConfigLayer
 from kerasrecipes.layers.normalization import MaskedBatchNormalization
 from kerasrecipes.layers.sequence import (
@@ -28,6 +31,11 @@ def torch_kernels_or_none():
     from kerasrecipes.layers import torch_recurrent
 
     return torch_recurrent
+
+
+def hand_written_gradient_enabled():
+    """Return True on TensorFlow and JAX unless the environment variable `KERASRECIPES_FUSED=0` turns it off."""
+    return keras.config.backend() in ("tensorflow", "jax") and os.environ.get("KERASRECIPES_FUSED", "1") != "0"
 
 
 def unit_forget_bias(shape, dtype=None):
@@ -154,6 +162,8 @@ class SequenceRNN(SequenceLayer):
             inputs.append(projected)
         if fused and self.cell != "lstm":
             return self.merge_directions(*fused.scan(inputs, length, cells))
+        if training and hand_written_gradient_enabled():
+            return self.merge_directions(*recurrent_scan.scan(inputs, length, cells))
         valid = sequence_mask(x, length)
         outputs = [self.loops[0](inputs[0], mask=valid, training=training)[0]]
         if self.bidirectional:

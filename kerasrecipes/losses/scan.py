@@ -9,7 +9,7 @@ from keras import ops
 LOG_ZERO = -1e30  # log probability of the impossible; finite, so that the difference of two is not NaN
 
 
-def scan(step: Callable[[list, list], list], start: list, xs: list) -> list:
+def scan(step: Callable[[list, list], list], start: list, xs: list, reverse: bool = False) -> list:
     """Compute `c[0] = start`, `c[t] = step(c[t-1], [x[t] for x in xs])` for several tensors at once.
 
     `ops.scan` fails on TensorFlow if a size is unknown, so each backend has its own loop here. It is not
@@ -18,12 +18,13 @@ def scan(step: Callable[[list, list], list], start: list, xs: list) -> list:
     Args:
         step: Maps the tensors of one step and the inputs of the next to the tensors of the next, of unchanged shapes.
         start: Tensors of step 0.
-        xs: (steps, ...) inputs; those of step 0 are not used.
+        xs: (steps, ...) inputs; those of the first step are not used.
+        reverse: Go from the last step to step 0: `c[-1] = start`, `c[t] = step(c[t+1], ...)`. Default False.
 
     Returns:
         (steps, ...) for each tensor of `start`.
     """
-    return {"tensorflow": _tensorflow, "jax": _jax}.get(keras.config.backend(), _eager_scan)(step, start, xs)
+    return {"tensorflow": _tensorflow, "jax": _jax}.get(keras.config.backend(), _eager_scan)(step, start, xs, reverse)
 
 
 def compiled(function: Callable) -> Callable:
@@ -53,34 +54,37 @@ def logaddexp(a: Any, b: Any) -> Any:
     return larger + ops.softplus(ops.minimum(a, b) - larger)
 
 
-def _tensorflow(step, start, xs):
+def _tensorflow(step, start, xs, reverse):
     import tensorflow as tf
 
     steps = tf.shape(xs[0])[0]
     inputs = [tf.TensorArray(x.dtype, steps, element_shape=x.shape[1:]).unstack(x) for x in xs]
-    results = [tf.TensorArray(c.dtype, steps, element_shape=c.shape).write(0, c) for c in start]
+    first = steps - 1 if reverse else 0
+    results = [tf.TensorArray(c.dtype, steps, element_shape=c.shape).write(first, c) for c in start]
 
     def body(t, state, results):
-        state = step(state, [x.read(t) for x in inputs])
-        return t + 1, state, [array.write(t, c) for array, c in zip(results, state, strict=True)]
+        at = steps - 1 - t if reverse else t
+        state = step(state, [x.read(at) for x in inputs])
+        return t + 1, state, [array.write(at, c) for array, c in zip(results, state, strict=True)]
 
     _, _, results = tf.while_loop(lambda t, *_: t < steps, body, (tf.constant(1), list(start), results))
     return [array.stack() for array in results]
 
 
-def _jax(step, start, xs):
+def _jax(step, start, xs, reverse):
     import jax
 
     def body(state, x):
         state = step(state, x)
         return state, state
 
-    _, results = jax.lax.scan(body, list(start), [x[1:] for x in xs])
-    return [ops.concatenate([c[None], rest], axis=0) for c, rest in zip(start, results, strict=True)]
+    _, results = jax.lax.scan(body, list(start), [x[:-1] if reverse else x[1:] for x in xs], reverse=reverse)
+    ends = [(rest, c[None]) if reverse else (c[None], rest) for c, rest in zip(start, results, strict=True)]
+    return [ops.concatenate(parts, axis=0) for parts in ends]
 
 
-def _eager_scan(step, start, xs):
+def _eager_scan(step, start, xs, reverse):
     results = [list(start)]
-    for x in zip(*(ops.unstack(x)[1:] for x in xs), strict=True):
+    for x in list(zip(*(ops.unstack(x) for x in xs), strict=True))[:: -1 if reverse else 1][1:]:
         results.append(step(results[-1], list(x)))
-    return [ops.stack(values) for values in zip(*results, strict=True)]
+    return [ops.stack(values) for values in zip(*results[:: -1 if reverse else 1], strict=True)]
