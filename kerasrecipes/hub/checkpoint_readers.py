@@ -10,7 +10,8 @@ from kerasrecipes.errors import KerasRecipesError, WeightsCorrupted
 from kerasrecipes.hub.caffemodel import read_caffemodel
 from kerasrecipes.hub.keras_h5 import read_keras_h5
 from kerasrecipes.hub.lightning_checkpoint import read_lightning_checkpoint
-from kerasrecipes.hub.tf_checkpoint import read_tf_archive, read_tf_checkpoint, read_tflite
+from kerasrecipes.hub.tf_checkpoint import read_tf_archive, read_tf_checkpoint
+from kerasrecipes.hub.tflite_file import read_tflite
 from kerasrecipes.hub.torch_checkpoint import read_torch_checkpoint
 from kerasrecipes.utils.escaping import escape_controls
 from kerasrecipes.utils.weight_checks import describe_bad_values

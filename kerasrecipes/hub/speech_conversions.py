@@ -70,6 +70,17 @@ def sort_arm_letters(arrays: Sequence[np.ndarray], target: Any) -> np.ndarray:
     return values.reshape(-1, values.shape[-1]) if values.ndim > 1 else values
 
 
+def move_tflite_outputs_last(arrays: Sequence[np.ndarray], target: Any) -> np.ndarray:
+    """Return a kernel (outputs, 1, time, inputs) of TensorFlow Lite as (time, inputs, outputs)."""
+    kernel = arrays[0].transpose(1, 2, 3, 0)
+    return kernel[0] if len(kernel) == 1 else kernel
+
+
+def sort_arm_tflite_letters(arrays: Sequence[np.ndarray], target: Any) -> np.ndarray:
+    """Return the kernel (symbols, 1, 1, units) or the bias of TensorFlow Lite's last convolution as `sort_arm_letters` does."""
+    return sort_arm_letters([arrays[0].transpose(1, 2, 3, 0) if arrays[0].ndim == 4 else arrays[0]], target)
+
+
 SPEECH_CONVERSIONS = {
     "added": add_arrays,
     "subtracted": subtract_arrays,
@@ -77,6 +88,8 @@ SPEECH_CONVERSIONS = {
     "inputs_of_maps": sort_map_inputs,
     "letters_of_deepspeech_pytorch": sort_deepspeech_pytorch_letters,
     "letters_of_arm": sort_arm_letters,
+    "letters_of_arm_tflite": sort_arm_tflite_letters,
+    "outputs_last_tflite": move_tflite_outputs_last,
     "letters_of_mozilla_deepspeech": sort_mozilla_letters,
     "gates_of_tensorflow": sort_tensorflow_gates,
     "inputs_of_tensorflow_lstm": take_input_kernel,

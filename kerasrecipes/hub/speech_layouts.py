@@ -98,6 +98,18 @@ def wav2letter_arm(first: int) -> dict[str, Source]:
     return weights
 
 
+def wav2letter_arm_tflite() -> dict[str, Source]:
+    """Return the sources of `wav2letter_arm` in a `.tflite` file of ARM's network, whose convolutions are counted as they run."""
+    weights = {}
+    for number in range(CONVOLUTIONS):
+        is_last = number == CONVOLUTIONS - 1
+        layer = "logits" if is_last else f"{numbered('sequence_conv1d', number)}/convolution"
+        kernel, bias = ("letters_of_arm_tflite",) * 2 if is_last else ("outputs_last_tflite", "unchanged")
+        weights[f"{layer}/kernel"] = Source((f"conv_2d_{number}.1",), kernel)
+        weights[f"{layer}/bias"] = Source((f"conv_2d_{number}.2",), bias)
+    return weights
+
+
 def wave2letter_plus() -> dict[str, Source]:
     """Return the sources of `wav2letter_plus` in a checkpoint of OpenSeq2Seq.
 
@@ -114,5 +126,6 @@ def wave2letter_plus() -> dict[str, Source]:
 
 WAV2LETTER_LAYOUTS = (
     *(CheckpointLayout("keras_h5", ("wav2letter_arm",), wav2letter_arm(CONVOLUTIONS * networks)) for networks in range(4)),
+    CheckpointLayout("tflite", ("wav2letter_arm",), wav2letter_arm_tflite()),
     *(CheckpointLayout(kind, ("wav2letter_plus",), wave2letter_plus()) for kind in TENSORFLOW_KINDS),
 )

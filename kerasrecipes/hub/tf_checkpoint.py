@@ -1,4 +1,4 @@
-"""Tensors of TensorFlow's checkpoints, also in archives, and of `.tflite` files. No graph and no operation of a file is run."""
+"""Tensors of TensorFlow's checkpoints, also in archives. No graph is run."""
 
 import tempfile
 from pathlib import Path
@@ -59,35 +59,3 @@ def read_variables(tensorflow: Any, prefix: Path) -> dict[str, np.ndarray]:
     available = sum(file.stat().st_size for file in prefix.parent.glob(f"{prefix.name}.data-*"))
     check_declared_bytes({name: (shape, types[name].size) for name, shape in shapes.items()}, available)
     return {name: np.asarray(stored.get_tensor(name), "float32") for name in sorted(shapes)}
-
-
-@reader(WeightsCorrupted)
-def read_tflite(path: str | Path) -> dict[str, np.ndarray]:
-    """Return the constants of a `.tflite` file as floating-point numbers: integers are multiplied by their scales.
-
-    Raises:
-        WeightsCorrupted: It is no such file.
-        KerasRecipesError: TensorFlow is not installed.
-    """
-    tensorflow = import_tensorflow(path)
-    interpreter = tensorflow.lite.Interpreter(model_content=Path(path).read_bytes())
-    computed = {index for operation in interpreter._get_ops_details() for index in operation["outputs"]}
-    computed |= {tensor["index"] for tensor in interpreter.get_input_details()}
-    interpreter.allocate_tensors()
-    tensors = {}
-    for details in interpreter.get_tensor_details():
-        if details["index"] not in computed and details["name"] and np.prod(details["shape"]):
-            values = interpreter.get_tensor(details["index"])
-            tensors[details["name"]] = dequantize(values, details["quantization_parameters"])
-    return {name: values for name, values in tensors.items() if values is not None}
-
-
-def dequantize(values: np.ndarray, quantization: dict[str, Any]) -> np.ndarray | None:
-    """Return (values - zero point) * scale, per channel where there are several scales, or None for integers without a scale."""
-    scales, zeros = quantization["scales"], quantization["zero_points"]
-    if not len(scales):
-        return values.astype("float32") if values.dtype.kind == "f" else None
-    shape = [1] * values.ndim
-    if len(scales) > 1:
-        shape[quantization["quantized_dimension"]] = len(scales)
-    return (values.astype("float32") - zeros.astype("float32").reshape(shape)) * scales.reshape(shape)

@@ -9,6 +9,7 @@ import numpy as np
 from caffe_files import blob, caffemodel
 from paths import ROOT
 from samples import Sample
+from tflite_files import convolution, tflite_model
 
 
 def caffemodels() -> dict[str, Sample]:
@@ -52,3 +53,8 @@ def checkpoint_archives() -> dict[str, Sample]:
                 tar.addfile(header, io.BytesIO(data))
         archives[name] = content.getvalue()
     return {"tar": {"a.tar": archives["gnu"]}, "tar_gz": {"a.tar.gz": gzip.compress(archives["pax"], mtime=0)}}
+
+
+def tflite_models() -> dict[str, Sample]:
+    dense = [(np.ones((3, 4), "float16"), [], [], 0), (np.ones((3, 4), "uint8"), [0.5], [128], 0)]
+    return {"int8": {"a.tflite": tflite_model(convolution())}, "kinds": {"a.tflite": tflite_model(dense, [(9, None), (200, [1])])}}

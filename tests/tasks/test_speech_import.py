@@ -157,6 +157,23 @@ def test_wav2letter_arm(tmp_path, first):
     assert_logits(model, golden, "abcdefghijklmnopqrstuvwxyz' _")
 
 
+def test_wav2letter_arm_in_8_bits(tmp_path):
+    """The converter of TensorFlow Lite rounded the seeded weights, and its interpreter read them for the golden."""
+    golden, path = np.load(GOLDENS / "wav2letter_arm_tflite.npz"), tmp_path / "wav2letter_int8.tflite"
+    path.write_bytes(golden["tflite"].tobytes())
+    model = kr.load("wav2letter_arm", weights=path, compile=False, **WAV2LETTER)
+    assert model.import_report.missing == () and model.import_report.left_over == ()
+    assert_logits(model, golden, "abcdefghijklmnopqrstuvwxyz' _", "logits_{}")
+    for name, values in checkpoints.seeded_tensors(checkpoints.wav2letter_arm_shapes(), 70).items():
+        number, place = name.removeprefix("conv2d").removeprefix("_").split(".")
+        rounded = read_checkpoint(path)[f"conv_2d_{number or 0}.{int(place) + 1}"]
+        if values.ndim == 4:
+            step = np.abs(values).max(axis=(0, 1, 2)) / 127  # of each output
+            assert (np.abs(rounded.transpose(1, 2, 3, 0) - values) <= 0.51 * step).all()
+        else:
+            np.testing.assert_allclose(rounded, values, atol=1e-4)
+
+
 # ---------------------------------------------------------------- OpenSeq2Seq
 
 

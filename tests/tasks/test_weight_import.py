@@ -299,15 +299,3 @@ def test_tensorflow_files(tmp_path):
     (tmp_path / "model.index").write_bytes(b"x" * 100)
     with pytest.raises(WeightsCorrupted, match="cannot be read"):
         read_checkpoint(tmp_path / "model.index")
-
-
-def test_tflite_integers_are_multiplied_by_their_scales():
-    from kerasrecipes.hub.tf_checkpoint import dequantize
-
-    values = np.array([[1, -2], [3, 4]], "int8")
-    per_channel = {"scales": np.float32([0.5, 2]), "zero_points": np.array([0, 1]), "quantized_dimension": 0}
-    assert dequantize(values, per_channel).tolist() == [[0.5, -1], [4, 6]]
-    one = {"scales": np.float32([0.5]), "zero_points": np.array([1]), "quantized_dimension": 0}
-    assert dequantize(values, one).tolist() == [[0, -1.5], [1, 1.5]]
-    none = {"scales": np.float32([]), "zero_points": np.array([]), "quantized_dimension": 0}
-    assert dequantize(values, none) is None
