@@ -10,7 +10,7 @@ $(BIN)/kerasrecipes: pyproject.toml
 	@echo "[1/2] making the environment $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 	@echo "[2/2] installing the package without Keras, about 60 MB to download: numpy, onnxruntime, soundfile and others"
-	@$(BIN)/pip install -q --disable-pip-version-check -e .
+	@$(BIN)/pip install -q --disable-pip-version-check --no-compile -e .
 	@touch $@
 
 # without Keras, which only training, visualization and export need

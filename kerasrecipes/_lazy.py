@@ -1,10 +1,11 @@
 """Imports at first use, so that `import kerasrecipes` needs no Keras."""
 
+import contextlib
 import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
@@ -59,16 +60,28 @@ def lazy_exports(
 
 def import_silently(name: str) -> None:
     """Import TensorFlow without its messages about oneDNN on standard error, which TF_CPP_MIN_LOG_LEVEL does not suppress."""
-    if not quiet_backend or name != "tensorflow" or name in sys.modules:
-        return
+    if name == "tensorflow" and name not in sys.modules:
+        with silent_libraries():
+            importlib.import_module(name)
+
+
+@contextlib.contextmanager
+def silent_libraries() -> Iterator[None]:
+    """Context in which libraries write nothing to standard error, for the command line. Elsewhere nothing changes.
+
+    C++ writes to the file descriptor, so that is what leads nowhere. Errors are raised all the same.
+    """
     try:
-        stderr = os.dup(2)
+        stderr = os.dup(2) if quiet_backend else None
     except OSError:  # the process has no standard error
+        stderr = None
+    if stderr is None:
+        yield
         return
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)
     try:
-        importlib.import_module(name)
+        yield
     finally:
         os.dup2(stderr, 2)
         os.close(stderr)

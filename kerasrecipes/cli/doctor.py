@@ -83,6 +83,7 @@ def check_backend() -> Iterator[Check]:
 
 def check_devices() -> Iterator[Check]:
     try:
+        choose_backend()
         from kerasrecipes.training.precision import AUTO, list_devices, resolve_dtype_policy
 
         yield "devices", True, f"{', '.join(list_devices())}; {os.cpu_count()} cores; training in {resolve_dtype_policy(AUTO)}"

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasrecipes._lazy import silent_libraries
 from kerasrecipes.decoding import ngram_lm
 from kerasrecipes.decoding.alphabet import Alphabet
 from kerasrecipes.decoding.greedy import check_logits, log_softmax, path_to_transcript
@@ -45,7 +46,7 @@ class LexiconTrie:
         vocabulary, spellings = lexicon_spellings(path, path.stat().st_mtime_ns, alphabet, tuple(sorted(bonus)))
         self.dictionary = flashlight.make_dictionary(vocabulary)
         try:
-            self.model = flashlight.KenLM(str(path), self.dictionary)
+            self.model = silent_libraries()(flashlight.KenLM)(str(path), self.dictionary)
         except RuntimeError as error:
             raise DataError(f"KenLM cannot read {path}: {str(error).splitlines()[-1].strip()}") from None
         if bonus:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from kerasrecipes._lazy import silent_libraries
 from kerasrecipes.decoding.alphabet import Alphabet
 from kerasrecipes.errors import DataError, KerasRecipesError
 from kerasrecipes.hub import manifest, weights
@@ -162,6 +163,7 @@ def load_kenlm(path: Path) -> Any:
     except ImportError:
         raise KerasRecipesError(f"To read a language model: {INSTALL_HINT}") from None
     try:
-        return kenlm.Model(str(path))
+        with silent_libraries():
+            return kenlm.Model(str(path))
     except Exception as error:  # its messages may hold the file's bytes, which are no text
         raise DataError(f"KenLM cannot read {path}: {first_line(error)}") from None

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasrecipes._lazy import silent_libraries
 from kerasrecipes.decoding.alphabet import Alphabet
 from kerasrecipes.decoding.forced_alignment import ctc_alignment_graph, viterbi_align
 from kerasrecipes.decoding.greedy import check_logits, log_softmax, path_to_transcript
@@ -70,10 +71,11 @@ class WordBeamDecoder:
         try:
             from ctc_beam_decoder import build_ctcdecoder
 
-            self._decoder = build_ctcdecoder(
-                ["", *alphabet.symbols, END], kenlm_model_path=str(path), unigrams=[*vocabulary, END], alpha=lm_weight,
-                beta=word_score, unk_score_offset=UNKNOWN_WORD_SCORE,
-            )  # fmt: skip
+            with silent_libraries():
+                self._decoder = build_ctcdecoder(
+                    ["", *alphabet.symbols, END], kenlm_model_path=str(path), unigrams=[*vocabulary, END], alpha=lm_weight,
+                    beta=word_score, unk_score_offset=UNKNOWN_WORD_SCORE,
+                )  # fmt: skip
         except (ImportError, OSError) as error:  # OSError: the library does not fit the system
             raise KerasRecipesError(f"ctc-beam-decoder cannot be imported ({error}): {INSTALL_HINT}") from None
         except (RuntimeError, ValueError) as error:

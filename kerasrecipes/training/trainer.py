@@ -11,7 +11,6 @@ from typing import Any
 
 import keras
 import numpy as np
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from kerasrecipes.errors import DataError, KerasRecipesError
 from kerasrecipes.hub import manifest, weights
@@ -28,6 +27,7 @@ from kerasrecipes.training.precision import resolve_dtype_policy
 from kerasrecipes.training.prefetch import BatchPrefetcher
 from kerasrecipes.training.run_log import append_row, cut_rows, remove_leftovers
 from kerasrecipes.training.task_adapters import training_task_for
+from kerasrecipes.training.training_progress import TrainingProgress
 from kerasrecipes.utils.environment import git_commit, hardware_summary
 from kerasrecipes.utils.files import atomic_write, write_json
 from kerasrecipes.utils.locks import exclusive_lock
@@ -124,11 +124,10 @@ class Trainer:
         config, state, start = self.config, self.state, time.monotonic()
         last_save = last_validation = step_end = start
         recent: list[dict[str, float]] = []
-        columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+        display = TrainingProgress(config.max_steps, state["step"], disable=not self.devices.is_main)
         broadcast = self.devices.broadcast_flags
         (timed_out,) = broadcast(max_minutes is not None and max_minutes <= 0)
-        with DeferredInterrupt() as interrupts, Progress(*columns, disable=not self.devices.is_main) as progress:
-            bar = progress.add_task("compiling", total=config.max_steps, completed=state["step"])
+        with DeferredInterrupt() as interrupts, display as progress:
             while state["step"] < config.max_steps and not timed_out:
                 loss, amount = self._train_step()
                 recent.append(self.losses)
@@ -145,7 +144,7 @@ class Trainer:
                     )
                     recent.clear()
                 description = f"epoch {state['epoch']}  loss {loss:.3f}  {throughput_text}"
-                progress.update(bar, completed=state["step"], description=description)
+                progress.update(state["step"], description)
                 timed_out, save, validate, stop = broadcast(
                     max_minutes is not None and now - start >= 60 * max_minutes,
                     now - last_save > 60 * config.checkpoint_every_minutes,
