@@ -20,7 +20,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
         "loading": "load predict",
-        "registry": "get_recipe Recipe",
+        "registry": "get_recipe register Recipe",
         "hub.catalog": "list_recipes",
         "tasks.speech_recognizer": "SpeechRecognizer",
         "tasks.phoneme_recognizer": "PhonemeRecognizer",

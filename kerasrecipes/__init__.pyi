@@ -36,6 +36,7 @@ from kerasrecipes.inference.image_segmentation import Segmentation as Segmentati
 from kerasrecipes.loading import predict as predict
 from kerasrecipes.registry import Recipe as Recipe
 from kerasrecipes.registry import get_recipe as get_recipe
+from kerasrecipes.registry import register as register
 from kerasrecipes.results import AudioClip as AudioClip
 from kerasrecipes.results import Classification as Classification
 from kerasrecipes.results import Transcript as Transcript
@@ -57,9 +58,10 @@ _SpeechRecognition: TypeAlias = Literal[
     "deepspeech2", "deepspeech2_1x1d", "deepspeech2_1x2d", "deepspeech2_2x1d", "deepspeech2_2x2d",
     "deepspeech2_3x1d", "deepspeech2_3x2d", "deepspeech2_70m", "deepspeech2_icml", "deepspeech2_pytorch",
     "deepspeech2_small", "deepspeech2_streaming_small", "deepspeech_mozilla_0_9_3", "deepspeech_pytorch_v2",
-    "deepspeech_pytorch_v3", "wav2letter", "wav2letter_arm", "wav2letter_arm_librispeech",
-    "wav2letter_mfcc39", "wav2letter_plus", "wav2letter_power_spectrum", "wav2letter_raw",
-    "wav2letter_raw_small", "wav2letter_small", "wav2letter_small_asg",
+    "deepspeech_pytorch_v3", "wav2letter", "wav2letter_arm", "wav2letter_arm_int8",
+    "wav2letter_arm_librispeech", "wav2letter_arm_pruned_int8", "wav2letter_mfcc39", "wav2letter_plus",
+    "wav2letter_power_spectrum", "wav2letter_raw", "wav2letter_raw_small", "wav2letter_small",
+    "wav2letter_small_asg",
 ]
 _PhonemeRecognition: TypeAlias = Literal[
     "palaz_mfcc_small", "palaz_raw", "palaz_raw_small", "palaz_raw_small_frames", "wavenet_asr",

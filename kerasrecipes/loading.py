@@ -47,9 +47,9 @@ def load(
         RecipeNotFound: There is no such recipe. The message names the three closest.
         WeightsUnavailable: The released file is not on this machine and cannot be downloaded.
         WeightsCorrupted: A file does not match its manifest row or the architecture.
-        KerasRecipesError: `alphabet` was given for images, or `classes` for speech and text. Or `alphabet`, `classes`,
-            `weights` or config overrides were given for an exported file, a `.keras` file or a training run, which cannot be
-            changed on load (`weights=None` is allowed).
+        KerasRecipesError: `config` gives the weights another size (pass `weights=None`). `alphabet` was given for images, or
+            `classes` for speech and text. Or `alphabet`, `classes`, `weights` or `config` were given for an exported file, a
+            `.keras` file or a training run, which cannot be changed on load (`weights=None` is allowed).
 
     Example:
         >>> kerasrecipes.load("deepspeech2_small").transcribe("talk.flac").text
@@ -91,7 +91,7 @@ def load_recipe(name: str, labels: dict[str, Any], weights: Any, config: dict) -
         config: Changes to the recipe's configuration.
     """
     recipe, row, path = resolve_recipe_and_weights(name, weights)
-    config = {**source_config(recipe, path), **config}
+    changes, config = config, {**source_config(recipe, path), **config}
     keyword = TASK_MODELS[recipe.task].label_argument
     requested = labels.get(keyword or "")
     if wrong := [f"{k}=" for k, value in labels.items() if value is not None and k != keyword]:
@@ -101,7 +101,7 @@ def load_recipe(name: str, labels: dict[str, Any], weights: Any, config: dict) -
     model = build_model(recipe, trained if path or requested is None else requested, config)
     if path:
         if not set_foreign_weights(model, path):
-            load_weights_checked(model, path)
+            load_weights_checked(model, path, changes if weights == "default" else {})
             if weights != "default" or name.startswith("hf://"):  # released files of the package are known
                 check_weights(model, path)
         if requested is not None and not has_same_labels(requested, getattr(model, keyword or "")):

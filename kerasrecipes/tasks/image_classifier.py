@@ -153,9 +153,9 @@ class ImageClassifier(ImageClassificationMixin, ImageModel):
 
     @property
     def preprocessing(self) -> image.ImagePreprocessing:
-        """The recipe's preprocessing, with its sizes scaled to the network's input size."""
+        """The recipe's preprocessing, with its sizes scaled to the network's input size if a keyword `size` sets that."""
         height, width, channels = self.input_shape[1:]
-        options, size = dict(self.recipe.preprocessing), self.recipe.config["size"]
+        options, size = dict(self.recipe.preprocessing), self.recipe.config.get("size", height)
         resize_to = options.pop("resize_to", None) or (size, size)
         resize_to = tuple(round(side * n / size) for side, n in zip(resize_to, (height, width), strict=True))
         return image.ImagePreprocessing(resize_to=resize_to, crop_size=(height, width), channels=channels, **options)

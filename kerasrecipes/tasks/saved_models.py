@@ -2,7 +2,9 @@
 
 import importlib
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from kerasrecipes import registry
@@ -64,16 +66,28 @@ def load_keras_file(path: Path, compile: bool = False) -> Any:
     return check_model(model, path)
 
 
-def load_weights_checked(model: Any, path: Path) -> None:
+def load_weights_checked(model: Any, path: Path, changes: Mapping[str, Any] = MappingProxyType({})) -> None:
     """Set the model's weights from a `.weights.h5` file.
 
+    Args:
+        model: The model.
+        path: The file.
+        changes: The changes to the recipe's configuration with which the model was built, if the file is the recipe's own.
+
     Raises:
+        KerasRecipesError: The file does not fit a model with these changes.
         WeightsCorrupted: It is no weights file, or it belongs to another architecture.
     """
     try:
         check_heaps_of_file(path)
         model.load_weights(path)
     except Exception as error:  # Keras and h5py raise many classes
+        if changes:
+            settings = ", ".join(f"{name}={value!r:.40}" for name, value in changes.items())
+            raise KerasRecipesError(
+                f"The weights of {model.recipe.name} are for another size than with {settings}: leave the change out, or pass "
+                "weights=None to start from random weights"
+            ) from error
         raise WeightsCorrupted(
             f"{path} does not fit {model.name}: {first_line(error)} "
             "Load it into the recipe and configuration it was saved from (kerasrecipes show NAME), or fetch it again."

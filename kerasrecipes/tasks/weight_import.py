@@ -67,7 +67,7 @@ def read_report(path: Path) -> ImportReport:
 
 def find_layouts(recipe: Any, kind: str | None) -> list[CheckpointLayout]:
     """Return the layouts of a recipe for files of a kind, from `PUBLIC_LAYOUTS` of the recipe's module."""
-    module = importlib.import_module(recipe.builder.partition(":")[0])
+    module = importlib.import_module(recipe.builder_function.__module__)
     layouts = getattr(module, "PUBLIC_LAYOUTS", ())
     return [layout for layout in layouts if recipe.name in layout.recipes and layout.kind == kind]
 

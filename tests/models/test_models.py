@@ -10,6 +10,7 @@ from processes import in_new_process
 from registry_helpers import distinct
 
 import kerasrecipes as kr
+from kerasrecipes import testing
 from kerasrecipes.errors import WeightsCorrupted
 from kerasrecipes.inference.streaming_graph import StreamingState, StreamingStep
 
@@ -24,13 +25,7 @@ def inputs():
 
 
 def tiny(name):
-    keras.utils.set_random_seed(1)
-    model = kr.load(name, weights=None, compile=False, **kr.get_recipe(name).tiny_config)
-    rng = np.random.default_rng(2)
-    for variable in model.weights:  # away from zeros and ones, so that nothing cancels
-        if variable.path.endswith(("bias", "beta", "moving_mean")) or "bias" in variable.name:
-            variable.assign(rng.normal(size=variable.shape) * 0.1)
-    return model
+    return testing.load_tiny(name, compile=False)
 
 
 @pytest.fixture(scope="module")
@@ -47,25 +42,12 @@ def together(models):
 def test_alone_is_in_a_batch_and_lengths_are_known(name, models, together):
     model = models[name]
     assert model.output_length(LENGTHS).tolist() == [model.output_length(int(n)) for n in LENGTHS]
-    for i, n in enumerate(LENGTHS):
-        alone = model.predict_logits({"audio": inputs()["audio"][i : i + 1, :n], "length": LENGTHS[i : i + 1]})
-        frames = model.output_length(int(n))
-        assert alone.shape[1] == frames
-        np.testing.assert_allclose(together[name][i, :frames], alone[0], atol=1e-5)
-        assert not together[name][i, frames:].any()
+    np.testing.assert_array_equal(testing.check_batch(model, inputs(), 1e-5), together[name])
 
 
 @pytest.mark.parametrize("name", SPEECH)
 def test_in_pieces(name, models):
-    from kerasrecipes.inference.chunked import predict_logits_chunked
-
-    model = models[name]
-    wave = np.random.default_rng(6).normal(size=100_001).astype("float32") * 0.1
-    whole = model.predict_logits({"audio": wave[None], "length": np.array([len(wave)], "int32")})[0]
-    # a net that sees the whole utterance gets context for all of it here; a finite one only what it needs
-    pieces = predict_logits_chunked(model, wave, 2.0, 8.0)
-    assert pieces.shape == whole.shape
-    np.testing.assert_allclose(pieces, whole, atol=2e-5)
+    testing.check_chunks(models[name], 2e-5)
 
 
 @pytest.mark.parametrize("name", ["deepspeech2_icml"])
