@@ -10,5 +10,6 @@ from kerasrecipes.release import model_card
 from kerasrecipes.utils.files import write_json
 
 if __name__ == "__main__":
-    facts = {name: model_card.compute_model_facts(name) for name in registry.all_recipes()}
+    own = [name for name, recipe in registry.all_recipes().items() if str(recipe.builder).startswith("kerasrecipes.")]
+    facts = {name: model_card.compute_model_facts(name) for name in own}
     print(write_json(model_card.FACTS, facts))
