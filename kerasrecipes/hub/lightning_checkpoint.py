@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from kerasrecipes.errors import WeightsCorrupted, reader
-from kerasrecipes.hub.torch_checkpoint import read_torch_checkpoint
+from kerasrecipes.hub.torch_checkpoint import open_checkpoint, read_torch_checkpoint
 
 
 class Ignored:
@@ -47,6 +47,7 @@ def read_lightning_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
         return read_torch_checkpoint(path)  # which says what to install
     if not hasattr(serialization, "get_unsafe_globals_in_checkpoint"):
         return read_torch_checkpoint(path)
-    names = serialization.get_unsafe_globals_in_checkpoint(path)
+    with open_checkpoint(path) as source:
+        names = serialization.get_unsafe_globals_in_checkpoint(source)
     with serialization.safe_globals([(make_stand_in(name), name) for name in names]):
         return read_torch_checkpoint(path)

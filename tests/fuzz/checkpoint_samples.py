@@ -1,9 +1,13 @@
 """Small valid checkpoints of other programs, made by code."""
 
+import collections
 import functools
 import gzip
 import io
+import sys
 import tarfile
+import types
+from typing import Any
 
 import numpy as np
 from caffe_files import blob, caffemodel
@@ -58,3 +62,36 @@ def checkpoint_archives() -> dict[str, Sample]:
 def tflite_models() -> dict[str, Sample]:
     dense = [(np.ones((3, 4), "float16"), [], [], 0), (np.ones((3, 4), "uint8"), [0.5], [128], 0)]
     return {"int8": {"a.tflite": tflite_model(convolution())}, "kinds": {"a.tflite": tflite_model(dense, [(9, None), (200, [1])])}}
+
+
+@functools.cache
+def torch_checkpoints() -> dict[str, Sample]:
+    import torch
+
+    state = {"conv.weight": torch.ones(2, 3), "conv.steps": torch.tensor(3), "half": torch.ones(2, dtype=torch.float16)}
+    content = {"state_dict": collections.OrderedDict(state), "labels": "_ab", "epoch": 3}
+    return {"zip": {"a.pth": save_with_torch(content)}, "legacy": {"a.pt": save_with_torch(content, is_zip=False)}}
+
+
+@functools.cache
+def lightning_checkpoints() -> dict[str, Sample]:
+    """A file with objects of a class that is not there when it is read."""
+    import torch
+
+    module = types.ModuleType("somebodys_config")
+    module.Settings = type("Settings", (), {"__module__": module.__name__})  # type: ignore[attr-defined]
+    sys.modules[module.__name__] = module
+    settings = module.Settings()
+    settings.size = 16
+    parameters = {"settings": settings, "kind": module.Settings, "defaults": collections.defaultdict(list)}
+    files = {"a.ckpt": save_with_torch({"state_dict": {"weight": torch.ones(2, 3)}, "hyper_parameters": parameters})}
+    del sys.modules[module.__name__]
+    return {"settings": files}
+
+
+def save_with_torch(content: Any, is_zip: bool = True) -> bytes:
+    import torch
+
+    file = io.BytesIO()
+    torch.save(content, file, _use_new_zipfile_serialization=is_zip)
+    return file.getvalue()

@@ -188,6 +188,8 @@ READERS = {
     "caffemodel": Reader(checkpoint_samples.caffemodels, read_caffe_file, 2),
     "public_checkpoint": Reader(checkpoint_samples.public_rows, call("hub.public_checkpoints", "read_row")),
     "keras_h5": Reader(checkpoint_samples.keras_h5_weights, call("hub.checkpoint_readers", "read_checkpoint")),
+    "torch": Reader(checkpoint_samples.torch_checkpoints, call("hub.checkpoint_readers", "read_checkpoint"), 0.5, needs_keras=True),
+    "lightning": Reader(checkpoint_samples.lightning_checkpoints, call("hub.checkpoint_readers", "read_checkpoint"), 0.5, needs_keras=True),
     "tflite": Reader(checkpoint_samples.tflite_models, call("hub.checkpoint_readers", "read_checkpoint")),
     "tf_archive": Reader(checkpoint_samples.checkpoint_archives, unpack_archive),
 }  # fmt: skip

@@ -2,7 +2,11 @@
 
 import hashlib
 import json
+import resource
+import struct
+import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 
 import caffe_files
@@ -286,6 +290,39 @@ def test_torch_checkpoints_hold_tensors_only(tmp_path):
     with pytest.raises(WeightsCorrupted, match="cannot be read"):
         read_checkpoint(tmp_path / "b.pth")
     assert not (tmp_path / "written").exists()
+
+
+def test_torch_files_that_declare_too_much_are_refused(tmp_path):
+    """Strides that repeat one number, a member that inflates to 1,000 times its size, and a text of 4 GB in an older file."""
+    torch = pytest.importorskip("torch")
+    from kerasrecipes.hub.checkpoint_readers import read_checkpoint
+
+    torch.save({"weight": torch.ones(1).expand(1 << 20, 1 << 20)}, tmp_path / "a.pth")
+    with pytest.raises(WeightsCorrupted, match="declare 4398046511104 bytes"):
+        read_checkpoint(tmp_path / "a.pth")
+    for name in ("b.pth", "b.ckpt"):
+        with zipfile.ZipFile(tmp_path / name, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("archive/data.pkl", bytes(10_000_000))
+        with pytest.raises(WeightsCorrupted, match="declare 10000000 bytes"):
+            read_checkpoint(tmp_path / name)
+    content = {str(number): torch.ones(1) for number in range(100)}
+    content.update(dict.fromkeys("abcdefghijklmnopqrstuvwxyz", content))  # in itself
+    torch.save(content | {"inner": content}, tmp_path / "d.pth")
+    assert len(read_checkpoint(tmp_path / "d.pth")) == 200  # not 26 ** 8
+    torch.save({"weight": torch.ones(3)}, tmp_path / "c.pt", _use_new_zipfile_serialization=False)
+    assert read_checkpoint(tmp_path / "c.pt")["weight"].tolist() == [1, 1, 1]
+    content = (tmp_path / "c.pt").read_bytes()
+    text = struct.pack("<cI", b"X", len("little_endian")) + b"little_endian"
+    assert content.count(text) == 1
+    (tmp_path / "c.pt").write_bytes(content.replace(text, b"X\xff\xff\xff\xff" + text[5:]))
+    limits, pages = resource.getrlimit(resource.RLIMIT_AS), int(Path("/proc/self/statm").read_text().split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (1 << 30), limits[1]))
+    try:
+        with pytest.raises(WeightsCorrupted, match="cannot be read") as error:
+            read_checkpoint(tmp_path / "c.pt")
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
+    assert not isinstance(error.value.__cause__, MemoryError)
 
 
 def test_tensorflow_files(tmp_path):
