@@ -1,20 +1,26 @@
-"""Result types: immutable dataclasses with `str()`, `to_dict()` and file writers."""
+"""Result types: immutable dataclasses with `str()`, `to_dict()`, file writers, and HTML for notebooks."""
 
 import html
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from kerasrecipes.audio import SAMPLE_RATE, load_audio
 from kerasrecipes.errors import AudioError, KerasRecipesError
 from kerasrecipes.utils.audio_encoding import encode_audio
+from kerasrecipes.utils.escaping import HIGHLIGHT, bar_table, embed_audio, escape_html, timed_words
 from kerasrecipes.utils.files import atomic_write
 
 # a subtitle ends at the first of these limits
 CUE_SECONDS = 6.0
 CUE_CHARACTERS = 64
 CUE_PAUSE = 0.8  # seconds
+
+BAR_COLOR = "#3f51b5"
+MAX_WAV_SECONDS = 30.0  # longer audio stands in a notebook as MP3 ...
+MAX_PLAYER_SECONDS = 600.0  # ... and even longer audio not at all
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,7 @@ class Character(Span):
     """A character. Its confidence is the model's highest probability of it over its frames."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Transcript:
     """The text of a recording.
 
@@ -50,6 +56,8 @@ class Transcript:
             posteriors, which are usually too high.
         score: Score of the beam search in nats, comparable only with that of its alternatives.
         decoder: Decoder and language model that found the text, for instance "greedy" or "beam 200 + librispeech_small".
+        audio: What `kerasrecipes.load_audio` reads the recording from, for the player in notebooks: a path, bytes, or a tuple of
+            an array and its rate in Hz. None if it is not known.
     """
 
     text: str
@@ -61,13 +69,33 @@ class Transcript:
     calibrated: bool = False
     score: float | None = None
     decoder: str = "greedy"
+    audio: Any = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return self.text
 
+    def __repr__(self) -> str:
+        text = repr(self.text if len(self.text) <= 80 else f"{self.text[:77]}...")
+        return f"{type(self).__name__}({text}, {len(self.words)} words in {self.duration:.2f} s, confidence {self.confidence:.2f})"
+
+    def _repr_html_(self) -> str:
+        """Return the words with their times as HTML, with a player in whose time they light up if the audio can be read."""
+        marked = {(w.start, w.text) for w in getattr(self, "mismatched_words", ())}
+        words = [(w.text, w.start, w.end, w.confidence, (w.start, w.text) in marked) for w in self.words]
+        return timed_words(self._player(), words or [(self.text, 0.0, self.duration, self.confidence, False)])
+
+    def _player(self) -> str:
+        if self.audio is None or self.duration > MAX_PLAYER_SECONDS:
+            return ""
+        source, rate = self.audio if isinstance(self.audio, tuple) else (self.audio, None)
+        try:
+            return AudioClip(load_audio(source, sample_rate=rate), SAMPLE_RATE).to_player(HIGHLIGHT)
+        except KerasRecipesError:  # the file is gone
+            return ""
+
     def to_dict(self) -> dict[str, Any]:
-        """Return JSON values, with times rounded to milliseconds and without the characters."""
-        values = {k: v for k, v in asdict(self).items() if k != "characters"}
+        """Return JSON values, with times rounded to milliseconds, without the characters and the audio."""
+        values = {k: v for k, v in asdict(replace(self, audio=None)).items() if k not in ("characters", "audio")}
         values["words"] = [
             {k: round(v, 3) if isinstance(v, float) else v for k, v in asdict(w).items()} for w in self.words
         ]
@@ -147,6 +175,10 @@ class Classification:
         best = ", ".join(f"{c.name} {100 * c.probability:.1f} %" for c in self.top(3))
         return f"Classification({best}; {len(self.classes)} classes)"
 
+    def _repr_html_(self) -> str:
+        """Return the most probable classes as a table with bars."""
+        return bar_table((c.name, c.probability, BAR_COLOR) for c in self.top(5))
+
     def to_dict(self, count: int = 5) -> dict[str, Any]:
         """Return JSON values: the most probable class and the `count` best."""
         top = [{"name": c.name, "probability": round(c.probability, 5)} for c in self.top(count)]
@@ -174,7 +206,7 @@ def audio_format_of(path: str | os.PathLike) -> str:
     return file_format
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class AudioClip:
     """Generated audio: `samples` (samples,) float32 between -1 and 1, at `sample_rate` Hz."""
 
@@ -188,6 +220,18 @@ class AudioClip:
 
     def __str__(self) -> str:
         return f"{self.duration:.2f} s of audio at {self.sample_rate} Hz"
+
+    def __repr__(self) -> str:
+        return f"AudioClip({self.duration:.2f} s at {self.sample_rate} Hz)"
+
+    def _repr_html_(self) -> str:
+        """Return a player, or the clip's length if it is longer than ten minutes."""
+        return self.to_player() if self.duration <= MAX_PLAYER_SECONDS else escape_html(self)
+
+    def to_player(self, attributes: str = "") -> str:
+        """Return an HTML player that holds the audio, as MP3 from half a minute on. `attributes` of the element are not escaped."""
+        audio_format, kind = ("WAV", "wav") if self.duration <= MAX_WAV_SECONDS else ("MP3", "mpeg")
+        return embed_audio(encode_audio(self.samples, self.sample_rate, audio_format), kind, attributes)
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values, without the samples."""

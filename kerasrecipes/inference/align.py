@@ -18,7 +18,7 @@ from kerasrecipes.results import Character, Transcript, Word
 MISMATCH_THRESHOLD_NATS = 4.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Alignment(Transcript):
     """A known text with times. The other fields are those of `Transcript`.
 

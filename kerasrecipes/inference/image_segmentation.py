@@ -1,5 +1,6 @@
 """Engine-independent segmentation: turns logits of cells into a class for every pixel. Does not import Keras."""
 
+import io
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, overload
@@ -9,14 +10,16 @@ from PIL import Image
 
 from kerasrecipes import image
 from kerasrecipes.errors import ImageError, KerasRecipesError
+from kerasrecipes.utils.escaping import bar_table, embed_image
 from kerasrecipes.utils.files import atomic_write
 
 TILE_SIZE = 512  # pixels on each side
+THUMBNAIL_SIZE = 512  # pixels on the longer side
 CELL_OFFSETS = {"center": 0.5, "release": 0.0}  # alignment -> pixel that a cell's class belongs to, as a fraction of the cell
 UPSAMPLE_BAND_PIXELS = 1 << 18  # upsampled at once: the probabilities of a whole large image would take gigabytes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Segmentation:
     """The class of every pixel.
 
@@ -25,12 +28,14 @@ class Segmentation:
         classes: Names of the classes.
         palette: (classes, 3) uint8 colors.
         confidence: (height, width) float32 probability of the pixel's class, not calibrated.
+        thumbnail: (rows, columns, 3) uint8, the image with at most 512 pixels on each side, for notebooks. Or None.
     """
 
     mask: np.ndarray
     classes: tuple[str, ...]
-    palette: np.ndarray = field(repr=False)
-    confidence: np.ndarray = field(repr=False)
+    palette: np.ndarray
+    confidence: np.ndarray
+    thumbnail: np.ndarray | None = field(default=None, compare=False)
 
     def class_areas(self) -> dict[str, float]:
         """Return the share of the image that each class covers, largest first, without absent classes."""
@@ -59,6 +64,24 @@ class Segmentation:
                 f"{self.mask.shape[0]}"
             )
         return np.round((1 - opacity) * background + opacity * self.to_rgb()).astype("uint8")
+
+    def __repr__(self) -> str:
+        height, width = self.mask.shape
+        return f"Segmentation({width} x {height}: {', '.join(str(self).split(', ')[:4])})"
+
+    def _repr_html_(self) -> str:
+        """Return the colors over the image, or alone if it is not known, and the share of each class."""
+        colors = Image.fromarray(self.to_rgb())
+        if self.thumbnail is not None:
+            picture = Image.fromarray(self.thumbnail)
+            colors = Image.blend(picture, colors.resize(picture.size, Image.Resampling.NEAREST), 0.5)
+        else:
+            colors.thumbnail((THUMBNAIL_SIZE, THUMBNAIL_SIZE), Image.Resampling.NEAREST)
+        file = io.BytesIO()
+        colors.save(file, "PNG")
+        css = {name: "rgb({},{},{})".format(*color) for name, color in zip(self.classes, self.palette.tolist(), strict=False)}
+        rows = [(name, share, css[name]) for name, share in self.class_areas().items()]
+        return f"<div>{embed_image(file.getvalue(), str(self))}{bar_table(rows)}</div>"
 
     def __str__(self) -> str:
         return ", ".join(f"{name} {100 * share:.1f} %" for name, share in self.class_areas().items())
@@ -141,7 +164,9 @@ class ImageSegmentationMixin:
             pixel_rows = range(top, min(top + rows, height))
             band = upsample_bilinear(cells, self.stride, pixel_rows, self.alignment)[:, :width]
             mask[top : top + rows], confidence[top : top + rows] = band.argmax(-1), band.max(-1)
-        return Segmentation(mask, self.classes, self.palette, confidence)
+        small = Image.fromarray(pixels)
+        small.thumbnail((THUMBNAIL_SIZE, THUMBNAIL_SIZE))
+        return Segmentation(mask, self.classes, self.palette, confidence, np.asarray(small))
 
 
 def find_cell_offset(alignment: str) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 from kerasrecipes.decoding.alphabet import Alphabet
 from kerasrecipes.errors import DataError
 from kerasrecipes.inference.streaming_state import StreamingState
+from kerasrecipes.utils.escaping import escape_html
 
 MAX_BATCH_TOKENS = 16384
 
@@ -29,6 +30,10 @@ class GeneratedText:
 
     def __str__(self) -> str:
         return self.prompt + self.text
+
+    def _repr_html_(self) -> str:
+        """Return the text as HTML, with the prompt in bold."""
+        return f'<p style="white-space:pre-wrap"><b>{escape_html(self.prompt)}</b>{escape_html(self.text)}</p>'
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""

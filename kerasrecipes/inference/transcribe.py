@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,8 @@ def transcribe(
     reading = {"sample_rate": sample_rate, "allow_truncated": allow_truncated, "max_seconds": max_seconds}
     if not is_batch(source):
         wave = load_wave(source, target=model.sample_rate, **reading)
-        return to_transcript(logits_of(model, wave, chunk_threshold_seconds, shift_average_seconds), wave, source)
+        transcript = to_transcript(logits_of(model, wave, chunk_threshold_seconds, shift_average_seconds), wave, source)
+        return remember_audio(transcript, source, sample_rate)
     inputs = list_audio_files(source)
     results: list[Transcript | AudioError | None] = [None] * len(inputs)
     batches = score_batches(
@@ -55,12 +57,23 @@ def transcribe(
     )  # fmt: skip
     for index, logits, wave in batches:
         try:
-            results[index] = to_transcript(logits, wave, inputs[index])
+            results[index] = remember_audio(to_transcript(logits, wave, inputs[index]), inputs[index])
         except AudioError as error:
             results[index] = strip_traceback(error)
         if progress:
             progress(sum(result is not None for result in results), len(inputs))
     return results
+
+
+def remember_audio(transcript: Transcript, source: Any, sample_rate: int | None = None) -> Transcript:
+    """Return the transcript with its `audio` for the player in notebooks.
+
+    This is the path of a file, or an array with its rate. Inputs of a list other than files are not kept, which takes no memory.
+    """
+    if isinstance(source, np.ndarray) and sample_rate is not None:
+        return replace(transcript, audio=(source, sample_rate))
+    is_file = isinstance(source, str | Path) and str(source) != "-"  # standard input can be read once
+    return replace(transcript, audio=source) if is_file else transcript
 
 
 def score_batches(

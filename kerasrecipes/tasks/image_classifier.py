@@ -16,9 +16,10 @@ from kerasrecipes.inference.image_classification import BATCH_SIZE, ImageClassif
 from kerasrecipes.registry import get_recipe
 from kerasrecipes.tasks.base import TaskModel
 from kerasrecipes.tasks.caffe_sgd import CaffeSGD
+from kerasrecipes.tasks.features import ImageFeatureMixin
 
 
-class ImageModel(TaskModel):
+class ImageModel(ImageFeatureMixin, TaskModel):
     """Base class of classifiers and segmenters: a network over images (batch, height, width, channels), 0 to 255.
 
     Args:
@@ -159,6 +160,11 @@ class ImageClassifier(ImageClassificationMixin, ImageModel):
         resize_to = options.pop("resize_to", None) or (size, size)
         resize_to = tuple(round(side * n / size) for side, n in zip(resize_to, (height, width), strict=True))
         return image.ImagePreprocessing(resize_to=resize_to, crop_size=(height, width), channels=channels, **options)
+
+    def network_input(self, source: Any) -> np.ndarray:
+        """Return an image as a batch of the network's input: its center crop, (1, height, width, channels) float32."""
+        rule = self.preprocessing
+        return rule.center_crop(rule.resize(image.load_image(source)))[None].astype("float32")
 
     def fit(
         self, x: Any = None, y: Any = None, batch_size: int | None = None, *args: Any, augment: bool = False, **kwargs: Any

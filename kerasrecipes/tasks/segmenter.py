@@ -9,6 +9,7 @@ import numpy as np
 from kerasrecipes.data.segmentation_dataset import SegmentationDataset, prepare_fit_masks
 from kerasrecipes.data.segmentation_masks import IGNORE_INDEX, check_labels
 from kerasrecipes.errors import DataError
+from kerasrecipes.image import load_image
 from kerasrecipes.inference.image_segmentation import TILE_SIZE, ImageSegmentationMixin, find_cell_offset
 from kerasrecipes.tasks.image_classifier import ImageModel, bind_arguments
 
@@ -158,6 +159,10 @@ class Segmenter(ImageSegmentationMixin, ImageModel):
             bands.append(np.concatenate(tiles, axis=2))
         maps = np.concatenate(bands, axis=1)
         return (context(maps) if context else maps)[0]
+
+    def network_input(self, source: Any) -> np.ndarray:
+        """Return an image as a batch of the network's input, with context."""
+        return self.preprocess(load_image(source)[None])
 
     def compiled_stages(self) -> tuple[Any, Any]:
         """Return the front end and the context module (or None) as compiled functions."""

@@ -19,11 +19,12 @@ from kerasrecipes.layers.time_geometry import compose
 from kerasrecipes.losses.distillation import distillation_loss
 from kerasrecipes.registry import get_recipe
 from kerasrecipes.tasks.base import TaskModel
+from kerasrecipes.tasks.features import AudioFeatureMixin
 from kerasrecipes.utils.sources import is_file_input
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
-class SpeechRecognizer(SpeechRecognitionMixin, TaskModel):
+class SpeechRecognizer(SpeechRecognitionMixin, AudioFeatureMixin, TaskModel):
     """A speech recognizer: {"audio": (batch, samples), "length": (batch,)} -> logits (batch, frames, symbols).
 
     `transcribe` takes files and arrays. `fit` takes a `kerasrecipes.data` set and trains with the recipe's criterion, CTC

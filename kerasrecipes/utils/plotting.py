@@ -1,5 +1,7 @@
 """Figures without pyplot's global state, PNG files, and values as gray and color images."""
 
+import io
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from kerasrecipes.errors import KerasRecipesError
+from kerasrecipes.utils.escaping import embed_image
 from kerasrecipes.utils.files import atomic_write
 
 DPI = 90
@@ -15,7 +18,25 @@ BACKGROUND = 255  # gray level between tiles
 
 
 class Figure:
-    """A result that can be plotted. Subclasses define `plot()`."""
+    """A result that can be plotted. Subclasses are dataclasses that define `plot()`."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__repr__" not in vars(cls):
+            cls.__repr__ = Figure.__repr__  # type: ignore[method-assign]  # a dataclass would print whole arrays
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{f.name}={describe(getattr(self, f.name))}" for f in fields(self))  # type: ignore[arg-type]
+        return f"{type(self).__name__}({values})"
+
+    def _repr_html_(self) -> str | None:
+        """Return `plot()` as an image, or None without matplotlib."""
+        file = io.BytesIO()
+        try:
+            self.plot().savefig(file, format="png", dpi=DPI)
+        except KerasRecipesError:
+            return None
+        return embed_image(file.getvalue(), type(self).__name__)
 
     def plot(self, *arguments: Any, **options: Any) -> Any:
         """Return a new `matplotlib.figure.Figure` without changing pyplot's state."""
@@ -28,6 +49,16 @@ class Figure:
             KerasRecipesError: matplotlib is not installed, or the folder is not writable.
         """
         return save_figure(self.plot(**options), path)
+
+
+def describe(value: Any) -> str:
+    """Return a short description of a field: the shape of an array, the length of a collection, the beginning of a text."""
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype}{list(value.shape)}"
+    text = repr(value)
+    if len(text) <= 60:
+        return text
+    return f"{len(value)} items" if isinstance(value, list | tuple | dict) else f"{text[:57]}..."
 
 
 def save_figure(figure: Any, path: str | Path, dpi: int = DPI) -> Path:
