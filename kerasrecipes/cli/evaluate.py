@@ -34,13 +34,13 @@ JSON_HELP = "Print the result as JSON."
 def run_evaluate(name, data, speakers, weights, noise, num_crops, mask_values, by_subset, as_json, record_as, decoding) -> None:
     """Measure a recipe on a data set, with 95 % intervals over speakers, clips or images."""
     recipe = options.check_model_name(name)
-    options.check_data(data)
     if record_as and by_subset:
         raise KerasRecipesError("--record-as records one result: leave out --by-subset, and give the --data of one subset")
     if record_as:
         check_can_record(name, weights)
     if recipe:
         check_options(name, recipe.task, num_crops, mask_values, by_subset)
+    options.check_data(data)
     model = options.load_model(name, weights=weights)
     from kerasrecipes.training import evaluation
 
@@ -95,10 +95,10 @@ def run_copy_synthesis(name, data, speakers, weights, output, recognizer, as_jso
     The first clip of every text is reconstructed. PocketSphinx recognizes the original and the copy. An interrupted run
     continues with the same command.
     """
-    options.check_task(name, ("waveform-generation",), "reconstruct clips")
-    options.check_data(data)
+    options.check_task(name, ("waveform-generation",), "is not for copy-synthesis, which is for generators of audio")
     if record_as:
         check_can_record(name, weights)
+    options.check_data(data)
     model = options.load_model(name, weights=weights)
     if model.recipe.task != "waveform-generation":
         raise KerasRecipesError(f"copy-synthesis is for generators of audio: the task of {name} is {model.recipe.task}")

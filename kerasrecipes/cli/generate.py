@@ -64,7 +64,7 @@ def check_generate(name: str, recipe: Any, prompts: Sequence[str], seconds: floa
 @audio_output_option(required=True)
 def run_vocode(recipe, audio, sampling, output) -> None:
     """Reconstruct a recording from its mel spectrogram alone (copy synthesis)."""
-    options.check_task(recipe, ("waveform-generation",), "generate audio")
+    options.check_task(recipe, ("waveform-generation",), "cannot generate audio")
     options.check_files([audio], AudioError)
     check_audio_format(output)
     model = options.load_model(recipe)

@@ -91,7 +91,7 @@ def check_images(files: Sequence[str], recipe: str, task: str, action: str) -> l
     """Return the image files after checks of the model's name, its task and the files, before a model is loaded."""
     from kerasrecipes import image
 
-    options.check_task(recipe, (task,), action)
+    options.check_task(recipe, (task,), f"cannot {action}")
     paths = image.list_image_files(list(files))
     options.check_files(paths, ImageError)
     return paths

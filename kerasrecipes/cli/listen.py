@@ -27,7 +27,7 @@ CLEAR_LINE = "\r\x1b[K"
 )  # fmt: skip
 def run_listen(file, recipe, engine, playback_speed) -> None:
     """Transcribe the microphone, or a file as it plays. Ctrl-C ends."""
-    options.check_task(recipe, ("speech-recognition",), "listen")
+    options.check_task(recipe, ("speech-recognition",), "cannot listen")
     if file:
         options.check_files([file], AudioError)
     model = options.load_model(recipe, engine)

@@ -160,12 +160,18 @@ def check_model_name(source: str) -> Any:
     return registry.get_recipe(public.recipe if public else source)
 
 
-def check_task(source: str, tasks: Collection[str], action: str) -> None:
-    """Check the name of a model, and that its task is one of `tasks`, before a backend is imported."""
+def check_task(source: str, tasks: Collection[str], problem: str) -> None:
+    """Check the name of a model, and that its task is one of `tasks`, before a backend is imported.
+
+    Args:
+        source: Name of the model.
+        tasks: Tasks of the command.
+        problem: What is wrong with other tasks, after the model's name: "cannot transcribe".
+    """
     recipe = check_model_name(source)
     if recipe is not None and recipe.task not in tasks:
         raise KerasRecipesError(
-            f"{source} cannot {action}: its task is {recipe.task}. `kerasrecipes predict {source} ...` runs the command of that task"
+            f"{source} {problem}: its task is {recipe.task}. `kerasrecipes predict {source} ...` runs the command of that task"
         )
 
 
@@ -175,7 +181,7 @@ def check_files(paths: Sequence[Any], error: type[KerasRecipesError] = KerasReci
     missing = [name for name in names if name != "-" and "://" not in name and not os.path.exists(name)]
     if missing and len(missing) == len(names):
         more = f", nor any of the {len(missing) - 1} others" if len(missing) > 1 else ""
-        raise error(f"{missing[0]}: there is no such file{more}")
+        raise error(f"There is no file {missing[0]}{more}")
 
 
 def check_data(specs: Sequence[str]) -> None:
@@ -191,7 +197,7 @@ def check_data(specs: Sequence[str]) -> None:
     for spec in specs:
         path = parse_spec(spec, find_common_kind([spec], *kinds))[1]
         if "://" not in path and not os.path.exists(path) and not is_pattern(path):
-            raise DataError(f"{spec}: there is no file or folder {path}")
+            raise DataError(f"There is no file or folder {path}, which {spec} names")
 
 
 def require_task(model: Any, task: str, action: str) -> None:

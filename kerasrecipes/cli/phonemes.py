@@ -44,7 +44,7 @@ def run_align_phones(data, output, audio, processes) -> None:
 @options.output("Image to write (default: NAME_filters.png).", metavar="FILE", type=Path)
 def run_filters(name, weights, output) -> None:
     """Plot the frequency responses of a recognizer's first filters, which read the waveform."""
-    options.check_task(name, ("speech-recognition", "phoneme-recognition"), "plot filters of the waveform")
+    options.check_task(name, ("speech-recognition", "phoneme-recognition"), "has no filters of the waveform")
     model = options.load_model(name, weights=weights)
     from kerasrecipes.visualize.frequency_response import save_filter_responses
 

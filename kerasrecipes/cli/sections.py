@@ -3,6 +3,7 @@
 import difflib
 import functools
 import importlib
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -157,16 +158,22 @@ def write_examples(context: click.Context, formatter: click.HelpFormatter) -> No
     """Write the examples of a command, one a line, and what each does."""
     path = context.command_path.partition(" ")[2]
     if rows := EXAMPLES.get(path):
-        with formatter.section("Examples"):
+        with formatter.section(heading("Examples")):
             for line, text in rows:
-                formatter.write(f"{'':{formatter.current_indent}}kerasrecipes {line}  # {text}\n")
+                note = f"# {text}" if os.environ.get("NO_COLOR") else click.style(f"# {text}", dim=True)
+                formatter.write(f"{'':{formatter.current_indent}}kerasrecipes {line}  {note}\n")
+
+
+def heading(title: str) -> str:
+    """Return the title of a section in bold, which click prints plainly where the output is no terminal."""
+    return title if os.environ.get("NO_COLOR") else click.style(title, bold=True)
 
 
 def write_sections(formatter: click.HelpFormatter, sections: Mapping[str, Sequence[tuple[str, str]]]) -> None:
     """Write definition lists with their titles, without the empty ones."""
     for title, records in sections.items():
         if records:
-            with formatter.section(title):
+            with formatter.section(heading(title)):
                 formatter.write_dl(records)
 
 

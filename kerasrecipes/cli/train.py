@@ -109,7 +109,7 @@ def next_commands(name: str, folder: Path, data: Sequence[str]) -> list[str]:
 @option("--write", is_flag=True, help="Record the weights in the manifest as the recipe's defaults.")
 def run_tune_decoder(name, data, speakers, language_model, beam_size, write) -> None:
     """Find the language model weight and word score with the fewest word errors."""
-    options.check_task(name, ("speech-recognition",), "use a word language model")
+    options.check_task(name, ("speech-recognition",), "has no beam search to tune")
     options.check_data(data)
     model = options.load_model(name)
     from kerasrecipes.data import load_datasets

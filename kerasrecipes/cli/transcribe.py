@@ -42,7 +42,8 @@ def run_transcribe(files, recipe, engine, output_format, output, ipa, allow_trun
     if many_files:
         arguments = options.transcribe_arguments(decoding, load_rescorer=False) | flags
         return run_many_files("transcribe", recipe, files, output, output_format, engine, many_files, arguments)
-    options.check_task(recipe, RECOGNITION, "transcribe")
+    options.check_task(recipe, RECOGNITION, "cannot transcribe")
+    options.transcribe_arguments(decoding, load_rescorer=False)
     paths = audio.list_audio_files(list(files))
     options.check_files(paths, AudioError)
     model = options.load_model(recipe, engine)
@@ -93,7 +94,7 @@ def run_align(audio, text, recipe, engine, output_format) -> None:
 
     if not text.is_file():
         raise KerasRecipesError(f"There is no text file {text}")
-    options.check_task(recipe, RECOGNITION, "align")
+    options.check_task(recipe, RECOGNITION, "cannot align")
     options.check_files([audio], AudioError)
     words = read_text(text)
     with ProgressBar("aligning", "files"):

@@ -142,7 +142,7 @@ def test_transcribe_formats(capsys, files, tmp_path):
     assert json.loads(run(capsys, "transcribe", files[0], "--format", "json")[1])["text"] == text
     assert "-->" in run(capsys, "transcribe", files[0], "--format", "srt")[1]
     assert run(capsys, "transcribe", files[0], "--format", "vtt")[1].startswith("WEBVTT")
-    assert text in run(capsys, "predict", "deepspeech2_small", files[0], "--format", "words")[1]
+    assert text in run(capsys, "predict", "wav2letter_small", files[0], "--format", "words")[1]
     status, _, error = run(capsys, "transcribe", files[0], tmp_path / "none.wav", "--output", tmp_path / "out")
     assert status == 1 and "There is no file" in error
     assert (tmp_path / "out" / f"{Path(files[0]).stem}.txt").read_text().strip() == text
@@ -178,7 +178,7 @@ def test_decoding_on_the_command_line_is_that_of_python(capsys, clips, files, mo
     [
         (["show", "deepspech2"], "Did you mean"),
         (["evaluate", "deepspeech2_small", "--data", "x"], "names no data set"),
-        (["evaluate", "deepspeech2_small", "--data", "librispeech:nowhere"], "There is no folder nowhere"),
+        (["evaluate", "deepspeech2_small", "--data", "librispeech:nowhere"], "There is no file or folder nowhere"),
         (["list", "nothing*"], "No recipe matches nothing*"),
         (
             ["transcribe", "--recipe", "convnetjs_mnist", "x.wav"],
@@ -191,7 +191,7 @@ def test_decoding_on_the_command_line_is_that_of_python(capsys, clips, files, mo
         (["transcribe", "none.wav"], "There is no file"),
         (["evaluate", "convnetjs_mnist", "--data", "x", "--weights", "x.h5", "--record-as", "x"], "leave out --weights"),
         (["evaluate", "deepspeech2_small", "--data", "x", "--num-crops", "6"], "--num-crops is for classifiers"),
-        (["copy-synthesis", "deepspeech2_small", "--data", "x", "--output", "x"], "copy-synthesis is for generators of audio"),
+        (["copy-synthesis", "deepspeech2_small", "--data", "x", "--output", "x"], "copy-synthesis, which is for generators of audio"),
         (["evaluate", "deepspeech2_small", "--data", f"librispeech:{CLIPS}", "--speakers", "x"], "no speaker x"),
         (["generate", "char_rnn_small", "the", "--seed", "-1"], "The seed is -1"),
         (["transcribe", "none.wav", "--hotword", "kea=much"], "WORD=NATS"),
