@@ -25,14 +25,23 @@ CLEAR_LINE = "\r\x1b[K"
     "--playback-speed", type=float, default=1.0,
     help="Speed at which the file is played; 0 processes it as fast as possible.",
 )  # fmt: skip
-def run_listen(file, recipe, engine, playback_speed) -> None:
+@option("--phrases", metavar="FILE", help="Text file with one phrase a line: write these phrases and nothing else.")
+@option(
+    "--rejection-cost", type=float, metavar="NATS",
+    help="What a letter outside the phrases costs; more writes phrases sooner (default: 2).",
+)  # fmt: skip
+def run_listen(file, recipe, engine, playback_speed, phrases, rejection_cost) -> None:
     """Transcribe the microphone, or a file as it plays. Ctrl-C ends."""
     options.check_task(recipe, ("speech-recognition",), "cannot listen")
     if file:
         options.check_files([file], AudioError)
+    decoding = {"phrases": options.read_phrases(phrases)} if phrases else {}
+    if rejection_cost is not None:
+        decoding["rejection_cost"] = rejection_cost
     model = options.load_model(recipe, engine)
     print_status(f"{model.name}: text follows the audio by {1000 * model.stream().latency:.0f} ms, Ctrl-C ends")
-    print_live_transcript(model, simulate_realtime(file, playback_speed) if file else microphone())
+    blocks = simulate_realtime(file, playback_speed) if file else microphone()
+    print_live_transcript(model, blocks, **decoding)
 
 
 def microphone() -> Iterator[Any]:
@@ -72,18 +81,19 @@ def simulate_realtime(source: Any, playback_speed: float = 1.0) -> Iterator[Any]
         yield wave[i : i + step]
 
 
-def print_live_transcript(model: Any, blocks: Iterator[Any], file: Any = None) -> Any:
+def print_live_transcript(model: Any, blocks: Iterator[Any], file: Any = None, **decoding: Any) -> Any:
     """Print the text as it grows and return the transcript.
 
     Args:
         model: Streaming recognizer.
         blocks: Samples at 16 kHz, until they end or Ctrl-C.
         file: Where to print (default: standard output). A terminal shows one line that is rewritten.
+        **decoding: Options of `model.stream`.
     """
     from kerasrecipes.audio import SAMPLE_RATE
 
     file = file or sys.stdout
-    stream, text = model.stream(SAMPLE_RATE), ""
+    stream, text = model.stream(SAMPLE_RATE, **decoding), ""
     start, end = (CLEAR_LINE, "") if file.isatty() else ("", "\n")
     try:
         for block in blocks:

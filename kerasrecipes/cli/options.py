@@ -110,6 +110,14 @@ decoding = combine(
         help="Word to expect, with the score it adds (default 10 nats, for lexicon 5). Repeatable.",
     ),
     _decoding(
+        "--phrases", metavar="FILE",
+        help="Text file with one phrase a line: write these phrases and nothing else (default: all words).",
+    ),
+    _decoding(
+        "--rejection-cost", type=float, metavar="NATS",
+        help="What a letter outside the phrases costs; more writes phrases sooner (default: 2).",
+    ),
+    _decoding(
         "--rescore", metavar="NAME", help="Character language model that re-ranks the best hypotheses (default: none).",
     ),
     _decoding(
@@ -226,11 +234,20 @@ def transcribe_arguments(decoding: Mapping[str, Any], load_rescorer: bool = True
             arguments["hotwords"] = {word: None if nats is None else float(nats) for word, nats in pairs}
         except ValueError:
             raise KerasRecipesError(f"A hotword is WORD or WORD=NATS, not {', '.join(words)}") from None
+    if path := arguments.pop("phrases", None):
+        arguments["phrases"] = read_phrases(path)
     if name := arguments.pop("rescore", None):
         from kerasrecipes import loading
 
         arguments["rescorer"] = loading.load(name, compile=False) if load_rescorer else name
     return arguments
+
+
+def read_phrases(path: str) -> list[str]:
+    """Return the lines of a text file that are not empty."""
+    from kerasrecipes.utils.text_files import read_lines
+
+    return [line for line in read_lines(path) if line.strip()]
 
 
 def as_command_line(values: Mapping[str, Any]) -> list[str]:

@@ -14,15 +14,15 @@ from kerasrecipes.decoding.alphabet import ENGLISH_SYMBOLS
 from kerasrecipes.decoding.criteria import FramewiseCriterion
 from kerasrecipes.decoding.options import DecodingOptions
 from kerasrecipes.decoding.pauses import mark_pauses
+from kerasrecipes.decoding.phrase_search import make_phrase_decoder
 from kerasrecipes.decoding.prefix_search import beam_search
-from kerasrecipes.decoding.rescoring import rescore
+from kerasrecipes.decoding.rescoring import make_rescoring_decoder
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.results import Transcript
 
 Decode = Callable[..., Transcript]  # decode(logits, frame_seconds=..., offset=..., duration=...)
 
 BEAM_SIZE, LM_BEAM_SIZE = 50, 200  # without and with a language model
-RESCORE_TOP_N = 20  # hypotheses that a rescorer ranks again
 # weights with the fewest word errors on dev-mini-tune: alone, and with a word model, which already knows most of it
 RESCORE_WEIGHT, RESCORE_WEIGHT_WITH_NGRAM = 0.5, 0.1
 DEFAULT_LM_WEIGHTS = {"lm_weight": 0.5, "word_score": 0.5}  # where nothing was tuned for the recipe
@@ -92,25 +92,6 @@ def language_model_weights(model: Any, options: DecodingOptions) -> dict[str, fl
     }  # fmt: skip
 
 
-def make_rescoring_decoder(
-    make: Callable[[Any, DecodingOptions], Decode], model: Any, options: DecodingOptions
-) -> Decode:
-    """Rank the best hypotheses of another decoder again.
-
-    Raises:
-        KerasRecipesError: The rescorer is no loaded language model.
-    """
-    if not hasattr(options.rescorer, "log_probabilities"):
-        example = 'load("char_rnn_small"); kerasrecipes list "char*" names the others'
-        name = getattr(options.rescorer, "name", repr(options.rescorer))
-        raise KerasRecipesError(f"rescorer={name}: only a loaded language model can rank texts: {example}")
-    nbest = min(max(options.nbest, RESCORE_TOP_N), options.beam_size or BEAM_SIZE)
-    decode = make(model, replace(options, rescorer=None, nbest=nbest))
-    return lambda logits, **times: rescore(
-        decode(logits, **times), options.rescorer, options.rescore_weight or 0.0, options.nbest
-    )  # fmt: skip
-
-
 @dataclass(frozen=True)
 class Decoder:
     """An entry of `DECODERS`.
@@ -142,6 +123,9 @@ DECODERS = {
         make_lexicon_decoder, "the most likely text of the words that a language model knows", ("ctc", "asg"),
         options=("language_model", "nbest", "hotwords", "rescorer"), packages=("flashlight-text", "kenlm"),
     ),
+    "phrases": Decoder(
+        make_phrase_decoder, "the phrases of a closed list, and nothing for other speech", ("ctc",), options=("phrases",)
+    ),
     "crf": Decoder(make_crf_decoder, "phonemes: the best path with the learned transitions", ("crf",)),
 }  # fmt: skip
 
@@ -154,14 +138,17 @@ def decoders_for(criterion: str) -> list[str]:
 def choose_decoder(model: Any, options: DecodingOptions) -> DecodingOptions:
     """Return the options with the decoder and the defaults that follow from it.
 
-    Without a `decoder`, a recognizer of English words searches with `language_model`, by default that of its recipe: by "beam"
-    with CTC, by "lexicon" with ASG or where ctc-beam-decoder is missing. If neither package is installed or the language
+    Without a `decoder`, `phrases` are searched by "phrases". Else a recognizer of English words searches with
+    `language_model`, by default that of its recipe: by "beam" with CTC, by "lexicon" with ASG or where ctc-beam-decoder is
+    missing. If neither package is installed or the language
     model cannot be fetched, the decoder is "greedy", with a warning. Other recognizers have the decoder of their criterion.
 
     Raises:
         KerasRecipesError: The decoder does not exist or does not take the options.
     """
-    if options.decoder is None:
+    if options.decoder is None and options.phrases:
+        options = replace(options, decoder="phrases")
+    elif options.decoder is None:
         name = options.language_model or default_language_model(model)
         decoder = word_decoder(model) if name else model.criterion.default_decoder
         options = replace(options, decoder=decoder, language_model=name)
@@ -207,13 +194,15 @@ def check_options(options: DecodingOptions) -> None:
         raise KerasRecipesError(f"There is no decoder {decoder!r}: choose one of {', '.join(DECODERS)}")
     if options.beam_size and options.nbest > options.beam_size:
         raise KerasRecipesError(f"nbest {options.nbest} needs a beam_size of at least that, is {options.beam_size}")
-    names = [n for n in ("language_model", "hotwords", "rescorer") if getattr(options, n)]
+    names = [n for n in ("language_model", "hotwords", "rescorer", "phrases") if getattr(options, n)]
     names += ["nbest"] * (options.nbest > 1)
     if unsupported := [name for name in names if name not in DECODERS[decoder].options]:
         able = [f'"{name}"' for name, entry in DECODERS.items() if set(unsupported) <= set(entry.options)]
         raise KerasRecipesError(f"{' and '.join(unsupported)} need decoder={' or '.join(able)}, not {decoder!r}")
     if options.language_model:
         return
+    if decoder == "phrases" and not options.phrases:
+        raise KerasRecipesError('decoder="phrases" needs phrases, for instance ["lights on", "lights off"]')
     if decoder == "lexicon":
         raise KerasRecipesError('decoder="lexicon" needs a language_model, for instance "librispeech_small"')
     for name in ("lm_weight", "word_score", "hotwords"):
@@ -237,6 +226,8 @@ def make_decoder(model: Any, options: DecodingOptions) -> Decode:
     if options.ipa and not isinstance(criterion, FramewiseCriterion):
         raise KerasRecipesError(f"ipa is for phoneme recognizers, {model.name} writes words")
     decode = entry.make(model, options)
+    if options.decoder == "phrases":  # its pauses are its own
+        return lambda logits, **times: replace(decode(logits, **times), decoder=options.name)
     transitions, is_search = criterion.transition_matrix(), options.decoder in ("beam", "lexicon")
 
     def decode_marked(logits: Any, **times: Any) -> Transcript:

@@ -7,6 +7,7 @@ from typing import Any
 from kerasrecipes.decoding.pauses import PAUSE_SECONDS
 from kerasrecipes.errors import KerasRecipesError
 
+REJECTION_COST = 2.0  # nats
 HOTWORD_BONUS = {"beam": 10.0, "lexicon": 5.0}  # nats. In "beam" a word that the language model does not know costs 10
 
 
@@ -29,6 +30,9 @@ class DecodingOptions:
         beam_threshold: Nats below the best within which a text is followed with a language model. Default: 10, with
             decoder="lexicon" 20.
         pause_seconds: So many seconds without a letter end a word, with every decoder. 0 lets words span pauses.
+        phrases: Closed list of phrases. The transcript holds those that were said, and nothing else.
+        rejection_cost: Nats that each frame of a letter outside the phrases pays (see `decode_phrases`). Default 2. More of
+            it writes more phrases that were not said, less of it misses more. Infinity takes all speech for phrases.
         ipa: Write the International Phonetic Alphabet. Phoneme recognizers only.
 
     Raises:
@@ -47,6 +51,8 @@ class DecodingOptions:
     beam_size_token: int = 12
     beam_threshold: float | None = None
     pause_seconds: float = PAUSE_SECONDS
+    phrases: Sequence[str] = ()
+    rejection_cost: float = REJECTION_COST
     ipa: bool = False
 
     def __post_init__(self):
@@ -57,9 +63,11 @@ class DecodingOptions:
         for name in ("beam_size", "nbest", "beam_size_token"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise KerasRecipesError(f"{name} must be at least 1, is {getattr(self, name)}")
-
-        if not self.pause_seconds >= 0:
-            raise KerasRecipesError(f"pause_seconds must be 0 or more, is {self.pause_seconds}")
+        for name in ("pause_seconds", "rejection_cost"):
+            if not getattr(self, name) >= 0:
+                raise KerasRecipesError(f"{name} must be 0 or more, is {getattr(self, name)}")
+        if isinstance(self.phrases, str):
+            raise KerasRecipesError(f"phrases is a list: [{self.phrases!r}]")
 
     def hotword_bonuses(self, decoder: str) -> dict[str, float]:
         """Return the nats that each hotword adds in a decoder."""

@@ -1,9 +1,33 @@
 """Ranking the hypotheses of a beam search again with a language model that is too slow to search with."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from kerasrecipes.decoding.options import DecodingOptions
+from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.results import Transcript
+
+RESCORE_TOP_N = 20  # hypotheses that a rescorer ranks again
+
+
+def make_rescoring_decoder(
+    make: Callable[[Any, DecodingOptions], Callable[..., Transcript]], model: Any, options: DecodingOptions
+) -> Callable[..., Transcript]:
+    """Rank the best hypotheses of another decoder again.
+
+    Raises:
+        KerasRecipesError: The rescorer is no loaded language model.
+    """
+    if not hasattr(options.rescorer, "log_probabilities"):
+        example = 'load("char_rnn_small"); kerasrecipes list "char*" names the others'
+        name = getattr(options.rescorer, "name", repr(options.rescorer))
+        raise KerasRecipesError(f"rescorer={name}: only a loaded language model can rank texts: {example}")
+    nbest = max(options.nbest, RESCORE_TOP_N)
+    decode = make(model, replace(options, rescorer=None, nbest=min(nbest, options.beam_size or nbest)))
+    return lambda logits, **times: rescore(
+        decode(logits, **times), options.rescorer, options.rescore_weight or 0.0, options.nbest
+    )  # fmt: skip
 
 
 def rescore(transcript: Transcript, rescorer: Any, weight: float, nbest: int = 1) -> Transcript:

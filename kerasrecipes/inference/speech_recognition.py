@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, overload
 
+from kerasrecipes.decoding.options import REJECTION_COST
 from kerasrecipes.decoding.pauses import PAUSE_SECONDS
 from kerasrecipes.errors import AudioError
 from kerasrecipes.inference.align import MISMATCH_THRESHOLD_NATS, Alignment
@@ -48,7 +49,8 @@ class SpeechRecognitionMixin:
         language_model: str | None = None, beam_size: int | None = None, lm_weight: float | None = None,
         word_score: float | None = None, nbest: int = 1, hotwords: Hotwords = (), rescorer: Any = None,
         rescore_weight: float | None = None, beam_size_token: int = 12, beam_threshold: float | None = None,
-        pause_seconds: float = PAUSE_SECONDS, ipa: bool = False, batch_seconds: float = BATCH_SECONDS,
+        pause_seconds: float = PAUSE_SECONDS, phrases: Sequence[str] = (), rejection_cost: float = REJECTION_COST,
+        ipa: bool = False, batch_seconds: float = BATCH_SECONDS,
         chunk_threshold_seconds: float = CHUNKING_THRESHOLD_SECONDS, shift_average_seconds: float = 0.0,
         allow_truncated: bool = False, max_seconds: float = MAX_SECONDS, progress: Progress | None = None,
     ) -> list[Transcript | AudioError]: ...  # fmt: skip
@@ -59,7 +61,8 @@ class SpeechRecognitionMixin:
         language_model: str | None = None, beam_size: int | None = None, lm_weight: float | None = None,
         word_score: float | None = None, nbest: int = 1, hotwords: Hotwords = (), rescorer: Any = None,
         rescore_weight: float | None = None, beam_size_token: int = 12, beam_threshold: float | None = None,
-        pause_seconds: float = PAUSE_SECONDS, ipa: bool = False, batch_seconds: float = BATCH_SECONDS,
+        pause_seconds: float = PAUSE_SECONDS, phrases: Sequence[str] = (), rejection_cost: float = REJECTION_COST,
+        ipa: bool = False, batch_seconds: float = BATCH_SECONDS,
         chunk_threshold_seconds: float = CHUNKING_THRESHOLD_SECONDS, shift_average_seconds: float = 0.0,
         allow_truncated: bool = False, max_seconds: float = MAX_SECONDS, progress: Progress | None = None,
     ) -> Transcript: ...  # fmt: skip
@@ -69,7 +72,8 @@ class SpeechRecognitionMixin:
         language_model: str | None = None, beam_size: int | None = None, lm_weight: float | None = None,
         word_score: float | None = None, nbest: int = 1, hotwords: Hotwords = (), rescorer: Any = None,
         rescore_weight: float | None = None, beam_size_token: int = 12, beam_threshold: float | None = None,
-        pause_seconds: float = PAUSE_SECONDS, ipa: bool = False, batch_seconds: float = BATCH_SECONDS,
+        pause_seconds: float = PAUSE_SECONDS, phrases: Sequence[str] = (), rejection_cost: float = REJECTION_COST,
+        ipa: bool = False, batch_seconds: float = BATCH_SECONDS,
         chunk_threshold_seconds: float = CHUNKING_THRESHOLD_SECONDS, shift_average_seconds: float = 0.0,
         allow_truncated: bool = False, max_seconds: float = MAX_SECONDS, progress: Progress | None = None,
     ) -> Any:  # fmt: skip
@@ -90,6 +94,8 @@ class SpeechRecognitionMixin:
             beam_size_token: Number of symbols that decoder="lexicon" tries at every frame.
             beam_threshold: Nats below the best within which a text is followed with a language model.
             pause_seconds: So many seconds without a letter end a word. 0 lets words span pauses.
+            phrases: Closed list of phrases. The transcript holds those that were said, and nothing else.
+            rejection_cost: Nats that each frame of other speech pays for a letter. Infinity takes all speech for phrases.
             ipa: Write the International Phonetic Alphabet. Phoneme recognizers only.
             batch_seconds: Padded audio per batch in seconds.
             chunk_threshold_seconds: Longer recordings run in chunks.
@@ -110,7 +116,7 @@ class SpeechRecognitionMixin:
             self, audio, sample_rate, decoder=decoder, language_model=language_model, beam_size=beam_size,
             lm_weight=lm_weight, word_score=word_score, nbest=nbest, hotwords=hotwords, rescorer=rescorer,
             rescore_weight=rescore_weight, beam_size_token=beam_size_token, beam_threshold=beam_threshold,
-            pause_seconds=pause_seconds, ipa=ipa, batch_seconds=batch_seconds,
+            pause_seconds=pause_seconds, phrases=phrases, rejection_cost=rejection_cost, ipa=ipa, batch_seconds=batch_seconds,
             chunk_threshold_seconds=chunk_threshold_seconds, shift_average_seconds=shift_average_seconds,
             allow_truncated=allow_truncated, max_seconds=max_seconds,
             progress=progress,
@@ -127,7 +133,10 @@ class SpeechRecognitionMixin:
         )
 
     def stream(
-        self, sample_rate: int = 16000, chunk_seconds: float = CHUNK_SECONDS, pause_seconds: float = PAUSE_SECONDS
-    ) -> StreamingSession:
+        self, sample_rate: int = 16000, chunk_seconds: float = CHUNK_SECONDS, pause_seconds: float = PAUSE_SECONDS,
+        phrases: Sequence[str] = (), rejection_cost: float = REJECTION_COST,
+    ) -> StreamingSession:  # fmt: skip
         """Start a `kerasrecipes.inference.streaming_session.StreamingSession` (recipes that run forward only)."""
-        return StreamingSession(self, sample_rate, chunk_seconds, pause_seconds)
+        return StreamingSession(
+            self, sample_rate, chunk_seconds, pause_seconds=pause_seconds, phrases=phrases, rejection_cost=rejection_cost
+        )  # fmt: skip

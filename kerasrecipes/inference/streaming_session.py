@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 
 from kerasrecipes.audio import to_float32
-from kerasrecipes.decoding.greedy import geometric_mean, greedy_decode
-from kerasrecipes.decoding.pauses import PAUSE_SECONDS, mark_pauses
+from kerasrecipes.decoding.options import DecodingOptions
 from kerasrecipes.errors import AudioError, KerasRecipesError
+from kerasrecipes.inference.stream_decoders import make_stream_decoder
 from kerasrecipes.inference.streaming_state import StreamingState
-from kerasrecipes.results import Character, Transcript, Word
+from kerasrecipes.results import Transcript
 from kerasrecipes.utils.audio_blocks import check_finite
 
 CHUNK_SECONDS = 0.24
@@ -31,7 +31,7 @@ class StreamingSession:
         model: A recognizer that runs forward only.
         sample_rate: Hz of the samples of `feed`.
         chunk_seconds: Audio that is processed at once. Less than a chunk waits.
-        pause_seconds: So many seconds without a letter end a word, as in `transcribe`.
+        **decoding: `pause_seconds`, `phrases` and `rejection_cost` as in `transcribe`.
 
     Raises:
         KerasRecipesError: The model needs whole utterances, as all ASG models do, or `chunk_seconds` is not positive.
@@ -43,8 +43,7 @@ class StreamingSession:
     """
 
     def __init__(
-        self, model: Any, sample_rate: int = 16000, chunk_seconds: float = CHUNK_SECONDS,
-        pause_seconds: float = PAUSE_SECONDS,
+        self, model: Any, sample_rate: int = 16000, chunk_seconds: float = CHUNK_SECONDS, **decoding: Any
     ):  # fmt: skip
         if model.alphabet.num_repetition_symbols is not None:
             raise KerasRecipesError(
@@ -64,14 +63,10 @@ class StreamingSession:
             import soxr
 
             self._resampler = soxr.ResampleStream(sample_rate, model.sample_rate, 1, dtype="float32")
-        if not pause_seconds >= 0:
-            raise KerasRecipesError(f"pause_seconds must be 0 or more, is {pause_seconds}")
-        self.model, self.sample_rate, self.pause_seconds = model, sample_rate, pause_seconds
+        self.model, self.sample_rate = model, sample_rate
+        self._decoder = make_stream_decoder(model, DecodingOptions(**decoding))
         self._state = StreamingState(streaming_model, round(chunk_seconds * model.sample_rate))
-        self._logits = np.zeros((0, model.alphabet.vocab_size), "float32")
-        self._num_frames = self._num_samples = 0  # frames whose words are final; samples at the model's rate
-        self._words: list[Word] = []
-        self._characters: list[Character] = []
+        self._num_samples = 0  # at the model's rate
         self._is_silent = True
         self._is_finished = False
 
@@ -103,59 +98,21 @@ class StreamingSession:
                 self._process(self._resampler.resample_chunk(np.zeros(0, "float32"), last=True))
             self._append(self._state.finish())
             self._is_finished = True
-        tail = self._decode(self._logits)
-        words = (*self._words, *tail.words)
-        characters = (*self._characters, *tail.characters)
-        confidence = geometric_mean(c.confidence for c in characters)
-        duration = self._num_samples / self.model.sample_rate
-        return Transcript(self._join(words), words, confidence, duration, (), characters)
+        return self._read()
 
     @property
     def text(self) -> str:
-        """All words so far. The last word may still change."""
-        return self._join((*self._words, *self._decode(self._logits).words))
+        """All words so far. The last words may still change."""
+        return self._read().text
 
     def _process(self, x: np.ndarray) -> None:
         self._num_samples += len(x)
         self._is_silent = self._is_silent and not x.any()
         self._append(self._state.feed(x))
-        self._commit_words()
 
     def _append(self, logits: np.ndarray) -> None:
-        self._logits = mark_pauses(
-            np.concatenate([self._logits, logits]), self.model.alphabet, self.model.stride / self.model.sample_rate,
-            self.pause_seconds,
-        )  # fmt: skip
+        self._decoder.append(logits)
 
-    def _commit_words(self) -> None:
-        """Store the words before the last space, which no longer change, and drop their logits."""
-        space = [i + 1 for i, s in enumerate(self.model.alphabet.symbols) if s == " "]
-        best = self._logits.argmax(axis=1)
-        # without a space in the alphabet, cut at a blank: no symbol's run continues after it
-        is_cut = np.concatenate([[False], np.isin(best, space or [0])])
-        blanks = np.flatnonzero(best == 0)
-        leading_blanks = blanks[blanks < _first_true(~np.isin(best, [0, *space]))]
-        cut = int(max([0, *np.flatnonzero(is_cut[1:] & ~is_cut[:-1])[-1:], *leading_blanks[-1:]]))
-        if cut:
-            transcript = self._decode(self._logits[:cut])
-            self._words += transcript.words
-            self._characters += transcript.characters
-            self._logits, self._num_frames = self._logits[cut:], self._num_frames + cut
-
-    def _decode(self, logits: np.ndarray) -> Transcript:
-        frame_seconds = self.model.stride / self.model.sample_rate
-        offset = self._num_frames * frame_seconds
-        if self._is_silent:  # all-zero audio has no text
-            logits = logits[:0]
-        return greedy_decode(
-            logits, self.model.alphabet, frame_seconds=frame_seconds, offset=offset,
-            duration=max(self._num_samples / self.model.sample_rate, offset),
-        )  # fmt: skip
-
-    def _join(self, words: Any) -> str:
-        return (self.model.alphabet.separator or " ").join(w.text for w in words)
-
-
-def _first_true(flags: np.ndarray) -> int:
-    """Return the index of the first True, or the length if there is none."""
-    return int(np.argmax(flags)) if flags.any() else len(flags)
+    def _read(self) -> Transcript:
+        duration = self._num_samples / self.model.sample_rate
+        return Transcript("", duration=duration) if self._is_silent else self._decoder.read(duration)

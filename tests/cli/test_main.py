@@ -11,6 +11,7 @@ import pytest
 from kerasrecipes.cli import options, progress
 from kerasrecipes.cli.main import COMMANDS, cli, main
 from kerasrecipes.cli.sections import LazyGroup
+from kerasrecipes.errors import DataError
 
 CONTEXT = click.Context(cli)
 
@@ -120,6 +121,15 @@ def test_options_are_written_as_they_are_typed():
         {"hotwords": ("kea=9", "tui"), "rescore": "char_rnn_small"}, load_rescorer=False
     )
     assert arguments == {"hotwords": {"kea": 9.0, "tui": None}, "rescorer": "char_rnn_small"}
+
+
+def test_phrases_are_the_lines_of_a_file(tmp_path):
+    path = tmp_path / "phrases.txt"
+    path.write_text("lights on\n\n lights off\r\n", "utf-8")
+    assert options.transcribe_arguments({"phrases": str(path)}) == {"phrases": ["lights on", " lights off"]}
+    path.write_bytes(b"\xff\xfe\xff")
+    with pytest.raises(DataError, match="phrases.txt"):
+        options.transcribe_arguments({"phrases": str(path)})
 
 
 def test_progress_is_shown_on_terminals_only(monkeypatch, capsys):

@@ -3,6 +3,7 @@
 import io
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ import soxr
 
 import kerasrecipes as kr
 from kerasrecipes.cli import listen
-from kerasrecipes.decoding import greedy_decode
+from kerasrecipes.decoding import DecodingOptions, greedy_decode
 from kerasrecipes.errors import AudioError, KerasRecipesError
+from kerasrecipes.inference.stream_decoders import make_stream_decoder
 from kerasrecipes.inference.streaming_graph import StreamingState
 from kerasrecipes.inference.streaming_session import StreamingSession, lookahead_samples
 from kerasrecipes.registry import all_recipes
@@ -109,34 +111,46 @@ def test_memory_does_not_grow_with_the_audio(model, wave):
     for _ in range(6):
         stream.feed(wave)
         assert len(stream._state.buffer) < stream._state.chunk_steps
-        sizes.append(len(stream._logits))
+        sizes.append(len(stream._decoder._logits))
     assert max(sizes) < len(wave) / model.stride
-    quiet = model.stream()
-    quiet._is_silent = False  # as after some speech
     scores = np.zeros((50, model.alphabet.vocab_size), "float32")
     scores[:, 0] = 9  # a pause
+    quiet = make_stream_decoder(model, DecodingOptions())
     for _ in range(100):
-        quiet._logits = np.concatenate([quiet._logits, scores])
-        quiet._commit_words()
-    assert len(quiet._logits) == 1 and quiet._num_frames == 4999
+        quiet.append(scores)
+    assert len(quiet._logits) == 1 and quiet._final.num_frames == 4999
 
 
-def test_alphabets_without_a_space_are_cut_at_blanks(model):
+def test_alphabets_without_a_space_are_cut_at_blanks():
     scores = np.eye(4)[[1, 1, 0, 1, 2, 2, 0, 0, 3, 0]].astype("float32") * 9
     alphabet = kr.Alphabet("abc")
-
-    class Fake:
-        sample_rate, stride, name = 16000, 160, "fake"
-
-    stream = StreamingSession.__new__(StreamingSession)
-    stream.model, stream._num_frames, stream._num_samples, stream._is_silent = Fake(), 0, 1600, False
-    stream.model.alphabet, stream._words, stream._characters = alphabet, [], []
-    stream._logits = np.zeros((0, 4), "float32")
+    decoder = make_stream_decoder(SimpleNamespace(alphabet=alphabet, sample_rate=16000, stride=160), DecodingOptions())
     for row in scores:
-        stream._logits = np.concatenate([stream._logits, row[None]])
-        stream._commit_words()
-    text = "".join(c.text for c in stream._characters)
-    assert text == greedy_decode(scores, alphabet).text == "aabc" and len(stream._logits) == 1
+        decoder.append(row[None])
+    text = "".join(c.text for c in decoder._final.characters)
+    assert text == greedy_decode(scores, alphabet).text == "aabc" and len(decoder._logits) == 1
+
+
+@pytest.mark.parametrize("portion", [1000, 16_000, 10**6])
+def test_phrases_of_a_stream_are_those_of_the_recording(model, wave, portion):
+    """Words that the network hears in the recording, and one that it does not."""
+    heard = model.transcribe(wave, sample_rate=16000, decoder="greedy").text.split()
+    phrases = {"phrases": [*heard[1::3], "xylophone"], "rejection_cost": 1.0}
+    stream = model.stream(**phrases)
+    for begin in range(0, len(wave), portion):
+        stream.feed(wave[begin : begin + portion])
+    whole, result = model.transcribe(wave, sample_rate=16000, **phrases), stream.finish()
+    assert result.text == whole.text and set(result.text.split()) <= set(heard[1::3])
+    assert len(result.words) >= len(heard[1::3])
+    assert np.allclose([w.start for w in result.words], [w.start for w in whole.words])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"), [({"phrases": ["?"]}, "no letters"), ({"pause_seconds": -1}, "0 or more"), ({"decoder": "beam"}, "whole recording")]
+)  # fmt: skip
+def test_decoding_options_that_no_stream_takes(model, options, message):
+    with pytest.raises(KerasRecipesError, match=message):
+        StreamingSession(model, **options)
 
 
 def test_listening_to_a_file_prints_the_text_as_it_grows(model, wave, tmp_path):
