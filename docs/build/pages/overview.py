@@ -180,7 +180,7 @@ def make_recipe_table(prefix: str) -> str:
         recipe, row = registry.get_recipe(name), manifest.entries().get(name)
         count = networks.build_skeleton(name).count_params()
         result, number, words = find_main_result(name)
-        file = f"{row.size / 1e6:.3g} MB{'' if row.bundled else f', {describe_source(row)}'}" if row else "-"
+        file = f"{row.size / 1e6:.3g} MB{'' if row.bundled else f', {describe_source(row).partition(" (")[0]}'}" if row else "-"
         paper = "ConvNetJS" if recipe.paper.startswith("http") else recipe.paper.removeprefix("arXiv:")
         columns = (
             ("", f'<a href="{prefix}{name}/"><code>{name}</code></a><small>{escape(recipe.summary)}</small>'),
