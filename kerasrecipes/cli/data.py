@@ -60,11 +60,11 @@ def run_summary(data, compare_with, plots, mask_values) -> None:
     from kerasrecipes.data_prep import summarize, summarize_images, summarize_masks
 
     kind = find_common_kind(data, "speech", "images", "masks")
-    options.check_data([*data, *compare_with])
     if kind != "speech" and (compare_with or plots):
         raise KerasRecipesError("--compare-with and --plots are for sets of speech")
     if kind != "masks" and mask_values is not None:
         raise KerasRecipesError("--mask-values is for sets of masks")
+    options.check_data([*data, *compare_with])
     if kind == "images":
         print_line(summarize_images(data))
     elif kind == "masks":

@@ -180,7 +180,7 @@ def make_recipe_table(prefix: str) -> str:
         recipe, row = registry.get_recipe(name), manifest.entries().get(name)
         count = networks.build_skeleton(name).count_params()
         result, number, words = find_main_result(name)
-        file = f"{row.size / 1e6:.3g} MB{'' if row.bundled else f', {describe_source(row).partition(" (")[0]}'}" if row else "-"
+        file = format_weights(row) if row else "-"
         paper = "ConvNetJS" if recipe.paper.startswith("http") else recipe.paper.removeprefix("arXiv:")
         columns = (
             ("", f'<a href="{prefix}{name}/"><code>{name}</code></a><small>{escape(recipe.summary)}</small>'),
@@ -196,3 +196,9 @@ def make_recipe_table(prefix: str) -> str:
 
 def format_count(count: int) -> str:
     return f"{count / 1e6:.3g} M" if count >= 1e5 else f"{count:,}"
+
+
+def format_weights(row: manifest.WeightsEntry) -> str:
+    """Return the size of a recipe's weights, and where they come from if that is not the package."""
+    size = f"{row.size / 1e6:.3g} MB"
+    return size if row.bundled else f"{size}, {describe_source(row).partition(' (')[0]}"
