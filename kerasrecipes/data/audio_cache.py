@@ -1,4 +1,4 @@
-"""Clips decoded and resampled once, as 16-bit samples in one memory-mapped file."""
+"""Clips decoded once, as 16-bit samples in one memory-mapped file. Playing speeds are made while they are read."""
 
 import contextlib
 import hashlib
@@ -10,9 +10,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from functools import partial
+from functools import cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import soxr
@@ -32,15 +32,33 @@ UNUSED_DAYS = 30
 NUM_SAMPLE_CLIPS = 100  # from which the size of all is known well enough
 
 
-def decode_clip(path: str, speeds: tuple[float, ...]) -> list[np.ndarray] | str:
-    """Decode a clip at each speed as int16, or return the error message."""
+def decode_clip(path: str) -> np.ndarray | str:
+    """Decode a clip as int16, or return the error message."""
     try:
         wave = audio.load_audio(path)
     except AudioError as error:
         return str(error)
-    rate = audio.SAMPLE_RATE
-    resampled = [wave if s == 1 else soxr.resample(wave, rate * s, rate) for s in speeds]
-    return [(np.clip(w, -1, 1) * 32767).astype("int16") for w in resampled]
+    return (np.clip(wave, -1, 1) * 32767).astype("int16")
+
+
+def count_samples(samples: Any, speed: float) -> Any:
+    """Return the number of samples of clips at a playing speed, for numbers or arrays of samples."""
+    return np.floor(np.asarray(samples) / speed + 0.5).astype("int64")
+
+
+def change_speed(wave: np.ndarray, speed: float) -> np.ndarray:
+    """Return a clip (samples,) float32 at a playing speed. Speed 1.1 plays ten per cent faster, and higher."""
+    if speed == 1:
+        return wave
+    rate, num_samples = audio.SAMPLE_RATE, int(count_samples(len(wave), speed))
+    changed = soxr.resample(wave, rate * speed, rate)[:num_samples]
+    return np.pad(changed, (0, num_samples - len(changed))).astype("float32")
+
+
+@cache
+def decode_pool() -> ThreadPoolExecutor:
+    """Return the threads that decode and resample clips in C code, which releases Python's lock."""
+    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="clips")
 
 
 def file_signature(path: str) -> tuple[int, int]:
@@ -63,13 +81,13 @@ def ordered_map(pool: Executor, function: Callable, items: Iterable, ahead: int 
         yield waiting.popleft().result()
 
 
-def read_clips(path: Path, key: bytes, num_waves: int) -> tuple[np.ndarray, np.ndarray] | None:
+def read_clips(path: Path, key: bytes, num_clips: int) -> tuple[np.ndarray, np.ndarray] | None:
     """Open a cache file.
 
     Args:
         path: File.
         key: SHA-256 of what it must hold.
-        num_waves: Number of waves, one for each clip and speed.
+        num_clips: Number of clips.
 
     Returns:
         Offsets (waves + 1,) int64 and all samples (samples,) int16, mapped into memory. None for a missing file, for one that is
@@ -85,7 +103,7 @@ def read_clips(path: Path, key: bytes, num_waves: int) -> tuple[np.ndarray, np.n
             return None
         magic, file_key, num_offsets, num_samples = HEADER.unpack(header)
         samples_begin = HEADER.size + 8 * num_offsets
-        if (magic, file_key, num_offsets) != (MAGIC, key, num_waves + 1):
+        if (magic, file_key, num_offsets) != (MAGIC, key, num_clips + 1):
             return None
         if os.fstat(file.fileno()).st_size != samples_begin + 2 * num_samples:
             return None
@@ -98,7 +116,7 @@ def read_clips(path: Path, key: bytes, num_waves: int) -> tuple[np.ndarray, np.n
     return offsets, samples
 
 
-def write_clips(path: Path, key: bytes, paths: list[str], speeds: tuple[float, ...]) -> None:
+def write_clips(path: Path, key: bytes, paths: list[str]) -> None:
     """Decode clips and write them as a cache file, whose header comes last.
 
     Raises:
@@ -107,24 +125,18 @@ def write_clips(path: Path, key: bytes, paths: list[str], speeds: tuple[float, .
     offsets, bad = [0], []
 
     def write(file: BinaryIO) -> None:
-        samples_begin = HEADER.size + 8 * (len(paths) * len(speeds) + 1)
+        samples_begin = HEADER.size + 8 * (len(paths) + 1)
         file.seek(samples_begin)
-        # threads suffice: decoding and resampling are C code that releases Python's lock
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            decode = partial(decode_clip, speeds=speeds)
-            if len(paths) > NUM_SAMPLE_CLIPS:
-                check_free_space(path.parent, estimate_bytes(pool.map(decode, spread_sample(paths)), len(paths)))
-            decoded = ordered_map(pool, decode, paths)
-            progress = track(
-                decoded, "decoding audio", len(paths), console=Console(stderr=True), disable=len(paths) < 50
-            )
-            for clip, waves in zip(paths, progress, strict=True):
-                if isinstance(waves, str):
-                    bad.append(f"{clip}: {waves}")
-                    continue
-                for wave in waves:
-                    file.write(wave.tobytes())
-                    offsets.append(offsets[-1] + len(wave))
+        if len(paths) > NUM_SAMPLE_CLIPS:
+            check_free_space(path.parent, estimate_bytes(decode_pool().map(decode_clip, spread_sample(paths)), len(paths)))
+        decoded = ordered_map(decode_pool(), decode_clip, paths)
+        progress = track(decoded, "decoding audio", len(paths), console=Console(stderr=True), disable=len(paths) < 50)
+        for clip, wave in zip(paths, progress, strict=True):
+            if isinstance(wave, str):
+                bad.append(f"{clip}: {wave}")
+                continue
+            file.write(wave.tobytes())
+            offsets.append(offsets[-1] + len(wave))
         if bad:
             raise DataError(f"{len(bad)} of {len(paths)} clips cannot be read: {'; '.join(bad[:3])}")
         file.truncate(samples_begin + 2 * offsets[-1])
@@ -139,9 +151,9 @@ def spread_sample(paths: Sequence[str]) -> list[str]:
     return [paths[number * len(paths) // NUM_SAMPLE_CLIPS] for number in range(NUM_SAMPLE_CLIPS)]
 
 
-def estimate_bytes(sample: Iterable[list[np.ndarray] | str], num_clips: int) -> float:
+def estimate_bytes(sample: Iterable[np.ndarray | str], num_clips: int) -> float:
     """Return the bytes of all clips from the decoded clips of a sample. Clips that cannot be read count as empty."""
-    sizes = [0 if isinstance(waves, str) else sum(wave.nbytes for wave in waves) for waves in sample]
+    sizes = [0 if isinstance(wave, str) else wave.nbytes for wave in sample]
     return sum(sizes) / len(sizes) * num_clips
 
 
@@ -155,7 +167,7 @@ def check_free_space(folder: Path, needed: float) -> None:
     if needed > free:
         raise DataError(
             f"The decoded clips take about {needed / 1e9:.1f} GB more, and the disk of {folder} has {free / 1e9:.1f} GB left: make room, "
-            "train with fewer speeds or clips, or choose another disk (--output, or KERASRECIPES_CACHE for fit)"
+            "train with fewer clips, or choose another disk (--output, or KERASRECIPES_CACHE for fit)"
         )
 
 
@@ -171,7 +183,7 @@ def remove_unused(folder: Path) -> None:
 class AudioCache:
     """Clips at one or more playing speeds (1.1 plays ten per cent faster), decoded at the first use.
 
-    The name of the cache file in the folder is a hash of paths, sizes, times and speeds. A header repeats this hash and
+    The name of the cache file in the folder is a hash of paths, sizes and times. A header repeats this hash and
     tells the number of clips and samples. A file that is not as its header says, a link, and a file of another user but
     root is written anew. Clips that cannot be read raise `DataError`, which names the first few.
 
@@ -184,29 +196,28 @@ class AudioCache:
 
     def __init__(self, paths: Sequence[str], speeds: Sequence[float] = (1.0,), folder: str | Path | None = None):
         self.speeds = tuple(speeds)
-        signatures = [(p, *file_signature(p)) for p in paths]
-        key = hashlib.sha256(json.dumps([signatures, self.speeds]).encode()).digest()
+        key = hashlib.sha256(json.dumps([(p, *file_signature(p)) for p in paths]).encode()).digest()
         private_folder = make_cache_folder("audio") if folder is None else None
-        path, num_waves = Path(private_folder or folder or "") / f"{key.hex()[:16]}.clips", len(paths) * len(self.speeds)
-        clips = read_clips(path, key, num_waves)
+        path = Path(private_folder or folder or "") / f"{key.hex()[:16]}.clips"
+        clips = read_clips(path, key, len(paths))
         if clips is None:
             if private_folder:
                 remove_unused(private_folder)
-            write_clips(path, key, list(paths), self.speeds)
-            clips = read_clips(path, key, num_waves)
+            write_clips(path, key, list(paths))
+            clips = read_clips(path, key, len(paths))
         if clips is None:
             raise DataError(f"{path} was changed while it was written: start again, and pass another cache folder if this repeats")
         self.offsets, self.samples = clips
 
     def lengths(self) -> np.ndarray:
         """Return the samples of each clip at each speed, (clips, speeds) integers."""
-        return np.diff(self.offsets).reshape(-1, len(self.speeds))
+        return np.stack([count_samples(np.diff(self.offsets), speed) for speed in self.speeds], axis=1)
 
     def read(self, clip: int, speed: int) -> np.ndarray:
         """Return one clip at `speeds[speed]`, (samples,) float32."""
-        i = clip * len(self.speeds) + speed
-        return self.samples[self.offsets[i] : self.offsets[i + 1]].astype("float32") / 32768
+        samples = self.samples[self.offsets[clip] : self.offsets[clip + 1]]
+        return change_speed(samples.astype("float32") / 32768, self.speeds[speed])
 
     def map(self, function: Callable, items: Iterable) -> list:
-        """Return `function` of each item, computed one after the other, because clips are only copied."""
-        return [function(item) for item in items]
+        """Return `function` of each item. Several are computed at once if clips are resampled, and not if they are copied."""
+        return [function(item) for item in items] if self.speeds == (1.0,) else list(decode_pool().map(function, items))

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soxr
 
 from kerasrecipes.audio import SAMPLE_RATE, load_audio
+from kerasrecipes.data.audio_cache import change_speed, count_samples
 from kerasrecipes.data.utterances import Utterance, Utterances, check_transcripts, check_utterances
 from kerasrecipes.errors import AudioError, DataError
 
@@ -35,18 +35,16 @@ class MemoryAudio:
 
     def __init__(self, utterances: Iterable[Utterance], speeds: Sequence[float] = (1.0,)):
         self.speeds = tuple(speeds)
-        waves = [u.wave if isinstance(u, RecordedUtterance) else load_audio(u.path) for u in utterances]
-        self.waves = [
-            [wave if s == 1 else soxr.resample(wave, SAMPLE_RATE * s, SAMPLE_RATE) for s in self.speeds] for wave in waves
-        ]  # fmt: skip
+        self.waves = [u.wave if isinstance(u, RecordedUtterance) else load_audio(u.path) for u in utterances]
 
     def lengths(self) -> np.ndarray:
         """Return the samples of each clip at each speed, (clips, speeds) integers."""
-        return np.array([[len(wave) for wave in row] for row in self.waves], "int64").reshape(-1, len(self.speeds))
+        samples = np.array([len(wave) for wave in self.waves], "int64")
+        return np.stack([count_samples(samples, speed) for speed in self.speeds], axis=1)
 
     def read(self, clip: int, speed: int) -> np.ndarray:
         """Return one clip at `speeds[speed]`, (samples,) float32."""
-        return np.asarray(self.waves[clip][speed], "float32")
+        return change_speed(np.asarray(self.waves[clip], "float32"), self.speeds[speed])
 
     def map(self, function: Callable, items: Iterable) -> list[Any]:
         """Return `function` of each item."""

@@ -1,24 +1,15 @@
 """Audio of clips in shards, decoded at every read."""
 
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import Any
 
 import numpy as np
 
-from kerasrecipes.data.audio_cache import decode_clip
+from kerasrecipes.data.audio_cache import change_speed, count_samples, decode_clip, decode_pool
 from kerasrecipes.errors import DataError
 from kerasrecipes.utils import tar_members
 
 MAX_MISSING_SAMPLES = 1600  # 0.1 s: decoders disagree about a few samples
-
-
-@cache
-def decode_pool() -> ThreadPoolExecutor:
-    """Return the threads that decode clips in C code, which releases Python's lock."""
-    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="clips")
 
 
 class ShardedAudioReader:
@@ -30,25 +21,24 @@ class ShardedAudioReader:
     def __init__(self, paths: Sequence[str], speeds: Sequence[float] = (1.0,)):
         self.paths, self.speeds = list(paths), tuple(speeds)
         members = map(tar_members.split_member_url, self.paths)
-        samples = np.array([tar_members.read_shard_index(shard)[name]["samples"] for name, shard in members])
-        self.counts = np.stack([np.floor(samples / s + 0.5).astype("int64") for s in self.speeds], axis=1)
+        self.counts = np.array([tar_members.read_shard_index(shard)[name]["samples"] for name, shard in members], "int64")
 
     def lengths(self) -> np.ndarray:
         """Return the samples of each clip at each speed, (clips, speeds) integers."""
-        return self.counts
+        return np.stack([count_samples(self.counts, speed) for speed in self.speeds], axis=1)
 
     def read(self, clip: int, speed: int) -> np.ndarray:
         """Return one clip at `speeds[speed]`, (samples,) float32."""
-        decoded = decode_clip(self.paths[clip], (self.speeds[speed],))
+        decoded = decode_clip(self.paths[clip])
         if isinstance(decoded, str):
             raise DataError(decoded)
-        wave = decoded[0][: self.counts[clip, speed]]
-        missing = self.counts[clip, speed] - len(wave)
+        missing = int(self.counts[clip]) - len(decoded)
         if missing > MAX_MISSING_SAMPLES:
             raise DataError(
-                f"{self.paths[clip]} has {len(wave)} samples, and {len(wave) + missing} by its index: copy the folder of shards again"
+                f"{self.paths[clip]} has {len(decoded)} samples, and {len(decoded) + missing} by its index: copy the folder of shards again"
             )
-        return np.pad(wave, (0, missing)).astype("float32") / 32768
+        wave = np.pad(decoded, (0, max(missing, 0)))[: self.counts[clip]].astype("float32") / 32768
+        return change_speed(wave, self.speeds[speed])
 
     def map(self, function: Callable, items: Any) -> list[Any]:
         """Return `function` of each item, several computed at once."""

@@ -8,9 +8,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import soundfile
+import soxr
 
 from kerasrecipes.data import audio_cache
-from kerasrecipes.data.audio_cache import HEADER, MAGIC, AudioCache
+from kerasrecipes.data.audio_cache import HEADER, MAGIC, AudioCache, change_speed, count_samples
 from kerasrecipes.decoding import ngram_lm
 from kerasrecipes.engines import onnx_cache
 from kerasrecipes.errors import DataError, KerasRecipesError
@@ -34,7 +35,7 @@ def paths(tmp_path, monkeypatch):
 def decoded(monkeypatch):
     """List of the clips that were decoded."""
     names, decode = [], audio_cache.decode_clip
-    monkeypatch.setattr(audio_cache, "decode_clip", lambda path, speeds: names.append(path) or decode(path, speeds))
+    monkeypatch.setattr(audio_cache, "decode_clip", lambda path: names.append(path) or decode(path))
     return names
 
 
@@ -224,9 +225,24 @@ def test_files_that_nobody_used_for_a_month_are_removed(tmp_path, paths):
 
 def test_no_clips_and_empty_clips(tmp_path, paths, monkeypatch):
     assert AudioCache([]).lengths().shape == (0, 1)
-    monkeypatch.setattr(audio_cache, "decode_clip", lambda path, speeds: [np.zeros(0, "int16")] * len(speeds))
+    monkeypatch.setattr(audio_cache, "decode_clip", lambda path: np.zeros(0, "int16"))
     cache = AudioCache(paths, (1.0, 0.9))
     assert cache.lengths().tolist() == [[0, 0], [0, 0]] and len(cache.read(1, 1)) == 0
+
+
+def test_playing_speeds_are_resampled_clips(tmp_path, paths, decoded):
+    """The samples are soxr's, and the file on the disk serves every choice of speeds."""
+    speeds = (1.0, 0.9, 1.1)
+    AudioCache(paths)
+    cache = AudioCache(paths, speeds)
+    assert len(decoded) == 2
+    only_file(tmp_path / "cache" / "audio")
+    for i, wave in enumerate(WAVES):
+        for j, speed in enumerate(speeds):
+            expected = soxr.resample(cache.read(i, 0), 16000 * speed, 16000)
+            np.testing.assert_array_equal(cache.read(i, j), expected)
+            assert cache.lengths()[i, j] == len(expected) == round(len(wave) / speed)
+    assert all(len(change_speed(np.zeros(n, "float32"), s)) == count_samples(n, s) for n in range(40) for s in (0.5, 0.9, 1.1, 3.0))
 
 
 @pytest.mark.parametrize(("free", "fits"), [(36_000, True), (35_998, False)])
