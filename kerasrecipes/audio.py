@@ -1,7 +1,9 @@
 """Read audio as every recognizer takes it: one channel, 16 kHz, float32 between -1 and 1."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +11,22 @@ import numpy as np
 
 from kerasrecipes.errors import AudioError
 from kerasrecipes.utils import sources
-from kerasrecipes.utils.audio_blocks import MAX_SECONDS, AudioCollector
-from kerasrecipes.utils.audio_decoding import audio_errors, check_source, count_frames, decode_file
+from kerasrecipes.utils.audio_blocks import (
+    BLOCK_FRAMES,
+    MAX_SECONDS,
+    NO_SAMPLES,
+    AudioStream,
+    check_samples,
+    equal_blocks,
+    scale_to_float32,
+)
+from kerasrecipes.utils.audio_decoding import EncodedAudio, audio_errors, count_frames
 from kerasrecipes.utils.listing import FileKind, expand_pattern, is_pattern, list_folder_or_warn
 from kerasrecipes.utils.media_decoding import INSTALL_HINT, MEDIA_EXTENSIONS, find_decoder
 
 SAMPLE_RATE = 16000
 MIN_DURATION_SECONDS = 0.05  # a few spectrogram frames
-MAX_FLOAT_AMPLITUDE = 4.0  # larger float samples are unscaled integers
+RECORDING_BLOCK_SAMPLES = 65536
 AUDIO_EXTENSIONS = frozenset((
     ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64", ".rf64",
     ".wavex", ".sph", ".nist", ".voc", ".mp2", ".mp1",
@@ -49,55 +59,132 @@ def load_audio(
         >>> load_audio(np.zeros(8000, "int16"), sample_rate=8000).shape
         (16000,)
     """
+    recording = open_recording(
+        source, sample_rate=sample_rate, target=target, allow_truncated=allow_truncated, max_seconds=max_seconds
+    )
+    assert recording.samples is not None
+    return recording.samples
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A checked recording at a recognizer's rate. Long ones are not in memory: they are decoded again each time they are read.
+
+    Args:
+        num_samples: Its length.
+        is_silent: Whether all samples are zero.
+        read: Returns an iterator over its blocks of any length.
+        samples: (num_samples,) float32, or None for a long one.
+    """
+
+    num_samples: int
+    is_silent: bool
+    read: Callable[[], Iterable[np.ndarray]] = field(repr=False)
+    samples: np.ndarray | None = field(default=None, repr=False)
+
+    @classmethod
+    def from_samples(cls, samples: np.ndarray) -> "Recording":
+        """Return a recording of samples (n,) float32 at the recognizer's rate, which stay in memory."""
+        return cls(len(samples), not samples.any(), lambda: [samples], samples)
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """Yield the samples in blocks of `RECORDING_BLOCK_SAMPLES`, whatever blocks a decoder makes. The last one may be shorter."""
+        return equal_blocks(self.read(), RECORDING_BLOCK_SAMPLES)
+
+    def shifted(self, count: int) -> "Recording":
+        """Return a recording of the same length whose sample n + `count` is this one's sample n, and zeros elsewhere."""
+
+        def read() -> Iterator[np.ndarray]:
+            zeros = np.zeros(min(abs(count), self.num_samples), "float32")
+            skipped, remaining = max(-count, 0), self.num_samples - max(count, 0)
+            if count > 0:
+                yield zeros
+            for block in self.blocks():
+                part = block[skipped:][: max(remaining, 0)]
+                skipped, remaining = max(skipped - len(block), 0), remaining - len(part)
+                yield part
+            if count < 0:
+                yield zeros
+
+        if self.samples is not None:
+            return Recording.from_samples(np.concatenate([*read()]))
+        return Recording(self.num_samples, self.is_silent, read)
+
+
+def open_recording(
+    source: Any, *, sample_rate: int | None = None, target: int = SAMPLE_RATE, allow_truncated: bool = False,
+    max_seconds: float = MAX_SECONDS, keep_seconds: float = float("inf"),
+) -> Recording:  # fmt: skip
+    """Read and check one recording to its end, and keep its samples only if it is short.
+
+    Args:
+        source: As in `load_audio`, as are the following arguments.
+        sample_rate: Hz of an array.
+        target: Hz of the result.
+        allow_truncated: Take what is there of a truncated file, with a warning.
+        max_seconds: Longest file that is read.
+        keep_seconds: Longest recording whose samples stay in memory. Default: any.
+
+    Raises:
+        AudioError: The source is not usable as audio; the message says what to do.
+        TypeError: An array has no `sample_rate`.
+    """
     name = source_name(source)
+    decode: Callable[[AudioStream], Iterator[np.ndarray]]
     if isinstance(source, str | os.PathLike | bytes | bytearray) or hasattr(source, "read"):
-        audio = AudioCollector(name, target, max_seconds)
-        decode_file(source, audio, allow_truncated=allow_truncated)
+        decode = partial(EncodedAudio(source, name).decode, allow_truncated=allow_truncated)
     else:
         if sample_rate is None:
             raise TypeError(
                 f"{name} has no sample rate: pass sample_rate= in Hz, for instance transcribe(x, sample_rate=16000)"
             )
-        audio = AudioCollector(name, target, float("inf"))
-        audio.set_rate(sample_rate)
-        samples = to_float32(np.asarray(source), name)
-        audio.add(samples if samples.ndim == 2 else samples[:, None])
-    if audio.seconds < MIN_DURATION_SECONDS:
+        samples, max_seconds = np.asarray(source), float("inf")
+        check_samples(samples, name)
+        decode = partial(convert_array, samples, sample_rate)
+    stream, count, is_silent = AudioStream(name, target, max_seconds), 0, True
+    kept: list[np.ndarray] = []
+
+    def take(block: np.ndarray) -> None:
+        nonlocal count, is_silent
+        count, is_silent = count + len(block), is_silent and not block.any()
+        if count > keep_seconds * target:
+            kept.clear()
+        elif len(block):
+            kept.append(block)
+
+    for block in decode(stream):
+        take(block)
+    if stream.seconds < MIN_DURATION_SECONDS:
         raise AudioError(
-            f"{name} lasts {audio.seconds:.3f} s: too short for speech (at least {MIN_DURATION_SECONDS} s)"
+            f"{name} lasts {stream.seconds:.3f} s: too short for speech (at least {MIN_DURATION_SECONDS} s)"
         )
-    return audio.finish()
+    take(stream.finish())
+
+    def read() -> Iterator[np.ndarray]:
+        again = AudioStream(name, target, max_seconds)
+        yield from decode(again)
+        yield again.finish()
+
+    if count > keep_seconds * target:
+        return Recording(count, is_silent, read)
+    whole = kept[0] if len(kept) == 1 else np.concatenate([NO_SAMPLES, *kept])
+    return Recording(count, is_silent, lambda: [whole], whole)
+
+
+def convert_array(samples: np.ndarray, sample_rate: float, stream: AudioStream) -> Iterator[np.ndarray]:
+    """Yield the blocks of audio that a stream makes of checked samples."""
+    stream.set_rate(sample_rate)
+    for start in range(0, len(samples), BLOCK_FRAMES):
+        block = scale_to_float32(samples[start : start + BLOCK_FRAMES])
+        yield stream.convert(block if block.ndim == 2 else block[:, None])
 
 
 def source_name(source: Any) -> str:
     """Return a printable name of a source for error messages."""
     return sources.source_name(source, sources.AUDIO)
-
-
-def to_float32(samples: np.ndarray, name: str) -> np.ndarray:
-    """Convert an array to float32 between -1 and 1. Integers are scaled by the range of their type."""
-    if samples.ndim not in (1, 2):
-        raise AudioError(f"{name}: audio must be (samples,) or (samples, channels)")
-    if samples.ndim == 2 and samples.shape[0] < samples.shape[1]:
-        raise AudioError(f"{name} has more channels than samples: transpose it to (samples, channels)")
-    if samples.dtype.kind == "u" and samples.dtype.itemsize == 1:
-        return (samples.astype("float32") - 128) / 128
-    if samples.dtype.kind == "i" and samples.dtype.itemsize == 8:
-        raise AudioError(
-            f"{name} of type {samples.dtype}: 64-bit audio has no defined full scale; pass integers of 16 or 32 bits, for "
-            'instance numpy.asarray(x, "int16"), or floats between -1 and 1'
-        )
-    if samples.dtype.kind == "i":
-        return (samples / -float(np.iinfo(samples.dtype).min)).astype("float32")
-    if samples.dtype.kind != "f":
-        raise AudioError(f"{name} of type {samples.dtype}: pass float samples between -1 and 1, or signed integers")
-    loudest = float(np.max(np.abs(samples), initial=0.0, where=np.isfinite(samples)))
-    if loudest > MAX_FLOAT_AMPLITUDE:
-        raise AudioError(
-            f"{name} has float samples up to {loudest:g}, outside -1 to 1: were they 16-bit integers? "
-            "Pass the integers unchanged, or divide by 32768"
-        )
-    return samples.astype("float32")
 
 
 def audio_files() -> FileKind:
@@ -134,5 +221,5 @@ def audio_duration(path: str | os.PathLike) -> float:
     """
     name = os.fspath(path)
     with audio_errors(name):
-        frames, rate = count_frames(check_source(path, name), name)
+        frames, rate = count_frames(path, name)
     return frames / rate

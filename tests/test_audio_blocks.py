@@ -11,7 +11,7 @@ import soxr
 from kerasrecipes import audio
 from kerasrecipes.errors import AudioError
 from kerasrecipes.utils import media_decoding
-from kerasrecipes.utils.audio_blocks import AudioCollector
+from kerasrecipes.utils.audio_blocks import AudioStream
 from kerasrecipes.utils.audio_encoding import write_audio
 
 
@@ -100,10 +100,10 @@ def test_samples_that_are_not_finite_are_counted_over_all_blocks():
 
 
 def test_the_rate_must_be_valid_and_stay():
-    collector = AudioCollector("x", 16000)
+    stream = AudioStream("x", 16000)
     for rate in (0, -1, float("nan"), 2e7, "16000"):
         with pytest.raises(AudioError, match="invalid sample rate"):
-            collector.set_rate(rate)
-    collector.set_rate(8000)
+            stream.set_rate(rate)
+    stream.set_rate(8000)
     with pytest.raises(AudioError, match="joins recordings of 8000 and 16000 Hz"):
-        collector.set_rate(16000)
+        stream.set_rate(16000)

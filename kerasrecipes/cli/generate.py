@@ -23,11 +23,15 @@ audio_output_option = partial(options.output, f"{options.AUDIO_FILE_HELP} It has
 @options.engine
 @option("--max-length", type=int, metavar="N", help="Number of characters that a language model writes at most (default: 200).")
 @option("--seconds", type=float, metavar="S", help="Duration of the audio; WaveNet needs it, and has no default.")
+@option(
+    "--count", type=int, metavar="N",
+    help="Number of sounds, with the seeds SEED, SEED + 1, ..., in files FILE_1, FILE_2, ... (default: one, in FILE).",
+)  # fmt: skip
 @speaker_option
 @options.sampling
 @options.format("text", "json", default="text")
 @audio_output_option()
-def run_generate(recipe, prompts, engine, max_length, seconds, sampling, output_format, output) -> None:
+def run_generate(recipe, prompts, engine, max_length, seconds, count, sampling, output_format, output) -> None:
     """Generate text or audio."""
     known = options.check_model_name(recipe)
     check_generate(recipe, known, prompts, seconds, output)
@@ -39,7 +43,7 @@ def run_generate(recipe, prompts, engine, max_length, seconds, sampling, output_
         for result in model.generate(list(prompts) or [""], **limit, **sampling):
             print_line(json.dumps(result.to_dict(), ensure_ascii=False) if output_format == "json" else result)
     else:
-        save_audio(model.generate, seconds, output, "generating", sampling)
+        save_audio(model.generate, seconds, output, "generating", sampling | ({} if count is None else {"count": count}))
 
 
 def check_generate(name: str, recipe: Any, prompts: Sequence[str], seconds: float | None, output: Path | None) -> None:
@@ -80,7 +84,11 @@ def check_audio_format(path: Path) -> None:
 
 
 def save_audio(generate: Any, source: Any, path: Path, action: str, arguments: Mapping[str, Any]) -> None:
-    """Generate audio with a progress bar, save it and print what was saved."""
+    """Generate audio with a progress bar, save it and print what was saved. Several clips have numbers in their names."""
     with ProgressBar(action, "s", digits=2) as progress:
-        clip = generate(source, progress=progress, **arguments)
-    print_line(f"{clip.save(path)}: {clip}")
+        clips = generate(source, progress=progress, **arguments)
+    if not isinstance(clips, list):
+        print_line(f"{clips.save(path)}: {clips}")
+        return
+    for number, clip in enumerate(clips, 1):
+        print_line(f"{clip.save(path.with_name(f'{path.stem}_{number}{path.suffix}'))}: {clip}")

@@ -154,16 +154,16 @@ def label_clips(
         paths = [clip.path for _, clip in step]
         for batch in bucket_by_length(paths, batch_seconds, errors, teacher.sample_rate):
             rows, waves = [], []
-            for index, wave in batch:
+            for index, recording in batch:
                 name, clip = step[index]
-                seconds = len(wave) / teacher.sample_rate
+                seconds = len(recording) / teacher.sample_rate
                 row = {"path": name, "seconds": round(seconds, 3), "speaker": clip.speaker}
                 if seconds < MIN_SECONDS:
                     row["error"] = f"too short: at least {MIN_SECONDS} s"
                 elif seconds > teacher.max_seconds:
                     row["error"] = f"too long: the teacher takes {teacher.max_seconds:g} s"
                 else:
-                    waves.append(wave)
+                    waves.append(np.asarray(recording.samples))
                 rows.append(row)
             results = iter(transcribe_batch(teacher, waves))
             for row in rows:

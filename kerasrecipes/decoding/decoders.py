@@ -17,6 +17,7 @@ from kerasrecipes.decoding.pauses import mark_pauses
 from kerasrecipes.decoding.phrase_search import make_phrase_decoder
 from kerasrecipes.decoding.prefix_search import beam_search
 from kerasrecipes.decoding.rescoring import make_rescoring_decoder
+from kerasrecipes.decoding.search_windows import windowed
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.results import Transcript
 
@@ -48,7 +49,7 @@ def make_beam_decoder(model: Any, options: DecodingOptions) -> Decode:
         return make_rescoring_decoder(make_beam_decoder, model, options)
     if not options.language_model:
         beam_size = options.beam_size or BEAM_SIZE
-        return lambda logits, **times: beam_search(logits, model.alphabet, beam_size, options.nbest, **times)
+        return windowed(lambda logits, **times: beam_search(logits, model.alphabet, beam_size, options.nbest, **times), options.nbest)
     path, weights = ngram_lm.ngram_path(options.language_model, model.alphabet), language_model_weights(model, options)
     bonuses = options.hotword_bonuses("beam")
     if len(set(bonuses.values())) > 1:
@@ -81,7 +82,7 @@ def make_lexicon_decoder(model: Any, options: DecodingOptions) -> Decode:
         model._lexicon[1], model.criterion.transition_matrix(), beam_size=options.beam_size or LM_BEAM_SIZE,
         beam_size_token=options.beam_size_token, beam_threshold=options.beam_threshold or 20.0, **weights,
     )  # fmt: skip
-    return lambda logits, **times: search(logits, options.nbest, **times)
+    return windowed(lambda logits, **times: search(logits, options.nbest, **times), options.nbest)
 
 
 def language_model_weights(model: Any, options: DecodingOptions) -> dict[str, float]:

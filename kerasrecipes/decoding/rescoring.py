@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from kerasrecipes.decoding.options import DecodingOptions
+from kerasrecipes.decoding.search_windows import windowed
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.results import Transcript
 
@@ -25,9 +26,8 @@ def make_rescoring_decoder(
         raise KerasRecipesError(f"rescorer={name}: only a loaded language model can rank texts: {example}")
     nbest = max(options.nbest, RESCORE_TOP_N)
     decode = make(model, replace(options, rescorer=None, nbest=min(nbest, options.beam_size or nbest)))
-    return lambda logits, **times: rescore(
-        decode(logits, **times), options.rescorer, options.rescore_weight or 0.0, options.nbest
-    )  # fmt: skip
+    rank = (options.rescorer, options.rescore_weight or 0.0, options.nbest)
+    return windowed(lambda logits, **times: rescore(decode(logits, **times), *rank), options.nbest)
 
 
 def rescore(transcript: Transcript, rescorer: Any, weight: float, nbest: int = 1) -> Transcript:

@@ -22,8 +22,9 @@ from kerasrecipes.decoding.alphabet import Alphabet
 from kerasrecipes.decoding.forced_alignment import ctc_alignment_graph, viterbi_align
 from kerasrecipes.decoding.greedy import check_logits, log_softmax, path_to_transcript
 from kerasrecipes.decoding.lexicon_beam_search import lexicon_words
+from kerasrecipes.decoding.search_windows import is_long, join_windows
 from kerasrecipes.errors import DataError, KerasRecipesError
-from kerasrecipes.results import Transcript
+from kerasrecipes.results import Transcript, Word
 
 UNKNOWN_WORD_SCORE = -10.0  # nats
 END = "</s>"
@@ -93,24 +94,43 @@ class WordBeamDecoder:
         if frames == 0:
             return Transcript("", duration=times.get("duration") or 0.0)
         log_probs = log_softmax(logits).astype("float32")
-        emissions = np.full((frames + 2, self.alphabet.vocab_size + 1), NEVER, "float32")
-        emissions[:frames, :-1] = log_probs
-        emissions[frames, 1 + self.alphabet.symbols.index(" ")] = emissions[frames + 1, -1] = 0.0
-        beams = self._decoder.decode_beams(
-            emissions, self.beam_size, -self.beam_threshold, MIN_SYMBOL_LOG_PROB, prune_history=nbest == 1,
-            hotwords=self.hotwords, hotword_weight=self.hotword_bonus,
-        )  # fmt: skip
+        if nbest == 1 and is_long(frames, times.get("frame_seconds", 0.0)):
+            words, _ = join_windows(self._find_words, log_probs, times["frame_seconds"])
+            return align_to_transcript(log_probs, [(w.text, (int(w.start), int(w.end))) for w in words], self.alphabet, **times)
         transcripts: dict[str, Transcript] = {}
-        for text, _, word_frames, _, score in beams:
+        for text, _, word_frames, _, score in self._search(log_probs, prune_history=nbest == 1):
             if text in transcripts:
                 continue
-            path = align_words(log_probs, word_frames[:-1], self.alphabet)
-            posterior = np.exp(log_probs[np.arange(frames), path])
-            transcripts[text] = replace(path_to_transcript(path, posterior, self.alphabet, **times), score=score)
+            transcripts[text] = replace(align_to_transcript(log_probs, word_frames[:-1], self.alphabet, **times), score=score)
             if len(transcripts) == nbest:
                 break
         best, *others = transcripts.values()
         return replace(best, alternatives=tuple(others))
+
+    def _search(self, log_probs: np.ndarray, prune_history: bool) -> Any:
+        """Return the hypotheses of ctc-beam-decoder, the best first."""
+        frames = len(log_probs)
+        emissions = np.full((frames + 2, self.alphabet.vocab_size + 1), NEVER, "float32")
+        emissions[:frames, :-1] = log_probs
+        emissions[frames, 1 + self.alphabet.symbols.index(" ")] = emissions[frames + 1, -1] = 0.0
+        return self._decoder.decode_beams(
+            emissions, self.beam_size, -self.beam_threshold, MIN_SYMBOL_LOG_PROB, prune_history=prune_history,
+            hotwords=self.hotwords, hotword_weight=self.hotword_bonus,
+        )  # fmt: skip
+
+    def _find_words(self, log_probs: np.ndarray, offset: float, frame_seconds: float) -> Transcript:
+        """Return the words of one window, whose times are frames."""
+        word_frames = self._search(log_probs, prune_history=True)[0][2][:-1]
+        words = (Word(text, offset + frame_seconds * a, offset + frame_seconds * b, 1.0) for text, (a, b) in word_frames)
+        return Transcript("", tuple(words))
+
+
+def align_to_transcript(
+    log_probs: np.ndarray, word_frames: Sequence[tuple[str, tuple[int, int]]], alphabet: Alphabet, **times: Any
+) -> Transcript:
+    """Return the transcript of the best alignment of words, see `align_words`."""
+    path = align_words(log_probs, word_frames, alphabet)
+    return path_to_transcript(path, np.exp(log_probs[np.arange(len(path)), path]), alphabet, **times)
 
 
 def align_words(

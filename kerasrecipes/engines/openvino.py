@@ -17,15 +17,16 @@ class OpenVINO:
     Args:
         path: Path of the file.
         precision: Arithmetic, in OpenVINO's names.
+        content: Bytes that are opened instead, a part of the file. Default: the file.
     """
 
     name = "openvino"
 
-    def __init__(self, path: Path, precision: str):
+    def __init__(self, path: Path, precision: str, content: bytes | None = None):
         import openvino
 
-        core = openvino.Core()
-        model = core.read_model(str(path))
+        self.path, self.precision, core = path, precision, openvino.Core()
+        model = core.read_model(content or str(path))
         self.input_names = {name for i in model.inputs for name in i.names}
         # pinned threads wait for other processes
         settings = {"INFERENCE_NUM_THREADS": num_threads(), "ENABLE_CPU_PINNING": False}
@@ -34,6 +35,10 @@ class OpenVINO:
             front_end, model = parts
             self.front_end = core.compile_model(front_end, "CPU", {"INFERENCE_PRECISION_HINT": "f32", **settings})
         self.compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": precision, **settings})
+
+    def open_part(self, content: bytes) -> "OpenVINO":
+        """Open a part of the file, given as bytes."""
+        return OpenVINO(self.path, self.precision, content)
 
     def run(self, inputs: dict[str, np.ndarray]) -> Any:
         """Return the outputs by name or port."""

@@ -61,11 +61,12 @@ class OnnxRuntimeSession:
 
     Args:
         path: Path of the file.
+        content: Bytes that are opened instead, a part of the file. Default: the file.
     """
 
     name = "onnxruntime"
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, content: bytes | None = None):
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -73,9 +74,13 @@ class OnnxRuntimeSession:
         options.intra_op_num_threads = num_threads()
         options.enable_mem_pattern = False  # it would keep a memory plan for every shape, and utterances have many
         self.path = path
-        self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self.session = onnxruntime.InferenceSession(content or str(path), options, providers=["CPUExecutionProvider"])
         self.input_names = {i.name for i in self.session.get_inputs()}
         self.output_names = [o.name for o in self.session.get_outputs()]
+
+    def open_part(self, content: bytes) -> "OnnxRuntimeSession":
+        """Open a part of the file, given as bytes."""
+        return OnnxRuntimeSession(self.path, content)
 
     def __call__(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
         """Return the logits."""

@@ -1,27 +1,29 @@
 """Exported networks with the verbs of their tasks, as `load("file.onnx")` returns them. Does not import Keras."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from kerasrecipes.audio import Recording
 from kerasrecipes.decoding.alphabet import Alphabet
 from kerasrecipes.decoding.criteria import CRITERIA
 from kerasrecipes.decoding.phoneme_set import PhonemeSet
+from kerasrecipes.engines.long_recordings import WindowedRecognizer
 from kerasrecipes.engines.metadata import LOGITS_OUTPUT, ExportedRecipe
-from kerasrecipes.errors import KerasRecipesError, WeightsCorrupted
+from kerasrecipes.errors import KerasRecipesError, WeightsCorrupted, convert_errors
 from kerasrecipes.image import ImagePreprocessing
 from kerasrecipes.inference.image_classification import ImageClassificationMixin
 from kerasrecipes.inference.image_segmentation import CELL_OFFSETS, TILE_SIZE, ImageSegmentationMixin
 from kerasrecipes.inference.phoneme_recognition import PhonemeRecognitionMixin
 from kerasrecipes.inference.speech_recognition import SpeechRecognitionMixin
+from kerasrecipes.inference.streaming_state import join_logits, stream_blocks
 from kerasrecipes.inference.text_generation import TextGenerationMixin
 from kerasrecipes.layers.time_geometry import TimeGeometry, compose
 from kerasrecipes.tasks.table import TASK_MODELS
 from kerasrecipes.utils.sources import is_file_input
 
-MAX_UNCHUNKED_SECONDS = 600.0  # about 1 GB for deepspeech2_small
-CONTEXT_SECONDS = 6.0
+CHUNK_SECONDS = 30.0  # of a long recording
 MAX_IMAGE_SIDE = 4096  # pixels of a network's input
 
 
@@ -115,12 +117,13 @@ class StreamingSessionModel:
 class EngineSpeechRecognizer(SpeechRecognitionMixin, EngineModel):
     """A speech recognizer with the `transcribe` and `align` of `SpeechRecognizer`."""
 
-    max_unchunked_seconds = MAX_UNCHUNKED_SECONDS
+    chunk_seconds = CHUNK_SECONDS
 
     def __init__(self, metadata: dict[str, Any], session: Any, open_step_session: Callable[[], Any]):
         super().__init__(metadata, session, open_step_session)
         self.alphabet: Any = self.make_alphabet(metadata["alphabet"])
         self.sample_rate = metadata["sample_rate"]
+        self._windowed: WindowedRecognizer | None = None
         self.geometries = [TimeGeometry(*values) for values in metadata["geometries"]]
         self.geometry = compose(self.geometries)
         transitions = metadata["transitions"]
@@ -138,29 +141,32 @@ class EngineSpeechRecognizer(SpeechRecognitionMixin, EngineModel):
             return np.zeros((len(inputs["audio"]), 0, self.alphabet.vocab_size), "float32")
         return self.session(inputs)[:, :frames]
 
-    def predict_logits_chunked(self, wave: np.ndarray) -> np.ndarray:
-        """Return the logits (frames, symbols) of a long recording.
+    def predict_logits_chunked(self, recording: Any) -> np.ndarray:
+        """Return the logits (frames, symbols) of a long recording, in memory that grows with the logits only.
 
-        Up to `max_unchunked_seconds` the recording runs at once and the logits are exact. Longer ones run in chunks of this
-        length with `CONTEXT_SECONDS` of context, each normalized by its own statistics.
+        A streaming recipe carries its states from chunk to chunk. Others run in windows that are normalized as in the whole, see
+        `kerasrecipes.engines.long_recordings`.
+
+        Args:
+            recording: A `kerasrecipes.audio.Recording`, or samples (n,) at the model's rate.
         """
-        if len(wave) <= self.max_unchunked_seconds * self.sample_rate:
-            return self.predict_one(wave)
-        frames, chunk = (
-            self.output_length(len(wave)),
-            round(self.max_unchunked_seconds * self.sample_rate / self.stride),
-        )
-        context = round(CONTEXT_SECONDS * self.sample_rate / self.stride)
-        logits = []
-        for start in range(0, frames, chunk):
-            first, end = max(start - context, 0), min(start + chunk, frames)
-            last_sample = len(wave) if end + context >= frames else (end + context) * self.stride
-            logits.append(self.predict_one(wave[first * self.stride : last_sample])[start - first : end - first])
-        return np.concatenate(logits)
+        if not isinstance(recording, Recording):
+            recording = Recording.from_samples(np.asarray(recording, "float32"))
+        frames = self.output_length(len(recording))
+        return join_logits(self.iterate_logits(recording), frames, self.alphabet.vocab_size)
 
-    def predict_one(self, wave: np.ndarray) -> np.ndarray:
-        """Return the logits (frames, symbols) of a wave (samples,)."""
-        return self.predict_logits({"audio": wave[None].astype("float32"), "length": np.array([len(wave)], "int32")})[0]
+    def iterate_logits(self, recording: Recording) -> Iterator[np.ndarray]:
+        """Yield the logits (n, symbols) of consecutive parts of a recording."""
+        if "streaming" in self.metadata:
+            yield from stream_blocks(self.streaming_graph(), recording.blocks(), round(self.chunk_seconds * self.sample_rate))
+            return
+        if self._windowed is None:
+            content = self.session.path.read_bytes()
+            with convert_errors(WeightsCorrupted, self.session.path):
+                self._windowed = WindowedRecognizer(
+                    content, self.session.open_part, self.geometries, self.sample_rate, self.chunk_seconds
+                )
+        yield from self._windowed.logits(recording)
 
 
 class EnginePhonemeRecognizer(PhonemeRecognitionMixin, EngineSpeechRecognizer):
@@ -169,7 +175,7 @@ class EnginePhonemeRecognizer(PhonemeRecognitionMixin, EngineSpeechRecognizer):
     def __init__(self, metadata: dict[str, Any], session: Any, open_step_session: Callable[[], Any]):
         super().__init__(metadata, session, open_step_session)
         self.batch_limits = metadata["batch_limits"]
-        self.max_unchunked_seconds = self.batch_limits.get("chunk_threshold_seconds", MAX_UNCHUNKED_SECONDS)
+        self.chunk_seconds = min(CHUNK_SECONDS, self.batch_limits.get("batch_seconds", CHUNK_SECONDS))
 
     def make_alphabet(self, config: dict[str, Any]) -> Alphabet:
         return PhonemeSet.from_value(config)

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from kerasrecipes.audio import load_audio
+from kerasrecipes.audio import open_recording
 from kerasrecipes.decoding.forced_alignment import asg_alignment_graph, ctc_alignment_graph, viterbi_align
 from kerasrecipes.decoding.greedy import geometric_mean, log_softmax
 from kerasrecipes.decoding.pauses import PAUSE_SECONDS, mark_pauses
 from kerasrecipes.errors import DataError
-from kerasrecipes.inference.transcribe import logits_of
+from kerasrecipes.inference.transcribe import CHUNKING_THRESHOLD_SECONDS, logits_of
 from kerasrecipes.results import Character, Transcript, Word
 
 # nats per letter; with one word replaced in each of 41 clips of dev-mini-tune, 93 % of these are reported, and 2 % of the others
@@ -58,12 +58,14 @@ def align(
     if not normalized:
         raise DataError("There is no word to align")
     labels = alphabet.encode(" ".join(normalized), normalize=False)
-    wave = load_audio(audio, sample_rate=sample_rate, target=model.sample_rate)
-    logits = logits_of(model, wave)
+    recording = open_recording(
+        audio, sample_rate=sample_rate, target=model.sample_rate, keep_seconds=CHUNKING_THRESHOLD_SECONDS
+    )
+    logits = logits_of(model, recording)
     log_probs = log_softmax(logits)
     transitions = model.criterion.transition_matrix()
     graph = ctc_alignment_graph(labels) if transitions is None else asg_alignment_graph(labels, transitions)
-    frame_seconds, duration = model.stride / model.sample_rate, len(wave) / model.sample_rate
+    frame_seconds, duration = model.stride / model.sample_rate, len(recording) / model.sample_rate
     scores = log_probs if transitions is None else logits
     scores = mark_pauses(scores, alphabet, frame_seconds, pause_seconds, transitions=transitions, settle_spaces=True)
     try:

@@ -6,7 +6,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from kerasrecipes.audio import load_audio
+from kerasrecipes.audio import open_recording
 from kerasrecipes.errors import AudioError, KerasRecipesError
 from kerasrecipes.inference.speech_recognition import Progress, SpeechRecognitionMixin
 from kerasrecipes.inference.transcribe import CHUNKING_THRESHOLD_SECONDS, logits_of
@@ -85,9 +85,9 @@ class PhonemeRecognitionMixin(SpeechRecognitionMixin):
             audio: One input of `transcribe`.
             sample_rate: Hz of an array.
         """
-        wave = load_audio(audio, sample_rate=sample_rate, target=self.sample_rate)
         threshold = self.batch_limits.get("chunk_threshold_seconds", CHUNKING_THRESHOLD_SECONDS)
-        return self.criterion.posteriors(logits_of(self, wave, threshold))
+        recording = open_recording(audio, sample_rate=sample_rate, target=self.sample_rate, keep_seconds=threshold)
+        return self.criterion.posteriors(logits_of(self, recording, threshold))
 
     def align(self, audio: Any, text: str, sample_rate: int | None = None, **options: Any) -> Any:
         """Raise an error: alignment needs words.

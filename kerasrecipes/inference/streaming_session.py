@@ -4,13 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from kerasrecipes.audio import to_float32
 from kerasrecipes.decoding.options import DecodingOptions
 from kerasrecipes.errors import AudioError, KerasRecipesError
 from kerasrecipes.inference.stream_decoders import make_stream_decoder
 from kerasrecipes.inference.streaming_state import StreamingState
 from kerasrecipes.results import Transcript
-from kerasrecipes.utils.audio_blocks import check_finite
+from kerasrecipes.utils.audio_blocks import check_finite, to_float32
 
 CHUNK_SECONDS = 0.24
 

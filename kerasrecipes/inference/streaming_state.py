@@ -1,5 +1,6 @@
 """One sequence in chunks through a network that continues from its states, in any engine. Does not import Keras."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -56,3 +57,20 @@ class StreamingState:
 
     def _concat(self, outputs: list[np.ndarray]) -> np.ndarray:
         return np.concatenate([np.zeros((0, self.model.width), "float32"), *outputs])
+
+
+def stream_blocks(model: Any, blocks: Iterable[np.ndarray], chunk_steps: int) -> Iterator[np.ndarray]:
+    """Yield what a streaming model makes of the blocks of one sequence."""
+    state = StreamingState(model, chunk_steps)
+    for block in blocks:
+        yield state.feed(block)
+    yield state.finish()
+
+
+def join_logits(parts: Iterable[np.ndarray], frames: int, width: int) -> np.ndarray:
+    """Return consecutive logits (n, symbols) as one array, which alone is in memory."""
+    logits, count = np.zeros((frames, width), "float32"), 0
+    for part in parts:
+        logits[count : count + len(part)] = part
+        count += len(part)
+    return logits

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasrecipes.audio import list_audio_files, load_audio, source_name
+from kerasrecipes.audio import Recording, list_audio_files, open_recording, source_name
 from kerasrecipes.decoding.decoders import make_decoder
 from kerasrecipes.decoding.greedy import log_softmax
 from kerasrecipes.decoding.options import DecodingOptions
@@ -35,7 +35,8 @@ def transcribe(
         source: One input, or a list or folder of inputs.
         sample_rate: Hz of arrays.
         batch_seconds: Padded audio per batch in seconds.
-        chunk_threshold_seconds: Longer recordings run through `model.predict_logits_chunked`, in Keras in chunks.
+        chunk_threshold_seconds: Longer recordings run through `model.predict_logits_chunked`, in chunks. Their samples are not kept
+            in memory: they are decoded again for every pass.
         progress: Called with (inputs done, inputs in all) after every input.
         shift_average_seconds: Also run the audio shifted by this much in both directions, and average the three
             probabilities (Deep Speech, arXiv 1412.5567, section 2.1: 5 ms). Takes three times as long. 0 turns it off.
@@ -46,8 +47,8 @@ def transcribe(
     to_transcript = make_transcript_decoder(model, make_decoder(model, DecodingOptions(**decoding)))
     reading = {"sample_rate": sample_rate, "allow_truncated": allow_truncated, "max_seconds": max_seconds}
     if not is_batch(source):
-        wave = load_wave(source, target=model.sample_rate, **reading)
-        transcript = to_transcript(logits_of(model, wave, chunk_threshold_seconds, shift_average_seconds), wave, source)
+        recording = read_recording(source, target=model.sample_rate, keep_seconds=chunk_threshold_seconds, **reading)
+        transcript = to_transcript(logits_of(model, recording, chunk_threshold_seconds, shift_average_seconds), recording, source)
         return remember_audio(transcript, source, sample_rate)
     inputs = list_audio_files(source)
     results: list[Transcript | AudioError | None] = [None] * len(inputs)
@@ -55,9 +56,9 @@ def transcribe(
         model, inputs, results, batch_seconds=batch_seconds, chunk_threshold_seconds=chunk_threshold_seconds,
         shift_average_seconds=shift_average_seconds, **reading,
     )  # fmt: skip
-    for index, logits, wave in batches:
+    for index, logits, recording in batches:
         try:
-            results[index] = remember_audio(to_transcript(logits, wave, inputs[index]), inputs[index])
+            results[index] = remember_audio(to_transcript(logits, recording, inputs[index]), inputs[index])
         except AudioError as error:
             results[index] = strip_traceback(error)
         if progress:
@@ -79,21 +80,21 @@ def remember_audio(transcript: Transcript, source: Any, sample_rate: int | None 
 def score_batches(
     model: Any, inputs: Sequence[Any], results: list, *, batch_seconds: float = BATCH_SECONDS,
     chunk_threshold_seconds: float = CHUNKING_THRESHOLD_SECONDS, shift_average_seconds: float = 0.0, **reading: Any,
-) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:  # fmt: skip
-    """Yield (index, logits, wave) of every readable input, similar lengths together. Errors go to `results[index]`.
+) -> Iterator[tuple[int, np.ndarray, Recording]]:  # fmt: skip
+    """Yield (index, logits, recording) of every readable input, similar lengths together. Errors go to `results[index]`.
 
     `reading` are options of `load_audio`.
     """
     for batch in bucket_by_length(
         inputs, batch_seconds, results, model.sample_rate, chunk_threshold_seconds, **reading
     ):
-        waves = [wave for _, wave in batch]
-        if len(waves) > 1:
-            logits = average_over_shifts(model, waves, lambda w: batch_logits(model, w), shift_average_seconds)
+        recordings = [recording for _, recording in batch]
+        if len(recordings) > 1:
+            logits = average_over_shifts(model, recordings, lambda r: recordings_logits(model, r), shift_average_seconds)
         else:
-            logits = [logits_of(model, waves[0], chunk_threshold_seconds, shift_average_seconds)]
-        for (index, wave), frames in zip(batch, logits, strict=True):
-            yield index, frames, wave
+            logits = [logits_of(model, recordings[0], chunk_threshold_seconds, shift_average_seconds)]
+        for (index, recording), frames in zip(batch, logits, strict=True):
+            yield index, frames, recording
 
 
 def is_batch(source: Any) -> bool:
@@ -103,31 +104,31 @@ def is_batch(source: Any) -> bool:
     return isinstance(source, str | Path) and (os.path.isdir(source) or is_pattern(source))
 
 
-def load_wave(source: Any, **options: Any) -> np.ndarray:
-    """Load one input by `load_audio`. Whatever fails is an `AudioError` with its name, except an array without a rate."""
+def read_recording(source: Any, **options: Any) -> Recording:
+    """Read one input by `open_recording`. Whatever fails is an `AudioError` with its name, except an array without a rate."""
     with convert_errors(AudioError, source_name(source), unchanged=(TypeError,)):
-        return load_audio(source, **options)
+        return open_recording(source, **options)
 
 
 def bucket_by_length(
     inputs: Sequence[Any], batch_seconds: float, results: list, model_rate: int,
     alone_above_seconds: float = float("inf"), **reading: Any,
-) -> Iterator[list[tuple[int, np.ndarray]]]:  # fmt: skip
+) -> Iterator[list[tuple[int, Recording]]]:  # fmt: skip
     """Group inputs of similar length, loading at most a few hundred seconds ahead.
 
     Args:
         inputs: Inputs of `load_audio`.
         batch_seconds: Padded audio per group in seconds.
         results: List of one entry per input, which receives the errors of unreadable inputs.
-        model_rate: Hz of the waves.
-        alone_above_seconds: Longer inputs form a group of their own.
+        model_rate: Hz of the recordings.
+        alone_above_seconds: Longer inputs form a group of their own, without samples in memory.
         **reading: Options of `load_audio`.
     """
-    pool: list[tuple[int, np.ndarray]] = []
+    pool: list[tuple[int, Recording]] = []
 
-    def take_groups() -> Iterator[list[tuple[int, np.ndarray]]]:
+    def take_groups() -> Iterator[list[tuple[int, Recording]]]:
         pool.sort(key=lambda entry: len(entry[1]))
-        group: list[tuple[int, np.ndarray]] = []
+        group: list[tuple[int, Recording]] = []
         for entry in pool:
             samples = len(entry[1])
             if group and (
@@ -143,12 +144,12 @@ def bucket_by_length(
     pool_samples = 0
     for index, source in enumerate(inputs):
         try:
-            wave = load_wave(source, target=model_rate, **reading)
-            pool.append((index, wave))
+            recording = read_recording(source, target=model_rate, keep_seconds=alone_above_seconds, **reading)
+            pool.append((index, recording))
         except AudioError as error:
             results[index] = strip_traceback(error)
             continue
-        pool_samples += len(pool[-1][1])
+        pool_samples += 0 if recording.samples is None else len(recording)
         if pool_samples > 8 * batch_seconds * model_rate:
             yield from take_groups()
             pool_samples = 0
@@ -166,52 +167,58 @@ def batch_logits(model: Any, waves: Sequence[np.ndarray]) -> list[np.ndarray]:
     return [frames[: model.output_length(int(n))] for frames, n in zip(logits, lengths, strict=True)]
 
 
+def recordings_logits(model: Any, recordings: Sequence[Recording]) -> list[np.ndarray]:
+    """Return the logits (frames, symbols) of recordings whose samples are in memory, from one padded batch."""
+    return batch_logits(model, [np.asarray(recording.samples) for recording in recordings])
+
+
 def logits_of(
-    model: Any, wave: np.ndarray, chunk_threshold_seconds: float = CHUNKING_THRESHOLD_SECONDS,
+    model: Any, audio: Recording | np.ndarray, chunk_threshold_seconds: float = CHUNKING_THRESHOLD_SECONDS,
     shift_average_seconds: float = 0.0,
 ) -> np.ndarray:  # fmt: skip
-    """Return the logits (frames, symbols) of one wave, computed at once or in chunks."""
+    """Return the logits (frames, symbols) of a recording, or of samples (n,), computed at once or in chunks."""
+    recording = audio if isinstance(audio, Recording) else Recording.from_samples(audio)
 
-    def predict(waves: Sequence[np.ndarray]) -> list[np.ndarray]:
-        if len(waves[0]) <= chunk_threshold_seconds * model.sample_rate:
-            return batch_logits(model, waves)
-        return [model.predict_logits_chunked(waves[0])]
+    def predict(recordings: Sequence[Recording]) -> list[np.ndarray]:
+        if len(recording) <= chunk_threshold_seconds * model.sample_rate:
+            return recordings_logits(model, recordings)
+        return [model.predict_logits_chunked(part) for part in recordings]
 
-    return average_over_shifts(model, [wave], predict, shift_average_seconds)[0]
+    return average_over_shifts(model, [recording], predict, shift_average_seconds)[0]
 
 
 def average_over_shifts(
-    model: Any, waves: Sequence[np.ndarray], predict: Callable[[Sequence[np.ndarray]], list[np.ndarray]], seconds: float
+    model: Any, recordings: Sequence[Recording], predict: Callable[[Sequence[Recording]], list[np.ndarray]], seconds: float
 ) -> list[np.ndarray]:
-    """Return `predict(waves)`, or the logarithm of its probabilities averaged over the waves and their shifts both ways.
+    """Return `predict(recordings)`, or the logarithm of its probabilities averaged over them and their shifts both ways.
 
     Raises:
         KerasRecipesError: `seconds` is negative, or the model's logits are no probabilities of single frames (ASG).
     """
     if not seconds:
-        return predict(waves)
+        return predict(recordings)
     if seconds < 0 or model.criterion.transition_matrix() is not None:
         raise KerasRecipesError(
             f"shift_average_seconds={seconds}: it must be a positive shift, and the recognizer trained with CTC"
         )
     n = round(seconds * model.sample_rate)
-    shifted = [list(waves), [np.pad(w, (n, 0))[: len(w)] for w in waves], [np.pad(w, (0, n))[n:] for w in waves]]
-    probabilities = [[np.exp(log_softmax(logits)) for logits in predict(w)] for w in shifted]
+    shifted = [list(recordings), [r.shifted(n) for r in recordings], [r.shifted(-n) for r in recordings]]
+    probabilities = [[np.exp(log_softmax(logits)) for logits in predict(r)] for r in shifted]
     return [np.log(np.mean(same, axis=0) + 1e-30).astype("float32") for same in zip(*probabilities, strict=True)]
 
 
 def make_transcript_decoder(
     model: Any, decode: Callable[..., Transcript]
-) -> Callable[[np.ndarray, np.ndarray, Any], Transcript]:
-    """Return `to_transcript(logits, wave, source)`. An all-zero wave gives an empty transcript without decoding.
+) -> Callable[[np.ndarray, Recording, Any], Transcript]:
+    """Return `to_transcript(logits, recording, source)`. All-zero audio gives an empty transcript without decoding.
 
     Whatever the decoder raises is an `AudioError` with the name of the source.
     """
     frame_seconds = model.stride / model.sample_rate
 
-    def to_transcript(logits: np.ndarray, wave: np.ndarray, source: Any) -> Transcript:
-        duration = len(wave) / model.sample_rate
-        if not wave.any():
+    def to_transcript(logits: np.ndarray, recording: Recording, source: Any) -> Transcript:
+        duration = len(recording) / model.sample_rate
+        if recording.is_silent:
             return Transcript("", duration=duration)
         try:
             return decode(logits, frame_seconds=frame_seconds, duration=duration)

@@ -22,11 +22,12 @@ Progress = Callable[[float, float], Any]
 
 def generate(
     model: Any, seconds: Any = None, seed: Any = None, temperature: float = 1.0, speaker: Any = None, mel: Any = None,
-    progress: Progress | None = None,
+    progress: Progress | None = None, count: int | None = None,
 ) -> Any:  # fmt: skip
     """Generate audio sample by sample with the cached `WaveNetSampler`.
 
-    `seconds`, `seed`, `speaker` and `mel` may be lists, whose clips are generated at once.
+    `seconds`, `seed`, `speaker` and `mel` may be lists, whose clips are generated at once: the weights are read once for a sample of
+    each clip. A clip's samples are those that its seed gives alone.
 
     Args:
         model: A `WaveNetGenerator`.
@@ -36,15 +37,19 @@ def generate(
         speaker: Name of a speaker, or None for no speaker.
         mel: Log-mel spectrogram (frames, n_mels) of `model.spectrogram`, or None.
         progress: Called with (seconds done, seconds in all).
+        count: Number of clips from the same arguments, with the seeds seed, seed + 1, ... Default: one clip, not in a list.
 
     Returns:
-        An `AudioClip`, or a list of them if an argument is a list.
+        An `AudioClip`, or a list of them with `count` or if an argument is a list.
 
     Raises:
-        DataError: The seconds are not positive, the temperature or a seed is negative, the speaker is unknown, or the
-            spectrogram does not fit.
+        DataError: The seconds are not positive, the temperature or a seed is negative, the speaker is unknown, the
+            spectrogram does not fit, or `count` is no whole number from 1 on.
     """
+    if count is not None and (not isinstance(count, int | np.integer) or count < 1):
+        raise DataError(f"count is a whole number from 1 on, not {count!r}")
     counts = [len(v) for v in (seconds, seed, speaker, mel) if isinstance(v, list | tuple)]
+    counts += [] if count is None else [int(count)]
     if len(set(counts)) > 1:
         raise DataError(f"Lists of unequal lengths: {', '.join(map(str, counts))}")
     count = counts[0] if counts else 1

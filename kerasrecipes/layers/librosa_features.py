@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from kerasrecipes.layers.mfcc import MagnitudeSpectrogram, triangular_bands
-from kerasrecipes.layers.sequence import SequenceLayer, sequence_mask
+from kerasrecipes.layers.sequence import SequenceLayer, UtteranceStatistics, sequence_mask
 from kerasrecipes.layers.spectrogram import UtteranceStandardization, windowed_dft
 from kerasrecipes.layers.time_geometry import TimeGeometry
 
@@ -50,6 +50,7 @@ class ReflectPadding(SequenceLayer):
     def __init__(self, padding: int, **kwargs):
         super().__init__(**kwargs)
         self.padding = padding
+        self.numpy_context = padding + 1
         self.geometry = TimeGeometry(1, 1, padding, padding)
 
     def call_unmasked(self, x, length, training=None):
@@ -58,7 +59,7 @@ class ReflectPadding(SequenceLayer):
         position = ops.mod(position[None, :], period)
         return ops.take_along_axis(x, ops.minimum(position, period - position), axis=1)
 
-    def call_numpy(self, x):
+    def call_numpy(self, x, statistics=None):
         return np.pad(x, self.padding, mode="reflect") if len(x) else x
 
 
@@ -146,7 +147,7 @@ class DecibelMFCC(SequenceLayer):
     Call: `x` (batch, frames, bands), `length` (batch,); returns (batch, frames, n_mfcc), (batch,).
     """
 
-    whole_utterance = True
+    whole_utterance = needs_statistics = True
 
     def __init__(self, n_mfcc: int = 13, top_db: float = 80.0, **kwargs):
         super().__init__(**kwargs)
@@ -167,8 +168,9 @@ class DecibelMFCC(SequenceLayer):
         x = ops.maximum(x, ops.max(valid, axis=(1, 2), keepdims=True) - self.top_db)
         return ops.matmul(x, ops.convert_to_tensor(self.cosines(x.shape[-1]), dtype=x.dtype))
 
-    def call_numpy(self, x):
-        return np.maximum(x, x.max(initial=-np.inf) - self.top_db) @ self.cosines(x.shape[-1])
+    def call_numpy(self, x, statistics=None):
+        maximum = np.float32((statistics or UtteranceStatistics.of(x)).maximum)
+        return np.maximum(x, maximum - np.float32(self.top_db)) @ self.cosines(x.shape[-1])
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
@@ -188,7 +190,7 @@ class SavitzkyGolayDeltas(SequenceLayer):
 
     def __init__(self, width: int = 9, **kwargs):
         super().__init__(**kwargs)
-        self.width = width
+        self.width = self.numpy_context = width
         time = np.arange(width) - width // 2
         fits = [np.linalg.pinv(np.vander(time, order + 1, increasing=True))[order] * order for order in (1, 2)]
         self.kernels = np.stack(fits).astype("float32")  # (2, width), where factorials of 1 and 2 are 1 and 2
@@ -210,7 +212,7 @@ class SavitzkyGolayDeltas(SequenceLayer):
             features.append(whole * ops.take_along_axis(derivative, position, axis=1))
         return ops.concatenate(features, axis=-1)
 
-    def call_numpy(self, x):
+    def call_numpy(self, x, statistics=None):
         if len(x) < self.width:
             return np.concatenate([x, np.zeros_like(x), np.zeros_like(x)], axis=-1)
         half = self.width // 2
@@ -238,6 +240,6 @@ class BlockStandardization(UtteranceStandardization):
         parts = ops.split(x, self.blocks, axis=-1)
         return ops.concatenate([super(BlockStandardization, self).call_unmasked(part, length) for part in parts], axis=-1)
 
-    def call_numpy(self, x):
-        parts = np.split(x, self.blocks, axis=-1)
-        return np.concatenate([super(BlockStandardization, self).call_numpy(part) for part in parts], axis=-1)
+    def call_numpy(self, x, statistics=None):
+        parts = zip(np.split(x, self.blocks, axis=-1), (statistics or UtteranceStatistics.of(x)).split(self.blocks), strict=True)
+        return np.concatenate([super(BlockStandardization, self).call_numpy(*part) for part in parts], axis=-1)

@@ -216,7 +216,7 @@ class Deltas(SequenceLayer):
 
     def __init__(self, delta_width: int = 9, **kwargs):
         super().__init__(**kwargs)
-        self.delta_width = delta_width
+        self.delta_width, self.numpy_context = delta_width, 2 * delta_width
 
     def output_feature_shape(self, shape):
         return (3 * shape[-1],)
@@ -240,7 +240,7 @@ class Deltas(SequenceLayer):
             features.append(zero_after_length(delta, length))
         return ops.concatenate(features, axis=-1)
 
-    def call_numpy(self, x):
+    def call_numpy(self, x, statistics=None):
         features = [x]
         for _ in range(2):
             x = features[-1]

@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from kerasrecipes.layers.base import ConfigLayer
@@ -46,6 +47,51 @@ def _where_valid(valid: Any, x: Any) -> Any:
     for _ in range(len(x.shape) - 2):
         valid = ops.expand_dims(valid, -1)
     return ops.where(valid, x, ops.zeros((), dtype=x.dtype))
+
+
+class UtteranceStatistics:
+    """Sums over all steps of one utterance, from which a layer normalizes it block by block.
+
+    Attributes:
+        count: Number of steps.
+        total: Sum of the steps, of the shape of a step, float64.
+        squares: Sum of their squares.
+        maximum: Largest value.
+    """
+
+    def __init__(self) -> None:
+        self.count, self.maximum = 0, -np.inf
+        self.total: Any = np.float64(0)
+        self.squares: Any = np.float64(0)
+
+    @classmethod
+    def of(cls, x: np.ndarray) -> "UtteranceStatistics":
+        """Return the statistics of a whole utterance (steps, ...)."""
+        statistics = cls()
+        statistics.add(x)
+        return statistics
+
+    def add(self, x: np.ndarray) -> None:
+        """Add the next steps (n, ...)."""
+        self.count += len(x)
+        self.total = self.total + x.sum(axis=0, dtype="float64")
+        self.squares = self.squares + np.square(x, dtype="float64").sum(axis=0)
+        self.maximum = max(self.maximum, float(x.max(initial=-np.inf)))
+
+    def split(self, count: int) -> "list[UtteranceStatistics]":
+        """Return the statistics of equal blocks of features."""
+        parts = [UtteranceStatistics() for _ in range(count)]
+        for part, total, squares in zip(parts, np.split(self.total, count), np.split(self.squares, count), strict=True):
+            part.count, part.maximum, part.total, part.squares = self.count, self.maximum, total, squares
+        return parts
+
+    def mean(self) -> np.ndarray:
+        """Return the mean of each feature."""
+        return self.total / max(self.count, 1)
+
+    def deviations(self, mean: Any) -> float:
+        """Return the sum of all squared differences from `mean`, of each feature or of all."""
+        return float(np.sum(self.squares - 2 * mean * self.total + self.count * np.square(mean)))
 
 
 class StreamableLayer(ConfigLayer):
@@ -119,9 +165,22 @@ class CausalLayer(StreamableLayer):
 class SequenceLayer(StreamableLayer):
     """A layer on `(x, length)` that returns `(y, new length)`. Subclasses set `geometry` and `call_padded`.
 
-    Layers that see the whole utterance set `whole_utterance` and define `call_numpy`, which processes one utterance
-    (steps, ...) float32 in numpy and in little memory. When streaming, steps outside the utterance become zero.
+    Layers that see the whole utterance set `whole_utterance` and define `call_numpy`, so that a long one runs in blocks. Those that
+    normalize it set `needs_statistics`. Those that treat its ends in a way of their own set `numpy_context`. When streaming, steps
+    outside the utterance become zero.
     """
+
+    needs_statistics = False
+    numpy_context = 0  # steps on both sides of a block that its outputs depend on
+
+    def call_numpy(self, x: np.ndarray, statistics: UtteranceStatistics | None = None) -> np.ndarray:
+        """Compute the layer on steps (n, ...) float32 of one utterance in numpy.
+
+        Args:
+            x: The utterance, or a block of it.
+            statistics: Those of the whole utterance, for a layer that needs them. Default: those of `x`.
+        """
+        raise NotImplementedError
 
     def call_padded(self, x: Any) -> Any:
         """Compute the layer on steps that already include their padding."""

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasrecipes.layers.sequence import SequenceLayer, zero_after_length
+from kerasrecipes.layers.sequence import SequenceLayer, UtteranceStatistics, zero_after_length
 from kerasrecipes.layers.time_geometry import TimeGeometry
 
 
@@ -54,7 +54,7 @@ class UtterancePowerNormalization(SequenceLayer):
     Call: `audio` (batch, samples) float, `length` (batch,) integer; returns the same shapes, zero after each length.
     """
 
-    whole_utterance = True
+    whole_utterance = needs_statistics = True
 
     def __init__(self, epsilon: float = 1e-8, **kwargs):
         super().__init__(**kwargs)
@@ -64,8 +64,9 @@ class UtterancePowerNormalization(SequenceLayer):
         x = zero_after_length(ops.cast(x, "float32"), length)
         return ops.cast(x / ops.sqrt(masked_mean(ops.square(x), length) + self.epsilon), self.compute_dtype)
 
-    def call_numpy(self, x):
-        return (x / np.sqrt(np.mean(np.square(x, dtype="float64")) + self.epsilon)).astype("float32")
+    def call_numpy(self, x, statistics=None):
+        statistics = statistics or UtteranceStatistics.of(x)
+        return (x / np.sqrt(statistics.squares / max(statistics.count, 1) + self.epsilon)).astype("float32")
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
@@ -117,7 +118,7 @@ class UtteranceNormalization(SequenceLayer):
     Call: `x` (batch, frames, bins), `length` (batch,).
     """
 
-    whole_utterance = True
+    whole_utterance = needs_statistics = True
 
     def __init__(self, epsilon: float = 1e-3, **kwargs):
         super().__init__(**kwargs)
@@ -129,10 +130,11 @@ class UtteranceNormalization(SequenceLayer):
         scale = ops.sqrt(masked_mean(ops.square(centered), length, (1, 2)) + self.epsilon)
         return ops.cast(centered / scale, self.compute_dtype)
 
-    def call_numpy(self, x):
-        x = x - x.mean(axis=0, dtype="float64").astype("float32")
-        x /= np.sqrt(np.mean(np.square(x), dtype="float64") + self.epsilon)
-        return x
+    def call_numpy(self, x, statistics=None):
+        statistics = statistics or UtteranceStatistics.of(x)
+        mean = statistics.mean()
+        variance = statistics.deviations(mean) / max(statistics.count * mean.size, 1)
+        return (x - mean.astype("float32")) / np.float32(np.sqrt(variance + self.epsilon))
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
@@ -149,7 +151,7 @@ class UtteranceStandardization(SequenceLayer):
     Call: `x` (batch, samples) or (batch, frames, features), `length` (batch,).
     """
 
-    whole_utterance = True
+    whole_utterance = needs_statistics = True
 
     def __init__(self, epsilon: float = 1e-8, ddof: int = 0, **kwargs):
         super().__init__(**kwargs)
@@ -166,7 +168,8 @@ class UtteranceStandardization(SequenceLayer):
         scale = ops.sqrt(variance + self.epsilon)
         return ops.cast(centered / scale, self.compute_dtype)
 
-    def call_numpy(self, x):
-        x = x - np.mean(x, dtype="float64").astype("float32")
-        variance = np.sum(np.square(x), dtype="float64") / max(x.size - self.ddof, 1)
-        return x / np.sqrt(variance + self.epsilon).astype("float32")
+    def call_numpy(self, x, statistics=None):
+        statistics = statistics or UtteranceStatistics.of(x)
+        mean, size = np.mean(statistics.mean()), statistics.count * statistics.total.size
+        variance = statistics.deviations(mean) / max(size - self.ddof, 1)
+        return (x - np.float32(mean)) / np.float32(np.sqrt(variance + self.epsilon))

@@ -218,11 +218,11 @@ class SpeechRecognizer(SpeechRecognitionMixin, AudioFeatureMixin, TaskModel):
             inputs = {name: pad_to_bucket(values) for name, values in inputs.items()}
         return self._forward(inputs)[:batch, : self.output_length(samples)]
 
-    def predict_logits_chunked(self, wave: np.ndarray) -> np.ndarray:
+    def predict_logits_chunked(self, recording: Any) -> np.ndarray:
         """Return the logits (frames, symbols) of a recording of any length, see `kerasrecipes.inference.chunked`."""
         from kerasrecipes.inference.chunked import predict_logits_chunked
 
-        return predict_logits_chunked(self, wave)
+        return predict_logits_chunked(self, recording)
 
     def streaming_graph(self) -> Any:
         """Return the network over chunks of the waveform, a `StreamingModel` that is built once.

@@ -176,23 +176,23 @@ class WaveNetGenerator(NextSymbolModel):
     @overload
     def generate(
         self, seconds: float | None = None, seed: int | None = None, temperature: float = 1.0, speaker: str | None = None,
-        mel: np.ndarray | None = None, progress: Progress | None = None,
+        mel: np.ndarray | None = None, progress: Progress | None = None, count: None = None,
     ) -> AudioClip: ...  # fmt: skip
 
     @overload
     def generate(
         self, seconds: Any = None, seed: Any = None, temperature: float = 1.0, speaker: Any = None, mel: Any = None,
-        progress: Progress | None = None,
+        progress: Progress | None = None, count: int | None = None,
     ) -> list[AudioClip]: ...  # fmt: skip
 
     def generate(
         self, seconds: Any = None, seed: Any = None, temperature: float = 1.0, speaker: Any = None, mel: Any = None,
-        progress: Progress | None = None,
+        progress: Progress | None = None, count: int | None = None,
     ) -> Any:  # fmt: skip
         """Generate audio sample by sample, see `kerasrecipes.inference.vocoder.generate`."""
         from kerasrecipes.inference.vocoder import generate
 
-        return generate(self, seconds, seed, temperature, speaker, mel, progress)
+        return generate(self, seconds, seed, temperature, speaker, mel, progress, count)
 
     @overload
     def vocode(

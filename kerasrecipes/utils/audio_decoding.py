@@ -4,7 +4,7 @@ import contextlib
 import io
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -12,9 +12,9 @@ import soundfile
 
 from kerasrecipes.errors import AudioError
 from kerasrecipes.utils import media_decoding, tar_members
-from kerasrecipes.utils.audio_blocks import BLOCK_FRAMES, AudioCollector
+from kerasrecipes.utils.audio_blocks import BLOCK_FRAMES, AudioStream
 from kerasrecipes.utils.audio_headers import HeaderCheck, check_header, split_mp3
-from kerasrecipes.utils.files import first_line
+from kerasrecipes.utils.files import SplicedFile, first_line
 from kerasrecipes.utils.sources import AUDIO, Source, resolve_source
 
 UNKNOWN_FRAMES = 2**36 - 1  # a FLAC file cannot declare more samples
@@ -22,6 +22,8 @@ SMALL_BLOCK_FRAMES = 1024  # so many samples at most are lost where the decoder 
 MP3_TOLERANCE_FRAMES = 2 * 1152  # encoders disagree on whether the first and the last frame count
 CONVERT_HINT = "it is damaged or not an audio file; convert it to wav, flac, ogg or mp3"
 CONTAINERS = {b"RIFF": "WAV", b"OggS": "OGG"}  # of codecs that only ffmpeg reads, for instance Speex
+
+Blocks = Generator[np.ndarray, None, str]  # yields blocks, and returns in words what is missing at the end
 
 
 class StreamFile(soundfile.SoundFile):
@@ -32,37 +34,83 @@ class StreamFile(soundfile.SoundFile):
         return False
 
 
-def decode_file(source: Any, collector: AudioCollector, *, allow_truncated: bool = False) -> None:
-    """Decode a file into a collector.
+class EncodedAudio:
+    """An audio file that can be decoded again and again, block by block.
 
     Args:
-        source: Path, `tar://` URL, bytes or binary file object.
-        collector: Receives the audio.
-        allow_truncated: Take what is there of a truncated file, with a warning. Default False.
+        source: Path, `tar://` URL, bytes or binary file object. A file object is read to its end.
+        name: Name of the audio in messages.
 
     Raises:
-        AudioError: The file cannot be read, or its header promises more than can be read.
+        AudioError: There is no such file, or it cannot be opened.
     """
-    name = collector.name
-    with audio_errors(name):
-        source = check_source(source, name)
-        with open_binary(source) as file:
+
+    def __init__(self, source: Any, name: str):
+        self.name = name
+        with audio_errors(name):
+            self.source = check_source(source, name)
+        self.check: HeaderCheck | None = None  # of the first decoding
+        self.is_cut_off = False
+
+    def decode(self, stream: AudioStream, *, allow_truncated: bool = False) -> Iterator[np.ndarray]:
+        """Yield blocks (n,) of the audio that `stream` makes of the decoded file. What its `finish` returns comes after them.
+
+        Args:
+            stream: A new stream.
+            allow_truncated: Take what is there of a truncated file, with a warning the first time. Default False.
+
+        Raises:
+            AudioError: The file cannot be read, or its header promises more than can be read.
+        """
+        with audio_errors(self.name):
+            problem = yield from self._decode(stream)
+        if problem and not allow_truncated:
+            raise AudioError(
+                f"{self.name} is cut off: {problem}; copy it again, or pass allow_truncated=True (--allow-truncated) to use what is there"
+            )
+        if problem and not self.is_cut_off:
+            self.is_cut_off = True
+            warnings.warn(f"{self.name} is cut off: {problem}", stacklevel=4)
+
+    def _decode(self, stream: AudioStream) -> Blocks:
+        with open_binary(self.source) as file:
             head = file.read(16)
             if media_decoding.is_media(head):
-                problem = decode_media(source, collector)
-            else:
-                try:
-                    problem = decode_sound(source, file, collector)
-                except soundfile.LibsndfileError:
-                    if head[:4] not in CONTAINERS or not media_decoding.find_decoder():
-                        raise
-                    problem = decode_unknown_codec(source, file, collector, CONTAINERS[head[:4]])
-    if problem and not allow_truncated:
-        raise AudioError(
-            f"{name} is cut off: {problem}; copy it again, or pass allow_truncated=True (--allow-truncated) to use what is there"
-        )
-    if problem:
-        warnings.warn(f"{name} is cut off: {problem}", stacklevel=3)
+                return (yield from decode_media(self.source, stream))
+            try:
+                return (yield from self._decode_sound(file, stream))
+            except soundfile.LibsndfileError:
+                if stream.count or head[:4] not in CONTAINERS or not media_decoding.find_decoder():
+                    raise
+                return (yield from decode_unknown_codec(self.source, file, CONTAINERS[head[:4]], stream))
+
+    def _decode_sound(self, file: BinaryIO, stream: AudioStream) -> Blocks:
+        """Decode a format of libsndfile from a source that is also open as `file`."""
+        with open_sound(self.source) as audio:
+            if self.check is None:
+                self.check = self._check_header(file, audio)
+            check, declared, complete = self.check, audio.frames, True
+            for parts in check.contents:
+                open_sound(self.source, parts).close()  # before the first block, because another codec needs another decoder
+            if not check.contents:
+                complete = yield from read_to_end(audio, self.source, None, stream)
+        for number, parts in enumerate(check.contents):
+            with open_sound(self.source, parts) as audio:
+                complete = yield from read_to_end(audio, self.source, parts, stream)
+                declared = audio.frames + (declared if number else 0)
+        return describe_loss(stream, audio, check, complete, max(len(check.contents), 1), declared)
+
+    def _check_header(self, file: BinaryIO, audio: soundfile.SoundFile) -> HeaderCheck:
+        """Check the header, and whether libsndfile reads less than an MP3 file without a declared length holds."""
+        check = check_header(file, audio.format)
+        if check.contents or check.exact:
+            return check
+        counter = AudioStream(self.name, None, float("inf"))
+        with open_sound(self.source) as audio:
+            for _ in read_to_end(audio, self.source, None, counter):
+                pass
+        split = split_mp3(file)
+        return split if counter.count >= audio.frames and split.contents else check
 
 
 @contextlib.contextmanager
@@ -94,70 +142,56 @@ def open_binary(source: Source) -> BinaryIO:
     return io.BytesIO(source) if isinstance(source, bytes | bytearray) else open(source, "rb")
 
 
-def open_sound(source: Source, cls: type[soundfile.SoundFile] = soundfile.SoundFile) -> soundfile.SoundFile:
-    """Open a path or bytes in libsndfile."""
+def open_sound(source: Source, parts: Sequence[bytes | range] = ()) -> soundfile.SoundFile:
+    """Open a path or bytes in libsndfile, or a file that consists of `parts`, whose ranges are those of the source."""
+    if parts:
+        return StreamFile(io.BufferedReader(SplicedFile(open_binary(source), parts), 65536))
     if isinstance(source, bytes | bytearray):
-        return cls(io.BytesIO(source))
+        return StreamFile(io.BytesIO(source))
     path = os.fspath(source)
-    return cls(os.fsencode(path) if isinstance(path, str) and os.name == "posix" else path)  # names that are not UTF-8
+    return StreamFile(os.fsencode(path) if isinstance(path, str) and os.name == "posix" else path)  # names that are not UTF-8
 
 
-def decode_media(source: Source, collector: AudioCollector) -> str:
-    """Decode a phone's or a video's format, and return in words what is missing at the end."""
-    problem = media_decoding.decode_media_file(source, collector)
-    return f"{problem}, {collector.seconds:.2f} s can be read" if problem else ""
+def decode_media(source: Source, stream: AudioStream) -> Blocks:
+    """Decode a phone's or a video's format."""
+    problem = yield from media_decoding.decode_media_file(source, stream)
+    return f"{problem}, {stream.seconds:.2f} s can be read" if problem else ""
 
 
-def decode_unknown_codec(source: Source, file: BinaryIO, collector: AudioCollector, file_format: str) -> str:
-    """Decode a WAV or Ogg file whose codec libsndfile does not know, and return in words what is missing at the end."""
+def decode_unknown_codec(source: Source, file: BinaryIO, file_format: str, stream: AudioStream) -> Blocks:
+    """Decode a WAV or Ogg file, open as `file`, whose codec libsndfile does not know."""
     declared_ratio = check_header(file, file_format).declared_ratio
-    collector.reset()
-    problem = decode_media(source, collector)
+    problem = yield from decode_media(source, stream)
     if declared_ratio > 1 and not problem:
-        problem = f"its header promises more, {collector.seconds:.2f} s can be read"
+        problem = f"its header promises more, {stream.seconds:.2f} s can be read"
     return problem
 
 
-def decode_sound(source: Source, file: BinaryIO, collector: AudioCollector) -> str:
-    """Decode a source that is also open as `file`, and return in words what is missing at the end."""
-    with open_sound(source, StreamFile) as audio:
-        check = check_header(file, audio.format)
-        if not check.contents:
-            complete = read_to_end(audio, source, collector)
-            if check.exact or collector.count < audio.frames:
-                return describe_loss(collector, audio, check, complete, 1)
-            check = split_mp3(file)
-            if not check.contents:
-                return ""
-            collector.reset()
-    declared = 0
-    for content in check.contents:
-        with open_sound(content, StreamFile) as audio:
-            complete = read_to_end(audio, content, collector)
-            declared += audio.frames
-    return describe_loss(collector, audio, check, complete, len(check.contents), declared)
+def read_to_end(
+    audio: soundfile.SoundFile, source: Source, parts: Sequence[bytes | range] | None, stream: AudioStream
+) -> Generator[np.ndarray, None, bool]:
+    """Yield the blocks of an open file, and return False if the decoder failed before their end.
 
-
-def read_to_end(audio: soundfile.SoundFile, source: Source, collector: AudioCollector) -> bool:
-    """Collect the samples of an open file, and return False if the decoder failed before their end."""
-    collector.set_rate(audio.samplerate)
-    start = collector.count
+    It is opened again, from `source` and `parts`, where libsndfile does not know its length or fails.
+    """
+    stream.set_rate(audio.samplerate)
+    start = stream.count
     if 0 <= audio.frames < UNKNOWN_FRAMES:
         try:
             end = start + audio.frames
-            while len(block := read_block(audio, min(BLOCK_FRAMES, end - collector.count))):
-                collector.add(block)
+            while len(block := read_block(audio, min(BLOCK_FRAMES, end - stream.count))):
+                yield stream.convert(block)
             return True
         except soundfile.LibsndfileError:
             pass
-    with open_sound(source, StreamFile) as stream:
+    with open_sound(source, parts or ()) as again:
         try:
-            num_collected = collector.count - start
-            while len(block := read_block(stream, SMALL_BLOCK_FRAMES)):
-                collector.add(block[num_collected:])
-                num_collected = max(0, num_collected - len(block))
+            num_decoded = stream.count - start
+            while len(block := read_block(again, SMALL_BLOCK_FRAMES)):
+                yield stream.convert(block[num_decoded:])
+                num_decoded = max(0, num_decoded - len(block))
         except soundfile.LibsndfileError:
-            if collector.count == start:
+            if stream.count == start:
                 raise
             return False
     return True
@@ -169,12 +203,10 @@ def read_block(audio: soundfile.SoundFile, frames: int) -> np.ndarray:
 
 
 def describe_loss(
-    collector: AudioCollector, audio: soundfile.SoundFile, check: HeaderCheck, complete: bool, num_parts: int,
-    declared: int | None = None,
-) -> str:  # fmt: skip
+    stream: AudioStream, audio: soundfile.SoundFile, check: HeaderCheck, complete: bool, num_parts: int, declared: int
+) -> str:
     """Return in words what a header promises beyond what was read, or an empty string."""
-    rate, count = audio.samplerate, collector.count
-    declared = audio.frames if declared is None else declared
+    rate, count = audio.samplerate, stream.count
     tolerance = num_parts * MP3_TOLERANCE_FRAMES if audio.format == "MP3" else 0
     if check.declared_ratio == float("inf"):
         return f"it ends inside a page, {count / rate:.2f} s can be read"
@@ -187,18 +219,23 @@ def describe_loss(
     return f"its header promises {declared / rate:.2f} s, {count / rate:.2f} s can be read"
 
 
-def count_frames(source: Source, name: str) -> tuple[int, int]:
+def count_frames(source: Any, name: str) -> tuple[int, int]:
     """Return the number of samples of a file and their rate, decoding it only if no header tells it."""
-    with open_binary(source) as file, contextlib.suppress(soundfile.LibsndfileError):
+    encoded = EncodedAudio(source, name)
+    with open_binary(encoded.source) as file, contextlib.suppress(soundfile.LibsndfileError):
         if not media_decoding.is_media(file.read(16)):
-            with open_sound(source) as audio:
+            with open_sound(encoded.source) as audio:
                 check = check_header(file, audio.format)
                 check = check if check.exact else split_mp3(file)
-                if not check.contents and 0 <= audio.frames < UNKNOWN_FRAMES:
-                    return audio.frames, audio.samplerate
+                counts, rate = [audio.frames], audio.samplerate
             if check.contents:
-                counts = [count_frames(content, name) for content in check.contents]
-                return sum(count for count, _ in counts), counts[0][1]
-    collector = AudioCollector(name, None, float("inf"))
-    decode_file(source, collector)
-    return collector.count, int(collector.rate)
+                counts = []
+                for parts in check.contents:
+                    with open_sound(encoded.source, parts) as audio:
+                        counts.append(audio.frames)
+            if all(0 <= count < UNKNOWN_FRAMES for count in counts):
+                return sum(counts), rate
+    stream = AudioStream(name, None, float("inf"))
+    for _ in encoded.decode(stream):
+        pass
+    return stream.count, int(stream.rate)

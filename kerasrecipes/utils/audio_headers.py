@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from kerasrecipes.utils import mp3_frames
+from kerasrecipes.utils.files import FileBytes
 
 PADDING_BYTES = 16  # a declared length that is off by less loses no audio
 UNKNOWN_SIZES = (range(0x7FFF0000, 0x80000001), range(0xFFFF0000, 0x100000000))  # what programs write into a pipe
@@ -23,12 +24,13 @@ class HeaderCheck:
 
     Args:
         declared_ratio: Declared bytes of audio divided by the bytes that follow; infinite if the file ends inside a page.
-        contents: Files to decode one after the other instead, if the header hides audio.
+        contents: Files to decode one after the other instead, if the header hides audio. Each consists of bytes and of ranges
+            of the file.
         exact: Whether the header declares the number of samples. Otherwise libsndfile estimates it, and reads no more.
     """
 
     declared_ratio: float = 1.0
-    contents: tuple[bytes, ...] = ()
+    contents: tuple[tuple[bytes | range, ...], ...] = ()
     exact: bool = True
 
 
@@ -45,7 +47,7 @@ def check_header(file: BinaryIO, file_format: str) -> HeaderCheck:
     if file_format == "AU":
         return check_au(file, size)
     if file_format == "OGG":
-        return check_ogg(file.read())
+        return check_ogg(FileBytes(file))
     if file_format == "NIST":
         return check_nist(file.read(1024), size)
     if file_format == "VOC":
@@ -59,8 +61,7 @@ def check_header(file: BinaryIO, file_format: str) -> HeaderCheck:
 
 def split_mp3(file: BinaryIO) -> HeaderCheck:
     """Return the parts of an MP3 file that does not declare its length."""
-    file.seek(0)
-    contents, exact = mp3_frames.split_file(file.read())
+    contents, exact = mp3_frames.split_file(FileBytes(file))
     return HeaderCheck(contents=contents, exact=exact)
 
 
@@ -87,7 +88,13 @@ def hides_audio(file: BinaryIO, end: int, size: int, byte_order: str) -> bool:
         name, length = struct.unpack_from(f"{byte_order}4sI", head, start)
         if name.isascii() and name.decode().isprintable() and end + start + 8 + length <= size + PADDING_BYTES:
             return False
-    return not head.startswith(TAGS) and any(head + file.read())
+    return not head.startswith(TAGS) and (any(head) or any(any(block) for block in iter(lambda: file.read(65536), b"")))
+
+
+def read_head(file: BinaryIO, length: int) -> bytearray:
+    """Return the first bytes of a file."""
+    file.seek(0)
+    return bytearray(file.read(length))
 
 
 def ratio(declared: int, available: int) -> float:
@@ -109,12 +116,11 @@ def check_wav(file: BinaryIO, size: int) -> HeaderCheck:
         declared = long_length if is_unknown(length) else length
         if declared >= size - start or not hides_audio(file, start + declared, size, byte_order):
             return HeaderCheck(ratio(declared, size - start))
-        file.seek(0)
-        content = bytearray(file.read())
-        content[0:4] = b"RIFF" if byte_order == "<" else b"RIFX"
+        head = read_head(file, start)
+        head[0:4] = b"RIFF" if byte_order == "<" else b"RIFX"
         for position in (4, start - 4):
-            struct.pack_into(f"{byte_order}I", content, position, ALL_FOLLOWS)
-        return HeaderCheck(contents=(bytes(content),))
+            struct.pack_into(f"{byte_order}I", head, position, ALL_FOLLOWS)
+        return HeaderCheck(contents=((bytes(head), range(start, size)),))
     return HeaderCheck()
 
 
@@ -133,12 +139,11 @@ def check_aiff(file: BinaryIO, size: int) -> HeaderCheck:
         available = size - start
         if length >= available or not common or compressed or not hides_audio(file, start + length, size, ">"):
             return HeaderCheck(1.0 if is_unknown(length) else ratio(length, available))
-        file.seek(0)
-        content = bytearray(file.read())
-        struct.pack_into(">I", content, 4, size - 8)
-        struct.pack_into(">I", content, common + 2, (available - 8) // frame_bytes)
-        struct.pack_into(">I", content, start - 4, available)
-        return HeaderCheck(contents=(bytes(content),))
+        head = read_head(file, start)
+        struct.pack_into(">I", head, 4, size - 8)
+        struct.pack_into(">I", head, common + 2, (available - 8) // frame_bytes)
+        struct.pack_into(">I", head, start - 4, available)
+        return HeaderCheck(contents=((bytes(head), range(start, size)),))
     return HeaderCheck()
 
 
@@ -150,10 +155,9 @@ def check_au(file: BinaryIO, size: int) -> HeaderCheck:
         return HeaderCheck()
     if size - start - length < PADDING_BYTES:
         return HeaderCheck(ratio(length, size - start))
-    file.seek(0)
-    content = bytearray(file.read())
+    content = read_head(file, 12)
     struct.pack_into(f"{byte_order}I", content, 8, ALL_FOLLOWS)
-    return HeaderCheck(contents=(bytes(content),))
+    return HeaderCheck(contents=((bytes(content), range(12, size)),))
 
 
 def check_nist(head: bytes, size: int) -> HeaderCheck:
@@ -197,7 +201,7 @@ def check_long_chunks(file: BinaryIO, size: int, file_format: str) -> HeaderChec
     return HeaderCheck()
 
 
-def check_ogg(content: bytes) -> HeaderCheck:
+def check_ogg(content: bytes | FileBytes) -> HeaderCheck:
     """Walk the pages. Each joined stream (chained Ogg) is decoded by itself; a file that ends inside a page is cut off."""
     position, starts, first_pages, continued = 0, [0], True, False
     while content.startswith(b"OggS", position) and position + 27 <= len(content):
@@ -217,8 +221,8 @@ def check_ogg(content: bytes) -> HeaderCheck:
     return HeaderCheck(float("inf") if continued or position < len(content) else 1.0, split_content(content, starts))
 
 
-def split_content(content: bytes, starts: list[int]) -> tuple[bytes, ...]:
-    """Return the parts of a file that begin at `starts`, or nothing for a single part."""
+def split_content(content: bytes | FileBytes, starts: list[int]) -> tuple[tuple[range], ...]:
+    """Return the ranges of a file that begin at `starts`, or nothing for a single part."""
     if len(starts) == 1:
         return ()
-    return tuple(content[a:b] for a, b in zip(starts, [*starts[1:], len(content)], strict=True))
+    return tuple((range(a, b),) for a, b in zip(starts, [*starts[1:], len(content)], strict=True))

@@ -1,13 +1,15 @@
-"""Atomic writes and hashes of files."""
+"""Atomic writes and hashes of files, and their bytes without reading all of them."""
 
 import contextlib
 import errno
 import hashlib
+import io
 import json
 import os
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.utils.escaping import escape_controls
@@ -110,3 +112,93 @@ def sha256_file(path: str | Path) -> str:
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message without control characters, or its class if it has no message."""
     return escape_controls((str(error).splitlines() or [type(error).__name__])[0][:300])
+
+
+class FileBytes:
+    """The bytes of an open file with the methods of `bytes` that a parser needs, read in windows.
+
+    Args:
+        file: Open binary file.
+        window: Bytes that are read at once. Default 65536.
+    """
+
+    def __init__(self, file: BinaryIO, window: int = 65536):
+        self.file, self.window, self.size = file, window, file.seek(0, os.SEEK_END)
+        self._start, self._content = 0, b""
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, place: Any) -> Any:
+        """Return one byte as an integer, or the bytes of a slice without a step."""
+        if not isinstance(place, slice):
+            return self._read(place, 1)[0]
+        start, end, _ = place.indices(self.size)
+        return self._read(start, max(end - start, 0))
+
+    def _read(self, start: int, length: int) -> bytes:
+        if not self._start <= start <= start + length <= self._start + len(self._content):
+            self.file.seek(start)
+            self._start, self._content = start, self.file.read(max(length, self.window))
+        return self._content[start - self._start : start - self._start + length]
+
+    def startswith(self, prefix: bytes, start: int = 0) -> bool:
+        """Return whether `prefix` stands at `start`."""
+        return self[start : start + len(prefix)] == prefix
+
+    def find(self, pattern: bytes, start: int = 0) -> int:
+        """Return the first position of `pattern` from `start` on, or -1."""
+        while start < self.size:
+            place = self[start : start + self.window].find(pattern)
+            if place >= 0:
+                return start + place
+            start += max(self.window - len(pattern) + 1, 1)
+        return -1
+
+
+class SplicedFile(io.RawIOBase):
+    """A file that can be read and consists of bytes and of ranges of another open file.
+
+    Args:
+        file: Open binary file.
+        parts: Bytes, or ranges of positions in `file`.
+    """
+
+    def __init__(self, file: BinaryIO, parts: Sequence[bytes | range]):
+        super().__init__()
+        self.file, self.parts, self.position = file, parts, 0
+        self.size = sum(map(len, parts))
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self.position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self.position, os.SEEK_END: self.size}[whence]
+        self.position = max(start + offset, 0)
+        return self.position
+
+    def readinto(self, buffer: Any) -> int:
+        view, count, start = memoryview(buffer).cast("B"), 0, 0
+        for part in self.parts:
+            first = self.position - start
+            if count < len(view) and 0 <= first < len(part):
+                content = part[first : first + len(view) - count]
+                if isinstance(content, range):
+                    self.file.seek(content.start)
+                    content = self.file.read(len(content))
+                view[count : count + len(content)] = content
+                count, self.position = count + len(content), self.position + len(content)
+            start += len(part)
+        return count
+
+    def close(self) -> None:
+        """Close both files."""
+        if not self.closed:
+            self.file.close()
+        super().close()

@@ -5,12 +5,13 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
 
 from kerasrecipes.errors import AudioError
-from kerasrecipes.utils.audio_blocks import BLOCK_FRAMES, AudioCollector
+from kerasrecipes.utils.audio_blocks import BLOCK_FRAMES, AudioStream
 
 MEDIA_EXTENSIONS = frozenset((
     ".m4a", ".m4b", ".aac", ".mp4", ".m4v", ".mov", ".3gp", ".3g2", ".webm", ".mkv", ".mka", ".weba", ".amr", ".wma",
@@ -41,13 +42,13 @@ def find_decoder() -> str:
     return "av" if importlib.util.find_spec("av") else ""
 
 
-def decode_media_file(source: Any, collector: AudioCollector) -> str:
-    """Decode the first audio track of a path or bytes into a collector, and return in words what is missing at its end.
+def decode_media_file(source: Any, stream: AudioStream) -> Generator[np.ndarray, None, str]:
+    """Yield the blocks of the first audio track of a path or bytes, and return in words what is missing at its end.
 
     Raises:
         AudioError: Neither ffmpeg nor PyAV is installed, or the file holds no audio that they read.
     """
-    decoder, name = find_decoder(), collector.name
+    decoder, name = find_decoder(), stream.name
     if not decoder:
         stem = os.path.splitext(os.path.basename(name))[0] if os.path.exists(name) else "audio"
         raise AudioError(
@@ -60,11 +61,11 @@ def decode_media_file(source: Any, collector: AudioCollector) -> str:
             path = os.path.join(folder, "media")
             with open(path, "wb") as file:
                 file.write(source)
-            return decode(path, collector)
-    return decode(os.fspath(source), collector)
+            return (yield from decode(path, stream))
+    return (yield from decode(os.fspath(source), stream))
 
 
-def decode_with_ffmpeg(path: str, collector: AudioCollector) -> str:
+def decode_with_ffmpeg(path: str, stream: AudioStream) -> Generator[np.ndarray, None, str]:
     command = ["ffmpeg", "-v", "error", "-nostdin", "-protocol_whitelist", "file,pipe", "-i", f"file:{path}"]
     command += ["-map", "0:a:0", "-c:a", "pcm_f32le", "-f", "wav", "pipe:1"]
     with (
@@ -72,7 +73,7 @@ def decode_with_ffmpeg(path: str, collector: AudioCollector) -> str:
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=messages) as process,
     ):
         try:
-            has_audio = read_wav_stream(process.stdout, collector)
+            has_audio = yield from read_wav_stream(process.stdout, stream)
         except BaseException:
             process.kill()
             raise
@@ -81,24 +82,24 @@ def decode_with_ffmpeg(path: str, collector: AudioCollector) -> str:
         message = messages.read(MAX_MESSAGE_BYTES).decode("utf-8", "replace").strip()
     if status or not has_audio:
         detail = strip_prefix(message.splitlines()[0], path) if message else "no audio track"
-        raise unreadable_error(collector.name, detail)
+        raise unreadable_error(stream.name, detail)
     cut = [line for line in message.splitlines() if any(sign in line.lower() for sign in CUT_MESSAGES)]
     return f"ffmpeg reports: {strip_prefix(cut[0], path)}" if cut else ""
 
 
-def read_wav_stream(stream: Any, collector: AudioCollector) -> bool:
-    """Collect the samples of a WAV stream of 32-bit floats, whatever length it declares, and return False if it is empty."""
-    if len(stream.read(12)) < 12:
+def read_wav_stream(pipe: Any, stream: AudioStream) -> Generator[np.ndarray, None, bool]:
+    """Yield the blocks of a WAV file of 32-bit floats, whatever length it declares, and return False if it is empty."""
+    if len(pipe.read(12)) < 12:
         return False
     channels = 1
-    while len(head := stream.read(8)) == 8 and head[:4] != b"data":
-        content = stream.read(int.from_bytes(head[4:], "little"))
+    while len(head := pipe.read(8)) == 8 and head[:4] != b"data":
+        content = pipe.read(int.from_bytes(head[4:], "little"))
         if head[:4] == b"fmt ":
             channels = int.from_bytes(content[2:4], "little")
-            collector.set_rate(int.from_bytes(content[4:8], "little"))
-    while samples := stream.read(4 * channels * BLOCK_FRAMES):
+            stream.set_rate(int.from_bytes(content[4:8], "little"))
+    while samples := pipe.read(4 * channels * BLOCK_FRAMES):
         whole = len(samples) // (4 * channels) * channels
-        collector.add(np.frombuffer(samples, "<f4", whole).reshape(-1, channels))
+        yield stream.convert(np.frombuffer(samples, "<f4", whole).reshape(-1, channels))
     return True
 
 
@@ -109,32 +110,32 @@ def strip_prefix(line: str, path: str) -> str:
     return line.rsplit("] ", 1)[-1].removeprefix(f"file:{path}: ").rstrip(".")
 
 
-def decode_with_av(path: str, collector: AudioCollector) -> str:
+def decode_with_av(path: str, stream: AudioStream) -> Generator[np.ndarray, None, str]:
     import av
 
     problem = ""
     try:
         with av.open(path) as container:
-            stream = container.streams.audio[0]
+            track = container.streams.audio[0]
             try:
-                for frame in container.decode(stream):
+                for frame in container.decode(track):
                     planes = frame.to_ndarray()
                     if not frame.format.is_planar:
                         planes = planes.reshape(-1, frame.layout.nb_channels).T
-                    collector.set_rate(frame.sample_rate)
-                    collector.add(to_float(planes).T)
-                declared = float(stream.duration * stream.time_base) if stream.duration else 0.0
+                    stream.set_rate(frame.sample_rate)
+                    yield stream.convert(to_float(planes).T)
+                declared = float(track.duration * track.time_base) if track.duration else 0.0
                 if not declared and not container.streams.video:
                     declared = (container.duration or 0) / av.time_base
-                if collector.rate and collector.seconds < declared - TOLERANCE_SECONDS:
+                if stream.rate and stream.seconds < declared - TOLERANCE_SECONDS:
                     problem = f"its header promises {declared:.2f} s"
             except av.FFmpegError as error:
                 problem = error.strerror
     except (av.FFmpegError, IndexError) as error:
         detail = "no audio track" if isinstance(error, IndexError) else error.strerror
-        raise unreadable_error(collector.name, detail) from error
-    if not collector.count:
-        raise unreadable_error(collector.name, problem or "no audio track")
+        raise unreadable_error(stream.name, detail) from error
+    if not stream.count:
+        raise unreadable_error(stream.name, problem or "no audio track")
     return problem
 
 

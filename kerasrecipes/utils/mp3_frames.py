@@ -3,6 +3,8 @@
 import struct
 from typing import BinaryIO, NamedTuple
 
+from kerasrecipes.utils.files import FileBytes
+
 HEAD_BYTES = 64
 TAG_BYTES = 4096  # what may follow the last frame: ID3v1, APE and Lyrics3 tags
 MIN_XING_FRAME_BYTES = 64
@@ -74,8 +76,8 @@ def declares_length(file: BinaryIO, size: int) -> bool:
     return bool(xing and all(xing) and size - tag - xing[1] <= TAG_BYTES)
 
 
-def split_file(content: bytes) -> tuple[tuple[bytes, ...], bool]:
-    """Return the parts that were joined to an MP3 file, each with a header that declares all of its frames.
+def split_file(content: bytes | FileBytes) -> tuple[tuple[tuple[bytes | range, ...], ...], bool]:
+    """Return the parts that were joined to an MP3 file, each as a header that declares all of its frames and a range of bytes.
 
     The second value is True if a part's own header declares more frames than follow.
     """
@@ -91,14 +93,14 @@ class Part:
     def __init__(self, start: int, xing: tuple[int, int] | None, frame: Frame):
         self.start, self.end, self.count, self.xing, self.frame = start, start, 0, xing, frame
 
-    def to_file(self, content: bytes) -> bytes:
-        """Return the part with a header that declares its number of frames."""
-        frames = content[self.start : self.end]
+    def to_file(self, content: bytes | FileBytes) -> tuple[bytes | range, ...]:
+        """Return a header that declares the part's number of frames, and the range of the frames."""
+        frames = range(self.start, self.end)
         if self.frame.layer != 3 or (self.xing and self.xing[0] >= self.count):
-            return frames
+            return (frames,)
         if self.xing:
             frames = frames[self.frame.size :]
-        header = bytearray(frames[:4])
+        header = bytearray(content[frames.start : frames.start + 4])
         header[1] |= 1  # no check sum
         for bit_rate_index in range(1, 15):
             header[2] = bit_rate_index << 4 | header[2] & 0x0C
@@ -109,10 +111,10 @@ class Part:
         header.extend(bytes(parsed.size - 4))
         total = len(frames) + parsed.size
         struct.pack_into(">4s3I", header, parsed.xing_offset, b"Xing", 3, self.count, total)
-        return bytes(header) + frames
+        return bytes(header), frames
 
 
-def split_parts(content: bytes, position: int) -> list[Part]:
+def split_parts(content: bytes | FileBytes, position: int) -> list[Part]:
     """Walk all frames from `position` and return the parts that were joined."""
     parts: list[Part] = []
     while position + 4 <= len(content):
@@ -131,7 +133,7 @@ def split_parts(content: bytes, position: int) -> list[Part]:
     return parts
 
 
-def find_frame(content: bytes, position: int) -> int:
+def find_frame(content: bytes | FileBytes, position: int) -> int:
     """Return the position of the next frame that another frame, or the end of the file, follows."""
     while 0 <= (position := content.find(b"\xff", position)) <= len(content) - 4:
         frame = parse_frame(content[position : position + 4])

@@ -244,6 +244,9 @@ def test_seeds_and_lists(speaker):
     np.testing.assert_array_equal(made[1].samples, speaker.generate(0.03, seed=2).samples)
     np.testing.assert_array_equal(made[0].samples, speaker.generate(0.05, seed=1, speaker="LJ").samples)
     assert (made[0].samples != first.samples).any() and speaker.generate([], seed=1) == []
+    several = speaker.generate(0.03, seed=1, count=3)  # with the seeds 1, 2 and 3
+    assert len(several) == 3 and len(speaker.generate(0.01, count=1)) == 1
+    np.testing.assert_array_equal(several[1].samples, speaker.generate(0.03, seed=2).samples)
     greedy = speaker.generate(0.02, temperature=0)
     np.testing.assert_array_equal(greedy.samples, speaker.generate(0.02, temperature=0, seed=4).samples)
 
@@ -393,6 +396,8 @@ BAD = [
     ({"seconds": 1, "temperature": float("nan")}, "not nan"), ({"seconds": 1, "temperature": "warm"}, "not 'warm'"),
     ({"seconds": 1, "seed": -1}, "seed is a whole number from 0 on, not -1"), ({"seconds": 1, "seed": 0.5}, "not 0.5"),
     ({"seconds": [1, 2], "seed": [1]}, "Lists of unequal lengths: 2, 1"),
+    ({"seconds": [1, 2], "count": 3}, "Lists of unequal lengths: 2, 3"),
+    ({"seconds": 1, "count": 0}, "count is a whole number from 1 on, not 0"),
     ({"seconds": 1, "speaker": "mary"}, "has no speaker 'mary': there are kathleen, lj"),
     ({"seconds": 1, "mel": np.zeros((80, 12))}, "has 80 frames, 1 s need 100 .100 a second."),
     ({"mel": np.zeros((80, 13))}, r"mel is .frames, 12., not .80, 13."),
