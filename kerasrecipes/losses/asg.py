@@ -14,7 +14,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasrecipes.losses.all_paths import differentiable_loss, normalize, sum_all_paths, time_reversal
+from kerasrecipes.losses.all_paths import differentiable_loss, normalize, sum_all_paths
 from kerasrecipes.losses.scan import LOG_ZERO, logaddexp, scan
 
 
@@ -43,73 +43,87 @@ def asg_loss(labels: Any, logits: Any, lengths: Any, transitions: Any) -> Any:
 
 def _with_gradients(labels: Any, lengths: Any, logits: Any, transitions: Any) -> tuple[Any, Any, Any]:
     """Return the loss (batch,) and its gradients by logits (batch, frames, letters) and transitions (batch, l, l)."""
-    batch, frames, letters = ops.shape(logits)
+    letters = logits.shape[-1]
+    position = ops.arange(ops.shape(labels)[1], dtype="int32")[None, :]
     count = ops.sum(ops.cast(labels > 0, "int32"), axis=1)
     possible = ops.logical_and(count > 0, count <= lengths)
     logits, transitions, matrix = normalize(logits, transitions)
-    mask, reverse = time_reversal(lengths, frames)
+    probs = ops.exp(ops.transpose(logits, (1, 0, 2)))  # (frames, batch, letters)
+    log_sum, posteriors, transition_counts = sum_all_paths(matrix, probs, lengths)
 
     # the transcript's paths enter each label once and add g[l, l] in all its other frames. Adding g[l, l] in all frames
     # leaves a constant, `entered`, and a recursion without transitions
-    column = ops.maximum(labels - 1, 0)
-    stay = ops.take(ops.diagonal(transitions), column)
-    enter = ops.take(ops.reshape(transitions, (-1,)), column[:, :-1] * letters + column[:, 1:])
-    entered = ops.sum(ops.where(labels[:, 1:] > 0, enter - stay[:, 1:], 0.0), axis=1) - stay[:, 0]
-    rows = ops.reshape(ops.transpose(logits, (0, 2, 1)), (batch * letters, frames))
-    rows = ops.take(rows, ops.arange(batch)[:, None] * letters + column, axis=0)
-    emission = ops.transpose(rows + stay[..., None], (2, 0, 1))  # (frames, batch, labels)
-    position = ops.arange(ops.shape(labels)[1])[None, :]
-    last = position == ops.maximum(count - 1, 0)[:, None]
-
-    probs = ops.exp(ops.transpose(logits, (1, 0, 2)))  # (frames, batch, letters)
-    both = ops.concatenate([emission, ops.flip(reverse(emission), axis=-1)], axis=1)
-    first = ops.concatenate([ops.broadcast_to(position == 0, ops.shape(last)), ops.flip(last, axis=-1)], axis=0)
-    start = ops.where(first, both[0], LOG_ZERO)
-    forward, backward, sums = _forward_backward(matrix, probs, reverse(probs), both, start)
-    alpha, beta = sums[:, :batch], reverse(ops.flip(sums[:, batch:], axis=-1))
-    log_sum, posteriors, transition_counts = sum_all_paths(matrix, probs, mask, forward, reverse(backward))
-
-    end_rows = ops.maximum(lengths - 1, 0) * batch + ops.arange(batch)
-    at_end = ops.take(ops.reshape(alpha, (frames * batch, -1)), end_rows, axis=0)
-    loss = log_sum - ops.sum(ops.where(last, at_end, 0.0), axis=1) - entered
-
-    durations = mask * ops.softmax(alpha + beta - emission, axis=-1)  # expected frames of each label
     one_hot = ops.one_hot(labels - 1, letters)  # (batch, labels, letters); zero for padding
-    d_logits = posteriors - ops.matmul(ops.transpose(durations, (1, 0, 2)), one_hot)
-    stays = ops.sum((ops.sum(durations, axis=0) - 1)[..., None] * one_hot, axis=1)
-    enters = ops.matmul(ops.transpose(one_hot[:, :-1], (0, 2, 1)), one_hot[:, 1:])
-    d_transitions = transition_counts - ops.eye(letters) * stays[:, None] - enters
+    enters = ops.matmul(ops.transpose(one_hot[:, :-1], (0, 2, 1)), one_hot[:, 1:])  # number of each pair of neighbors
+    letter_counts, stay = ops.sum(one_hot, axis=1), ops.diagonal(transitions)
+    entered = ops.sum(enters * transitions, axis=(1, 2)) - ops.matmul(letter_counts, stay)
+    spelled = ops.where(possible[:, None], labels, ops.cast(position == 0, "int32"))  # one letter always fits
+    path_sum, durations = sum_transcript_paths(spelled, logits + stay, ops.maximum(lengths, 1))
+    loss = log_sum - path_sum - entered
+
+    d_logits = posteriors - durations
+    stays = ops.sum(durations, axis=1) - letter_counts
+    d_transitions = transition_counts - enters - ops.eye(letters) * stays[:, None]
     d_logits, d_transitions = (ops.where(possible[:, None, None], d, 0.0) for d in (d_logits, d_transitions))
     return ops.where(possible, loss, -LOG_ZERO), d_logits, d_transitions
 
 
-def _forward_backward(matrix: Any, probs: Any, reversed_probs: Any, emission: Any, start: Any) -> list:
-    """Run three recursions in one loop: over all paths from both ends, and over the transcripts' paths.
+def sum_transcript_paths(labels: Any, emission: Any, lengths: Any) -> tuple[Any, Any]:
+    """Return the log sum over a transcript's paths, which visit its letters in their order, and its gradient.
+
+    That is CTC whose blank has probability zero: adjacent labels differ, so no path needs a blank between them. TensorFlow's
+    own kernel computes it for small batches.
 
     Args:
-        matrix: (letters, letters), exp of the transitions.
-        probs: (frames, batch, letters), exp of the logits.
-        reversed_probs: `probs` reversed in time.
-        emission: (frames, 2 batch, labels) logits of the transcripts' labels, then those reversed in time.
-        start: (2 batch, labels), log sums of frame 0.
+        labels: (batch, labels), at least one for each item and no more than frames.
+        emission: (batch, frames, letters) logits.
+        lengths: (batch,) valid frames.
 
     Returns:
-        Normalized sums (frames, batch, letters) from the start and from the end, and log sums (frames, 2 batch, labels)
-        of the transcripts' paths.
+        The log sum (batch,) and the expected number (batch, frames, letters) of each letter in each frame.
     """
     if keras.config.backend() == "torch":
         from kerasrecipes.losses import torch_asg
 
-        return torch_asg.forward_backward(matrix, probs, reversed_probs, emission, start)
-    transposed = ops.transpose(matrix)
+        return torch_asg.sum_transcript_paths(labels, emission, lengths)
+    if keras.config.backend() == "tensorflow":
+        from kerasrecipes.losses import tensorflow_ctc
+
+        if tensorflow_ctc.is_supported():
+            return tensorflow_ctc.sum_paths_without_blank(labels, emission, lengths, sum_transcript_paths_in_loop)
+    return sum_transcript_paths_in_loop(labels, emission, lengths)
+
+
+def sum_transcript_paths_in_loop(labels: Any, emission: Any, lengths: Any) -> tuple[Any, Any]:
+    """Compute `sum_transcript_paths` in a loop over the frames, which runs from both ends at once."""
+    batch, frames, letters = ops.shape(emission)
+    count, width = ops.sum(ops.cast(labels > 0, "int32"), axis=1), ops.shape(labels)[1]
+    position = ops.arange(width, dtype="int32")[None, :]
+    last = position == count[:, None] - 1
+    rows = ops.reshape(ops.transpose(emission, (0, 2, 1)), (batch * letters, frames))
+    column = ops.arange(batch, dtype="int32")[:, None] * letters + ops.maximum(labels - 1, 0)
+    scores = ops.transpose(ops.take(rows, column, axis=0), (2, 0, 1))  # (frames, batch, labels)
+    time = ops.arange(frames, dtype="int32")[:, None]
+    valid = time < lengths[None, :]
+    source = ops.where(valid, lengths[None, :] - 1 - time, time) * batch + ops.arange(batch, dtype="int32")[None, :]
+
+    def reverse(x: Any) -> Any:
+        """Reverse (frames, batch, labels) within each item's length, and its labels."""
+        turned = ops.take(ops.reshape(x, (frames * batch, width)), ops.reshape(source, (-1,)), axis=0)
+        return ops.flip(ops.reshape(turned, (frames, batch, width)), axis=-1)
+
+    both = ops.concatenate([scores, reverse(scores)], axis=1)
+    first = ops.concatenate([ops.broadcast_to(position == 0, (batch, width)), ops.flip(last, axis=-1)], axis=0)
+    start = ops.where(first, both[0], LOG_ZERO)
     unreachable = ops.full_like(start[:, :1], LOG_ZERO)
 
-    def step(state, x):
-        # two separate products: one batched product is five times slower on TensorFlow
-        forward, backward = ops.matmul(state[0], matrix) * x[0], ops.matmul(state[1], transposed) * x[1]
-        previous = ops.concatenate([unreachable, state[2][:, :-1]], axis=1)
-        forward = forward / ops.sum(forward, axis=-1, keepdims=True)
-        backward = backward / ops.sum(backward, axis=-1, keepdims=True)
-        return [forward, backward, logaddexp(state[2], previous) + x[2]]
+    def step(state: list, x: list) -> list:
+        previous = ops.concatenate([unreachable, state[0][:, :-1]], axis=1)
+        return [logaddexp(state[0], previous) + x[0]]
 
-    return scan(step, [probs[0], reversed_probs[0], start], [probs, reversed_probs, emission])
+    (sums,) = scan(step, [start], [both])
+    alpha, beta = sums[:, :batch], reverse(sums[:, batch:])
+    log_sum = beta[0, :, 0]
+    durations = ops.softmax(alpha + beta - scores, axis=-1) * ops.cast(valid, "float32")[..., None]
+    one_hot = ops.one_hot(labels - 1, letters)
+    return log_sum, ops.matmul(ops.transpose(durations, (1, 0, 2)), one_hot)

@@ -11,11 +11,9 @@ Its gradient is the difference between the posteriors of labels and transitions 
 
 from typing import Any
 
-import keras
 from keras import ops
 
-from kerasrecipes.losses.all_paths import differentiable_loss, normalize, sum_all_paths, time_reversal
-from kerasrecipes.losses.scan import scan
+from kerasrecipes.losses.all_paths import differentiable_loss, normalize, sum_all_paths, valid_frames
 
 
 def crf_loss(labels: Any, logits: Any, lengths: Any, transitions: Any) -> Any:
@@ -43,39 +41,11 @@ def _with_gradients(labels: Any, lengths: Any, logits: Any, transitions: Any) ->
     """Return the loss (batch,) and its gradients by logits (batch, frames, labels) and transitions (batch, l, l)."""
     _, frames, size = ops.shape(logits)
     logits, transitions, matrix = normalize(logits, transitions)
-    mask, reverse = time_reversal(lengths, frames)
     probs = ops.exp(ops.transpose(logits, (1, 0, 2)))  # (frames, batch, labels)
-    forward, backward = _forward_backward(matrix, probs, reverse(probs))
-    log_sum, posteriors, transition_counts = sum_all_paths(matrix, probs, mask, forward, reverse(backward))
+    log_sum, posteriors, transition_counts = sum_all_paths(matrix, probs, lengths)
 
-    path = ops.one_hot(labels - 1, size) * ops.transpose(mask, (1, 0, 2))  # (batch, frames, labels)
+    valid = ops.transpose(valid_frames(lengths, frames), (1, 0, 2))
+    path = ops.one_hot(labels - 1, size) * ops.cast(valid, "float32")  # (batch, frames, labels)
     path_transitions = ops.matmul(ops.transpose(path[:, :-1], (0, 2, 1)), path[:, 1:])  # number of each transition
     path_score = ops.sum(path * logits, axis=(1, 2)) + ops.sum(path_transitions * transitions, axis=(1, 2))
     return log_sum - path_score, posteriors - path, transition_counts - path_transitions
-
-
-def _forward_backward(matrix: Any, probs: Any, reversed_probs: Any) -> list:
-    """Run the recursions over all paths from both ends in one loop.
-
-    Args:
-        matrix: (labels, labels), exp of the transitions.
-        probs: (frames, batch, labels), exp of the logits.
-        reversed_probs: `probs` reversed in time.
-
-    Returns:
-        Normalized sums (frames, batch, labels) from the start and from the end.
-    """
-    if keras.config.backend() == "torch":
-        from kerasrecipes.losses import torch_asg
-
-        return torch_asg.forward_backward_no_labels(matrix, probs, reversed_probs)
-    transposed = ops.transpose(matrix)
-
-    def step(state, x):
-        forward, backward = ops.matmul(state[0], matrix) * x[0], ops.matmul(state[1], transposed) * x[1]
-        return [
-            forward / ops.sum(forward, axis=-1, keepdims=True),
-            backward / ops.sum(backward, axis=-1, keepdims=True),
-        ]
-
-    return scan(step, [probs[0], reversed_probs[0]], [probs, reversed_probs])

@@ -1,9 +1,13 @@
 """CTC by TensorFlow's own kernel, which is many times faster on a CPU than the operations that Keras uses."""
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 from tensorflow.python.ops import control_flow_util
+
+MIN_LOG_PROB = -80.0  # exp of less is zero in the kernel's float32
+MAX_KERNEL_LABELS = 200  # of all items; with more, a loop over the frames is faster than the kernel, which knows no vectors
 
 
 def is_supported() -> bool:
@@ -36,3 +40,38 @@ def ctc_loss(labels: Any, logits: Any, lengths: Any) -> Any:
     valid = tf.sequence_mask(lengths, tf.shape(logits)[1], "float32")
     blanks_only = -tf.reduce_sum(tf.nn.log_softmax(logits)[..., 0] * valid, axis=1)
     return tf.where(is_empty, blanks_only, losses)
+
+
+def sum_paths_without_blank(labels: Any, emission: Any, lengths: Any, fallback: Callable) -> tuple[Any, Any]:
+    """Return the log sum over the paths that visit a transcript's letters in their order, and its gradient.
+
+    Args:
+        labels: (batch, labels) int32, padded with 0, without equal neighbors. Each transcript has a label and fits its frames.
+        emission: (batch, frames, letters) float32 logits; label i has the column i - 1.
+        lengths: (batch,) int32 valid frames.
+        fallback: Function of the other arguments that is called for large batches, and for letters too improbable for the kernel.
+
+    Returns:
+        The log sum (batch,) and the expected number (batch, frames, letters) of each letter in each frame.
+    """
+    valid = tf.sequence_mask(lengths, tf.shape(emission)[1])
+    log_norm = tf.reduce_logsumexp(emission, axis=-1, keepdims=True)
+    log_probs = emission - log_norm
+    is_spelled = tf.reduce_any(tf.one_hot(labels - 1, emission.shape[-1], True, False), axis=1)
+    counts = valid[..., None] & is_spelled[:, None]
+    smallest = tf.reduce_min(tf.where(counts, log_probs, 0.0))
+
+    def run_kernel() -> tuple[Any, Any]:
+        positions = tf.where(labels > 0)
+        inputs = tf.pad(log_probs, [[0, 0], [0, 0], [0, 1]], constant_values=-1e30)  # the last symbol is the blank
+        loss, gradient = tf.raw_ops.CTCLoss(
+            inputs=tf.transpose(inputs, [1, 0, 2]), labels_indices=positions,
+            labels_values=tf.gather_nd(labels, positions) - 1, sequence_length=lengths,
+        )  # fmt: skip
+        log_sum = tf.reduce_sum(tf.where(valid, log_norm[..., 0], 0.0), axis=1) - loss
+        posteriors = tf.exp(log_probs) - tf.transpose(gradient, [1, 0, 2])[..., :-1]  # the gradient is their difference
+        posteriors /= tf.reduce_sum(posteriors, axis=-1, keepdims=True)  # it loses digits in long utterances
+        return log_sum, tf.where(valid[..., None], posteriors, 0.0)
+
+    fits = tf.logical_and(smallest >= MIN_LOG_PROB, tf.size(labels) <= MAX_KERNEL_LABELS)
+    return tf.cond(fits, run_kernel, lambda: fallback(labels, emission, lengths))

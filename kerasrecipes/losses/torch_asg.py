@@ -1,38 +1,95 @@
-"""The loops of the ASG and CRF losses for the torch backend: in place, eleven small operations a frame."""
+"""The recursions of the ASG and CRF losses for the torch backend: loops in place."""
 
 import torch
+from torch.nn.functional import pad
 
 from kerasrecipes.losses.scan import LOG_ZERO
 
 
-def forward_backward(matrix, probs, reversed_probs, emission, start):
-    """Compute the recursions of `asg._forward_backward`."""
-    frames, _, labels = emission.shape
-    sums = torch.empty(2, *probs.shape, dtype=probs.dtype, device=probs.device)
-    sums[:, 0] = torch.stack([probs[0], reversed_probs[0]])
-    log_sums = emission.new_empty(*emission.shape[:2], labels + 1)  # the first column is unreachable
-    log_sums[:, :, 0] = LOG_ZERO
-    log_sums[0, :, 1:] = start
-    inputs = [x.unbind(0) for x in (probs, reversed_probs, emission)]
-    forward, backward = sums[0].unbind(0), sums[1].unbind(0)
-    current, previous = log_sums[:, :, 1:].unbind(0), log_sums[:, :, :-1].unbind(0)
+def forward_backward(matrix, probs, valid):
+    """Compute `all_paths.forward_backward`, whose comments say how."""
+    from kerasrecipes.losses.all_paths import chunk_sizes
+
+    frames, batch, letters = probs.shape
+    size, chunks = chunk_sizes(frames - 1, batch, letters)
+    missing = size * chunks + 1 - frames
+
+    def divide(x, value):
+        x = pad(x[1:], (0, 0, 0, 0, 0, missing), value=value).unflatten(0, (chunks, size))
+        return x.transpose(0, 1).flatten(1, 2)
+
+    def join(first, steps):
+        steps = steps.unflatten(1, (chunks, batch)).transpose(0, 1).flatten(0, 1)
+        return torch.cat([first[None], steps[: frames - 1]])
+
+    inside = divide(valid, False)
+    steps = divide(probs, 1.0).masked_fill(~inside, 1.0)
+    start = probs[0] / probs[0].sum(-1, keepdim=True)
+    begins, ends = start, torch.full_like(start, 1 / letters)
+    if chunks > 1:
+        begins, ends = chunk_ends(*chunk_products(matrix, steps, inside), start)
+    sums = torch.empty(2, *steps.shape, dtype=steps.dtype, device=steps.device)
     transposed = matrix.t().contiguous()
-    for t in range(1, frames):
-        frame = torch.mm(forward[t - 1], matrix, out=forward[t]).mul_(inputs[0][t])
-        frame.div_(frame.sum(1, keepdim=True))
-        frame = torch.mm(backward[t - 1], transposed, out=backward[t]).mul_(inputs[1][t])
-        frame.div_(frame.sum(1, keepdim=True))
-        torch.logaddexp(current[t - 1], previous[t - 1], out=current[t]).add_(inputs[2][t])
-    return sums[0], sums[1], log_sums[:, :, 1:]
+    both = zip(sums[0].unbind(0), sums[1].unbind(0)[::-1], steps.unbind(0), steps.unbind(0)[::-1], inside.unbind(0)[::-1], strict=True)
+    for forward, backward, later, earlier, is_inside in both:
+        torch.mm(begins, matrix, out=forward).mul_(later)
+        begins = forward.div_(forward.sum(1, keepdim=True))
+        product = torch.mm(torch.mul(ends, earlier, out=backward), transposed)
+        ends = torch.where(is_inside, product.div_(product.sum(1, keepdim=True)), ends)
+    backward = join(probs[0] * ends[:batch], sums[1])
+    return join(start, sums[0]), backward.div_(backward.sum(-1, keepdim=True))
 
 
-def forward_backward_no_labels(matrix, probs, reversed_probs):
-    """Compute the recursions of `crf._forward_backward`: six operations a frame."""
-    sums = torch.empty(2, *probs.shape, dtype=probs.dtype, device=probs.device)
-    sums[:, 0] = torch.stack([probs[0], reversed_probs[0]])
-    for result, inputs, factor in zip(sums, (probs, reversed_probs), (matrix, matrix.t().contiguous()), strict=True):
-        current, frames = result.unbind(0), inputs.unbind(0)
-        for t in range(1, len(current)):
-            frame = torch.mm(current[t - 1], factor, out=current[t]).mul_(frames[t])
-            frame.div_(frame.sum(1, keepdim=True))
-    return sums[0], sums[1]
+def chunk_products(matrix, steps, inside):
+    """Compute `all_paths.chunk_products`."""
+    sums = steps.new_empty(*steps.shape, 1)
+    product = matrix * steps[0][:, None]
+    buffer = torch.empty_like(product)
+    letters = len(matrix)
+    for t, (total, step) in enumerate(zip(sums.unbind(0), steps[:, :, None].unbind(0), strict=True)):
+        if t:
+            torch.mm(product.view(-1, letters), matrix, out=buffer.view(-1, letters))
+            product, buffer = buffer.mul_(step), product
+        product.div_(torch.sum(product, -1, keepdim=True, out=total))
+    return product, sums[..., 0].log_().masked_fill_(~inside, 0.0).sum(0)
+
+
+def chunk_ends(products, scales, start):
+    """Compute `all_paths.chunk_ends`."""
+    batch, letters = start.shape
+    products, scales = products.unflatten(0, (-1, batch)), scales.unflatten(0, (-1, batch))
+    matrices = torch.cat([products, products.flip(0).transpose(2, 3)], dim=1).unbind(0)
+    factors = torch.cat([scales[1:], scales.flip(0)[:-1]], dim=1).unbind(0)
+    vectors = scales.new_empty(len(scales), 2 * batch, 1, letters)
+    vectors[0, :batch, 0] = (start.log() + scales[0]).softmax(-1)
+    vectors[0, batch:] = 1 / letters
+    every = vectors.unbind(0)
+    for i, (matrix, factor) in enumerate(zip(matrices[:-1], factors, strict=True)):
+        torch.softmax(torch.bmm(every[i], matrix).log_().add_(factor[:, None]), -1, out=every[i + 1])
+    begins = torch.matmul(vectors[:-1, :batch], products[:-1])[:, :, 0]
+    return torch.cat([start[None], begins]).flatten(0, 1), vectors[:, batch:, 0].flip(0).flatten(0, 1)
+
+
+def sum_transcript_paths(labels, emission, lengths):
+    """Compute `asg.sum_transcript_paths`: two operations a frame, from both ends at once."""
+    batch, frames = emission.shape[:2]
+    used = labels > 0
+    last = used.sum(1) - 1
+    column = (labels - 1).clamp_(min=0)[:, None].expand(-1, frames, -1).long()
+    scores = emission.gather(2, column).transpose(0, 1)  # (frames, batch, labels)
+    time = torch.arange(frames, device=lengths.device)[:, None]
+    valid = time < lengths
+    source = torch.where(valid, lengths - 1 - time, time)[..., None].expand_as(scores)
+    both = torch.cat([scores, scores.gather(0, source).flip(-1)], dim=1)
+    sums = both.new_full((frames, 2 * batch, labels.shape[1] + 1), LOG_ZERO)  # the first column is unreachable
+    sums[0, :batch, 1] = both[0, :batch, 0]
+    ends = torch.arange(batch, 2 * batch, device=lengths.device), labels.shape[1] - last
+    sums[0][ends] = both[0][ends[0], ends[1] - 1]
+    current, previous = sums[:, :, 1:].unbind(0), sums[:, :, :-1].unbind(0)
+    for t, score in enumerate(both.unbind(0)[1:]):
+        torch.logaddexp(current[t], previous[t], out=current[t + 1]).add_(score)
+    backward = sums[:, batch:, 1:].gather(0, source.flip(-1)).flip(-1)
+    log_sum = backward[0, :, 0].clone()
+    durations = (sums[:, :batch, 1:] + backward).sub_(scores).softmax(-1).masked_fill_(~valid[..., None], 0.0)
+    posteriors = torch.zeros_like(emission).scatter_add_(2, column, durations.transpose(0, 1))
+    return log_sum, posteriors
