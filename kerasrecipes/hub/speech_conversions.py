@@ -64,6 +64,37 @@ def take_recurrent_kernel(arrays: Sequence[np.ndarray], target: Any) -> np.ndarr
     return sort_tensorflow_gates(arrays, target)[len(arrays[0]) - arrays[0].shape[1] // 4 :]
 
 
+def take_gru_inputs(arrays: Sequence[np.ndarray], target: Any) -> np.ndarray:
+    """Return the part for the inputs of cuDNN's GRU in a file of TensorFlow, in the order update, reset, candidate.
+
+    Args:
+        arrays: Kernel (inputs + units, 2 * units) or bias (2 * units,) of the gates reset and update, and kernel (inputs, units) or
+            bias (units,) of the candidate's input.
+        target: Weight (inputs, 3 * units) or (3 * units,).
+    """
+    import numpy
+
+    gates, candidate = arrays
+    gates = gates[: len(candidate)] if gates.ndim > 1 else gates
+    return numpy.concatenate([*reversed(numpy.split(gates, 2, axis=-1)), candidate], axis=-1)
+
+
+def take_gru_state(arrays: Sequence[np.ndarray], target: Any) -> np.ndarray:
+    """Return the part for the state of cuDNN's GRU, as `take_gru_inputs` does. The biases of its gates are in the inputs' part.
+
+    Args:
+        arrays: Kernel (inputs + units, 2 * units) of the gates and kernel (units, units) of the candidate's state, or the
+            candidate's bias (units,) alone.
+        target: Weight (units, 3 * units) or (3 * units,).
+    """
+    import numpy
+
+    if len(arrays) == 1:
+        return numpy.concatenate([0 * arrays[0], 0 * arrays[0], arrays[0]])
+    gates, candidate = arrays
+    return numpy.concatenate([*reversed(numpy.split(gates[-len(candidate) :], 2, axis=-1)), candidate], axis=-1)
+
+
 def sort_arm_letters(arrays: Sequence[np.ndarray], target: Any) -> np.ndarray:
     """Return the kernel (1, 1, units, symbols) or the bias of the last convolution in this package's order of symbols."""
     values = arrays[0].take(find_letters("abcdefghijklmnopqrstuvwxyz' _"), axis=-1)
@@ -92,6 +123,8 @@ SPEECH_CONVERSIONS = {
     "outputs_last_tflite": move_tflite_outputs_last,
     "letters_of_mozilla_deepspeech": sort_mozilla_letters,
     "gates_of_tensorflow": sort_tensorflow_gates,
+    "inputs_of_tensorflow_gru": take_gru_inputs,
+    "state_of_tensorflow_gru": take_gru_state,
     "inputs_of_tensorflow_lstm": take_input_kernel,
     "state_of_tensorflow_lstm": take_recurrent_kernel,
 }

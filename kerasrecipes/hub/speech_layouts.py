@@ -54,8 +54,39 @@ def deepspeech_pytorch() -> dict[str, Source]:
     return weights | torch_norm(f"masked_batch_normalization_{RECURRENT_LAYERS + 1}", "fc.0.module.0")
 
 
-DEEPSPEECH2_LAYOUTS = tuple(
-    CheckpointLayout(kind, ("deepspeech2_pytorch",), deepspeech_pytorch()) for kind in ("torch", "lightning")
+def deepspeech2_openseq2seq() -> dict[str, Source]:
+    """Return the sources of `deepspeech2_openseq2seq` in a checkpoint of OpenSeq2Seq, which saves cuDNN's GRU as cells."""
+    encoder = "ForwardPass/ds2_encoder"
+    weights = openseq2seq_logits() | {
+        f"dense/{name}": Source((f"{encoder}/fully_connected/{name}",)) for name in ("kernel", "bias")
+    }
+    for number in range(2):
+        norm, convolution = numbered("masked_batch_normalization", number), f"{encoder}/conv{number + 1}"
+        weights[f"{numbered('sequence_conv2d', number)}/convolution/kernel"] = Source((f"{convolution}/kernel",))
+        weights |= {f"{norm}/{name}": Source((f"{convolution}/bn/{name}",)) for name in NORM_WEIGHTS}
+    for number in range(RECURRENT_LAYERS):
+        layer, stack = numbered("sequence_rnn", number), f"{encoder}/cudnn_gru/stack_bidirectional_rnn/cell_{number}"
+        for way, (name, side) in enumerate((("forward", "fw"), ("backward", "bw"))):
+            cell = f"{stack}/bidirectional_rnn/{side}/cudnn_compatible_gru_cell"
+            gates, inputs, state = (f"{cell}/{part}" for part in ("gates", "candidate/input_projection", "candidate/hidden_projection"))
+            weights |= {
+                f"{layer}/kernel_{way}": Source((f"{gates}/kernel", f"{inputs}/kernel"), "inputs_of_tensorflow_gru"),
+                f"{layer}/bias_{way}": Source((f"{gates}/bias", f"{inputs}/bias"), "inputs_of_tensorflow_gru"),
+                f"{layer}/{name}/step/recurrent_kernel": Source((f"{gates}/kernel", f"{state}/kernel"), "state_of_tensorflow_gru"),
+                f"{layer}/{name}/step/recurrent_bias": Source((f"{state}/bias",), "state_of_tensorflow_gru"),
+            }
+    return weights
+
+
+def openseq2seq_logits() -> dict[str, Source]:
+    """Return the sources of the last layer in a checkpoint of OpenSeq2Seq."""
+    dense, letters = "ForwardPass/fully_connected_ctc_decoder/fully_connected", "letters_of_mozilla_deepspeech"
+    return {f"logits/{name}": Source((f"{dense}/{name}",), letters) for name in ("kernel", "bias")}
+
+
+DEEPSPEECH2_LAYOUTS = (
+    *(CheckpointLayout(kind, ("deepspeech2_pytorch",), deepspeech_pytorch()) for kind in ("torch", "lightning")),
+    *(CheckpointLayout(kind, ("deepspeech2_openseq2seq",), deepspeech2_openseq2seq()) for kind in TENSORFLOW_KINDS),
 )
 
 
@@ -115,8 +146,7 @@ def wave2letter_plus() -> dict[str, Source]:
 
     After training in mixed precision, kernels are in the file twice. The ones of 16 bits are taken, with which that program computes.
     """
-    dense, letters = "ForwardPass/fully_connected_ctc_decoder/fully_connected", "letters_of_mozilla_deepspeech"
-    weights = {f"logits/{name}": Source((f"{dense}/{name}",), letters) for name in ("kernel", "bias")}
+    weights = openseq2seq_logits()
     for number, row in enumerate(PLUS_CONVOLUTIONS):
         prefix, norm = f"ForwardPass/w2l_encoder/conv{row}", numbered("masked_batch_normalization", number)
         weights[f"{numbered('sequence_conv1d', number)}/convolution/kernel"] = Source((f"{prefix}/kernel",))

@@ -11,7 +11,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
     {
         "activations": "ReLU Dropout",
         "conv2d": "FastConv2D FastMaxPooling2D FastBatchNormalization",
-        "filterbank": "LinearFilterBank FeatureNormalization QuantizedLogMelSpectrogram",
+        "filterbank": "LinearFilterBank FeatureNormalization QuantizedLogMelSpectrogram QuantizedLogSpectrogram",
         "image_layers": "SubtractChannelMeans LocalResponseNormalization SpatialResponseNormalization MaxFilterRMS",
         "initializers": "IdentityInitializer",
         "librosa_features": "ReflectPadding Log1pSpectrogram DecibelMelSpectrogram DecibelMFCC SavitzkyGolayDeltas BlockStandardization",

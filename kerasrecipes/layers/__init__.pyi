@@ -8,6 +8,7 @@ from kerasrecipes.layers.conv2d import FastMaxPooling2D as FastMaxPooling2D
 from kerasrecipes.layers.filterbank import FeatureNormalization as FeatureNormalization
 from kerasrecipes.layers.filterbank import LinearFilterBank as LinearFilterBank
 from kerasrecipes.layers.filterbank import QuantizedLogMelSpectrogram as QuantizedLogMelSpectrogram
+from kerasrecipes.layers.filterbank import QuantizedLogSpectrogram as QuantizedLogSpectrogram
 from kerasrecipes.layers.image_layers import LocalResponseNormalization as LocalResponseNormalization
 from kerasrecipes.layers.image_layers import MaxFilterRMS as MaxFilterRMS
 from kerasrecipes.layers.image_layers import SpatialResponseNormalization as SpatialResponseNormalization

@@ -11,6 +11,7 @@ from kerasrecipes.layers.spectrogram import LogSpectrogram, windowed_dft
 from kerasrecipes.layers.time_geometry import TimeGeometry
 
 SMALLEST_ENERGY = float(np.finfo("float64").eps)  # of a band in python_speech_features, before the logarithm
+SMALLEST_POWER = 1e-30  # of a bin
 PEAK = 32767.0  # of 16-bit samples
 SMALLEST_PEAK = 1e-30  # of an utterance, which is silent below it
 BLOCK_FRAMES = 4096  # in memory at once, where numpy computes a spectrum
@@ -113,39 +114,37 @@ def integer_mel_filterbank(n_mels: int, n_fft: int, sample_rate: float) -> np.nd
     return np.maximum(np.where(bins < corners[1:-1], rising, falling), 0)
 
 
-@keras.saving.register_keras_serializable("kerasrecipes")
-class QuantizedLogMelSpectrogram(SequenceLayer):
-    """Log energies in mel bands of 16-bit samples whose peak is 32767, as OpenSeq2Seq 18.09 and python_speech_features compute them.
+class QuantizedSpectrogram(SequenceLayer):
+    """Base class of features of 16-bit samples whose peak is 32767, as OpenSeq2Seq 18.09 and python_speech_features compute them.
 
-    Samples are scaled by the peak of the utterance, lose their fractions, and are pre-emphasized. Frames have no window. Zeros
-    are added at the end until the number of frames is a multiple of `multiple`, and count as part of the utterance.
+    Samples are scaled by the peak of the utterance, lose their fractions, and are pre-emphasized. Zeros are added at the end until
+    the number of frames is a multiple of `multiple`, and count as part of the utterance. Subclasses define `log_features`.
 
     Args:
-        n_mels: Number of mel bands.
-        sample_rate: In Hz.
-        win_length: Samples of a frame (320 = 20 ms at 16 kHz).
+        win_length: Samples of a frame.
         hop_length: Samples between frames.
         n_fft: Size of the DFT in samples; frames are extended by zeros.
-        pre_emphasis: Factor of the previous sample.
+        pre_emphasis: Factor of the previous sample, 0 for none.
         multiple: Number of frames whose multiples are computed.
-
-    Call: `audio` (batch, samples), `length` (batch,); returns (batch, frames, n_mels), (batch,).
     """
 
     whole_utterance = True  # its peak, and the end where zeros are added
 
-    def __init__(
-        self, n_mels=64, sample_rate=16000, win_length=320, hop_length=160, n_fft=512, pre_emphasis=0.97, multiple=8, **kwargs
-    ):
+    def __init__(self, win_length: int, hop_length: int, n_fft: int, pre_emphasis: float, multiple: int, **kwargs):
         super().__init__(**kwargs)
-        self.n_mels, self.sample_rate, self.win_length, self.hop_length = n_mels, sample_rate, win_length, hop_length
-        self.n_fft, self.pre_emphasis, self.multiple = n_fft, pre_emphasis, multiple
+        self.win_length, self.hop_length, self.n_fft = win_length, hop_length, n_fft
+        self.pre_emphasis, self.multiple = pre_emphasis, multiple
         self.geometry = TimeGeometry(win_length, hop_length, 0, hop_length - 1, multiple)
-        self.kernels = windowed_dft(np.ones(win_length), n_fft)
-        self.bands = integer_mel_filterbank(n_mels, n_fft, sample_rate).astype("float32")
+        self.window = self.make_window()
+        self.kernels = windowed_dft(self.window, n_fft)
 
-    def output_feature_shape(self, shape):
-        return (self.n_mels,)
+    def make_window(self) -> np.ndarray:
+        """Return the weights of a frame's samples. Default: 1."""
+        return np.ones(self.win_length)
+
+    def log_features(self, power, backend):
+        """Return the features of powers (..., n_fft // 2 + 1). `backend` is numpy or `keras.ops`."""
+        raise NotImplementedError
 
     def end_of_emphasis(self, length):
         """Return after how many samples the emphasized signal is zero.
@@ -166,8 +165,8 @@ class QuantizedLogMelSpectrogram(SequenceLayer):
         x = zero_after_length(x[:, 1:] - self.pre_emphasis * x[:, :-1], self.end_of_emphasis(length))
         spectrum = ops.conv(x[..., None], ops.convert_to_tensor(self.kernels), strides=self.hop_length, padding="valid")
         real, imaginary = ops.split(spectrum[:, :frames], 2, axis=-1)
-        energies = ops.matmul(ops.square(real) + ops.square(imaginary), ops.convert_to_tensor(self.bands / self.n_fft))
-        return ops.cast(ops.log(ops.maximum(energies, SMALLEST_ENERGY)), self.compute_dtype)
+        power = (ops.square(real) + ops.square(imaginary)) / self.n_fft
+        return ops.cast(self.log_features(power, ops), self.compute_dtype)
 
     def call_numpy(self, x):
         frames, x = self.geometry.output_length(len(x)), x.astype("float32")
@@ -177,6 +176,70 @@ class QuantizedLogMelSpectrogram(SequenceLayer):
         x = x[1:] - self.pre_emphasis * x[:-1]
         x[end:] = 0
         windows = np.lib.stride_tricks.sliding_window_view(x, self.win_length)[:: self.hop_length][:frames]
-        blocks = [windows[start : start + BLOCK_FRAMES] for start in range(0, frames, BLOCK_FRAMES)]
-        energies = [np.square(np.abs(np.fft.rfft(block, self.n_fft))) @ (self.bands / self.n_fft) for block in blocks]
-        return np.log(np.maximum(np.concatenate([np.zeros((0, self.n_mels)), *energies]), SMALLEST_ENERGY)).astype("float32")
+        features = []
+        for start in range(0, max(frames, 1), BLOCK_FRAMES):
+            spectrum = np.fft.rfft(windows[start : start + BLOCK_FRAMES] * self.window, self.n_fft)
+            features.append(self.log_features(np.square(np.abs(spectrum)) / self.n_fft, np).astype("float32"))
+        return np.concatenate(features)
+
+
+@keras.saving.register_keras_serializable("kerasrecipes")
+class QuantizedLogMelSpectrogram(QuantizedSpectrogram):
+    """Log energies in mel bands, as OpenSeq2Seq computes them for Wave2Letter+. Frames have no window.
+
+    Args:
+        n_mels: Number of mel bands.
+        sample_rate: In Hz.
+        win_length: Samples of a frame (320 = 20 ms at 16 kHz).
+        hop_length: Samples between frames.
+        n_fft: Size of the DFT in samples.
+        pre_emphasis: Factor of the previous sample.
+        multiple: Number of frames whose multiples are computed.
+
+    Call: `audio` (batch, samples), `length` (batch,); returns (batch, frames, n_mels), (batch,).
+    """
+
+    def __init__(
+        self, n_mels=64, sample_rate=16000, win_length=320, hop_length=160, n_fft=512, pre_emphasis=0.97, multiple=8, **kwargs
+    ):
+        super().__init__(win_length, hop_length, n_fft, pre_emphasis, multiple, **kwargs)
+        self.n_mels, self.sample_rate = n_mels, sample_rate
+        self.bands = integer_mel_filterbank(n_mels, n_fft, sample_rate).astype("float32")
+
+    def output_feature_shape(self, shape):
+        return (self.n_mels,)
+
+    def log_features(self, power, backend):
+        energies = backend.matmul(power, self.bands if backend is np else ops.convert_to_tensor(self.bands))
+        return backend.log(backend.maximum(energies, SMALLEST_ENERGY))
+
+
+@keras.saving.register_keras_serializable("kerasrecipes")
+class QuantizedLogSpectrogram(QuantizedSpectrogram):
+    """Logarithms of the powers of the lowest bins, as OpenSeq2Seq computes them for Deep Speech 2. The window is a symmetric Hann window.
+
+    Args:
+        n_bins: Number of bins, the one of 0 Hz included.
+        win_length: Samples of a frame, and size of the DFT (320 = 20 ms at 16 kHz).
+        hop_length: Samples between frames.
+        multiple: Number of frames whose multiples are computed.
+
+    Call: `audio` (batch, samples), `length` (batch,); returns (batch, frames, n_bins), (batch,).
+    """
+
+    def __init__(self, n_bins=160, win_length=320, hop_length=160, multiple=8, **kwargs):
+        super().__init__(win_length, hop_length, win_length, 0.0, multiple, **kwargs)
+        self.n_bins = n_bins
+
+    def get_config(self):
+        config = super().get_config()
+        return {key: value for key, value in config.items() if key not in ("n_fft", "pre_emphasis")}
+
+    def make_window(self):
+        return np.hanning(self.win_length)
+
+    def output_feature_shape(self, shape):
+        return (self.n_bins,)
+
+    def log_features(self, power, backend):
+        return backend.log(backend.maximum(power[..., : self.n_bins], SMALLEST_POWER))

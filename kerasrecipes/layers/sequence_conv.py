@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from kerasrecipes.layers.sequence import SequenceLayer, torch_ops_or_none
-from kerasrecipes.layers.time_geometry import TimeGeometry
+from kerasrecipes.layers.time_geometry import TimeGeometry, count_zeros
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
@@ -55,25 +55,25 @@ class SequenceConv1D(SequenceLayer):
 
 @keras.saving.register_keras_serializable("kerasrecipes")
 class SequenceConv2D(SequenceLayer):
-    """2-D convolution over time and frequency, zero-padded by (k - 1) // 2 and k // 2 on both axes.
+    """2-D convolution over time and frequency, zero-padded by (k - 1) // 2 and k // 2 on both axes, or as `padding` says.
 
     Args:
         filters: Number of output maps.
         kernel_size: (frames, bins) of the filter. The paper's table writes (bins, frames).
         strides: (frames, bins).
         use_bias: False where batch normalization follows.
+        padding: "same", the zeros above, or another of `count_zeros`.
 
     Call: `x` (batch, frames, bins, maps), `length` (batch,);
     returns (batch, ceil(frames / strides[0]), ceil(bins / strides[1]), filters).
     """
 
-    def __init__(self, filters: int, kernel_size: tuple, strides: tuple = (1, 1), use_bias: bool = True, **kwargs):
+    def __init__(self, filters: int, kernel_size: tuple, strides: tuple = (1, 1), use_bias=True, padding="same", **kwargs):
         super().__init__(**kwargs)
-        self.filters, self.use_bias = filters, use_bias
+        self.filters, self.use_bias, self.padding = filters, use_bias, padding
         self.kernel_size, self.strides = tuple(kernel_size), tuple(strides)
-        frames, bins = self.kernel_size
-        self.geometry = TimeGeometry(frames, self.strides[0], (frames - 1) // 2, frames // 2)
-        self.bin_padding = ((bins - 1) // 2, bins // 2)
+        zeros, self.bin_padding = (count_zeros(padding, *sizes) for sizes in zip(self.kernel_size, self.strides, strict=True))
+        self.geometry = TimeGeometry(self.kernel_size[0], self.strides[0], *zeros)
         options = {"use_bias": use_bias, "dtype": self.dtype_policy, "name": "convolution"}
         self.convolution = keras.layers.Conv2D(filters, self.kernel_size, self.strides, "valid", **options)
 

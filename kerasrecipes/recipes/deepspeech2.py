@@ -28,6 +28,7 @@ def deepspeech2(
     log_epsilon: float = 1e-2,
     normalization: str = "utterance",
     conv: tuple = ((32, (41, 11), (2, 2)), (32, (21, 11), (2, 1)), (96, (21, 11), (2, 1))),
+    conv_padding: str = "same",
     recurrent_layers: int = 7,
     recurrent_units: int = 2176,
     cell: str = "rnn",
@@ -39,7 +40,7 @@ def deepspeech2(
     norm_epsilon: float = 1e-3,
     lookahead: int = 0,
     fc_units: tuple = (),
-    relu_clip: float = 20.0,
+    relu_clip: float | None = 20.0,
     logits_bias: bool = True,
     dropout: float = 0.0,
     spec_augment: dict | None = None,
@@ -55,13 +56,15 @@ def deepspeech2(
         sample_rate: Sample rate of the audio in Hz.
         win_length: Samples of a frame (20 ms).
         hop_length: Samples between frames (10 ms).
-        front_end: "log_spectrogram", or "log1p_spectrogram" as in deepspeech.pytorch: centered frames, log(1 + magnitude), one
-            mean and one deviation for the utterance. It uses neither `log_epsilon` nor `normalization`.
+        front_end: "log_spectrogram"; "log1p_spectrogram" as in deepspeech.pytorch: centered frames, log(1 + magnitude), one
+            mean and one deviation for the utterance, or "quantized_spectrogram" of OpenSeq2Seq: 160 bins, without `low_pass`. The
+            last two use neither `log_epsilon` nor `normalization`.
         window: Window of "log1p_spectrogram": "hamming", "hamming_symmetric" or "hann".
         log_epsilon: Added to each bin's power before the logarithm.
         normalization: "utterance": unit power, each bin's mean over the utterance; "causal": over past frames only,
             starting from the training set's statistics, for streaming.
         conv: Rows of the paper's table 4, (channels, filter, stride); 2-D sizes are (frequency, time), 1-D sizes time.
+        conv_padding: Zeros around the input of 2-D convolutions, "same" or another of `layers.count_zeros`.
         recurrent_layers: Number of recurrent layers.
         recurrent_units: Units of each direction.
         cell: "rnn" or "gru" (section 3.5), or "lstm", which ports of the paper use.
@@ -71,11 +74,11 @@ def deepspeech2(
         shared_input: Both directions share W (paper).
         batch_norm: "input_transform" normalizes W x as in the paper (section 3.2); "layer_input" normalizes the input of
             each recurrent layer, which torch's and cuDNN's own kernels need; "later_layer_input" does so for all but the
-            first; "none".
+            first; "convolutions" normalizes their outputs alone; "none".
         norm_epsilon: Added to the variances of batch normalization.
         lookahead: tau of the row convolution, 0 for none.
         fc_units: Units of the hidden fully connected layers.
-        relu_clip: Maximum of the ReLUs.
+        relu_clip: Maximum of the ReLUs, None for none.
         logits_bias: False for a last layer without biases.
         dropout: Fraction of features dropped before each recurrent and fully connected layer (the paper has none).
         spec_augment: Arguments of `layers.SpecAugment`, None for none (paper).
@@ -90,17 +93,20 @@ def deepspeech2(
 
     norm_input = batch_norm in ("layer_input", "later_layer_input")
     by_utterance, centered = normalization == "utterance", front_end == "log1p_spectrogram"
-    if centered:
+    quantized = front_end == "quantized_spectrogram"
+    if quantized:
+        x, n = layers.QuantizedLogSpectrogram(win_length // 2, win_length, hop_length, dtype=FLOAT32)(audio, length)
+    elif centered:
         x, n = layers.ReflectPadding(win_length // 2, dtype=FLOAT32)(audio, length)
         x, n = layers.Log1pSpectrogram(win_length, hop_length, window, dtype=FLOAT32)(x, n)  # (batch, frames, 161)
     else:
         x, n = (layers.UtterancePowerNormalization if by_utterance else layers.SequenceMask)(dtype=FLOAT32)(audio, length)
         x, n = layers.LogSpectrogram(win_length, hop_length, log_epsilon, dtype=FLOAT32)(x, n)  # (batch, frames, 161)
-    if low_pass:
+    if low_pass and not quantized:
         fill_value = 0.0 if centered else math.log(log_epsilon)
         x, n = layers.RandomLowPass(fill_value=fill_value, **low_pass, dtype=FLOAT32)(x, n)
-    if centered:
-        x, n = layers.UtteranceStandardization(ddof=1, dtype=FLOAT32)(x, n)
+    if centered or quantized:
+        x, n = layers.UtteranceStandardization(ddof=int(centered), dtype=FLOAT32)(x, n)
     else:
         x, n = (layers.UtteranceNormalization if by_utterance else layers.CausalNormalization)(dtype=FLOAT32)(x, n)
     if spec_augment:
@@ -113,7 +119,7 @@ def deepspeech2(
             if len(x.shape) == 3:
                 x = keras.ops.expand_dims(x, -1)
             size, stride = size[::-1], stride[::-1]  # frequency comes first in the paper, time in the tensor
-            convolution = layers.SequenceConv2D(filters, size, stride, use_bias=batch_norm == "none")
+            convolution = layers.SequenceConv2D(filters, size, stride, batch_norm == "none", conv_padding)
         x, n = convolution(x, n)  # (batch, frames / stride, filters) or (batch, frames / s_t, bins / s_f, filters)
         if batch_norm != "none":
             x, n = layers.MaskedBatchNormalization(epsilon=norm_epsilon)(x, n)
@@ -175,6 +181,13 @@ PYTORCH: dict[str, Any] = {
     "cell_activation": "tanh", "shared_input": False, "batch_norm": "later_layer_input", "norm_epsilon": 1e-5, "logits_bias": False,
 }  # fmt: skip
 
+# OpenSeq2Seq, whose ReLUs have no maximum
+OPENSEQ2SEQ: dict[str, Any] = {
+    "front_end": "quantized_spectrogram", "conv": ((32, (41, 11), (2, 2)), (32, (21, 11), (2, 1))), "conv_padding": "same_multiple",
+    "recurrent_layers": 5, "recurrent_units": 800, "cell": "gru", "cell_activation": "tanh", "merge_mode": "concat",
+    "shared_input": False, "batch_norm": "convolutions", "fc_units": (1600,), "relu_clip": None, "dropout": 0.5,
+}  # fmt: skip
+
 TINY = {"recurrent_layers": 2, "recurrent_units": 8}
 TINY_1D = TINY | {"conv": ((8, 11, 2), (8, 7, 2))}
 TINY_2D = TINY | {"conv": ((2, (41, 11), (2, 2)), (3, (21, 11), (2, 1))), "fc_units": (8,)}
@@ -214,6 +227,10 @@ RECIPES = (
     Recipe(
         name="deepspeech2_pytorch", changes=PYTORCH, tags=("ctc", "lstm"), tiny_config=TINY_2D | {"fc_units": ()}, **COMMON,
         summary="The network of deepspeech.pytorch: 2 x 2-D convolution, 5 bidirectional LSTM of 1024; 87 M parameters.",
+    ),
+    Recipe(
+        name="deepspeech2_openseq2seq", changes=OPENSEQ2SEQ, tags=("ctc", "gru"), tiny_config=TINY_2D, **COMMON,
+        summary="The network of OpenSeq2Seq: 2 x 2-D convolution, 5 bidirectional GRU of 800, a hidden layer of 1600; 59 M parameters.",
     ),
     Recipe(
         name="deepspeech2_small", changes=SMALL, tags=("ctc", "gru", "pretrained"), tiny_config=TINY_1D, **COMMON,

@@ -94,3 +94,26 @@ def wave2letter_plus_shapes():
         features = filters
     dense = "ForwardPass/fully_connected_ctc_decoder/fully_connected"
     return shapes | {f"{dense}/kernel": (features, SYMBOLS), f"{dense}/bias": (SYMBOLS,)}
+
+
+DS2_MAPS, DS2_HIDDEN = 4, 24  # in place of 32 and 1,600
+
+
+def deepspeech2_openseq2seq_shapes():
+    """Names and shapes of OpenSeq2Seq's Deep Speech 2 in its checkpoints, with five GRU layers of 16 units."""
+    shapes, maps, encoder = {}, 1, "ForwardPass/ds2_encoder"
+    for number, bins in enumerate((41, 21), 1):
+        layer = f"{encoder}/conv{number}"
+        shapes[f"{layer}/kernel"] = (11, bins, maps, DS2_MAPS)
+        shapes |= {f"{layer}/bn/{name}": (DS2_MAPS,) for name in ("gamma", "beta", "moving_mean", "moving_variance")}
+        maps = DS2_MAPS
+    for number in range(LAYERS):
+        features = 2 * UNITS if number else 40 * DS2_MAPS
+        for way in ("fw", "bw"):
+            cell = f"{encoder}/cudnn_gru/stack_bidirectional_rnn/cell_{number}/bidirectional_rnn/{way}/cudnn_compatible_gru_cell"
+            rows = {"gates": (features + UNITS, 2 * UNITS), "candidate/input_projection": (features, UNITS)}
+            for name, shape in (rows | {"candidate/hidden_projection": (UNITS, UNITS)}).items():
+                shapes |= {f"{cell}/{name}/kernel": shape, f"{cell}/{name}/bias": shape[1:]}
+    rows = {f"{encoder}/fully_connected": (2 * UNITS, DS2_HIDDEN)}
+    rows["ForwardPass/fully_connected_ctc_decoder/fully_connected"] = (DS2_HIDDEN, SYMBOLS)
+    return shapes | {f"{layer}/{name}": shape[i:] for layer, shape in rows.items() for i, name in enumerate(("kernel", "bias"))}

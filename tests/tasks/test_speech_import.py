@@ -188,6 +188,21 @@ def test_wav2letter_plus(tmp_path):
     assert_logits(model, golden, " abcdefghijklmnopqrstuvwxyz'_", "logits_{}")
 
 
+def test_deepspeech2_openseq2seq(tmp_path):
+    golden = np.load(GOLDENS / "deepspeech2_openseq2seq_import.npz")
+    tensors = checkpoints.seeded_tensors(checkpoints.deepspeech2_openseq2seq_shapes(), 81)
+    assert sum(v.astype("float64").sum() for v in tensors.values()) == pytest.approx(float(golden["weights_sum"]), rel=1e-12)
+    opaque = {"ForwardPass/ds2_encoder/cudnn_gru/opaque_kernel": np.zeros(9, "float16")}
+    path = write_tensorflow_checkpoint(tmp_path / "model.ckpt-50", tensors | opaque)
+    maps = checkpoints.DS2_MAPS
+    model = kr.load(
+        "deepspeech2_openseq2seq", weights=path, compile=False, recurrent_units=checkpoints.UNITS, fc_units=(checkpoints.DS2_HIDDEN,),
+        conv=((maps, (41, 11), (2, 2)), (maps, (21, 11), (2, 1))),
+    )  # fmt: skip
+    assert model.import_report.missing == () and model.import_report.left_over == tuple(opaque)
+    assert_logits(model, golden, " abcdefghijklmnopqrstuvwxyz'_", "logits_{}")
+
+
 def test_an_archive_without_a_checkpoint_is_named(tmp_path):
     pytest.importorskip("tensorflow")
     with tarfile.open(tmp_path / "a.tar.gz", "w:gz"):
