@@ -65,12 +65,14 @@ def run_summary(data, compare_with, plots, mask_values) -> None:
     if kind != "masks" and mask_values is not None:
         raise KerasRecipesError("--mask-values is for sets of masks")
     options.check_data([*data, *compare_with])
-    if kind == "images":
-        print_line(summarize_images(data))
-    elif kind == "masks":
-        print_line(summarize_masks(data, mask_values))
-    else:
-        print_line(summarize(load_datasets(data), load_datasets(compare_with) if compare_with else None, plots))
+    with ProgressBar("reading", "files"):
+        if kind == "images":
+            summary = summarize_images(data)
+        elif kind == "masks":
+            summary = summarize_masks(data, mask_values)
+        else:
+            summary = summarize(load_datasets(data), load_datasets(compare_with) if compare_with else None, plots)
+    print_line(summary)
 
 
 @command("download")

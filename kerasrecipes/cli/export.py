@@ -6,7 +6,7 @@ from typing import Any
 
 from kerasrecipes.cli import options
 from kerasrecipes.cli.parameter_types import Choices
-from kerasrecipes.cli.progress import print_line, print_next, print_status
+from kerasrecipes.cli.progress import ProgressBar, print_line, print_next, print_status
 from kerasrecipes.cli.sections import argument, command, option
 from kerasrecipes.errors import KerasRecipesError
 
@@ -37,14 +37,19 @@ def run_export(name, file_format, output, activations, float16, int8, opset, cac
             f"{'--cache' if cache else '--release'} always writes a float16 ONNX file; it cannot be combined with --format, "
             "--output, --activations or --int8"
         )
+    bar = ProgressBar(f"exporting {name}", "files")
     if release:
         from kerasrecipes.release.onnx_release import release_onnx
 
-        print_line(release_onnx(name, opset=opset, report=print_status))
+        with bar:
+            path = release_onnx(name, opset=opset, report=print_status)
+        print_line(path)
     elif cache:
         from kerasrecipes.export import export_to_cache
 
-        print_line(export_to_cache(name, opset=opset, report=print_status))
+        with bar:
+            path = export_to_cache(name, opset=opset, report=print_status)
+        print_line(path)
     else:
         from kerasrecipes.export import export
 
@@ -55,7 +60,8 @@ def run_export(name, file_format, output, activations, float16, int8, opset, cac
             "opset": opset,
             "force": force,
         }
-        path = export(name, output or Path("exported"), file_format, **arguments, report=print_status)
+        with bar:
+            path = export(name, output or Path("exported"), file_format, **arguments, report=print_status)
         print_line(path)
         if file_format == "onnx":
             print_next(f"kerasrecipes predict {shlex.quote(str(path))} FILE")

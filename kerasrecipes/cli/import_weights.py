@@ -1,9 +1,10 @@
 """Command that writes a model with the weights of another program's checkpoint: import."""
 
+import shlex
 from pathlib import Path
 
 from kerasrecipes.cli import options
-from kerasrecipes.cli.progress import print_line, print_status
+from kerasrecipes.cli.progress import ProgressBar, print_line, print_next, print_status
 from kerasrecipes.cli.sections import argument, command, option
 from kerasrecipes.errors import KerasRecipesError
 
@@ -35,8 +36,9 @@ def run_import(source, recipe, output, mean, verbose) -> None:
     if output.suffix != ".keras":
         raise KerasRecipesError(f"{output} must end with .keras, the format of Keras's models")
     config = mean_config(public.recipe if public else recipe, mean) if mean else {}
-    path = checkpoint_path(public) if public else Path(source)
-    model = load(source, **config) if public else load(recipe, weights=path, **config)
+    with ProgressBar(f"importing {source}", "files"):
+        path = checkpoint_path(public) if public else Path(source)
+        model = load(source, **config) if public else load(recipe, weights=path, **config)
     if not hasattr(model, "import_report"):
         raise KerasRecipesError(f"{path} is a file of this package or of Keras 3, which load({recipe!r}, weights=FILE) reads")
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -44,3 +46,4 @@ def run_import(source, recipe, output, mean, verbose) -> None:
     atomic_write(output.with_suffix(".md"), import_card(model, path, model.import_report))
     print_status(str(model.import_report) if verbose else model.import_report.summary())
     print_line(output)
+    print_next(f"kerasrecipes predict {shlex.quote(str(output))} FILE")

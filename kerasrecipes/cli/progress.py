@@ -68,7 +68,7 @@ class ProgressBar:
         print_status(f"{self.text}{self.left or f', {self.last_line - self.start:.0f} s so far'}")
 
     def _log_while_running(self) -> None:
-        while not self.ended.wait(max(self.log_seconds, 0.01)):
+        while not self.ended.wait(self.log_seconds or LOG_SECONDS):
             if time.monotonic() - self.last_line > 0.99 * self.log_seconds:
                 self._log()
 

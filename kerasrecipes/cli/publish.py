@@ -1,6 +1,6 @@
 """Commands that check and publish released files: verify and publish."""
 
-from kerasrecipes.cli.progress import print_line
+from kerasrecipes.cli.progress import ProgressBar, print_line
 from kerasrecipes.cli.sections import argument, command, option
 from kerasrecipes.utils.escaping import escape_controls
 
@@ -24,4 +24,6 @@ def run_publish(name, repo, yes) -> None:
     """Upload a recipe's weights and card to the hub."""
     from kerasrecipes.release.publish import publish
 
-    print_line(publish(name, repo, dry_run=not yes))
+    with ProgressBar(f"publishing {name}", "files"):
+        text = publish(name, repo, dry_run=not yes)
+    print_line(text)

@@ -138,3 +138,4 @@ def run_release(name, folder, previous_runs, bundled, tag) -> None:
     from kerasrecipes.release.from_run import release
 
     print_line(release(name, folder, tag, previous_runs, bundled))
+    print_next(f"kerasrecipes export {name} --release", f"kerasrecipes evaluate {name} --data DATA --record-as NAME")

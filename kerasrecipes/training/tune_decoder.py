@@ -28,7 +28,7 @@ class TuningResult:
     def __str__(self) -> str:
         return (
             f"lm_weight {self.lm_weight:.2f}  word_score {self.word_score:+.2f}  "
-            f"{100 * self.wer:.2f} % words  {100 * self.cer:.2f} % characters"
+            f"word errors {100 * self.wer:.2f} %  character errors {100 * self.cer:.2f} %"
         )
 
 
