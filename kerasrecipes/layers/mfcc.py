@@ -54,7 +54,7 @@ class MagnitudeSpectrogram(SequenceLayer):
         if self.pre_emphasis:  # before the DFT, whose rounding errors grow with the loud low frequencies
             x = x[:, 1:] - self.pre_emphasis * x[:, :-1]
         kernels = ops.convert_to_tensor(self.kernels, dtype=x.dtype)
-        spectrum = ops.conv(x[..., None], kernels, strides=self.hop_length, padding="valid")
+        spectrum = ops.conv(ops.expand_dims(x, -1), kernels, strides=self.hop_length, padding="valid")
         real, imaginary = ops.split(spectrum, 2, axis=-1)
         return ops.sqrt(ops.maximum(ops.square(real) + ops.square(imaginary), self.epsilon**2))
 

@@ -97,7 +97,7 @@ class LogSpectrogram(SequenceLayer):
     def power(self, x):
         """Return |DFT|^2 of each windowed frame: (batch, frames, win_length // 2 + 1)."""
         kernels = ops.convert_to_tensor(self.kernels, dtype=x.dtype)
-        spectrum = ops.conv(x[..., None], kernels, strides=self.hop_length, padding="valid")
+        spectrum = ops.conv(ops.expand_dims(x, -1), kernels, strides=self.hop_length, padding="valid")
         real, imaginary = ops.split(spectrum, 2, axis=-1)
         return ops.square(real) + ops.square(imaginary)
 

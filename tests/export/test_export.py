@@ -297,7 +297,9 @@ def test_recurrent_recipes_are_recognized_by_their_configuration(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("format", ["tf_saved_model", "litert", "openvino"])
-@pytest.mark.parametrize("name", ["convnetjs_mnist", "palaz_raw_small", "wavenet_small", "deepspeech2_streaming_small"])
+@pytest.mark.parametrize(
+    "name", ["convnetjs_mnist", "palaz_raw_small", "wav2letter_small", "wavenet_small", "deepspeech2_streaming_small"]
+)  # fmt: skip
 def test_other_formats(name, format, tmp_path):
     """The worker compares the reopened file with Keras; this checks the files' names, and that no others remain."""
     if format == "openvino":
