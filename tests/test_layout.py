@@ -11,7 +11,7 @@ from paths import ROOT
 
 # from the top down
 ROOMS = (
-    "__main__", "cli", "experiments", "release", "data_prep", "training", "export", "batch", "visualize", "testing", "loading",
+    "__main__", "cli", "serving", "experiments", "release", "data_prep", "training", "export", "batch", "visualize", "testing", "loading",
     "engines", "tasks", "inference", "data", "graph", "decoding", "recipes", "layers", "losses", "hub", "registry", "metrics", "results",
     "image", "audio", "utils", "_lazy", "errors",
 )  # fmt: skip

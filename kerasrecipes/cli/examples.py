@@ -15,12 +15,17 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("transcribe talk.flac --format srt", "subtitles; also words, json, vtt"),
         ("transcribe palaz_raw_small talk.flac --ipa", "phonemes, by another recipe"),
         ("transcribe talk.flac --decoder greedy", "what the network alone hears"),
+        ("transcribe talk.flac --phrases commands.txt", "only the phrases of a file, one a line"),
         ("transcribe talks/ --output results --workers auto", "many files, one row for each"),
     ),
     "align": (("align talk.flac talk.txt --format srt", "subtitles of a known text"),),
     "listen": (
         ("listen", "the microphone, until Ctrl-C"),
         ("listen talk.flac --playback-speed 0", "a file, as fast as possible"),
+    ),
+    "serve": (
+        ("serve", "http://127.0.0.1:8000/v1/audio/transcriptions, as OpenAI's clients call it"),
+        ("serve deepspeech2_streaming_small --phrases commands.txt", "commands alone, in files and over a WebSocket"),
     ),
     "classify": (
         ("classify cat.jpg", "the five most likely of 1000 classes"),
@@ -52,6 +57,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("study", "the questions"),
         ("study combination --max-minutes 30", "each variant for half an hour; repeat it to go on"),
     ),
+    "compare": (("compare runs/one runs/two", "best metrics, settings that differ, and comparison.png with the curves"),),
     "data": (("data summary librispeech:LibriSpeech/dev-clean", "hours, speakers and suspicious clips"),),
     "data summary": (
         ("data summary librispeech:LibriSpeech/dev-clean --plots plots", "hours, speakers, suspicious clips and histograms"),

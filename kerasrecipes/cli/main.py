@@ -20,7 +20,7 @@ COMMANDS = {
     "Find": {"list": "listing", "show": "listing", "demo": "demo", "doctor": "doctor"},
     "Use": {
         "transcribe": "transcribe", "align": "transcribe", "listen": "listen", "classify": "images", "segment": "images",
-        "generate": "generate", "vocode": "generate", "predict": "predict",
+        "generate": "generate", "vocode": "generate", "predict": "predict", "serve": "serve",
     },
     "Measure and look inside": {
         "evaluate": "evaluate", "copy-synthesis": "evaluate", "visualize": "visualize", "report": "visualize", "filters": "phonemes",
