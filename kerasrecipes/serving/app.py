@@ -14,7 +14,18 @@ from kerasrecipes.serving.body_limit import BodyLimit
 from kerasrecipes.serving.replies import FORMATS, make_error
 
 try:
-    from fastapi import FastAPI, File, Form, Header, HTTPException, Request, Response, UploadFile, WebSocket, WebSocketDisconnect
+    from fastapi import (
+        FastAPI,
+        File,
+        Form,
+        Header,
+        HTTPException,
+        Request,
+        Response,
+        UploadFile,
+        WebSocket,
+        WebSocketDisconnect,
+    )
     from fastapi.exceptions import RequestValidationError
     from fastapi.responses import JSONResponse
 except ImportError:

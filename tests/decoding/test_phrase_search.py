@@ -92,7 +92,7 @@ def test_rejection_costs_from_nothing_to_everything():
 @pytest.mark.parametrize("size", [1, 3, 7, 400])
 def test_portions_of_any_size_give_the_same_words(size):
     rng = np.random.RandomState(1)
-    logits = rng.normal(scale=3.0, size=(400, 4)) + [2, 0, 0, 0]
+    logits = rng.normal(scale=3.0, size=(400, 4)) + np.array([2, 0, 0, 0])
     log_probs = log_softmax(logits)
     phrases, paths = ["ab", "b a", "aa"], []
     whole = decode_phrases(logits, ALPHABET, phrases, 2.0, frame_seconds=0.25)
@@ -109,7 +109,7 @@ def test_portions_of_any_size_give_the_same_words(size):
 
 def test_no_frames_and_silence():
     assert decode_phrases(np.zeros((0, 4)), ALPHABET, ["a"]).text == ""
-    assert decode_phrases(write_path(*[BLANK] * 200), ALPHABET, ["a"], np.inf).text == ""
+    assert decode_phrases(write_path(*200 * [BLANK]), ALPHABET, ["a"], np.inf).text == ""
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,8 @@ def test_wrong_phrases(phrases, error, message):
     ("options", "message"),
     [
         ({"decoder": "phrases"}, "needs phrases"), ({"phrases": ["a"], "decoder": "greedy"}, 'need decoder="phrases"'),
-        ({"phrases": ["a"], "nbest": 2}, "nbest"), ({"phrases": ["a"], "rejection_cost": -1.0}, "0 or more"), ({"phrases": "a"}, "is a list"),
+        ({"phrases": ["a"], "nbest": 2}, "nbest"), ({"phrases": ["a"], "rejection_cost": -1.0}, "0 or more"),
+        ({"phrases": "a"}, "is a list"),
     ],
 )  # fmt: skip
 def test_wrong_options(options, message):

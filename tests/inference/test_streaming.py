@@ -146,7 +146,8 @@ def test_phrases_of_a_stream_are_those_of_the_recording(model, wave, portion):
 
 
 @pytest.mark.parametrize(
-    ("options", "message"), [({"phrases": ["?"]}, "no letters"), ({"pause_seconds": -1}, "0 or more"), ({"decoder": "beam"}, "whole recording")]
+    ("options", "message"),
+    [({"phrases": ["?"]}, "no letters"), ({"pause_seconds": -1}, "0 or more"), ({"decoder": "beam"}, "whole recording")],
 )  # fmt: skip
 def test_decoding_options_that_no_stream_takes(model, options, message):
     with pytest.raises(KerasRecipesError, match=message):
