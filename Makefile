@@ -44,6 +44,7 @@ fuzz: $(VENV)/.test
 
 docs: $(VENV)/.docs
 	$(BIN)/python docs/build/generate.py
+	$(BIN)/python docs/build/run_notebooks.py
 	$(BIN)/python docs/build/prepare_live.py
 	$(BIN)/mkdocs build --strict
 

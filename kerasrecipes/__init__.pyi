@@ -56,9 +56,9 @@ from kerasrecipes.tasks.wave_generator import WaveNetGenerator as WaveNetGenerat
 _SpeechRecognition: TypeAlias = Literal[
     "deepspeech1", "deepspeech1_mozilla", "deepspeech1_noisy", "deepspeech1_small", "deepspeech1_switchboard",
     "deepspeech2", "deepspeech2_1x1d", "deepspeech2_1x2d", "deepspeech2_2x1d", "deepspeech2_2x2d",
-    "deepspeech2_3x1d", "deepspeech2_3x2d", "deepspeech2_70m", "deepspeech2_icml", "deepspeech2_pytorch",
-    "deepspeech2_small", "deepspeech2_streaming_small", "deepspeech_mozilla_0_9_3", "deepspeech_pytorch_v2",
-    "deepspeech_pytorch_v3", "wav2letter", "wav2letter_arm", "wav2letter_arm_int8",
+    "deepspeech2_3x1d", "deepspeech2_3x2d", "deepspeech2_70m", "deepspeech2_icml", "deepspeech2_openseq2seq",
+    "deepspeech2_pytorch", "deepspeech2_small", "deepspeech2_streaming_small", "deepspeech_mozilla_0_9_3",
+    "deepspeech_pytorch_v2", "deepspeech_pytorch_v3", "wav2letter", "wav2letter_arm", "wav2letter_arm_int8",
     "wav2letter_arm_librispeech", "wav2letter_arm_pruned_int8", "wav2letter_mfcc39", "wav2letter_plus",
     "wav2letter_power_spectrum", "wav2letter_raw", "wav2letter_raw_small", "wav2letter_small",
     "wav2letter_small_asg",

@@ -18,7 +18,7 @@ from kerasrecipes.graph.receptive_field import ReceptiveField
 from kerasrecipes.graph.units import Unit
 from kerasrecipes.inference.align import Alignment
 from kerasrecipes.inference.text_generation import GeneratedText
-from kerasrecipes.inference.transcribe import remember_audio
+from kerasrecipes.inference.transcribe import audio_reference
 from kerasrecipes.results import AudioClip
 from kerasrecipes.utils.plotting import Figure, new_figure
 
@@ -126,10 +126,10 @@ def test_words_have_times_and_light_up_with_the_audio(tmp_path):
     assert ["style" in s for s in aligned.find("span")] == [False, True]
 
 
-def test_a_transcript_knows_its_audio_and_stays_as_it_was(tmp_path):
-    assert remember_audio(TRANSCRIPT, "a.wav").audio == "a.wav" and remember_audio(TRANSCRIPT, "-").audio is None
-    assert remember_audio(TRANSCRIPT, TONE, 16000).audio[1] == 16000 and remember_audio(TRANSCRIPT, TONE).audio is None
-    known = remember_audio(TRANSCRIPT, TONE, 16000)
+def test_a_transcript_knows_its_audio_and_stays_as_it_was():
+    assert audio_reference("a.wav") == "a.wav" and audio_reference("-") is None and audio_reference(b"RIFF") is None
+    assert audio_reference(TONE, 16000) == (TONE, 16000) and audio_reference(TONE) is None
+    known = replace(TRANSCRIPT, audio=(TONE, 16000))
     assert known == TRANSCRIPT and known.to_dict() == TRANSCRIPT.to_dict() and "audio" not in known.to_dict()
     assert pickle.loads(pickle.dumps(known)) == known
 

@@ -11,7 +11,7 @@ from kerasrecipes.decoding.forced_alignment import asg_alignment_graph, ctc_alig
 from kerasrecipes.decoding.greedy import geometric_mean, log_softmax
 from kerasrecipes.decoding.pauses import PAUSE_SECONDS, mark_pauses
 from kerasrecipes.errors import DataError
-from kerasrecipes.inference.transcribe import CHUNKING_THRESHOLD_SECONDS, logits_of
+from kerasrecipes.inference.transcribe import CHUNKING_THRESHOLD_SECONDS, audio_reference, logits_of
 from kerasrecipes.results import Character, Transcript, Word
 
 # nats per letter; with one word replaced in each of 41 clips of dev-mini-tune, 93 % of these are reported, and 2 % of the others
@@ -102,7 +102,7 @@ def align(
             mismatched.append(word)
     return Alignment(
         " ".join(words_in_text), tuple(words), geometric_mean(w.confidence for w in words), duration,
-        characters=tuple(characters), mismatched_words=tuple(mismatched),
+        characters=tuple(characters), mismatched_words=tuple(mismatched), audio=audio_reference(audio, sample_rate),
     )  # fmt: skip
 
 

@@ -49,7 +49,7 @@ def transcribe(
     if not is_batch(source):
         recording = read_recording(source, target=model.sample_rate, keep_seconds=chunk_threshold_seconds, **reading)
         transcript = to_transcript(logits_of(model, recording, chunk_threshold_seconds, shift_average_seconds), recording, source)
-        return remember_audio(transcript, source, sample_rate)
+        return replace(transcript, audio=audio_reference(source, sample_rate))
     inputs = list_audio_files(source)
     results: list[Transcript | AudioError | None] = [None] * len(inputs)
     batches = score_batches(
@@ -58,7 +58,7 @@ def transcribe(
     )  # fmt: skip
     for index, logits, recording in batches:
         try:
-            results[index] = remember_audio(to_transcript(logits, recording, inputs[index]), inputs[index])
+            results[index] = replace(to_transcript(logits, recording, inputs[index]), audio=audio_reference(inputs[index]))
         except AudioError as error:
             results[index] = strip_traceback(error)
         if progress:
@@ -66,15 +66,14 @@ def transcribe(
     return results
 
 
-def remember_audio(transcript: Transcript, source: Any, sample_rate: int | None = None) -> Transcript:
-    """Return the transcript with its `audio` for the player in notebooks.
+def audio_reference(source: Any, sample_rate: int | None = None) -> Any:
+    """Return what a transcript keeps of its input, for the player in notebooks: the path of a file, or an array with its rate.
 
-    This is the path of a file, or an array with its rate. Inputs of a list other than files are not kept, which takes no memory.
+    Of other inputs it is None, and so of arrays in a list, whose rate is left out: they would stay in memory.
     """
     if isinstance(source, np.ndarray) and sample_rate is not None:
-        return replace(transcript, audio=(source, sample_rate))
-    is_file = isinstance(source, str | Path) and str(source) != "-"  # standard input can be read once
-    return replace(transcript, audio=source) if is_file else transcript
+        return source, sample_rate
+    return source if isinstance(source, str | Path) and str(source) != "-" else None  # standard input can be read once
 
 
 def score_batches(

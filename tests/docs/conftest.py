@@ -42,6 +42,7 @@ def site_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return out
     for command in (
         ["docs/build/generate.py"],
+        ["docs/build/run_notebooks.py"],
         ["docs/build/prepare_live.py"],
         ["-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(out)],
     ):
