@@ -25,7 +25,7 @@ CLEAR_LINE = "\r\x1b[K"
     "--playback-speed", type=float, default=1.0,
     help="Speed at which the file is played; 0 processes it as fast as possible.",
 )  # fmt: skip
-@option("--phrases", metavar="FILE", help="Text file with one phrase a line: write these phrases and nothing else.")
+@option("--phrases", metavar="FILE", help="Text file with one phrase a line: write these phrases and nothing else (default: all words).")
 @option(
     "--rejection-cost", type=float, metavar="NATS",
     help="What a letter outside the phrases costs; more writes phrases sooner (default: 2).",

@@ -43,7 +43,8 @@ def run(capsys):
 
 @pytest.mark.parametrize("path", COMMANDS, ids="-".join)
 def test_every_command_has_examples_that_parse(path, run):
-    rows = examples.EXAMPLES[" ".join(path)]
+    rows = examples.EXAMPLES.get(" ".join(path))
+    assert rows, "add examples in kerasrecipes/cli/examples.py"
     text = run(*path, "--help")[1]
     assert rows and all(f"  kerasrecipes {line}  # {note}" in text for line, note in rows)
     for line, _ in rows:
@@ -85,7 +86,7 @@ def test_a_model_is_named_alike_everywhere():
     takers = {path: command.model for path, command in COMMANDS.items() if isinstance(command, Command) and command.model}
     for path, model in takers.items():
         has_argument = isinstance(COMMANDS[path].params[0], click.Argument)
-        assert has_argument and any("--recipe" in parameter.opts for parameter in COMMANDS[path].params), (path, model)
+        assert (has_argument or model == "option") and any("--recipe" in parameter.opts for parameter in COMMANDS[path].params), (path, model)
     named = [path for path, c in COMMANDS.items() if any(p.name in ("name", "recipe") for p in c.params)]
     assert set(named) - set(takers) == {("data", "download"), ("study",), ("import",)}  # a set, a study, a network for a file
 

@@ -198,7 +198,7 @@ def test_the_command_says_what_is_missing(tmp_path, capsys):
         kr.load("bvlc_caffenet", engine="onnxruntime")
     assert main(["list", "caffenet"]) == 0
     output = capsys.readouterr().out
-    assert output.startswith("caffenet\n\nPublished by others") and "bvlc_caffenet  (" in output and "caffenet_yos" in output
+    assert "\n  caffenet\n\nPublished by others" in output and "bvlc_caffenet  (" in output and "caffenet_yos" in output
     assert main(["list", "*caffenet", "--pretrained"]) == 1  # those are no released weights
     assert not set(manifest.entries()) & set(public_checkpoints.public_checkpoints())
 
