@@ -9,7 +9,7 @@ import argparse
 import shutil
 from pathlib import Path
 
-from pages import cached_figures, others, overview, recipe
+from pages import cached_figures, others, overview, recipe, recipe_tables
 
 from kerasrecipes.hub import catalog
 
@@ -30,15 +30,12 @@ def main() -> None:
         return
     cached_figures.copy_clips()
     pages = {
-        "index": "\n".join(["---", "hide: [toc]", "---", "", "# Recipes", "", overview.make_recipe_table(""), ""]),
-        "table": overview.make_recipe_table("recipes/"),
+        "index": "\n".join(["---", "hide: [toc]", "---", "", "# Recipes", "", recipe_tables.make_recipe_tables("", True), ""]),
         "convolutions": others.make_convolution_page(), "benchmarks": others.make_benchmark_page(), "studies": others.make_study_page(),
         "language_models": others.make_language_model_page(), "licenses": others.make_license_page(),
     }  # fmt: skip
-    home = pages.pop("table")
     for name, text in pages.items():
         (OUT / f"{name}.md").write_text(text, "utf-8")
-    (OUT / ".table.html").write_text(home, "utf-8")
     overview.README.write_text(overview.fill_readme(overview.README.read_text("utf-8")), "utf-8")
     print(f"{len(names)} recipes' pages in {OUT}")
 

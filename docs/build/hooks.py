@@ -7,6 +7,7 @@ from typing import Any
 
 from install import fill_commands
 from mkdocs.config.config_options import ExtraScriptValue
+from pages.recipe_tables import make_recipe_tables
 
 DOCS = Path(__file__).parents[1]
 TABLE, LIVE, SPEAK = "<!-- all recipes -->", "<!-- live -->", "<!-- live: speak -->"
@@ -28,7 +29,7 @@ def read_title(path: Path) -> str:
 
 def list_demos() -> list[Path]:
     """Return the pages of the existing demos."""
-    pages = {p.stem: p for p in sorted((DOCS / "live").glob("*.md"))}
+    pages = {p.stem: p for p in sorted((DOCS / "live").glob("*.md")) if p.stem != "index"}
     return [pages.pop(n) for n in DEMOS if n in pages] + list(pages.values())
 
 
@@ -51,9 +52,7 @@ def on_config(config: Any) -> Any:
         if "Recipes" in entry:
             entry = {"Recipes": list_recipe_pages()}
         elif "Live" in entry:
-            entry = {"Live": [{read_title(p): f"live/{p.name}"} for p in list_demos()]}
-            if not entry["Live"]:
-                continue
+            entry = {"Live": ["live/index.md", *({read_title(p): f"live/{p.name}"} for p in list_demos())]}
         nav.append(entry)
     config["nav"] = nav
     if (DOCS / "live" / "live.css").is_file() and "live/live.css" not in config["extra_css"]:
@@ -77,7 +76,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Insert the tables, the demos and the commands that install the package."""
     markdown = fill_commands(markdown)
     if TABLE in markdown:
-        markdown = markdown.replace(TABLE, (DOCS / "recipes" / ".table.html").read_text("utf-8"))
+        markdown = markdown.replace(TABLE, make_recipe_tables("recipes/"))
     if SPEAK in markdown:  # the same start button as on the page of the demo
         text = next((p.read_text("utf-8") for p in list_demos() if p.stem == "speak"), "")
         match = re.search(r'<div class="live" data-demo="speak".*?</div>', text, re.DOTALL)

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 OUT = Path(__file__).parents[1] / "live" / "samples" / "street.png"
 ASSET = Path(__file__).parents[2] / "kerasrecipes" / "assets" / "street.jpg"
+CLASSES = Path(__file__).parents[1] / "live" / "street_classes.jpg"
 WIDTH, HEIGHT, SCALE = 240, 180, 4  # rendered at SCALE times the size, then reduced
 HORIZON, VANISH = 82, 128  # row and column of the vanishing point
 
@@ -118,6 +119,18 @@ def render_street(seed: int = 4) -> Image.Image:
     return Image.fromarray(np.clip(np.asarray(small, "float32") + grain, 0, 255).astype("uint8"))
 
 
+def show_classes(street: Image.Image) -> Image.Image:
+    """Return the image at twice its size, with the classes of `dilated_camvid_small` over its right half."""
+    import kerasrecipes as kr
+
+    size = (2 * WIDTH, 2 * HEIGHT)
+    result = kr.load("dilated_camvid_small", engine="auto").segment(np.asarray(street))
+    halves = street.resize(size, Image.Resampling.LANCZOS)
+    colored = Image.fromarray(np.asarray(result.overlay(np.asarray(street)))).resize(size, Image.Resampling.LANCZOS)
+    halves.paste(colored.crop((WIDTH, 0, *size)), (WIDTH, 0))
+    return halves
+
+
 def draw_house(pen, scale, color, near, far, high, high_far, rng) -> None:
     """Draw a front between two points on the ground, with windows in perspective."""
     pen.polygon(scale(near, far, high_far, high), fill=color)
@@ -208,3 +221,4 @@ if __name__ == "__main__":
     street = render_street()
     street.save(OUT, optimize=True)
     street.save(ASSET, quality=90)
+    show_classes(street).save(CLASSES, quality=80)

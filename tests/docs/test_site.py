@@ -212,7 +212,7 @@ def test_pages_open_at_once_and_ask_nobody_else(page, site_url, path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["", "recipes/deepspeech2_small/", "recipes/dilation8_voc/", "guides/chapter/", "guides/numbers/"]
+    "path", ["", "live/", "recipes/deepspeech2_small/", "recipes/dilation8_voc/", "guides/chapter/", "guides/numbers/"]
 )
 def test_pages_fit_a_phone(page, site_url, path) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
@@ -220,17 +220,53 @@ def test_pages_fit_a_phone(page, site_url, path) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def names(page) -> list[str]:
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("path", ["", "live/", "recipes/"])
+def test_nothing_is_cut_off(page, site_url, path, width) -> None:
+    """No part of the page scrolls sideways or hides what does not fit, folded tables included."""
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(site_url + path)
+    cut = page.evaluate(
+        """() => { document.querySelectorAll('.md-content details').forEach((fold) => (fold.open = true));
+          return [...document.querySelectorAll('.md-content *')].filter((e) => e.clientWidth && e.checkVisibility()
+            && getComputedStyle(e).overflowX !== 'visible' && e.scrollWidth > e.clientWidth + 1).map((e) => e.outerHTML.slice(0, 80)); }"""
+    )
+    assert not cut and page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("path", ["", "live/"])
+def test_pictures_are_there_and_say_what_they_show(page, site_url, path) -> None:
+    page.goto(site_url + path)
+    pictures = page.evaluate(
+        """() => Promise.all([...document.querySelectorAll('.gallery img')].map(async (i) => {
+          i.loading = 'eager'; await i.decode();
+          return [i.alt.length, i.getAttribute('width') / i.getAttribute('height') - i.naturalWidth / i.naturalHeight]; }))"""
+    )
+    assert len(pictures) >= 4
+    assert all(words > 20 and abs(distortion) < 0.01 for words, distortion in pictures)
+
+
+def test_the_page_of_demos_lists_each_demo_with_a_picture(pages, site_dir) -> None:
+    page = pages["live/index.html"]
+    demos = [p.parent.name for p in (site_dir / "live").glob("*/index.html")]
+    assert len(demos) >= 6
+    for demo in demos:
+        assert page.linked.count(f"{demo}/") >= 2  # the picture and the line
+
+
+def names(page, table: str = "") -> list[str]:
     return page.eval_on_selector_all(
-        ".recipes tbody tr:not([hidden]) td:first-child code", "all => all.map(c => c.textContent)"
+        f"{table} .recipes tbody tr:not([hidden]) td:first-child code", "all => all.map(c => c.textContent)"
     )
 
 
-def test_the_table_filters_by_words_task_and_release(page, site_url) -> None:
+def test_the_tables_filter_by_words_task_and_release(page, site_url) -> None:
     page.goto(site_url)
     assert sorted(names(page)) == catalog.list_recipes()
+    assert not page.locator("details[open]").count()
     page.get_by_role("searchbox", name="Find a recipe").fill("gru speech")
     assert names(page) and all("deepspeech2" in n for n in names(page))
+    assert page.locator(".recipe-tables details[open]").count() and page.locator(".recipe-tables section:visible").count() == 1
     page.get_by_role("searchbox", name="Find a recipe").fill("")
     page.get_by_label("with released weights").check()
     assert sorted(names(page)) == sorted(manifest.entries())
@@ -238,21 +274,27 @@ def test_the_table_filters_by_words_task_and_release(page, site_url) -> None:
     assert sorted(names(page)) == catalog.list_recipes(task="language-model", pretrained=True)
 
 
-def test_the_table_sorts_from_the_keyboard_and_what_is_empty_comes_last(page, site_url) -> None:
+def test_a_table_sorts_from_the_keyboard_and_what_is_empty_comes_last(page, site_url) -> None:
     page.goto(site_url)
+    table = page.locator("table.recipe-table").nth(2)  # images, of which squeezenet has no measured number
+    assert table.get_attribute("aria-label") == "Images"
     for key, way in (("Enter", 1), ("Space", -1)):
-        page.get_by_role("button", name="weights", exact=True).focus()
+        table.get_by_role("button", name="measured", exact=True).focus()
         page.keyboard.press(key)
-        sizes = {n: row.size for n, row in manifest.entries().items()}
-        shown = [sizes.get(n) for n in names(page)]
-        assert shown[: len(sizes)] == sorted(sizes.values(), reverse=way < 0) and not any(shown[len(sizes) :])
-    assert page.get_by_role("columnheader", name="weights").get_attribute("aria-sort") == "descending"
+        keys = table.locator("tbody tr td[data-head=measured]").evaluate_all("all => all.map(c => c.dataset.sort)")
+        assert keys[-1] == "" and "" not in keys[:-1] and len(keys) > 3
+        assert [float(k) for k in keys[:-1]] == sorted(map(float, keys[:-1]), reverse=way < 0)
+    assert table.get_by_role("columnheader", name="measured").get_attribute("aria-sort") == "descending"
+    assert page.locator("th[aria-sort]").count() == 1
 
 
-def test_the_table_is_a_plain_one_without_scripts(browser, site_url) -> None:
+def test_the_tables_are_plain_ones_without_scripts(browser, site_url) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(site_url)
+    assert page.locator(".recipes tbody tr:visible").count() == len(manifest.entries())
+    for fold in page.locator(".recipe-tables summary").all():
+        fold.click()
     assert page.locator(".recipes tbody tr:visible").count() == len(catalog.list_recipes())
     context.close()
 

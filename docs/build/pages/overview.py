@@ -1,4 +1,4 @@
-"""Tables of all recipes: two for the README, and one for the home page, where a script sorts and filters it."""
+"""The README's tables of released recipes. recipe_tables.py has those of the site."""
 
 from collections.abc import Callable
 
@@ -6,20 +6,13 @@ from install import install_block
 
 from kerasrecipes import registry
 from kerasrecipes.errors import KerasRecipesError
-from kerasrecipes.hub import catalog, manifest
-from kerasrecipes.hub.availability import describe_source
-from kerasrecipes.hub.metric_names import format_measurement
+from kerasrecipes.hub import manifest
 from kerasrecipes.release import model_card
 from kerasrecipes.training.config import CONFIGS
 from pages import networks
-from pages.text import ROOT, escape, make_table
+from pages.text import ROOT, make_table
 
 README = ROOT / "README.md"
-MAIN_METRIC = {  # task -> (metric, its name in the table)
-    "speech-recognition": ("wer", "word errors"), "phoneme-recognition": ("per", "phoneme errors"),
-    "image-classification": ("error", "wrong"), "segmentation": ("miou", "mean IoU"), "language-model": ("bpc", "bits per character"),
-    "waveform-generation": ("bps", "bits per sample"),
-}  # fmt: skip
 
 
 def select_report_metrics(row: manifest.WeightsEntry, metric: str) -> list:
@@ -138,67 +131,3 @@ def fill_readme(readme: str) -> str:
         before, rest = readme.split(begin)
         readme = f"{before}{begin}\n{write()}\n{end}{rest.split(end)[1]}"
     return readme
-
-
-def find_main_result(name: str) -> tuple[str, float | None, str]:
-    """Return (result as text, number to sort by, result with a language model) of a recipe for the home page."""
-    row, task = manifest.entries().get(name), registry.get_recipe(name).task
-    if row is None:
-        return "", None, ""
-    metric, title = MAIN_METRIC[task]
-    if task == "speech-recognition":
-        plain, words = find_lowest_rate(row, "wer", is_greedy), find_lowest_rate(row, "wer", uses_word_model)
-        with_model = f"{format_lowest_rate(row, 'wer', uses_word_model)} words" if words else ""
-        if plain is None:
-            return "", None, with_model
-        return f"{format_lowest_rate(row, 'wer', is_greedy)} {title}, dev-mini-report", plain["value"], with_model
-    measurements = [m for m in row.metrics if m["metric"] == metric]
-    if not measurements:
-        return "by its authors", None, ""
-    m = min(measurements, key=lambda m: m["value"] * (-1 if metric == "miou" else 1))
-    value = format_measurement(metric, m["value"], m.get("ci_low"), m.get("ci_high"))
-    decoder = "" if m["decoder"] in ("none", "1 crops", "crf", "greedy") else f", {m['decoder']}"
-    return f"{value} {title}, {m['dataset'].split(':')[0].split(';')[0]}{decoder}", m["value"], ""
-
-
-def make_recipe_table(prefix: str) -> str:
-    """Return the table of all recipes as HTML.
-
-    Args:
-        prefix: Relative URL of the recipes' folder.
-    """
-    head = ["recipe", "task", "parameters", "weights", "measured", "with a language model", "paper"]
-    cells = "".join(
-        f'<th scope="col" data-kind="{"number" if h in ("parameters", "weights", "measured") else "text"}">{h}</th>'
-        for h in head
-    )
-    rows = []
-    names = catalog.list_recipes()
-    for name in sorted(
-        names, key=lambda n: (n not in manifest.entries(), registry.TASKS.index(registry.get_recipe(n).task), n)
-    ):
-        recipe, row = registry.get_recipe(name), manifest.entries().get(name)
-        count = networks.build_skeleton(name).count_params()
-        result, number, words = find_main_result(name)
-        file = format_weights(row) if row else "-"
-        paper = "ConvNetJS" if recipe.paper.startswith("http") else recipe.paper.removeprefix("arXiv:")
-        columns = (
-            ("", f'<a href="{prefix}{name}/"><code>{name}</code></a><small>{escape(recipe.summary)}</small>'),
-            ("", recipe.task.replace("-", " ")), (count, format_count(count)), (row.size if row else "", file),
-            ("" if number is None else number, escape(result)), ("", escape(words)), ("", escape(paper)),
-        )  # fmt: skip
-        row_cells = "".join(
-            f'<td data-head="{h}" data-sort="{key}">{text}</td>' for h, (key, text) in zip(head, columns, strict=True)
-        )
-        rows.append(f'<tr data-task="{recipe.task}" data-released="{int(row is not None)}">{row_cells}</tr>')
-    return f'<div class="recipes"><table><thead><tr>{cells}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
-
-
-def format_count(count: int) -> str:
-    return f"{count / 1e6:.3g} M" if count >= 1e5 else f"{count:,}"
-
-
-def format_weights(row: manifest.WeightsEntry) -> str:
-    """Return the size of a recipe's weights, and where they come from if that is not the package."""
-    size = f"{row.size / 1e6:.3g} MB"
-    return size if row.bundled else f"{size}, {describe_source(row).partition(' (')[0]}"
