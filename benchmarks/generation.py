@@ -1,6 +1,6 @@
 """Samples per second of the cached loop and of the naive way, at several depths, on every backend.
 
-python benchmarks/generation.py [--backends tensorflow torch jax] [--write benchmarks/results/generation.json]
+python benchmarks/generation.py [--backends tensorflow torch jax] [--counts] [--write benchmarks/results/generation.json]
 
 Naive is the network, compiled, on one receptive field per sample; widths are those of wavenet_small without conditioning.
 Within a block the receptive field about doubles with each layer, so the ratio of the two should; each further block adds
@@ -21,6 +21,7 @@ from kerasrecipes.utils.environment import hardware_summary
 from kerasrecipes.utils.files import write_benchmark_json
 
 DEPTHS = [(1, 6), (1, 7), (1, 8), (1, 9), (1, 10), (2, 10), (3, 10)]  # blocks, layers in a block
+COUNTS = [1, 8]  # sounds generated at once
 SMALL = {"residual_channels": 64, "dilation_channels": 64, "skip_channels": 128}
 
 
@@ -57,6 +58,20 @@ def measure(pieces: int, naive_samples: int) -> dict[str, list[float]]:
     return found
 
 
+def measure_counts(pieces: int) -> dict[int, float]:
+    """{sounds generated at once: samples per second of all} with 2 x 10 layers, in turns so that other programs disturb all alike."""
+    import kerasrecipes as kr
+
+    model = kr.load("wavenet", weights=None, compile=False, num_stacks=2, layers_per_stack=10, **SMALL)
+    times: dict[int, list[float]] = {count: [] for count in COUNTS}
+    for piece in range(pieces + 1):
+        for count in COUNTS:
+            begin = time.process_time()
+            model.generate(0.25, seed=piece, count=count)
+            times[count].append(time.process_time() - begin)
+    return {count: 4000 * count / min(times[count][1:]) for count in COUNTS}  # the first compiles
+
+
 def growth(found: dict[str, list[float]]) -> dict[str, str]:
     """How the ratio grows within a block and over blocks, and how the receptive field does."""
     said = {}
@@ -79,17 +94,23 @@ def main() -> None:
     options.add_argument("--naive", type=int, default=30, help="samples made the naive way")
     options.add_argument("--backends", nargs="*", default=["tensorflow", "torch", "jax"])
     options.add_argument("--write", type=Path, help="also write the figures as JSON")
+    options.add_argument("--counts", action="store_true", help="only compare one sound with several at once, by CPU time")
     options.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     o = options.parse_args()
     if o.here:
-        print(json.dumps(measure(o.pieces, o.naive)))
+        print(json.dumps(measure_counts(o.pieces) if o.counts else measure(o.pieces, o.naive)))
         return
     figures = {}
     for backend in o.backends:
         env = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
         command = [sys.executable, __file__, "--here", "--pieces", str(o.pieces), "--naive", str(o.naive)]
+        command += ["--counts"] * o.counts
         out = subprocess.run(command, env=env, check=True, stdout=subprocess.PIPE, text=True).stdout
         found = json.loads(out.splitlines()[-1])
+        if o.counts:
+            for count, rate in found.items():
+                figures[f"{backend}, {count} at once"] = f"{rate:.0f} samples a second, {rate / found['1']:.1f} times one"
+            continue
         for depth, (fast, slow, _) in found.items():
             figures[f"{backend}, {depth}"] = (
                 f"{fast:.0f} samples a second, {fast / slow:.0f} times the naive {slow:.1f}"

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from kerasrecipes.decoding.options import DecodingOptions
-from kerasrecipes.decoding.search_windows import windowed
+from kerasrecipes.decoding.search_windows import LONG_SECONDS, windowed
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.results import Transcript
 
@@ -27,7 +27,7 @@ def make_rescoring_decoder(
     nbest = max(options.nbest, RESCORE_TOP_N)
     decode = make(model, replace(options, rescorer=None, nbest=min(nbest, options.beam_size or nbest)))
     rank = (options.rescorer, options.rescore_weight or 0.0, options.nbest)
-    return windowed(lambda logits, **times: rescore(decode(logits, **times), *rank), options.nbest)
+    return windowed(lambda logits, **times: rescore(decode(logits, **times), *rank), options.nbest, LONG_SECONDS)
 
 
 def rescore(transcript: Transcript, rescorer: Any, weight: float, nbest: int = 1) -> Transcript:

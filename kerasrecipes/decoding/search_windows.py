@@ -1,7 +1,9 @@
 """Beam search over hours: in overlapping windows, whose words are joined where both windows agree.
 
-The searches keep the text of every hypothesis from its beginning, so their memory grows with the square of the length. A search settles
-within a few words: a window that begins some seconds earlier gives the words of a search over the whole.
+The search with a language model keeps the text of every hypothesis from its beginning, so its memory grows with the square of the
+length. It settles within a few words: a window that begins some seconds earlier gives the words of a search over the whole. The other
+searches keep every frame's hypotheses. They do not merge texts that differ in old words only, which crowd the beam of a search over
+the whole: in windows they find other words, with no more errors.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,6 +16,7 @@ from kerasrecipes.decoding.greedy import geometric_mean
 from kerasrecipes.results import Character, Transcript, Word
 
 LONG_SECONDS = 120.0  # longer audio is searched in windows
+LONG_SECONDS_CROWDED = 600.0  # the same for searches that find other words in windows
 WINDOW_SECONDS, OVERLAP_SECONDS = 60.0, 15.0  # between the starts of two windows; on both sides of each
 FRAMES = 1.0  # a frame as the unit of time
 
@@ -23,19 +26,22 @@ def is_long(frames: int, frame_seconds: float) -> bool:
     return frames * frame_seconds > LONG_SECONDS
 
 
-def windowed(search: Callable[..., Transcript], nbest: int) -> Callable[..., Transcript]:
+def windowed(
+    search: Callable[..., Transcript], nbest: int, long_seconds: float = LONG_SECONDS_CROWDED
+) -> Callable[..., Transcript]:
     """Return a search that runs in windows over long audio. Its result has no score then.
 
     Args:
         search: Decoder of `kerasrecipes.decoding.decoders`.
         nbest: Number of hypotheses of the whole. More than one are searched at once, whatever the length.
+        long_seconds: Longer audio is searched in windows.
     """
     if nbest > 1:
         return search
 
     def decode(logits: np.ndarray, **times: Any) -> Transcript:
         frame_seconds, offset = times.get("frame_seconds", 0.0), times.get("offset", 0.0)
-        if not is_long(len(logits), frame_seconds):
+        if len(logits) * frame_seconds <= long_seconds:
             return search(logits, **times)
         words, characters = join_windows(search, logits, frame_seconds)
         end = times.get("duration")

@@ -34,7 +34,7 @@ def test_words_at_the_ends_of_windows_do_not_count(frames):
             inside[-3:] = [Word("wrong", w.start, w.end - 1, 0.5) for w in inside[-3:]]
         return Transcript("", tuple(inside), characters=tuple(Character(w.text[0], w.start, w.end, w.confidence) for w in inside))
 
-    decode = search_windows.windowed(search, nbest=1)
+    decode = search_windows.windowed(search, nbest=1, long_seconds=120.0)
     found = decode(np.zeros((frames, 3)), frame_seconds=FRAME, duration=frames * FRAME - 0.01)
     assert [(w.text, w.start, w.end, w.confidence) for w in found.words] == [
         (w.text, w.start * FRAME, w.end * FRAME, w.confidence) for w in words

@@ -430,6 +430,8 @@ def test_command_line(speaker, tmp_path, capsys):
     assert "0.02 s of audio at 16000 Hz" in capsys.readouterr().out
     expected = speaker.generate(0.02, seed=1, speaker="lj").samples
     np.testing.assert_allclose(soundfile.read(out)[0], expected, atol=1e-4)
+    assert main.main(["generate", name, "--seconds", "0.02", "--seed", "0", "--count", "2", "--speaker", "lj", "--output", out]) == 0
+    np.testing.assert_allclose(soundfile.read(tmp_path / "x_2.wav")[0], expected, atol=1e-4)
     soundfile.write(tmp_path / "clip.flac", noise(1, 900)[0], 16000)
     made = str(tmp_path / "y.wav")
     assert main.main(["vocode", name, str(tmp_path / "clip.flac"), "--seed", "2", "--output", made]) == 0
