@@ -234,6 +234,18 @@ def test_nothing_is_cut_off(page, site_url, path, width) -> None:
     assert not cut and page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def test_charts_and_figures_can_be_read_on_a_phone(page, site_url) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{site_url}recipes/wav2letter_small/")
+    heights = page.eval_on_selector_all(".chart text:not([transform])", "all => all.map((t) => t.getBoundingClientRect().height)")
+    assert len(heights) > 8 and min(heights) > 10
+    titles = page.eval_on_selector_all(".chart .axis", "all => all.map((t) => t.textContent)")
+    assert titles == ["hours of training audio", "errors, %"]
+    page.goto(f"{site_url}guides/chapter/")
+    widths = page.eval_on_selector_all("img.wide", "all => all.map((i) => i.getBoundingClientRect().width)")
+    assert widths and min(widths) > 650
+
+
 @pytest.mark.parametrize("path", ["", "live/"])
 def test_pictures_are_there_and_say_what_they_show(page, site_url, path) -> None:
     page.goto(site_url + path)

@@ -118,7 +118,7 @@ def plot_sliding(folder: Path) -> None:
         label="output of (-1, 0, 1)",
     )
     axes.axhline(0, color="#444", lw=0.8)
-    axes.set(xlabel="position", xticks=range(len(signal)))
+    axes.set(xlabel="position", ylabel="value", xticks=range(len(signal)))
     axes.legend(frameon=False, loc="upper right")
     save_figure(figure, folder / "sliding.png")
 

@@ -103,7 +103,7 @@ def plot_criterion(folder: Path) -> None:
             extent=(0, seconds, len(order) - 0.5, -0.5),
             interpolation="nearest",
         )
-        axes.set(yticks=range(len(order)), yticklabels=[symbols[i] for i in order])
+        axes.set(yticks=range(len(order)), yticklabels=[symbols[i] for i in order], ylabel="symbol")
         axes.tick_params(labelsize=7)
         axes.set_title(title, fontsize=9)
     axes.set(xlabel=f"seconds; “{text}”")

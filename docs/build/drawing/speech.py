@@ -61,7 +61,7 @@ def plot_probabilities(model: Any, cache: FigureCache) -> None:
         p[:, order].T, aspect="auto", cmap="Greys", vmin=0, vmax=1, extent=(0, seconds, len(order) - 0.5, -0.5),
         interpolation="nearest",
     )  # fmt: skip
-    lower.set(yticks=range(len(order)), yticklabels=[symbols[i] for i in order], xlabel="seconds")
+    lower.set(yticks=range(len(order)), yticklabels=[symbols[i] for i in order], xlabel="seconds", ylabel="symbol")
     kind = "the softmax of the logits" if model.criterion.transition_matrix() is not None else "the probabilities"
     step = f"every {1000 * model.stride / model.sample_rate:.0f} ms"
     cache.save_figure(

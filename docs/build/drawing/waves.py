@@ -49,10 +49,10 @@ def collect_figures(model: Any, cache: FigureCache) -> None:
             continue
         soundfile.write(cache.folder / file, sound.samples, model.sample_rate, format="MP3")
         spectra.append((title, sound.samples))
-    figure = plotting.new_figure(9, 2.1 * len(spectra))
+    figure = plotting.new_figure(9, 2.4 * len(spectra))
     for axes, (title, wave) in zip(figure.subplots(len(spectra), 1, squeeze=False)[:, 0], spectra, strict=True):
         axes.specgram(wave, NFFT=400, Fs=model.sample_rate, noverlap=240, cmap="magma", vmin=-130)
-        axes.set(ylabel="Hz", title=title)
+        axes.set(xlabel="seconds", ylabel="Hz", title=title)
     cache.save_figure(
         "sounds.png", figure, "Generated audio",
         "Spectrograms of the audio below: a recording, its copy, audio without a text, and the copy of an unseen voice.",

@@ -1,12 +1,12 @@
-"""SVG line charts whose colors come from the page's style sheet."""
+"""SVG line charts whose colors come from the page's style sheet, sized so that a phone shows their text at 10 pixels or more."""
 
 import math
 from collections.abc import Sequence
 
 from pages.text import escape
 
-WIDTH, HEIGHT = 640, 260
-LEFT, RIGHT, TOP, BOTTOM = 52, 12, 14, 40
+WIDTH, HEIGHT = 400, 250  # a phone of 390 pixels shows 358 of them: text of 12 units in site.css becomes 10.7 pixels high
+LEFT, RIGHT, TOP, BOTTOM = 54, 12, 14, 44
 
 
 def choose_ticks(low: float, high: float, most: int = 6) -> list[float]:
@@ -46,9 +46,9 @@ def draw_line_chart(
         position = to_pixels(0, y)[1]
         elements.append(f'<path class="grid" d="M{LEFT} {position:.1f}H{WIDTH - RIGHT}"/>')
         elements.append(f'<text x="{LEFT - 7}" y="{position + 4:.1f}" text-anchor="end">{y:g}</text>')
-    for x in choose_ticks(0, most_x, 8):
+    for x in choose_ticks(0, most_x):
         position = to_pixels(x, low)[0]
-        elements.append(f'<text x="{position:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{x:g}</text>')
+        elements.append(f'<text x="{position:.1f}" y="{HEIGHT - BOTTOM + 17}" text-anchor="middle">{x:g}</text>')
     for number, (name, runs) in enumerate(series):
         for before, run in zip([None, *runs], runs, strict=False):
             if before:
@@ -66,7 +66,7 @@ def draw_line_chart(
             f'<text class="key s{number}" x="{WIDTH - RIGHT - 6}" y="{TOP + 12 + 17 * number}" text-anchor="end">{escape(name)}</text>'
         )
     elements.append(
-        f'<text class="axis" x="{(WIDTH + LEFT) / 2:.0f}" y="{HEIGHT - 6}" text-anchor="middle">{escape(x_title)}</text>'
+        f'<text class="axis" x="{(WIDTH + LEFT) / 2:.0f}" y="{HEIGHT - 7}" text-anchor="middle">{escape(x_title)}</text>'
     )
     elements.append(
         f'<text class="axis" transform="translate(13 {(HEIGHT - BOTTOM + TOP) / 2:.0f}) rotate(-90)" text-anchor="middle">'
