@@ -14,12 +14,14 @@ import soundfile
 from PIL import Image
 
 from kerasrecipes import Classification, Segmentation, Transcript, Word
+from kerasrecipes.data_prep.summary import DatasetSummary
 from kerasrecipes.graph.receptive_field import ReceptiveField
 from kerasrecipes.graph.units import Unit
 from kerasrecipes.inference.align import Alignment
 from kerasrecipes.inference.text_generation import GeneratedText
 from kerasrecipes.inference.transcribe import audio_reference
 from kerasrecipes.results import AudioClip
+from kerasrecipes.tasks.weight_import import ImportReport
 from kerasrecipes.utils.plotting import Figure, new_figure
 
 EVIL = "<script>alert(1)</script>"
@@ -150,6 +152,14 @@ def test_figures_are_pictures_and_without_matplotlib_texts(monkeypatch):
     assert content(picture)[1].startswith(b"\x89PNG")
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     assert Plot("a", np.arange(3.0))._repr_html_() is None
+
+
+def test_tables_and_reports_are_shown_as_text():
+    summary = DatasetSummary((("hours", "1.5"), ("speakers", "3")), ((EVIL, "is short"),))
+    elements = Elements(summary._repr_html_())
+    assert elements.text == str(summary) and not elements.find("script")
+    assert repr(summary) == "DatasetSummary(hours 1.5, and 3 more lines)"
+    assert repr(ImportReport("a", (), (), ())) == "ImportReport()"
 
 
 def test_bars_are_the_probabilities():

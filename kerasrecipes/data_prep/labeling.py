@@ -20,6 +20,7 @@ from kerasrecipes.data_prep.teachers import TEACHERS, Hypothesis, Teacher, load_
 from kerasrecipes.data_prep.transcript_checks import normalize_transcript, rejection_reason
 from kerasrecipes.errors import AudioError, DataError, KerasRecipesError
 from kerasrecipes.inference.transcribe import bucket_by_length
+from kerasrecipes.utils.escaping import TextResult
 from kerasrecipes.utils.files import atomic_write, first_line
 from kerasrecipes.utils.journal import Journal
 from kerasrecipes.utils.locks import exclusive_lock
@@ -33,7 +34,7 @@ UNSTORABLE = "\t\r\n"  # cannot stand in a cell of a table
 
 
 @dataclass(frozen=True)
-class LabelingReport:
+class LabelingReport(TextResult):
     """Counts of a labeled set, with the clips of earlier runs into the same output. `str()` formats them as a sentence.
 
     Args:

@@ -9,6 +9,7 @@ import numpy as np
 from kerasrecipes.data.origins import synthesizer_name
 from kerasrecipes.data.utterances import Utterances, fill_durations
 from kerasrecipes.decoding.alphabet import Alphabet
+from kerasrecipes.utils.escaping import TextResult
 from kerasrecipes.utils.files import atomic_write
 from kerasrecipes.utils.plotting import new_figure
 from kerasrecipes.utils.text_files import read_lines
@@ -18,7 +19,7 @@ PLAUSIBLE_SECONDS = (0.5, 25.0)
 
 
 @dataclass(frozen=True)
-class DatasetSummary:
+class DatasetSummary(TextResult):
     """Summary of a data set. `str()` formats it as a table.
 
     Args:

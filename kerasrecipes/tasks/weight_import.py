@@ -19,13 +19,13 @@ from kerasrecipes.hub.caffemodel import read_mean_image
 from kerasrecipes.hub.checkpoint_layouts import CONVERSIONS, CheckpointLayout, Source, Target
 from kerasrecipes.hub.checkpoint_readers import find_kind, read_checkpoint
 from kerasrecipes.registry import get_recipe
-from kerasrecipes.utils.escaping import escape_controls
+from kerasrecipes.utils.escaping import TextResult, escape_controls
 
 MAX_NAMES = 8  # in an error message
 
 
 @dataclass(frozen=True)
-class ImportReport:
+class ImportReport(TextResult):
     """What became of the tensors of a file and of the weights of a model.
 
     Args:

@@ -81,3 +81,19 @@ def timed_words(player: str, words: Iterable[tuple[str, float, float, float, boo
         for text, start, end, confidence, underlined in words
     )
     return f'<div>{player}<p style="font-size:110%;cursor:pointer" {SEEK}>{" ".join(spans)}</p></div>'
+
+
+class TextResult:
+    """A result whose `str()` is a table or a list of lines. Notebooks show it, and `repr()` is its first line."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__repr__" not in vars(cls):
+            cls.__repr__ = TextResult.__repr__  # type: ignore[method-assign]  # a dataclass would print all fields
+
+    def __repr__(self) -> str:
+        first, *more = str(self).splitlines() or [""]
+        return f"{type(self).__name__}({' '.join(first.split())[:80]}{f', and {len(more)} more lines' if more else ''})"
+
+    def _repr_html_(self) -> str:
+        return f'<pre style="max-height:30em;overflow:auto">{escape_html(self)}</pre>'
