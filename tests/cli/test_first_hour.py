@@ -86,7 +86,8 @@ def test_a_model_is_named_alike_everywhere():
     takers = {path: command.model for path, command in COMMANDS.items() if isinstance(command, Command) and command.model}
     for path, model in takers.items():
         has_argument = isinstance(COMMANDS[path].params[0], click.Argument)
-        assert (has_argument or model == "option") and any("--recipe" in parameter.opts for parameter in COMMANDS[path].params), (path, model)
+        has_option = any("--recipe" in parameter.opts for parameter in COMMANDS[path].params)
+        assert has_option and (has_argument or model == "option"), path
     named = [path for path, c in COMMANDS.items() if any(p.name in ("name", "recipe") for p in c.params)]
     assert set(named) - set(takers) == {("data", "download"), ("study",), ("import",)}  # a set, a study, a network for a file
 
