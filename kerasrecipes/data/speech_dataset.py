@@ -162,6 +162,12 @@ class SpeechDataset(EpochDataset):
     def __len__(self) -> int:
         return len(self.batches)
 
+    def batch_shape(self, index: int) -> tuple[int, int, int]:
+        """Return the items of a batch and its padded samples and labels, without reading audio."""
+        positions = range(len(self.batches[index]))
+        samples = max(self.num_samples(index, position) for position in positions)
+        return len(positions), samples, max(1, *(len(self.read_labels(index, position)) for position in positions))
+
     def num_samples(self, index: int, position: int) -> int:
         """Return the samples at a position of a batch."""
         clip = self.batches[index][position]

@@ -67,7 +67,7 @@ def valid_frames(lengths: Any, frames: Any) -> Any:
     return (ops.arange(frames, dtype="int32")[:, None] < lengths[None, :])[..., None]
 
 
-def forward_backward(matrix: Any, probs: Any, valid: Any) -> tuple[Any, Any]:
+def forward_backward(matrix: Any, probs: Any, valid: Any, size: Any, chunks: Any) -> tuple[Any, Any]:
     """Run the recursions over all paths from both ends, normalized at each frame.
 
     A step from a frame to the next is a product with `matrix` and with the next frame's probabilities. The steps are divided
@@ -79,13 +79,14 @@ def forward_backward(matrix: Any, probs: Any, valid: Any) -> tuple[Any, Any]:
         matrix: (letters, letters), exp of the transitions.
         probs: (frames, batch, letters), exp of the logits.
         valid: Result of `valid_frames`.
+        size: Steps of a chunk, see `chunk_sizes`.
+        chunks: Number of chunks.
 
     Returns:
         (frames, batch, letters) sums over all paths up to each frame, and over all paths from each frame on, up to a factor for
         each frame. Undefined but finite after an item's length.
     """
     frames, batch, letters = ops.shape(probs)
-    size, chunks = chunk_sizes(frames - 1, batch, letters)
     missing = size * chunks + 1 - frames
 
     def divide(x: Any) -> Any:
@@ -222,14 +223,15 @@ def sum_all_paths(matrix: Any, probs: Any, lengths: Any) -> tuple[Any, Any, Any]
         The log sum (batch,), the posteriors of letters (batch, frames, letters) and the expected number of each
         transition (batch, letters, letters).
     """
-    valid = valid_frames(lengths, ops.shape(probs)[0])
+    frames, batch, letters = ops.shape(probs)
+    valid, sizes = valid_frames(lengths, frames), chunk_sizes(frames - 1, batch, letters)
     mask = ops.cast(valid, "float32")
     if keras.config.backend() == "torch":
         from kerasrecipes.losses import torch_asg
 
-        forward, backward = torch_asg.forward_backward(matrix, probs, valid)
+        forward, backward = torch_asg.forward_backward(matrix, probs, valid, *sizes)
     else:
-        forward, backward = forward_backward(matrix, probs, valid)
+        forward, backward = forward_backward(matrix, probs, valid, *sizes)
     reached = ops.concatenate([ops.ones_like(forward[:1]), ops.matmul(forward[:-1], matrix)], axis=0)
     growth = ops.log(ops.sum(reached * probs, axis=-1, keepdims=True))
     log_sum = ops.sum(ops.where(valid, growth, 0.0), axis=(0, 2))

@@ -6,12 +6,9 @@ from torch.nn.functional import pad
 from kerasrecipes.losses.scan import LOG_ZERO
 
 
-def forward_backward(matrix, probs, valid):
+def forward_backward(matrix, probs, valid, size, chunks):
     """Compute `all_paths.forward_backward`, whose comments say how."""
-    from kerasrecipes.losses.all_paths import chunk_sizes
-
     frames, batch, letters = probs.shape
-    size, chunks = chunk_sizes(frames - 1, batch, letters)
     missing = size * chunks + 1 - frames
 
     def divide(x, value):

@@ -11,6 +11,7 @@ from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.losses.cross_entropy import masked_cross_entropy
 from kerasrecipes.tasks.table import TASK_MODELS
 from kerasrecipes.utils.backend_process import check_backend_process
+from kerasrecipes.utils.environment import enable_compilation_cache
 from kerasrecipes.utils.sources import is_file_input
 
 
@@ -41,7 +42,10 @@ class TaskModel(keras.Model):
         """Compile as Keras does, with the task's own optimizer (AdamW), loss and metrics where none are given."""
         optimizer = optimizer or keras.optimizers.AdamW(**self.default_optimizer)
         self.uses_default_loss, self.uses_default_metrics = loss is None, metrics is None
-        kwargs.setdefault("jit_compile", False)
+        uses_jax = keras.config.backend() == "jax"  # without compilation it runs operation by operation
+        if uses_jax:
+            enable_compilation_cache()
+        kwargs.setdefault("jit_compile", uses_jax)
         super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

@@ -158,7 +158,7 @@ class SpeechRecognizer(SpeechRecognitionMixin, AudioFeatureMixin, TaskModel):
         if isinstance(clips, Utterances) and (share := kwargs.pop("validation_split", None)) and validation is None:
             clips, validation = split_validation(clips, share)
         kwargs["validation_data"] = self._to_batches(self._to_clips(validation, None, sample_rate), options, "sorted")
-        batches = self._to_batches(clips, options, "random")
+        batches = self._to_batches(clips, options, "random", kwargs.get("verbose", "auto"))
         if batches is not x:
             y, batch_size, kwargs["shuffle"] = None, None, False  # the dataset shuffles itself
         return super().fit(batches, y, batch_size, *args, **kwargs)
@@ -180,10 +180,10 @@ class SpeechRecognizer(SpeechRecognitionMixin, AudioFeatureMixin, TaskModel):
             raise DataError(f"{len(clips)} files without texts: fit(files, texts) takes what is spoken in each")
         return self._utterances_from_lists(clips, texts, sample_rate) if is_clip_list(clips, texts) else x
 
-    def _to_batches(self, x: Any, options: dict[str, Any], batch_order: str) -> Any:
+    def _to_batches(self, x: Any, options: dict[str, Any], batch_order: str, verbose: Any = 0) -> Any:
         if isinstance(x, Utterances):
             x = self.make_dataset(x, batch_order=batch_order, **options)
-        return to_keras_input(x) if isinstance(x, SpeechDataset) else x
+        return to_keras_input(x, verbose) if isinstance(x, SpeechDataset) else x
 
     def make_dataset(self, x: Any, **options: Any) -> Any:
         """Return the `kerasrecipes.data.SpeechDataset` of utterances. `options` are its own."""

@@ -5,12 +5,13 @@ sums over items, for instance in masked batch normalization, are sums over all d
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 import numpy as np
 
+from kerasrecipes.data.keras_adapter import pad_batch
 from kerasrecipes.errors import DataError, KerasRecipesError
 from kerasrecipes.utils.files import first_line
 
@@ -47,6 +48,7 @@ class DeviceGroup:
     processes: int = 1
     process: int = 0
     distribution: UnevenDataParallel | None = None
+    used_shapes: set[tuple] = field(default_factory=set, repr=False)
 
     @property
     def is_main(self) -> bool:
@@ -92,6 +94,13 @@ class DeviceGroup:
         if isinstance(inputs, dict):
             inputs = {name: pad_batch(x, rows, sizes.get(name)) for name, x in inputs.items()}
         return inputs, pad_batch(labels, rows, sizes.get("labels"), task.pad_label), replicate
+
+    def compiles_for(self, inputs: Any, labels: Any) -> bool:
+        """Return whether the backend compiles the training step anew for a batch of `batch`: JAX does for each new shape."""
+        shapes = tuple(map(np.shape, keras.tree.flatten((inputs, labels))))
+        is_new = keras.config.backend() == "jax" and shapes not in self.used_shapes
+        self.used_shapes.add(shapes)
+        return is_new
 
     def train(self, model: keras.Model, inputs: Any, labels: Any, replicate: bool) -> dict[str, Any]:
         """Take one optimizer step of the model on a batch of `batch`."""
@@ -214,11 +223,3 @@ def round_up_to_bucket(size: int, parts: int = 4) -> int:
     """Round a size up to one of `parts` sizes per octave."""
     step = max((1 << max(size - 1, 0).bit_length()) // (2 * parts), 1)
     return -(-size // step) * step
-
-
-def pad_batch(x: np.ndarray, rows: int, width: int | None = None, value: float = 0) -> np.ndarray:
-    """Pad `x` (items, width, ...) with `value` to more items and a greater width."""
-    sizes = [(0, rows - len(x))] + [(0, 0)] * (x.ndim - 1)
-    if width is not None and x.ndim > 1:
-        sizes[1] = (0, width - x.shape[1])
-    return np.pad(x, sizes, constant_values=value)

@@ -129,7 +129,7 @@ class Trainer:
         (timed_out,) = broadcast(max_minutes is not None and max_minutes <= 0)
         with DeferredInterrupt() as interrupts, display as progress:
             while state["step"] < config.max_steps and not timed_out:
-                loss, amount = self._train_step()
+                loss, amount = self._train_step(progress)
                 recent.append(self.losses)
                 now = time.monotonic()
                 state["wall_hours"] += (now - step_end) / 3600
@@ -165,7 +165,7 @@ class Trainer:
             self.validate()
         return state
 
-    def _train_step(self) -> tuple[float, float]:
+    def _train_step(self, progress: TrainingProgress | None = None) -> tuple[float, float]:
         """Train on one batch, and return its loss (nats per character or sample) and its amount of data."""
         state = self.state
         self._set_epoch()  # of a resumed run, which has its own number of batches
@@ -177,6 +177,8 @@ class Trainer:
         optimizer = self.model.optimizer
         optimizer.learning_rate.assign(self.config.learning_rate_at(state["step"]))
         num_skipped = int(optimizer.num_skipped)
+        if self.devices.compiles_for(inputs, labels) and progress:
+            progress.update(state["step"], f"compiling for batches of labels {labels.shape}")
         logs = self.devices.train(self.model, inputs, labels, replicate)
         self.losses = {name: float(v) for name, v in logs.items() if name == "loss" or name.endswith("_loss")}
         loss = self.losses["loss"]

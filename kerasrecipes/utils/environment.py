@@ -50,6 +50,16 @@ def cache_folder() -> Path:
     return user_folder("KERASRECIPES_CACHE", str(default))
 
 
+def enable_compilation_cache() -> None:
+    """Let JAX keep compiled programs in the package's cache, so that later processes load them, unless it has a folder already."""
+    import jax
+    from jax.experimental.compilation_cache import compilation_cache
+
+    if getattr(jax.config, "jax_compilation_cache_dir", None) is None:
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "jax"))
+        compilation_cache.reset_cache()  # JAX decides at its first program whether there is a cache
+
+
 def hardware_summary() -> str:
     """Return one line with the number of cores and the processor's name."""
     try:

@@ -31,7 +31,7 @@ def calls(monkeypatch):
     calls = []
     for name in ("fit", "evaluate"):
         monkeypatch.setattr(TaskModel, name, lambda self, *args, **options: calls.append((args, options)))
-    monkeypatch.setattr(speech_recognizer, "to_keras_input", lambda dataset: dataset)
+    monkeypatch.setattr(speech_recognizer, "to_keras_input", lambda dataset, verbose: dataset)
     return calls
 
 
