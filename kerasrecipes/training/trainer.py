@@ -15,6 +15,7 @@ import numpy as np
 from kerasrecipes.errors import DataError, KerasRecipesError
 from kerasrecipes.hub import manifest, weights
 from kerasrecipes.tasks.saved_models import AVERAGED_MODEL
+from kerasrecipes.training.backend_hint import show_faster_backend
 from kerasrecipes.training.checkpoint import load_checkpoint, read_stamp, save_checkpoint
 from kerasrecipes.training.config import TrainConfig
 from kerasrecipes.training.distributed import DeviceGroup
@@ -118,6 +119,7 @@ class Trainer:
                 if read_stamp(self.checkpoint_path) != self.checkpoint_stamp:
                     raise DataError(f"another process has trained into {self.folder}: start again with --resume")
                 remove_leftovers(self.folder, self.state["step"])
+                show_faster_backend(self.model)
             return self._train_loop(max_minutes)
 
     def _train_loop(self, max_minutes: float | None) -> dict[str, Any]:

@@ -1,11 +1,14 @@
-"""JAX's programs: kept in the package's cache, and announced before they are compiled."""
+"""JAX's programs: kept in the package's cache, and announced before they are compiled. The hint at a faster backend."""
 
 import importlib.util
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from processes import in_new_process
 
+from kerasrecipes.layers import SequenceRNN
+from kerasrecipes.training.backend_hint import faster_backend_hint, show_faster_backend
 from kerasrecipes.training.distributed import DeviceGroup
 
 CACHE = """
@@ -38,3 +41,16 @@ def test_jax_compiles_once_for_each_shape_and_others_never(monkeypatch):
     assert devices.compiles_for(batch[0], np.zeros((2, 4)))
     monkeypatch.setattr("keras.config.backend", lambda: "torch")
     assert not devices.compiles_for(batch[0], np.zeros((2, 5)))
+
+
+def test_the_log_names_torch_where_it_is_faster(monkeypatch, capsys):
+    pytest.importorskip("jax")
+    recurrent, plain = (SimpleNamespace(name="n", layers=layers) for layers in ([SequenceRNN(2)], []))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name == "torch")
+    assert faster_backend_hint(recurrent) is None  # TensorFlow is not slower
+    monkeypatch.setattr("keras.config.backend", lambda: "jax")
+    assert faster_backend_hint(plain) is None
+    show_faster_backend(recurrent)
+    assert capsys.readouterr().err == "n trains faster on torch, which is installed: set KERAS_BACKEND=torch\n"
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert faster_backend_hint(recurrent) is None
