@@ -11,9 +11,10 @@ def run_verify() -> int:
     from kerasrecipes.hub import weights
 
     rows = weights.verify()
+    marks = {True: "ok ", False: "BAD", None: "-- "}
     for name, ok, text in rows:
-        print_line(f"{'ok ' if ok else 'BAD'}  {escape_controls(name)}: {escape_controls(text)}")
-    return 0 if all(ok for _, ok, _ in rows) else 1
+        print_line(f"{marks[ok]}  {escape_controls(name)}: {escape_controls(text)}")
+    return 1 if any(ok is False for _, ok, _ in rows) else 0
 
 
 @command("publish", model="argument")

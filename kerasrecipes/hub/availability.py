@@ -17,6 +17,11 @@ def released_files(row: WeightsEntry) -> dict[str, bool]:
     return {row.file: row.bundled, **{part["file"]: part.get("bundled", row.bundled) for part in parts}}
 
 
+def is_expected(row: WeightsEntry, file: str) -> bool:
+    """Return True if a file of an entry should be on this machine: in a checkout all are, in a package those that come with it."""
+    return manifest.weights_folder() != manifest.PACKAGE / "_weights" or released_files(row)[file]
+
+
 def local_files(row: WeightsEntry) -> list[str]:
     """Return the names of an entry's files that came with the package or the checkout."""
     folder = manifest.weights_folder()

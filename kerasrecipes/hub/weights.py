@@ -3,12 +3,13 @@
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from kerasrecipes.errors import KerasRecipesError, WeightsCorrupted, WeightsUnavailable
 from kerasrecipes.hub import download, manifest
-from kerasrecipes.hub.availability import describe_missing_file
+from kerasrecipes.hub.availability import describe_missing_file, describe_source, is_expected
 from kerasrecipes.hub.download import is_offline
 from kerasrecipes.hub.manifest import WeightsEntry
 from kerasrecipes.utils.files import sha256_file
@@ -145,21 +146,23 @@ def fetch_entry(reference: str, *, offline: bool | None = None) -> WeightsEntry:
     return replace(manifest.read_entry(path), hub={"repo": repo, "revision": revision})
 
 
-def verify() -> list[tuple[str, bool, str]]:
+def verify() -> list[tuple[str, bool | None, str]]:
     """Check the files of all manifest entries.
 
     Returns:
-        (recipe, whether its files are right, details) for every entry. One bad entry does not stop the others.
+        (recipe, whether its files are right, details) for every entry. One bad entry does not stop the others. None stands for
+        an entry whose files come with a checkout and not with the package.
     """
-    results = []
+    results: list[tuple[str, bool | None, str]] = []
     for source in manifest.entry_paths():
         try:
             row = manifest.read_entry(source)
-            lines = [f"{row.size} bytes, sha256 {row.sha256[:12]}..., {weights_path(row)}"]
-            for entry in onnx_files(row):
-                path = onnx_path(row, step=entry is not row.onnx)
-                lines.append(f"{entry['size']} bytes, sha256 {entry['sha256'][:12]}..., {path}")
-            results.append((source.stem, True, "; ".join(lines)))
+            paths = {row.file: partial(weights_path, row)}
+            paths |= {entry["file"]: partial(onnx_path, row, step=entry is not row.onnx) for entry in onnx_files(row)}
+            sums = {row.file: (row.size, row.sha256)} | {e["file"]: (e["size"], e["sha256"]) for e in onnx_files(row)}
+            expected = [file for file in paths if row.hub or is_expected(row, file)]
+            lines = [f"{sums[file][0]} bytes, sha256 {sums[file][1][:12]}..., {paths[file]()}" for file in expected]
+            results.append((source.stem, True if lines else None, "; ".join(lines) or describe_source(row)))
         except KerasRecipesError as error:
             results.append((source.stem, False, str(error)))
     return results

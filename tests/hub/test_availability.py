@@ -128,3 +128,17 @@ def test_sources_are_told_alike():
 def test_the_flags_of_onnx_files_are_in_the_schema():
     schema = json.loads((ROOT / "weights_manifest" / "schema.json").read_text())["properties"]["onnx"]["properties"]
     assert schema["bundled"] == schema["step"]["properties"]["bundled"] == {"type": "boolean"}
+
+
+def test_verify_does_not_miss_files_of_a_checkout_in_a_package(tmp_path, monkeypatch):
+    folder = tmp_path / "_weights"
+    folder.mkdir()
+    for name in packaged_files():
+        (folder / name).symlink_to(ROOT / "weights" / name)
+    monkeypatch.setattr(manifest, "weights_folder", lambda: folder)
+    monkeypatch.setattr(manifest, "PACKAGE", tmp_path)
+    results = {name: (ok, text) for name, ok, text in weights.verify()}
+    assert results["zfnet_small"] == (None, "with a checkout") and results["squeezenet"][0] is True
+    assert results[STREAMING][0] is True and ".step.onnx" in results[STREAMING][1] and ".weights.h5" not in results[STREAMING][1]
+    (folder / "squeezenet.onnx").unlink()
+    assert {name: ok for name, ok, _ in weights.verify()}["squeezenet"] is False
