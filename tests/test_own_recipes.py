@@ -73,6 +73,9 @@ def test_a_registered_recipe_works_everywhere(tmp_path, capsys):
     assert "mynet" in kr.list_recipes() and kr.list_recipes("my*", task="speech-recognition") == ["mynet"]
     testing.check_recipe("mynet")
     assert main(["list", "mynet", "--names"]) == 0 and capsys.readouterr().out == "mynet\n"
+    assert main(["show", "mynet"]) == 0
+    card = capsys.readouterr().out
+    assert "One sentence." in card and "5,039" in card and "every 320 samples" in card  # 161 x 5 x 6 + 6, 6 x 29 + 29
     with pytest.raises(KerasRecipesError, match="kerasrecipes train mynet"):
         kr.load("mynet")
     kr.register(recipe(changes={"units": 5}))  # a cell of a notebook runs twice
