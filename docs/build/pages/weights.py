@@ -84,7 +84,7 @@ def plot_learning_curve(stages: list[dict]) -> str:
             points = [(begin + p[amount], scale * p[name]) for p in stage["validation"] if name in p]
             runs += [points] if points else []
             begin += stage[amount]
-        series.append((f"validation {name}", runs))
+        series.append((metric_noun(name), runs))
     unit = METRIC_SCALES[names[0]][1]
     return charts.draw_line_chart(series, PROGRESS_AXES[amount], unit, "%" in unit)
 
