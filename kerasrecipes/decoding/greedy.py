@@ -8,6 +8,8 @@ from kerasrecipes.decoding.alphabet import Alphabet
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.results import Character, Transcript, Word
 
+BLOCK_FRAMES = 8192  # whose probabilities are computed at once, so that hours take little memory
+
 
 def greedy_decode(
     logits: np.ndarray, alphabet: Alphabet, *, frame_seconds: float = 0.0, offset: float = 0.0, duration: float | None = None
@@ -36,16 +38,28 @@ def greedy_decode(
     frames = check_logits(logits, alphabet)
     path = np.argmax(logits, axis=1)
     highest = logits[np.arange(frames), path].astype("float64")
-    posterior = 1 / np.exp(logits - highest[:, None]).sum(axis=1)
+    blocks = [slice(start, start + BLOCK_FRAMES) for start in range(0, frames, BLOCK_FRAMES)]
+    sums = [np.exp(logits[block] - highest[block, None]).sum(axis=1) for block in blocks]
+    posterior = 1 / np.concatenate([np.zeros(0), *sums])
     return path_to_transcript(
         path, posterior, alphabet, frame_seconds=frame_seconds, offset=offset, duration=duration
     )  # fmt: skip
 
 
-def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Return the log probabilities (frames, symbols) of logits in float64."""
-    shifted = logits - np.max(logits, axis=1, keepdims=True).astype("float64") if len(logits) else np.asarray(logits)
-    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+def log_softmax(logits: np.ndarray, dtype: str = "float64") -> np.ndarray:
+    """Return the log probabilities (frames, symbols) of logits, computed in float64.
+
+    Args:
+        logits: (frames, symbols).
+        dtype: Type of the result.
+    """
+    logits = np.asarray(logits)
+    result = np.empty(logits.shape, dtype)
+    for start in range(0, len(logits), BLOCK_FRAMES):
+        block = logits[start : start + BLOCK_FRAMES]
+        shifted = block - np.max(block, axis=1, keepdims=True).astype("float64")
+        result[start : start + BLOCK_FRAMES] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return result
 
 
 def check_logits(logits: np.ndarray, alphabet: Alphabet) -> int:

@@ -17,7 +17,8 @@ from kerasrecipes.results import Character, Transcript, Word
 
 LONG_SECONDS = 120.0  # longer audio is searched in windows
 LONG_SECONDS_CROWDED = 600.0  # the same for searches that find other words in windows
-WINDOW_SECONDS, OVERLAP_SECONDS = 60.0, 15.0  # between the starts of two windows; on both sides of each
+WINDOW_SECONDS, OVERLAP_SECONDS = 40.0, 10.0  # between the starts of two windows; on both sides of each
+CONTEXT_WORDS = 12  # that a window repeats at least, also across a long pause
 FRAMES = 1.0  # a frame as the unit of time
 
 
@@ -74,6 +75,8 @@ def join_windows(
     characters: list[Character] = []
     for start in range(0, len(logits), step):
         first, last = max(start - overlap, 0), start + step + overlap
+        if earlier := [int(w.start) for w in words if w.end <= start][-CONTEXT_WORDS:]:
+            first = max(min(first, earlier[0] - 1), 0)
         if start and len(logits) - start <= overlap:
             break  # the window before reached the end
         found = search(logits[first:last], frame_seconds=FRAMES, offset=float(first))

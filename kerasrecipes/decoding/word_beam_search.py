@@ -93,7 +93,7 @@ class WordBeamDecoder:
         frames = check_logits(logits, self.alphabet)
         if frames == 0:
             return Transcript("", duration=times.get("duration") or 0.0)
-        log_probs = log_softmax(logits).astype("float32")
+        log_probs = log_softmax(logits, "float32")
         if nbest == 1 and is_long(frames, times.get("frame_seconds", 0.0)):
             words, _ = join_windows(self._find_words, log_probs, times["frame_seconds"])
             return align_to_transcript(log_probs, [(w.text, (int(w.start), int(w.end))) for w in words], self.alphabet, **times)

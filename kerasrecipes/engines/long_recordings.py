@@ -24,7 +24,7 @@ class WindowedRecognizer:
     """A recognizer's graph, cut at its sums over time.
 
     Args:
-        content: The ONNX file.
+        read: Returns the ONNX file, which is read for each part and not kept.
         open_part: Opens an ONNX file in the engine. The result has `outputs(inputs)`.
         geometries: Those of the network's layers.
         sample_rate: In Hz.
@@ -32,7 +32,7 @@ class WindowedRecognizer:
     """
 
     def __init__(
-        self, content: bytes, open_part: Callable[[bytes], Any], geometries: Sequence[TimeGeometry], sample_rate: int,
+        self, read: Callable[[], bytes], open_part: Callable[[bytes], Any], geometries: Sequence[TimeGeometry], sample_rate: int,
         chunk_seconds: float,
     ):  # fmt: skip
         self.geometries, whole = list(geometries), compose(list(geometries))
@@ -40,8 +40,8 @@ class WindowedRecognizer:
         self.chunk = max(round(chunk_seconds * sample_rate / self.stride), 1) * self.stride
         reach = MIN_CONTEXT_SECONDS * sample_rate
         self.context = self.round_up(CONTEXT_SECONDS * sample_rate if whole.receptive_field is None else whole.receptive_field + reach)
-        self.content, self.open_part = cut_graph(content, {}, [LOGITS_OUTPUT]), open_part
-        self.reductions = find_time_reductions(self.content)
+        self.read, self.open_part = read, open_part
+        self.reductions = find_time_reductions(cut_graph(read(), {}, [LOGITS_OUTPUT]))
         front_end = compose([g for g in self.geometries if g.receptive_field is not None])
         self.front_context = min(self.context, self.round_up((front_end.receptive_field or 1) + reach))
         self.parts: dict[str, Any] = {}  # opened files by their output
@@ -88,7 +88,7 @@ class WindowedRecognizer:
         sums = {s.reduction.target: s.for_window(len(window)) for s in statistics}
         if output not in self.parts:
             shapes = {name: value.shape for name, value in sums.items()}
-            self.parts[output] = self.open_part(cut_graph(self.content, shapes, [output]))
+            self.parts[output] = self.open_part(cut_graph(self.read(), shapes, [output]))
         inputs = {"audio": window[None], "length": np.array([len(window)], "int32"), **sums}
         return self.parts[output].outputs(inputs)[output]
 

@@ -161,10 +161,9 @@ class EngineSpeechRecognizer(SpeechRecognitionMixin, EngineModel):
             yield from stream_blocks(self.streaming_graph(), recording.blocks(), round(self.chunk_seconds * self.sample_rate))
             return
         if self._windowed is None:
-            content = self.session.path.read_bytes()
             with convert_errors(WeightsCorrupted, self.session.path):
                 self._windowed = WindowedRecognizer(
-                    content, self.session.open_part, self.geometries, self.sample_rate, self.chunk_seconds
+                    self.session.path.read_bytes, self.session.open_part, self.geometries, self.sample_rate, self.chunk_seconds
                 )
         yield from self._windowed.logits(recording)
 

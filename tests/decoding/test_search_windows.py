@@ -41,7 +41,7 @@ def test_words_at_the_ends_of_windows_do_not_count(frames):
     ]
     assert found.text == " ".join(w.text for w in words) and len(found.characters) == len(words)
     assert found.duration == frames * FRAME - 0.01 and found.score is None
-    assert max(calls) == 2250 or frames < 3002  # 90 s, of which 30 are overlaps
+    assert max(calls) < 2200  # a minute, and more after a long pause
     whole = search_windows.windowed(lambda logits, **times: Transcript(str(len(logits))), nbest=2)
     assert whole(np.zeros((frames, 3)), frame_seconds=FRAME).text == str(frames)
 

@@ -79,7 +79,7 @@ def test_windows_give_the_logits_of_the_whole(samples):
     rng = np.random.default_rng(1)
     wave = (rng.normal(size=samples) * np.linspace(0.1, 1, samples)).astype("float32")
     whole = Part(content).outputs({"audio": wave[None], "length": np.array([samples], "int32")})["logits"][0]
-    recognizer = WindowedRecognizer(content, Part, GEOMETRIES, 200, chunk_seconds=2.0)
+    recognizer = WindowedRecognizer(lambda: content, Part, GEOMETRIES, 200, chunk_seconds=2.0)
     reads = []
 
     def read():
