@@ -162,14 +162,14 @@ def test_decoding_on_the_command_line_is_that_of_python(capsys, clips, files, mo
         files[0], language_model="librispeech_small", beam_size=20, hotwords={"quilter": 9.0}, nbest=2
     )  # fmt: skip
     options = ("--language-model", "librispeech_small", "--beam-size", "20", "--hotword", "quilter=9", "--nbest", "2")
-    found = json.loads(run(capsys, "transcribe", files[0], *options, "--format", "json")[1])
+    found = json.loads(run(capsys, "transcribe", "deepspeech2_small", files[0], *options, "--format", "json")[1])
     assert found["text"] == said.text and [a["text"] for a in found["alternatives"]] == [
         a.text for a in said.alternatives
     ]
     text = run(capsys, "evaluate", "deepspeech2_small", "--data", f"librispeech:{clips}", *options[:4])[1]
     assert "decoder: beam 20 + librispeech_small" in text
     (tmp_path / "said.txt").write_text("Sandwich, " + said.text)
-    status, text, error = run(capsys, "align", files[0], tmp_path / "said.txt", "--format", "srt")
+    status, text, error = run(capsys, "align", "deepspeech2_small", files[0], tmp_path / "said.txt", "--format", "srt")
     assert status == 0 and "Sandwich," in text and "does not match: 'Sandwich,'" in error
 
 
