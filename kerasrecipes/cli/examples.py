@@ -75,6 +75,14 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("train wav2letter_small --data manifest:mine.tsv --init-from released", "fine-tune the released weights"),
         ("train wav2letter_small --data manifest:mine.tsv --resume", "go on after Ctrl-C"),
     ),
+    "record": (
+        ("record clips.tsv --phrases commands.txt --speaker anna", "prompts each phrase three times and records it"),
+    ),
+    "teach": (
+        ("teach --data manifest:clips.tsv --output mine", "3 minutes; then measures and prints what to type next"),
+        ("teach deepspeech2_streaming_small --data manifest:clips.tsv --output mine", "for the microphone: kerasrecipes listen"),
+        ("teach --data manifest:clips.tsv --other-speech librispeech:LibriSpeech/dev-clean --output mine", "counts false phrases, too"),
+    ),
     "tune-decoder": (
         ("tune-decoder wav2letter_small --data librispeech:LibriSpeech/dev-other", "the best language model weight"),
     ),
@@ -94,6 +102,8 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
 # command -> what to do after Ctrl-C. {line} is the command as it was typed
 INTERRUPTS = {
     "train": "The checkpoint is saved. To go on: {line} --resume",
+    "teach": "What was trained is saved. To go on: {line}",
+    "record": "Recorded clips are saved. To go on: {line}",
     "study": "Finished trainings and checkpoints are saved. To go on: {line}",
     "copy-synthesis": "Finished clips are saved. To go on: {line}",
     "report": "Finished images are saved. To go on: {line}",

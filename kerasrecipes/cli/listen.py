@@ -1,15 +1,17 @@
-"""Command that transcribes while somebody speaks: listen."""
+"""Commands for the microphone: listen, which transcribes it, and record, which makes clips of phrases."""
 
 import queue
+import shlex
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from kerasrecipes.cli import options
-from kerasrecipes.cli.progress import print_status
+from kerasrecipes.cli.progress import print_line, print_next, print_status
 from kerasrecipes.cli.sections import argument, command, option
-from kerasrecipes.errors import AudioError
+from kerasrecipes.errors import AudioError, KerasRecipesError
 from kerasrecipes.utils.escaping import escape_controls
 
 BLOCK_SECONDS = 0.1
@@ -42,6 +44,26 @@ def run_listen(file, recipe, engine, playback_speed, phrases, rejection_cost) ->
     print_status(f"{model.name}: text follows the audio by {1000 * model.stream().latency:.0f} ms, Ctrl-C ends")
     blocks = simulate_realtime(file, playback_speed) if file else microphone()
     print_live_transcript(model, blocks, **decoding)
+
+
+@command("record")
+@argument("table", type=Path, help="Table to write, .tsv. The clips are written beside it. An earlier one is continued.")
+@option("--phrases", required=True, metavar="FILE", help="Text file with one phrase a line.")
+@option("--repeats", type=int, default=3, metavar="N", help="Number of clips of each phrase.")
+@option("--speaker", default="speaker", metavar="NAME", help="Name of the speaker in the table.")
+def run_record(table, phrases, repeats, speaker) -> None:
+    """Prompt phrases and record them by the microphone, as clips to train on. Ctrl-C ends."""
+    from kerasrecipes.data_prep.recording import record_phrases
+
+    options.check_files([phrases])
+    if table.suffix.lower() != ".tsv":
+        raise KerasRecipesError(f"{table} must end with .tsv")
+    print_status("Each phrase is recorded when you say it, up to a short pause")
+    path = record_phrases(
+        microphone(), options.read_phrases(phrases), table, repeats=repeats, speaker=speaker, report=print_status
+    )
+    print_line(path)
+    print_next(f"kerasrecipes teach --data {shlex.quote(f'manifest:{path}')} --output {shlex.quote(f'{path.stem}_model')}")
 
 
 def microphone() -> Iterator[Any]:

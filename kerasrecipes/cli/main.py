@@ -25,7 +25,10 @@ COMMANDS = {
     "Measure and look inside": {
         "evaluate": "evaluate", "copy-synthesis": "evaluate", "visualize": "visualize", "report": "visualize", "filters": "phonemes",
     },
-    "Train": {"data": "data", "train": "train", "compare": "compare", "tune-decoder": "train", "study": "study"},
+    "Train": {
+        "data": "data", "record": "listen", "teach": "train", "train": "train", "compare": "compare", "tune-decoder": "train",
+        "study": "study",
+    },
     "Export and publish": {
         "export": "export", "import": "import_weights", "release": "train", "verify": "publish", "publish": "publish",
     },

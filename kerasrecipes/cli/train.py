@@ -1,4 +1,4 @@
-"""Commands that train recipes and release the result: train, tune-decoder and release."""
+"""Commands that train recipes and release the result: train, teach, tune-decoder and release."""
 
 import os
 import shlex
@@ -98,6 +98,50 @@ def next_commands(name: str, folder: Path, data: Sequence[str]) -> list[str]:
         f"kerasrecipes evaluate {shlex.quote(str(folder))} --data {spec}  # a set that the training did not see",
         f"kerasrecipes predict {shlex.quote(str(folder))} FILE",
     ]
+
+
+@command("teach", model="argument")
+@argument("name", required=False, default=options.DEFAULT_SPEECH_RECIPE, help="Name of a speech recognizer with weights.")
+@options.data("speech", help="Clips of your words with their transcripts. Repeat the option to mix sets.")
+@options.output("Folder of the model, its phrases and its card. An interrupted training in it is continued.", type=Path, required=True)
+@option("--validation", multiple=True, metavar="DATA",
+        help="Held-out clips, which measure the result (default: some speakers of --data, or some clips of one speaker). Repeatable.")
+@option("--other-speech", multiple=True, metavar="DATA",
+        help="Speech without your phrases, in which false phrases are counted (default: none). Repeatable.")  # fmt: skip
+@option("--max-minutes", type=float, default=3.0, metavar="M", help="Longest time of the training.")
+@option("--seed", type=int, default=1, help="Random seed.")
+def run_teach(name, data, output, validation, other_speech, max_minutes, seed) -> None:
+    """Teach a recognizer your own words with a few clips, and measure it before and after."""
+    from kerasrecipes._lazy import choose_backend
+
+    options.check_task(name, ("speech-recognition",), "cannot be taught words")
+    options.check_data([*data, *validation, *other_speech])
+    choose_backend()
+    from kerasrecipes.training.teaching import teach
+
+    treat_sigterm_as_ctrl_c()
+    card = teach(
+        data, output, name, validation=validation, other_speech=other_speech, max_minutes=max_minutes, seed=seed,
+        report=print_status, bar=ProgressBar,
+    )  # fmt: skip
+    print_line(card)
+    print_line(card.folder)
+    print_next(*commands_for_taught_model(name, card))
+
+
+def commands_for_taught_model(name: str, card: Any) -> list[str]:
+    """Return the commands that use the result of `teach`. Only streaming recipes can listen."""
+    from kerasrecipes.registry import get_recipe
+
+    words = f"--recipe {shlex.quote(str(card.model))}"
+    if card.phrases:
+        words += f" --phrases {shlex.quote(str(card.phrases))} --rejection-cost {card.values['rejection']['rejection_cost']:g}"
+    elif "asg" not in get_recipe(name).tags:
+        words += " --decoder greedy"
+    listen = f"kerasrecipes listen {words.removesuffix(' --decoder greedy')}"
+    if "streaming" not in get_recipe(name).tags:
+        listen = f"kerasrecipes teach {options.DEFAULT_STREAMING_RECIPE} ...  # for kerasrecipes listen, which {name} cannot do"
+    return [f"kerasrecipes transcribe FILE {words}", listen, f"kerasrecipes serve {words}"]
 
 
 @command("tune-decoder", model="argument")
