@@ -13,6 +13,7 @@ from kerasrecipes.inference.compiled import compile_forward
 from kerasrecipes.inference.transcribe import is_batch
 
 HEAD = "logits"  # the output layer of every recipe
+SKIPPED = ("ZeroPadding", "Dropout")  # class names of layers before it whose outputs are no features
 
 
 class FeatureMixin:
@@ -26,7 +27,7 @@ class FeatureMixin:
         """Return the compiled function from a batch of the network's inputs to the activations of a layer.
 
         Args:
-            layer: Name of a layer, or its number in `model.layers`. Default: what the output layer `logits` gets.
+            layer: Name of a layer, or its number in `model.layers`. Default: what the output layer `logits` gets, before padding.
 
         Raises:
             KerasRecipesError: There is no such layer. The message names all.
@@ -67,7 +68,7 @@ class ImageFeatureMixin(FeatureMixin):
 
         Args:
             images: Anything that `kerasrecipes.image.load_image` takes, or a list or folder of it.
-            layer: Name of a layer, or its number in `model.layers`. Default: what the output layer `logits` gets.
+            layer: Name of a layer, or its number in `model.layers`. Default: what the output layer `logits` gets, before padding.
 
         Returns:
             (rows, columns, channels) float32, or (units,) for a layer without positions. For a list or folder, a list.
@@ -102,7 +103,7 @@ class AudioFeatureMixin(FeatureMixin):
 
         Args:
             audio: A path, bytes, a file object, or an array with `sample_rate`. Or a list or folder of them.
-            layer: Name of a layer, or its number in `model.layers`. Default: what the output layer `logits` gets.
+            layer: Name of a layer, or its number in `model.layers`. Default: what the output layer `logits` gets, before padding.
             sample_rate: Hz of arrays.
 
         Returns:
@@ -124,13 +125,18 @@ class AudioFeatureMixin(FeatureMixin):
 
 
 def find_tensor(model: Any, layer: str | int | None) -> Any:
-    """Return the output of a layer, without the lengths of a sequence, or the input of the output layer if `layer` is None.
+    """Return the output of a layer, without the lengths of a sequence.
+
+    For None this is the input of the output layer, before padding and dropout.
 
     Raises:
         KerasRecipesError: There is no such layer.
     """
     if layer is None:
-        return keras.tree.flatten(model.get_layer(HEAD).input)[0]
+        tensor = keras.tree.flatten(model.get_layer(HEAD).input)[0]
+        while type(operation := tensor._keras_history.operation).__name__.startswith(SKIPPED):
+            tensor = keras.tree.flatten(operation.input)[0]
+        return tensor
     try:
         operation = model.layers[layer] if isinstance(layer, int) else model.get_layer(layer)
     except (ValueError, IndexError):

@@ -18,7 +18,7 @@ from run_notebooks import NOTEBOOKS, ORDER, run_notebook, to_markdown  # noqa: E
 EXPECTED = {
     "first_transcription": ["<audio", "onclick", "sufficiently", "00:00:00", "text-decoration:underline"],
     "own_words": ["heard as", "loss:", "heard as sufficiently", "mine.keras"],
-    "look_inside": ["Egyptian cat", "ActivationMaps", "Saliency", "ReceptiveField", "(15, 15, 512) (512,)"],
+    "look_inside": ["Egyptian cat", "ActivationMaps", "Saliency", "ReceptiveField", "(13, 13, 512) (512,)"],
     "dilation": ["1 2 4 8", "2048 samples, 128 ms", "<audio", "<audio"],
     "build_recipe": ["logits after the end of sequence 1 are not 0", "1920 samples, 320 samples between two frames"],
 }
@@ -65,3 +65,19 @@ def test_outputs_are_text_where_they_are_no_html():
     assert page.startswith("# Title\n\nThis page is `examples/notebooks/name.ipynb`") and "```python\ncode\n```" in page
     assert '<pre class="output">&lt;b&gt;\n \nx</pre>' in page and page.count("&lt;b&gt;") == 1
     assert '<div class="output"><div>  <p>y</p></div></div>' in page and "&lt;i&gt;z&lt;/i&gt;" in page and ">no<" not in page
+
+
+def test_words_light_up_while_the_clip_plays(browser, site_url):
+    """A click on a word plays from its time, and the word gets a background."""
+    page = browser.new_page()
+    page.goto(f"{site_url}recipes/notebooks/first_transcription/")
+    word = page.locator("[data-start]").nth(2)
+    start = float(word.get_attribute("data-start"))
+    word.click()
+    page.wait_for_function("[...document.querySelectorAll('[data-start]')].some(w => w.style.background)")
+    lit, now = page.evaluate(
+        "() => [[...document.querySelectorAll('[data-start]')].filter(w => w.style.background).map(w => +w.dataset.start),"
+        " document.querySelector('audio').currentTime]"
+    )
+    assert len(lit) == 1 and start <= lit[0] <= now + 0.3
+    page.close()

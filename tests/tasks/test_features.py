@@ -8,6 +8,7 @@ from PIL import Image
 
 import kerasrecipes as kr
 from kerasrecipes.errors import AudioError, ImageError, KerasRecipesError
+from kerasrecipes.tasks.features import find_tensor
 from kerasrecipes.testing import load_tiny
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 50, 3)).astype("uint8")
@@ -29,10 +30,18 @@ def test_default_features_of_images_are_the_input_of_the_logits(name, models):
     """The layers from the output layer on turn the features into the model's logits."""
     model = models[name]
     features = model.features(PIXELS)
-    head = keras.Model(keras.tree.flatten(model.get_layer("logits").input)[0], model.output)
+    head = keras.Model(find_tensor(model, None), model.output)
     logits = model.predict_logits(model.network_input(PIXELS))
     np.testing.assert_allclose(keras.ops.convert_to_numpy(head(features[None])), logits, atol=1e-4)
     np.testing.assert_allclose(model.embed(PIXELS), features.reshape(-1, features.shape[-1]).mean(0), atol=1e-6)
+
+
+def test_padding_of_the_output_layer_is_left_out(models):
+    """SqueezeNet pads its last convolution by one pixel: the features are those of the layer before (in timm 13 x 13 at full size)."""
+    model = models["squeezenet"]
+    size = model.get_layer("logits").input.shape[1]
+    assert model.features(PIXELS).shape[0] == size - 2
+    np.testing.assert_allclose(model.features(PIXELS), model.features(PIXELS, "fire3"), atol=1e-6)
 
 
 def test_classifiers_see_the_center_crop(models):
