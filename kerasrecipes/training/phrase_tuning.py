@@ -11,7 +11,7 @@ from kerasrecipes.decoding.options import REJECTION_COST, DecodingOptions
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.inference.transcribe import score_batches
 
-REJECTION_COSTS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
+REJECTION_COSTS = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
 FALSE_PHRASE_WEIGHT = 0.01  # one false phrase an hour weighs as much as a miss in a hundred clips
 Progress = Callable[[float, float], Any]
 

@@ -27,7 +27,7 @@ from kerasrecipes.utils.files import atomic_write, write_json
 MAX_PHRASES = 500  # with more distinct transcripts the words are no closed list
 MAX_MINUTES = 3.0
 MIN_STEPS, MAX_STEPS, EPOCHS = 500, 4000, 20
-TIMED_MINUTES = 0.1  # the first steps compile, the next ones say how many fit into the time
+TIMED_MINUTES, TIMED_SHARE = 0.1, 0.25  # of a slice whose steps are timed, and of all slices of the time
 Report = Callable[[str], Any]
 Bar = Callable[[str, str], AbstractContextManager[Any]]  # action and unit -> progress(done, total)
 
@@ -105,6 +105,12 @@ def teach(
         values |= measure_phrases(model, phrases, held_out, scored, other_speech, bar)
         cost = values["rejection"]["rejection_cost"]
     after = word_errors(model, scored, held_out, phrases, cost)
+    worse = [name for name, rate in after.items() if rate > plan["before"][name]]
+    if worse:
+        report(
+            f"The held-out clips have more word errors than before ({', '.join(worse)}): the model learned the voices of the "
+            "training clips. Record more speakers, or train for a shorter time into another folder"
+        )
     values["word_errors"] = {name: {"before": plan["before"][name], "after": rate} for name, rate in after.items()}
     values |= {"model": export_model(folder, bar, report), "hardware": hardware_summary(), "backend": keras.config.backend()}
     write_json(folder / "card.json", values, default=list)
@@ -113,14 +119,14 @@ def teach(
 
 def teaching_config(recipe: str, folder: Path, hours: float, seed: int, settings: dict[str, Any]) -> TrainConfig:
     """Return the configuration: the recipe's augmentation, a low learning rate with decay, and steps for the amount of audio."""
-    base = config_for(recipe)
+    base = config_for(recipe, init_from="released")
     batch_seconds = min(base.batch_seconds, 20.0)
     steps = min(max(round(EPOCHS * 3600 * hours / batch_seconds), MIN_STEPS), MAX_STEPS)
     speeds = base.speed_perturbation if len(base.speed_perturbation) > 1 else (0.9, 1.0, 1.1)
     values: dict[str, Any] = {
         "data": (f"manifest:{folder / 'train.tsv'}",), "validation": (), "validation_speakers": (), "seed": seed, "max_steps": steps,
         "warmup_steps": 10, "learning_rate": 3e-4, "batch_seconds": batch_seconds, "batch_order": "random",
-        "speed_perturbation": speeds, "init_from": "released", "ema_momentum": 0.98, "checkpoint_every_minutes": 0.5,
+        "speed_perturbation": speeds, "ema_momentum": 0.98, "checkpoint_every_minutes": 0.5,
         "teacher": None, "frozen_layers": (),
     } | settings  # fmt: skip
     return replace(base, **{"decay_steps": round(0.8 * values["max_steps"]), **values})
@@ -131,21 +137,21 @@ def train_within(
 ) -> tuple[dict[str, Any], list[Any]]:
     """Train for as many steps as fit into the time, and return the trainer's state and the averaged weights.
 
-    The first steps are timed. The number of steps that follows from them goes into `plan.json`, so that an interrupted training
-    continues with the same schedule.
+    The first steps are timed in slices, of which the fastest counts, because a backend compiles in the others. The number of steps
+    that follows goes into `plan.json`, so that an interrupted training continues with the same schedule.
     """
     policy = keras.config.dtype_policy()
     try:
         trainer = Trainer(config, folder / "training", resume=True)
-        if "max_steps" not in plan:
-            trainer.train(min(TIMED_MINUTES, max_minutes / 4))
-            before = dict(trainer.state)
-            trainer.train(min(TIMED_MINUTES, max_minutes / 4))
-            steps, hours = (trainer.state[name] - before[name] for name in ("step", "wall_hours"))
-            left = max_minutes / 60 - trainer.state["wall_hours"]
-            fitting = trainer.state["step"] + int(left / hours * steps) if hours else config.max_steps
-            plan["max_steps"] = min(config.max_steps, max(fitting, trainer.state["step"] + 1))
-            write_json(folder / "plan.json", plan)
+        state, steps_per_hour = dict(trainer.state), 0.0
+        while "max_steps" not in plan:
+            before, state = state, dict(trainer.train(min(TIMED_MINUTES, TIMED_SHARE / 3 * max_minutes)))
+            steps, hours = (state[name] - before[name] for name in ("step", "wall_hours"))
+            steps_per_hour = max(steps_per_hour, steps / hours if hours else 0.0)
+            if state["wall_hours"] >= TIMED_SHARE * max_minutes / 60 or state["step"] >= config.max_steps:
+                fitting = state["step"] + int((max_minutes / 60 - state["wall_hours"]) * steps_per_hour)
+                plan["max_steps"] = min(config.max_steps, max(fitting, state["step"] + 1))
+                write_json(folder / "plan.json", plan)
         share = config.decay_steps / config.max_steps
         trainer.config = replace(trainer.config, max_steps=plan["max_steps"], decay_steps=round(share * plan["max_steps"]))
         return trainer.train(), averaged_weights(trainer.model)
