@@ -39,11 +39,11 @@ WRONG = frames(BLANK, B, B, BLANK, second=(BLANK, A, B, BLANK), margin=5.0)  # n
 
 
 @pytest.mark.parametrize(("held_out", "others", "cost", "misses", "false_per_hour"), [
-    ([CLEAR], None, 0.25, 0.0, None),
+    ([CLEAR], None, 1.0, 0.0, None),
     ([CLEAR, UNSURE], None, 1.5, 0.0, None),
     ([CLEAR, UNSURE], [WRONG], 1.5, 0.0, 0.0),
     ([CLEAR, UNSURE], [UNSURE, WRONG], 0.25, 0.5, 0.0),  # 50 false phrases an hour weigh as much as half of the clips
-    ([WRONG], None, 0.25, 1.0, None),
+    ([WRONG], None, 1.0, 1.0, None),
     ([WRONG], [frames(BLANK, BLANK, SPACE)], 3.0, 0.0, 0.0),
 ])  # fmt: skip
 def test_the_best_cost_has_the_fewest_misses_and_false_phrases(held_out, others, cost, misses, false_per_hour):
@@ -52,7 +52,7 @@ def test_the_best_cost_has_the_fewest_misses_and_false_phrases(held_out, others,
         MODEL, ["ab"], scored(*held_out), ["ab"] * len(held_out), others and scored(*others), lambda *steps: progress.append(steps)
     )
     assert (best.rejection_cost, best.misses, best.false_per_hour) == (cost, misses, false_per_hour)
-    assert [r.rejection_cost for r in rates] == ([0.25, 0.5, 1.0, 1.5, 2.0] if others is None else [0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0])
+    assert [r.rejection_cost for r in rates] == ([1.0, 1.5, 2.0] if others is None else [0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0])
     assert len(progress) == len(rates) and progress[-1] == (len(rates), len(rates))
 
 
