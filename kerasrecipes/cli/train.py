@@ -108,7 +108,7 @@ def next_commands(name: str, folder: Path, data: Sequence[str]) -> list[str]:
         help="Held-out clips, which measure the result (default: some speakers of --data, or some clips of one speaker). Repeatable.")
 @option("--other-speech", multiple=True, metavar="DATA",
         help="Speech without your phrases, in which false phrases are counted (default: none). Repeatable.")  # fmt: skip
-@option("--max-minutes", type=float, default=3.0, metavar="M", help="Longest time of the training.")
+@option("--max-minutes", type=float, default=3.0, metavar="M", help="Time for which the steps of the training are planned.")
 @option("--seed", type=int, default=1, help="Random seed.")
 def run_teach(name, data, output, validation, other_speech, max_minutes, seed) -> None:
     """Teach a recognizer your own words with a few clips, and measure it before and after."""

@@ -50,7 +50,7 @@ def teach(
         recipe: Name of a speech recognizer with released weights.
         validation: Specifications of the held-out clips. Default: some speakers of `data`, or some clips if it has one speaker.
         other_speech: Specifications of speech without the phrases, on which false phrases are counted. Default: none.
-        max_minutes: Longest time of the training. The learning rate falls to zero within it.
+        max_minutes: Time for which the steps of the training are planned. A machine that becomes slower takes longer.
         seed: Seed of the choice of held-out clips and of the training.
         report: Called with a sentence about each step. Default: not called.
         bar: Function from an action and a unit to a context with `progress(done, total)`, as `ProgressBar`. Default: no display.
