@@ -74,6 +74,8 @@ bench: $(VENV)/.test
 	$(BIN)/python benchmarks/criteria.py
 	$(BIN)/python benchmarks/generation.py
 	$(BIN)/python benchmarks/visualize.py
+	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/server.py
 	$(BIN)/kerasrecipes export deepspeech2_small --output exported
 	$(BIN)/python benchmarks/engines.py exported/deepspeech2_small.onnx --data tests/fixtures/LibriSpeech
 	$(BIN)/python benchmarks/many_files.py --data tests/fixtures/LibriSpeech

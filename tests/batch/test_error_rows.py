@@ -43,9 +43,9 @@ def test_a_list_keeps_the_other_transcripts(clips, pretrained, monkeypatch, erro
     def load(source, **options):
         if isinstance(source, str) and source == second:
             raise error
-        return audio.load_audio(source, **options)
+        return audio.open_recording(source, **options)
 
-    monkeypatch.setattr(transcription, "load_audio", load)
+    monkeypatch.setattr(transcription, "open_recording", load)
     results = pretrained.transcribe([first, second, third], decoder="greedy")
     assert [results[0].text, results[2].text] == [t.text for t in expected]
     assert isinstance(results[1], AudioError) and second in str(results[1]) and type(error).__name__ in str(results[1])

@@ -110,7 +110,7 @@ def test_openvino_gives_the_same(path, pretrained, files):
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", engines.ENGINES)
 def test_dev_mini_has_the_same_transcripts(engine, pretrained, big_data):
-    """A hundred clips, one by one: logits within 1e-3, and the same text unless a frame's two best symbols tie."""
+    """A hundred clips, one by one: logits within 1e-4 of the largest, and the same text unless a frame's two best symbols tie."""
     if engine not in engines.installed():
         pytest.skip(f"{engine} is not installed")
     model = kr.load(NAME, engine=engine)
@@ -121,7 +121,7 @@ def test_dev_mini_has_the_same_transcripts(engine, pretrained, big_data):
         wave = kr.load_audio(clip)
         inputs = {"audio": wave[None], "length": np.array([len(wave)], "int32")}
         found, expected = model.predict_logits(inputs)[0], pretrained.predict_logits(inputs)[0]
-        assert np.abs(found - expected).max() < 1e-3, clip
+        assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max(), clip
         if model.transcribe(clip).text != pretrained.transcribe(clip).text:
             best = np.sort(expected, axis=1)
             assert (best[:, -1] - best[:, -2]).min() < 2e-3, clip
@@ -145,8 +145,8 @@ def test_long_recordings_short_ones_and_silence(path, pretrained, files, monkeyp
     monkeypatch.setattr(model, "chunk_seconds", 4.0)
     found = model.predict_logits_chunked(wave)  # in windows that are normalized as the whole
     expected = predict_logits_chunked(pretrained, wave, 4.0)
-    np.testing.assert_allclose(found, expected, atol=2e-2)
-    assert (found.argmax(1) == expected.argmax(1)).mean() > 0.999
+    assert np.abs(found - expected).max() < 0.05 * np.abs(expected).max()  # both see six seconds of context
+    assert (found.argmax(1) == expected.argmax(1)).mean() > 0.995
 
 
 def test_what_only_keras_can_do_says_so(path, monkeypatch):

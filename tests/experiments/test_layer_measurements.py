@@ -228,7 +228,7 @@ def test_the_command_measures_on_data_sets(method, options, text, plots, folder,
     (["--data", "folder:{}?split=train"], "name the test data"),
     (["--data", "folder:{}", "--limit", "0"], "--limit is 0"),
     (["--data", "folder:{}", "--method", "transfer", "--images-per-class", "few"], "--images-per-class takes numbers with commas"),
-    (["--data", "nowhere"], "names no image set"),
+    (["--data", "nowhere"], "names no data set"),
 ])  # fmt: skip
 def test_the_command_names_missing_or_invalid_data(options, message, folder, tmp_path, capsys):
     words = [o.format(folder / "set") for o in options]

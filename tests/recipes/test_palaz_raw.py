@@ -297,7 +297,7 @@ def test_training_learns_measures_and_releases(spoken, place, tmp_path, monkeypa
     assert (
         main.main(["evaluate", "palaz_raw_small", "--data", spec, "--record-as", "tones", "--decoder", "greedy"]) == 0
     )
-    assert "per  " in capsys.readouterr().out
+    assert "phoneme errors  " in capsys.readouterr().out
     measured = {m["metric"]: m for m in manifest.get_entry("palaz_raw_small").metrics}
     assert (
         set(measured) == {"per", "boundaries_found", "boundaries_right", "rtf"}
