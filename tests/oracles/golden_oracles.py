@@ -105,10 +105,9 @@ def forced_align(inputs):
 
 def ctc_decoder(inputs):
     """Search without a lexicon and a language model over sums of alignments. Those that end with a blank are hypotheses of their own."""
-    pytest.importorskip("torchaudio")
     try:
         from torchaudio.models.decoder import ctc_decoder
-    except (OSError, RuntimeError) as error:
+    except (ImportError, OSError, RuntimeError) as error:  # builds for graphics cards need CUDA's libraries
         pytest.skip(f"torchaudio's decoder cannot be loaded: {error}")
     options = {"nbest": 10000, "beam_size": 10000, "beam_threshold": 1e9, "log_add": True, "sil_score": 0.0}
     decoder = ctc_decoder(None, ["-", "a", "b", "c"], blank_token="-", sil_token="-", **options)
