@@ -1,7 +1,7 @@
 """The classic convolutional and recurrent recipes for speech and images, with weights, in Keras 3.
 
 >>> import kerasrecipes as kr
->>> kr.load("deepspeech2_small").transcribe("talk.flac").text
+>>> kr.load("wav2letter_small").transcribe("talk.flac").text
 
     find       list_recipes, get_recipe, register
     open       load, which returns a SpeechRecognizer, ImageClassifier, Segmenter, ...

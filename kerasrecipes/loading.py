@@ -28,7 +28,7 @@ def load(
     """Return a model that is ready for raw input and for fine-tuning.
 
     Args:
-        name: A recipe ("deepspeech2_small"), a `.keras` file of `model.save`, the folder of a training run (its averaged
+        name: A recipe ("wav2letter_small"), a `.keras` file of `model.save`, the folder of a training run (its averaged
             weights; write "./NAME" if a recipe has its name), an `.onnx` file of `kerasrecipes export`,
             "hf://org/name@revision", or a checkpoint that others published ("bvlc_caffenet"; `kerasrecipes list` shows them).
         alphabet: Other output symbols for speech and text. All weights but those of the output layer are kept.
@@ -52,7 +52,7 @@ def load(
             `.keras` file or a training run, which cannot be changed on load (`weights=None` is allowed).
 
     Example:
-        >>> kerasrecipes.load("deepspeech2_small").transcribe("talk.flac").text
+        >>> kerasrecipes.load("wav2letter_small").transcribe("talk.flac").text
     """
     text = str(name)
     is_changed = alphabet is not None or classes is not None or bool(config)
