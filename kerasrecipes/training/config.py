@@ -176,7 +176,8 @@ def read_config(path: str | Path) -> TrainConfig:
 def config_for(name: str, file: str | Path | None = None, **changes: Any) -> TrainConfig:
     """Return the configuration in `file`, by default the recipe's own, or the defaults if it has none.
 
-    `changes` replace its settings, except those that are None. An `init_from` among them also replaces `init_from_recipe`.
+    `changes` replace its settings, except those that are None. An `init_from` among them also replaces `init_from_recipe`,
+    and "released" `init_config`.
     """
     path = Path(file) if file else CONFIGS / f"{name}.yaml"
     if file and not path.is_file():
@@ -185,5 +186,7 @@ def config_for(name: str, file: str | Path | None = None, **changes: Any) -> Tra
     if config.recipe != name:
         raise DataError(f"{path} trains {config.recipe}, not {name}")
     if changes.get("init_from") is not None:  # else the weights of the recipe's own start would be used
-        config = replace(config, init_from_recipe=None, hint_steps=0, init_config=None)
+        config = replace(config, init_from_recipe=None, hint_steps=0)
+    if changes.get("init_from") == "released":  # weights of the same network
+        config = replace(config, init_config=None)
     return replace(config, **{k: v for k, v in changes.items() if v is not None})

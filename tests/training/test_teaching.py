@@ -156,6 +156,8 @@ def test_other_initial_weights_replace_the_recipe_that_a_configuration_starts_fr
     for name in ("deepspeech2_streaming_small", "wav2letter_raw_small"):
         config = config_for(name, init_from="released")
         assert (config.init_from, config.init_from_recipe, config.hint_steps) == ("released", None, 0)
+    assert config_for("wav2letter_small_asg", init_from="released").init_config is None
+    assert config_for("wav2letter_small_asg", init_from="ctc.weights.h5").init_config == {"criterion": "ctc"}
 
 
 def test_steps_follow_from_the_hours(tmp_path):
