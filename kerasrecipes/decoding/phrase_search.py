@@ -88,7 +88,8 @@ class PhraseSearch:
         self, tree: PhraseTree, alphabet: Alphabet, rejection_cost: float = REJECTION_COST, pause_frames: int = 25
     ):  # fmt: skip
         self.rejection_cost, self.pause_frames = rejection_cost, pause_frames
-        self.space = alphabet.symbols.index(" ") + 1 if " " in alphabet.symbols else 0
+        self.space = alphabet.symbols.index(" ") + 1 if " " in alphabet.symbols else 0  # the blank in an alphabet without one
+        self.letters = [i for i in range(alphabet.vocab_size) if i not in (0, self.space)]
         self.columns, parents = np.array(tree.symbols), np.array(tree.parents)
         self.is_first, self.parents = parents < 0, np.maximum(parents, 0)
         # after the same letter, a letter needs a blank between
@@ -152,11 +153,8 @@ class PhraseSearch:
         return FramePath(np.array(columns, "int64"), np.array(probabilities, "float64"))
 
     def _advance_frame(self, frame: np.ndarray) -> None:
-        emission, silence, letters = frame[self.columns], frame[0], frame[1:]
-        if self.space:
-            silence = max(frame[0], frame[self.space])
-            emission = np.where(self.columns == self.space, silence, emission)  # the network may leave a space out
-            letters = np.delete(frame, [0, self.space])
+        silence = max(frame[0], frame[self.space])
+        emission = np.where(self.columns == self.space, silence, frame[self.columns])  # the network may leave a space out
         ways = np.stack([
             self._label,
             np.where(self.is_first | self.is_repeat, LOG_ZERO, self._label[self.parents]),
@@ -166,7 +164,7 @@ class PhraseSearch:
         label_origin = ways.argmax(axis=0)
         blank_origin = self._label > self._blank
         end_score, end_state = self._best_end()
-        rejected = letters.max() - self.rejection_cost
+        rejected = frame[self.letters].max() - self.rejection_cost
         # without a space, a word ends at a price at which no part of a longer word becomes a phrase
         space = max(frame[self.space], frame[0] - MISSING_SPACE_COSTS * self.rejection_cost)
         gap, gap_origin = max((self._gap + silence, GAP), (self._other + space, OTHER), (end_score + space, end_state))

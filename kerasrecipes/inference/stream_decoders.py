@@ -41,6 +41,11 @@ class FinalWords:
         """Seconds of the final frames."""
         return self.num_frames * self.frame_seconds
 
+    def times(self, duration: float | None) -> dict[str, Any]:
+        """Return the arguments of a decoder that name the times of the frames behind the final ones."""
+        duration = None if duration is None else max(duration, self.offset)
+        return {"frame_seconds": self.frame_seconds, "offset": self.offset, "duration": duration}
+
     def extend(self, transcript: Transcript, num_frames: int) -> None:
         """Add the transcript of the next final frames."""
         self.words += transcript.words
@@ -93,10 +98,7 @@ class GreedyStreamDecoder:
 
     def _decode(self, logits: np.ndarray, duration: float | None = None) -> Transcript:
         final = self._final
-        return greedy_decode(
-            logits, final.alphabet, frame_seconds=final.frame_seconds, offset=final.offset,
-            duration=None if duration is None else max(duration, final.offset),
-        )  # fmt: skip
+        return greedy_decode(logits, final.alphabet, **final.times(duration))
 
 
 class PhraseStreamDecoder:
@@ -123,10 +125,7 @@ class PhraseStreamDecoder:
 
     def _decode(self, path: FramePath, duration: float | None = None) -> Transcript:
         final = self._final
-        return path_to_transcript(
-            *path, final.alphabet, frame_seconds=final.frame_seconds, offset=final.offset,
-            duration=None if duration is None else max(duration, final.offset),
-        )  # fmt: skip
+        return path_to_transcript(*path, final.alphabet, **final.times(duration))
 
 
 def make_stream_decoder(model: Any, options: DecodingOptions) -> StreamDecoder:

@@ -95,7 +95,7 @@ class StreamingSession:
         if not self._is_finished:
             if self._resampler:
                 self._process(self._resampler.resample_chunk(np.zeros(0, "float32"), last=True))
-            self._append(self._state.finish())
+            self._decoder.append(self._state.finish())
             self._is_finished = True
         return self._read()
 
@@ -107,10 +107,7 @@ class StreamingSession:
     def _process(self, x: np.ndarray) -> None:
         self._num_samples += len(x)
         self._is_silent = self._is_silent and not x.any()
-        self._append(self._state.feed(x))
-
-    def _append(self, logits: np.ndarray) -> None:
-        self._decoder.append(logits)
+        self._decoder.append(self._state.feed(x))
 
     def _read(self) -> Transcript:
         duration = self._num_samples / self.model.sample_rate

@@ -34,6 +34,7 @@ except ImportError:
 MAX_BYTES = 25_000_000
 MAX_SECONDS = 600.0
 MAX_STREAMS = 16
+WRONG_KEY = "The API key is missing or wrong"
 END = "end"  # a text message that ends a stream
 TRY_AGAIN_LATER, UNSUPPORTED, POLICY_VIOLATION = 1013, 1003, 1008  # codes that close a WebSocket
 
@@ -66,9 +67,12 @@ def make_app(
     app.add_middleware(BodyLimit, max_bytes=max_bytes)
     app.state.num_streams = 0
 
+    def has_key(authorization: str | None) -> bool:
+        return not api_key or hmac.compare_digest((authorization or "").encode(), f"Bearer {api_key}".encode())
+
     def check_key(authorization: str | None) -> None:
-        if api_key and not hmac.compare_digest((authorization or "").encode(), f"Bearer {api_key}".encode()):
-            raise HTTPException(401, "The API key is missing or wrong")
+        if not has_key(authorization):
+            raise HTTPException(401, WRONG_KEY)
 
     @app.exception_handler(HTTPException)
     async def answer_error(request: Request, error: HTTPException) -> JSONResponse:
@@ -111,8 +115,8 @@ def make_app(
     @app.websocket("/v1/audio/stream")
     async def stream(socket: WebSocket, sample_rate: int = 16000) -> None:
         await socket.accept()
-        if api_key and not hmac.compare_digest(socket.headers.get("authorization", "").encode(), f"Bearer {api_key}".encode()):
-            return await socket.close(POLICY_VIOLATION, "The API key is missing or wrong")
+        if not has_key(socket.headers.get("authorization")):
+            return await socket.close(POLICY_VIOLATION, WRONG_KEY)
         if app.state.num_streams >= MAX_STREAMS:
             return await socket.close(TRY_AGAIN_LATER, f"{MAX_STREAMS} streams run already: try again later")
         app.state.num_streams += 1

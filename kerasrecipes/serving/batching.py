@@ -3,7 +3,6 @@
 import io
 import queue
 import threading
-from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -104,9 +103,3 @@ class TranscriptionQueue:
             except queue.Empty:
                 break
         return batch
-
-
-def describe_decoding(options: Mapping[str, Any]) -> str:
-    """Return the decoding options that are set as one line for the start of the server."""
-    parts = [f"{len(value)} phrases" if name == "phrases" else f"{name} {value}" for name, value in options.items()]
-    return ", ".join(parts) or "the recipe's own decoder"
