@@ -83,13 +83,16 @@ def timed_words(player: str, words: Iterable[tuple[str, float, float, float, boo
     return f'<div>{player}<p style="font-size:110%;cursor:pointer" {SEEK}>{" ".join(spans)}</p></div>'
 
 
-class TextResult:
-    """A result whose `str()` is a table or a list of lines. Notebooks show it, and `repr()` is its first line."""
+class InheritedRepr:
+    """Gives subclasses the `__repr__` of their parent, where a dataclass would print all fields."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if "__repr__" not in vars(cls):
-            cls.__repr__ = TextResult.__repr__  # type: ignore[method-assign]  # a dataclass would print all fields
+        cls.__repr__ = cls.__repr__  # type: ignore[method-assign]
+
+
+class TextResult(InheritedRepr):
+    """A result whose `str()` is a table or a list of lines. Notebooks show it, and `repr()` is its first line."""
 
     def __repr__(self) -> str:
         first, *more = str(self).splitlines() or [""]

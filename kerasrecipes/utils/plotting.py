@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from kerasrecipes.errors import KerasRecipesError
-from kerasrecipes.utils.escaping import embed_image
+from kerasrecipes.utils.escaping import InheritedRepr, embed_image
 from kerasrecipes.utils.files import atomic_write
 
 DPI = 90
@@ -17,13 +17,8 @@ JPEG = (".jpg", ".jpeg")
 BACKGROUND = 255  # gray level between tiles
 
 
-class Figure:
+class Figure(InheritedRepr):
     """A result that can be plotted. Subclasses are dataclasses that define `plot()`."""
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        if "__repr__" not in vars(cls):
-            cls.__repr__ = Figure.__repr__  # type: ignore[method-assign]  # a dataclass would print whole arrays
 
     def __repr__(self) -> str:
         values = ", ".join(f"{f.name}={describe(getattr(self, f.name))}" for f in fields(self))  # type: ignore[arg-type]
