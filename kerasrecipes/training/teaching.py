@@ -18,7 +18,8 @@ from kerasrecipes.registry import get_recipe
 from kerasrecipes.training.config import TrainConfig, config_for
 from kerasrecipes.training.held_out_clips import find_doubtful_clips, split_clips, write_clip_table
 from kerasrecipes.training.optimizer import averaged_weights
-from kerasrecipes.training.phrase_tuning import score_clips, tune_rejection_cost
+from kerasrecipes.training.phrase_tuning import tune_rejection_cost
+from kerasrecipes.training.scored_clips import score_clips
 from kerasrecipes.training.teaching_records import TeachingCard, describe_held_out, hash_clips, open_plan, read_card
 from kerasrecipes.training.trainer import Trainer
 from kerasrecipes.utils.environment import hardware_summary

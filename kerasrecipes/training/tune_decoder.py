@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from kerasrecipes import metrics
-from kerasrecipes.decoding.decoders import make_decoder
-from kerasrecipes.decoding.options import DecodingOptions
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.hub import manifest
-from kerasrecipes.inference.transcribe import score_batches
+from kerasrecipes.training.scored_clips import score_clips
 
 SEARCH_STEPS = ({"lm_weight": 0.2, "word_score": 0.6}, {"lm_weight": 0.1, "word_score": 0.3})  # coarse, then fine
 
@@ -46,21 +44,15 @@ def tune_decoder(
         raise KerasRecipesError(
             f"{model.name} has no beam search to tune: its task is {model.recipe.task} (kerasrecipes list --task speech-recognition)"
         )
-    failures: list = [None] * len(utterances)
-    logits = {i: frames for i, frames, _ in score_batches(model, [u.path for u in utterances], failures)}
-    if errors := [error for error in failures if error is not None]:
-        raise KerasRecipesError(f"{len(errors)} clips cannot be read, the first: {errors[0]}")
+    clips = score_clips(model, utterances)
     references = [model.alphabet.normalize(u.text) for u in utterances]
     results: dict[tuple[float, float], TuningResult] = {}
 
     def evaluate(lm_weight: float, word_score: float) -> TuningResult:
         setting = (round(lm_weight, 4), round(word_score, 4))
         if setting not in results:
-            options = DecodingOptions(
-                language_model=language_model, beam_size=beam_size, lm_weight=setting[0], word_score=setting[1]
-            )  # fmt: skip
-            decode = make_decoder(model, options)
-            texts = [decode(logits[i], frame_seconds=model.stride / model.sample_rate).text for i in range(len(utterances))]
+            options = {"language_model": language_model, "beam_size": beam_size, "lm_weight": setting[0], "word_score": setting[1]}
+            texts = clips.texts(model, **options)
             rates = [rate(references, texts).rate for rate in (metrics.word_error_rate, metrics.character_error_rate)]
             results[setting] = TuningResult(language_model, *setting, *rates)
             if progress:

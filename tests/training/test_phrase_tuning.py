@@ -13,7 +13,8 @@ from kerasrecipes.decoding.alphabet import Alphabet
 from kerasrecipes.decoding.criteria import CTCCriterion
 from kerasrecipes.errors import DataError
 from kerasrecipes.training import held_out_clips
-from kerasrecipes.training.phrase_tuning import ScoredClips, count_phrases, tune_rejection_cost
+from kerasrecipes.training.phrase_tuning import count_phrases, tune_rejection_cost
+from kerasrecipes.training.scored_clips import ScoredClips
 
 ALPHABET = Alphabet("ab ")
 MODEL = SimpleNamespace(name="tiny", criterion=CTCCriterion(), alphabet=ALPHABET, stride=640, sample_rate=16000)
