@@ -27,7 +27,7 @@ CONFLICT_HINT = "choose another folder, or remove it to have it made again"
 def synthesize_to_folder(
     model: Any, units: Sequence[str | Unit], folder: str | Path, preset: int | AscentSettings | None = None, *,
     prefix: str = "", suffix: str = ".png", keep_unknown: bool = False, progress: Callable[[int, int], None] | None = None,
-    **options: Any,
+    step_progress: Callable[[int, int], None] | None = None, **options: Any,
 ) -> list[Path]:  # fmt: skip
     """Synthesize images of many units as files UNIT.png in a folder.
 
@@ -43,6 +43,7 @@ def synthesize_to_folder(
         suffix: ".png" or ".jpg".
         keep_unknown: Accept files that `synthesis.json` does not list.
         progress: Called with (done, total) new files.
+        step_progress: Called with (done, total) steps of each batch.
         **options: Options of `synthesize_units`, including changes of the settings.
 
     Returns:
@@ -63,7 +64,7 @@ def synthesize_to_folder(
     while missing:
         batch = [u for u in missing if (u.layer, u.position) == (missing[0].layer, missing[0].position)]
         batch = batch[: max(BATCH_SIZE // max(settings["num_restarts"], 1), 1)]
-        for unit, result in zip(batch, synthesize_units(model, batch, preset, **options), strict=True):
+        for unit, result in zip(batch, synthesize_units(model, batch, preset, progress=step_progress, **options), strict=True):
             path = paths[unit]
             files.write_json(path.with_name(SETTINGS_FILE), read_settings(folder) | {path.name: settings})
             plotting.save_image(path, plotting.enlarge_nearest(result.render(), 240))

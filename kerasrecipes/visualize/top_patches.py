@@ -1,6 +1,6 @@
 """Images of a set, and their patches, that activate units most (arXiv 1311.2901, figure 2), in one scan with bounded memory."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,10 +68,71 @@ def find_top_activations(
         KerasRecipesError: There is no such layer.
         ImageError: No image can be read.
     """
-    layers = list(dict.fromkeys(layers))
+    is_batch = isinstance(images, np.ndarray) and images.ndim == 4
+    sources = [x[None] for x in images] if is_batch else list_image_files(images)
+    scan = ImageScan(sources)
+    for done in scan.run(model, layers, count, batch_size=batch_size, value_range=value_range):
+        if progress:
+            progress(done, len(sources))
+    if not scan.tops:
+        raise scan.errors[0] if scan.errors else ImageError("There are no images to scan")
+    return scan.tops
+
+
+@dataclass
+class ImageScan:
+    """A scan of images for the highest activations, which may stop after any batch and go on later.
+
+    Args:
+        sources: Images as `load_image` takes them, or inputs (1, height, width, channels).
+        done: Number of images that have been scanned.
+        readable: Those of them that could be read; `TopActivations.images` are indices of this list.
+        errors: Errors of the others.
+        tops: Highest activations so far, by layer.
+    """
+
+    sources: Sequence[Any]
+    done: int = 0
+    readable: list[Any] = field(default_factory=list)
+    errors: list[ImageError] = field(default_factory=list)
+    tops: dict[str, TopActivations] = field(default_factory=dict)
+
+    def run(
+        self, model: Any, layers: Sequence[str], count: int = TOP_K, *, batch_size: int = BATCH_SIZE,
+        value_range: tuple[float, float] = DEFAULT_VALUE_RANGE,
+    ) -> Iterator[int]:  # fmt: skip
+        """Scan the remaining images, and yield how many images are done after each batch. See `find_top_activations`."""
+        layers = list(dict.fromkeys(layers))
+        run = compile_maxima(model, layers)
+        for start in range(self.done, len(self.sources), batch_size):
+            inputs, first = [], len(self.readable)
+            for source in self.sources[start : start + batch_size]:
+                try:
+                    inputs.append(to_model_input(model, source, value_range)[0])
+                    self.readable.append(source)
+                except ImageError as error:
+                    self.errors.append(error)
+            if inputs:
+                filled = np.stack(inputs + [inputs[0]] * (batch_size - len(inputs)))
+                outputs = [output[: len(inputs)] for output in run(filled)]
+                for name, values, positions in zip(layers, outputs[::2], outputs[1::2], strict=True):
+                    if name not in self.tops:
+                        empty = np.full((values.shape[1], count), -1)
+                        sizes = layer_output_sizes(model, name, filled.shape[1:3])
+                        lowest = np.full(empty.shape, -np.inf, "float32")
+                        self.tops[name] = TopActivations(
+                            name, lowest, empty, empty.copy(), sizes, self.readable, self.errors
+                        )
+                    self.tops[name].update(values, positions, first)
+            self.done = min(start + batch_size, len(self.sources))
+            yield self.done
+
+
+def compile_maxima(model: Any, layers: Sequence[str]) -> Callable[..., list[np.ndarray]]:
+    """Return a function from a batch to the largest value (batch, channels) and its flat position for each layer in turn."""
     axes = [channel_axis(find_layer_call(model, name)) for name in layers]
 
-    def maxima(x: Any) -> list[Any]:
+    def compute_maxima(x: Any) -> list[Any]:
         results = []
         for y, axis in zip(forward_to_layers(model, x, layers), axes, strict=True):
             y = y if axis == -1 else ops.moveaxis(y, axis, -1)
@@ -79,36 +140,7 @@ def find_top_activations(
             results += [ops.cast(ops.max(flat, axis=1), "float32"), ops.cast(ops.argmax(flat, axis=1), "int32")]
         return results
 
-    run = compile_function(model, maxima)
-    is_batch = isinstance(images, np.ndarray) and images.ndim == 4
-    sources = [x[None] for x in images] if is_batch else list_image_files(images)
-    tops: dict[str, TopActivations] = {}
-    errors: list[ImageError] = []
-    readable: list[Any] = []
-    for start in range(0, len(sources), batch_size):
-        inputs = []
-        for source in sources[start : start + batch_size]:
-            try:
-                inputs.append(to_model_input(model, source, value_range)[0])
-                readable.append(source)
-            except ImageError as error:
-                errors.append(error)
-        if not inputs:
-            continue
-        filled = np.stack(inputs + [inputs[0]] * (batch_size - len(inputs)))
-        outputs = [output[: len(inputs)] for output in run(filled)]
-        for name, values, positions in zip(layers, outputs[::2], outputs[1::2], strict=True):
-            if name not in tops:
-                empty = np.full((values.shape[1], count), -1)
-                sizes = layer_output_sizes(model, name, filled.shape[1:3])
-                lowest = np.full(empty.shape, -np.inf, "float32")
-                tops[name] = TopActivations(name, lowest, empty, empty.copy(), sizes, readable, errors)
-            tops[name].update(values, positions, len(readable) - len(inputs))
-        if progress:
-            progress(min(start + batch_size, len(sources)), len(sources))
-    if not tops:
-        raise errors[0] if errors else ImageError("There are no images to scan")
-    return tops
+    return compile_function(model, compute_maxima)
 
 
 @dataclass(frozen=True)
