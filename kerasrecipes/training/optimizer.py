@@ -12,6 +12,7 @@ from kerasrecipes.errors import DataError
 from kerasrecipes.tasks.caffe_sgd import CaffeSGD
 from kerasrecipes.training.config import TrainConfig
 
+ADAMW = type(keras.optimizers.AdamW())  # on torch a subclass, which updates all variables by one call of each operation
 UNDECAYED = ["gamma", "beta", "transitions"]  # names of weights without weight decay, beside biases
 
 
@@ -55,6 +56,9 @@ class GradientClipping(keras.optimizers.Optimizer):
             return
         steps = ops.cast(self.iterations, "float32")  # before this one
         momentum = ops.minimum(self.ema_momentum, steps / (steps + 9))
+        if keras.config.backend() == "torch":
+            average_by_torch(trainable_variables, self._model_variables_moving_average, 1 - float(momentum))
+            return
         for variable, average in zip(trainable_variables, self._model_variables_moving_average, strict=True):
             if average is not None:
                 average.assign(momentum * ops.cast(average, "float32") + (1 - momentum) * ops.cast(variable, "float32"))
@@ -64,7 +68,7 @@ class GradientClipping(keras.optimizers.Optimizer):
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
-class ClippedAdamW(GradientClipping, keras.optimizers.AdamW):
+class ClippedAdamW(GradientClipping, ADAMW):  # type: ignore[misc, valid-type]
     """`keras.optimizers.AdamW` with `GradientClipping`.
 
     Args:
@@ -108,6 +112,15 @@ def make_optimizer(config: TrainConfig) -> ClippedAdamW | ClippedSGD:
     else:
         raise DataError(f"optimizer {config.optimizer!r:.80}: write adamw or sgd")
     return optimizer
+
+
+def average_by_torch(variables: list, averages: list, rate: float) -> None:
+    """Move each average toward its variable by `rate` of their difference, all by one call."""
+    import torch
+
+    pairs = [(a.value, v.value.to(a.value.dtype)) for a, v in zip(averages, variables, strict=True) if a is not None]
+    with torch.no_grad():
+        torch._foreach_lerp_([average for average, _ in pairs], [value for _, value in pairs], rate)
 
 
 def averaged_weights(model: keras.Model) -> list[np.ndarray]:

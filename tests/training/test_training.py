@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -20,7 +21,7 @@ from kerasrecipes.training.initialization import copy_matching_weights, fit_fron
 from kerasrecipes.training.interrupts import DeferredInterrupt
 from kerasrecipes.training.learning_curve import plot_learning_curve
 from kerasrecipes.training.model_building import build_for_training
-from kerasrecipes.training.optimizer import ClippedAdamW, ema_weights
+from kerasrecipes.training.optimizer import ClippedAdamW, average_by_torch, ema_weights
 from kerasrecipes.training.trainer import Trainer
 from kerasrecipes.utils.files import sha256_file
 
@@ -173,6 +174,15 @@ def test_averages_forget_the_initial_weights():
         expected = now if expected is None else momentum * expected + (1 - momentum) * now
     (average,) = optimizer._model_variables_moving_average
     np.testing.assert_allclose(keras.ops.convert_to_numpy(average), [expected], rtol=1e-6)
+
+
+def test_torch_averages_all_weights_by_one_call():
+    torch = pytest.importorskip("torch")
+    variables = [SimpleNamespace(value=torch.tensor([v], dtype=torch.bfloat16, requires_grad=True)) for v in (4.0, 8.0, 9.0)]
+    averages = [SimpleNamespace(value=torch.tensor([0.0])), SimpleNamespace(value=torch.tensor([4.0])), None]
+    average_by_torch(variables, averages, rate=0.25)
+    assert [float(a.value) for a in averages[:2]] == [1.0, 5.0]
+    assert not averages[0].value.requires_grad
 
 
 def test_ema_weights_restores_the_own_weights(clips, tmp_path):
