@@ -6,15 +6,16 @@ from typing import Any
 
 from kerasrecipes._lazy import keras
 from kerasrecipes.errors import DataError
-from kerasrecipes.export.convnetjs_import import ACTIVATIONS, POOL_PADDING_VALUE
+from kerasrecipes.export.convnetjs_import import ACTIVATIONS, LOSSES, POOL_PADDING_VALUE
 
 PADDED = {"ZeroPadding2D": "Conv2D", "Pad": "MaxPooling2D"}  # padding layer -> the layer that may follow it
 
 
 def to_json(model: Any) -> dict:
-    """Return a model of the recipe, or one from `from_json`, as a ConvNetJS snapshot that ends in a softmax.
+    """Return a model of the recipe, or one from `from_json`, as a ConvNetJS snapshot.
 
-    The scaling of images is not part of it: ConvNetJS takes p / 255 - 0.5. Decay factors are ConvNetJS's defaults.
+    It ends in a softmax, or in an SVM or a regression if the model's last layer is a linear `Activation` of the name `svm` or
+    `regression`. The scaling of images is not part of it: ConvNetJS takes p / 255 - 0.5. Decay factors are ConvNetJS's defaults.
 
     Raises:
         DataError: The layers are not a chain, ConvNetJS does not have one of them, or it places windows elsewhere, as for
@@ -37,7 +38,8 @@ def to_json(model: Any) -> dict:
         elif layer_type not in PADDED:
             raise DataError(f"ConvNetJS has no layer for {layer.name} ({layer_type})")
     classes = math.prod(model.outputs[0].shape[1:])
-    end = {"layer_type": "softmax", "out_sy": 1, "out_sx": 1, "out_depth": classes, "num_inputs": classes}
+    loss = layers[-1].name if layers and layers[-1].name in LOSSES and convnetjs_type(layers[-1]) == "Activation" else "softmax"
+    end = {"layer_type": loss, "out_sy": 1, "out_sx": 1, "out_depth": classes, "num_inputs": classes}
     return {"layers": [*entries, end]}
 
 
@@ -114,9 +116,21 @@ def dropout_json(layer: Any, _: Any) -> list[dict]:
     return [output_size_json("dropout", layer.output) | {"drop_prob": scale}]
 
 
+def maxout_json(layer: Any, _: Any) -> list[dict]:
+    return [output_size_json("maxout", layer.output) | {"group_size": layer.group_size}]
+
+
+def normalization_json(layer: Any, _: Any) -> list[dict]:
+    """Return `lrn`, whose alpha is divided by the number of maps. Its window is symmetric."""
+    if layer.size % 2 == 0:
+        raise unsupported(layer, "ConvNetJS's windows are symmetric; use an odd size")
+    alpha = layer.alpha if layer.mean else layer.alpha * layer.size
+    return [output_size_json("lrn", layer.output) | {"k": layer.k, "n": layer.size, "alpha": alpha, "beta": layer.beta}]
+
+
 WRITERS = {
     "Conv2D": convolution_json, "MaxPooling2D": pooling_json, "Dense": dense_json, "Activation": activation_json,
-    "Rescaling": dropout_json, "Flatten": lambda *_: [],
+    "Rescaling": dropout_json, "Maxout": maxout_json, "LocalResponseNormalization": normalization_json, "Flatten": lambda *_: [],
 }  # fmt: skip
 
 

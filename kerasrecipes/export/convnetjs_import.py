@@ -10,11 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from kerasrecipes import layers
 from kerasrecipes._lazy import keras
 from kerasrecipes._lazy import numpy as np
 from kerasrecipes.errors import DataError
 
 ACTIVATIONS = ("relu", "tanh", "sigmoid")  # layers of a snapshot without sizes
+LOSSES = ("softmax", "svm", "regression")  # last layers of a snapshot, without weights
 BRAIN_JS_TYPES = (
     "NeuralNetwork", "NeuralNetworkGPU", "FeedForward", "RNN", "LSTM", "GRU", "RNNTimeStep", "LSTMTimeStep", "GRUTimeStep",
 )  # fmt: skip
@@ -29,7 +31,8 @@ def from_json(source: str | Path | dict) -> Any:
 
     Returns:
         A functional `keras.Model`: (batch, height, width, channels), scaled as the snapshot's author did (the demos:
-        p / 255 - 0.5) -> logits (batch, classes).
+        p / 255 - 0.5) -> logits (batch, classes). A snapshot for an SVM gives its scores, and one for a regression its values, after a
+        linear `Activation` of the name `svm` or `regression`. `kerasrecipes.losses.convnetjs_losses` has their losses.
 
     Raises:
         DataError: It is no snapshot, holds an unknown layer, or a layer's values are missing or do not fit.
@@ -42,15 +45,19 @@ def from_json(source: str | Path | dict) -> Any:
     with layer_context(0, first):
         shape = (first["out_sy"], first["out_sx"], first["out_depth"])
         x = image = keras.Input(shape, dtype="float32", name="image")
-    weighted = []
+    weighted, loss = [], "softmax"
     for number, entry in enumerate(entries, 1):
-        if entry.get("layer_type") == "softmax":
+        if entry.get("layer_type") in LOSSES:
+            loss = entry["layer_type"]
             break
         with layer_context(number, entry):
             layer, x = add_layer(entry, x, number)
         if entry["layer_type"] in ("conv", "fc"):
             weighted.append((number, layer, entry))
-    model = keras.Model(image, keras.layers.Flatten()(x) if len(x.shape) > 2 else x, name="convnetjs_snapshot")
+    x = keras.layers.Flatten()(x) if len(x.shape) > 2 else x
+    if loss != "softmax":
+        x = keras.layers.Activation("linear", name=loss)(x)
+    model = keras.Model(image, x, name="convnetjs_snapshot")
     for number, layer, entry in weighted:
         with layer_context(number, entry):
             layer.set_weights(parse_filters(entry))
@@ -123,16 +130,34 @@ def add_layer(entry: dict, x: Any, number: int) -> tuple[Any, Any]:
         x = keras.layers.Flatten()(x)  # both count ((y * width) + x) * depth + d
     elif layer_type in ACTIVATIONS:
         layer = keras.layers.Activation(layer_type)
+    elif layer_type == "maxout":
+        layer = layers.Maxout(entry["group_size"], name=f"maxout_{number}")
+    elif layer_type == "lrn":
+        layer = parse_normalization(entry, number)
     elif layer_type == "dropout":  # at test time ConvNetJS multiplies by drop_prob
         if not isinstance(scale := entry["drop_prob"], int | float) or not 0 <= scale <= 1:
             raise ValueError(f"`drop_prob` is {scale!r}, not 0 to 1")
         layer = keras.layers.Rescaling(scale, name=f"dropout_{number}")
     else:
-        supported = ", ".join(("input", "conv", "fc", "pool", *ACTIVATIONS, "dropout", "softmax"))
+        supported = ", ".join(("input", "conv", "fc", "pool", *ACTIVATIONS, "maxout", "lrn", "dropout", *LOSSES))
         raise DataError(
             f"Layer {number} of the snapshot has the unknown layer_type {layer_type!r}; known are {supported}"
         )
     return layer, layer(x)
+
+
+def parse_normalization(entry: dict, number: int) -> Any:
+    """Return the layer for `lrn`, which sums n // 2 maps on each side and divides alpha by n. The window has n + 1 maps if n is even."""
+    n, alpha = entry["n"], entry["alpha"]
+    if not isinstance(n, int) or n < 1:
+        raise ValueError(f"`n` is {n!r}, not 1, 2, 3 ...")
+    size = 2 * (n // 2) + 1
+    options = {"beta": entry["beta"], "k": entry["k"], "name": f"lrn_{number}"}
+    if not all(isinstance(v, int | float) for v in (alpha, options["beta"], options["k"])):
+        raise ValueError("`k`, `alpha` and `beta` must be numbers")
+    if size == n:
+        return layers.LocalResponseNormalization(size, alpha, mean=True, **options)
+    return layers.LocalResponseNormalization(size, alpha / n, **options)
 
 
 def parse_padding(entry: dict) -> int:

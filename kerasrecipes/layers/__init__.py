@@ -9,7 +9,7 @@ from kerasrecipes._lazy import lazy_exports
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
-        "activations": "ReLU Dropout",
+        "activations": "ReLU Dropout Maxout",
         "conv2d": "FastConv2D FastMaxPooling2D FastBatchNormalization",
         "filterbank": "LinearFilterBank FeatureNormalization QuantizedLogMelSpectrogram QuantizedLogSpectrogram",
         "image_layers": "SubtractChannelMeans LocalResponseNormalization SpatialResponseNormalization MaxFilterRMS",

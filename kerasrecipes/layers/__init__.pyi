@@ -1,6 +1,7 @@
 # Written by tools/write_stubs.py. Do not edit.
 # ruff: noqa: I001, RUF100
 from kerasrecipes.layers.activations import Dropout as Dropout
+from kerasrecipes.layers.activations import Maxout as Maxout
 from kerasrecipes.layers.activations import ReLU as ReLU
 from kerasrecipes.layers.conv2d import FastBatchNormalization as FastBatchNormalization
 from kerasrecipes.layers.conv2d import FastConv2D as FastConv2D

@@ -1,8 +1,9 @@
-"""Keras's ReLU and dropout with faster kernels on the torch backend."""
+"""Maxout, and Keras's ReLU and dropout with faster kernels on the torch backend."""
 
 import keras
 from keras import ops
 
+from kerasrecipes.layers.base import ConfigLayer
 from kerasrecipes.layers.sequence import torch_ops_or_none
 
 
@@ -31,3 +32,25 @@ class Dropout(keras.layers.Dropout):
         if training and self.rate > 0 and self.noise_shape is None and (fused := torch_ops_or_none(x)):
             return fused.Dropout.apply(x, self.rate)
         return super().call(x, training=training)
+
+
+@keras.saving.register_keras_serializable("kerasrecipes")
+class Maxout(ConfigLayer):
+    """Maximum of each group of neighboring channels (Goodfellow et al., 2013, arXiv 1302.4389).
+
+    Args:
+        group_size: Number of channels in a group, at least 1. Channels at the end that fill no group are dropped.
+
+    Call: (..., channels) -> (..., channels // group_size).
+    """
+
+    def __init__(self, group_size: int = 2, **kwargs):
+        super().__init__(**kwargs)
+        if group_size < 1:
+            raise ValueError(f"`group_size` is {group_size}, not 1, 2, 3 ...")
+        self.group_size = group_size
+
+    def call(self, x):
+        groups = x.shape[-1] // self.group_size
+        x = x[..., : groups * self.group_size]
+        return ops.max(ops.reshape(x, (*ops.shape(x)[:-1], groups, self.group_size)), axis=-1)

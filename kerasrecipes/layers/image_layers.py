@@ -37,7 +37,7 @@ class LocalResponseNormalization(ConfigLayer):
         k: Constant added to the scaled sum.
         mean: Divide `alpha` by `size`.
 
-    Call: (batch, height, width, maps) -> the same shape.
+    Call: (batch, height, width, maps) or (batch, maps) -> the same shape.
     """
 
     def __init__(self, size=5, alpha=1e-4, beta=0.75, k=2.0, mean=False, **kwargs):
@@ -46,7 +46,7 @@ class LocalResponseNormalization(ConfigLayer):
 
     def call(self, x):
         half, maps = self.size // 2, x.shape[-1]
-        squares = ops.pad(ops.square(x), ((0, 0), (0, 0), (0, 0), (half, half)))
+        squares = ops.pad(ops.square(x), (*((0, 0) for _ in x.shape[1:]), (half, half)))
         total = sum(squares[..., i : i + maps] for i in range(self.size))
         return x * ops.power(self.k + self.alpha / (self.size if self.mean else 1) * total, -self.beta)
 

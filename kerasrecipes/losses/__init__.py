@@ -1,1 +1,1 @@
-"""Training criteria for sequences."""
+"""Training criteria for sequences, and losses that Keras lacks."""
