@@ -113,7 +113,7 @@ export function makeBars(names, most = names.length) {
 }
 
 /** Make curves over the number of examples: {element, add(x, {name: y}), clear()}. lines: {name: color}. The range grows with the values. */
-export function makeCurves(title, lines, { low = 0, high = 1, unit = "" } = {}) {
+export function makeCurves(title, lines, { low = 0, high = 1, unit = "", noun = "digits" } = {}) {
   const canvas = make("canvas", { width: 520, height: 200, class: "live-curves", role: "img", "aria-label": title });
   const legend = make("div", { class: "live-note" });
   let points = [];
@@ -136,7 +136,7 @@ export function makeCurves(title, lines, { low = 0, high = 1, unit = "" } = {}) 
       context.fillRect(left, y, width - left - 6, 1);
     }
     context.globalAlpha = 0.8;
-    context.fillText(`${last} digits`, width - 6, height - 6);
+    context.fillText(`${last.toLocaleString("en")} ${noun}`, width - 6, height - 6);
     context.globalAlpha = 1;
     context.lineWidth = 2;
     for (const [name, color] of Object.entries(lines)) {
