@@ -25,7 +25,7 @@ CLIP = next(p for p in CLIPS if p.stem == "84-121123-0001")
 CLOSE = 1e-3
 RECOGNISERS = ("deepspeech2_small", "wav2letter_small")
 STREAMING = "deepspeech2_streaming_small"
-TRANSCRIBE = """const net = await common.openSession(given[0]), found = await speak.transcribe(net, Float32Array.from(given[1]));
+TRANSCRIBE = """const net = await common.openSession(given[0]), found = await recognizer.transcribe(net, Float32Array.from(given[1]));
 return { ...found, logits: found.logits && Array.from(found.logits) }"""
 
 
@@ -61,8 +61,8 @@ def test_greedy_decoding_is_pythons(page) -> None:
         times = {"frame_seconds": 0.04, "offset": 1.2, "duration": 1.2 + 0.04 * frames - 0.01}
         found = live_pages.call(
             page, ["ctc"],
-            "return ctc.decodeGreedily(Float32Array.from(given[0]), 'ab c', { frameSeconds: 0.04, offset: 1.2, duration: given[1] })",
-            scores.ravel().tolist(), times["duration"],
+            "return ctc.decodeGreedily(Float32Array.from(given[0]), given[2], { frameSeconds: 0.04, offset: 1.2, duration: given[1] })",
+            scores.ravel().tolist(), times["duration"], alphabet.get_config(),
         )  # fmt: skip
         right = greedy_decode(mark_pauses(scores.astype("float32"), alphabet, 0.04), alphabet, **times)
         assert found["text"] == right.text
@@ -73,7 +73,7 @@ def test_greedy_decoding_is_pythons(page) -> None:
 def test_scores_and_words_are_pythons(page, name: str) -> None:
     model = kr.load(live_pages.FILES / f"{name}.onnx")
     wave = audio.load_audio(CLIP)
-    found = live_pages.call(page, ["common", "speak"], TRANSCRIBE, name, wave.tolist())
+    found = live_pages.call(page, ["common", "recognizer"], TRANSCRIBE, name, wave.tolist())
     scores = np.array(found["logits"]).reshape(-1, model.alphabet.vocab_size)
     right = np.asarray(model.predict_logits({"audio": wave[None], "length": np.array([len(wave)], "int32")}))[0]
     assert len(scores) == len(right) == model.output_length(len(wave))
@@ -84,7 +84,7 @@ def test_scores_and_words_are_pythons(page, name: str) -> None:
 
 
 def test_digital_silence_has_no_text(page) -> None:
-    found = live_pages.call(page, ["common", "speak"], TRANSCRIBE, "deepspeech2_small", [0.0] * 16000)
+    found = live_pages.call(page, ["common", "recognizer"], TRANSCRIBE, "deepspeech2_small", [0.0] * 16000)
     assert found["text"] == "" and found["words"] == []
 
 

@@ -6,10 +6,10 @@ export const RATE = 16000; // Hz
 export const MAX_SECONDS = 120; // of one recording on the page; Python takes any length
 const MIN_SECONDS = 0.1;
 
-/** Decode an audio file (ArrayBuffer, which is detached) to samples (Float32Array, mono, 16 kHz). */
-export async function decode(bytes) {
+/** Decode an audio file (ArrayBuffer, which is detached) to samples (Float32Array, mono, at `rate` Hz). */
+export async function decode(bytes, rate = RATE) {
   requireFeatures("OfflineAudioContext");
-  const audio = await new OfflineAudioContext(1, 1, RATE).decodeAudioData(bytes); // resamples too
+  const audio = await new OfflineAudioContext(1, 1, rate).decodeAudioData(bytes); // resamples too
   if (audio.duration > MAX_SECONDS) {
     throw new LiveError(`This recording lasts ${Math.round(audio.duration)} s. This page takes up to ${MAX_SECONDS} s; "kerasrecipes transcribe" takes any length.`);
   }
@@ -22,8 +22,8 @@ export async function decode(bytes) {
   return wave;
 }
 
-/** Read the microphone: onSamples(Float32Array) receives chunks of samples at 16 kHz. Returns a function that stops. */
-export async function listen(onSamples) {
+/** Read the microphone: onSamples(Float32Array) receives chunks of samples at `rate` Hz. Returns a function that stops. */
+export async function listen(onSamples, rate = RATE) {
   requireFeatures("AudioWorklet", "media");
   // the recognizers were not trained on audio that was processed for calls
   const constraints = { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: true };
@@ -35,13 +35,13 @@ export async function listen(onSamples) {
   };
   try {
     try {
-      context = new AudioContext({ sampleRate: RATE });
+      context = new AudioContext({ sampleRate: rate });
       await connect(context, stream, onSamples);
     } catch (error) {
       if (error.name !== "NotSupportedError") throw error;
       await context?.close();
       context = new AudioContext(); // Firefox reads a microphone only at the device's rate
-      const resample = makeResampler(context.sampleRate);
+      const resample = makeResampler(context.sampleRate, rate);
       await connect(context, stream, (samples) => onSamples(resample(samples)));
     }
     await context.resume();
@@ -60,9 +60,9 @@ async function connect(context, stream, onSamples) {
   source.connect(recorder);
 }
 
-/** Return a function that resamples chunks of any size from `rate` to 16 kHz, by a windowed sinc. */
-export function makeResampler(rate) {
-  const ratio = rate / RATE, wide = Math.max(ratio, 1), reach = Math.ceil(16 * wide);
+/** Return a function that resamples chunks of any size from `rate` to `target` Hz, by a windowed sinc. */
+export function makeResampler(rate, target = RATE) {
+  const ratio = rate / target, wide = Math.max(ratio, 1), reach = Math.ceil(16 * wide);
   let history = new Float32Array(reach), at = reach; // position of the next output in history
   const weight = (x) => {
     const u = x / wide, v = x / reach;

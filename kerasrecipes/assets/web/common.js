@@ -14,9 +14,9 @@ let listing;
 export function fetchListing() {
   return (listing ??= (async () => {
     const response = await fetch(new URL("files.json", folder), { cache: "no-cache" }).catch(() => {
-      throw new LiveError("The list of the demo's files could not be loaded. Check your connection and try again.");
+      throw new LiveError("The list of this page's files could not be loaded. Check your connection and try again.");
     });
-    if (!response.ok) throw new LiveError("The demo's files are not on this server: it was built without docs/build/prepare_live.py.");
+    if (!response.ok) throw new LiveError("The folder files/, which this page needs, is not on this server.");
     return response.json();
   })().catch((error) => { listing = undefined; throw error; })); // a second try may succeed
 }
@@ -143,6 +143,11 @@ export function openSession(name, onProgress) {
   return sessions.get(name);
 }
 
+/** Open a network of given bytes under a name that no file has: {name, inputs, outputs}. */
+export async function openBytes(name, bytes, onProgress) {
+  return { name, ...(await callWorker(await startEngine(onProgress), { kind: "open", name, bytes })) };
+}
+
 /** Run a network. feeds: {input: [typed array, dims]}, where inputs that the graph lacks are ignored. outputNames: all by default.
  * Returns {outputs: {name: {data, dims}}, ms}, where ms is the time of the network alone. */
 export async function run(net, feeds, outputNames = net.outputs) {
@@ -222,9 +227,9 @@ export function makeFileInput(element, accept, onFile) {
   return input;
 }
 
-/** Offer a text as a download. */
-export function offerFile(text, name) {
-  const url = URL.createObjectURL(new Blob([text], { type: "application/json" }));
+/** Offer a text, or bytes of another type, as a download. */
+export function offerFile(content, name, type = "application/json") {
+  const url = URL.createObjectURL(new Blob([content], { type }));
   const link = make("a", { href: url, download: name });
   link.click();
   setTimeout(() => URL.revokeObjectURL(url), 1000);

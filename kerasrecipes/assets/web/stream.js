@@ -1,13 +1,11 @@
 // Streaming recognition like kerasrecipes.inference.streaming_session, with the step graph in the engine.
 
 import { run } from "./common.js";
-import { findBestPath, decodeGreedily } from "./ctc.js";
+import { makeStreamDecoder } from "./decoders.js";
+import { computeOutputLength } from "./geometry.js";
 
 const ENDLESS = 2 ** 30; // length in samples of an utterance that has not ended
 const CHUNK = 0.24; // seconds of audio in one run of the network
-
-const computeOutputLength = (geometries, length) => geometries.reduce(
-  (n, [span, stride, left, right]) => Math.max(0, Math.floor((n + left + right - (span ?? 1)) / stride) + 1), length);
 
 const concatenate = (parts) => {
   const result = new Float32Array(parts.reduce((n, p) => n + p.length, 0));
@@ -72,31 +70,29 @@ export class ChunkedNetwork {
 
 /** Transcribes a recording that has not ended. Memory grows only with the text. */
 export class Stream {
-  constructor(net) {
+  /** phrases: a closed list as for `PhraseSearch`, or null for all words. */
+  constructor(net, phrases = null) {
     this.network = new ChunkedNetwork(net);
-    this.symbols = net.metadata.alphabet.symbols;
+    this.decoder = makeStreamDecoder(net.metadata, phrases);
     this.rate = net.metadata.sample_rate;
-    this.frameSeconds = this.network.streaming.stride / this.rate;
-    Object.assign(this, { logits: new Float32Array(0), frames: 0, samples: 0, finalWords: [], hasSound: false });
-    this.last = Promise.resolve();
+    Object.assign(this, { samples: 0, hasSound: false, last: Promise.resolve() });
   }
 
-  /** Add samples and return {text, words}. Only the last word may still change. */
+  /** Add samples and return {text, words}. Only the last words may still change. */
   feed(samples) {
     return this.enqueue(async () => {
       this.samples += samples.length;
       this.hasSound ||= samples.some((v) => v !== 0);
-      this.logits = concatenate([this.logits, await this.network.feed(samples)]);
-      this.storeFinalWords();
-      return this.getTranscript();
+      this.decoder.append(await this.network.feed(samples));
+      return this.read();
     });
   }
 
   /** End the recording and return {text, words} of all of it. */
   finish() {
     return this.enqueue(async () => {
-      this.logits = concatenate([this.logits, await this.network.finish()]);
-      return this.getTranscript();
+      this.decoder.append(await this.network.finish());
+      return this.read();
     });
   }
 
@@ -104,32 +100,7 @@ export class Stream {
     return (this.last = this.last.then(work)); // keeps the order of the chunks
   }
 
-  getTranscript() {
-    const words = [...this.finalWords, ...this.decode(this.logits).words];
-    return { text: words.map((w) => w.text).join(" "), words };
-  }
-
-  decode(logits) {
-    if (!this.hasSound) return { words: [] }; // digital silence has no text
-    const offset = this.frames * this.frameSeconds;
-    const frames = this.frames + logits.length / (this.symbols.length + 1);
-    const duration = Math.max(this.samples / this.rate, frames * this.frameSeconds);
-    return decodeGreedily(logits, this.symbols, { frameSeconds: this.frameSeconds, offset, duration });
-  }
-
-  /** Words before a space do not change any more. Store them and drop their logits. */
-  storeFinalWords() {
-    const size = this.symbols.length + 1, space = this.symbols.indexOf(" ") + 1;
-    const { path } = findBestPath(this.logits, size);
-    let firstLetter = path.findIndex((k) => k !== 0 && k !== space);
-    if (firstLetter < 0) firstLetter = path.length;
-    let cut = 0;
-    for (let t = 1; t < path.length; t++) {
-      if ((path[t] === space && path[t - 1] !== space) || (t < firstLetter && path[t] === 0)) cut = t;
-    }
-    if (!cut) return;
-    this.finalWords.push(...this.decode(this.logits.subarray(0, cut * size)).words);
-    this.logits = this.logits.slice(cut * size);
-    this.frames += cut;
+  read() {
+    return this.hasSound ? this.decoder.read(this.samples / this.rate) : { text: "", words: [] }; // digital silence has no text
   }
 }
