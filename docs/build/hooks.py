@@ -19,6 +19,9 @@ DEMOS = (
     "look",
     "segment",
     "wavenet",
+    "convolution",
+    "receptive",
+    "gru",
 )  # order in the menu; pages that do not exist are left out
 
 

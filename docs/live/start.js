@@ -6,7 +6,7 @@
 
 import { formatBytes, makeButton, explain, make, sumSizes } from "./common.js";
 
-async function begin(element) {
+async function begin(element, takesFocus = true) {
   if (element.dataset.started !== undefined) return;
   element.dataset.started = "";
   const box = make("div", { class: "live-demo" });
@@ -15,7 +15,7 @@ async function begin(element) {
     const demo = await import(`./${element.dataset.demo}.js`);
     await demo.mount(box, element.dataset);
     element.dataset.ready = "";
-    box.querySelector("button, canvas[tabindex], input, [tabindex]")?.focus({ preventScroll: true });
+    if (takesFocus) box.querySelector("button, canvas[tabindex], input, [tabindex]")?.focus({ preventScroll: true });
   } catch (error) {
     explain(box, error);
     delete element.dataset.started;
@@ -37,7 +37,7 @@ function showPoster(element) {
     const watcher = new IntersectionObserver((entries) => {
       if (!entries.some((entry) => entry.isIntersecting)) return;
       watcher.disconnect();
-      begin(element);
+      begin(element, false);
     });
     watcher.observe(element);
   }
