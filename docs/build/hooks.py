@@ -14,6 +14,7 @@ TABLE, LIVE, SPEAK = "<!-- all recipes -->", "<!-- live -->", "<!-- live: speak 
 ENTRIES = re.compile(r"<!-- entries: (?P<module>[\w.]+):(?P<name>\w+) -->")  # a table of names and help texts
 DEMOS = (
     "speak",
+    "teach",
     "digit",
     "train",
     "points",
