@@ -1,6 +1,6 @@
 """Write docs/live/files/, the files that the live demos load. Run it before `mkdocs build`.
 
-onnxruntime-web comes from npm, at one version with known hashes. docs/live/*.files.yaml list the other files of each demo:
+onnxruntime-web comes from the package's cache (`kerasrecipes.hub.web_runtime`). docs/live/*.files.yaml list the other files of each demo:
 
     file: deepspeech2_small.onnx       name in files/
     recipe: deepspeech2_small          a network: the released ONNX file, or with `export` a new file
@@ -14,41 +14,29 @@ If a recipe has no released weights, the script prints this and leaves out the f
 to date are not written again.
 """
 
-import gzip
 import hashlib
 import importlib
 import json
 import shutil
-import subprocess
 import sys
-import tarfile
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from kerasrecipes.engines.onnx_metadata import read_description
 from kerasrecipes.engines.open import STEP_SUFFIX
 from kerasrecipes.errors import WeightsUnavailable
 from kerasrecipes.export.exporter import export
-from kerasrecipes.hub import manifest, weights
+from kerasrecipes.export.web_page import describe_file
+from kerasrecipes.hub import manifest, web_runtime, weights
 from kerasrecipes.registry import get_recipe
 from kerasrecipes.utils.files import sha256_file
 
 ROOT = Path(__file__).resolve().parents[2]
 LIVE = ROOT / "docs" / "live"
 FILES = LIVE / "files"
-CACHE = ROOT / "build" / "live"  # exports with the outputs of Keras, and the package from npm
-RUNTIME = "onnxruntime-web@1.30.0"
-RUNTIME_FILES = {  # path in the package: (name in files/, SHA-256)
-    "dist/ort.wasm.bundle.min.mjs": ("ort.mjs", "11e64bd8ffe11bd1a2a2f0d6275fdfbbba7262f0b76b99b53d228a8a22ef3d90"),
-    "dist/ort-wasm-simd-threaded.wasm": (
-        "ort.wasm.gz",
-        "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2",
-    ),
-}
+CACHE = ROOT / "build" / "live"  # exports with the outputs of Keras
 BUILD_KEYS = ("file", "recipe", "part", "export", "copy", "make")  # fields of a row that files.json leaves out
 
 
@@ -59,16 +47,13 @@ def main() -> None:
     old_entries = json.loads(list_path.read_text("utf-8")) if list_path.exists() else {}
     entries: dict[str, dict[str, Any]] = {}
     for name, key, write, fields in list_files():
-        path, entry = FILES / name, old_entries.get(name, {})
-        if entry.get("key") != key or not path.exists() or path.stat().st_size != entry["size"]:
+        path, old = FILES / name, old_entries.get(name, {})
+        if old.get("key") != key or not path.exists() or path.stat().st_size != old["size"]:
             print(f"docs/live/files/{name}", file=sys.stderr)
             partial = CACHE / f"partial-{name}"
             write(partial)
             partial.replace(path)
-            entry = {"hash": sha256_file(path), "size": path.stat().st_size}
-        entries[name] = {"hash": entry["hash"], "size": entry["size"], **fields, "key": key}
-        if name.endswith(".onnx"):
-            entries[name]["metadata"] = page_metadata(read_description(path))
+        entries[name] = {**fields, **describe_file(path), "key": key}
     for path in FILES.iterdir():
         if path.name not in entries and path != list_path:
             path.unlink()
@@ -77,15 +62,10 @@ def main() -> None:
     partial.replace(list_path)
 
 
-def page_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
-    """Return the metadata of a network without fields that pages do not use."""
-    return {k: v for k, v in metadata.items() if k not in ("row", "decoder", "weights_hash")}
-
-
 def list_files() -> Iterator[tuple[str, str, Any, dict[str, Any]]]:
     """Yield (name, key, write, fields) for each file. It is up to date if its key is the same. `write` takes the path."""
-    for inside, (name, hash) in RUNTIME_FILES.items():
-        yield name, hash, lambda path, inside=inside, hash=hash: write_runtime_file(inside, hash, path), {}
+    for name, file in web_runtime.RUNTIME_FILES.items():
+        yield name, file.sha256, lambda path, name=name: shutil.copyfile(web_runtime.runtime_paths()[name], path), {}
     for table in sorted(LIVE.glob("*.files.yaml")):
         for row in yaml.safe_load(table.read_text("utf-8")):
             name, fields = row["file"], {k: v for k, v in row.items() if k not in BUILD_KEYS}
@@ -131,7 +111,8 @@ def plan_network(row: dict[str, Any]) -> tuple[str, Any]:
     if options is None:
         path = weights.onnx_path(entry, step=part == "step")
         return sha256_file(path), lambda target: shutil.copy(path, target)
-    code = [recipe_file(name), *sorted((ROOT / "kerasrecipes" / "export").glob("*.py"))]
+    exporters = sorted((ROOT / "kerasrecipes" / "export").glob("*.py"))
+    code = [recipe_file(name), *(path for path in exporters if not path.name.startswith("web_"))]
     content = json.dumps([entry.sha256, options, part, *(sha256_file(p) for p in code)])
     key = hashlib.sha256(content.encode()).hexdigest()
     return key, lambda target: export_network(name, options, part, key, target)
@@ -142,37 +123,6 @@ def export_network(name: str, options: dict[str, Any], part: str, key: str, targ
     stem = Path(target.name.removeprefix("partial-")).stem
     export(name, CACHE, name=stem, force=True, report=lambda s: print(s, file=sys.stderr), **options)
     shutil.copy(CACHE / f"{stem}{STEP_SUFFIX if part == 'step' else ''}.onnx", target)
-
-
-def write_runtime_file(inside: str, hash: str, target: Path) -> None:
-    """Write a file of onnxruntime-web, WebAssembly compressed by gzip, because simple hosts do not compress it (14.2 -> 3.7 MB)."""
-    with tarfile.open(fetch_package()) as archive:
-        file = archive.extractfile(f"package/{inside}")
-        assert file
-        content = file.read()
-    if hashlib.sha256(content).hexdigest() != hash:
-        raise SystemExit(f"{inside} of {RUNTIME} has another hash than expected: remove {CACHE} and try again")
-    target.write_bytes(gzip.compress(content, 9, mtime=0) if target.name.endswith(".gz") else content)
-
-
-def fetch_package() -> Path:
-    """Return the path of the archive from npm, which is fetched once."""
-    path = CACHE / f"{RUNTIME.replace('@', '-')}.tgz"
-    if not path.exists():
-        with tempfile.TemporaryDirectory(dir=CACHE) as place:
-            try:
-                command = ["npm", "pack", "--silent", RUNTIME, "--pack-destination", place]
-                subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-            except FileNotFoundError:
-                raise SystemExit(
-                    "The live demos need onnxruntime-web from npm: install npm (apt-get install npm)"
-                ) from None
-            except subprocess.CalledProcessError:
-                raise SystemExit(
-                    f"npm could not fetch {RUNTIME}: check the connection to the package registry"
-                ) from None
-            next(Path(place).glob("*.tgz")).replace(path)
-    return path
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Command that writes a recipe in another format: export."""
+"""Command that writes a recipe in another format, or a web page that runs it: export."""
 
 import shlex
 from pathlib import Path
@@ -12,7 +12,7 @@ from kerasrecipes.errors import KerasRecipesError
 
 
 @command("export", model="argument")
-@argument("name", help=options.KERAS_MODEL_HELP)
+@argument("name", help=f"{options.KERAS_MODEL_HELP} With --web also a .onnx file or a folder of kerasrecipes teach.")
 @option(
     "--format", "file_format", type=Choices("kerasrecipes.export:FORMATS", "Formats"), metavar="NAME", default="onnx",
     help="File format.",
@@ -25,10 +25,31 @@ from kerasrecipes.errors import KerasRecipesError
 @option(
     "--cache", is_flag=True, help='Write the ONNX file into the cache in which load(NAME, engine="onnxruntime") looks.'
 )
-@option("--force", is_flag=True, help="Replace files of the same name that were written from another model.")
+@option("--force", is_flag=True, help="Replace files of the same name, or the page, that were written from another model.")
+@option(
+    "--web", type=Path, metavar="FOLDER", section="Web page",
+    help="Write a folder with a web page that runs a speech recognizer in the browser, in place of a file.",
+)
+@option(
+    "--phrases", metavar="FILE", section="Web page",
+    help="Text file with one phrase a line: the page writes these phrases and nothing else (default: those of kerasrecipes teach).",
+)
+@option(
+    "--rejection-cost", type=float, metavar="NATS", section="Web page",
+    help="What a letter outside the phrases costs; more writes phrases sooner (default: the best of kerasrecipes teach, or 2).",
+)
 @option("--release", is_flag=True, help="Write weights/NAME.onnx and its entry in the recipe's manifest row.")
-def run_export(name, file_format, output, activations, float16, int8, opset, cache, force, release) -> None:
-    """Write a recipe in another format and compare its outputs with Keras."""
+def run_export(
+    name, file_format, output, activations, float16, int8, opset, cache, force, web, phrases, rejection_cost, release
+) -> None:  # fmt: skip
+    """Write a recipe in another format and compare its outputs with Keras, or write a web page that runs it."""
+    if web is not None:
+        if file_format != "onnx" or output or activations or cache or release:
+            raise KerasRecipesError("--web cannot be combined with --format, --output, --activations, --cache or --release")
+        write_page(name, web, phrases, rejection_cost=rejection_cost, float16=float16, int8=int8, opset=opset, force=force)
+        return
+    if phrases or rejection_cost is not None:
+        raise KerasRecipesError("--phrases and --rejection-cost are for web pages: pass --web FOLDER too")
     options.check_model_name(name)
     if cache and release:
         raise KerasRecipesError("--cache and --release write different files: pass one of them")
@@ -65,3 +86,19 @@ def run_export(name, file_format, output, activations, float16, int8, opset, cac
         print_line(path)
         if file_format == "onnx":
             print_next(f"kerasrecipes predict {shlex.quote(str(path))} FILE")
+
+
+def write_page(name: str, folder: Path, phrases_path: str | None, **settings: Any) -> None:
+    """Write the page of `--web`, and print how to look at it."""
+    from kerasrecipes.export.web_page import export_web_page
+    from kerasrecipes.export.web_source import is_taught_folder
+
+    if not is_taught_folder(name):
+        options.check_model_name(name)
+    phrases = options.read_phrases(phrases_path) if phrases_path else ()
+    if phrases_path and not phrases:
+        raise KerasRecipesError(f"{phrases_path} has no phrases: write one a line")
+    with ProgressBar(f"writing the page of {name}", "files"):
+        path = export_web_page(name, folder, phrases=phrases, report=print_status, **settings)
+    print_line(path)
+    print_next(f"python -m http.server 8000 --directory {shlex.quote(str(folder))}  # then open http://localhost:8000")

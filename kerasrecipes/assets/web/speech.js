@@ -53,8 +53,9 @@ export async function mountRecognizers(element, { recognizers, streaming = null,
         words.setAttribute("aria-busy", "false");
         const nothing = getPhrases() ? "(none of the phrases)" : "(no words)";
         words.replaceChildren(...(result.words.length ? result.words.map(makeWordButton) : [nothing]));
-        const seconds = wave.length / rate;
-        note.textContent = `${seconds.toFixed(1)} s of audio in ${Math.round(result.ms)} ms: ${((1000 * seconds) / result.ms).toFixed(0)} times faster than real time`;
+        const seconds = wave.length / rate, ratio = (1000 * seconds) / result.ms;
+        const speed = ratio >= 1.5 ? `${ratio.toFixed(0)} times faster than real time` : ratio >= 1 ? "about as fast as real time" : "slower than real time";
+        note.textContent = `${seconds.toFixed(1)} s of audio in ${Math.round(result.ms)} ms: ${speed}`;
         Object.assign(card.dataset, { recipe: getTitle(name), text: result.text, ms: result.ms.toFixed(1) });
       });
       if (number !== job) return;
