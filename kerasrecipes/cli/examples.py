@@ -89,6 +89,8 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "export": (
         ("export wav2letter_small --output exported", "an ONNX file, compared with Keras"),
         ("export squeezenet --format litert", "for phones"),
+        ("export wav2letter_small --web page", "a web page that recognizes speech in the browser"),
+        ("export mine --web page", "the same for a folder of kerasrecipes teach, with its phrases"),
     ),
     "import": (
         ("import wav2letter_arm_librispeech", "a public checkpoint, fetched and converted"),
