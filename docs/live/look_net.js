@@ -1,8 +1,9 @@
-// squeezenet for the page Look inside: image preparation equal to Python's, the activations of all layers, the strongest patches of
-// the free images, and saliency in a worker.
+// squeezenet for the page Look inside, a source of look_view.js: image preparation equal to Python's, the activations of all layers, the
+// strongest patches of the free images, and saliency in a worker.
 
-import { fetchFile, run, openSession, softmax } from "./common.js";
+import { fetchFile, make, run, openSession, softmax } from "./common.js";
 import { unpack } from "./back.js";
+import { computeField } from "./look_tiles.js";
 import { cropCenter, findCenteredBox, readImage, resize } from "./pixels.js";
 import { startWorker } from "./remote.js";
 
@@ -20,10 +21,11 @@ export async function open(report) {
   return { net, session, side: net.picture[0], outputs };
 }
 
-/** Prepare bytes (height, width, 3) of any size: resize the largest centered square to 256 x 256 and crop its center, (227, 227, 3). */
-export function prepare({ rgb, shape }, side) {
+/** Prepare bytes (height, width, 3) of any size: resize the largest centered square to 256 x 256 and crop its center, (227, 227, 3).
+ * stretch: resize the whole image instead. */
+export function prepare({ rgb, shape }, side, stretch = false) {
   if (shape[0] === side && shape[1] === side) return rgb; // the samples are prepared already
-  const square = resize(rgb, shape, [CANVAS, CANVAS], findCenteredBox(shape, [CANVAS, CANVAS]));
+  const square = resize(rgb, shape, [CANVAS, CANVAS], stretch ? undefined : findCenteredBox(shape, [CANVAS, CANVAS]));
   return cropCenter(square, CANVAS, side, 3);
 }
 
@@ -45,23 +47,9 @@ export function getSynthesizedAddress(look, layer, channel) {
   return stem && new URL(`units/${stem}.jpg`, here).href;
 }
 
-/** Find the flat index of the largest value of a map, the first one if several are equal. */
-export function findStrongest(values, maps, channel) {
-  let best = 0;
-  for (let p = 1; p * maps < values.length; p++) if (values[p * maps + channel] > values[best * maps + channel]) best = p;
-  return best;
-}
-
 /** Return the receptive field [top, left, height, width] of a position of a layer. It may extend beyond the image. */
 export function getReceptiveField(look, layer, place) {
-  const fields = look.net.fields[layer], [, columns] = look.net.steps[layer].shape;
-  if (!fields || place === "all") return [0, 0, look.side, look.side];
-  const at = [Math.floor(place / columns), place % columns];
-  const [rows, across] = fields.map(({ low, high, span }, axis) => {
-    const begin = low[at[axis]], end = high[at[axis]] + 1, size = Math.min(span ?? look.side, look.side);
-    return [size === look.side ? 0 : begin === 0 ? end - size : begin, size];
-  });
-  return [rows[0], across[0], rows[1], across[1]];
+  return computeField(look.net.fields[layer], look.net.steps[layer].shape[1], place, [look.side, look.side]);
 }
 
 let topActivations;
@@ -102,4 +90,41 @@ export async function computeSaliency(values, unit, method, layers = []) {
     return call;
   })().catch((error) => { worker = undefined; throw error; }); // a second try may succeed
   return (await worker)("propagate", { values, unit, method, layers });
+}
+
+/** Make the source of the toolbox. */
+export function makeSource(look) {
+  const { net, side } = look, names = Object.keys(net.samples), size = [side, side];
+  const shapes = Object.fromEntries(net.layers.map((layer) => [layer, net.steps[layer].shape]));
+  async function makeInput(pixels) {
+    const { values, probabilities, ms } = await forward(look, pixels);
+    return { pixels, size, values, probabilities, ms, shapes, fetchLayer: async (layer) => values[layer] };
+  }
+  const openImage = async (source, { stretch }) => makeInput(prepare(await readImage(source), side, stretch));
+
+  return {
+    name: "squeezenet", classes: net.classes, layers: net.layers, methods: ["gradient", "guided", "deconv"],
+    words: { patches: "Strongest patches of the free images" },
+    start: { layer: "fire7", channel: 197, sample: names.indexOf("chelsea"), method: "deconv" },
+    samples: names.map((name) => ({ name, credit: net.samples[name], address: getSampleAddress(name) })),
+    openImage, openSample: (i, options) => openImage(getSampleAddress(names[i]), options), openPixels: (image) => makeInput(prepare(image, side)),
+    getField: async (input, layer, place) => getReceptiveField(look, layer, place),
+
+    async computeSaliency(input, unit, method, layer) {
+      const { picture, signals } = await computeSaliency(input.values, unit, method, layer ? [layer] : []);
+      return { picture, channels: 3, signals: signals[layer] ?? null };
+    },
+    async listSynthesized(layer) {
+      const units = Object.keys(net.synthesized).map((unit) => unit.split(":")).filter(([name]) => name === layer);
+      return new Map(units.map(([, channel]) => [Number(channel), getSynthesizedAddress(look, layer, channel)]));
+    },
+    async findUnitImages(layer, channel) {
+      const getTopActivations = await findTopActivations(look), address = getSynthesizedAddress(look, layer, channel);
+      const patches = getTopActivations(layer, channel).filter((p) => p.value > 0)
+        .map(({ sample, pixels, value, place }) => ({ name: sample, value, pixels, size, field: getReceptiveField(look, layer, place) }));
+      const command = make("code", {}, `kerasrecipes visualize squeezenet --method maximize --unit ${layer}:${channel}`);
+      const text = ["This page has no synthesized images of this unit, only of the units with a dot. ", command, " makes them."];
+      return { synthesized: address ? { address } : { text }, patches, note: patches.length ? "" : "The unit is off in all five images.", isFinal: true };
+    },
+  };
 }

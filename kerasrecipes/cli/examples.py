@@ -46,6 +46,11 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "copy-synthesis": (
         ("copy-synthesis wavenet_small --data manifest:clips.tsv --output copies", "word errors that the vocoder adds"),
     ),
+    "look": (
+        ("look squeezenet --images photos", "the camera, or the images of a folder"),
+        ("look wav2letter_small", "the microphone: letters and channels over time"),
+        ("look mine.keras --value-range 0 1", "any Keras model of one image"),
+    ),
     "visualize": (
         ("visualize squeezenet cat.jpg --unit fire5:17", "what made a unit respond, by a deconvnet"),
         ("visualize wav2letter_small talk.flac --method posteriors", "the letters over time"),

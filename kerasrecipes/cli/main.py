@@ -23,7 +23,8 @@ COMMANDS = {
         "generate": "generate", "vocode": "generate", "predict": "predict", "serve": "serve",
     },
     "Measure and look inside": {
-        "evaluate": "evaluate", "copy-synthesis": "evaluate", "visualize": "visualize", "report": "visualize", "filters": "phonemes",
+        "evaluate": "evaluate", "copy-synthesis": "evaluate", "look": "serve", "visualize": "visualize", "report": "visualize",
+        "filters": "phonemes",
     },
     "Train": {
         "data": "data", "record": "listen", "teach": "train", "train": "train", "compare": "compare", "tune-decoder": "train",

@@ -128,7 +128,7 @@ def test_the_page_by_keyboard_mouse_and_file(browser, site_url):
     demo = start(page, f"{site_url}live/look/")
     until(page, "patches", "fire7:197")
     assert until(page, "answer") == "Egyptian cat"
-    sheet = page.locator(".look-middle canvas")
+    sheet = page.locator(".look-middle canvas[tabindex]")
     sheet.focus()
     keys = (
         ("ArrowRight", "fire7:198"), ("l", "fire7:199"), ("j", "fire7:198"), ("o", "fire8:0"), ("u", "fire7:0"),
@@ -184,7 +184,7 @@ def test_a_camera_is_looked_through_and_frozen(chromium_path, site_url):
             page.wait_for_function(
                 "document.querySelector('.look').textContent.includes('camera; nothing leaves')", timeout=120000
             )
-            page.locator(".look-middle canvas").focus()
+            page.locator(".look-middle canvas[tabindex]").focus()
             page.keyboard.press("f")
             page.wait_for_selector("button[aria-pressed=true]:has-text('freeze')")
             page.keyboard.press("c")

@@ -1,4 +1,4 @@
-// Images of values for the page Look inside: all maps of a layer as tiles, one map, and signed signals.
+// Images of values for the toolbox: all maps of a layer as tiles, one map, signed signals, and parts of the image.
 
 import { setSize } from "./maps.js";
 
@@ -11,18 +11,20 @@ export function layOutSheet([height, width, maps]) {
   return { columns, rows: Math.ceil(maps / columns), tile: [height * zoom + 1, width * zoom + 1], zoom };
 }
 
-/** Draw all maps on one scale. gamma: below 1 brightens weak values. signed: zero is gray. */
-export function drawSheet(canvas, values, shape, { gamma = 1, signed = false } = {}) {
+/** Draw all maps. gamma: below 1 brightens weak values. boost: 0 scales all maps by the layer's largest value, 1 each map by its own.
+ * signed: zero is gray. */
+export function drawSheet(canvas, values, shape, { gamma = 1, boost = 0, signed = false } = {}) {
   const [height, width, maps] = shape, { columns, rows, tile, zoom } = layOutSheet(shape);
   setSize(canvas, columns * tile[1] - 1, rows * tile[0] - 1);
   const context = canvas.getContext("2d"), image = context.createImageData(canvas.width, canvas.height);
   const shades = new Uint32Array(image.data.buffer), line = canvas.width;
   shades.fill(0xff40342a); // between tiles
-  const toShade = makeShader(values, gamma, signed);
+  const scales = findScales(values, maps, signed ? 0 : boost), range = signed ? 127 : 255, middle = signed ? 128 : 0;
   for (let y = 0, i = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       for (let k = 0; k < maps; k++, i++) {
-        const v = toShade(values[i]), word = 0xff000000 | (v << 16) | (v << 8) | v;
+        const size = signed ? Math.abs(values[i]) : Math.max(values[i], 0);
+        const v = middle + Math.sign(values[i]) * Math.round(range * Math.pow(Math.min(size * scales[k], 1), gamma)), word = 0xff000000 | (v << 16) | (v << 8) | v;
         let at = (Math.floor(k / columns) * tile[0] + y * zoom) * line + (k % columns) * tile[1] + x * zoom;
         for (let r = 0; r < zoom; r++, at += line) for (let c = 0; c < zoom; c++) shades[at + c] = word;
       }
@@ -31,12 +33,19 @@ export function drawSheet(canvas, values, shape, { gamma = 1, signed = false } =
   context.putImageData(image, 0, 0);
 }
 
-/** Return a function from a value to 0...255, scaled by all values of a layer. */
-function makeShader(values, gamma, signed) {
-  let most = 1e-12;
-  for (const v of values) if (Math.abs(v) > most) most = Math.abs(v);
-  if (signed) return (v) => 128 + Math.round(127 * Math.sign(v) * Math.pow(Math.abs(v) / most, gamma));
-  return (v) => (v > 0 ? Math.round(255 * Math.pow(v / most, gamma)) : 0);
+/** Find the factor of each map that maps its largest magnitude to 1 where boost is 1, and the layer's where it is 0. */
+function findScales(values, maps, boost) {
+  const most = new Float32Array(maps).fill(1e-12);
+  for (let i = 0, k = 0; i < values.length; i++, k = k + 1 === maps ? 0 : k + 1) if (Math.abs(values[i]) > most[k]) most[k] = Math.abs(values[i]);
+  const all = most.reduce((a, b) => Math.max(a, b));
+  return most.map((own) => (1 - boost) / all + boost / own);
+}
+
+/** Find the flat index of the largest value of a map, the first one if several are equal. */
+export function findStrongest(values, maps, channel) {
+  let best = 0;
+  for (let p = 1; p * maps < values.length; p++) if (values[p * maps + channel] > values[best * maps + channel]) best = p;
+  return best;
 }
 
 /** Find the tile of a unit as fractions of the sheet: {left, top, width, height}. */
@@ -65,19 +74,20 @@ export function drawMap(canvas, values, [height, width, maps], channel, gamma) {
 
 export const FILTERS = ["raw", "gray", "norm", "normblur"];
 
-/** Draw a signal at the image (height, width, 3) like kerasrecipes.visualize: "raw" and "gray" with zero as middle gray, "norm" as the
- * magnitude over the colors, "normblur" as the norm with a blur of 4 pixels. */
-export function drawSignal(canvas, values, [height, width], filter) {
+/** Draw a signal at the image (height, width, channels) like kerasrecipes.visualize: "raw" and "gray" with zero as middle gray, "norm" as
+ * the magnitude over the colors, "normblur" as the norm with a blur of 4 pixels. Returns false if all values are zero. */
+export function drawSignal(canvas, values, [height, width, channels = 3], filter) {
   setSize(canvas, width, height);
   const context = canvas.getContext("2d"), image = context.createImageData(width, height), count = height * width;
-  let planes = [0, 1, 2].map((c) => Float32Array.from({ length: count }, (_, p) => values[3 * p + c]));
-  if (filter !== "raw") {
-    const combine = filter === "gray" ? (a, b, c) => a + b + c : (a, b, c) => Math.hypot(a, b, c);
-    const plane = planes[0].map((v, p) => combine(v, planes[1][p], planes[2][p]));
-    planes = [filter === "normblur" ? blur(plane, height, width, 4) : plane];
+  let planes = Array.from({ length: channels }, (_, c) => Float32Array.from({ length: count }, (_, p) => values[channels * p + c]));
+  if (filter !== "raw" && channels > 1) {
+    const plane = planes[0].map((_, p) => (filter === "gray" ? planes.reduce((sum, each) => sum + each[p], 0) : Math.hypot(...planes.map((each) => each[p]))));
+    planes = [plane];
   }
-  const magnitudes = planes.flatMap((plane) => Array.from(plane.filter((v) => v !== 0), Math.abs)).sort((a, b) => a - b);
   const signed = filter === "raw" || filter === "gray";
+  if (!signed) planes = planes.map((plane) => plane.map(Math.abs));
+  if (filter === "normblur") planes = [blur(planes[0], height, width, 4)];
+  const magnitudes = planes.flatMap((plane) => Array.from(plane.filter((v) => v !== 0), Math.abs)).sort((a, b) => a - b);
   const most = magnitudes[signed ? Math.floor(0.999 * (magnitudes.length - 1)) : magnitudes.length - 1] || 1;
   for (let p = 0; p < count; p++) {
     for (let c = 0; c < 3; c++) {
@@ -110,16 +120,33 @@ function blur(values, height, width, deviation) {
   return blurLines(blurLines(values, height, width, width, 1), width, 1, height, width);
 }
 
-/** Draw a part of bytes (side, side, 3), with middle gray outside the image. field: [top, left, height, width]. */
-export function drawPatch(canvas, pixels, side, [top, left, height, width]) {
+/** Draw a part of bytes (high, wide, 3), with middle gray outside the image. field: [top, left, height, width]. */
+export function drawPatch(canvas, pixels, [high, wide], [top, left, height, width]) {
   setSize(canvas, width, height);
   const context = canvas.getContext("2d"), image = context.createImageData(width, height);
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
-      const at = 4 * (y * width + x), inside = top + y >= 0 && top + y < side && left + x >= 0 && left + x < side;
-      for (let c = 0; c < 3; c++) image.data[at + c] = inside ? pixels[3 * ((top + y) * side + left + x) + c] : 128;
+      const at = 4 * (y * width + x), inside = top + y >= 0 && top + y < high && left + x >= 0 && left + x < wide;
+      for (let c = 0; c < 3; c++) image.data[at + c] = inside ? pixels[3 * ((top + y) * wide + left + x) + c] : 128;
       image.data[at + 3] = 255;
     }
   }
   context.putImageData(image, 0, 0);
+}
+
+/** Compute the receptive field [top, left, height, width] of a position of a layer. It may extend beyond the image.
+ * fields: of the layer along rows and columns {low, high, span}, null for the whole image. size: [height, width] of the image. */
+export function computeField(fields, columns, place, size) {
+  if (!fields || place === "all") return [0, 0, ...size];
+  const at = [Math.floor(place / columns), place % columns];
+  const [rows, across] = fields.map(({ low, high, span }, axis) => {
+    const begin = low[at[axis]], end = high[at[axis]] + 1, length = Math.min(span ?? size[axis], size[axis]);
+    return [length === size[axis] ? 0 : begin === 0 ? end - length : begin, length];
+  });
+  return [rows[0], across[0], rows[1], across[1]];
+}
+
+/** Place an element over a part of its parent, in fractions of it. */
+export function placeOver(element, { left, top, width, height }) {
+  for (const [side, fraction] of Object.entries({ left, top, width, height })) element.style[side] = `${100 * fraction}%`;
 }
