@@ -107,22 +107,24 @@ def next_commands(name: str, folder: Path, data: Sequence[str]) -> list[str]:
 @option("--validation", multiple=True, metavar="DATA",
         help="Held-out clips, which measure the result (default: some speakers of --data, or some clips of one speaker). Repeatable.")
 @option("--other-speech", multiple=True, metavar="DATA",
-        help="Speech without your phrases, in which false phrases are counted (default: none). Repeatable.")  # fmt: skip
+        help="Speech without your phrases, in which false phrases are counted (default: none). Repeatable.")
+@option("--general-speech", multiple=True, metavar="DATA",
+        help="Speech with transcripts that is half of the training, against false phrases (default: none). Repeatable.")  # fmt: skip
 @option("--max-minutes", type=float, default=3.0, metavar="M", help="Time for which the steps of the training are planned.")
 @option("--seed", type=int, default=1, help="Random seed.")
-def run_teach(name, data, output, validation, other_speech, max_minutes, seed) -> None:
+def run_teach(name, data, output, validation, other_speech, general_speech, max_minutes, seed) -> None:
     """Teach a recognizer your own words with a few clips, and measure it before and after."""
     from kerasrecipes._lazy import choose_backend
 
     options.check_task(name, ("speech-recognition",), "cannot be taught words")
-    options.check_data([*data, *validation, *other_speech])
+    options.check_data([*data, *validation, *other_speech, *general_speech])
     choose_backend()
     from kerasrecipes.training.teaching import teach
 
     treat_sigterm_as_ctrl_c()
     card = teach(
-        data, output, name, validation=validation, other_speech=other_speech, max_minutes=max_minutes, seed=seed,
-        report=print_status, bar=ProgressBar,
+        data, output, name, validation=validation, other_speech=other_speech, general_speech=general_speech,
+        max_minutes=max_minutes, seed=seed, report=print_status, bar=ProgressBar,
     )  # fmt: skip
     print_line(card)
     print_line(card.folder)

@@ -12,7 +12,7 @@ from kerasrecipes import loading, metrics
 from kerasrecipes.data import load_datasets
 from kerasrecipes.data.utterances import Utterances, fill_durations
 from kerasrecipes.decoding.options import REJECTION_COST
-from kerasrecipes.errors import ExportError, KerasRecipesError
+from kerasrecipes.errors import DataError, ExportError, KerasRecipesError
 from kerasrecipes.export.exporter import export
 from kerasrecipes.registry import get_recipe
 from kerasrecipes.training.config import TrainConfig, config_for
@@ -35,8 +35,8 @@ Bar = Callable[[str, str], AbstractContextManager[Any]]  # action and unit -> pr
 
 def teach(
     data: Sequence[str], output: str | Path, recipe: str = "wav2letter_small", *, validation: Sequence[str] = (),
-    other_speech: Sequence[str] = (), max_minutes: float = MAX_MINUTES, seed: int = 1, report: Report = lambda sentence: None,
-    bar: Bar = lambda action, unit: nullcontext(lambda done, total: None), **settings: Any,
+    other_speech: Sequence[str] = (), general_speech: Sequence[str] = (), max_minutes: float = MAX_MINUTES, seed: int = 1,
+    report: Report = lambda sentence: None, bar: Bar = lambda action, unit: nullcontext(lambda done, total: None), **settings: Any,
 ) -> TeachingCard:  # fmt: skip
     """Fine-tune a recognizer on own words, measure it on held-out clips, and write it as Keras and ONNX files.
 
@@ -51,6 +51,8 @@ def teach(
         recipe: Name of a speech recognizer with released weights.
         validation: Specifications of the held-out clips. Default: some speakers of `data`, or some clips if it has one speaker.
         other_speech: Specifications of speech without the phrases, on which false phrases are counted. Default: none.
+        general_speech: Specifications of other speech with its transcripts, from which the model learns too, as much as from
+            the clips, so that it does not forget other words. Its speakers are not those of `other_speech`. Default: none.
         max_minutes: Time for which the steps of the training are planned. A machine that becomes slower takes longer.
         seed: Seed of the choice of held-out clips and of the training.
         report: Called with a sentence about each step. Default: not called.
@@ -58,7 +60,8 @@ def teach(
         **settings: Settings of `TrainConfig`, which replace those of this function.
 
     Raises:
-        DataError: There are too few clips, a clip or transcript cannot be used, or `output` has a result of other clips.
+        DataError: There are too few clips, a clip or transcript cannot be used, `output` has a result of other clips, or a clip
+            of the general speech is also in the other speech or among the held-out clips.
         KerasRecipesError: The recipe is no speech recognizer, or `max_minutes` is not positive.
 
     Example:
@@ -72,7 +75,9 @@ def teach(
     folder = Path(output)
     clips = fill_durations(load_datasets(data))
     train, held_out = (clips, fill_durations(load_datasets(validation))) if validation else split_clips(clips, seed)
-    plan = open_plan(folder, {"recipe": recipe, "seed": seed, "settings": settings, "clips": hash_clips(train, held_out)})
+    mixed = {"general_speech": list(general_speech)} if general_speech else {}
+    check_separate(general_speech, other_speech, held_out)
+    plan = open_plan(folder, {"recipe": recipe, "seed": seed, "settings": settings, "clips": hash_clips(train, held_out), **mixed})
     if (card := read_card(folder)) is not None:
         return card
     for clip, reason in find_doubtful_clips([*train, *held_out]):
@@ -89,7 +94,7 @@ def teach(
             scored = score_clips(model, held_out, progress)
         plan["before"] = word_errors(model, scored, held_out, phrases, REJECTION_COST)
         write_json(folder / "plan.json", plan)
-    config = teaching_config(recipe, folder, clips.hours, seed, settings)
+    config = teaching_config(recipe, folder, clips.hours, seed, {"data": mix_in(folder, train, general_speech), **settings})
     report(f"training on {len(train)} clips, at most {max_minutes:g} minutes; {len(held_out)} clips are held out")
     state, weights = train_within(config, folder, plan, max_minutes)
     model.set_weights(weights)
@@ -131,6 +136,25 @@ def teaching_config(recipe: str, folder: Path, hours: float, seed: int, settings
         "teacher": None, "frozen_layers": (),
     } | settings  # fmt: skip
     return replace(base, **{"decay_steps": round(0.8 * values["max_steps"]), **values})
+
+
+def check_separate(general_speech: Sequence[str], other_speech: Sequence[str], held_out: Utterances) -> None:
+    """Raise a DataError if a clip from which the model would learn also measures it."""
+    general = {u.path for u in load_datasets(general_speech)}
+    both = sorted(general & {u.path for u in [*load_datasets(other_speech), *held_out]})
+    if both:
+        raise DataError(
+            f"{len(both)} clips of --general-speech, {both[0]} the first, also measure the result: take other speakers for it"
+        )
+
+
+def mix_in(folder: Path, train: Utterances, general_speech: Sequence[str]) -> tuple[str, ...]:
+    """Return the training data: the clips, as often as it takes for half of the audio, and general speech."""
+    clips = f"manifest:{folder / 'train.tsv'}"
+    if not general_speech:
+        return (clips,)
+    hours = fill_durations(load_datasets(general_speech)).hours
+    return (clips,) * max(1, round(hours / train.hours)) + tuple(general_speech)
 
 
 def train_within(

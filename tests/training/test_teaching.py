@@ -107,6 +107,19 @@ def test_errors_fall_on_a_speaker_that_was_held_out(taught):
     assert "8 clips" in taught.reports[0] and "no ONNX file was written: no converter here" in taught.reports[-1]
 
 
+def test_general_speech_is_half_of_the_training(table, tmp_path):
+    train = teaching.fill_durations(kr.data.from_table(table))
+    mixed = teaching.mix_in(tmp_path, train, [f"manifest:{table}"] * 3)
+    assert mixed == (f"manifest:{tmp_path / 'train.tsv'}",) * 3 + (f"manifest:{table}",) * 3
+    assert teaching.mix_in(tmp_path, train, []) == (f"manifest:{tmp_path / 'train.tsv'}",)
+
+
+def test_general_speech_does_not_measure_the_result(table, recipe, tmp_path):
+    other = [f"manifest:{table.parent / 'other.tsv'}"]
+    with pytest.raises(DataError, match="1 clips of --general-speech, .* also measure the result: take other speakers"):
+        teaching.teach([f"manifest:{table}"], tmp_path, recipe, other_speech=other, general_speech=other)
+
+
 def test_the_saved_model_is_the_measured_one(taught, table):
     model = kr.load(taught.card.model)
     held_out = kr.data.from_table(taught.folder / "held_out.tsv")
