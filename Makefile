@@ -68,20 +68,14 @@ test-docs: $(VENV)/.docs-test
 		{ echo "make test-docs needs chromium: apt-get install chromium" >&2; exit 1; }
 	$(BIN)/python -m pytest tests/docs
 
-bench: $(VENV)/.test
-	$(BIN)/python benchmarks/startup.py
-	$(BIN)/python benchmarks/transcribe.py
-	$(BIN)/python benchmarks/criteria.py
-	$(BIN)/python benchmarks/generation.py
-	$(BIN)/python benchmarks/visualize.py
-	$(BIN)/python benchmarks/training.py
-	$(BIN)/python benchmarks/server.py
-	$(BIN)/kerasrecipes export deepspeech2_small --output exported
-	$(BIN)/python benchmarks/engines.py exported/deepspeech2_small.onnx --data tests/fixtures/LibriSpeech
-	$(BIN)/python benchmarks/many_files.py --data tests/fixtures/LibriSpeech
-	$(BIN)/python benchmarks/librispeech_cost.py
-	$(BIN)/python benchmarks/decoding.py --data librispeech:tests/fixtures/LibriSpeech/dev-mini
-	$(BIN)/python benchmarks/pocketsphinx_baseline.py --data librispeech:tests/fixtures/LibriSpeech/dev-mini --every 1
+# the peers of the table beside the three backends: OpenVINO, faster-whisper and PocketSphinx
+$(VENV)/.bench: $(VENV)/.test
+	$(BIN)/pip install -q --disable-pip-version-check -e ".[tensorflow,jax,plots,test,openvino,teacher,phones]" "torch==2.13.0"
+	touch $@
+
+# one table of ratios, in about half an hour on 2 cores; BENCH="--quick" or BENCH="--parts reading criteria" for less
+bench: $(VENV)/.bench
+	$(BIN)/python benchmarks/bench.py $(BENCH)
 
 # tensorflow-io's last release needs TensorFlow 2.16: an environment of its own
 test-tfio:

@@ -8,13 +8,12 @@ times stand beside ours.
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from child_process import Unavailable, run_child
 
 from kerasrecipes.utils.environment import hardware_summary
 from kerasrecipes.utils.files import write_benchmark_json
@@ -71,18 +70,70 @@ def with_gradient(loss, scores, transitions):
     return lambda: torch.autograd.grad(loss(s, g).sum(), [s, g], allow_unused=True)
 
 
-def measure(runs: int) -> dict[str, list[float]]:
-    """{size: [median seconds of ASG, of CTC]} on the running backend."""
+def make_torch_ctc(labels, scores, lengths, transitions) -> Callable:
+    """Return torch's own CTC as a function of the logits."""
+    import torch
+
+    targets, counts = torch.tensor(labels), torch.full((len(labels),), labels.shape[1])
+    return lambda s, g: torch.nn.functional.ctc_loss(
+        s.permute(1, 0, 2).log_softmax(2), targets, torch.tensor(lengths), counts, reduction="none"
+    )
+
+
+def make_original_asg(labels, scores, lengths, transitions) -> Callable:
+    """Return the ASG of Wav2Letter's authors on a CPU, as their package flashlight-sequence has it."""
+    try:
+        import torch
+        from flashlight.lib.sequence.criterion import CriterionScaleMode, FACFunction, FCCFunction
+    except ImportError:
+        raise Unavailable("flashlight-sequence is not installed: compile it from github.com/flashlight/sequence") from None
+    targets, counts = torch.tensor(labels) - 1, torch.full((len(labels),), labels.shape[1], dtype=torch.int32)
+    scale = CriterionScaleMode.NONE
+
+    def loss(s, g):
+        to_from = g.T.contiguous()  # their rows are the letters that a step goes to
+        return FCCFunction.apply(s, counts, to_from, scale) - FACFunction.apply(s, targets, counts, to_from, scale)
+
+    return loss
+
+
+def make_package_asg(labels, scores, lengths, transitions) -> Callable:
+    """Return this package's ASG."""
     from kerasrecipes.losses.asg import asg_loss
+
+    return lambda s, g: asg_loss(labels, s, lengths, g)
+
+
+def make_package_ctc(labels, scores, lengths, transitions) -> Callable:
+    """Return this package's CTC."""
     from kerasrecipes.losses.ctc import ctc_loss
 
+    return lambda s, g: ctc_loss(labels, s, lengths)
+
+
+LOSSES = {"torch ctc": make_torch_ctc, "original asg": make_original_asg, "asg": make_package_asg, "ctc": make_package_ctc}
+
+
+def make_loss_runs(loss: str, size: tuple[int, int, int], runs: int) -> Callable[[], dict]:
+    """Return a function that computes a loss of `LOSSES` and its gradients some times."""
+    inputs = example(*size)
+    compute = with_gradient(LOSSES[loss](*inputs), inputs[1], inputs[3])
+    compute()  # compiles
+
+    def work() -> dict:
+        for _ in range(runs):
+            compute()
+        return {"amount": runs}
+
+    return work
+
+
+def measure(runs: int) -> dict[str, list[float]]:
+    """{size: [median seconds of ASG, of CTC]} on the running backend."""
     found = {}
     for size in SIZES:
-        labels, scores, lengths, transitions = example(*size)
-        ways = [
-            with_gradient(lambda s, g, y=labels, n=lengths: asg_loss(y, s, n, g), scores, transitions),
-            with_gradient(lambda s, g, y=labels, n=lengths: ctc_loss(y, s, n), scores, transitions),
-        ]
+        inputs = example(*size)
+        ways = [with_gradient(LOSSES[loss](*inputs), inputs[1], inputs[3]) for loss in ("asg", "ctc")]
         times: list[list[float]] = [[], []]
         for run in range(runs + 1):
             for way, kept in zip(ways, times, strict=True):
@@ -106,10 +157,7 @@ def main() -> None:
         return
     figures = {}
     for backend in o.backends:
-        env = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
-        command = [sys.executable, __file__, "--here", "--runs", str(o.runs)]
-        out = subprocess.run(command, env=env, check=True, stdout=subprocess.PIPE, text=True).stdout
-        for size, (asg, ctc) in json.loads(out.splitlines()[-1]).items():
+        for size, (asg, ctc) in run_child([__file__, "--here", "--runs", o.runs], KERAS_BACKEND=backend).items():
             figures[f"{backend}, {size}"] = f"ASG {1000 * asg:.1f} ms, {asg / ctc:.3g} of CTC's {1000 * ctc:.1f} ms"
     for size, (asg, ctc, card) in PAPER.items():
         figures[f"the paper's C, {named(*size)}"] = (

@@ -5,12 +5,12 @@ python benchmarks/engines.py exported/deepspeech2_small.onnx --data tests/fixtur
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
+
+from child_process import run_child
 
 from kerasrecipes.audio import list_audio_files
 
@@ -41,11 +41,7 @@ print(json.dumps({"first": first, "times": times, "texts": texts}))
 def measured(source: str, options: dict, clips: list[str], runs: int) -> dict:
     """Seconds to the first transcript, seconds of each run over all clips, and the texts, from a fresh process."""
     given = json.dumps({"source": source, "options": options, "clips": clips, "runs": runs})
-    env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run([sys.executable, "-c", CHILD, given], capture_output=True, text=True, env=env)
-    if done.returncode:
-        raise SystemExit(done.stderr)
-    return json.loads(done.stdout.splitlines()[-1])
+    return run_child(["-c", CHILD, given])
 
 
 def main() -> None:

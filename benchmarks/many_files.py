@@ -4,20 +4,26 @@ python benchmarks/many_files.py --data librispeech-folder
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import psutil
+import soundfile
+from child_process import make_folder
 from PIL import Image
 
 from kerasrecipes import batch
+from kerasrecipes.audio import audio_files, load_audio
 from kerasrecipes.batch import local_runner
 from kerasrecipes.batch.inputs import list_inputs
+from kerasrecipes.registry import ASSETS
 
 SPEECH, PICTURES = "deepspeech2_small", "convnetjs_mnist"
 WAYS = {"1 worker, 1 thread": (1, 1), "1 worker, all threads": (1, None), "workers of 1 thread": ("auto", 1)}
@@ -28,9 +34,48 @@ import kerasrecipes as kr
 from pathlib import Path
 begin = time.perf_counter()
 model = kr.load(sys.argv[1], engine="onnxruntime")
-model.classify(sorted(str(p) for p in Path(sys.argv[2]).rglob("*.png")))
+files = sorted(str(p) for p in Path(sys.argv[2]).rglob("*.*"))
+{call}
 print(time.perf_counter() - begin)
 """
+PLAIN_CLASSIFY = PLAIN.format(call="model.classify(files)")
+PLAIN_TRANSCRIBE = PLAIN.format(call='model.transcribe(files, decoder="greedy")')
+CLIPS, RATE = 16, 16000  # different clips of a second
+
+
+def write_clips(folder: Path, count: int) -> None:
+    """Write files of one second, names of a few different parts of the demo recording."""
+    speech = load_audio(ASSETS / "demo.mp3")
+    for i in range(count):
+        path = folder / f"{i // 1000:03}" / f"{i:06}.flac"
+        path.parent.mkdir(exist_ok=True)
+        if i < CLIPS:
+            start = i * (len(speech) - RATE) // CLIPS
+            soundfile.write(path, speech[start : start + RATE], RATE)
+        else:
+            os.link(folder / "000" / f"{i % CLIPS:06}.flac", path)
+
+
+def make_clip_run(count: int, way: str) -> Callable[[], dict]:
+    """Return a function that transcribes clips of a second in a new process.
+
+    Args:
+        count: Number of clips.
+        way: "list" passes a list to `transcribe`, "command" runs `kerasrecipes transcribe FOLDER --output` with a worker.
+    """
+    folder = make_folder()
+    write_clips(folder, count)
+    options = ["--recipe", SPEECH, "--engine", "onnxruntime", "--workers", "1", "--decoder", "greedy"]
+
+    def work() -> dict:
+        with tempfile.TemporaryDirectory() as out:
+            arguments = ["-c", PLAIN_TRANSCRIBE, SPEECH, str(folder)]
+            if way == "command":
+                arguments = ["-m", "kerasrecipes", "transcribe", str(folder), *options, "--output", out]
+            subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
+        return {"amount": count}
+
+    return work
 
 
 class Memory:
@@ -76,7 +121,7 @@ def overhead(count: int) -> dict[str, float]:
             place.mkdir(exist_ok=True)
             Image.fromarray(rng.integers(0, 255, (28, 28), "uint8")).save(place / f"{i:06}.png", compress_level=0)
         plain = subprocess.run(
-            [sys.executable, "-c", PLAIN, PICTURES, folder], check=True, capture_output=True, text=True
+            [sys.executable, "-c", PLAIN_CLASSIFY, PICTURES, folder], check=True, capture_output=True, text=True
         )
         words = ["classify", folder, "--recipe", PICTURES, "--engine", "onnxruntime", "--workers", "1", "--output", out]
         command = [sys.executable, "-m", "kerasrecipes", *words]
@@ -103,7 +148,7 @@ def main() -> None:
     options.add_argument("--tiny", type=int, default=100_000, help="tiny files")
     options.add_argument("--write", type=Path, help="also write the figures as JSON")
     o = options.parse_args()
-    clips = [path for path, _ in list_inputs([o.data], (".mp3", ".flac", ".wav"))]
+    clips = [path for path, _ in list_inputs([o.data], audio_files())]
     clips = clips[:: max(1, len(clips) // o.most)][: o.most]
     found = rates(clips, o.runs)
     one = found["1 worker, 1 thread"][0]

@@ -5,22 +5,21 @@ python benchmarks/memory.py [--minutes 1 30 180] [--engines onnxruntime keras] [
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import soundfile
+from child_process import make_folder, run_child
 
 import kerasrecipes as kr
 from kerasrecipes.registry import ASSETS
 from kerasrecipes.utils.environment import hardware_summary
 from kerasrecipes.utils.files import write_benchmark_json
 
-RATE = 16000
+RATE, RECIPE = 16000, "deepspeech2_small"
 
 
 def write_speech(path: Path, minutes: float) -> None:
@@ -47,11 +46,23 @@ def transcribe(path: str, recipe: str, engine: str, decoder: str | None) -> dict
     return {"loaded": loaded, "peak": peak_mib(), "words": len(words), "seconds": time.perf_counter() - begin}
 
 
+def run_transcription(path: Path, recipe: str, engine: str, decoder: str | None) -> dict[str, float]:
+    """Return what `transcribe` returns in a process of its own."""
+    return run_child([__file__, "--recipe", recipe, "--here", path, engine, *(["--decoder", decoder] if decoder else [])])
+
+
+def make_peak(engine: str, minutes: float, recipe: str = RECIPE, decoder: str | None = "greedy") -> Callable[[], dict]:
+    """Return a function that measures the peak in MiB of a process that transcribes a file of some minutes."""
+    path = make_folder() / "speech.flac"
+    write_speech(path, minutes)
+    return lambda: {"value": run_transcription(path, recipe, engine, decoder)["peak"]}
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--minutes", type=float, nargs="*", default=[1.0, 30.0, 180.0])
     options.add_argument("--engines", nargs="*", default=["onnxruntime", "keras"])
-    options.add_argument("--recipe", default="deepspeech2_small")
+    options.add_argument("--recipe", default=RECIPE)
     options.add_argument("--decoder", help="default: the recipe's, with its language model")
     options.add_argument("--write", type=Path, help="also write the figures as JSON")
     options.add_argument("--here", nargs=2, metavar=("FILE", "ENGINE"), help=argparse.SUPPRESS)
@@ -65,11 +76,7 @@ def main() -> None:
             path = Path(folder) / f"{minutes:g}.flac"
             write_speech(path, minutes)
             for engine in o.engines:
-                command = [sys.executable, __file__, "--recipe", o.recipe, "--here", str(path), engine]
-                command += ["--decoder", o.decoder] if o.decoder else []
-                env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-                out = subprocess.run(command, env=env, check=True, stdout=subprocess.PIPE, text=True).stdout
-                found = json.loads(out.splitlines()[-1])
+                found = run_transcription(path, o.recipe, engine, o.decoder)
                 first = figures.setdefault((engine, o.minutes[0]), found)
                 figures[engine, minutes] = found
                 ratio = found["peak"] / first["peak"]

@@ -7,7 +7,10 @@ import argparse
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+
+from child_process import Unavailable, require_package
 
 from kerasrecipes.utils.environment import hardware_summary
 from kerasrecipes.utils.files import write_benchmark_json
@@ -17,6 +20,26 @@ COMMANDS = {
     "import kerasrecipes": ["-c", "import kerasrecipes"],
     "kerasrecipes list": ["-m", "kerasrecipes", "list", "deepspeech*", "--pretrained"],
 }
+
+
+def make_start(arguments: list[str], package: str = "", extra: str = "") -> Callable[[], dict]:
+    """Return a function that runs Python with these arguments.
+
+    Args:
+        arguments: Arguments of the interpreter.
+        package: Package of another project that the program needs. Default: none.
+        extra: Extra of this package that installs it.
+    """
+    if package:
+        require_package(package, extra)
+        if (first := subprocess.run([sys.executable, *arguments], capture_output=True, text=True)).returncode:
+            raise Unavailable(f"{package} ended with an error: {(first.stderr.strip() or 'no message').splitlines()[-1]}")
+
+    def work() -> dict:
+        subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+        return {}
+
+    return work
 
 
 def seconds(arguments: list[str], runs: int) -> float:

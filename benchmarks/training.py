@@ -2,26 +2,24 @@
 
     python benchmarks/training.py [--backends torch tensorflow jax] [--steps 40]
 
-All see the same batches of random clips of 2 to 12 s (60 s a batch), whose content does not matter for speed. Times are of steps
+All see the same batches of random clips of 2 to 12 s (180 s a batch), whose content does not matter for speed. Times are of steps
 after the first pass over all shapes, in rounds that take turns, and are printed as multiples of real time and of the plain loop.
 The plain loop has torch's own layers, CTC and AdamW. It has no masks, no running check and no average of the weights.
 """
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from child_process import run_child
 
 from kerasrecipes.utils.environment import hardware_summary
 from kerasrecipes.utils.files import write_benchmark_json
 
-RATE, BATCH_SECONDS, NUM_BATCHES, ROUNDS = 16000, 60.0, 8, 3
+RATE, BATCH_SECONDS, NUM_BATCHES, ROUNDS = 16000, 180.0, 4, 3
 RECIPE = "wav2letter_small"
 Batch = tuple[dict[str, np.ndarray], np.ndarray]
 
@@ -115,6 +113,20 @@ def make_fit_step() -> Callable[[Batch], float]:
 STEPS = {"plain torch": make_plain_step, "trainer": make_trainer_step, "fit": make_fit_step}
 
 
+def make_steps(name: str, steps: int) -> Callable[[], dict]:
+    """Return a function that makes some steps in a way of `STEPS`, always on the same batches."""
+    batches, step = make_batches()[:steps], STEPS[name]()
+    for batch in batches:
+        step(batch)  # compiles
+
+    def work() -> dict:
+        for batch in batches:
+            step(batch)
+        return {"amount": sum(map(seconds_of, batches))}
+
+    return work
+
+
 def measure(names: list[str], steps: int) -> dict[str, list[float]]:
     """Return {name: multiples of real time in each round}, the ways taking turns."""
     batches, ways = make_batches(), {name: STEPS[name]() for name in names}
@@ -145,10 +157,8 @@ def main() -> None:
     figures, plain = {}, 0.0
     for backend in o.backends:
         names = ["plain torch", "trainer", "fit"] if backend == "torch" else ["trainer", "fit"]
-        command = [sys.executable, __file__, "--steps", str(o.steps), "--here", *names]
-        env = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
-        out = subprocess.run(command, env=env, check=True, stdout=subprocess.PIPE, text=True).stdout
-        for name, speeds in json.loads(out.splitlines()[-1]).items():
+        measured = run_child([__file__, "--steps", o.steps, "--here", *names], KERAS_BACKEND=backend)
+        for name, speeds in measured.items():
             plain = plain or float(np.median(speeds))
             label = name if name == "plain torch" else f"{name} on {backend}"
             spread = f"{min(speeds):.0f} to {max(speeds):.0f}"

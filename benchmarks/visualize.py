@@ -1,6 +1,6 @@
 """Gradient ascent for units of SqueezeNet, and top activations over 10,000 small images: seconds and memory.
 
-python benchmarks/visualize.py [--steps 1000] [--images 10000] [--write benchmarks/results/visualize.json]
+python benchmarks/visualize.py [--steps 1000] [--images 10000] [--write benchmarks/results/speed/scripts/visualize.json]
 
 Each part runs in its own process, whose peak resident memory includes the backend. The images are files of block noise, 32 x 32,
 which zfnet_small scans for all layers that end a stage at once.
@@ -9,13 +9,12 @@ which zfnet_small scans for all layers that end a stage at once.
 import argparse
 import json
 import resource
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+from child_process import run_child
 
 from kerasrecipes.utils.environment import hardware_summary
 from kerasrecipes.utils.files import write_benchmark_json
@@ -79,9 +78,8 @@ def main() -> None:
         return
     figures: dict[str, str] = {}
     for part in ("ascent", "scan"):
-        command = [sys.executable, __file__, "--part", part, "--steps", str(args.steps), "--images", str(args.images)]
-        output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-        for name, value in json.loads(output.splitlines()[-1]).items():
+        measured = run_child([__file__, "--part", part, "--steps", args.steps, "--images", args.images])
+        for name, value in measured.items():
             figures[name] = value
             print(f"{name}: {value}", flush=True)
     if args.write:

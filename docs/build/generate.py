@@ -9,7 +9,7 @@ import argparse
 import shutil
 from pathlib import Path
 
-from pages import cached_figures, others, overview, recipe, recipe_tables
+from pages import cached_figures, others, overview, recipe, recipe_tables, speed
 
 from kerasrecipes.hub import catalog
 
@@ -32,6 +32,7 @@ def main() -> None:
     pages = {
         "index": "\n".join(["---", "hide: [toc]", "---", "", "# Recipes", "", recipe_tables.make_recipe_tables("", True), ""]),
         "convolutions": others.make_convolution_page(), "benchmarks": others.make_benchmark_page(), "studies": others.make_study_page(),
+        "speed": speed.make_speed_page(),
         "language_models": others.make_language_model_page(), "licenses": others.make_license_page(),
     }  # fmt: skip
     for name, text in pages.items():

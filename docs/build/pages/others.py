@@ -7,7 +7,6 @@ from kerasrecipes.hub import manifest
 from pages.text import DOCS, ROOT, make_shell_block, make_table
 
 RESULTS = ROOT / "benchmarks" / "results"
-LEARNING_RESULTS = ("features_", "finetune_", "zfnet_")  # prefixes of results that are not speeds
 
 
 def make_language_model_page() -> str:
@@ -57,18 +56,15 @@ def make_study_page() -> str:
 
 def make_benchmark_page() -> str:
     """Return the page of benchmarks, from the files that the benchmark scripts wrote."""
-    speeds: list[str] = []
-    others: list[str] = []
-    for path in sorted(RESULTS.glob("*.json")):
+    lines = [
+        "# Measured", "",
+        "Speeds of single scripts come first, each from the machine that its section names. [Speed](speed.md) is one table of ratios.",
+        "Measurements of what networks have learned follow: probes, invariances, features, training on few examples.", "",
+    ]  # fmt: skip
+    for path in [*sorted((RESULTS / "speed" / "scripts").glob("*.json")), *sorted(RESULTS.glob("*.json"))]:
         results = json.loads(path.read_text())
-        page = others if path.stem.startswith(LEARNING_RESULTS) else speeds
-        page += [f"## {results['title']}", "", f"{results['setting']}", "", *make_table(["", ""], results["figures"].items()), ""]
-    head = ["# Measured", "", "Speeds come first. Compare their ratios: absolute times hold for one machine."]
-    head += [
-        "Measurements of what networks have learned follow: probes, invariances, features, training on few examples.",
-        "",
-    ]
-    return "\n".join([*head, *speeds, *others])
+        lines += [f"## {results['title']}", "", f"{results['setting']}", "", *make_table(["", ""], results["figures"].items()), ""]
+    return "\n".join(lines)
 
 
 def make_convolution_page() -> str:
