@@ -1,57 +1,55 @@
-// The Trainer of ConvNetJS for a network of net.js: Adadelta, or gradient descent with momentum.
+// The Trainer of ConvNetJS for a network of net.js, with the methods of optimizers.js.
 
-/** The initial settings of the page. ConvNetJS starts with Adadelta, which needs many times more digits. */
-export const SETTINGS = { method: "sgd", rate: 0.05, momentum: 0.9, batch: 20, decay: 0.001, ro: 0.95, eps: 1e-8 };
+import { METHODS } from "./optimizers.js";
 
-/** Sums the gradients of `batch` examples and the weight decay, and divides both by the batch size, as ConvNetJS does. */
+/** Settings that a page does not give. ConvNetJS's page of digits starts with Adadelta, which needs many times more digits. */
+export const SETTINGS = { method: "momentum", rate: 0.05, momentum: 0.9, batch: 20, decay: 0.001, l1: 0, ro: 0.95, eps: 1e-8, beta1: 0.9, beta2: 0.999 };
+
+/** Sums the gradients of `batch` examples and the weight decays, and divides them by the batch size, as ConvNetJS does. */
 export class Trainer {
   constructor(net, settings = {}) {
-    Object.assign(this, { net, settings: { ...SETTINGS, ...settings }, numExamples: 0 });
+    Object.assign(this, { net, settings: { ...SETTINGS, ...settings }, numExamples: 0, decayLoss: 0 });
     this.reset();
+  }
+
+  /** Change settings between two examples. A new method begins with a new state. */
+  change(settings) {
+    const isOther = settings.method !== undefined && settings.method !== this.settings.method;
+    Object.assign(this.settings, settings);
+    if (isOther) this.reset();
   }
 
   /** Set momenta, running averages and gradients to zero. */
   reset() {
-    const zeros = () => this.net.parameters.map((p) => new Float64Array(p.value.length));
-    [this.first, this.second] = [zeros(), zeros()];
-    this.inBatch = 0;
-    for (const { gradient } of this.net.parameters) gradient.fill(0);
+    this.states = this.net.parameters.map(({ value, gradient }) => {
+      gradient.fill(0);
+      return { first: new Float64Array(value.length), second: new Float64Array(value.length) };
+    });
+    this.inBatch = this.numUpdates = 0;
   }
 
-  /** Train on one example and update the weights after each batch. Returns {loss, decayLoss, isCorrect, forward, backward}, the last
-   * two in ms. */
-  train(x, label) {
+  /** Train on one example and update the weights after each batch. Returns {loss, decayLoss, output, forward, backward}, the last two in
+   * ms. */
+  train(x, target) {
     const begin = performance.now();
-    const probabilities = this.net.forward(x);
+    const output = this.net.forward(x, true);
     const middle = performance.now();
-    const loss = this.net.backward(label);
+    const loss = this.net.backward(target);
     const end = performance.now();
     this.numExamples++;
     if (++this.inBatch >= this.settings.batch) this.update();
-    return {
-      loss, isCorrect: probabilities.indexOf(Math.max(...probabilities)) === label, decayLoss: this.decayLoss ?? 0,
-      forward: middle - begin, backward: end - middle,
-    };
+    return { loss, decayLoss: this.decayLoss, output, forward: middle - begin, backward: end - middle };
   }
 
   update() {
-    const { method, rate, momentum, decay, ro, eps } = this.settings, batch = this.inBatch;
+    const { settings, inBatch: batch } = this, { step } = METHODS[settings.method], count = ++this.numUpdates;
     this.decayLoss = 0;
-    for (const [k, { value, gradient, decay: decays }] of this.net.parameters.entries()) {
-      const first = this.first[k], second = this.second[k];
+    for (const [k, { value, gradient, decay }] of this.net.parameters.entries()) {
+      const state = this.states[k], l2 = settings.decay * decay, l1 = settings.l1 * decay;
       for (let i = 0; i < value.length; i++) {
-        const l2 = decay * decays;
-        this.decayLoss += (l2 * value[i] * value[i]) / 2;
-        const g = (l2 * value[i] + gradient[i]) / batch;
-        let step;
-        if (method === "adadelta") {
-          first[i] = ro * first[i] + (1 - ro) * g * g;
-          step = -Math.sqrt((second[i] + eps) / (first[i] + eps)) * g;
-          second[i] = ro * second[i] + (1 - ro) * step * step;
-        } else {
-          step = first[i] = momentum * first[i] - rate * g;
-        }
-        value[i] += step;
+        const w = value[i];
+        this.decayLoss += (l2 * w * w) / 2 + l1 * Math.abs(w);
+        value[i] += step(state, (l2 * w + (l1 && (w > 0 ? l1 : -l1)) + gradient[i]) / batch, i, settings, count);
         gradient[i] = 0;
       }
     }

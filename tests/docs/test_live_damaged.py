@@ -59,11 +59,12 @@ def wav(seconds: float, declared: int) -> bytes:
     return head + samples
 
 
-def check_messages(page, box, folder, contents):
-    """Give a demo damaged files by their names, and check that it explains each."""
+def check_messages(page, box, folder, contents, label=None):
+    """Give a demo damaged files by their names, and check that it explains each. `label`: of the file input, by default the first."""
+    file_input = box.get_by_label(label) if label else box.locator("input[type=file]").first
     for name, content in contents.items():
         (folder / name).write_bytes(content)
-        box.locator("input[type=file]").first.set_input_files(folder / name)
+        file_input.set_input_files(folder / name)
         box.locator(".live-error").wait_for()
         assert len(box.locator(".live-error").inner_text()) > 20
         page.evaluate("document.querySelectorAll('.live-error').forEach((e) => e.remove())")
@@ -117,5 +118,5 @@ NETWORKS = {
 def test_damaged_network_texts_are_errors(browser, site_url, tmp_path):
     page = live_pages.opened(browser, f"{site_url}live/train/", "train")
     box = page.locator('.live[data-demo="train"]')
-    check_messages(page, box, tmp_path, {f"{i}.json": text.encode() for i, text in enumerate(NETWORKS.values())})
+    check_messages(page, box, tmp_path, {f"{i}.json": text.encode() for i, text in enumerate(NETWORKS.values())}, "ConvNetJS JSON")
     page.close()
