@@ -202,7 +202,9 @@ def run(parts: dict[str, Part], path: Path, machine: dict[str, Any], quick: bool
         if is_kept(results["parts"].get(name), commit) and not again:
             print(f"{prefix} kept from an earlier run (--again measures it again)", file=sys.stderr)
             continue
-        results["parts"][name] = measure_part(part, commit, quick, make_report(prefix))
+        entry = measure_part(part, commit, quick, make_report(prefix))
+        results = read_results(path, machine)  # again, because another run may have written other parts
+        results["parts"][name] = entry
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, results)
         if sys.stderr.isatty():

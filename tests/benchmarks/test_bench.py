@@ -229,3 +229,15 @@ def test_every_option_has_a_line_of_help(capsys):
         bench.main(["--help"])
     help_text = capsys.readouterr().out
     assert all(word in help_text for word in ("--parts", "--quick", "--again", "--whisper", *make_parts()))
+
+
+def test_two_runs_at_once_keep_each_others_parts(tmp_path, monkeypatch):
+    path, original = tmp_path / "avx2.json", bench.measure_part
+
+    def measure_while_another_run_writes(*arguments):
+        monkeypatch.setattr(bench, "measure_part", original)
+        bench.run({"one": part(row("a", [1] * 3))}, path, MACHINE, False, False)
+        return original(*arguments)
+
+    monkeypatch.setattr(bench, "measure_part", measure_while_another_run_writes)
+    assert set(bench.run({"two": part(row("b", [1] * 3))}, path, MACHINE, False, False)["parts"]) == {"one", "two"}
