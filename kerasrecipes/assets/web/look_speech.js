@@ -37,7 +37,7 @@ export async function mountSpeech(element, model) {
   };
   const markers = ["features", "back", "letters", "sheet"].map(() => make("div", { class: "look-marker" }));
   const cover = (canvas, i, ...more) => make("div", { class: "look-over look-time" }, canvas, ...more, markers[i]);
-  const unitPane = makeUnitPane({ ...server, words: { patches: "" }, findUnitImages: findImages }, element, views.problems, () => {});
+  const unitPane = makeUnitPane({ ...server, words: {}, findUnitImages: findImages }, element, views.problems, () => {});
   const method = makeSelect(methods, () => choose({ method: method.value })), filter = makeSelect(FILTERS, () => choose({ filter: filter.value }));
   const gamma = makeSelect(GAMMAS, () => choose({ gamma: Number(gamma.value) })), boost = makeSelect(BOOSTS, () => choose({ boost: Number(boost.value) }));
   const microphone = makeButton("microphone", () => actions.switchCamera(), { "aria-pressed": "false", title: "c" });
@@ -222,8 +222,8 @@ export async function mountSpeech(element, model) {
     });
   }
 
-  if (recordings.length) await showFile(0);
-  else views.text.textContent = "Choose a recording, drop one here, or press c for the microphone.";
+  for (let i = 0; i < recordings.length && !state.input; i++) await showFile(i); // a file may be damaged
+  if (!recordings.length) views.text.textContent = "Choose a recording, drop one here, or press c for the microphone.";
   unitPane.draw(state.layer, state.channel, null);
 }
 

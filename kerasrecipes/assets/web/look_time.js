@@ -38,11 +38,13 @@ function drawWave(canvas, values) {
 /** Draw the probabilities (frames, letters) of all letters that become likely, with their names. */
 export function drawLetters(canvas, probabilities, names) {
   const letters = names.map((_, k) => k).filter((k) => probabilities.some((frame) => frame[k] >= MIN_PROBABILITY));
-  const wide = Math.max(probabilities.length * 2, 400), context = canvas.getContext("2d");
-  setSize(canvas, wide, Math.max(1, letters.length) * ROW);
+  const wide = canvas.clientWidth || 640, high = Math.max(1, letters.length) * ROW, step = wide / probabilities.length;
+  setSize(canvas, wide, high);
+  canvas.style.height = `${high}px`;
+  const context = canvas.getContext("2d");
   context.fillStyle = "#10131c";
-  context.fillRect(0, 0, canvas.width, canvas.height);
-  const step = wide / probabilities.length;
+  context.fillRect(0, 0, wide, high);
+  context.font = "11px sans-serif";
   letters.forEach((k, row) => {
     probabilities.forEach((frame, t) => {
       if (frame[k] < 0.01) return;
@@ -50,7 +52,6 @@ export function drawLetters(canvas, probabilities, names) {
       context.fillRect(t * step, row * ROW, Math.ceil(step), ROW - 1);
     });
     context.fillStyle = "#ffca6b";
-    context.font = "11px sans-serif";
     context.fillText(names[k], 3, row * ROW + ROW - 4);
   });
 }

@@ -13,7 +13,7 @@ const PATIENCE = 1000; // ms between two looks at what is computed in the backgr
 export function makeUnitPane(source, demo, problems, onSynthesized) {
   const synthesized = make("div"), patches = make("div", { class: "look-patches" }), note = make("p", { class: "live-note" });
   const part = (title, ...children) => make("section", { class: "look-part" }, make("h3", {}, title), ...children);
-  const element = make("div", {}, part("What activates it most", synthesized), part(source.words.patches, patches, note));
+  const element = make("div", {}, part("What activates it most", synthesized), ...(source.words.patches ? [part(source.words.patches, patches, note)] : []));
   const begin = trackNewest();
   let timer, shownAddress = null;
 

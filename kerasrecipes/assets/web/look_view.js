@@ -292,7 +292,7 @@ export async function mountLook(element, source) {
     choose({ place: Math.min(rows - 1, Math.floor(y * rows)) * columns + Math.min(columns - 1, Math.floor(x * columns)) });
   });
 
-  if (samples.length) await showSample(state.sample);
-  else views.problems.append(make("p", { class: "live-note" }, "Choose an image, drop one here, or press c for the camera."));
+  for (let i = 0; i < samples.length && !state.input; i++) await showSample(state.sample + (i > 0)); // a file may be damaged
+  if (!samples.length) views.problems.append(make("p", { class: "live-note" }, "Choose an image, drop one here, or press c for the camera."));
   unitPane.draw(state.layer, state.channel, state.method);
 }
