@@ -85,6 +85,6 @@ def make_reading(reader: str, options: dict[str, Any], seconds: float = 0) -> Ca
         errors = kr.metrics.word_error_rate(references, texts)
         return {"amount": amount, "note": f"{round(errors.rate * errors.total)} of {errors.total} words wrong"}
 
-    for path in sources if options.get("engine") == "keras" else sources[:1]:
+    for path in sources if options.get("engine") == "keras" else paths[:1]:
         read(path)  # Keras compiles for each length
     return work
