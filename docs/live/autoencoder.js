@@ -103,8 +103,8 @@ export async function mount(element) {
     make("div", { class: "live-row" }, loop.button, makeButton("New random weights", () => { seed = chooseSeed(); box.build(); })),
     problems,
     make("div", { class: "live-row" },
-      makeFigure(`codes of ${NUM_CODES} training digits; move over the plane to decode a place`, plane),
-      make("div", { class: "live-grow" }, makeFigure(words, decoded), stats)),
+      make("div", { class: "plane-box" }, makeFigure(`codes of ${NUM_CODES} training digits; move over the plane to decode a place`, plane)),
+      make("div", {}, makeFigure(words, decoded), stats)),
     makeFigure("ten test digits, and what the network makes of them", make("div", { class: "code-pairs" }, ...pairs.map((p) => make("div", {}, ...p)))),
     box.element, settings.element, make("p", { class: "live-note" }, data.credit),
   );

@@ -71,7 +71,7 @@ export async function mount(element) {
   }));
   element.append(
     make("div", { class: "live-row" }, loop.button, makeButton("New random weights", () => { seed = chooseSeed(); box.build(); })),
-    make("div", { class: "live-row" }, make("span", { class: "live-note" }, `${COUNT} points of:`), ...sets),
+    make("div", {}, make("div", { class: "live-note" }, `${COUNT} points of:`), ...sets),
     make("div", { class: "live-row" }, plane.element, make("div", { class: "live-grow" }, stats, makeField("thin lines: the units of layer", layerChoice), problems, box.element, settings.element)),
   );
   plane.points.push(...sampleFunction("xsinx", COUNT, seed));

@@ -23,7 +23,7 @@ export async function mount(element) {
     const { trainer, loss, net } = training;
     showStats(stats, {
       "pixels": trainer.numExamples.toLocaleString("en"), "loss, half the squared error": formatNumber(loss, 4),
-      "parameters": `${net.parameters.reduce((n, p) => n + p.value.length, 0).toLocaleString("en")}; the picture has ${(3 * SIDE * SIDE).toLocaleString("en")} numbers`,
+      "parameters": net.parameters.reduce((n, p) => n + p.value.length, 0).toLocaleString("en"), "numbers of the picture": (3 * SIDE * SIDE).toLocaleString("en"),
     });
     Object.assign(element.dataset, { examples: trainer.numExamples, loss: formatNumber(loss, 5) });
   }

@@ -114,12 +114,13 @@ export async function mount(element) {
   const settings = makeSettings(SETTINGS, (values) => training.trainer.change(values));
   const box = makeDefinitionBox(NETWORK, (text) => begin(buildNet(text, seed)), { rows: 5 });
 
-  const sets = make("div", { class: "live-row" }, ...POINT_SETS.map((name) => makeButton(name, () => {
+  const sets = make("div", {}, ...POINT_SETS.map((name) => makeButton(name, () => {
     plane.set(makePoints(name, seed));
     show();
   })));
   element.append(
-    make("div", { class: "live-row" }, loop.button, makeButton("New random weights", () => { seed = chooseSeed(); box.build(); }), make("span", { class: "live-note" }, "Points:"), sets),
+    make("div", { class: "live-row" }, loop.button, makeButton("New random weights", () => { seed = chooseSeed(); box.build(); }),),
+    make("div", {}, make("div", { class: "live-note" }, "Points:"), sets),
     make("div", { class: "live-row" }, plane.element,
       make("div", { class: "live-pad-box plane-box" }, warped, make("div", { class: "live-row" }, makeField("layer", layerChoice), makeField("across", unitChoices[0]), makeField("up", unitChoices[1])))),
     stats, problems, box.element, settings.element,

@@ -48,7 +48,7 @@ def test_values_losses_and_gradients_are_those_of_convnetjs(page, name: str) -> 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_gradients_are_finite_differences(page, name: str) -> None:
-    """Of the input, also through response normalization, where ConvNetJS's own gradient is wrong, and of the weights."""
+    """Gradients of the weights and of the input, also through response normalization, where ConvNetJS is wrong."""
     gradients, differences = run(
         page, name,
         """const x = inputs[3], evaluate = () => { network.forward(x); return network.backward(targets[3]); };

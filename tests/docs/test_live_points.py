@@ -60,6 +60,7 @@ def count_points(page) -> int:
 def test_points_are_added_dragged_and_removed_by_mouse_and_keys(points) -> None:
     points.get_by_role("button", name="Remove all points").click()
     plane, status = points.locator("canvas.live-pad"), points.locator(".live-demo [role=status]").first
+    plane.evaluate("canvas => canvas.scrollIntoView({ block: 'center' })")
     box = plane.bounding_box()
     points.mouse.click(box["x"] + 100, box["y"] + 100)
     assert count_points(points) == 1
@@ -69,7 +70,7 @@ def test_points_are_added_dragged_and_removed_by_mouse_and_keys(points) -> None:
     points.mouse.up()
     points.mouse.click(box["x"] + 100, box["y"] + 100)  # where it was is place for a second one
     assert count_points(points) == 2
-    plane.focus()
+    plane.evaluate("canvas => canvas.focus({ preventScroll: true })")
     for key in ("c", "ArrowUp", "ArrowUp", "Space"):
         points.keyboard.press(key)
     assert count_points(points) == 3 and points.get_by_label("a click or tap").input_value() == "1"
@@ -110,7 +111,7 @@ def test_a_finger_adds_a_point(browser, site_url) -> None:
     page = live_pages.opened(browser, f"{site_url}live/points/", "points", has_touch=True, viewport={"width": 390, "height": 800})
     page.get_by_role("button", name="Remove all points").tap()
     plane = page.locator("canvas.live-pad")
-    plane.scroll_into_view_if_needed()
+    plane.evaluate("canvas => canvas.scrollIntoView({ block: 'center' })")
     box = plane.bounding_box()
     assert box["x"] >= 0 and box["x"] + box["width"] <= 390
     page.touchscreen.tap(box["x"] + 50, box["y"] + 60)
