@@ -11,7 +11,7 @@ from kerasrecipes.graph.model_input import DEFAULT_VALUE_RANGE, input_shape, to_
 from kerasrecipes.graph.receptive_field import input_shapes, receptive_intervals
 from kerasrecipes.graph.traversal import functional_graph, input_name
 from kerasrecipes.graph.units import find_unit
-from kerasrecipes.serving.inspection import Inspection, stretch_image, to_probabilities
+from kerasrecipes.serving.inspection import Inspection, number_classes, stretch_image, to_probabilities
 from kerasrecipes.serving.keras_inspector import COMPILED_FUNCTION, KerasInspector
 from kerasrecipes.visualize.activations import default_layers
 from kerasrecipes.visualize.saliency import layer_output_sizes
@@ -33,6 +33,7 @@ class ImageInspector(KerasInspector):
         self.output = input_name(functional_graph(model).outputs[0])
         super().__init__(model, layers if self.output in layers else [*layers, self.output])
         self.value_range = value_range
+        self.labels = self.labels or number_classes(self.calls[self.output].outputs[0].shape[-1] or 0)
 
     def inspect(self, image: Any, stretch: bool = False) -> Inspection:
         """Compute all layers on an image.

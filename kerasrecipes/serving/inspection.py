@@ -65,6 +65,11 @@ def to_probabilities(values: np.ndarray) -> np.ndarray:
     return rows.mean(0).astype("float32")
 
 
+def number_classes(count: int) -> list[str]:
+    """Return names of classes that have none."""
+    return [f"class {i}" for i in range(count)]
+
+
 def stretch_image(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Resize (height, width, 3) uint8 to another height and width, with other proportions."""
     return np.asarray(Image.fromarray(pixels).resize(size[::-1], Image.Resampling.BICUBIC))

@@ -11,7 +11,7 @@ from kerasrecipes.audio import load_audio
 from kerasrecipes.engines.session import OnnxRuntimeSession
 from kerasrecipes.errors import KerasRecipesError, WeightsCorrupted, convert_errors
 from kerasrecipes.image import ImagePreprocessing
-from kerasrecipes.serving.inspection import Inspection, stretch_image, to_probabilities
+from kerasrecipes.serving.inspection import Inspection, number_classes, stretch_image, to_probabilities
 from kerasrecipes.serving.onnx_layers import add_outputs, list_layers
 from kerasrecipes.serving.recognition import check_length, recognize
 
@@ -89,7 +89,9 @@ class OnnxImageInspector(OnnxInspector):
         else:
             channels, *size = shape[1:] if self.channels_first else (shape[3], *shape[1:3])
             self.preprocessing = ImagePreprocessing(tuple(size), tuple(size), channels=channels)
-        self.layers = list(self.inspect(np.zeros((8, 8, 3), "uint8")).activations)
+        inspection = self.inspect(np.zeros((8, 8, 3), "uint8"))
+        self.layers = list(inspection.activations)
+        self.labels = self.labels or number_classes(len(inspection.probabilities))
 
     def inspect(self, image: Any, stretch: bool = False) -> Inspection:
         """Compute all layers on an image, as `ImageInspector.inspect` does."""

@@ -49,12 +49,11 @@ export function nameUnit({ layer, channel, place }, shape) {
 
 /** Make the source of an image model. model: the server's description. */
 export function makeServerSource(model) {
-  const hasGradients = model.engine === "keras", classes = model.classes.length ? model.classes : [];
+  const hasGradients = model.engine === "keras", { classes } = model;
   const fieldCache = new Map();
 
   async function makeInput(answer) {
     const { values } = await askArray(`inputs/${answer.number}/display`, {}, Uint8Array);
-    if (!classes.length) classes.push(...answer.probabilities.map((_, i) => `class ${i}`));
     return {
       number: answer.number, pixels: values, size: answer.display.slice(0, 2), probabilities: answer.probabilities, ms: answer.milliseconds,
       shapes: answer.shapes, fetchLayer: makeLayerCache(answer.number),
