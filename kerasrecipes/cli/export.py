@@ -28,7 +28,7 @@ from kerasrecipes.errors import KerasRecipesError
 @option("--force", is_flag=True, help="Replace files of the same name, or the page, that were written from another model.")
 @option(
     "--web", type=Path, metavar="FOLDER", section="Web page",
-    help="Write a folder with a web page that runs a speech recognizer in the browser, in place of a file.",
+    help="Write a folder with a web page that runs a recognizer or an image classifier in the browser (default: a file).",
 )
 @option(
     "--phrases", metavar="FILE", section="Web page",

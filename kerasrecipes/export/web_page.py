@@ -1,4 +1,4 @@
-"""Web page of a recognizer: `kerasrecipes export NAME --web FOLDER`. Its JavaScript is that of the documentation's live pages."""
+"""Web page of a network: `kerasrecipes export NAME --web FOLDER`. Its JavaScript is that of the documentation's live pages."""
 
 import html
 import json
@@ -18,10 +18,24 @@ from kerasrecipes.utils.files import sha256_file
 from kerasrecipes.utils.partial_folder import PREFIX, make_partial_folder
 
 ASSETS = Path(__file__).parents[1] / "assets"
-SCRIPTS, TEMPLATE = ASSETS / "web", ASSETS / "recognizer_page"
+SCRIPTS, TEMPLATE = ASSETS / "web", ASSETS / "network_page"
 STYLES = ("live.css", "page.css")
 PAGE_FILE, LIST_FILE = "page.json", "files.json"  # in the folder `files` of a page
 SCRIPT_NAME = re.compile(r'"(?:\./)?([a-z_]+\.js)"')  # in an import, or the address of a worker
+INTRODUCTIONS = {  # by task
+    "speech-recognition": (
+        "Press Speak, talk, and press Stop, or choose a recording. The words appear with the second at which each begins, and a click "
+        "plays a word. Paler words are less certain. The recognizer runs in this page, and the audio stays on your device."
+    ),
+    "phoneme-recognition": (
+        "Press Speak, talk, and press Stop, or choose a recording. The phonemes appear with the second at which each begins, and a click "
+        "plays a phoneme. Paler ones are less certain. The recognizer runs in this page, and the audio stays on your device."
+    ),
+    "image-classification": (
+        "Choose an image, or press Camera. The bars show the most likely classes with their probabilities. The network runs in this page, "
+        "and the image stays on your device."
+    ),
+}
 HIDDEN_FIELDS = ("row", "decoder", "weights_hash")  # of a network's metadata, which pages do not use
 
 
@@ -29,11 +43,11 @@ def export_web_page(
     model: Any, folder: str | Path, *, phrases: Sequence[str] = (), rejection_cost: float | None = None, float16: bool = False,
     int8: bool = False, opset: int = 17, force: bool = False, report: Callable[[str], Any] | None = None,
 ) -> Path:  # fmt: skip
-    """Write a folder with a web page that runs a speech recognizer on the reader's device.
+    """Write a folder with a web page that runs a speech recognizer or an image classifier on the reader's device.
 
-    The page reads the microphone and audio files, and writes words with their times: the best path, as `decoder="greedy"` does, or
-    the phrases of a closed list. It works on any web server and asks nothing of other hosts. onnxruntime-web, which runs the network,
-    is fetched once and kept in the package's cache.
+    The page of a recognizer reads the microphone and audio files, and writes words with their times: the best path, as
+    `decoder="greedy"` does, or the phrases of a closed list. That of a classifier reads the camera and image files. A page works on any
+    web server and asks nothing of other hosts. onnxruntime-web, which runs the network, is fetched once and kept in the package's cache.
 
     Args:
         model: Name of a recipe with released weights, "hf://org/name@revision", a `.onnx` or `.keras` file, the folder of a training
@@ -51,7 +65,7 @@ def export_web_page(
         The page, `index.html` in the folder.
 
     Raises:
-        ExportError: The model is no recognizer, or the folder holds other files or the page of another model.
+        ExportError: The model's task has no pages, or the folder holds other files or the page of another model.
         KerasRecipesError: The runtime or the model cannot be fetched, or a phrase cannot be written.
 
     Example:
@@ -132,7 +146,8 @@ def write_page(
     for runtime_name, path in runtime.items():
         shutil.copyfile(path, files / runtime_name)
     page = {
-        "kerasrecipes": __version__, "source": source, "network": file_name, "streaming": bool(part), "phrases": phrases,
+        "kerasrecipes": __version__, "source": source, "task": network.metadata["task"], "network": file_name,
+        "streaming": bool(part), "phrases": phrases,
     }  # fmt: skip
     (files / PAGE_FILE).write_text(json.dumps(page, ensure_ascii=False), "utf-8")
     listing = {path.name: describe_file(path) for path in sorted(files.iterdir())}
@@ -141,7 +156,7 @@ def write_page(
         shutil.copyfile(path, folder / path.name)
     recipe, row = network.metadata["recipe"], network.metadata.get("row") or {}
     values = {
-        "title": name, "recipe": recipe, "version": web_runtime.VERSION,
+        "title": name, "recipe": recipe, "introduction": INTRODUCTIONS[network.metadata["task"]], "version": web_runtime.VERSION,
         "weights": row.get("license") or "of the author of this page",
     }  # fmt: skip
     for template in ("index.html", "LICENSES.txt"):

@@ -17,7 +17,7 @@ from kerasrecipes.export.sources import hash_source, saved_stem
 from kerasrecipes.hub import weights
 from kerasrecipes.utils.text_files import read_lines
 
-TASKS = ("speech-recognition", "phoneme-recognition")
+TASKS = ("speech-recognition", "phoneme-recognition", "image-classification")
 CARD, PHRASES, TAUGHT_MODEL = "card.json", "phrases.txt", "model"  # files that `kerasrecipes teach` writes
 
 
@@ -70,10 +70,10 @@ def hash_page_source(model: Any) -> str:
 
 
 def check_task(model: Any) -> None:
-    """Check that a model is a recognizer, before anything is written.
+    """Check that a model's task has pages, before anything is written.
 
     Raises:
-        KerasRecipesError: It is none, or there is no such model.
+        KerasRecipesError: It has none, or there is no such model.
     """
     if taught_folder(model):  # `teach` takes recognizers only
         return
@@ -85,15 +85,15 @@ def check_task(model: Any) -> None:
         return  # its model is opened by `export`, and checked after it
     else:
         task = exporter.recipe_for(model).task
-    require_recognizer(model, task)
+    require_task(model, task)
 
 
-def require_recognizer(model: Any, task: str) -> None:
-    """Raise `ExportError` if the task of a model is not a recognizer's."""
+def require_task(model: Any, task: str) -> None:
+    """Raise `ExportError` if there are no pages for the task of a model."""
     if task not in TASKS:
         raise ExportError(
-            f"{getattr(model, 'name', model)} cannot have a web page: its task is {task}, and pages are for recognizers of speech; omit "
-            "--web to write its ONNX file"
+            f"{getattr(model, 'name', model)} cannot have a web page: its task is {task}, and pages are for speech recognizers and "
+            "image classifiers; omit --web to write its ONNX file"
         )
 
 
@@ -109,7 +109,7 @@ def find_network(model: Any, work: Path, *, float16: bool, int8: bool, opset: in
         report: As for `export`.
 
     Raises:
-        KerasRecipesError: The model cannot be found or exported, or is no recognizer.
+        KerasRecipesError: The model cannot be found or exported, or its task has no pages.
     """
     taught = taught_folder(model)
     if taught and not (float16 or int8) and (taught / f"{TAUGHT_MODEL}.onnx").is_file() and not str(model).endswith(".keras"):
@@ -139,9 +139,9 @@ def find_released_network(name: str, opset: int, report: Any) -> WebNetwork:
 def open_network(path: Path, report: Any) -> WebNetwork:
     """Return the network of an ONNX file that `export` wrote: of its step if that lies beside it."""
     model = load_file(path, "onnxruntime")
-    require_recognizer(model, model.recipe.task)
+    require_task(model, model.recipe.task)
     metadata = read_description(path)
-    if "streaming" not in metadata or metadata["criterion"] != "ctc":
+    if "streaming" not in metadata or metadata.get("criterion") != "ctc":
         return WebNetwork(path, metadata, model)
     step_path = path.with_name(f"{path.stem}{STEP_SUFFIX}.onnx")
     if not step_path.is_file():
@@ -176,7 +176,7 @@ def describe_phrases(model: Any, phrases: list[str], rejection_cost: float | Non
         return None
     options = DecodingOptions(phrases=tuple(phrases), rejection_cost=REJECTION_COST if rejection_cost is None else rejection_cost)
     if model.recipe.task != "speech-recognition":
-        raise KerasRecipesError(f"{model.name} writes phonemes: phrases are for recognizers of letters")
+        raise KerasRecipesError(f"{model.name} does not write letters: phrases are for recognizers that do")
     make_decoder(model, options)
     tree = PhraseTree(phrases, model.alphabet)
     cost = None if options.rejection_cost == float("inf") else options.rejection_cost

@@ -13,6 +13,7 @@ import live_pages
 import numpy as np
 import pytest
 import soundfile
+from PIL import Image
 
 import kerasrecipes as kr
 from kerasrecipes import audio
@@ -28,7 +29,8 @@ from kerasrecipes.export import export_web_page, web_source
 from kerasrecipes.inference.stream_decoders import make_stream_decoder
 
 CLIP = Path(__file__).resolve().parents[1] / "fixtures" / "LibriSpeech" / "dev-mini" / "84" / "121123" / "84-121123-0001.mp3"
-WHOLE, STREAMING = "wav2letter_small", "deepspeech2_streaming_small"
+WHOLE, STREAMING, PHONEMES = "wav2letter_small", "deepspeech2_streaming_small", "palaz_raw_small"
+CLASSIFIERS = ("squeezenet", "convnetjs_mnist")
 PHRASES = ["but in less", "five minutes", "the staircase", "lights on", "stop"]
 CLOSE = 1e-3
 READ_RECORDING = "async () => [...new Uint8Array(await (await fetch(document.querySelector('audio').src)).arrayBuffer())]"
@@ -48,10 +50,13 @@ class Server(SimpleHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory) -> Iterator[str]:
-    """Where the folders whole/ and streaming/ are served."""
+    """Where the folders whole/, streaming/, phonemes/ and those of the classifiers are served."""
     root = tmp_path_factory.mktemp("pages")
     export_web_page(WHOLE, root / "whole", phrases=PHRASES)
     export_web_page(STREAMING, root / "streaming", phrases=PHRASES)
+    export_web_page(PHONEMES, root / "phonemes")
+    for name in CLASSIFIERS:
+        export_web_page(name, root / name)
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Server, directory=str(root))) as server:
         server.failures = []  # type: ignore[attr-defined]
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -81,12 +86,17 @@ def opened(browser: Any, url: str, **options: Any) -> Any:
     return page
 
 
-def wait_for_words(page: Any, act: Any) -> list[list[str]]:
-    """Do something after which words are written again, and return [text, times] of each."""
+def wait_for_result(page: Any, act: Any) -> None:
+    """Do something after which the page has another result."""
     before = int(page.locator("#page").get_attribute("data-done") or 0)
     act()
     page.wait_for_function("(n) => +document.getElementById('page').dataset.done > n", arg=before)
     assert not page.locator("[role=alert]").count()
+
+
+def wait_for_words(page: Any, act: Any) -> list[list[str]]:
+    """Do something after which words are written again, and return [text, times] of each."""
+    wait_for_result(page, act)
     return page.evaluate(WORDS)
 
 
@@ -108,6 +118,14 @@ def test_words_and_times_of_a_file_are_pythons(browser, address: str, clip: Path
     assert all(url.startswith((address, "blob:", "data:")) for url in page.addresses)
     assert any(url.endswith(".onnx") or ".onnx?" in url for url in page.addresses)
     assert not page.failures
+    page.close()
+
+
+def test_phonemes_of_a_file_are_pythons(browser, address: str, clip: Path) -> None:
+    page = opened(browser, f"{address}phonemes/")
+    words = wait_for_words(page, lambda: page.locator("input[type=file]").set_input_files(clip))
+    assert words == format_words(kr.load(PHONEMES, engine="onnxruntime").transcribe(clip)) != []
+    assert not page.get_by_role("checkbox").count() and not page.failures
     page.close()
 
 
@@ -237,6 +255,26 @@ def test_a_stream_of_phrases_is_pythons(browser, address: str) -> None:
         for answer, transcript in zip(answers, expected, strict=True):
             assert answer["text"] == transcript.text
             check_words(answer["words"], transcript)
+    page.close()
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_classes_of_an_image_and_of_the_camera_are_pythons(speaking_browser, address: str, name: str, tmp_path: Path) -> None:
+    size = (31, 37) if name == "convnetjs_mnist" else (300, 410)
+    y, x = np.mgrid[: size[0], : size[1]] / 8
+    pixels = np.stack([128 + 120 * np.sin(x + phase) * np.cos(y - phase) for phase in range(3)], axis=-1).astype("uint8")
+    Image.fromarray(pixels).save(tmp_path / "image.png")
+    page, model = opened(speaking_browser, f"{address}{name}/"), kr.load(name, engine="onnxruntime")
+    wait_for_result(page, lambda: page.locator("input[type=file]").set_input_files(tmp_path / "image.png"))
+    expected = model.classify(tmp_path / "image.png")
+    percentages = [float(text.rstrip("% ")) for text in page.locator(".bar-value").all_text_contents()]
+    np.testing.assert_allclose(percentages, 100 * np.sort(expected.probabilities)[::-1][:5], atol=0.1)
+    best = model.classes[int(np.argmax(expected.probabilities))]
+    assert page.locator("#page").get_attribute("data-best") == best == page.locator("p[role=status]").text_content()
+    wait_for_result(page, page.get_by_role("button", name="Camera", exact=True).click)
+    page.get_by_role("button", name="Stop", exact=True).click()
+    assert page.get_by_role("button", name="Camera", exact=True).is_visible() and not page.failures
+    assert all(url.startswith((address, "blob:", "data:")) for url in page.addresses)
     page.close()
 
 

@@ -169,10 +169,12 @@ def test_what_fails_leaves_the_old_page(tmp_path, monkeypatch):
 def test_errors_come_before_anything_is_written(tmp_path, taught, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "phrases.txt").write_text("\n")
+    (tmp_path / "words.txt").write_text("stop\n")
     (tmp_path / "greek.txt").write_text("άλφα\n")
     (tmp_path / "damaged.onnx").write_bytes(b"damaged")
     for arguments, message in (
-        (["squeezenet"], "its task is image-classification"),
+        (["char_rnn_small"], "its task is language-model"),
+        (["convnetjs_mnist", "--phrases", "words.txt"], "does not write letters"),
         (["no_such_recipe"], "no_such_recipe"),
         (["missing.onnx"], "There is no file missing.onnx"),
         (["damaged.onnx"], "damaged or no ONNX file"),
@@ -210,7 +212,7 @@ def test_phrases_are_for_recognizers_of_letters():
     class Phonemes:
         name, recipe = "phonemes", type("Recipe", (), {"task": "phoneme-recognition"})
 
-    with pytest.raises(KerasRecipesError, match="phonemes writes phonemes"):
+    with pytest.raises(KerasRecipesError, match="phonemes does not write letters"):
         web_source.describe_phrases(Phonemes(), TEXTS, 2.0)
     assert web_source.describe_phrases(Phonemes(), [], 2.0) is None
 

@@ -52,7 +52,7 @@ export function resize(source, [height, width, channels], [rows, columns], box =
 
 /** Find the box of the largest centered part with the proportions of [rows, columns]. */
 export function findCenteredBox([height, width], [rows, columns]) {
-  const scale = Math.min(height / rows, width / columns), h = rows * scale, w = columns * scale;
+  const scale = Math.min(height / rows, width / columns), h = Math.min(rows * scale, height), w = Math.min(columns * scale, width);
   return [(width - w) / 2, (height - h) / 2, (width + w) / 2, (height + h) / 2];
 }
 
