@@ -81,6 +81,18 @@ function findPeaks(values, maps) {
   return { values: highest, places };
 }
 
+let sheets;
+/** Load which layers have sheets of tiles, drawn by docs/build/draw_units.py: {layer: {units, columns, tile}}. */
+const fetchSheets = () => (sheets ??= fetch(new URL("layers/squeezenet/layers.json", here)).then((r) => (r.ok ? r.json() : {}), () => ({})));
+const KEPT = { synthesized: "by gradient ascent", patches: "strongest patches in 200 crops of the free images", saliency: "saliency in these" };
+
+/** List the tiles of a unit. */
+async function findTiles(layer, channel) {
+  const sheet = (await fetchSheets())[layer];
+  if (!sheet) return [];
+  return Object.entries(KEPT).map(([kind, words]) => ({ address: new URL(`layers/squeezenet/${layer}.${kind}.jpg`, here).href, index: channel, words, ...sheet }));
+}
+
 let worker;
 /** Run `propagateBack` of back.js in a worker: {picture, signals: {layer}}. layers: those whose signals are returned. */
 export async function computeSaliency(values, unit, method, layers = []) {
@@ -124,7 +136,8 @@ export function makeSource(look) {
         .map(({ sample, pixels, value, place }) => ({ name: sample, value, pixels, size, field: getReceptiveField(look, layer, place) }));
       const command = make("code", {}, `kerasrecipes visualize squeezenet --method maximize --unit ${layer}:${channel}`);
       const text = ["This page has no synthesized images of this unit, only of the units with a dot. ", command, " makes them."];
-      return { synthesized: address ? { address } : { text }, patches, note: patches.length ? "" : "The unit is off in all five images.", isFinal: true };
+      const kept = await findTiles(layer, channel), synthesized = address ? { address } : { text: kept.length ? [] : text };
+      return { synthesized, kept, patches, note: patches.length ? "" : "The unit is off in all five images.", isFinal: true };
     },
   };
 }

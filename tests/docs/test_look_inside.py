@@ -1,11 +1,12 @@
 """Look inside: the page's activations and ways back are Python's, and all of it can be reached."""
 
+import base64
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from look_pages import PACK, close, fits, numbers, start, until
+from look_pages import PACK, WAIT, close, fits, numbers, start, until
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -195,3 +196,52 @@ def test_a_camera_is_looked_through_and_frozen(chromium_path, site_url):
 
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         assert pool.submit(look).result() == []
+
+
+@pytest.mark.parametrize("kind", ["torch", "named"])
+def test_an_own_onnx_file_has_the_layers_and_values_of_look(opened, site_dir, tmp_path, kind):
+    from kerasrecipes.serving.open_inspector import open_inspector
+
+    if kind == "torch":
+        path = tmp_path / "net.onnx"
+        path.write_bytes(pytest.importorskip("onnx_networks").make_model().SerializeToString())
+    else:
+        path = site_dir / "live" / "files" / "convnetjs_cifar10.activations.onnx"
+    inspector = open_inspector(str(path), (0.0, 1.0))
+    height, width = inspector.preprocessing.crop_size
+    pixels = np.random.default_rng(1).integers(0, 256, (height, width, 3), "uint8")
+    right = inspector.inspect(pixels)
+    opened.evaluate(
+        """async ([content, pixels, shape]) => {
+        const { openOwnNetwork } = await import(new URL('../look_onnx.js', location));
+        const file = new File([Uint8Array.from(atob(content), (c) => c.charCodeAt(0))], 'net.onnx');
+        window.own = await openOwnNetwork(file, [0, 1], [], () => {});
+        window.input = await own.openPixels({ rgb: Uint8ClampedArray.from(atob(pixels), (c) => c.charCodeAt(0)), shape }); }""",
+        [base64.b64encode(path.read_bytes()).decode(), base64.b64encode(pixels.tobytes()).decode(), list(pixels.shape)],
+    )
+    assert opened.evaluate("own.layers") == inspector.layers and opened.evaluate("own.classes") == inspector.labels
+    for layer in inspector.layers:
+        assert opened.evaluate("(l) => input.shapes[l]", layer) == list(right.activations[layer].shape)
+        values = numbers(opened.evaluate(f"async (l) => ({PACK})(await input.fetchLayer(l))", layer))
+        close(values, right.activations[layer], 1e-5)
+    close(numbers(opened.evaluate(f"({PACK})(input.probabilities)")), right.probabilities, 1e-5)
+
+
+def test_an_own_onnx_file_by_hand(browser, site_url, site_dir, tmp_path):
+    page = browser.new_page()
+    page.set_default_timeout(WAIT)
+    start(page, f"{site_url}live/look/")
+    until(page, "answer", "Egyptian cat")
+    page.locator(".look-own summary").click()
+    (tmp_path / "damaged.onnx").write_bytes(b"no network")
+    page.locator(".look-own input").set_input_files(str(tmp_path / "damaged.onnx"))
+    page.wait_for_selector(".look-own .live-error")
+    page.locator(".look-own input").set_input_files(str(site_dir / "live" / "files" / "convnetjs_cifar10.activations.onnx"))
+    until(page, "network", "convnetjs_cifar10.activations.onnx")
+    until(page, "saliency", "off")
+    page.locator(".look-middle canvas[tabindex]").focus()
+    page.keyboard.press("u")
+    page.wait_for_selector("p:has-text('An ONNX file has no gradients')")
+    fits(page)
+    assert not page.problems
+    page.close()

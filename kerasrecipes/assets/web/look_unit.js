@@ -2,6 +2,7 @@
 //
 // A source's `findUnitImages(layer, channel, method)` returns {
 //   synthesized: {address} or {text} or {progress: [done, total], text},
+//   kept: [{address, index, columns, tile, words}], tiles of sheets that were drawn before, or none,
 //   patches: [{name, value, pixels, size: [height, width] of pixels, field, saliency?}], note, isFinal }
 
 import { explain, make, makeButton, trackNewest } from "./common.js";
@@ -12,8 +13,9 @@ const PATIENCE = 1000; // ms between two looks at what is computed in the backgr
 /** Make the parts of the page: {element, draw(layer, channel, method)}. onSynthesized() is called when there are new images. */
 export function makeUnitPane(source, demo, problems, onSynthesized) {
   const synthesized = make("div"), patches = make("div", { class: "look-patches" }), note = make("p", { class: "live-note" });
+  const kept = make("div", { class: "look-kept" });
   const part = (title, ...children) => make("section", { class: "look-part" }, make("h3", {}, title), ...children);
-  const element = make("div", {}, part("What activates it most", synthesized), ...(source.words.patches ? [part(source.words.patches, patches, note)] : []));
+  const element = make("div", {}, part("What activates it most", synthesized, kept), ...(source.words.patches ? [part(source.words.patches, patches, note)] : []));
   const begin = trackNewest();
   let timer, shownAddress = null;
 
@@ -28,6 +30,7 @@ export function makeUnitPane(source, demo, problems, onSynthesized) {
       const images = await source.findUnitImages(layer, channel, method);
       if (!isCurrent()) return;
       showSynthesized(layer, channel, images.synthesized);
+      kept.replaceChildren(...(images.kept ?? []).map(makeTile));
       patches.replaceChildren(...images.patches.flatMap(drawFigures));
       note.textContent = images.note ?? "";
       demo.dataset.patches = `${layer}:${channel}`;
@@ -64,6 +67,13 @@ export function makeUnitPane(source, demo, problems, onSynthesized) {
   }
 
   return { element, draw };
+}
+
+/** Show one tile of a sheet. */
+function makeTile({ address, index, columns, tile, words }) {
+  const image = make("div", { class: "look-tile", role: "img", "aria-label": words });
+  Object.assign(image.style, { width: `${tile}px`, height: `${tile}px`, backgroundImage: `url("${address}")`, backgroundPosition: `${-(index % columns) * tile}px ${-Math.floor(index / columns) * tile}px` });
+  return make("figure", { class: "live-figure" }, image, make("figcaption", {}, words));
 }
 
 /** Format a number with three significant digits. */

@@ -30,7 +30,7 @@ const count = (shape) => shape.reduce((a, b) => a * b);
 
 /** Build the toolbox in `element`. Resolves when the first image is shown. */
 export async function mountLook(element, source) {
-  const { samples } = source, methods = ["off", ...source.methods];
+  const { samples } = source, methods = ["off", ...source.methods], root = make("div", { class: "look" });
   const state = {
     ...source.start, place: null, filter: "raw", gamma: 0.5, boost: 0, zoom: "none", origin: null, signals: false, synthesized: false,
     frozen: false, stretch: false, timings: 1, labels: true, unitImages: true, input: null, shape: [1, 1, 1],
@@ -66,9 +66,9 @@ export async function mountLook(element, source) {
   for (const layer of source.layers) views.layers.append(makeButton(layer, () => choose({ layer, channel: 0, place: null }), { "data-layer": layer }));
   const classesPart = make("div", {}, views.classes.element);
 
-  element.classList.add("look");
-  element.append(
-    make("div", { class: "look-sources live-row" }, make("div", { class: "look-thumbs" }, ...thumbs), makeField("Your image (or drop it here)", makeFileInput(element, "image/*", (file) => showImage(file))), cameraButton, freeze),
+  element.append(root);
+  root.append(
+    make("div", { class: "look-sources live-row" }, make("div", { class: "look-thumbs" }, ...thumbs), makeField("Your image (or drop it here)", makeFileInput(root, "image/*", (file) => showImage(file))), cameraButton, freeze),
     views.problems,
     make("div", { class: "look-panes" },
       make("div", { class: "look-left" },
@@ -212,6 +212,7 @@ export async function mountLook(element, source) {
     views.classes.update(input.probabilities);
     views.credit.textContent = credit;
     showTime({ forward: input.ms });
+    element.dataset.number = String(input.number ?? "");
     element.dataset.answer = source.classes[input.probabilities.indexOf(Math.max(...input.probabilities))];
     await draw();
   }
@@ -236,7 +237,7 @@ export async function mountLook(element, source) {
   }
 
   const frame = new OffscreenCanvas(256, 256), pixels = frame.getContext("2d", { willReadFrequently: true });
-  const lens = makeCamera(element, { width: 320, height: 240 }, async (video) => {
+  const lens = makeCamera(root, { width: 320, height: 240 }, async (video) => {
     if (state.frozen) return;
     const side = Math.min(video.videoWidth, video.videoHeight);
     pixels.drawImage(video, (video.videoWidth - side) / 2, (video.videoHeight - side) / 2, side, side, 0, 0, 256, 256);
@@ -278,7 +279,7 @@ export async function mountLook(element, source) {
     freezeOrigin: () => choose({ origin: state.origin ? null : { layer: state.layer, channel: state.channel, place: Number(element.dataset.place) } }),
     switchHelp() { views.help.open = !views.help.open; },
   };
-  element.addEventListener("keydown", makeKeyHandler(actions));
+  root.addEventListener("keydown", makeKeyHandler(actions));
   const findPoint = (event, canvas) => {
     const box = canvas.getBoundingClientRect();
     return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
