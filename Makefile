@@ -73,7 +73,7 @@ $(VENV)/.bench: $(VENV)/.test
 	$(BIN)/pip install -q --disable-pip-version-check -e ".[tensorflow,jax,plots,test,openvino,teacher,phones]" "torch==2.13.0"
 	touch $@
 
-# one table of ratios, in about half an hour on 2 cores; BENCH="--quick" or BENCH="--parts reading criteria" for less
+# one table of ratios; BENCH="--quick" or BENCH="--parts reading criteria" for less
 bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/bench.py $(BENCH)
 

@@ -4,8 +4,8 @@
 
 The rows of a part work in child processes on one CPU, one process for each backend. In each repeat the rows of a group take turns.
 A figure is a row's CPU time (or memory) divided by that of the group's first row in the same repeat: the median over repeats, with
-the smallest and the largest. Other programs on the machine therefore change the figures little. Parts are written as soon as they are
-measured, and a later run keeps those of the same commit and machine.
+the smallest and the largest. Other programs on the machine therefore change the figures little. Groups are written as soon as they
+are measured, and a later run keeps those of the same commit and machine.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -46,9 +46,17 @@ def read_results(path: Path, machine: dict[str, Any]) -> dict[str, Any]:
     return {"machine": machine, "parts": {}}
 
 
-def is_kept(part: dict[str, Any] | None, commit: str | None) -> bool:
-    """Return whether a part has been measured at this commit and no row ended with an error."""
-    return part is not None and commit is not None and part["commit"] == commit and not any(row["failed"] for row in part["left_out"])
+def finished_groups(entry: dict[str, Any]) -> set[str]:
+    """Return the groups of a part that were measured without an error."""
+    failed = {row["group"] for row in entry["left_out"] if row["failed"]}
+    return {row["group"] for key in ("figures", "left_out") for row in entry[key]} - failed
+
+
+def begin_entry(part: Part, commit: str | None, entry: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the entry of the results for a part: the finished groups of an earlier entry at the same commit, or none."""
+    groups = finished_groups(entry) if entry and commit is not None and entry["commit"] == commit else set()
+    rows = {key: [row for row in entry[key] if row["group"] in groups] if entry else [] for key in ("figures", "left_out")}
+    return {"title": part.title, "cost": part.cost, "commit": commit, "date": datetime.date.today().isoformat(), **rows}
 
 
 def cost_of(repeat: dict[str, Any]) -> float:
@@ -130,9 +138,9 @@ def measure_group(
     return figures, left_out
 
 
-def measure_part(part: Part, commit: str | None, quick: bool, report: Report) -> dict[str, Any]:
-    """Measure all groups of a part, and return its entry of the results."""
-    figures, left_out, begin = [], [], time.monotonic()
+def measure_part(part: Part, entry: dict[str, Any], quick: bool, report: Report) -> Iterator[dict[str, Any]]:
+    """Measure the groups of a part that its entry of the results does not have, and yield the entry after each group."""
+    groups = groupby([row for row in part.rows if not (quick and row.is_slow)], key=lambda row: row.group)
     workers: dict[tuple, Worker] = {}
     with contextlib.ExitStack() as stack:
 
@@ -142,14 +150,10 @@ def measure_part(part: Part, commit: str | None, quick: bool, report: Report) ->
                 workers[key] = stack.enter_context(Worker(row.environment))
             return workers[key]
 
-        for _, rows in groupby([row for row in part.rows if not (quick and row.is_slow)], key=lambda row: row.group):
-            more_figures, more_left_out = measure_group(list(rows), part, find_worker, quick, report)
-            figures += more_figures
-            left_out += more_left_out
-    return {
-        "title": part.title, "cost": part.cost, "commit": commit, "date": datetime.date.today().isoformat(),
-        "minutes": round((time.monotonic() - begin) / 60, 1), "figures": figures, "left_out": left_out,
-    }  # fmt: skip
+        for _, rows in [(group, list(rows)) for group, rows in groups if group not in finished_groups(entry)]:
+            figures, left_out = measure_group(rows, part, find_worker, quick, report)
+            entry = {**entry, "figures": entry["figures"] + figures, "left_out": entry["left_out"] + left_out}
+            yield entry
 
 
 def format_ratio(value: float) -> str:
@@ -187,7 +191,7 @@ def make_report(prefix: str) -> Report:
 
 
 def run(parts: dict[str, Part], path: Path, machine: dict[str, Any], quick: bool, again: bool) -> dict[str, Any]:
-    """Measure parts that the file does not have yet, and write it after each.
+    """Measure groups that the file does not have yet, and write it after each.
 
     Args:
         parts: Parts to measure.
@@ -196,27 +200,27 @@ def run(parts: dict[str, Part], path: Path, machine: dict[str, Any], quick: bool
         quick: Measure a short run.
         again: Measure parts that the file has.
     """
-    results, commit = read_results(path, machine), git_commit()
+    commit = git_commit()
     for number, (name, part) in enumerate(parts.items()):
-        prefix = f"[{number + 1}/{len(parts)}] {part.title}:"
-        if is_kept(results["parts"].get(name), commit) and not again:
-            print(f"{prefix} kept from an earlier run (--again measures it again)", file=sys.stderr)
-            continue
-        entry = measure_part(part, commit, quick, make_report(prefix))
-        results = read_results(path, machine)  # again, because another run may have written other parts
-        results["parts"][name] = entry
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, results)
+        report = make_report(f"[{number + 1}/{len(parts)}] {part.title}:")
+        start = begin_entry(part, commit, None if again else read_results(path, machine)["parts"].get(name))
+        if groups := finished_groups(start):
+            report(f"{', '.join(sorted(groups))}: kept from an earlier run (--again measures it again)")
+        for entry in measure_part(part, start, quick, report):
+            results = read_results(path, machine)  # again, because another run may have written other parts
+            results["parts"][name] = entry
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_json(path, results)
         if sys.stderr.isatty():
             print(file=sys.stderr)
-    return results
+    return read_results(path, machine)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--parts", nargs="+", choices=list(make_parts()), metavar="PART", help=f"default: {' '.join(make_parts())}")
     parser.add_argument("--quick", action="store_true", help="two repeats of less work, written beside the kept results")
-    parser.add_argument("--again", action="store_true", help="also measure parts that have results of this commit")
+    parser.add_argument("--again", action="store_true", help="also measure what has results of this commit")
     parser.add_argument("--whisper", default="tiny.en", metavar="MODEL", help="for faster-whisper: a name that it downloads, or a folder")
     options = parser.parse_args(arguments)
     parts = {name: part for name, part in make_parts(options.whisper).items() if name in (options.parts or make_parts())}
@@ -225,7 +229,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         results = run(parts, path, machine, options.quick, options.again)
     except KeyboardInterrupt:
-        print(f"\nInterrupted. Finished parts are in {path}: the same command continues", file=sys.stderr)
+        print(f"\nInterrupted. Finished groups are in {path}: the same command continues", file=sys.stderr)
         return 130
     print(format_table(results, list(parts)))
     failed = [row["name"] for name in parts for row in results["parts"][name]["left_out"] if row["failed"]]

@@ -11,10 +11,11 @@ The convolutions and their gradients take most of a step in every row, so that n
 loop, which has torch's own layers, CTC and AdamW and nothing else. The trainer and `fit` add masks for padding, a check of the loss and
 an average of the weights. Backends differ in their convolutions on a CPU and in their criterion."""
 CRITERIA = """\
-Both criteria are recursions over time: each frame waits for the frame before it, and a frame has only a few hundred numbers to compute.
-The time is therefore that of calls and of memory, not of multiplication. torch has a CTC in C++. The package's CTC calls the backend's
-fastest function, and its ASG is written in operations of Keras, which a backend compiles into one loop. The authors' ASG is C++ and
-visits one number after the other."""
+A criterion is a recursion over time: each frame waits for the frame before it, and one frame has little to compute. Calls of operations
+and exponentials take the time, products of matrices only a part of it. The package's CTC calls the fastest function of the backend,
+which is C++ in torch. Its ASG divides a recording into chunks and computes the products of all chunks at once, so that its loops have
+about as many steps as the square root of the number of frames. It therefore gains on CTC with the length. The authors' ASG is C++ with
+one loop over all frames and an exponential for each pair of letters in every frame."""
 GENERATION = """\
 A WaveNet computes one sample after the other. For one sound, each sample reads all weights from memory and multiplies them with a
 single column, and on torch each operation is a call. Eight sounds share the reading of the weights and the calls. Without the cache,

@@ -66,7 +66,8 @@ def part(*rows, **options):
 
 def measure(*rows, quick=False, quick_arguments=None, **options):
     options["quick"] = quick_arguments or {}
-    return bench.measure_part(part(*rows, **options), "c", quick, lambda text: None)
+    one = part(*rows, **options)
+    return list(bench.measure_part(one, bench.begin_entry(one, "c", None), quick, lambda text: None))[-1]
 
 
 def test_ratios_are_of_the_same_repeat_and_per_unit_of_work():
@@ -237,7 +238,19 @@ def test_two_runs_at_once_keep_each_others_parts(tmp_path, monkeypatch):
     def measure_while_another_run_writes(*arguments):
         monkeypatch.setattr(bench, "measure_part", original)
         bench.run({"one": part(row("a", [1] * 3))}, path, MACHINE, False, False)
-        return original(*arguments)
+        yield from original(*arguments)
 
     monkeypatch.setattr(bench, "measure_part", measure_while_another_run_writes)
     assert set(bench.run({"two": part(row("b", [1] * 3))}, path, MACHINE, False, False)["parts"]) == {"one", "two"}
+
+
+def test_an_interrupted_part_keeps_its_finished_groups(tmp_path):
+    path = tmp_path / "avx2.json"
+    first, failed = row("a", [1] * 3, group="one"), row("c", [], "broken", group="two")
+    with pytest.raises(KeyboardInterrupt):
+        bench.run({"p": part(first, failed, row("b", [1] * 3, "interrupted", group="three"))}, path, MACHINE, False, False)
+    CALLS.clear()
+    parts = {"p": part(first, row("c", [1] * 3, group="two"), row("b", [1] * 3, group="three"))}
+    entry = bench.run(parts, path, MACHINE, False, False)["parts"]["p"]
+    assert [c[1] for c in CALLS if c[0] == "repeat"] == ["c"] * 3 + ["b"] * 3
+    assert [f["group"] for f in entry["figures"]] == ["one", "two", "three"] and entry["left_out"] == []

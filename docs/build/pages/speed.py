@@ -16,9 +16,9 @@ from speed_parts import Part, make_parts
 RESULTS = ROOT / "benchmarks" / "results" / "speed"
 HEAD = """# Speed
 
-`make bench` measures everything on this page and takes half an hour. Each figure is a *ratio*: the cost of a row divided by the cost of
-the first row of its chart, the *reference*, which has the ratio 1. A row with the ratio 3 needs three times as much, and one with 0.5
-needs half. The axes are logarithmic: equal distances are equal factors.
+`make bench` measures everything on this page. Each figure is a *ratio*: the cost of a row divided by the cost of the first row of its
+group, the *reference*, which has the ratio 1. A row with the ratio 3 needs three times as much, and one with 0.5 needs half. The axes
+are logarithmic: equal distances are equal factors.
 
 - Cost is CPU time on one core, not time on a clock, so that other programs on the machine hardly change it. Memory is its largest value
   during a run.
