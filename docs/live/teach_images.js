@@ -7,7 +7,7 @@ import { cropCenter, dropAlpha, findCenteredBox, readImage, resize } from "./pix
 import { openTrunk } from "./teach_trunk.js";
 
 const SIDE = 256, INPUT = 227; // pixels of a stored frame, and of its center, the network's input
-const PERIOD = 250; // ms between frames
+const PERIOD = 0.5; // s between the frames of a recording
 
 /** Reduce an image to its largest centered square, as Python does: bytes (256, 256, 3). */
 export const makeSquare = ({ rgb, shape }) => resize(rgb, shape, [SIDE, SIDE], findCenteredBox(shape, [SIDE, SIDE]));
@@ -15,7 +15,7 @@ export const makeSquare = ({ rgb, shape }) => resize(rgb, shape, [SIDE, SIDE], f
 /** Return the source of images that makeWorkshop of teach_workshop.js takes. element: camera frames stop when it is closed. */
 export function makeImageSource(element) {
   const preview = make("canvas", { class: "teach-preview", role: "img", "aria-label": "the camera", width: SIDE, height: SIDE, hidden: true });
-  let trunk, onFrame = async () => {}, next = 0;
+  let trunk, onFrame = async () => {};
 
   const open = (report) => (trunk ??= openTrunk("image", report).catch((error) => { trunk = undefined; throw error; }));
 
@@ -30,8 +30,6 @@ export function makeImageSource(element) {
     const [left, top, right, bottom] = findCenteredBox([video.videoHeight, video.videoWidth], [SIDE, SIDE]);
     context.drawImage(video, left, top, right - left, bottom - top, 0, 0, SIDE, SIDE);
     preview.getContext("2d").drawImage(frame, 0, 0);
-    if (performance.now() < next) return;
-    next = performance.now() + PERIOD;
     await onFrame(dropAlpha(context.getImageData(0, 0, SIDE, SIDE).data));
   }, (on) => (preview.hidden = !on));
 
@@ -50,13 +48,15 @@ export function makeImageSource(element) {
 
     /** Record for `seconds`, or until `group.finish()`. onTick receives the seconds so far. */
     async record(group, seconds, onTick) {
-      const begin = performance.now();
+      let begin = null, next = 0;
       group.finish = stop;
       onFrame = async (square) => {
-        const time = (performance.now() - begin) / 1000;
+        const time = (performance.now() - (begin ??= performance.now())) / 1000;
         onTick(time);
-        if (time >= seconds) camera.stop();
-        else await addSquare(square, group);
+        if (time >= seconds) return camera.stop();
+        if (time < next) return;
+        next = time + PERIOD;
+        addSquare(square, group); // its features may come later
       };
       await camera.start();
     },

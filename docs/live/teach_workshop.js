@@ -144,9 +144,9 @@ export function makeWorkshop(source) {
     answer.classList.toggle("known", name !== null);
     if (source.kind === "sound") {
       const words = probabilities ? name ?? "nothing known" : `too long (${seconds.toFixed(1)} s)`;
-      recent.prepend(make("span", { class: name ? "teach-known" : "" }, words), " · ");
+      recent.prepend(make("span", { class: name ? "teach-known" : "" }, words));
+      while (recent.childNodes.length > NUM_RECENT) recent.lastChild.remove();
     }
-    while (recent.childNodes.length > 2 * NUM_RECENT) recent.lastChild.remove();
     Object.assign(element.dataset, { answer: name ?? "", heard: Number(element.dataset.heard ?? 0) + 1 });
   }
 

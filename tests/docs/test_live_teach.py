@@ -144,7 +144,7 @@ def test_a_camera_records_and_sees(fake, tmp_path) -> None:
     for card, sample in enumerate(("coffee", "rocket")):
         write_video(tmp_path / "seen.mjpeg", sample)
         cards.nth(card).locator("input[type=text]").fill(sample)
-        record_live(fake, card, "+card.dataset.clips >= 6")
+        record_live(fake, card, "+card.dataset.clips + +card.dataset.pending >= 6")
     train(fake)
     for sample in ("rocket", "coffee"):
         write_video(tmp_path / "seen.mjpeg", sample)
@@ -169,11 +169,11 @@ def test_a_camera_records_and_sees(fake, tmp_path) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_fits_a_phone_and_works_by_keyboard(browser, site_url, scheme) -> None:
     page = live_pages.opened(browser, f"{site_url}live/teach/", "teach", color_scheme=scheme, viewport={"width": 390, "height": 800})
-    for _ in range(2):
-        fits(page)
+    for kind in ("image", "sound"):
         page.locator(".teach-kinds input:checked").focus()
         page.keyboard.press("ArrowRight")
-        page.wait_for_selector(".live-demo[data-kind=image] .teach-card")
+        page.wait_for_selector(f".live-demo[data-kind={kind}] .teach-card")
+        fits(page)
     page.locator(".teach-kinds input:checked").focus()
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "name of the class"
