@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kerasrecipes import registry
 from kerasrecipes.decoding.decoders import make_decoder
 from kerasrecipes.decoding.options import REJECTION_COST, DecodingOptions
 from kerasrecipes.decoding.phrase_search import PhraseTree
@@ -37,8 +38,8 @@ class WebNetwork:
 
 
 def is_taught_folder(model: Any) -> bool:
-    """Return True for a folder that `kerasrecipes teach` wrote."""
-    if not isinstance(model, str | Path) or not (Path(model) / CARD).is_file():
+    """Return True for a folder that `kerasrecipes teach` wrote. A recipe's name is never a folder."""
+    if not isinstance(model, str | Path) or str(model) in registry.all_recipes() or not (Path(model) / CARD).is_file():
         return False
     return any((Path(model) / f"{TAUGHT_MODEL}{extension}").is_file() for extension in (".onnx", ".keras"))
 
@@ -63,9 +64,8 @@ def page_name(model: Any) -> str:
 
 def hash_page_source(model: Any) -> str:
     """Return a hash of a source in hexadecimal: of a name, the path of a file or folder, or a loaded model's weights."""
-    if isinstance(model, str | Path) and Path(model).exists():
-        model = Path(model).resolve()
-        model = model if is_taught_folder(model) or model.suffix == ".onnx" else str(model)
+    if taught_folder(model) or str(model).endswith(".onnx"):
+        model = str(Path(model).resolve())
     return hash_source(model).tobytes().hex()
 
 
