@@ -5,6 +5,7 @@ import { METHODS } from "./optimizers.js";
 import { SETTINGS } from "./trainer.js";
 
 const SLICE = 40, REDRAW = 300; // ms of training until the page handles events; ms between two updates of the views
+const VIEW_PAUSE = 4; // an update that took t ms is followed by at least 4 t ms of training, so that a slow device learns, too
 
 /** Mean of the last `size` numbers. */
 export class MovingAverage {
@@ -25,7 +26,7 @@ export class MovingAverage {
 /** Make a button that starts and pauses a training. step() trains a little, show() updates the views. redraw: ms between two updates.
  * Returns {button, switch(on), isRunning()}. An error of step() pauses the training and goes to onError. */
 export function makeLoop(element, step, show, onError, { redraw = REDRAW, words = "Start training" } = {}) {
-  let running = false, hasRun = false, lastDrawing = 0;
+  let running = false, hasRun = false, nextDrawing = 0;
   const button = makeButton(words, () => switchLoop(!running), { class: "live-start", "aria-pressed": "false" });
 
   function switchLoop(on) {
@@ -43,9 +44,11 @@ export function makeLoop(element, step, show, onError, { redraw = REDRAW, words 
     try {
       const end = performance.now() + SLICE;
       do step(); while (performance.now() < end);
-      if (performance.now() - lastDrawing > redraw) {
+      const begin = performance.now();
+      if (begin > nextDrawing) {
         show();
-        lastDrawing = performance.now();
+        const now = performance.now();
+        nextDrawing = now + Math.max(redraw, VIEW_PAUSE * (now - begin));
       }
     } catch (error) {
       switchLoop(false);

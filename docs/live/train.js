@@ -63,7 +63,7 @@ export async function mount(element) {
 
   // -------------------------------------------------------------------------------------------- data and network
 
-  const box = makeDefinitionBox(data.definition, (text) => begin(buildNet(text, seed)), { words: "Build this network" });
+  const box = makeDefinitionBox(data.definition, (text) => begin(buildNet(text, seed)));
 
   function choose(next) {
     data = next;
@@ -71,7 +71,7 @@ export async function mount(element) {
     box.build();
   }
 
-  const own = {}; // class: pixels of its images
+  const own = Object.create(null); // class: pixels of its images
   const ownList = make("span", { class: "live-note" }), ownName = make("input", { type: "text", class: "net-text", value: "class 1", maxlength: 30 });
   const ownFiles = make("input", { type: "file", accept: "image/*", multiple: true, onchange: () => addImages([...ownFiles.files]) });
   async function addImages(files) {
@@ -105,11 +105,12 @@ export async function mount(element) {
   }, make("option", { value: "digits" }, "MNIST digits"), make("option", { value: "shapes" }, "colored shapes"), make("option", { value: "own" }, "your own images"));
 
   async function readSnapshot(file) {
+    if (file.type.startsWith("image/")) return classify(file); // dropped on the page
     try {
       const snapshot = await file.text().then(JSON.parse).catch(() => { throw new LiveError(`${file.name} is not a JSON file.`); });
-      const net = Net.fromJSON(snapshot);
+      const net = Net.fromJSON(snapshot), text = formatDefinition(net);
       begin(net);
-      box.set(formatDefinition(net));
+      box.set(text);
     } catch (error) {
       explain(problems, error);
     }

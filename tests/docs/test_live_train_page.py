@@ -35,7 +35,7 @@ def test_the_page_learns_pauses_saves_and_loads(page, tmp_path) -> None:
     page.wait_for_function("+document.querySelector('.live-demo').dataset.examples >= 900")
     assert float(demo.get_attribute("data-train")) > 0.4  # chance is 0.1
     page.get_by_label("optimizer").select_option("adam")  # while it runs
-    assert page.get_by_label("momentum").is_hidden() and page.get_by_label("β₁").is_visible()
+    assert page.get_by_label("momentum", exact=True).is_hidden() and page.get_by_label("β₁").is_visible()
     page.get_by_label("learning rate").fill("0.001")
     page.get_by_label("learning rate").press("Tab")
     page.wait_for_function("+document.querySelector('.live-demo').dataset.examples >= 1100")
@@ -123,9 +123,9 @@ def make_png(color: tuple, seed: int) -> dict:
 
 
 def test_shapes_and_images_of_the_reader_are_learned(page) -> None:
-    page.get_by_label("data", exact=True).select_option("shapes")
+    page.locator(".live-demo select").first.select_option("shapes")
     assert page.get_by_label("Network, one layer a line").input_value().endswith("softmax 5")
-    page.get_by_label("data", exact=True).select_option("own")
+    page.locator(".live-demo select").first.select_option("own")
     for name, color in (("red", (200, 40, 40)), ("blue", (40, 40, 200))):
         page.get_by_label("class of the next images").fill(name)
         page.get_by_label("its images").set_input_files([make_png(color, seed) for seed in range(5)])
