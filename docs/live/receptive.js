@@ -27,7 +27,7 @@ export async function mount(element) {
     views.length = 0;
     layerChoice.replaceChildren(...layers.slice(1).map((layer, i) => make("option", { value: i + 1 }, layer.name)));
     list.className = isLine ? "field-lines" : "field-maps";
-    list.replaceChildren(...layers.map((layer, number) => {
+    const figures = layers.map((layer, number) => {
       const canvas = make("canvas", { tabindex: number ? 0 : null, role: number ? "application" : "img", "aria-label": number ? `${layer.name}: arrow keys move the position, Page Up and Page Down change the layer` : "the input" });
       const picture = image && !number ? make("img", { src: new URL(`samples/${image}.png`, here).href, alt: "" }) : null;
       const box = make("span", { class: "field-box" });
@@ -40,7 +40,8 @@ export async function mount(element) {
       }
       views.push({ canvas, box, picture, figure: make("figure", { class: "field-layer" }, title, make("div", { class: "field-over" }, picture ?? "", canvas)) });
       return views.at(-1).figure;
-    }));
+    });
+    list.replaceChildren(figures[0], make("div", { class: "field-rest" }, ...figures.slice(1)));
     point(Math.max(1, layers.findLastIndex((layer) => layer.sizes.every((n) => n > 1) && layer.reads.every((r) => r.axes.every((a) => a.low.length > 1)))), null);
   }
 

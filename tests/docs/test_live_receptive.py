@@ -14,7 +14,8 @@ sys.path.insert(0, str(ROOT / "docs" / "build"))
 DEMO = '.live[data-demo="receptive"] .live-demo'
 READY = '.live[data-demo="receptive"][data-ready]'
 NETWORKS = {
-    "convnetjs_mnist": None, "squeezenet": None, "dilated_camvid_small": (180, 240), "wav2letter_small": (32000,), "deepspeech2_small": (32000,),
+    "convnetjs_mnist": None, "squeezenet": None, "dilated_camvid_small": (180, 240), "wav2letter_small": (32000,),
+    "deepspeech2_small": (32000,),
 }  # fmt: skip
 
 
@@ -83,7 +84,8 @@ def test_the_geometry_is_that_of_the_network_and_boxes_are_pythons(page, network
 
 
 @pytest.mark.parametrize(("name", "between", "last"), [
-    ("convnetjs_mnist", "max_pooling2d", "max_pooling2d_1"), ("dilated_camvid_small", "front", "context7"), ("squeezenet", "pool4", "fire7"),
+    ("convnetjs_mnist", "max_pooling2d", "max_pooling2d_1"), ("dilated_camvid_small", "front", "context7"),
+    ("squeezenet", "pool4", "fire7"),
 ])  # fmt: skip
 def test_boxes_in_a_layer_between_are_those_of_the_network_that_begins_there(page, networks, models, name, between, last):
     import keras
