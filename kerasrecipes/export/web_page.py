@@ -157,11 +157,17 @@ def write_page(
     recipe, row = network.metadata["recipe"], network.metadata.get("row") or {}
     values = {
         "title": name, "recipe": recipe, "introduction": INTRODUCTIONS[network.metadata["task"]], "version": web_runtime.VERSION,
-        "weights": row.get("license") or "of the author of this page",
+        "weights": row.get("license") or "of the author of this page", "notice": read_notice(recipe) if row else "",
     }  # fmt: skip
     for template in ("index.html", "LICENSES.txt"):
         text = fill_template((TEMPLATE / template).read_text("utf-8"), values, html.escape if template.endswith("html") else str)
         (folder / template).write_text(text, "utf-8")
+
+
+def read_notice(recipe: str) -> str:
+    """Return the license of released weights that must come with every copy of them, "" where none must."""
+    path = ASSETS / f"{recipe.upper()}_LICENSE.txt"
+    return f"\n{path.read_text('utf-8').strip()}\n" if path.is_file() else ""
 
 
 def describe_file(path: Path) -> dict[str, Any]:

@@ -71,6 +71,14 @@ def test_a_page_has_all_that_it_needs(tmp_path, onnx):
     assert f"{folder}: " in sentences[-1] and not list(tmp_path.glob(".partial-*"))
 
 
+def test_licenses_come_with_the_page(tmp_path):
+    export_web_page("squeezenet", tmp_path / "page")
+    text = (tmp_path / "page" / "LICENSES.txt").read_text()
+    assert "BSD LICENSE." in text and "Redistributions in binary form" in text  # of the weights' authors
+    assert "Copyright (c) Microsoft Corporation" in text and "{{" not in text
+    assert read_page(tmp_path / "page")["task"] == "image-classification"
+
+
 def test_a_recognizer_that_streams_has_its_step_alone(tmp_path):
     export_web_page(STREAMING, tmp_path / "page", phrases=TEXTS)
     page = read_page(tmp_path / "page")
