@@ -1,6 +1,5 @@
 """Inspector of a Keras model of one image: activations, saliency of units and receptive fields, as `kerasrecipes look` shows them."""
 
-import inspect
 from typing import Any
 
 import numpy as np
@@ -74,16 +73,12 @@ class ImageInspector(KerasInspector):
         entry, target = self.check_method(method), find_unit(self.model, unit)
         if entry.function == COMPILED_FUNCTION:
             sizes = layer_output_sizes(self.model, target.layer, inspection.inputs.shape[1:3])
-            values, activation, _ = self.compile_saliency(target.layer, method)(
+            batch, activations, _ = self.compile_saliency(target.layer, method)(
                 inspection.inputs, [target.channel], [ravel_position(target.position, sizes)]
             )
-            return values[0], float(activation[0])
-        function, arguments = self.load_function(entry.function), dict(entry.arguments)
-        if "value_range" in inspect.signature(function).parameters:
-            arguments["value_range"] = self.value_range
-        result = function(self.model, inspection.inputs, target, **arguments)
-        values = np.asarray(result.values, "float32")
-        return values if values.ndim == 3 else values[..., None], float(result.activation)
+            return batch[0], float(activations[0])
+        values, activation = self.run_method(entry, entry.function, inspection.inputs, target, value_range=self.value_range)
+        return values if values.ndim == 3 else values[..., None], activation
 
     def describe_fields(self, inspection: Inspection, layer: str) -> list[dict[str, Any]] | None:
         """Return the receptive fields of a layer along rows and columns, see `describe_intervals`."""

@@ -1,4 +1,4 @@
-"""What the inspectors of `kerasrecipes look` share: the inspection of an input, and the forms of values. Does not import Keras."""
+"""Inspection of an input by `kerasrecipes look`, and the forms of its values. Does not import Keras."""
 
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the inspectors of Keras models share: activations of all layers, compiled saliency methods, and signals in layers."""
+"""Base of the inspectors of Keras models: activations of all layers, compiled saliency methods, and signals in layers."""
 
 import time
 from importlib import import_module
@@ -15,6 +15,7 @@ from kerasrecipes.visualize.saliency import SaliencyMethod, compute_saliency
 
 MAX_COMPILED = 12  # saliency methods that are kept
 COMPILED_FUNCTION = f"{compute_saliency.__module__}:{compute_saliency.__name__}"  # its methods are compiled once for a layer
+QUICK_OPTIONS = {"num_masks": 300, "num_samples": 16, "steps": 32}  # of methods that average: a page waits for them
 
 
 class KerasInspector:
@@ -32,7 +33,7 @@ class KerasInspector:
         self.model, self.name, self.layers = model, model.name, layers
         self.labels = output_names(model)
         self.calls = {name: find_layer_call(model, name) for name in layers}
-        self.methods = {name: method.help for name, method in METHODS.items() if method.inputs == ("image", "unit")}
+        self.methods = {name: m.help for name, m in METHODS.items() if m.inputs == ("image", "unit") and not m.prints}
         self.forward = make_layer_forward(model, layers)
         self.compiled: dict[tuple, SaliencyMethod] = {}
 
@@ -56,10 +57,20 @@ class KerasInspector:
             raise KerasRecipesError(f"There is no method {method!r:.80}; there are {', '.join(self.methods)}")
         return METHODS[method]
 
-    def load_function(self, path: str) -> Any:
-        """Return the function of a method, "module:function"."""
+    def run_method(self, entry: Any, path: str, source: np.ndarray, unit: Unit, **options: Any) -> tuple[np.ndarray, float]:
+        """Return the values of a method (height, width, channels) or (frames, bands), and the unit's activation.
+
+        Args:
+            entry: Its entry in `METHODS`.
+            path: Its function, "module:function".
+            source: Input of the network, or samples.
+            unit: Unit with or without a position.
+            **options: How the source is read.
+        """
         module, _, name = path.partition(":")
-        return getattr(import_module(module), name)
+        quick = {key: value for key, value in QUICK_OPTIONS.items() if key in entry.options}
+        result = getattr(import_module(module), name)(self.model, source, unit, **options, **quick, **entry.arguments)
+        return np.asarray(result.values, "float32"), float(result.activation)
 
     def compile_saliency(self, layer: str, method: str, from_layer: str | None = None) -> SaliencyMethod:
         """Return a saliency method of a layer, compiled once."""

@@ -32,7 +32,7 @@ NO_CACHE = {"cache-control": "no-cache"}  # another version of the package may b
 
 
 class LookState:
-    """What the server keeps: the model, the last inputs, and what runs in the background.
+    """State of the server: the model, the last inputs, and what runs in the background.
 
     Args:
         inspector: Inspector of the model.

@@ -1,4 +1,4 @@
-"""What `kerasrecipes look` opens before its server starts: the model, the reader's files, and the folder that keeps results."""
+"""Start of `kerasrecipes look`: the model, the reader's files, the folder that keeps results, and the port."""
 
 import socket
 from collections.abc import Callable

@@ -11,6 +11,7 @@ from kerasrecipes.serving.inspection import Inspection
 from kerasrecipes.serving.keras_inspector import COMPILED_FUNCTION, KerasInspector, find_place
 from kerasrecipes.serving.recognition import check_length, recognize
 from kerasrecipes.visualize.activations import default_layers
+from kerasrecipes.visualize.methods import METHODS
 from kerasrecipes.visualize.speech import load_waveform
 from kerasrecipes.visualize.synthesis_region import last_untrained_step
 
@@ -30,6 +31,7 @@ class SpeechInspector(KerasInspector):
         later = list(calls)[list(calls).index(self.features_layer) + 1 :]
         layers = [name for name in later if name in names and len(calls[name].shape) in (3, 4) and calls[name].shape[-1] != 1]
         super().__init__(model, layers)
+        self.methods = {name: text for name, text in self.methods.items() if METHODS[name].audio_function}
         self.sample_rate = model.sample_rate
         self.compute_features = make_layer_forward(model, [self.features_layer])
 
@@ -69,8 +71,8 @@ class SpeechInspector(KerasInspector):
             compute = self.compile_saliency(target.layer, method, None if is_wave else self.features_layer)
             features = inspection.inputs if is_wave else inspection.display[None]
             place = find_place(target, inspection.get_activations(target.layer))
-            values, activation, _ = compute(features, [target.channel], [place])
-            return values[0].reshape(len(values[0]), -1, 1), float(activation[0])
-        function = self.load_function(entry.audio_function or entry.function)
-        result = function(self.model, inspection.inputs[0], target, sample_rate=self.sample_rate, **entry.arguments)
-        return np.asarray(result.values, "float32")[..., None], float(result.activation)
+            batch, activations, _ = compute(features, [target.channel], [place])
+            return batch[0].reshape(len(batch[0]), -1, 1), float(activations[0])
+        path = entry.audio_function or entry.function
+        values, activation = self.run_method(entry, path, inspection.inputs[0], target, sample_rate=self.sample_rate)
+        return values[..., None], activation
