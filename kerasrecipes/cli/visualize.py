@@ -15,7 +15,8 @@ from kerasrecipes.visualize.methods import DEFAULT_METHOD, METHODS, OPTIONS, SAL
 def method_option(name: str, **settings: Any) -> options.Decorator:
     """Return the command line option of an entry of `OPTIONS`."""
     entry = OPTIONS[name]
-    methods = [key for key, m in METHODS.items() if name in (*m.options, *m.inputs, *m.plot_options)]
+    names = {name, "layer"} if name == "layers" else {name}
+    methods = [key for key, m in METHODS.items() if names & {*m.options, *m.inputs, *m.plot_options}]
     if entry.type is bool:
         settings["is_flag"] = True
     else:
@@ -39,7 +40,8 @@ def method_option(name: str, **settings: Any) -> options.Decorator:
 )  # fmt: skip
 @option(
     "--unit", "units", multiple=True, metavar="LAYER:NUMBER",
-    help="Unit to look at: fire5:17; fire5:17@9,7 at one position; logits:tabby for a class; fire5:0-15 for many. "
+    help="Unit to look at: fire5:17; fire5:17@9,7 at one position; logits:tabby for a class; transcript:4 for the fifth letter of a "
+    "recording; fire5:0-15 for many. "
     "Repeatable. Default: none, for methods that show layers.",
 )  # fmt: skip
 @options.output("Folder of the files.", type=Path, default=Path("visualize"))

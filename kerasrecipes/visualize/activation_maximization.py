@@ -15,11 +15,13 @@ from keras import ops
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.graph.autodiff import compile_function, forward_to_layers, select_unit, value_and_vjp
 from kerasrecipes.graph.backward_rules import bypass_last_relu
+from kerasrecipes.visualize.fourier_images import FourierSettings
 from kerasrecipes.visualize.gaussian_blur import blur
 
 IMAGE_MEAN = 117.0  # approximate mean of ImageNet; the presets are for images minus their mean
 INIT_STDDEV = 10.0  # of the random initial input
 STEP_POLICIES = ("constant", "progress", "progress01", "normalized")
+FOURIER = "fourier"  # preset of `FourierSettings`
 INIT_MODES = ("mean_plus_rand", "randu", "mean")
 
 
@@ -236,16 +238,17 @@ def initial_input(init: str, shape: tuple[int, ...], seed: int, mean: float = IM
     return values.astype("float32")
 
 
-def resolve_settings(preset: int | AscentSettings, **changes: Any) -> AscentSettings:
-    """Return a row of table 1, or other settings, with changes. Changes that are None are ignored.
+def resolve_settings(preset: int | str | AscentSettings | FourierSettings, **changes: Any) -> AscentSettings | FourierSettings:
+    """Return a row of table 1, the settings of "fourier", or other settings, with changes. Changes that are None are ignored.
 
     Raises:
-        KerasRecipesError: There is no such row or setting.
+        KerasRecipesError: There is no such preset or setting.
     """
-    if isinstance(preset, int) and preset not in PRESETS:
-        raise KerasRecipesError(f"There is no preset {preset}; there are {', '.join(map(str, PRESETS))}")
-    base = asdict(PRESETS[preset] if isinstance(preset, int) else preset)
-    changes = {k: v for k, v in changes.items() if v is not None}
-    if unknown := set(changes) - set(base):
-        raise KerasRecipesError(f"Unknown settings: {', '.join(sorted(unknown))}; there are {', '.join(base)}")
-    return AscentSettings(**{**base, **changes})
+    presets: dict[Any, AscentSettings | FourierSettings] = {**PRESETS, FOURIER: FourierSettings()}
+    if isinstance(preset, int | str) and preset not in presets:
+        raise KerasRecipesError(f"There is no preset {preset}; there are {', '.join(map(str, presets))}")
+    base = presets[preset] if isinstance(preset, int | str) else preset
+    settings, changes = asdict(base), {k: v for k, v in changes.items() if v is not None}
+    if unknown := set(changes) - set(settings):
+        raise KerasRecipesError(f"Unknown settings: {', '.join(sorted(unknown))}; there are {', '.join(settings)}")
+    return type(base)(**{**settings, **changes})

@@ -33,7 +33,7 @@ figcaption { font-size: 13px; color: #555; max-width: 26em } img { image-renderi
 
 
 def write_report(
-    model: Any, units: Sequence[str], folder: str | Path, images: Any, *, preset: int | None = None, num_restarts: int = 4,
+    model: Any, units: Sequence[str], folder: str | Path, images: Any, *, preset: int | str | None = None, num_restarts: int = 4,
     steps: int | None = None, method: str = "deconv", log: Callable[[str], None] | None = None,
 ) -> Path:  # fmt: skip
     """Write a page for each unit and an index.

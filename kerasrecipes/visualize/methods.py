@@ -36,7 +36,7 @@ class Method:
     function: str
     help: str
     inputs: tuple[str, ...] = ()  # "image" or "audio" (the file), "unit" (a call for each), "units", "data"
-    options: tuple[str, ...] = ()  # names of `OPTIONS`; "image" is the file where it is optional
+    options: tuple[str, ...] = ()  # names of `OPTIONS`; "image" is the file where it is optional, "layer" the one layer of `layers`
     arguments: dict[str, Any] = field(default_factory=dict)  # fixed keyword arguments
     audio_function: str | None = None  # for speech recognizers, with the recording in place of the image
     plot_options: tuple[str, ...] = ()  # options that `save` takes
@@ -52,12 +52,16 @@ OPTIONS = {
         "input size where the model leaves it open, or the number of samples", flag="--input-size", metavar="WIDTHxHEIGHT"
     ),
     "render_mode": Option("rendering of signed values", default="raw", choices=("raw", "gray", "norm", "normblur")),
+    "num_samples": Option("number of noisy copies (default 50)", int, flag="--samples"),
+    "noise_level": Option("standard deviation of the noise as a fraction of the input's range (default 0.15)", float),
+    "num_masks": Option("number of random masks (default: rise 8000, faithfulness 2000)", int, flag="--masks"),
+    "cells": Option("number of positions along each side (default 6)", int),
     "target": Option("name or number of the class"),
     "patch_size": Option("side of the gray square, in pixels", int),
     "stride": Option("distance between two positions of the square, in pixels", int),
-    "preset": Option("row of table 1 of arXiv 1506.06579 (default 3)", int, choices=(1, 2, 3, 4)),
+    "preset": Option("row of table 1 of arXiv 1506.06579 (default 3), or fourier", choices=(1, 2, 3, 4, "fourier")),
     "num_restarts": Option("random starts of each unit", int, 4, flag="--restarts"),
-    "steps": Option("number of steps of the ascent, or of each training (transfer: 300)", int),
+    "steps": Option("number of steps of the ascent, the path or each training (integrated-gradients: 50, transfer: 300)", int),
     "whole_input": Option("optimize the whole input instead of the unit's receptive field", bool, False),
     "step_policy": Option("choice of the step size", choices=("constant", "progress", "progress01", "normalized")),
     "max_step": Option("largest step size", float),
@@ -80,6 +84,11 @@ _ROOM, _STUDIES = "kerasrecipes.visualize", "kerasrecipes.experiments.image_expe
 _DATA_OPTIONS = ("validation", "limit", "layers", "json_file")
 
 
+def _attribution(function: str, help: str, options: tuple[str, ...] = (), **settings: Any) -> Method:
+    reference = f"{_ROOM}.{function}"
+    return Method(reference, help, ("image", "unit"), options, audio_function=reference, **settings)
+
+
 def _saliency(method: str, help: str) -> Method:
     return Method(
         f"{_ROOM}.saliency:compute_saliency", help, ("image", "unit"), arguments={"method": method},
@@ -91,7 +100,27 @@ METHODS = {
     "deconv": _saliency("deconv", "parts of the input that activate a unit, by a deconvnet"),
     "guided": _saliency("guided", "parts of the input that activate a unit, by guided backpropagation"),
     "gradient": _saliency("gradient", "gradient of a unit with respect to the input"),
+    "integrated-gradients": _attribution(
+        "averaged_gradients:compute_integrated_gradients", "share of each pixel in a unit's activation", ("steps",)
+    ),
+    "smoothgrad": _attribution(
+        "averaged_gradients:compute_smoothgrad", "mean gradient of a unit over noisy copies of the input",
+        ("num_samples", "noise_level", "seed"),
+    ),
+    "grad-cam": _attribution("grad_cam:compute_grad_cam", "places with the features that raise a unit, by Grad-CAM", ("layer",)),
+    "rise": _attribution(
+        "rise:compute_rise", "places that keep a class probable while random masks cover the rest, by RISE", ("num_masks", "seed"),
+        progress=True,
+    ),
+    "faithfulness": _attribution(
+        "faithfulness:measure_faithfulness", "deletion and insertion curves of all attributions of a unit", ("num_masks", "seed"),
+        prints=True, progress=True,
+    ),
     "activations": Method(f"{_ROOM}.activations:activation_maps", "activations of layers on an image", ("image",), ("layers",)),
+    "activation-grid": Method(
+        f"{_ROOM}.activation_grid:compute_activation_grid", "inputs that give a layer the activations at places of an image",
+        ("image",), ("layer", "cells", "steps", "seed"), progress=True,
+    ),
     "occlusion": Method(
         f"{_ROOM}.occlusion:compute_occlusion", "change of the class while a gray square covers the image", ("image",),
         ("target", "patch_size", "stride"),
@@ -146,7 +175,8 @@ def check_inputs(name: str, file: str | None, units: Sequence[str], data: Sequen
     """
     inputs = METHODS[name].inputs
     if file is None and ("image" in inputs or "audio" in inputs):
-        source = "a recording" if "audio" in inputs else "an image"
+        source = "an image or a recording" if METHODS[name].audio_function else "an image"
+        source = "a recording" if "audio" in inputs else source
         raise KerasRecipesError(f"--method {name} needs {source}: kerasrecipes visualize NAME FILE --method {name}")
     if not units and ("unit" in inputs or "units" in inputs):
         raise KerasRecipesError(f'--method {name} needs --unit "LAYER:NUMBER"; --method table lists the layers')
@@ -175,7 +205,10 @@ def run_method(
         The path of a file, and its result (None for files of `writes_files`).
     """
     method = METHODS[name]
-    options |= {"units": list(units), "image": file}
+    layers = options.get("layers") or [None]
+    if "layer" in method.options and len(layers) > 1:
+        raise KerasRecipesError(f"--method {name} takes one --layer, not {len(layers)}")
+    options |= {"units": list(units), "image": file, "layer": layers[0]}
     arguments = {k: v for k, v in options.items() if k in method.options and v not in (None, (), [])} | method.arguments
     if method.progress:
         arguments["progress"] = progress

@@ -1,5 +1,6 @@
 """Speech recognizers: saliency over time and frequency, and the posteriors of letters and phonemes over time."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,13 +11,14 @@ from kerasrecipes.decoding.greedy import log_softmax
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.graph.autodiff import data_input_index, make_layer_forward, ravel_position
 from kerasrecipes.graph.traversal import functional_graph, input_name
-from kerasrecipes.graph.units import Unit, find_unit, output_names
+from kerasrecipes.graph.units import Unit, find_unit, layer_names, output_names
 from kerasrecipes.inference.transcribe import logits_of
 from kerasrecipes.utils import plotting
 from kerasrecipes.visualize.saliency import SaliencyMethod
 from kerasrecipes.visualize.synthesis_region import last_untrained_step
 
 MIN_PROBABILITY = 0.1  # symbols that never reach it are not plotted
+TRANSCRIPT_PATTERN = re.compile(r"transcript:(?P<number>\d+)")
 
 
 @dataclass(frozen=True)
@@ -24,10 +26,11 @@ class AudioSaliency(plotting.Figure):
     """Saliency of a unit in the features or samples that a recognizer reads.
 
     Args:
-        method: "gradient", "guided" or "deconv".
+        method: Name of the method.
         values: (frames, bands) signed values.
         features: (frames, bands) values that the network read.
         from_layer: Name of the layer or input that computed the features.
+        baseline_activation: Activation on the baseline, for integrated gradients.
     """
 
     unit: Unit
@@ -37,6 +40,7 @@ class AudioSaliency(plotting.Figure):
     from_layer: str
     activation: float
     seconds: float
+    baseline_activation: float | None = None
 
     def time_interval(self) -> tuple[float, float]:
         """Return start and end, in seconds, of all values other than zero, or (0, 0) if there are none."""
@@ -74,7 +78,7 @@ def compute_audio_saliency(
     Args:
         model: Speech recognizer.
         audio: A path, bytes, a file object, or an array with `sample_rate`.
-        unit: "logits:e", at a frame "logits:e@37"; without a frame, the strongest.
+        unit: "logits:e", at a frame "logits:e@37"; without a frame, the strongest. "transcript:4" is the fifth symbol of the greedy transcript.
         method: See `saliency.compute_saliency`.
         sample_rate: Sample rate of an array in Hz.
         from_layer: Layer whose output is read. Default: the last before the first weights, or the waveform if that layer has as
@@ -88,13 +92,8 @@ def compute_audio_saliency(
         >>> compute_audio_saliency(kerasrecipes.load("wav2letter_small"), "talk.flac", "logits:e").save("e.png")
     """
     wave = load_waveform(model, audio, sample_rate)
-    unit = find_unit(model, unit)
-    name = from_layer or last_untrained_step(model)
-    features = make_layer_forward(model, [name])(wave[None])[0]
-    if from_layer is None and features.shape[1] == len(wave):  # no features before the first weights
-        features, name = wave[None], input_name(functional_graph(model).inputs[data_input_index(model)])
-    else:
-        from_layer = name
+    unit = symbol_unit(model, wave, unit)
+    features, name, from_layer = read_features(model, wave, from_layer)
     is_frame = isinstance(unit.position, tuple) and unit.position
     position = unit.position[0] if is_frame else ravel_position(unit.position, ())  # type: ignore[index]
     compute = SaliencyMethod(model, unit.layer, method, from_layer=from_layer)
@@ -102,6 +101,42 @@ def compute_audio_saliency(
     values, features = (v[0].reshape(v.shape[1], -1) for v in (values, features))
     unit = Unit(unit.layer, unit.channel, unit.position or (int(index[0]),))
     return AudioSaliency(unit, method, values, features, name, float(activation[0]), len(wave) / model.sample_rate)
+
+
+def read_features(model: Any, wave: np.ndarray, from_layer: str | None) -> tuple[np.ndarray, str, str | None]:
+    """Return the features (1, frames, ...) of a waveform, the name of their source, and the layer to compute from.
+
+    The layer is by default the last before the first weights. If it has as many frames as samples, the features are the samples
+    and the layer is None.
+    """
+    name = from_layer or last_untrained_step(model)
+    features = make_layer_forward(model, [name])(wave[None])[0]
+    if from_layer is None and features.shape[1] == len(wave):
+        return wave[None], input_name(functional_graph(model).inputs[data_input_index(model)]), None
+    return features, name, name
+
+
+def symbol_unit(model: Any, wave: np.ndarray, unit: str | Unit) -> Unit:
+    """Return a unit, and for "transcript:N" the logit of symbol N of the greedy transcript, from 0, at its strongest frame.
+
+    Raises:
+        KerasRecipesError: There is no such unit or symbol.
+    """
+    match = TRANSCRIPT_PATTERN.fullmatch(unit) if isinstance(unit, str) else None
+    if match is None:
+        return find_unit(model, unit)
+    transcript = model.transcribe(wave, model.sample_rate, decoder=model.criterion.default_decoder)
+    symbols = transcript.characters or transcript.words
+    number = int(match["number"])
+    if number >= len(symbols):
+        text = transcript.text or "empty"
+        raise KerasRecipesError(f"The transcript has {len(symbols)} symbols, numbered from 0, and no symbol {number}. It is: {text}")
+    names = layer_names(model)
+    layer = "logits" if "logits" in names else names[-1]
+    channel = [name.lower() for name in output_names(model)].index(symbols[number].text.lower())
+    frames = [round(seconds * model.sample_rate / model.stride) for seconds in (symbols[number].start, symbols[number].end)]
+    logits = logits_of(model, wave)[frames[0] : max(frames[1], frames[0] + 1), channel]
+    return Unit(layer, channel, (frames[0] + int(logits.argmax()),))
 
 
 def load_waveform(model: Any, audio: Any, sample_rate: int | None) -> np.ndarray:

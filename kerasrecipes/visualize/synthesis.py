@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -18,8 +18,11 @@ from kerasrecipes.visualize.activation_maximization import (
     initial_input,
     resolve_settings,
 )
+from kerasrecipes.visualize.fourier_ascent import FourierAscent
+from kerasrecipes.visualize.fourier_images import FourierSettings, initial_spectrum
 from kerasrecipes.visualize.synthesis_region import last_untrained_step, make_ascent_target
 
+Preset: TypeAlias = int | str | AscentSettings | FourierSettings
 BATCH_SIZE = 9  # inputs that are optimized together
 # for spectrograms, whose values have unit variance and no limits; chosen by inspection, not from the paper
 SPECTROGRAM_SETTINGS = AscentSettings(0.01, 0.7, 4, 0, 0, 200, "progress", 1.0, 0.3)
@@ -48,7 +51,7 @@ class SynthesizedInputs(plotting.Figure):
     best_at: tuple[int, ...]
     majority_at: tuple[int, ...]
     stopped: tuple[bool, ...]
-    settings: AscentSettings
+    settings: AscentSettings | FourierSettings
     curve: np.ndarray = field(repr=False)
 
     def render(self, columns: int | None = None) -> np.ndarray:
@@ -72,15 +75,15 @@ class SynthesizedInputs(plotting.Figure):
 
 
 def synthesize(
-    model: Any, unit: str | Unit, preset: int | AscentSettings | None = None, **options: Any
+    model: Any, unit: str | Unit, preset: Preset | None = None, **options: Any
 ) -> SynthesizedInputs:
     """Synthesize inputs that activate a unit strongly, from several random starts.
 
     Args:
         model: Functional or Sequential model.
         unit: "fire9:40"; without a position, the middle one.
-        preset: Row 1 to 4 of table 1 of the paper, or settings. Default: 3, with which most of the paper's images were made, and
-            for speech `SPECTROGRAM_SETTINGS`.
+        preset: Row 1 to 4 of table 1 of the paper, "fourier" (Fourier coefficients and random transforms, for images), or settings.
+            Default: 3, with which most of the paper's images were made, and for speech `SPECTROGRAM_SETTINGS`.
         **options: Options of `synthesize_units`.
 
     Raises:
@@ -93,7 +96,7 @@ def synthesize(
 
 
 def synthesize_units(
-    model: Any, units: Sequence[str | Unit], preset: int | AscentSettings | None = None, *, num_restarts: int = 9, seed: int = 0,
+    model: Any, units: Sequence[str | Unit], preset: Preset | None = None, *, num_restarts: int = 9, seed: int = 0,
     init: str = "mean_plus_rand", whole_input: bool = False, value_range: tuple[float, float] = DEFAULT_VALUE_RANGE,
     from_layer: str | None = None, progress: Callable[[int, int], None] | None = None, **changes: Any,
 ) -> list[SynthesizedInputs]:  # fmt: skip
@@ -105,7 +108,7 @@ def synthesize_units(
         preset: Row of table 1 of the paper, or settings, see `synthesize`.
         num_restarts: Number of random starts of each unit, with the seeds `seed`, `seed` + 1 ...
         seed: First random seed.
-        init: Initial input, see `activation_maximization.initial_input`.
+        init: Initial input, see `activation_maximization.initial_input`. The preset "fourier" has its own.
         whole_input: Optimize the whole input. By default only the unit's receptive field is optimized, which is many times faster;
             percentiles and blurred edges are then those of that part.
         value_range: Black and white in the input of models that are not recipes; the presets' steps are for 0 to 255.
@@ -123,16 +126,8 @@ def synthesize_units(
     settings, from_layer = resolve_plan(model, preset, from_layer, **changes)
     layer, axis = targets[0].layer, channel_axis(find_layer_call(model, targets[0].layer))
     region = make_ascent_target(model, targets[0], from_layer, whole_input, value_range)
-    starts = [initial_input(init, region.shape, seed + i) for i in range(num_restarts)]
-    if from_layer is None:
-        low, high = model_value_range(model, value_range)
-        ascent = GradientAscent(
-            model, layer, axis, settings, limits=(-IMAGE_MEAN, 255 - IMAGE_MEAN),
-            to_input=lambda x: low + (high - low) / 255 * (x + IMAGE_MEAN),
-        )  # fmt: skip
-    else:
-        ascent = GradientAscent(model, layer, axis, settings, from_layer=from_layer)
-        starts = [x / 100 for x in starts]
+    seeds = range(seed, seed + num_restarts)
+    ascent, starts = _make_ascent(model, layer, axis, settings, region.shape, from_layer, value_range, init, seeds)
     items = [(u, x) for u in targets for x in starts]
     runs: list[dict[str, Any]] = []
     for first in range(0, len(items), BATCH_SIZE):
@@ -151,9 +146,32 @@ def synthesize_units(
     return results
 
 
+def _make_ascent(
+    model: Any, layer: str, axis: int, settings: AscentSettings | FourierSettings, shape: tuple[int, ...], from_layer: str | None,
+    value_range: Any, init: str, seeds: Sequence[int],
+) -> tuple[GradientAscent | FourierAscent, list[np.ndarray]]:  # fmt: skip
+    """Return the compiled ascent and its initial inputs, one for each seed."""
+    if isinstance(settings, FourierSettings):
+        starts = [initial_spectrum(shape, seed, settings.stddev) for seed in seeds]
+        low, high = model_value_range(model, value_range)
+        fourier = FourierAscent(
+            model, layer, axis, settings, (shape[0], shape[1]), to_input=lambda x: low + (high - low) * x, seed=seeds[0]
+        )
+        return fourier, starts
+    starts = [initial_input(init, shape, seed) for seed in seeds]
+    if from_layer is not None:
+        return GradientAscent(model, layer, axis, settings, from_layer=from_layer), [x / 100 for x in starts]
+    low, high = model_value_range(model, value_range)
+    ascent = GradientAscent(
+        model, layer, axis, settings, limits=(-IMAGE_MEAN, 255 - IMAGE_MEAN),
+        to_input=lambda x: low + (high - low) / 255 * (x + IMAGE_MEAN),
+    )  # fmt: skip
+    return ascent, starts
+
+
 def resolve_plan(
-    model: Any, preset: int | AscentSettings | None, from_layer: str | None, **changes: Any
-) -> tuple[AscentSettings, str | None]:
+    model: Any, preset: Preset | None, from_layer: str | None, **changes: Any
+) -> tuple[AscentSettings | FourierSettings, str | None]:
     """Return the settings and the layer whose output is optimized (None: the input), with the defaults of `synthesize`."""
     is_speech = from_layer is not None or len(functional_graph(model).inputs[0].shape) != 4
     if is_speech and from_layer is None:
@@ -164,7 +182,7 @@ def resolve_plan(
 
 
 def _make_result(
-    model: Any, unit: Unit, rows: list[dict], settings: AscentSettings, from_layer: str | None, value_range: Any
+    model: Any, unit: Unit, rows: list[dict], settings: AscentSettings | FourierSettings, from_layer: str | None, value_range: Any
 ) -> SynthesizedInputs:
     values = np.stack([r["best"] for r in rows])
     images = None

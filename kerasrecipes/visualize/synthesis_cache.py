@@ -17,15 +17,14 @@ from keras import ops
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.graph.units import Unit, find_unit
 from kerasrecipes.utils import files, plotting
-from kerasrecipes.visualize.activation_maximization import AscentSettings
-from kerasrecipes.visualize.synthesis import BATCH_SIZE, resolve_plan, synthesize_units
+from kerasrecipes.visualize.synthesis import BATCH_SIZE, Preset, resolve_plan, synthesize_units
 
 SETTINGS_FILE = "synthesis.json"  # from an image's file name to its settings
 CONFLICT_HINT = "choose another folder, or remove it to have it made again"
 
 
 def synthesize_to_folder(
-    model: Any, units: Sequence[str | Unit], folder: str | Path, preset: int | AscentSettings | None = None, *,
+    model: Any, units: Sequence[str | Unit], folder: str | Path, preset: Preset | None = None, *,
     prefix: str = "", suffix: str = ".png", keep_unknown: bool = False, progress: Callable[[int, int], None] | None = None,
     step_progress: Callable[[int, int], None] | None = None, **options: Any,
 ) -> list[Path]:  # fmt: skip

@@ -129,6 +129,11 @@ def make_squeezenet_case() -> dict[str, np.ndarray]:
     return inputs
 
 
+def make_attribution_case() -> dict[str, np.ndarray]:
+    """Return the case of the small SqueezeNet with noise (8, 67, 67, 3) for SmoothGrad."""
+    return make_squeezenet_case() | {"noise": sample(np.random.RandomState(63), 8, 67, 67, 3)}
+
+
 def sample(rng: np.random.RandomState, *shape: int, scale: float = 1.0) -> np.ndarray:
     """Return normally distributed float32."""
     return (scale * rng.standard_normal(shape)).astype("float32")
@@ -150,4 +155,6 @@ INPUTS: dict[str, Callable[[], dict[str, np.ndarray]]] = {
     "torchcrf": lambda: make_path_batch(3), "sklearn_mean_iou": make_masks, "librosa_mel_filterbank": dict,
     "librosa_log_spectrogram": make_audio, "librosa_log_mel": make_audio, "scipy_gaussian_blur": make_image,
     "captum_gradient": make_squeezenet_case, "captum_guided": make_squeezenet_case, "captum_deconv": make_squeezenet_case,
+    "captum_integrated_gradients": make_squeezenet_case, "captum_grad_cam": make_squeezenet_case,
+    "captum_smoothgrad": make_attribution_case,
 }  # fmt: skip

@@ -59,6 +59,12 @@ def make_ascent_case() -> dict[str, np.ndarray]:
     kernel, top = sample(rng, 5, 5, 3, 6, scale=0.004), sample(rng, 4 * 3 * 6, 5, scale=0.3)
     return {"start": sample(rng, 12, 10, 3, scale=10), "kernel": kernel, "top": top}
 
+
+def make_spectra() -> dict[str, np.ndarray]:
+    """Return Fourier coefficients (2, 2, 3, height, width // 2 + 1) of images 16 x 24 and 15 x 21."""
+    rng = np.random.RandomState(64)
+    return {"even": sample(rng, 2, 2, 3, 16, 13), "odd": sample(rng, 2, 2, 3, 15, 11)}
+
 DEEPSPEECH = {"bidirectional": ("lstm", 2, 0), "streaming": ("gru", 1, 4)}  # cell, directions, steps that the lookahead reads
 
 

@@ -18,7 +18,11 @@ from kerasrecipes.losses.crf import crf_loss
 from kerasrecipes.losses.ctc import ctc_loss
 from kerasrecipes.losses.edit_distance import viterbi_path
 from kerasrecipes.losses.min_frames import min_ctc_frames
+from kerasrecipes.visualize import Unit
+from kerasrecipes.visualize.attribution import AttributionTarget
+from kerasrecipes.visualize.averaged_gradients import integrated_gradients, mean_gradient
 from kerasrecipes.visualize.gaussian_blur import blur_numpy
+from kerasrecipes.visualize.grad_cam import grad_cam_values
 from kerasrecipes.visualize.saliency import SaliencyMethod
 
 array = keras.ops.convert_to_numpy
@@ -142,14 +146,28 @@ def run_on_audio(layer):
     return lambda audio: {"features": array(layer(audio[None], np.array([len(audio)], "int32"))[0])[0]}
 
 
+def small_squeezenet(weights):
+    model = kr.get_recipe("squeezenet").build(**SQUEEZENET)
+    for layer in model.layers:
+        if layer.weights:
+            layer.set_weights([weights[layer.name].transpose(2, 3, 1, 0), weights[f"{layer.name}_bias"]])
+    return model
+
+
 def saliency(method):
     def compute(image, **weights):
-        model = kr.get_recipe("squeezenet").build(**SQUEEZENET)
-        for layer in model.layers:
-            if layer.weights:
-                layer.set_weights([weights[layer.name].transpose(2, 3, 1, 0), weights[f"{layer.name}_bias"]])
+        model = small_squeezenet(weights)
         maps, scores, _ = SaliencyMethod(model, "scores", method, "one")(np.stack([image] * 2), [0, 4], [0, 0])
         return {"saliency": maps[:, ::2, ::2], "scores": scores}
+
+    return compute
+
+
+def attribution(compute_values):
+    def compute(image, noise=None, **weights):
+        model = small_squeezenet(weights)
+        targets = [AttributionTarget(model, Unit("scores", k, ()), image[None], 0, value_range=(0, 255)) for k in (0, 4)]
+        return {"values": np.stack([compute_values(target, noise)[::2, ::2] for target in targets])}
 
     return compute
 
@@ -181,6 +199,11 @@ COMPUTED = {  # name -> function of the inputs, tolerance
     "captum_gradient": (saliency("gradient"), 1e-5),
     "captum_guided": (saliency("guided"), 1e-5),
     "captum_deconv": (saliency("deconv"), 1e-5),
+    "captum_integrated_gradients": (
+        attribution(lambda target, _: integrated_gradients(target, target.constant_input(0), 50)), 1e-4,
+    ),
+    "captum_smoothgrad": (attribution(lambda target, noise: mean_gradient(target, [target.inputs + 30 * noise], 8)), 1e-5),
+    "captum_grad_cam": (attribution(lambda target, _: grad_cam_values(target, "fire3")[..., 0]), 1e-5),
 }  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from recipe_inputs import (
     make_ascent_case,
     make_convnetjs_case,
     make_deepspeech_case,
+    make_spectra,
     make_wavenet_case,
 )
 from test_goldens_packages import reorder_gates
@@ -23,6 +24,7 @@ import kerasrecipes as kr
 from kerasrecipes import layers
 from kerasrecipes.layers.mu_law import mu_law_decode, mu_law_encode
 from kerasrecipes.visualize.activation_maximization import GradientAscent, resolve_settings
+from kerasrecipes.visualize.fourier_images import spectrum_to_image
 
 array = keras.ops.convert_to_numpy
 
@@ -202,7 +204,13 @@ def test_yosinski_ascent(preset):
     assert_is_golden(f"yosinski_ascent_{preset}", results, 1e-3)
 
 
+def test_lucent_images():
+    spectra = make_spectra()
+    images = {name: array(spectrum_to_image(spectra[name], width)) for name, width in (("even", 24), ("odd", 21))}
+    assert_is_golden("lucent_fourier", images, 1e-5)
+
+
 def test_inputs_of_packages_and_recipes_are_seeded():
-    for make in (*INPUTS.values(), make_wavenet_case, make_ascent_case):
+    for make in (*INPUTS.values(), make_wavenet_case, make_ascent_case, make_spectra):
         first, second = make(), make()
         assert all(np.array_equal(first[k], second[k]) for k in first if isinstance(first[k], np.ndarray))

@@ -4,6 +4,7 @@ import importlib.util
 import sys
 import types
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -219,19 +220,54 @@ def squeezenet(inputs):
     )
 
 
+def to_squeezenet_input(image):
+    """Return blue, green, red minus their means, channels first."""
+    x = image[..., ::-1] - np.array([104, 117, 123], "float32")
+    return torch.from_numpy(np.moveaxis(x, -1, -3).copy())
+
+
 def captum(method):
     def compute(inputs):
         attr = pytest.importorskip("captum.attr")
         kinds = {"gradient": attr.Saliency, "guided": attr.GuidedBackprop, "deconv": attr.Deconvolution}
         model = squeezenet(inputs)
-        x = inputs["image"][..., ::-1] - np.array([104, 117, 123], "float32")
-        x = torch.from_numpy(x.transpose(2, 0, 1)[None].copy()).requires_grad_(True)
+        x = to_squeezenet_input(inputs["image"][None]).requires_grad_(True)
         options = {"abs": False} if method == "gradient" else {}
-        maps = [kinds[method](model).attribute(x, target=k, **options)[0] for k in (0, 4)]
-        maps = [m.detach().numpy().transpose(1, 2, 0)[::2, ::2, ::-1] for m in maps]  # red, green, blue
-        return {"saliency": np.stack(maps), "scores": model(x)[0, [0, 4]].detach().numpy()}
+        maps = [kinds[method](model).attribute(x, target=k, **options) for k in (0, 4)]
+        return {"saliency": rgb_maps(maps), "scores": model(x)[0, [0, 4]].detach().numpy()}
 
     return compute
+
+
+def rgb_maps(maps):
+    """Return every second pixel of maps (1, 3, height, width) as (maps, height, width, 3) in red, green, blue."""
+    return np.stack([m[0].detach().numpy().transpose(1, 2, 0)[::2, ::2, ::-1] for m in maps])
+
+
+def captum_integrated_gradients(inputs):
+    method = pytest.importorskip("captum.attr").IntegratedGradients(squeezenet(inputs))
+    x, black = (to_squeezenet_input(image[None]) for image in (inputs["image"], 0 * inputs["image"]))
+    return {"values": rgb_maps([method.attribute(x, black, target=k, n_steps=50, method="riemann_middle") for k in (0, 4)])}
+
+
+def captum_smoothgrad(inputs):
+    attr = pytest.importorskip("captum.attr")
+    x = to_squeezenet_input(inputs["image"][None])
+    noise = to_squeezenet_input(inputs["noise"]) - to_squeezenet_input(0 * inputs["noise"])
+    maps = []
+    for k in (0, 4):
+        with mock.patch.object(torch, "normal", lambda mean, deviation: mean + deviation * noise):  # the noise that it samples
+            tunnel = attr.NoiseTunnel(attr.Saliency(squeezenet(inputs)))
+            maps.append(tunnel.attribute(x, nt_samples=8, stdevs=30.0, target=k, abs=False))
+    return {"values": rgb_maps(maps)}
+
+
+def captum_grad_cam(inputs):
+    attr = pytest.importorskip("captum.attr")
+    model, x = squeezenet(inputs), to_squeezenet_input(inputs["image"][None])
+    method = attr.LayerGradCam(model, model[5])  # the second fire module
+    maps = [method.attribute(x, target=k, relu_attributions=True) for k in (0, 4)]
+    return {"values": np.stack([attr.LayerAttribution.interpolate(m, (67, 67), "bilinear")[0, 0].detach().numpy()[::2, ::2] for m in maps])}
 
 
 ORACLES = {
@@ -241,4 +277,6 @@ ORACLES = {
     "torchaudio_deltas": deltas, "torchaudio_linear_filterbank": linear_filterbank, "torchaudio_edit_distance": edit_distance,
     "torchcrf": crf, "sklearn_mean_iou": mean_iou, "librosa_mel_filterbank": mel_filterbank,
     "librosa_log_spectrogram": log_spectrogram, "librosa_log_mel": log_mel, "scipy_gaussian_blur": gaussian_blur,
-} | {f"captum_{method}": captum(method) for method in ("gradient", "guided", "deconv")}  # fmt: skip
+} | {f"captum_{method}": captum(method) for method in ("gradient", "guided", "deconv")} | {
+    "captum_integrated_gradients": captum_integrated_gradients, "captum_smoothgrad": captum_smoothgrad, "captum_grad_cam": captum_grad_cam,
+}  # fmt: skip

@@ -27,7 +27,7 @@ def test_functions_take_their_inputs_and_options(name):
 
 def test_options_are_known_and_used():
     used = {o for m in METHODS.values() for o in (*m.options, *m.plot_options, *m.inputs)}
-    assert set(OPTIONS) <= used and used - set(OPTIONS) <= {"image", "audio", "unit", "units"}
+    assert set(OPTIONS) <= used and used - set(OPTIONS) <= {"image", "audio", "unit", "units", "layer"}
     assert {DEFAULT_METHOD, *SALIENCY_METHODS} <= set(METHODS)
     assert all(o.help and "\n" not in o.help for o in (*OPTIONS.values(), *METHODS.values()))
 
