@@ -159,8 +159,8 @@ def prepare_target(
     Args:
         model: Functional or Sequential model of an image, or a speech recognizer.
         source: An image (see `model_input.to_model_input`) or audio: a path, bytes, a file object, or an array with `sample_rate`.
-        unit: "scores:tabby" for a class, "logits:e@37" for a letter at a frame, "transcript:4" for the fifth symbol of the greedy transcript.
-            Without a position the strongest one is used.
+        unit: "scores:tabby" for a class, "logits:e@37" for a letter at a frame, "transcript:4" for the fifth symbol of the greedy
+            transcript. Without a position the strongest one is used.
         sample_rate: Sample rate of an audio array in Hz.
         from_layer: For speech, the layer whose output is explained. Default: the features, see `speech.compute_audio_saliency`.
         value_range: Black and white in the input of image models that are not recipes.

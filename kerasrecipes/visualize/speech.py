@@ -78,7 +78,8 @@ def compute_audio_saliency(
     Args:
         model: Speech recognizer.
         audio: A path, bytes, a file object, or an array with `sample_rate`.
-        unit: "logits:e", at a frame "logits:e@37"; without a frame, the strongest. "transcript:4" is the fifth symbol of the greedy transcript.
+        unit: "logits:e", at a frame "logits:e@37"; without a frame, the strongest. "transcript:4" is the fifth symbol of the greedy
+            transcript.
         method: See `saliency.compute_saliency`.
         sample_rate: Sample rate of an array in Hz.
         from_layer: Layer whose output is read. Default: the last before the first weights, or the waveform if that layer has as
