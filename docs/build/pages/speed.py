@@ -35,14 +35,19 @@ KINDS = {
 
 
 def make_series(figures: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[float, float]]]:
-    """Return the curves of a part: one for each group, or one for each name where a group has a single size."""
+    """Return the curves of a part: one for each group, or one for each name where a group has a single size.
+
+    Costs are divided by that of the group's first figure, or of the first figure of all.
+    """
     sizes: dict[str, set[float]] = {}
     for figure in figures:
         sizes.setdefault(figure["group"], set()).add(figure["x"])
     key = "group" if any(len(values) > 1 for values in sizes.values()) else "name"
     series: dict[str, list[tuple[float, float]]] = {}
+    starts: dict[str, float] = {}
     for figure in figures:
-        series.setdefault(figure[key], []).append((figure["x"], figure["ratio"]))
+        start = starts.setdefault(figure["group"] if key == "group" else "all", figure["cost"])
+        series.setdefault(figure[key], []).append((figure["x"], figure["cost"] / start))
     return series
 
 
@@ -61,9 +66,13 @@ def make_figure_lines(entry: Mapping[str, Any], part: Part) -> list[str]:
         tables += [f"**{group}**", "", *make_table(["", "ratio", "range", ""], map(format_figure, figures), [1, 2]), ""]
     if part.x_title and entry["figures"]:
         lines += [draw_curves(make_series(entry["figures"]), part.x_title, part.cost.partition(",")[0]), ""]
+        lines += ["The first point of the chart is 1.", ""]
     lines += make_fold("Figures with their range", tables)
     for reason, rows in groupby(entry["left_out"], key=lambda row: row["reason"].splitlines()[-1]):
         lines += [f"Not measured here: {', '.join(dict.fromkeys(row['name'] for row in rows))} ({reason}).", ""]
+    measured = {row["group"] for key in ("figures", "left_out") for row in entry[key]}
+    if missing := [group for group in dict.fromkeys(row.group for row in part.rows) if group not in measured]:
+        lines += [f"Not measured yet: {', '.join(missing)}.", ""]
     return [*lines, f"Measured on {entry['date']} at commit `{(entry['commit'] or 'unknown')[:9]}`.", ""]
 
 
@@ -82,5 +91,7 @@ def make_speed_page(folder: Path = RESULTS) -> str:
             if len(results) > 1:
                 body = [f'=== "{KINDS.get(kind, kind)}"', "", *(f"    {line}" if line else "" for line in body)]
             lines += body
+    if results and (missing := [part.title for name, part in make_parts().items() if not any(name in r["parts"] for r in results)]):
+        lines += [f"Parts of `make bench` that have not been measured yet: {', '.join(missing)}.", ""]
     lines += ["More measurements of single scripts are on [another page](benchmarks.md).", ""]
     return "\n".join(lines)

@@ -49,6 +49,7 @@ def draw_bar_chart(figures: Sequence[Mapping[str, Any]], label: str) -> str:
     for tick in choose_log_ticks(low, high):
         elements.append(f'<path class="grid" d="M{to_x(tick):.1f} {TOP}V{height - 22}"/>')
         elements.append(f'<text x="{to_x(tick):.1f}" y="{height - 6}" text-anchor="middle">{tick:g}</text>')
+    elements.append(f'<path class="one" d="M{to_x(1):.1f} {TOP}V{height - 22}"/>')
     for number, figure in enumerate(figures):
         y = TOP + ROW_HEIGHT * number
         ratio = figure["ratio"]
@@ -61,7 +62,6 @@ def draw_bar_chart(figures: Sequence[Mapping[str, Any]], label: str) -> str:
             f'<rect class="bar {side}" x="{start - 1:.1f}" y="{y + 20}" width="{end - start + 2:.1f}" height="{BAR_HEIGHT}" rx="2"/>',
             f'<path class="range" d="M{to_x(figure["low"]):.1f} {middle}H{to_x(figure["high"]):.1f}"/>',
         ]
-    elements.append(f'<path class="one" d="M{to_x(1):.1f} {TOP}V{height - 22}"/>')
     return wrap_svg(height, label, elements)
 
 
