@@ -143,7 +143,8 @@ def commands_for_taught_model(name: str, card: Any) -> list[str]:
     listen = f"kerasrecipes listen {words.removesuffix(' --decoder greedy')}"
     if "streaming" not in get_recipe(name).tags:
         listen = f"kerasrecipes teach {options.DEFAULT_STREAMING_RECIPE} ...  # for kerasrecipes listen, which {name} cannot do"
-    return [f"kerasrecipes transcribe FILE {words}", listen, f"kerasrecipes serve {words}"]
+    page = f"kerasrecipes export {shlex.quote(str(card.folder))} --web page"
+    return [f"kerasrecipes transcribe FILE {words}", listen, f"kerasrecipes serve {words}", page]
 
 
 @command("tune-decoder", model="argument")

@@ -189,8 +189,8 @@ def test_wrong_arguments_are_named(table, tmp_path, arguments, message):
 
 
 @pytest.mark.parametrize(("name", "phrases", "lines"), [
-    ("deepspeech2_streaming_small", 8, ["transcribe FILE", "listen --recipe", "serve --recipe"]),
-    ("wav2letter_small", 0, ["transcribe FILE", "teach deepspeech2_streaming_small", "serve --recipe"]),
+    ("deepspeech2_streaming_small", 8, ["transcribe FILE", "listen --recipe", "serve --recipe", "--web page"]),
+    ("wav2letter_small", 0, ["transcribe FILE", "teach deepspeech2_streaming_small", "serve --recipe", "--web page"]),
 ])  # fmt: skip
 def test_the_command_prints_what_uses_the_result(name, phrases, lines, table, tmp_path, monkeypatch, capsys):
     values = {
@@ -204,7 +204,7 @@ def test_the_command_prints_what_uses_the_result(name, phrases, lines, table, tm
     assert main(["teach", name, "--data", f"manifest:{table}", "--output", str(tmp_path)]) == 0
     output = capsys.readouterr()
     rows = [line for line in output.err.splitlines() if line.startswith("next: ")]
-    assert [line in row for line, row in zip(lines, rows, strict=True)] == [True] * 3
+    assert [line in row for line, row in zip(lines, rows, strict=True)] == [True] * 4
     assert all(("--phrases" in row and "--rejection-cost 1" in row) == bool(phrases) for row in (rows[0], rows[2]))
     assert "word errors, greedy    50.0 % before, 25.0 % after" in output.out
     assert calls[0][0] == ((f"manifest:{table}",), tmp_path, name) and calls[0][1]["max_minutes"] == 3.0
