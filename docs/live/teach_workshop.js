@@ -7,7 +7,7 @@ import { findBest, measureHead, trainHead } from "./teach_head.js";
 import { writeZip } from "./zip.js";
 
 const SECONDS = 20; // of a recording
-const THRESHOLD = 0.5, NUM_RECENT = 8;
+const THRESHOLD = 0.7, NUM_RECENT = 8;
 
 /** Return {element, open(), stop()} for a source of examples (teach_sounds.js, teach_images.js). */
 export function makeWorkshop(source) {

@@ -6,7 +6,7 @@ const FRAME = RATE / 100; // samples whose energy is measured
 const PAD = 0.1, GAP = 0.3, SHORTEST = 0.15; // s: kept around an utterance; of silence that ends it; of speech
 const ABOVE_NOISE = 8, BELOW_PEAK = 30, QUIETEST = -60; // dB: speech is louder than each of the three limits
 export const LONGEST = 2.5; // s of an utterance that can be a command
-const WINDOW = 0.9, HOP = 0.45; // s of other speech
+const WINDOWS = [0.9, 0.5]; // s of other speech; each begins in the middle of the one before
 const PAUSE = 0.4, MAX_PAUSES = 2;
 
 /** Compute the energy of each frame in dB below full scale. */
@@ -53,10 +53,12 @@ export function cutPauses(wave, utterances) {
   return pauses.slice(0, MAX_PAUSES);
 }
 
-/** Cut a recording of other speech into windows. */
+/** Cut a recording of other speech into windows as long as commands of one word and of several. */
 export function cutWindows(wave) {
-  const size = WINDOW * RATE, windows = [];
-  for (let at = 0; at + size <= wave.length; at += HOP * RATE) windows.push(wave.slice(at, at + size));
+  const windows = [];
+  for (const size of WINDOWS.map((seconds) => seconds * RATE)) {
+    for (let at = 0; at + size <= wave.length; at += size / 2) windows.push(wave.slice(at, at + size));
+  }
   return windows;
 }
 
