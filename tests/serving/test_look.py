@@ -1,7 +1,9 @@
 """The server of `kerasrecipes look`: its numbers are those of kerasrecipes.visualize, and bad files and damaged state harm nothing."""
 
 import json
+import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 import keras
@@ -11,6 +13,7 @@ from PIL import Image
 
 import kerasrecipes as kr
 from kerasrecipes import visualize
+from kerasrecipes.cli.main import main
 from kerasrecipes.errors import AudioError, KerasRecipesError
 
 pytest.importorskip("fastapi", reason="pip install kerasrecipes[serve]")
@@ -19,9 +22,11 @@ from fastapi.testclient import TestClient
 from kerasrecipes.serving import look_start, scan_job, synthesis_jobs
 from kerasrecipes.serving.image_inspector import ImageInspector
 from kerasrecipes.serving.inspection import to_probabilities
+from kerasrecipes.serving.keras_inspector import QUICK_OPTIONS
 from kerasrecipes.serving.look_app import MAX_INSPECTIONS, LookState, make_look_app
 from kerasrecipes.serving.speech_inspector import SpeechInspector
 from kerasrecipes.utils.plotting import enlarge_nearest
+from kerasrecipes.visualize.methods import METHODS
 
 L = keras.layers
 UNITS = ("first:2", "high:5@3,1", "high:1@all", "scores:3")
@@ -105,6 +110,20 @@ def test_saliency_is_that_of_visualize(client, model, folder, number, unit):
         answer = client.get(f"/inputs/{number}/saliency", params={"unit": unit, "method": method})
         np.testing.assert_allclose(read_array(answer), right.values, **CLOSE)
         assert float(answer.headers["x-activation"]) == pytest.approx(right.activation, rel=1e-5)
+
+
+def test_each_method_of_the_table_that_takes_an_image_and_a_unit_is_there(client, model, folder, number, monkeypatch):
+    methods = {name: m for name, m in METHODS.items() if m.inputs == ("image", "unit") and not m.prints}
+    assert list(client.get("/model").json()["methods"]) == list(methods)
+    monkeypatch.setitem(QUICK_OPTIONS, "num_masks", 20)
+    for name, entry in methods.items():
+        values = read_array(client.get(f"/inputs/{number}/saliency", params={"unit": "scores:3", "method": name}))
+        assert values.shape[:2] == (24, 20) and np.isfinite(values).all()
+        if name not in ("gradient", "guided", "deconv"):
+            module, _, function = entry.function.partition(":")
+            quick = {k: v for k, v in QUICK_OPTIONS.items() if k in entry.options}
+            right = getattr(import_module(module), function)(model, folder / "1.png", "scores:3", **quick, **entry.arguments)
+            np.testing.assert_allclose(values, right.values.reshape(values.shape), **CLOSE)
 
 
 def test_signals_are_the_slopes_of_the_unit(client, model, number):
@@ -292,3 +311,11 @@ def test_a_folder_of_nothing_and_a_taken_port(tmp_path):
         look_start.list_files("speech", tmp_path)
     with look_start.bind_socket("127.0.0.1", 0) as socket, pytest.raises(KerasRecipesError, match="--port 0 takes a free one"):
         look_start.bind_socket("127.0.0.1", socket.getsockname()[1])
+
+
+def test_a_missing_extra_is_named_before_a_model_is_loaded(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    assert main(["look", "squeezenet", "--no-browser"]) == 1
+    assert 'pip install "kerasrecipes[serve]"' in capsys.readouterr().err
+    assert main(["look", "squeezenet", "--images", "no-such-folder"]) == 1
+    assert "There is no file no-such-folder" in capsys.readouterr().err

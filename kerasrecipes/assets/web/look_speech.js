@@ -101,9 +101,10 @@ export async function mountSpeech(element, model) {
     }
     if (busy) return void (next = unit);
     busy = true;
-    const { input } = state;
+    const { input, method: asked } = state;
     try {
-      const { values, shape: [frames, bands] } = await askArray(`inputs/${input.number}/saliency`, { unit: nameFrame(unit, input), method: state.method });
+      const { values, shape: [frames, bands] } = await askArray(`inputs/${input.number}/saliency`, { unit: nameFrame(unit, input), method: asked });
+      if (state.method !== asked) return; // another method was chosen meanwhile
       const turned = new Float32Array(values.length); // time to the right, low bands at the bottom
       for (let t = 0; t < frames; t++) for (let b = 0; b < bands; b++) turned[(bands - 1 - b) * frames + t] = values[t * bands + b];
       const isNonzero = drawSignal(views.back, turned, [bands, frames, 1], state.filter);
@@ -114,8 +115,8 @@ export async function mountSpeech(element, model) {
       element.dataset.saliency = "error";
     } finally {
       busy = false;
+      if (next) [unit, next] = [next, null], await drawSaliency(unit);
     }
-    if (next) [unit, next] = [next, null], await drawSaliency(unit);
   }
   const nameFrame = (unit, input) => (input.shapes[unit.layer][1] > 1 ? nameUnit(unit, input.shapes[unit.layer]) : `${unit.layer}:${unit.channel}@${unit.place}`);
 

@@ -33,7 +33,7 @@ export async function mountLook(element, source) {
   const { samples } = source, methods = ["off", ...source.methods], root = make("div", { class: "look" });
   const state = {
     ...source.start, place: null, filter: "raw", gamma: 0.5, boost: 0, zoom: "none", origin: null, signals: false, synthesized: false,
-    frozen: false, stretch: false, timings: 1, labels: true, unitImages: true, input: null, shape: [1, 1, 1],
+    frozen: false, stretch: false, timings: 1, labels: true, unitImages: true, input: null, shape: [1, 1, 1], times: {},
   };
 
   // ---------------------------------------------------------------- views
@@ -135,9 +135,10 @@ export async function mountLook(element, source) {
     }
     if (busy) return void (next = unit);
     busy = true;
-    const { layer, input, shape } = state, begin = performance.now();
+    const { layer, input, shape, method: asked } = state, begin = performance.now();
     try {
-      const saliency = await source.computeSaliency(input, unit, state.method, state.signals ? layer : null);
+      const saliency = await source.computeSaliency(input, unit, asked, state.signals ? layer : null);
+      if (state.method !== asked) return; // another method was chosen meanwhile
       const isNonzero = drawSignal(views.back, saliency.picture, [...input.size, saliency.channels], state.filter);
       enlarge(isNonzero ? await source.getField(input, unit.layer, unit.place) : null);
       const from = state.origin ? `from ${unit.layer}:${unit.channel}, frozen; ` : "", what = MEANING[state.method] ?? source.words.methods?.[state.method] ?? state.method;
@@ -153,8 +154,8 @@ export async function mountLook(element, source) {
       element.dataset.saliency = "error";
     } finally {
       busy = false;
+      if (next) [unit, next] = [next, null], await drawSaliency(unit);
     }
-    if (next) [unit, next] = [next, null], await drawSaliency(unit);
   }
 
   /** Enlarge the receptive field in the saliency if it is less than half of the image. */
@@ -174,9 +175,7 @@ export async function mountLook(element, source) {
     if (state.zoom === "unit" || state.method !== "off") context.drawImage(from, 0, 0);
   }
 
-  const times = {};
-  function showTime(changes) {
-    Object.assign(times, changes);
+  function showTime(changes, times = Object.assign(state.times, changes)) {
     const shown = Object.entries(times).slice(0, state.timings === 2 ? 9 : 1);
     views.time.textContent = state.timings ? shown.map(([name, ms]) => `${name} ${ms.toFixed(0)} ms`).join(", ") : "";
   }
