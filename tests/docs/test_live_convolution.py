@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 
 DEMO = '.live[data-demo="convolution"] .live-demo'
 KNOBS = {
-    "size": (4, 7, 8), "kernel": (1, 2, 3, 4, 5), "stride": (1, 2, 3), "dilation": (1, 2, 3), "padding": ("valid", "same", "full"),
+    "size": (4, 5, 6, 7, 8), "kernel": (1, 2, 3, 4, 5), "stride": (1, 2, 3), "dilation": (1, 2, 3), "padding": ("valid", "same", "full"),
     "transposed": (False, True), "widths": ((1, 1), (2, 1), (2, 2), (4, 1), (4, 2), (4, 4)),
 }  # fmt: skip
 MINUS = "\N{MINUS SIGN}"
