@@ -6,8 +6,8 @@ second of speech. TensorFlow and JAX compile the network to about the same work 
 other, which costs most for short clips. The language model adds a search for words. Whisper computes a window of 30 s whatever the
 length of a clip, and writes its text token by token with a second network: four short clips cost it four windows, and the recording of
 30 s costs one. PocketSphinx compares every 10 ms with thousands of Gaussian densities and follows many words at once. The last column
-of the figures counts wrong words. Whisper costs far more and makes far fewer errors: it is a larger network that learned from far more
-speech."""
+of the figures counts wrong words, where a few more or less are chance. Whisper costs far more and makes far fewer errors: it is a
+larger network that learned from far more speech."""
 TRAINING = """\
 The convolutions and their gradients take most of a step in every row. The plain loop has torch's own layers, CTC and AdamW and nothing
 else. The trainer and `fit` add masks for padding and a check of the loss, and the trainer an average of the weights. Backends differ in
