@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,13 +13,11 @@ import filelock
 
 from kerasrecipes.errors import KerasRecipesError, WeightsCorrupted, WeightsUnavailable
 from kerasrecipes.hub.download import is_offline
-from kerasrecipes.hub.transfer import Transfer
 from kerasrecipes.utils.files import atomic_write, first_line
 from kerasrecipes.utils.private_folder import is_trusted_file, make_private_folder
 from kerasrecipes.utils.writable_cache import make_cache_folder
 
 PACKAGE, VERSION = "onnxruntime-web", "1.30.0"
-ADDRESS = f"https://cdn.jsdelivr.net/npm/{PACKAGE}@{VERSION}/"  # where npm is not installed
 NPM_SECONDS = 600  # for an archive of 33 MB
 
 
@@ -53,7 +50,7 @@ RUNTIME_FILES = {
 def runtime_paths(*, offline: bool | None = None) -> dict[str, Path]:
     """Return the paths of the runtime's verified files by the names of `RUNTIME_FILES`, after fetching those that the cache lacks.
 
-    They come from npm if it is installed, with the registry and the proxy of its configuration, else from a public server.
+    They come by npm, with the registry and the proxy of its configuration.
 
     Args:
         offline: Never use the network. Default: whether `KERASRECIPES_OFFLINE` or `HF_HUB_OFFLINE` is set.
@@ -88,28 +85,24 @@ def is_complete(path: Path, file: RuntimeFile) -> bool:
 
 
 def fetch_files(paths: dict[str, Path]) -> None:
-    """Fetch files from npm or from the public server, and write those whose hash is right.
+    """Fetch files by npm, and write them if their hashes are right.
 
     Raises:
-        KerasRecipesError: Both fail.
+        KerasRecipesError: npm is not installed or fails, or a file is not the known one.
     """
-    problems: list[str] = []
-    ways: list[Callable[[list[RuntimeFile], Path], list[bytes]]] = [read_from_npm] if shutil.which("npm") else []
-    for read in [*ways, read_from_server]:
-        with tempfile.TemporaryDirectory(dir=next(iter(paths.values())).parent) as work:
-            try:
-                contents = read([RUNTIME_FILES[name] for name in paths], Path(work))
-            except KerasRecipesError as error:
-                problems.append(str(error))
-                continue
-        for (name, path), content in zip(paths.items(), contents, strict=True):
-            atomic_write(path, gzip.compress(content, 9, mtime=0) if name.endswith(".gz") else content)
-        return
-    advice = "check the network" + ("" if ways else ", or install npm, which has a mirror of your own in its configuration")
-    raise KerasRecipesError(
-        f"{PACKAGE} {VERSION}, which runs the network in the browser, cannot be fetched ({'; '.join(problems)}): {advice}, or copy the "
-        f"folder {next(iter(paths.values())).parent} from a machine that has it"
-    )
+    folder = next(iter(paths.values())).parent
+    try:
+        if not shutil.which("npm"):
+            raise WeightsUnavailable("npm is not installed")
+        with tempfile.TemporaryDirectory(dir=folder) as work:
+            contents = read_from_npm([RUNTIME_FILES[name] for name in paths], Path(work))
+    except KerasRecipesError as error:
+        raise KerasRecipesError(
+            f"{PACKAGE} {VERSION}, which runs the network in the browser, cannot be fetched ({error}): install Node.js, which brings npm, "
+            f"check the network and npm's registry, or copy the folder {folder} from a machine that has it"
+        ) from error
+    for (name, path), content in zip(paths.items(), contents, strict=True):
+        atomic_write(path, gzip.compress(content, 9, mtime=0) if name.endswith(".gz") else content)
 
 
 def read_from_npm(files: list[RuntimeFile], work: Path) -> list[bytes]:
@@ -127,24 +120,6 @@ def read_member(archive: tarfile.TarFile, file: RuntimeFile) -> bytes:
     """Return the bytes of a file in the archive, at most one more than it should have."""
     member = archive.extractfile(f"package/{file.source}")
     return member.read(file.size + 1) if member else b""
-
-
-def read_from_server(files: list[RuntimeFile], work: Path) -> list[bytes]:
-    """Return the contents of files from the public server."""
-    from huggingface_hub import errors
-    from huggingface_hub.utils import tqdm
-
-    contents = []
-    for file in files:
-        partial = work / "partial"
-        transfer = Transfer(f"{ADDRESS}{file.source}", {}, partial, file.size, file.source, resume=False)
-        try:
-            with tqdm(total=file.size, unit="B", unit_scale=True, desc=file.source[-40:]) as progress:
-                transfer.download(progress)
-        except (errors.HTTPError, OSError, ValueError, ImportError) as error:
-            raise WeightsUnavailable(f"{ADDRESS}{file.source}: {first_line(error)}") from error
-        contents.append(check_content(partial.read_bytes(), file))
-    return contents
 
 
 def check_content(content: bytes, file: RuntimeFile) -> bytes:

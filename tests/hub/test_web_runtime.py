@@ -1,13 +1,10 @@
-"""onnxruntime-web is fetched once, from npm or from a server, and only files with the known hashes stay."""
+"""onnxruntime-web is fetched once, by npm, and only files with the known hashes stay."""
 
 import gzip
 import hashlib
 import io
 import os
 import tarfile
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -15,15 +12,6 @@ from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.hub import web_runtime
 
 CONTENTS = {"ort.mjs": ("dist/small.mjs", b"export const a = 1;"), "ort.wasm.gz": ("dist/large.wasm", os.urandom(50_000))}
-
-
-class Handler(SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-    def do_GET(self):
-        self.server.requests.append(self.path)
-        super().do_GET()
 
 
 @pytest.fixture
@@ -38,22 +26,6 @@ def cache(monkeypatch, tmp_path):
     }
     monkeypatch.setattr(web_runtime, "RUNTIME_FILES", files)
     return tmp_path / "cache" / "web" / "onnxruntime-web-1.30.0"
-
-
-@pytest.fixture
-def server(monkeypatch, tmp_path):
-    """A server that has the files, and no npm."""
-    for source, content in CONTENTS.values():
-        path = tmp_path / "served" / source
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    monkeypatch.setattr(web_runtime.shutil, "which", lambda name: None)
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(tmp_path / "served"))) as server:
-        server.requests = []
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        monkeypatch.setattr(web_runtime, "ADDRESS", f"http://127.0.0.1:{server.server_port}/")
-        yield server
-        server.shutdown()
 
 
 def use_npm(monkeypatch, contents, returncode=0):
@@ -81,44 +53,40 @@ def check_files(paths, folder):
     assert gzip.decompress(paths["ort.wasm.gz"].read_bytes()) == CONTENTS["ort.wasm.gz"][1]
 
 
-def test_files_come_from_the_server_once(cache, server):
-    check_files(web_runtime.runtime_paths(), cache)
-    check_files(web_runtime.runtime_paths(offline=True), cache)
-    assert sorted(server.requests) == ["/dist/large.wasm", "/dist/small.mjs"]
-
-
-def test_files_come_from_npm_where_it_is_installed(cache, server, monkeypatch):
+def test_files_come_by_npm_once(cache, monkeypatch):
     calls = use_npm(monkeypatch, dict(CONTENTS.values()))
     check_files(web_runtime.runtime_paths(), cache)
+    check_files(web_runtime.runtime_paths(offline=True), cache)
     assert [call[:5] for call in calls] == [["npm", "pack", "--silent", "--ignore-scripts", "onnxruntime-web@1.30.0"]]
-    assert server.requests == []
 
 
-@pytest.mark.parametrize("fault", ["fails", "other files", "wrong content"])
-def test_the_server_stands_in_for_npm(cache, server, monkeypatch, fault):
+@pytest.mark.parametrize(("fault", "message"), [
+    ("fails", "npm: "), ("other files", "npm: "), ("wrong content", "is not the file of version 1.30.0"),
+    ("not installed", "npm is not installed"),
+])  # fmt: skip
+def test_without_the_right_files_the_error_says_what_to_do(cache, monkeypatch, fault, message):
     contents = {"dist/other": b""} if fault == "other files" else {source: b"wrong" for source, _ in CONTENTS.values()}
     use_npm(monkeypatch, contents, returncode=int(fault == "fails"))
-    check_files(web_runtime.runtime_paths(), cache)
+    if fault == "not installed":
+        monkeypatch.setattr(web_runtime.shutil, "which", lambda name: None)
+    with pytest.raises(KerasRecipesError, match=message) as error:
+        web_runtime.runtime_paths()
+    assert "install Node.js" in str(error.value) and str(cache) in str(error.value)
+    assert {path.name for path in cache.iterdir()} <= {".lock"}
 
 
-def test_a_damaged_file_is_fetched_again(cache, server):
+def test_a_damaged_file_is_fetched_again(cache, monkeypatch):
+    calls = use_npm(monkeypatch, dict(CONTENTS.values()))
     web_runtime.runtime_paths()
     for name in CONTENTS:
         (cache / name).write_bytes((cache / name).read_bytes()[:-9])
     check_files(web_runtime.runtime_paths(), cache)
-    assert len(server.requests) == 4
+    assert len(calls) == 2
 
 
-def test_wrong_files_do_not_stay(cache, server, tmp_path):
-    (tmp_path / "served" / "dist" / "large.wasm").write_bytes(os.urandom(50_000))
-    with pytest.raises(KerasRecipesError, match="is not the file of version") as error:
-        web_runtime.runtime_paths()
-    assert "install npm" in str(error.value) and str(cache) in str(error.value)
-    assert {path.name for path in cache.iterdir()} <= {".lock"}
-
-
-def test_without_a_network_the_error_says_what_to_do(cache, server, monkeypatch):
+def test_without_a_network_the_error_says_what_to_do(cache, monkeypatch):
+    calls = use_npm(monkeypatch, dict(CONTENTS.values()))
     monkeypatch.setenv("KERASRECIPES_OFFLINE", "1")
     with pytest.raises(KerasRecipesError, match="unset KERASRECIPES_OFFLINE") as error:
         web_runtime.runtime_paths()
-    assert f"is not in {cache}" in str(error.value) and server.requests == []
+    assert f"is not in {cache}" in str(error.value) and calls == []
