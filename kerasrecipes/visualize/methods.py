@@ -107,7 +107,7 @@ METHODS = {
         "averaged_gradients:compute_smoothgrad", "mean gradient of a unit over noisy copies of the input",
         ("num_samples", "noise_level", "seed"),
     ),
-    "grad-cam": _attribution("grad_cam:compute_grad_cam", "places with the features that raise a unit, by Grad-CAM", ("layer",)),
+    "grad-cam": _attribution("grad_cam:compute_grad_cam", "places with features that raise a unit, by Grad-CAM", ("layer",)),
     "rise": _attribution(
         "rise:compute_rise", "places that keep a class probable while random masks cover the rest, by RISE", ("num_masks", "seed"),
         progress=True,
