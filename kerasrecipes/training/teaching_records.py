@@ -77,7 +77,7 @@ def open_plan(folder: Path, request: dict[str, Any]) -> dict[str, Any]:
         plan = dict(json.loads(path.read_text("utf-8")))
     if plan.get("request") != request:
         old = plan.get("request") or {}
-        changed = ", ".join(sorted(name for name in request if request[name] != old.get(name)))
+        changed = ", ".join(sorted(name for name in {**old, **request} if request.get(name) != old.get(name)))
         raise DataError(f"{folder} holds a result for other {changed}: pass another --output, or delete the folder")
     return plan
 

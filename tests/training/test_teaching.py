@@ -134,6 +134,9 @@ def test_a_finished_result_is_returned_and_another_request_is_refused(taught, re
     assert again == taught.card
     with pytest.raises(DataError, match="holds a result for other clips, seed: pass another --output"):
         teaching.teach([f"manifest:{table}"], taught.folder, recipe, seed=2, **taught.arguments)
+    mixed = {**taught.arguments, "general_speech": [f"manifest:{table}"], "validation": [f"manifest:{table.parent / 'other.tsv'}"]}
+    with pytest.raises(DataError, match="other clips, general_speech: pass"):
+        teaching.teach([f"manifest:{table}"], taught.folder, recipe, **{**mixed, "other_speech": []})
     (taught.folder.parent / "damaged").mkdir()
     shutil.copy(taught.folder / "plan.json", taught.folder.parent / "damaged")
     (taught.folder.parent / "damaged" / "card.json").write_text("{")
