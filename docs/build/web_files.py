@@ -12,7 +12,7 @@ WEB = Path(__file__).parents[2] / "kerasrecipes" / "assets" / "web"
 
 
 def on_files(files: Any, config: Any) -> Any:
-    """Add the package's files of pages to live/."""
-    for path in sorted(WEB.iterdir()):
+    """Add the package's modules and styles to live/. Its pages are of its own servers."""
+    for path in sorted(path for path in WEB.iterdir() if path.suffix in (".js", ".css")):
         files.append(File.generated(config, f"live/{path.name}", abs_src_path=str(path)))
     return files
