@@ -57,7 +57,10 @@ def import_uvicorn() -> Any:
 
 @command("look", model="argument")
 @argument("name", help="Name of a recipe, a training folder, a .keras file of any Keras model, or an .onnx file.")
-@option("--images", "--files", "folder", metavar="FOLDER", help="Your images, or recordings for a speech recognizer (default: camera and microphone alone).")
+@option(
+    "--images", "--files", "folder", metavar="FOLDER",
+    help="Your images, or recordings for a speech recognizer (default: camera and microphone alone).",
+)  # fmt: skip
 @option("--port", type=int, default=8010, help="Port of the page. 0 takes a free one.")
 @option("--host", default="127.0.0.1", help="Address to listen on. Others than 127.0.0.1 let other machines look, too.")
 @option("--browser/--no-browser", default=True, help="Open the page in the browser.")
