@@ -17,8 +17,8 @@ A criterion is a recursion over time: each frame waits for the frame before it, 
 cannot use its whole width. The package's CTC calls the fastest function of the backend, which is C++ in torch and TensorFlow.
 TensorFlow's function by itself costs 1.5 times (700 frames) and 1.9 times (150 frames) as much as torch's. The package adds 1 to 7 %.
 Its ASG divides a recording into chunks and computes the products of all chunks at once, so that its loops have about as many steps
-as the square root of the number of frames. It therefore gains on CTC with the length. The authors' ASG is C++ with one loop over all frames and an
-exponential for each pair of letters in every frame."""
+as the square root of the number of frames. It therefore gains on CTC with the length.
+The authors' ASG is C++ with one loop over all frames and an exponential for each pair of letters in every frame."""
 GENERATION = """\
 A WaveNet computes one sample after the other. For one sound, each sample reads all weights from memory and multiplies them with a
 single column, and on torch each operation is a call of its own. Eight sounds share the reading of the weights and the calls, so that a
