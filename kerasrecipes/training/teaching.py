@@ -1,6 +1,6 @@
 """Fine-tuning of a recognizer on a few clips of own words, with a measurement on held-out clips before and after."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +10,7 @@ import keras
 
 from kerasrecipes import loading, metrics
 from kerasrecipes.data import load_datasets
-from kerasrecipes.data.utterances import Utterances, fill_durations
+from kerasrecipes.data.utterances import Utterance, Utterances, fill_durations
 from kerasrecipes.decoding.options import REJECTION_COST
 from kerasrecipes.errors import DataError, ExportError, KerasRecipesError
 from kerasrecipes.export.exporter import export
@@ -76,7 +76,8 @@ def teach(
     clips = fill_durations(load_datasets(data))
     train, held_out = (clips, fill_durations(load_datasets(validation))) if validation else split_clips(clips, seed)
     mixed = {"general_speech": list(general_speech)} if general_speech else {}
-    check_separate(general_speech, other_speech, held_out)
+    general, others = load_datasets(general_speech), load_datasets(other_speech)
+    check_separate(general, [*others, *held_out])
     plan = open_plan(folder, {"recipe": recipe, "seed": seed, "settings": settings, "clips": hash_clips(train, held_out), **mixed})
     if (card := read_card(folder)) is not None:
         return card
@@ -94,7 +95,7 @@ def teach(
             scored = score_clips(model, held_out, progress)
         plan["before"] = word_errors(model, scored, held_out, phrases, REJECTION_COST)
         write_json(folder / "plan.json", plan)
-    config = teaching_config(recipe, folder, clips.hours, seed, {"data": mix_in(folder, train, general_speech), **settings})
+    config = teaching_config(recipe, folder, clips.hours, seed, {"data": mix_in(folder, train, general, general_speech), **settings})
     report(f"training on {len(train)} clips, at most {max_minutes:g} minutes; {len(held_out)} clips are held out")
     state, weights = train_within(config, folder, plan, max_minutes)
     model.set_weights(weights)
@@ -108,7 +109,7 @@ def teach(
         scored = score_clips(model, held_out, progress)
     cost = REJECTION_COST
     if phrases:
-        values |= measure_phrases(model, phrases, held_out, scored, other_speech, bar)
+        values |= measure_phrases(model, phrases, held_out, scored, others, bar)
         cost = values["rejection"]["rejection_cost"]
     after = word_errors(model, scored, held_out, phrases, cost)
     worse = [name for name, rate in after.items() if rate > plan["before"][name]]
@@ -138,23 +139,20 @@ def teaching_config(recipe: str, folder: Path, hours: float, seed: int, settings
     return replace(base, **{"decay_steps": round(0.8 * values["max_steps"]), **values})
 
 
-def check_separate(general_speech: Sequence[str], other_speech: Sequence[str], held_out: Utterances) -> None:
+def check_separate(general: Utterances, measuring: Iterable[Utterance]) -> None:
     """Raise a DataError if a clip from which the model would learn also measures it."""
-    general = {u.path for u in load_datasets(general_speech)}
-    both = sorted(general & {u.path for u in [*load_datasets(other_speech), *held_out]})
+    both = sorted({u.path for u in general} & {u.path for u in measuring})
     if both:
         raise DataError(
             f"{len(both)} clips of --general-speech, {both[0]} the first, also measure the result: take other speakers for it"
         )
 
 
-def mix_in(folder: Path, train: Utterances, general_speech: Sequence[str]) -> tuple[str, ...]:
-    """Return the training data: the clips, as often as it takes for half of the audio, and general speech."""
+def mix_in(folder: Path, train: Utterances, general: Utterances, general_speech: Sequence[str]) -> tuple[str, ...]:
+    """Return the training data: the clips, as often as it takes for half of the audio, and the specifications of general speech."""
     clips = f"manifest:{folder / 'train.tsv'}"
-    if not general_speech:
-        return (clips,)
-    hours = fill_durations(load_datasets(general_speech)).hours
-    return (clips,) * max(1, round(hours / train.hours)) + tuple(general_speech)
+    repeats = max(1, round(fill_durations(general).hours / train.hours)) if general_speech else 1
+    return (clips,) * repeats + tuple(general_speech)
 
 
 def train_within(
@@ -194,13 +192,13 @@ def word_errors(model: Any, scored: Any, utterances: Utterances, phrases: Sequen
 
 
 def measure_phrases(
-    model: Any, phrases: Sequence[str], held_out: Utterances, scored: Any, other_speech: Sequence[str], bar: Bar
+    model: Any, phrases: Sequence[str], held_out: Utterances, scored: Any, other_speech: Utterances, bar: Bar
 ) -> dict[str, Any]:
     """Return the card's entries about the best rejection cost and all others."""
     others = None
     if other_speech:
         with bar("reading other speech", "clips") as progress:
-            others = score_clips(model, load_datasets(other_speech), progress)
+            others = score_clips(model, other_speech, progress)
     references = [model.alphabet.normalize(u.text) for u in held_out]
     with bar("choosing the rejection cost", "costs") as progress:
         best, rates = tune_rejection_cost(model, phrases, scored, references, others, progress)

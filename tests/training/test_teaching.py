@@ -109,9 +109,10 @@ def test_errors_fall_on_a_speaker_that_was_held_out(taught):
 
 def test_general_speech_is_half_of_the_training(table, tmp_path):
     train = teaching.fill_durations(kr.data.from_table(table))
-    mixed = teaching.mix_in(tmp_path, train, [f"manifest:{table}"] * 3)
+    specs = [f"manifest:{table}"] * 3
+    mixed = teaching.mix_in(tmp_path, train, teaching.load_datasets(specs), specs)
     assert mixed == (f"manifest:{tmp_path / 'train.tsv'}",) * 3 + (f"manifest:{table}",) * 3
-    assert teaching.mix_in(tmp_path, train, []) == (f"manifest:{tmp_path / 'train.tsv'}",)
+    assert teaching.mix_in(tmp_path, train, teaching.load_datasets([]), []) == (f"manifest:{tmp_path / 'train.tsv'}",)
 
 
 def test_general_speech_does_not_measure_the_result(table, recipe, tmp_path):
