@@ -19,10 +19,12 @@ CREDITS = {  # of the images in docs/live/samples, which have the size of the ne
 def write_saliency_network(path: Path) -> None:
     """Write steps, weights, receptive fields and the list of synthesized images of squeezenet."""
     import kerasrecipes
+    from kerasrecipes.graph.receptive_field import receptive_intervals
+    from kerasrecipes.serving.image_inspector import describe_intervals
 
     model = kerasrecipes.load(RECIPE, compile=False)
     steps, arrays = collect_steps(model)
-    fields = {name: receptive_fields(model, name) for name in LAYERS}
+    fields = {name: describe_intervals(receptive_intervals(model, until=name)[name][1]) for name in LAYERS}
     header = {
         "picture": [int(n) for n in model.inputs[0].shape[1:]], "steps": steps, "layers": LAYERS, "fields": fields,
         "classes": list(model.classes), "synthesized": dict(list_synthesized(model)), "samples": CREDITS,
@@ -91,23 +93,3 @@ def collect_steps(model: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
             raise NotImplementedError(f"{step.name}: back.js has no rule for {kind}")
         steps[step.name] = entry
     return steps, arrays
-
-
-def receptive_fields(model: Any, layer: str) -> list[dict[str, Any]] | None:
-    """Return the receptive fields of a layer along rows and columns: first and last pixels, and the span away from edges.
-
-    Positions that depend on padding only have the first pixel 0 and the last pixel -1.
-    """
-    from kerasrecipes.graph.receptive_field import receptive_intervals
-
-    intervals = receptive_intervals(model, until=layer)[layer][1]
-    if any(r.axis is None for r in intervals):
-        return None
-    return [
-        {
-            "low": [int(low) if low <= high else 0 for low, high in zip(r.low, r.high, strict=True)],
-            "high": [int(v) for v in r.high],
-            "span": None if r.span is None else int(r.span),
-        }
-        for r in intervals
-    ]
