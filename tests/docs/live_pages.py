@@ -1,5 +1,6 @@
 """What tests of the live demos share."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,14 @@ def opened(browser: Any, url: str, demo: str | None = None, **options: Any) -> A
     if demo:
         start(page, demo)
     return page
+
+
+def open_demo(browser: Any, site_url: str, path: str) -> Iterator:
+    """Yield the page docs/live/PATH.md with the demo PATH started, and check that nothing failed in it."""
+    page = opened(browser, f"{site_url}live/{path}/", path)
+    yield page
+    assert not page.failures
+    page.close()
 
 
 def start(page: Any, demo: str) -> None:

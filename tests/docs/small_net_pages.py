@@ -1,23 +1,14 @@
 """What tests of the pages with small networks share: seeded trainings against Keras."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
-import live_pages
 import numpy as np
 
 from kerasrecipes.export.convnetjs_import import from_json
-
-
-def open_demo(browser: Any, site_url: str, path: str) -> Iterator:
-    """Yield the page docs/live/PATH.md with the demo PATH started, and check that nothing failed in it."""
-    page = live_pages.opened(browser, f"{site_url}live/{path}/", path)
-    yield page
-    assert not page.failures
-    page.close()
 
 
 def mulberry32(seed: int) -> Callable[[], float]:

@@ -1,23 +1,25 @@
 """The pages of the autoencoder and of the optimizers: values of Keras, equal starts, and the pages themselves."""
 
+import os
 from collections.abc import Iterator
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 import live_pages
 import numpy as np
 import pytest
-from small_net_pages import open_demo
 
 from kerasrecipes.export.convnetjs_import import from_json
 
 
 @pytest.fixture(scope="module")
 def autoencoder(browser, site_url: str) -> Iterator:
-    yield from open_demo(browser, site_url, "autoencoder")
+    yield from live_pages.open_demo(browser, site_url, "autoencoder")
 
 
 @pytest.fixture(scope="module")
 def race(browser, site_url: str) -> Iterator:
-    yield from open_demo(browser, site_url, "race")
+    yield from live_pages.open_demo(browser, site_url, "race")
 
 
 def test_codes_and_reconstructions_are_keras(autoencoder) -> None:

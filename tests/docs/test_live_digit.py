@@ -17,10 +17,7 @@ CLOSE = 1e-3
 
 @pytest.fixture(scope="module")
 def page(browser, site_url: str) -> Iterator:
-    page = live_pages.opened(browser, f"{site_url}live/digit/", "digit")
-    yield page
-    assert not page.failures
-    page.close()
+    yield from live_pages.open_demo(browser, site_url, "digit")
 
 
 def network(name: str, picture: np.ndarray) -> dict[str, np.ndarray]:

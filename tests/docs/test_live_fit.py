@@ -5,14 +5,14 @@ from collections.abc import Iterator
 import live_pages
 import numpy as np
 import pytest
-from small_net_pages import assert_equal_weights, mulberry32, open_demo, train_in_keras
+from small_net_pages import assert_equal_weights, mulberry32, train_in_keras
 
 from kerasrecipes.losses.convnetjs_losses import half_squared_error
 
 
 @pytest.fixture(scope="module")
 def fit(browser, site_url: str) -> Iterator:
-    yield from open_demo(browser, site_url, "fit")
+    yield from live_pages.open_demo(browser, site_url, "fit")
 
 
 def test_a_training_on_a_function_is_keras(fit) -> None:

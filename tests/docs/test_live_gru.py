@@ -14,10 +14,7 @@ FILE = live_pages.FILES / "gru.net"
 
 @pytest.fixture(scope="module")
 def page(browser, site_url):
-    page = live_pages.opened(browser, f"{site_url}live/gru/", "gru")
-    yield page
-    assert not page.failures
-    page.close()
+    yield from live_pages.open_demo(browser, site_url, "gru")
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import live_pages
 import numpy as np
 import pytest
-from small_net_pages import assert_equal_weights, open_demo, train_in_keras
+from small_net_pages import assert_equal_weights, train_in_keras
 
 
 @pytest.fixture(scope="module")
 def points(browser, site_url: str) -> Iterator:
-    yield from open_demo(browser, site_url, "points")
+    yield from live_pages.open_demo(browser, site_url, "points")
 
 
 def test_a_training_on_points_is_keras(points) -> None:

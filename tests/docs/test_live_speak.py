@@ -31,10 +31,7 @@ return { ...found, logits: found.logits && Array.from(found.logits) }"""
 
 @pytest.fixture(scope="module")
 def page(browser, site_url: str) -> Iterator:
-    page = live_pages.opened(browser, f"{site_url}live/speak/", "speak")
-    yield page
-    assert not page.failures
-    page.close()
+    yield from live_pages.open_demo(browser, site_url, "speak")
 
 
 def alike(a: str, b: str) -> float:

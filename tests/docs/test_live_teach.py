@@ -29,10 +29,7 @@ from kerasrecipes.audio import load_audio
 
 @pytest.fixture(scope="module")
 def page(browser, site_url):
-    page = live_pages.opened(browser, f"{site_url}live/teach/", "teach")
-    yield page
-    assert not page.failures
-    page.close()
+    yield from live_pages.open_demo(browser, site_url, "teach")
 
 
 def test_eight_commands_are_known_from_unseen_voices(page, tmp_path) -> None:

@@ -25,10 +25,7 @@ const images = given[1].map((p) => Float64Array.from(p)), labels = given[2];"""
 
 @pytest.fixture(scope="module")
 def page(browser, site_url: str) -> Iterator:
-    page = live_pages.opened(browser, f"{site_url}live/train/", "train")
-    yield page
-    assert not page.failures
-    page.close()
+    yield from live_pages.open_demo(browser, site_url, "train")
 
 
 def run(page, body: str, layers: list | None = None, size: int = 24):

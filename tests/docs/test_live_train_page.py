@@ -20,10 +20,7 @@ START = {"layer_type": "input", "out_sx": 24, "out_sy": 24, "out_depth": 1}
 
 @pytest.fixture(scope="module")
 def page(browser, site_url: str) -> Iterator:
-    page = live_pages.opened(browser, f"{site_url}live/train/", "train")
-    yield page
-    assert not page.failures
-    page.close()
+    yield from live_pages.open_demo(browser, site_url, "train")
 
 
 def test_the_page_learns_pauses_saves_and_loads(page, tmp_path) -> None:

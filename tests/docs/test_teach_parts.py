@@ -14,10 +14,7 @@ from teach_pages import ENCODE, LIVE, RATE, TRAINING, say
 
 @pytest.fixture(scope="module")
 def page(browser, site_url):
-    page = live_pages.opened(browser, f"{site_url}live/teach/", "teach")
-    yield page
-    assert not page.failures
-    page.close()
+    yield from live_pages.open_demo(browser, site_url, "teach")
 
 
 def test_a_graph_is_cut_and_continued(page) -> None:
