@@ -5,7 +5,7 @@
 
 Each layer has one JPEG for each kind, with a tile for each unit: an input that activates it most by gradient ascent, its four strongest
 patches in crops of the five free images, and its saliency in these patches by a deconvnet. An interrupted run goes on: units lie in
-build/units until their layer is complete.
+build/units until their layer is complete. Layers drawn from the released weights are not drawn again.
 """
 
 import argparse
@@ -98,27 +98,27 @@ def write_sheet(folder: Path, count: int, path: Path) -> None:
     save_image(path, image_grid(tiles, COLUMNS, gap=0), optimize=True)
 
 
-def draw_layer(model: Any, layer: str, crops: np.ndarray) -> dict[str, int]:
-    """Draw the sheets of a layer that do not exist, and return what the page needs: the number of its units."""
+def draw_layer(model: Any, layer: str, crops: np.ndarray, weights: str) -> dict[str, Any]:
+    """Draw the sheets of a layer, and return what a page needs to know of them. `weights` is the hash of the weights file."""
     from kerasrecipes.graph.units import find_layer_call, num_channels
 
     count = num_channels(find_layer_call(model, layer))
     assert count
-    sheets = {kind: SHEETS_FOLDER / model.name / f"{layer}.{kind}.jpg" for kind in KINDS}
-    if not all(path.exists() for path in sheets.values()):
-        folders = {kind: WORK_FOLDER / model.name / layer / kind for kind in KINDS}
-        for folder in folders.values():
-            folder.mkdir(parents=True, exist_ok=True)
-        draw_synthesized(model, layer, list(range(count)), folders["synthesized"])
-        draw_patches(model, layer, list(range(count)), crops, folders)
-        for kind, path in sheets.items():
-            write_sheet(folders[kind], count, path)
-        shutil.rmtree(WORK_FOLDER / model.name / layer)
-    return {"units": count, "columns": COLUMNS, "tile": TILE_SIZE}
+    work = WORK_FOLDER / f"{model.name}-{weights[:8]}" / layer
+    folders = {kind: work / kind for kind in KINDS}
+    for folder in folders.values():
+        folder.mkdir(parents=True, exist_ok=True)
+    draw_synthesized(model, layer, list(range(count)), folders["synthesized"])
+    draw_patches(model, layer, list(range(count)), crops, folders)
+    for kind, folder in folders.items():
+        write_sheet(folder, count, SHEETS_FOLDER / model.name / f"{layer}.{kind}.jpg")
+    shutil.rmtree(work)
+    return {"units": count, "columns": COLUMNS, "tile": TILE_SIZE, "weights": weights}
 
 
 def main() -> None:
     import kerasrecipes
+    from kerasrecipes.hub import manifest
     from kerasrecipes.utils.files import write_json
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -129,9 +129,11 @@ def main() -> None:
     crops = make_crops(SCALES[model.name], tuple(model.inputs[0].shape[1:3]))
     index = SHEETS_FOLDER / model.name / "layers.json"
     entries = json.loads(index.read_text("utf-8")) if index.exists() else {}
+    weights = manifest.entries()[model.name].sha256
     for layer in arguments.layers or LAYERS[model.name]:
-        entries[layer] = draw_layer(model, layer, crops)
-        write_json(index, entries)
+        if entries.get(layer, {}).get("weights") != weights:
+            entries[layer] = draw_layer(model, layer, crops, weights)
+            write_json(index, {name: entries[name] for name in LAYERS[model.name] if name in entries})
         total = sum(path.stat().st_size for path in SHEETS_FOLDER.rglob("*.jpg"))
         print(f"{layer}: complete; all sheets have {total / 1e6:.1f} MB", flush=True)
         assert total <= LIMIT_BYTES, "the sheets are too large for the site: make TILE_SIZE smaller"

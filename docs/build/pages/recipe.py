@@ -2,7 +2,7 @@
 
 from kerasrecipes import registry
 from kerasrecipes.hub import manifest
-from pages import architecture, cached_figures, networks, papers, usage, weights
+from pages import architecture, cached_figures, networks, papers, unit_sheets, usage, weights
 from pages.text import DOCS, format_value, link_paper, make_table
 
 LIVE = {"deepspeech2_streaming_small": "speak", "deepspeech2_small": "speak", "wav2letter_small": "speak", "convnetjs_mnist": "digit",
@@ -34,6 +34,7 @@ def make_page(name: str) -> str:
     lines += usage.make_section(recipe, row is not None)
     lines += weights.make_section(name, row)
     lines += cached_figures.make_learned_section(name, row)
+    lines += unit_sheets.make_section(name, row)
     lines += cached_figures.make_errors_section(name, row)
     lines += ["## Configuration", "", f"`{recipe.builder}` with", ""]
     lines += make_table(["keyword", "value"], [(f"`{k}`", format_value(v)) for k, v in recipe.config.items()])
