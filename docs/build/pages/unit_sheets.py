@@ -11,8 +11,8 @@ SHEETS = {
     "saliency": "Saliency in these patches, by a deconvnet",
 }
 INTRODUCTION = (
-    "Three pictures for each unit of a layer, as the [Deep Visualization Toolbox](https://github.com/yosinski/deep-visualization-toolbox) keeps them. "
-    "Units are in reading order, {columns} in a row. A gray patch has no activation."
+    "Three pictures for each unit of a layer, as the [Deep Visualization Toolbox]"
+    "(https://github.com/yosinski/deep-visualization-toolbox) keeps them. Units are in reading order, {columns} in a row. A gray patch has no activation."
 )
 
 
