@@ -12,7 +12,8 @@ SHEETS = {
 }
 INTRODUCTION = (
     "Three pictures for each unit of a layer, as the [Deep Visualization Toolbox]"
-    "(https://github.com/yosinski/deep-visualization-toolbox) keeps them. Units are in reading order, {columns} in a row. A gray patch has no activation."
+    "(https://github.com/yosinski/deep-visualization-toolbox) keeps them. "
+    "Units are in reading order, {columns} in a row. A gray patch has no activation."
 )
 
 
