@@ -1,7 +1,8 @@
 // Classify an image of the reader with convnetjs_cifar10 (32 x 32 pixels) and show all its layers.
 
-import { makeButton, explain, makeFileInput, makeField, withProgress, make, trackNewest, run, openSession, softmax } from "./common.js";
+import { makeButton, explain, makeFileInput, makeField, withProgress, make, run, openSession, softmax } from "./common.js";
 import { makeBars, drawColor, makeLayerMaps } from "./maps.js";
+import { trackNewest } from "./newest.js";
 import { findCenteredBox, readImage, resize } from "./pixels.js";
 
 const NET = "convnetjs_cifar10.activations";

@@ -1,8 +1,9 @@
 // Draw a digit: convnetjs_mnist classifies it after every stroke, and the page shows all its layers.
 
-import { makeButton, explain, makeFigure, makeFileInput, makeField, LiveError, withProgress, make, trackNewest, run, openSession, softmax } from "./common.js";
+import { makeButton, explain, makeFigure, makeFileInput, makeField, LiveError, withProgress, make, run, openSession, softmax } from "./common.js";
 import { loadDigits } from "./digits.js";
 import { makeBars, drawMaps, makeLayerMaps } from "./maps.js";
+import { trackNewest } from "./newest.js";
 import { SIDE, makePad } from "./pad.js";
 import { cropCenter, prepareDigit, toGray, readImage } from "./pixels.js";
 

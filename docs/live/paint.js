@@ -1,10 +1,11 @@
 // Paint a picture: a network gets the coordinates of a pixel and learns its color.
 
-import { explain, make, makeButton, makeField, makeFileInput, makeFigure, trackNewest } from "./common.js";
+import { explain, make, makeButton, makeField, makeFileInput, makeFigure } from "./common.js";
 import { buildNet } from "./definition.js";
 import { PictureTraining } from "./function_training.js";
 import { drawColor } from "./maps.js";
 import { formatNumber, makeDefinitionBox, makeLoop, makeSettings, showStats } from "./net_parts.js";
+import { trackNewest } from "./newest.js";
 import { findCenteredBox, readImage, resize } from "./pixels.js";
 import { chooseSeed } from "./random.js";
 

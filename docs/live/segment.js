@@ -2,8 +2,9 @@
 // its cells.
 
 import { makeCamera } from "./camera.js";
-import { LiveError, attempt, hasFiles, makeButton, explain, makeFileInput, makeField, withProgress, make, trackNewest, openSession } from "./common.js";
+import { LiveError, attempt, hasFiles, makeButton, explain, makeFileInput, makeField, withProgress, make, openSession } from "./common.js";
 import { setSize } from "./maps.js";
+import { trackNewest } from "./newest.js";
 import { findCenteredBox, readImage, resize, dropAlpha } from "./pixels.js";
 import { classifyPixels, getReceptiveFields, segment } from "./segment_net.js";
 

@@ -1,6 +1,6 @@
 // Train an image classifier of your own definition in the page.
 
-import { explain, LiveError, make, makeButton, makeField, makeFileInput, makeFigure, offerFile, softmax, trackNewest, withProgress } from "./common.js";
+import { explain, LiveError, make, makeButton, makeField, makeFileInput, makeFigure, offerFile, softmax, withProgress } from "./common.js";
 import { checkNet, loadDigitSet, makeOwnSet, makeShapeSet, prepareOwn } from "./data_sets.js";
 import { buildNet, formatDefinition } from "./definition.js";
 import { ImageTraining } from "./image_training.js";
@@ -8,6 +8,7 @@ import { makeLayerViews } from "./layer_views.js";
 import { drawColor, drawMaps, makeBars, makeCurves } from "./maps.js";
 import { Net } from "./net.js";
 import { formatNumber, formatPercent, makeDefinitionBox, makeLoop, makeSettings, showStats } from "./net_parts.js";
+import { trackNewest } from "./newest.js";
 import { chooseSeed } from "./random.js";
 
 const POINT = 100; // examples between two points of the curves

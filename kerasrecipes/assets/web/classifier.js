@@ -1,8 +1,9 @@
 // The most likely classes of an image from the camera or a file, by a network that `kerasrecipes export` wrote.
 
 import { makeCamera } from "./camera.js";
-import { explain, fetchListing, make, makeButton, makeField, makeFileInput, openSession, run, softmax, trackNewest, withProgress } from "./common.js";
+import { explain, fetchListing, make, makeButton, makeField, makeFileInput, openSession, run, softmax, withProgress } from "./common.js";
 import { makeBars } from "./maps.js";
+import { trackNewest } from "./newest.js";
 import { dropAlpha, findCenteredBox, readImage, resize, toGray } from "./pixels.js";
 
 const MAX_SIDE = 4096; // larger images are reduced by the browser, smaller ones as Python does

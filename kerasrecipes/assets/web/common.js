@@ -270,16 +270,6 @@ export async function attempt(element, work) {
   }
 }
 
-/** Return a function `begin`. Each `begin()` returns a function that is true until the next `begin()`: a slow result must not
- * overwrite a later choice. */
-export function trackNewest() {
-  let last = 0;
-  return () => {
-    const number = ++last;
-    return () => number === last;
-  };
-}
-
 /** Softmax of an array of logits. */
 export function softmax(logits) {
   const top = Math.max(...logits);

@@ -2,12 +2,13 @@
 // for one channel its curve, its saliency in the features and its synthesized features. The server of `kerasrecipes look` computes all.
 
 import { RATE, listen } from "./audio.js";
-import { attempt, explain, make, makeButton, makeField, makeFileInput, trackNewest } from "./common.js";
+import { attempt, explain, make, makeButton, makeField, makeFileInput } from "./common.js";
 import { BOOSTS, GAMMAS, WORDS, makeHelp, makeKeyHandler } from "./look_keys.js";
 import { askArray, inspect, inspectFile, makeLayerCache, makeServerSource, nameUnit, NO_GRADIENTS } from "./look_server.js";
 import { FILTERS, drawSignal, findStrongest } from "./look_tiles.js";
 import { drawChannels, drawCurve, drawFeatures, drawLetters } from "./look_time.js";
 import { formatValue, makeUnitPane } from "./look_unit.js";
+import { keepLatest, trackNewest } from "./newest.js";
 
 const SECONDS = 4; // of the microphone that are shown
 const KEYS = {
@@ -90,17 +91,15 @@ export async function mountSpeech(element, model) {
     await drawSaliency(state.origin ?? { layer, channel, place });
   }
 
-  let busy = false, next = null;
+  function clearSaliency() {
+    views.back.getContext("2d").clearRect(0, 0, views.back.width, views.back.height);
+    views.backWords.textContent = hasGradients ? "off" : NO_GRADIENTS;
+    element.dataset.saliency = "off";
+  }
+
   /** Draw the saliency of a unit. During a computation only the newest request waits. */
-  async function drawSaliency(unit) {
-    if (state.method === "off") {
-      views.back.getContext("2d").clearRect(0, 0, views.back.width, views.back.height);
-      views.backWords.textContent = hasGradients ? "off" : NO_GRADIENTS;
-      element.dataset.saliency = "off";
-      return;
-    }
-    if (busy) return void (next = unit);
-    busy = true;
+  const drawSaliency = (unit) => (state.method === "off" ? clearSaliency() : computeSaliency(unit));
+  const computeSaliency = keepLatest(async (unit, isLatest) => {
     const { input, method: asked } = state;
     try {
       const { values, shape: [frames, bands] } = await askArray(`inputs/${input.number}/saliency`, { unit: nameFrame(unit, input), method: asked });
@@ -111,13 +110,10 @@ export async function mountSpeech(element, model) {
       views.backWords.textContent = (state.origin ? `from ${unit.layer}:${unit.channel}, frozen; ` : "") + (isNonzero ? model.methods[state.method] : "the saliency is zero: the unit is off");
       element.dataset.saliency = `${unit.layer}:${unit.channel} ${state.method} ${state.filter}`;
     } catch (error) {
-      if (!next) views.backWords.textContent = error.message ?? String(error);
+      if (isLatest()) views.backWords.textContent = error.message ?? String(error);
       element.dataset.saliency = "error";
-    } finally {
-      busy = false;
-      if (next) [unit, next] = [next, null], await drawSaliency(unit);
     }
-  }
+  });
   const nameFrame = (unit, input) => (input.shapes[unit.layer][1] > 1 ? nameUnit(unit, input.shapes[unit.layer]) : `${unit.layer}:${unit.channel}@${unit.place}`);
 
   // ---------------------------------------------------------------- input of the reader

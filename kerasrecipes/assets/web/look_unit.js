@@ -5,8 +5,9 @@
 //   kept: [{address, index, columns, tile, words}], tiles of sheets that were drawn before, or none,
 //   patches: [{name, value, pixels, size: [height, width] of pixels, field, saliency?}], note, isFinal }
 
-import { explain, make, makeButton, trackNewest } from "./common.js";
+import { explain, make, makeButton } from "./common.js";
 import { drawPatch } from "./look_tiles.js";
+import { trackNewest } from "./newest.js";
 
 const PATIENCE = 1000; // ms between two looks at what is computed in the background
 

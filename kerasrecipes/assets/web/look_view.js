@@ -11,11 +11,12 @@
 //   listSynthesized(layer), findUnitImages(layer, channel, method)      see look_unit.js
 
 import { makeCamera } from "./camera.js";
-import { attempt, makeButton, explain, makeFileInput, makeField, make, trackNewest } from "./common.js";
+import { attempt, makeButton, explain, makeFileInput, makeField, make } from "./common.js";
 import { BOOSTS, GAMMAS, ZOOMS, makeHelp, makeKeyHandler } from "./look_keys.js";
 import { FILTERS, drawMap, drawPatch, drawSheet, drawSignal, findStrongest, findTileBox, findUnit, layOutSheet, placeOver } from "./look_tiles.js";
 import { formatValue, makeUnitPane } from "./look_unit.js";
 import { makeBars, setSize } from "./maps.js";
+import { keepLatest, trackNewest } from "./newest.js";
 import { dropAlpha } from "./pixels.js";
 
 const MEANING = {
@@ -122,19 +123,17 @@ export async function mountLook(element, source) {
     await drawSaliency(state.origin ?? { layer, channel, place: state.place ?? place });
   }
 
-  let busy = false, next = null;
+  function clearSaliency() {
+    views.back.getContext("2d").clearRect(0, 0, views.back.width, views.back.height);
+    views.near.hidden = true;
+    views.backWords.textContent = source.words.saliency ?? "off";
+    element.dataset.saliency = "off";
+    if (state.signals) drawSheet(views.sheet, new Float32Array(count(state.shape)), state.shape, { signed: true });
+  }
+
   /** Draw the saliency of a unit. During a computation only the newest request waits. */
-  async function drawSaliency(unit) {
-    if (state.method === "off") {
-      views.back.getContext("2d").clearRect(0, 0, views.back.width, views.back.height);
-      views.near.hidden = true;
-      views.backWords.textContent = source.words.saliency ?? "off";
-      element.dataset.saliency = "off";
-      if (state.signals) drawSheet(views.sheet, new Float32Array(count(state.shape)), state.shape, { signed: true });
-      return;
-    }
-    if (busy) return void (next = unit);
-    busy = true;
+  const drawSaliency = (unit) => (state.method === "off" ? clearSaliency() : computeSaliency(unit));
+  const computeSaliency = keepLatest(async (unit, isLatest) => {
     const { layer, input, shape, method: asked } = state, begin = performance.now();
     try {
       const saliency = await source.computeSaliency(input, unit, asked, state.signals ? layer : null);
@@ -150,13 +149,10 @@ export async function mountLook(element, source) {
       drawZoom();
       element.dataset.saliency = `${unit.layer}:${unit.channel} ${state.method} ${state.filter}`;
     } catch (error) {
-      if (!next) views.backWords.textContent = error.message ?? String(error);
+      if (isLatest()) views.backWords.textContent = error.message ?? String(error);
       element.dataset.saliency = "error";
-    } finally {
-      busy = false;
-      if (next) [unit, next] = [next, null], await drawSaliency(unit);
     }
-  }
+  });
 
   /** Enlarge the receptive field in the saliency if it is less than half of the image. */
   function enlarge(field) {

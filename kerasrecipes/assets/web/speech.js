@@ -1,7 +1,8 @@
 // Speak, or choose a recording: its spectrogram and the words of one or more recognizers, with the time of each word.
 
 import { MAX_SECONDS, RATE, decode, encodeWav, listen } from "./audio.js";
-import { attempt, hasFiles, makeButton, formatBytes, explain, fetchFile, makeFileInput, makeField, fetchListing, make, trackNewest, openSession, sumSizes } from "./common.js";
+import { attempt, hasFiles, makeButton, formatBytes, explain, fetchFile, makeFileInput, makeField, fetchListing, make, openSession, sumSizes } from "./common.js";
+import { trackNewest } from "./newest.js";
 import { transcribe } from "./recognizer.js";
 import { makeSpectrogram } from "./spectrogram.js";
 import { Stream } from "./stream.js";
