@@ -1,7 +1,8 @@
-"""Times of the live demos in headless Chromium, on the site that `make docs` built: until a page shows its content, until the
-digit demo has answered, and of 4 s of speech."""
+"""Times of the live demos in headless Chromium, on the site that `make docs` built: until each page shows its content, until its demo
+has started, until a stroke is answered, of 4 s of speech, and of training."""
 
 import argparse
+import re
 import shutil
 import statistics
 import threading
@@ -13,71 +14,102 @@ from typing import Any
 
 from playwright.sync_api import sync_playwright
 
+PAGES = Path(__file__).resolve().parents[1] / "docs" / "live"
 
-class Quiet(SimpleHTTPRequestHandler):
+
+class QuietHandler(SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
-        """Nothing."""
+        """Print nothing."""
 
 
-def started(chromium: Any, url: str, demo: str) -> tuple[Any, float]:
-    """A page with its demo started, and the seconds until its content stood there."""
+def list_demos() -> list[tuple[str, str]]:
+    """Return (page, demo) for each demo of the live pages."""
+    return [
+        (path.stem, demo)
+        for path in sorted(PAGES.glob("*.md"))
+        for demo in re.findall(r'data-demo="(\w+)"', path.read_text("utf-8"))
+    ]
+
+
+def start_demo(chromium: Any, url: str, page_name: str, demo: str) -> tuple[Any, float, float]:
+    """Return a page with its demo started, the seconds until its content stood there, and the seconds from the click until it was ready."""
     page = chromium.new_page()
     page.set_default_timeout(180_000)
     begin = time.perf_counter()
-    page.goto(url, wait_until="commit")
-    page.wait_for_selector(".live-start")
+    page.goto(f"{url}/{page_name}/", wait_until="commit")
+    button = page.wait_for_selector(f'[data-demo="{demo}"] .live-start')
     shown = time.perf_counter() - begin
-    page.click(f'[data-demo="{demo}"] .live-start')
+    begin = time.perf_counter()
+    button.click()
     page.wait_for_selector(f'[data-demo="{demo}"][data-ready]')
-    return page, shown
+    return page, shown, time.perf_counter() - begin
+
+
+def measure_starts(chromium: Any, url: str, repeats: int) -> dict[str, str]:
+    """Return the median times of all demos until their page is shown and until they are ready, each time in a new page."""
+    figures = {}
+    for page_name, demo in list_demos():
+        times = []
+        for _ in range(repeats):
+            page, *seconds = start_demo(chromium, url, page_name, demo)
+            page.close()
+            times.append(seconds)
+        shown, ready = (statistics.median(column) for column in zip(*times, strict=True))
+        figures[f"page {page_name}, {demo}"] = f"shown after {shown:.2f} s, ready {ready:.2f} s after the click"
+    return figures
+
+
+def measure_digit(chromium: Any, url: str, repeats: int) -> dict[str, str]:
+    page, *_ = start_demo(chromium, url, "digit", "digit")
+    page.locator(".live-pad").focus()
+    page.keyboard.press(" ")
+    network, whole = [], []
+    for i in range(repeats):
+        page.keyboard.press("ArrowDown" if i % 2 else "ArrowRight")
+        page.wait_for_timeout(100)
+        data = page.evaluate("({...document.querySelector('.live-demo').dataset})")
+        network.append(float(data["ms"]))
+        whole.append(float(data["wholeMs"]))
+    answer = f"in {statistics.median(whole):.1f} ms, the network's part {statistics.median(network):.1f} ms"
+    return {"a stroke is answered": answer}
+
+
+def measure_speech(chromium: Any, url: str, repeats: int) -> dict[str, str]:
+    page, *_ = start_demo(chromium, url, "speak", "speak")
+    times = []
+    for i in range(1, 1 + min(repeats, 5)):
+        page.get_by_role("button", name="A heavy step").click()
+        page.wait_for_selector(f"[data-done='{i}']")
+        times.append(float(page.locator(".speak-card").get_attribute("data-ms")))
+    return {"deepspeech2_small scores 4 s of speech": f"in {statistics.median(times):.0f} ms"}
+
+
+def measure_training(chromium: Any, url: str, repeats: int) -> dict[str, str]:
+    page, *_ = start_demo(chromium, url, "train", "train")
+    page.get_by_role("button", name="Start training").click()
+    page.wait_for_function("+document.querySelector('.live-demo').dataset.seen > 500")
+    rate = page.locator(".live-demo").get_attribute("data-rate")
+    return {"ConvNetJS's net trains": f"on {rate} digits a second"}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--site", default="site", help="folder of the built site")
     parser.add_argument("--chromium", default=shutil.which("chromium"))
-    parser.add_argument("--repeat", type=int, default=20)
+    parser.add_argument("--repeat", type=int, default=20, help="strokes, and at most so many starts and clips")
     parser.add_argument("--write", type=Path, help="also write the figures as JSON")
     o = parser.parse_args()
     figures = {}
     with (
-        ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=o.site)) as server,
+        ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=o.site)) as server,
         sync_playwright() as playwright,
     ):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}/live"
         chromium = playwright.chromium.launch(executable_path=o.chromium, args=["--no-sandbox", "--disable-gpu"])
-
-        page, shown = started(chromium, f"{url}/digit/", "digit")
-        page.locator(".live-pad").focus()
-        page.keyboard.press(" ")
-        network, whole = [], []
-        for i in range(o.repeat):
-            page.keyboard.press("ArrowDown" if i % 2 else "ArrowRight")
-            page.wait_for_timeout(100)
-            found = page.evaluate("({...document.querySelector('.live-demo').dataset})")
-            network.append(float(found["ms"]))
-            whole.append(float(found["wholeMs"]))
-        figures["digit page shows its content"] = f"{shown:.2f} s after it was asked for"
-        figures["a stroke is answered"] = (
-            f"in {statistics.median(whole):.1f} ms, the network's part {statistics.median(network):.1f} ms"
-        )
-
-        page, shown = started(chromium, f"{url}/speak/", "speak")
-        figures["speech page shows its content"] = f"{shown:.2f} s after it was asked for"
-        times = []
-        for i in range(1, 6):
-            page.get_by_role("button", name="A heavy step").click()
-            page.wait_for_selector(f"[data-done='{i}']")
-            times.append(float(page.locator(".speak-card").get_attribute("data-ms")))
-        figures["deepspeech2_small scores 4 s of speech"] = f"in {statistics.median(times):.0f} ms"
-
-        page, shown = started(chromium, f"{url}/train/", "train")
-        page.get_by_role("button", name="Start training").click()
-        page.wait_for_function("+document.querySelector('.live-demo').dataset.seen > 500")
-        rate = page.locator(".live-demo").get_attribute("data-rate")
-        figures["training page shows its content"] = f"{shown:.2f} s after it was asked for"
-        figures["ConvNetJS's net trains"] = f"on {rate} digits a second"
+        figures.update(measure_starts(chromium, url, min(o.repeat, 3)))
+        for measure in (measure_digit, measure_speech, measure_training):
+            figures.update(measure(chromium, url, o.repeat))
         browser = chromium.version
         chromium.close()
         server.shutdown()

@@ -1,6 +1,8 @@
 // Shared code of the live demos: loading files, running networks in a worker, error messages, and small DOM helpers.
 // Every path is relative to this file, so the site works under any URL.
 
+import { startWorker } from "./remote.js";
+
 const here = new URL(".", import.meta.url);
 const folder = new URL("files/", here);
 
@@ -91,39 +93,22 @@ async function hashBytes(content) {
 
 // ------------------------------------------------------------------------------------------------ networks
 
-let worker, lastNumber = 0;
-const pending = new Map();
+let engine;
 
-/** Start onnxruntime-web as single-threaded WebAssembly in a worker (engine.js). Later calls return the same worker. */
+/** Start onnxruntime-web as single-threaded WebAssembly in a worker (engine.js), and resolve to the function that calls it. Later calls
+ * return the same worker's. */
 function startEngine(onProgress) {
-  return (worker ??= (async () => {
+  return (engine ??= (async () => {
     requireFeatures("WebAssembly", "Worker", "DecompressionStream");
     try {
-      const wasm = await fetchFile("ort.wasm.gz", onProgress);
-      const engine = new Worker(new URL("engine.js", here), { type: "module" });
-      engine.onmessage = ({ data: { number, error, ...rest } }) => {
-        const { resolve, reject } = pending.get(number);
-        pending.delete(number);
-        error ? reject(new Error(error)) : resolve(rest);
-      };
-      engine.onerror = (event) => {
-        for (const { reject } of pending.values()) reject(new Error(event.message || "The engine could not be started."));
-        pending.clear();
-      };
-      await callWorker(engine, { kind: "start", module: await getAddress("ort.mjs"), wasm });
-      return engine;
+      const wasm = await fetchFile("ort.wasm.gz", onProgress), call = startWorker(new URL("engine.js", here));
+      await call("start", { module: await getAddress("ort.mjs"), wasm });
+      return call;
     } catch (error) {
-      worker = undefined;
+      engine = undefined;
       throw error;
     }
   })());
-}
-
-function callWorker(engine, message) {
-  return new Promise((resolve, reject) => {
-    pending.set(++lastNumber, { resolve, reject });
-    engine.postMessage({ number: lastNumber, ...message });
-  });
 }
 
 const sessions = new Map();
@@ -132,10 +117,10 @@ const sessions = new Map();
 export function openSession(name, onProgress) {
   if (!sessions.has(name)) {
     const opening = (async () => {
-      const engine = await startEngine(onProgress);
+      const call = await startEngine(onProgress);
       const bytes = await fetchFile(`${name}.onnx`, onProgress);
       const { metadata } = (await fetchListing())[`${name}.onnx`];
-      return { name, metadata, ...(await callWorker(engine, { kind: "open", name, bytes })) };
+      return { name, metadata, ...(await call("open", { name, bytes })) };
     })();
     opening.catch(() => sessions.delete(name));
     sessions.set(name, opening);
@@ -145,14 +130,14 @@ export function openSession(name, onProgress) {
 
 /** Open a network of given bytes under a name that no file has: {name, inputs, outputs}. */
 export async function openBytes(name, bytes, onProgress) {
-  return { name, ...(await callWorker(await startEngine(onProgress), { kind: "open", name, bytes })) };
+  return { name, ...(await (await startEngine(onProgress))("open", { name, bytes })) };
 }
 
 /** Run a network. feeds: {input: [typed array, dims]}, where inputs that the graph lacks are ignored. outputNames: all by default.
  * Returns {outputs: {name: {data, dims}}, ms}, where ms is the time of the network alone. */
 export async function run(net, feeds, outputNames = net.outputs) {
   const inputs = Object.fromEntries(Object.entries(feeds).filter(([name]) => net.inputs.includes(name)));
-  return callWorker(await startEngine(), { kind: "run", name: net.name, feeds: inputs, outputNames });
+  return (await startEngine())("run", { name: net.name, feeds: inputs, outputNames });
 }
 
 // ------------------------------------------------------------------------------------------------ errors
