@@ -1,6 +1,5 @@
 """Read images as every image recipe takes them: red, green, blue, 0 to 255, at the recipe's size."""
 
-import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from PIL import Image
 from kerasrecipes.errors import ImageError, convert_errors, strip_traceback
 from kerasrecipes.utils import sources
 from kerasrecipes.utils.image_formats import IMAGE_FILES
-from kerasrecipes.utils.image_pixels import describe_pillow_error, to_rgb
+from kerasrecipes.utils.image_pixels import describe_pillow_error, open_image, to_rgb
 from kerasrecipes.utils.listing import expand_pattern, is_pattern, list_folder_or_warn
 
 MAX_PIXELS = 100_000_000  # 300 MB as red, green and blue
@@ -62,7 +61,7 @@ def decode_file(source: Any, name: str) -> Image.Image:
     if not isinstance(source, bytes | bytearray):
         source = read_image_file(source, name)
     try:
-        image = Image.open(io.BytesIO(source))
+        image = open_image(source)
         try:
             check_size(image.width, image.height, name)
             image.load()

@@ -1,6 +1,8 @@
 """Values that are no numbers, or that a file declares transparent, are named or shown instead of passing in silence."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -40,6 +42,43 @@ def test_the_transparent_gray_of_16_bits_is_white(level):
     np.testing.assert_array_equal(image.load_image(encode(values, "PNG"))[..., 0], expected)
     expected[values == level] = 255
     np.testing.assert_array_equal(image.load_image(encode(values, "PNG", transparency=level))[..., 0], expected)
+
+
+def encode_png(values, bits, transparent):
+    """Return a gray or RGB PNG of a bit depth with a tRNS chunk (PNG specification, 11.2.2 and 11.3.2.1), which Pillow cannot write."""
+    if bits < 8:
+        bit_planes = np.unpackbits(values.astype("uint8")[..., None], axis=-1)[..., 8 - bits :]
+        rows = np.packbits(bit_planes.reshape(len(values), -1), axis=1)
+    else:
+        rows = values.astype(">u2").reshape(len(values), -1).view("uint8")
+    chunks = [
+        (b"IHDR", struct.pack(">IIBBBBB", *values.shape[1::-1], bits, 2 if values.ndim == 3 else 0, 0, 0, 0)),
+        (b"tRNS", np.array(transparent, ">u2").tobytes()),
+        (b"IDAT", zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))),
+        (b"IEND", b""),
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(c)) + kind + c + struct.pack(">I", zlib.crc32(kind + c)) for kind, c in chunks
+    )
+
+
+@pytest.mark.parametrize(("bits", "level"), [(1, 0), (2, 0), (2, 1), (2, 2), (4, 1), (4, 8), (4, 14)])
+def test_the_transparent_gray_of_few_bits_is_white(bits, level):
+    top = 2**bits - 1
+    values = np.arange(64).reshape(8, 8) % (top + 1)
+    expected = np.where(values == level, 255, values * 255 / top)
+    np.testing.assert_array_equal(image.load_image(encode_png(values, bits, level))[..., 0], expected)
+
+
+@pytest.mark.parametrize("color", [(60000, 50000, 40000), (0, 0, 0), (256, 512, 65535)])
+def test_the_transparent_color_of_16_bits_is_white(color):
+    values = np.random.default_rng(0).integers(0, 65536, (6, 8, 3))
+    values[2, 3] = color
+    pixels = image.load_image(encode_png(values, 16, color))
+    assert pixels[2, 3].tolist() == [255, 255, 255]
+    others = np.ones((6, 8), bool)
+    others[2, 3] = False
+    np.testing.assert_allclose(pixels[others], (values / 257)[others], atol=1)
 
 
 @pytest.mark.parametrize("weights", [[0.5, None], {"0": None, "1": 0.5}, [0.5, float("nan")], [float("inf"), 1]])

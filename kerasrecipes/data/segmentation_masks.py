@@ -14,14 +14,12 @@ from PIL import Image
 from kerasrecipes import image
 from kerasrecipes.data.specs import parse_spec
 from kerasrecipes.errors import DataError, ImageError, reader
-from kerasrecipes.utils.image_pixels import describe_pillow_error
+from kerasrecipes.utils.image_pixels import LOW_BIT_SCALES, describe_pillow_error, raw_mode
 from kerasrecipes.utils.npz_arrays import open_npz
 
 IGNORE_INDEX = 255  # mask value of pixels without a class
 MAX_VOID_SHARE = 0.5  # a set with more pixels without a class is named
 CAMVID_VOID = 11  # value of pixels without a class in CamVid's file
-# Pillow scales gray images of 2 and 4 bits to 0 to 255: raw mode -> factor
-LOW_BIT_SCALES = {"L;2": 85, "L;4": 17}
 
 
 def load_masks(
@@ -238,7 +236,7 @@ def read_mask(path: Path) -> np.ndarray:
                 raise DataError(
                     f"{path} holds {kind} ({mask.mode}): save class numbers as a gray image of 8 bits or with a palette"
                 )
-            scale = LOW_BIT_SCALES.get(str(mask.tile[0][3]), 1) if mask.tile else 1
+            scale = LOW_BIT_SCALES.get(raw_mode(mask), 1)
             return np.asarray(mask, "uint8") // scale
     except (OSError, SyntaxError, ValueError) as error:
         raise DataError(f"{path} cannot be read as an image ({describe_pillow_error(error)}): save the mask again, as PNG") from error

@@ -1,14 +1,36 @@
 """The pixels of an image of any mode as red, green and blue, converted strip by strip, so that a large image fits into memory."""
 
+import io
 from collections.abc import Iterator
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from kerasrecipes.errors import ImageError
 
 ALPHA_BACKGROUND = (255, 255, 255)
 STRIP_PIXELS = 4_000_000  # 32 MB as float64
+# Pillow scales gray levels of 2 and 4 bits to 0 to 255: raw mode -> factor
+LOW_BIT_SCALES = {"L;2": 85, "L;4": 17}
+
+
+def raw_mode(image: Image.Image) -> str:
+    """Return the mode of a file's pixels before Pillow decodes them, "" once they are decoded."""
+    return str(image.tile[0][3]) if isinstance(image, ImageFile.ImageFile) and image.tile else ""
+
+
+def open_image(content: bytes | bytearray) -> Image.Image:
+    """Open an image file. The gray level or color that it declares transparent is scaled as Pillow scales its pixels.
+
+    Colors of 16 bits lose their lower 8, so colors that differ in these alone become transparent together.
+    """
+    image = Image.open(io.BytesIO(content))
+    transparent, mode = image.info.get("transparency"), raw_mode(image)
+    if mode in LOW_BIT_SCALES and isinstance(transparent, int):
+        image.info["transparency"] = LOW_BIT_SCALES[mode] * transparent
+    elif mode == "RGB;16B" and isinstance(transparent, tuple):
+        image.info["transparency"] = tuple(value >> 8 for value in transparent)
+    return image
 
 
 def to_rgb(image: Image.Image, name: str) -> np.ndarray:
