@@ -16,11 +16,12 @@ from kerasrecipes.utils.audio_blocks import (
     MAX_SECONDS,
     NO_SAMPLES,
     AudioStream,
+    audio_errors,
     check_samples,
     equal_blocks,
     scale_to_float32,
 )
-from kerasrecipes.utils.audio_decoding import EncodedAudio, audio_errors, count_frames
+from kerasrecipes.utils.audio_decoding import EncodedAudio, count_frames
 from kerasrecipes.utils.listing import FileKind, expand_pattern, is_pattern, list_folder_or_warn
 from kerasrecipes.utils.media_decoding import INSTALL_HINT, MEDIA_EXTENSIONS, find_decoder
 

@@ -120,7 +120,7 @@ def test_joined_and_whole_lengths(suffix, options):
     """Two files that were joined give both, where the format allows it."""
     content = encode(suffix.upper(), **options)
     one = audio.load_audio(content)
-    if suffix in ("mp3", "ogg", "opus"):
+    if suffix in ("mp3", "ogg", "opus", "wav", "flac", "rf64"):
         two = audio.load_audio(content + content)
         assert len(two) == 2 * len(one)
         np.testing.assert_allclose(two[len(one) :], one, atol=1e-3)
@@ -128,6 +128,23 @@ def test_joined_and_whole_lengths(suffix, options):
         assert len(three) == pytest.approx(2 * len(one) + 30000, abs=1500)
         with pytest.raises(AudioError, match="is cut off"):
             audio.load_audio(content + content[: int(0.6 * len(content))])
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "rf64"])
+def test_joined_files_promise_the_sum_of_their_lengths(tmp_path, suffix):
+    content, short = encode(suffix.upper()), encode(suffix.upper(), WAVE[:20001])
+    joined = tmp_path / f"joined.{suffix}"
+    joined.write_bytes(content + short + b"LIST\x0e\0\0\0INFOISFT\x02\0\0\0ab" * (suffix == "wav") + content[: len(content) // 2])
+    with pytest.raises(AudioError, match=rf"promises {2 * SECONDS + 20001 / RATE:.2f} s, (9|10)\.\d\d s can be read"):
+        audio.load_audio(joined)
+    recording = audio.open_recording(io.BytesIO(content + short + content), keep_seconds=1.0)
+    assert len(recording) == 2 * len(WAVE) + 20001
+    np.testing.assert_array_equal(np.concatenate([*recording.blocks()])[-len(WAVE) :], audio.load_audio(content))
+
+
+def test_an_mp3_file_that_ends_in_zeros_does_not_blame_a_header():
+    with pytest.raises(AudioError, match=r"is cut off: the decoder fails after 6\.\d\d s, 6"):
+        audio.load_audio(without_xing(encode("MP3", bitrate_mode="VARIABLE")) + bytes(200_000))
 
 
 def test_joined_mp3s_of_two_rates_and_channels():

@@ -1,18 +1,40 @@
 """Audio that comes in blocks: mixed down, checked and resampled as it comes."""
 
+import contextlib
 import numbers
 from collections.abc import Iterable, Iterator
 
 import numpy as np
+import soundfile
 import soxr
 
 from kerasrecipes.errors import AudioError
+from kerasrecipes.utils.files import first_line
 
 MAX_SAMPLE_RATE = 10_000_000  # Hz
 MAX_SECONDS = 6 * 3600.0
 BLOCK_FRAMES = 65536  # that a decoder hands over at once
 MAX_FLOAT_AMPLITUDE = 4.0  # larger float samples are unscaled integers
+CONVERT_HINT = "it is damaged or not an audio file; convert it to wav, flac, ogg or mp3"
 NO_SAMPLES = np.zeros(0, "float32")
+
+
+@contextlib.contextmanager
+def audio_errors(name: str) -> Iterator[None]:
+    """Turn every exception into an `AudioError` with the file's name."""
+    try:
+        yield
+    except AudioError:
+        raise
+    except soundfile.LibsndfileError as error:
+        detail = str(error).rsplit(": ", 1)[-1]
+        raise AudioError(f"{name} cannot be read as audio ({detail}): {CONVERT_HINT}") from error
+    except OSError as error:
+        raise AudioError(
+            f"{name} cannot be opened ({error.strerror or first_line(error)}): check the path and its permissions"
+        ) from error
+    except Exception as error:  # damaged headers raise many classes
+        raise AudioError(f"{name} cannot be read as audio ({first_line(error)}): {CONVERT_HINT}") from error
 
 
 class AudioStream:

@@ -12,16 +12,15 @@ import soundfile
 
 from kerasrecipes.errors import AudioError
 from kerasrecipes.utils import media_decoding, tar_members
-from kerasrecipes.utils.audio_blocks import BLOCK_FRAMES, AudioStream
-from kerasrecipes.utils.audio_headers import HeaderCheck, check_header, split_mp3
-from kerasrecipes.utils.files import SplicedFile, first_line
+from kerasrecipes.utils.audio_blocks import BLOCK_FRAMES, AudioStream, audio_errors
+from kerasrecipes.utils.audio_headers import HeaderCheck, check_header, check_joined, split_mp3
+from kerasrecipes.utils.files import SplicedFile
 from kerasrecipes.utils.sources import AUDIO, Source, resolve_source
 
 UNKNOWN_FRAMES = 2**36 - 1  # a FLAC file cannot declare more samples
 SMALL_BLOCK_FRAMES = 1024  # so many samples at most are lost where the decoder fails
 MP3_TOLERANCE_FRAMES = 2 * 1152  # encoders disagree on whether the first and the last frame count
-CONVERT_HINT = "it is damaged or not an audio file; convert it to wav, flac, ogg or mp3"
-CONTAINERS = {b"RIFF": "WAV", b"OggS": "OGG"}  # of codecs that only ffmpeg reads, for instance Speex
+CONTAINERS = {b"RIFF": "WAV", b"OggS": "OGG", b"caff": "CAF"}  # of codecs that only ffmpeg reads, for instance Speex
 
 Blocks = Generator[np.ndarray, None, str]  # yields blocks, and returns in words what is missing at the end
 
@@ -86,7 +85,7 @@ class EncodedAudio:
 
     def _decode_sound(self, file: BinaryIO, stream: AudioStream) -> Blocks:
         """Decode a format of libsndfile from a source that is also open as `file`."""
-        with open_sound(self.source) as audio:
+        with open_first_sound(self.source, file) as audio:
             if self.check is None:
                 self.check = self._check_header(file, audio)
             check, declared, complete = self.check, audio.frames, True
@@ -103,6 +102,8 @@ class EncodedAudio:
     def _check_header(self, file: BinaryIO, audio: soundfile.SoundFile) -> HeaderCheck:
         """Check the header, and whether libsndfile reads less than an MP3 file without a declared length holds."""
         check = check_header(file, audio.format)
+        if audio.format == "FLAC":
+            return check_joined(file, "FLAC", len(b"fLaC")) or check  # not in `check_header`, as it reads all of the file
         if check.contents or check.exact:
             return check
         counter = AudioStream(self.name, None, float("inf"))
@@ -111,24 +112,6 @@ class EncodedAudio:
                 pass
         split = split_mp3(file)
         return split if counter.count >= audio.frames and split.contents else check
-
-
-@contextlib.contextmanager
-def audio_errors(name: str) -> Iterator[None]:
-    """Turn every exception into an `AudioError` with the file's name."""
-    try:
-        yield
-    except AudioError:
-        raise
-    except soundfile.LibsndfileError as error:
-        detail = str(error).rsplit(": ", 1)[-1]
-        raise AudioError(f"{name} cannot be read as audio ({detail}): {CONVERT_HINT}") from error
-    except OSError as error:
-        raise AudioError(
-            f"{name} cannot be opened ({error.strerror or first_line(error)}): check the path and its permissions"
-        ) from error
-    except Exception as error:  # damaged headers raise many classes
-        raise AudioError(f"{name} cannot be read as audio ({first_line(error)}): {CONVERT_HINT}") from error
 
 
 def check_source(source: Any, name: str) -> Source:
@@ -150,6 +133,18 @@ def open_sound(source: Source, parts: Sequence[bytes | range] = ()) -> soundfile
         return StreamFile(io.BytesIO(source))
     path = os.fspath(source)
     return StreamFile(os.fsencode(path) if isinstance(path, str) and os.name == "posix" else path)  # names that are not UTF-8
+
+
+def open_first_sound(source: Source, file: BinaryIO) -> soundfile.SoundFile:
+    """Open a source, also open as `file`, in libsndfile, or the first of joined WAV files, which it refuses as a whole."""
+    try:
+        return open_sound(source)
+    except soundfile.LibsndfileError:
+        file.seek(0)
+        contents = check_header(file, "WAV").contents if file.read(4) in (b"RIFF", b"RIFX", b"RF64") else ()
+        if len(contents) < 2:
+            raise
+        return open_sound(source, contents[0])
 
 
 def decode_media(source: Source, stream: AudioStream) -> Blocks:
@@ -207,12 +202,12 @@ def describe_loss(
 ) -> str:
     """Return in words what a header promises beyond what was read, or an empty string."""
     rate, count = audio.samplerate, stream.count
-    tolerance = num_parts * MP3_TOLERANCE_FRAMES if audio.format == "MP3" else 0
+    tolerance = num_parts * MP3_TOLERANCE_FRAMES if audio.subtype.startswith("MPEG_LAYER") else 0  # also in WAV
     if check.declared_ratio == float("inf"):
         return f"it ends inside a page, {count / rate:.2f} s can be read"
     if check.declared_ratio > 1:
         declared = round(count * check.declared_ratio)
-    elif not complete and declared >= UNKNOWN_FRAMES:
+    elif not complete and (declared >= UNKNOWN_FRAMES or not check.exact):
         return f"the decoder fails after {count / rate:.2f} s, {count / rate:.2f} s can be read"
     elif complete and (not check.exact or declared >= UNKNOWN_FRAMES or count + tolerance >= declared):
         return ""

@@ -5,16 +5,19 @@ import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BufferedReader
 from typing import BinaryIO
 
 from kerasrecipes.utils import mp3_frames
-from kerasrecipes.utils.files import FileBytes
+from kerasrecipes.utils.files import FileBytes, SplicedFile
 
 PADDING_BYTES = 16  # a declared length that is off by less loses no audio
 UNKNOWN_SIZES = (range(0x7FFF0000, 0x80000001), range(0xFFFF0000, 0x100000000))  # what programs write into a pipe
+FILE_START_BYTES = 12
 ALL_FOLLOWS = 0xFFFFFFFF  # libsndfile reads to the end of the file
 TAGS = (b"TAG", b"ID3", b"APETAGEX", b"LYRICSBEGIN")
 CAF_HEADER_BYTES, CAF_EDIT_COUNT_BYTES = 8, 4
+FILE_STARTS = {"WAV": rb"(?s:(?:RIFF|RIFX|RF64).{4}WAVE)", "FLAC": rb"fLaC[\0\x80]\0\0\x22"}
 W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 
 
@@ -57,6 +60,22 @@ def check_header(file: BinaryIO, file_format: str) -> HeaderCheck:
     if file_format == "MP3":
         return HeaderCheck(exact=mp3_frames.declares_length(file, size))
     return HeaderCheck()
+
+
+def check_joined(file: BinaryIO, file_format: str, start: int) -> HeaderCheck | None:
+    """Return the check of a file to which others were joined that begin after `start`, or None for a single file."""
+    content, starts, head = FileBytes(file), [0], b""
+    for position in range(start, len(content), content.window):
+        window = head + content[position : position + content.window]
+        places = [position - len(head) + match.start() for match in re.finditer(FILE_STARTS[file_format], window)]
+        starts += [place for place in places if place > starts[-1]]
+        head = window[-FILE_START_BYTES:]
+    if len(starts) == 1:
+        return None
+    with BufferedReader(SplicedFile(file, [range(starts[-1], len(content))], close_file=False)) as last:
+        last_ratio = check_header(last, file_format).declared_ratio
+    last_bytes = len(content) - starts[-1]
+    return HeaderCheck((starts[-1] + last_bytes * last_ratio) / len(content), split_content(content, starts))
 
 
 def split_mp3(file: BinaryIO) -> HeaderCheck:
@@ -114,6 +133,8 @@ def check_wav(file: BinaryIO, size: int) -> HeaderCheck:
         if is_unknown(length) and not 0 <= long_length < 2**63:
             return HeaderCheck()
         declared = long_length if is_unknown(length) else length
+        if joined := check_joined(file, "WAV", start + declared):
+            return joined
         if declared >= size - start or not hides_audio(file, start + declared, size, byte_order):
             return HeaderCheck(ratio(declared, size - start))
         head = read_head(file, start)

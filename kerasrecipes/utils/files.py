@@ -162,11 +162,12 @@ class SplicedFile(io.RawIOBase):
     Args:
         file: Open binary file.
         parts: Bytes, or ranges of positions in `file`.
+        close_file: Whether `close` closes `file`, too. Default True.
     """
 
-    def __init__(self, file: BinaryIO, parts: Sequence[bytes | range]):
+    def __init__(self, file: BinaryIO, parts: Sequence[bytes | range], close_file: bool = True):
         super().__init__()
-        self.file, self.parts, self.position = file, parts, 0
+        self.file, self.parts, self.position, self.close_file = file, parts, 0, close_file
         self.size = sum(map(len, parts))
 
     def readable(self) -> bool:
@@ -198,7 +199,7 @@ class SplicedFile(io.RawIOBase):
         return count
 
     def close(self) -> None:
-        """Close both files."""
-        if not self.closed:
+        """Close this file, and the file that it reads."""
+        if not self.closed and self.close_file:
             self.file.close()
         super().close()
