@@ -1,6 +1,5 @@
 """The command line `kerasrecipes COMMAND ...`."""
 
-import importlib.util
 import io
 import os
 import shlex
@@ -50,8 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     _lazy.quiet_backend = os.environ["TF_CPP_MIN_LOG_LEVEL"] == "3"
     prepare_output()
-    if not has_plot_backend():
-        del os.environ["MPLBACKEND"]
+    if arguments is None:  # a process of its own: plots go into files, so a notebook's or an unknown backend must not stop them
+        os.environ.pop("MPLBACKEND", None)
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         with cli.make_context("kerasrecipes", list(words)) as context:
@@ -92,12 +91,6 @@ def prepare_output() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace", line_buffering=True)
-
-
-def has_plot_backend() -> bool:
-    """Return False if `MPLBACKEND` is a module that is not installed here, as after a notebook. matplotlib refuses it."""
-    module = os.environ.get("MPLBACKEND", "").removeprefix("module://").partition(".")[0]
-    return not os.environ.get("MPLBACKEND", "").startswith("module://") or importlib.util.find_spec(module) is not None
 
 
 def has_working_directory() -> bool:
