@@ -6,7 +6,6 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 from kerasrecipes._lazy import BACKENDS, choose_backend
 from kerasrecipes.cli.progress import print_line
@@ -14,6 +13,7 @@ from kerasrecipes.cli.sections import command, option
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.hub import manifest
 from kerasrecipes.hub import weights as hub_weights
+from kerasrecipes.hub.download import cache_folder, hub_endpoint
 
 HUB_SECONDS = 5.0
 READERS = (
@@ -141,9 +141,11 @@ def check_beam_search() -> Iterator[Check]:
 
 
 def check_cache() -> Iterator[Check]:
-    from huggingface_hub import constants
-
-    folder = Path(os.environ.get("HF_HUB_CACHE") or constants.HF_HUB_CACHE).absolute()
+    try:
+        folder = cache_folder().absolute()
+    except KerasRecipesError as error:
+        yield "cache", False, str(error)
+        return
     existing = next(path for path in (folder, *folder.parents) if path.is_dir())
     ok = os.access(existing, os.W_OK)
     yield "cache", ok, f"{folder} {'is writable' if ok else 'is not writable: set HF_HUB_CACHE'}"
@@ -155,9 +157,11 @@ def check_hub() -> Iterator[Check]:
         return
     import urllib.request
 
-    from huggingface_hub import constants
-
-    request = urllib.request.Request(os.environ.get("HF_ENDPOINT", constants.ENDPOINT), method="HEAD")
+    try:
+        request = urllib.request.Request(hub_endpoint(), method="HEAD")
+    except KerasRecipesError as error:
+        yield "hub", False, str(error)
+        return
     problems = ["TimeoutError"]
 
     def send_request() -> None:

@@ -115,7 +115,7 @@ def transfer_archive(archive: Archive, partial: Path, progress: Progress) -> Non
         raise DataError(
             f"The server answers for {archive.address}: {first_line(error)}. Try again later: {retry}"
         ) from error
-    except (HTTPError, ValueError, ImportError) as error:  # ValueError and ImportError are of a proxy's address
+    except (HTTPError, ValueError) as error:
         raise DataError(
             f"{archive.address} cannot be reached ({first_line(error)}): check the network and the proxy; {retry}"
         ) from error

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import filelock
 
@@ -16,6 +17,7 @@ from kerasrecipes.utils.environment import user_folder
 from kerasrecipes.utils.files import first_line
 
 FULL_ERRNO = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+DEFAULT_ENDPOINT = "https://huggingface.co"
 UNWRITABLE_ERRNO = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, *FULL_ERRNO)
 
 
@@ -32,6 +34,23 @@ def cache_folder() -> Path:
     from huggingface_hub import constants
 
     return user_folder("HF_HUB_CACHE", constants.HF_HUB_CACHE)
+
+
+def hub_endpoint() -> str:
+    """Return the hub's address: `HF_ENDPOINT`, else that of Hugging Face.
+
+    Raises:
+        WeightsUnavailable: `HF_ENDPOINT` is no address of a web server.
+    """
+    address = os.environ.get("HF_ENDPOINT") or DEFAULT_ENDPOINT
+    try:
+        parts = urlsplit(address)
+        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is no number
+        valid = False
+    if not valid:
+        raise WeightsUnavailable(f"HF_ENDPOINT is {address!r}: set it to an address such as {DEFAULT_ENDPOINT}, or unset it")
+    return address
 
 
 def repo_folder(repo: str) -> Path:
@@ -64,9 +83,6 @@ def download_file(
         WeightsUnavailable: There is no network, the hub does not have the file, or the cache cannot be written.
         WeightsCorrupted: The hub sends another file.
     """
-    from huggingface_hub import constants, hf_hub_url
-    from huggingface_hub.utils import build_hf_headers, tqdm
-
     from kerasrecipes import __version__
 
     if offline:
@@ -74,8 +90,12 @@ def download_file(
             f"{name} of {repo} is not in the cache {cache_folder()} and the network is switched off: "
             "unset KERASRECIPES_OFFLINE and HF_HUB_OFFLINE once to download it"
         )
+    endpoint = hub_endpoint()
+    from huggingface_hub import hf_hub_url
+    from huggingface_hub.utils import build_hf_headers, tqdm
+
     with translate_errors(repo, revision, name):
-        url = hf_hub_url(repo, name, revision=revision, endpoint=os.environ.get("HF_ENDPOINT") or constants.ENDPOINT)
+        url = hf_hub_url(repo, name, revision=revision, endpoint=endpoint)
         headers = build_hf_headers(library_name="kerasrecipes", library_version=__version__)
         blobs = repo_folder(repo) / "blobs"
         blobs.mkdir(parents=True, exist_ok=True)
@@ -131,10 +151,9 @@ def translate_errors(repo: str, revision: str, name: str) -> Iterator[None]:
 
     try:
         yield
-    except (ImportError, ValueError) as error:  # of a proxy's address
+    except ValueError as error:  # of a header
         raise WeightsUnavailable(
-            f"{name} of {repo} cannot be downloaded ({first_line(error)}): check the proxy in ALL_PROXY, HTTPS_PROXY or HTTP_PROXY; "
-            'a SOCKS proxy needs pip install "httpx[socks]"'
+            f"{name} of {repo} cannot be downloaded ({first_line(error)}): correct or unset HF_TOKEN and HF_ENDPOINT"
         ) from error
     except (errors.HTTPError, OSError) as cause:
         missing = (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.RemoteEntryNotFoundError)

@@ -59,7 +59,7 @@ def download_checkpoint(row: PublicCheckpoint, partial: Path) -> None:
     try:
         with tqdm(total=row.size, unit="B", unit_scale=True, desc=row.file[-40:]) as progress:
             transfer.download(progress)
-    except (errors.HTTPError, OSError, ValueError, ImportError) as error:
+    except (errors.HTTPError, OSError, ValueError) as error:
         raise WeightsUnavailable(
             f"{row.file} cannot be downloaded from {row.address} ({first_line(error)}): check the network and load again, or fetch "
             f"it by other means and pass it: load({row.recipe!r}, weights=FILE)"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasrecipes.errors import WeightsCorrupted, WeightsUnavailable
+from kerasrecipes.utils.files import first_line
 
 MIN_BYTES_PER_SECOND = 4096
 STALL_SECONDS = 30.0  # a transfer that is slower than the least speed for so long is given up
@@ -119,11 +120,9 @@ class Transfer(threading.Thread):
 
     def send_request(self) -> None:
         """Send one request, and append the body of its answer to the partial file."""
-        from huggingface_hub.utils import get_session
-
         self.request_bytes, self.request_start = 0, time.monotonic()
         headers = {**self.headers, "Range": f"bytes={self.num_bytes}-"} if self.num_bytes else self.headers
-        with get_session().stream(
+        with open_session().stream(
             "GET", self.url, headers=headers, timeout=SILENCE_SECONDS, follow_redirects=True
         ) as response:
             if response.status_code != 416 or not self.num_bytes:
@@ -161,6 +160,23 @@ class Transfer(threading.Thread):
                 self.request_bytes += len(chunk)
                 self.num_bytes += len(chunk)
         return None
+
+
+def open_session() -> Any:
+    """Return huggingface-hub's HTTP client.
+
+    Raises:
+        WeightsUnavailable: The environment names a proxy or certificates that cannot be used.
+    """
+    from huggingface_hub.utils import get_session
+
+    try:
+        return get_session()
+    except Exception as error:  # ImportError, ValueError, OSError, and a class of the HTTP library that is none of these
+        raise WeightsUnavailable(
+            f"No connection can be opened ({first_line(error)}): check the proxy in ALL_PROXY, HTTPS_PROXY or HTTP_PROXY, and "
+            'SSL_CERT_FILE; a SOCKS proxy needs pip install "httpx[socks]"'
+        ) from error
 
 
 def declared_bytes(response: Any) -> int:

@@ -32,9 +32,9 @@ def test_a_backend_that_keras_lacks(monkeypatch, spelling):
         _lazy.choose_backend()
 
 
-@pytest.mark.parametrize(
-    "proxy", ["socks5://127.0.0.1:9", "socks5h://127.0.0.1:9", "socks://127.0.0.1:9", "ftp://127.0.0.1:9"]
-)
+@pytest.mark.parametrize("proxy", [
+    "socks5://127.0.0.1:9", "socks5h://127.0.0.1:9", "socks://127.0.0.1:9", "ftp://127.0.0.1:9", "http://127.0.0.1:port", "http://[::1",
+])  # fmt: skip
 def test_proxies_that_cannot_be_used(place, monkeypatch, proxy):
     import huggingface_hub
 
@@ -45,6 +45,21 @@ def test_proxies_that_cannot_be_used(place, monkeypatch, proxy):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("ALL_PROXY", proxy)
     with pytest.raises(WeightsUnavailable, match="check the proxy in ALL_PROXY"):
+        weights.weights_path(row())
+
+
+@pytest.mark.parametrize("address", ["huggingface.co", "ftp://127.0.0.1", "http://", "http://127.0.0.1:port"])
+def test_addresses_of_a_hub_that_are_none(place, monkeypatch, address):
+    monkeypatch.setenv("HF_ENDPOINT", address)
+    with pytest.raises(WeightsUnavailable, match="HF_ENDPOINT is '.*': set it to an address such as https://huggingface.co"):
+        weights.weights_path(row())
+    ((_, ok, text),) = doctor.check_hub()
+    assert not ok and "HF_ENDPOINT" in text
+
+
+def test_a_token_that_no_header_can_hold(place, loopback, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "t\u00f6ken")
+    with pytest.raises(WeightsUnavailable, match="unset HF_TOKEN"):
         weights.weights_path(row())
 
 
@@ -68,6 +83,9 @@ def test_a_tilde_is_the_home_folder(monkeypatch, tmp_path):
         assert folder() == tmp_path / "x"
         monkeypatch.delenv(name)
         assert tmp_path in folder().parents or "HF" in name
+    monkeypatch.setenv("HF_HUB_CACHE", "~/x")
+    ((_, ok, text),) = doctor.check_cache()
+    assert ok and text == f"{tmp_path / 'x'} is writable"
     monkeypatch.setenv("XDG_CACHE_HOME", "~/cache")
     assert onnx_cache.cache_folder() == tmp_path / "cache" / "kerasrecipes" / "onnx"
 
