@@ -4,7 +4,9 @@ import io
 import os
 import shlex
 import sys
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -51,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     prepare_output()
     if arguments is None:  # a process of its own: plots go into files, so a notebook's or an unknown backend must not stop them
         os.environ.pop("MPLBACKEND", None)
+        warnings.showwarning = show_warning
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         with cli.make_context("kerasrecipes", list(words)) as context:
@@ -84,6 +87,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def command_path(words: Sequence[str]) -> str:
     """Return the name of the command that words call, for instance "data label"."""
     return " ".join(words[:2]) if words[:1] == ["data"] else "".join(words[:1])
+
+
+def show_warning(message: Warning | str, *place: Any, **options: Any) -> None:
+    """Print a warning without its place in the code, which tells users of the command nothing."""
+    print_status(f"warning: {message}")
 
 
 def prepare_output() -> None:

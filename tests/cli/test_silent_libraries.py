@@ -69,3 +69,11 @@ def test_an_error_ends_the_silence(capfd, monkeypatch):
         raise ValueError("broken")
     os.write(2, b"after\n")
     assert capfd.readouterr().err == "after\n"
+
+
+def test_warnings_are_lines_without_a_place_in_the_code(tmp_path):
+    (tmp_path / "a.mp3").symlink_to(CLIP)
+    (tmp_path / "gone.mp3").symlink_to("nowhere")
+    result = run("transcribe", ".", "--decoder", "greedy", cwd=tmp_path)
+    assert result.returncode == 0 and result.stdout
+    assert result.stderr == "warning: .: 1 skipped: 1 broken link: repair or remove it (gone.mp3)\n"
