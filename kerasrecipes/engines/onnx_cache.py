@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from kerasrecipes.errors import WeightsUnavailable
+from kerasrecipes.errors import KerasRecipesError, WeightsUnavailable
 from kerasrecipes.utils import environment
 from kerasrecipes.utils.private_folder import is_trusted_file
 
@@ -20,7 +20,10 @@ def cache_path(row: Any) -> Path:
 
 def is_cached(row: Any) -> bool:
     """Return True if the file of a manifest row exists. A link, or a file of another user, who could have planted it, does not count."""
-    return is_trusted_file(cache_path(row))
+    try:
+        return is_trusted_file(cache_path(row))
+    except KerasRecipesError:  # a user without a home folder has no cache
+        return False
 
 
 def require_cached(row: Any, name: str) -> Path:

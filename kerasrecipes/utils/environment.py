@@ -1,5 +1,6 @@
 """The machine and the process: CPUs, threads, hardware and commit for records."""
 
+import contextlib
 import os
 import platform
 import subprocess
@@ -44,18 +45,30 @@ def user_folder(variable: str, default: str) -> Path:
 
 
 def cache_folder() -> Path:
-    """Return the package's cache: `KERASRECIPES_CACHE`, else kerasrecipes in the user's cache folder."""
+    """Return the package's cache: `KERASRECIPES_CACHE`, else kerasrecipes in the user's cache folder.
+
+    Raises:
+        KerasRecipesError: As `user_folder`.
+    """
     base = os.environ.get("XDG_CACHE_HOME")
-    default = Path(base) / "kerasrecipes" if base else platformdirs.user_cache_dir("kerasrecipes", appauthor=False)
+    try:
+        default = Path(base) / "kerasrecipes" if base else platformdirs.user_cache_dir("kerasrecipes", appauthor=False)
+    except RuntimeError:  # a user without a home folder
+        default = "~/.cache/kerasrecipes"
     return user_folder("KERASRECIPES_CACHE", str(default))
 
 
 def enable_compilation_cache() -> None:
-    """Let JAX keep compiled programs in the package's cache, so that later processes load them, unless it has a folder already."""
+    """Let JAX keep compiled programs in the package's cache, so that later processes load them, unless it has a folder already.
+
+    A user without a home folder gets none.
+    """
     import jax
     from jax.experimental.compilation_cache import compilation_cache
 
-    if getattr(jax.config, "jax_compilation_cache_dir", None) is None:
+    with contextlib.suppress(KerasRecipesError):
+        if getattr(jax.config, "jax_compilation_cache_dir", None) is not None:
+            return
         jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "jax"))
         compilation_cache.reset_cache()  # JAX decides at its first program whether there is a cache
 

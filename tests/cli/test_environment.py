@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from hub_server import row
@@ -14,7 +15,7 @@ from kerasrecipes.cli.main import main
 from kerasrecipes.engines import onnx_cache
 from kerasrecipes.errors import BackendUnavailable, KerasRecipesError, WeightsUnavailable
 from kerasrecipes.hub import download, weights
-from kerasrecipes.utils.environment import user_folder
+from kerasrecipes.utils.environment import cache_folder, user_folder
 
 
 @pytest.mark.parametrize("spelling", ["TensorFlow", "TENSORFLOW", "tensorflow"])
@@ -96,6 +97,27 @@ def test_a_user_without_a_home_folder(monkeypatch):
         monkeypatch.setenv(variable, "~/x")
         with pytest.raises(KerasRecipesError, match=f"set {variable} to a folder"):
             user_folder(variable, "~/y")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems find their cache folders without HOME")
+@pytest.mark.parametrize("cache", [None, "/tmp", "x"])
+def test_the_cache_of_a_user_whom_the_system_does_not_know(monkeypatch, cache):
+    """As in a container that runs under a number: no HOME, and no entry in /etc/passwd."""
+    import pwd
+
+    def find_nobody(number):
+        raise KeyError(f"getpwuid(): uid not found: {number}")
+
+    monkeypatch.setattr(pwd, "getpwuid", find_nobody)
+    for name in ("HOME", "KERASRECIPES_CACHE", "XDG_CACHE_HOME", "HF_HUB_CACHE", "HF_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    if cache:
+        monkeypatch.setenv("KERASRECIPES_CACHE", cache)
+        assert cache_folder() == Path(cache)
+    else:
+        with pytest.raises(KerasRecipesError, match="set KERASRECIPES_CACHE to a folder, or HOME"):
+            cache_folder()
+    assert [name for check in (doctor.check_cache, doctor.check_engines) for name, _, _ in check()] == ["cache", "engine"]
 
 
 @pytest.mark.parametrize(
