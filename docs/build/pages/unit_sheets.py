@@ -13,7 +13,7 @@ SHEETS = {
 INTRODUCTION = (
     "Three pictures for each unit of a layer, as the [Deep Visualization Toolbox]"
     "(https://github.com/yosinski/deep-visualization-toolbox) keeps them. "
-    "Units are in reading order, {columns} in a row. A gray patch has no activation."
+    "Units are in reading order, {columns} in a row. Patches at the edge of an image are smaller, and a gray one has no activation."
 )
 
 
