@@ -12,7 +12,7 @@
 Every name is imported at its first use: `import kerasrecipes` loads neither Keras nor a backend.
 """
 
-from kerasrecipes._lazy import lazy_exports
+from kerasrecipes._lazy import call_after_keras, lazy_exports
 
 __version__ = "0.1.0"
 
@@ -43,3 +43,4 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "tasks.segmenter", "tasks.language_model", "losses",
     ),
 )  # fmt: skip
+call_after_keras("kerasrecipes.tasks.stand_ins:register_stand_ins")  # `keras.saving.load_model` needs no other import

@@ -26,6 +26,46 @@ class LazyModule(ModuleType):
         return getattr(importlib.import_module(self.__name__), attribute)
 
 
+class KerasImport:
+    """Finder of modules that calls a function when Keras has been imported.
+
+    Args:
+        function: "module:function", imported only then.
+    """
+
+    def __init__(self, function: str):
+        self.module, _, self.function = function.partition(":")
+
+    def call(self) -> None:
+        """Call the function."""
+        getattr(importlib.import_module(self.module), self.function)()
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        """Return Keras's specification from the other finders, whose loader then also calls the function, and None for other modules."""
+        if name != "keras":
+            return None
+        finders = [finder for finder in sys.meta_path if finder is not self]
+        spec = next(filter(None, (finder.find_spec(name, path, target) for finder in finders)), None)
+        if spec and spec.loader:
+            execute = spec.loader.exec_module
+
+            def execute_and_call(module: ModuleType) -> None:
+                execute(module)
+                self.call()
+
+            spec.loader.exec_module = execute_and_call  # type: ignore[method-assign]
+        return spec
+
+
+def call_after_keras(function: str) -> None:
+    """Call "module:function" now if Keras is imported already, else when it is."""
+    hook = KerasImport(function)
+    if "keras" in sys.modules:
+        hook.call()
+    else:
+        sys.meta_path.insert(0, hook)  # type: ignore[arg-type]
+
+
 def lazy_exports(
     package: str, modules: dict[str, str], *, needs_keras: bool | tuple[str, ...] = False
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:

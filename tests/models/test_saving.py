@@ -1,12 +1,18 @@
 """A saved model is what a Keras user expects: a run that stops, is loaded and continues equals one that never stopped."""
 
+import os
+import subprocess
+import sys
 import warnings
 
 import keras
 import numpy as np
 import pytest
+from paths import ROOT
 
 import kerasrecipes as kr
+from kerasrecipes.layers.recurrent import SequenceRNNCell
+from kerasrecipes.tasks import stand_ins
 from kerasrecipes.tasks.base import walk_layers
 
 
@@ -186,3 +192,33 @@ def test_loading_warns_of_nothing(tmp_path):
         warnings.simplefilter("error")
         for load in LOADERS.values():
             assert load(tmp_path / "m.keras").compiled
+
+
+@pytest.mark.parametrize("imports", ["import keras, kerasrecipes", "import kerasrecipes, keras"])
+def test_keras_opens_files_in_a_process_that_has_only_imported_the_package(tmp_path, imports):
+    model, x, y = images()
+    model.compile(keras.optimizers.Adam(1e-5))
+    train(model, x, y, 1)
+    model.save(tmp_path / "m.keras")
+    keras.Sequential([keras.Input((8,)), kr.layers.Maxout(2)]).save(tmp_path / "own.keras")  # a user's own network
+    script = f"""{imports}
+m = keras.saving.load_model("m.keras")
+assert type(m).__name__ == "ImageClassifier" and m.compiled and float(m.optimizer.learning_rate) < 2e-5
+assert int(m.optimizer.iterations) == {STEPS["images"]}
+assert keras.saving.load_model("own.keras").output_shape == (None, 4)"""
+    environment = {**os.environ, "KERAS_BACKEND": "numpy", "PYTHONPATH": str(ROOT)}
+    result = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+def test_all_classes_in_files_have_a_stand_in(monkeypatch):
+    registry = {}
+    monkeypatch.setattr(stand_ins.keras.saving, "get_custom_objects", lambda: registry)
+    stand_ins.register_stand_ins()
+    names = [f"kerasrecipes>{layer}" for layer in ("SequenceConv1D", "MFCC", "WaveNetStack")]
+    assert {*names, "kerasrecipes>SpeechRecognizer", "kerasrecipes>Segmenter"} <= registry.keys()
+    model, *_ = speech()
+    classes = {type(layer) for _, layer in walk_layers(model) if type(layer).__module__.startswith("kerasrecipes.layers")}
+    assert len(classes) > 3
+    for layer in classes - {SequenceRNNCell}:  # only inside of a `SequenceRNN`
+        assert isinstance(registry[keras.saving.get_registered_name(layer)], stand_ins.StandIn)
