@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from kerasrecipes.graph.traversal import LayerCall, StopTraversal, functional_graph, traverse
+from kerasrecipes.utils.backend_process import check_backend_process
 
 ARGMAX, ALL_POSITIONS = -1, -2  # positions of `select_unit`: that of the largest value, all
 Rule = Callable[[LayerCall], Callable | None]  # replacement of a call's operation, None for the operation itself
@@ -92,7 +93,21 @@ def value_and_vjp(function: Callable[[Any], Any], x: Any, seed: Callable[[Any], 
 
 
 def compile_function(model: Any, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile `function(*tensors) -> tensors` to a function of numpy arrays that uses the model's current weights."""
+    """Compile `function(*tensors) -> tensors` to a function of numpy arrays that uses the model's current weights.
+
+    It raises a `KerasRecipesError` in a process that was forked after a model was built, where the backend would not answer.
+    """
+    compiled = compile_for_backend(model, function)
+
+    def run(*x: Any) -> Any:
+        check_backend_process()
+        return compiled(*x)
+
+    return run
+
+
+def compile_for_backend(model: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function of `compile_function` for the current backend."""
     backend = keras.config.backend()
 
     def to_numpy(outputs: Any) -> Any:

@@ -12,6 +12,7 @@ from kerasrecipes.errors import AudioError, DataError
 from kerasrecipes.inference.wavenet_sampler import WaveNetSampler
 from kerasrecipes.layers import mu_law
 from kerasrecipes.results import AudioClip
+from kerasrecipes.utils.backend_process import check_backend_process
 
 CHUNK_SECONDS = 0.25  # per compiled run; the last chunk runs whole and is cut afterwards
 LEARNED_UPSAMPLING_CHUNK_SECONDS = 0.05  # with a conditioning of every sample: 30 layers of it take 12 MB
@@ -103,6 +104,7 @@ def generate_codes(
     progress: Progress | None = None,
 ) -> list[np.ndarray]:  # fmt: skip
     """Return the codes (samples,) int32 of each clip. All clips run as one batch, as long as the longest."""
+    check_backend_process()
     if model._sampler is None:
         model._sampler = WaveNetSampler(model)
     sampler, rate, total = model._sampler, model.sample_rate, max(samples)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import kerasrecipes as kr
+from kerasrecipes import visualize
 from kerasrecipes.utils import backend_process
 
 WAVE = np.full(16000, 0.1, "float32")
@@ -45,6 +46,22 @@ def run_in_fork(function):
 def test_keras_models_say_that_they_cannot_be_forked(pretrained, use):
     message = run_in_fork(lambda: use(pretrained))
     assert f"forked from {os.getpid()}" in message and 'get_context("spawn")' in message
+
+
+@pytest.mark.parametrize("use", [
+    lambda model, x: visualize.activation_maps(model, x), lambda model, x: visualize.compute_saliency(model, x, "logits:1"),
+    lambda model, x: visualize.compute_occlusion(model, x, "logits:1"), lambda model, x: visualize.synthesize(model, "logits:1"),
+    lambda model, x: model.classify(x),
+], ids=["activations", "saliency", "occlusion", "synthesize", "classify"])  # fmt: skip
+def test_visualizations_say_that_they_cannot_be_forked(use):
+    model, x = kr.load("convnetjs_mnist", engine="keras"), np.full((28, 28), 90, "uint8")
+    visualize.activation_maps(model, x)
+    assert 'get_context("spawn")' in run_in_fork(lambda: use(model, x))
+
+
+def test_generators_say_that_they_cannot_be_forked():
+    model = kr.load("wavenet_small", engine="keras", weights=None)
+    assert 'get_context("spawn")' in run_in_fork(lambda: model.generate(0.01, seed=0))
 
 
 def test_a_process_that_loads_its_first_model_after_the_fork(monkeypatch):
