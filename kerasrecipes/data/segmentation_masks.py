@@ -187,7 +187,7 @@ def check_labels(masks: np.ndarray, classes: Sequence[str], subject: str) -> Non
     if unknown.size:
         raise DataError(
             f"{subject} labels {unknown.tolist()[:5]}, but there are {len(classes)} classes, numbered from 0: write {IGNORE_INDEX} "
-            "where a pixel has none"
+            f"where a pixel has none, or say what it means, for instance mask_values={{{unknown[0]}: 1}} (--mask-values {unknown[0]}=1)"
         )
 
 

@@ -92,6 +92,14 @@ def test_usual_masks_pass_in_silence(write_folder, masks):
         np.testing.assert_array_equal(read, masks)
 
 
+@pytest.mark.parametrize(("mask", "value"), [(128 * LABELS, 128), (2 * LABELS, 2), (254 * LABELS, 254)])
+def test_values_beyond_the_classes_are_named_with_the_remedy(write_folder, mask, value):
+    message = rf"labels \[{value}\], but there are 2 classes.* mask_values=\{{{value}: 1\}} \(--mask-values {value}=1\)"
+    for read in (lambda: load_masks([f"masks:{write_folder(mask)}"], CLASSES), lambda: read_arrays([mask])):
+        with pytest.raises(DataError, match=message):
+            read()
+
+
 @pytest.mark.parametrize(("masks", "mask_values", "expected"), [
     ([BLACK_AND_WHITE], {255: 1}, [LABELS]),
     ([BLACK_AND_WHITE], {255: 0, 0: 1}, [1 - LABELS]),
