@@ -142,11 +142,20 @@ class NextSymbolModel(TaskModel):
         super().__init__(*args, **kwargs)
         self.bits_metric = keras.metrics.Mean(name="bits")
 
+    @keras_signature(keras.Model.fit)
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
+        """Train as Keras does, without `class_weight`."""
+        if kwargs.get("class_weight") is not None:
+            raise KerasRecipesError(
+                f"{self.name} predicts each next symbol, and has no class to weigh: leave class_weight out, or pass sample_weight"
+            )
+        return super().fit(*args, **kwargs)
+
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Return the nats per symbol over all targets that count."""
+        """Return the nats per symbol over all targets that count. `sample_weight` (batch,) or (batch, steps) multiplies the nats."""
         if not self.uses_default_loss:
             return super().compute_loss(x, y, y_pred, sample_weight, training)
-        return _mean_loss(y, y_pred)[0]
+        return _mean_loss(y, y_pred, sample_weight)[0]
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """Add `bits` per symbol to what Keras reports."""
@@ -157,8 +166,11 @@ class NextSymbolModel(TaskModel):
         return self.get_metrics_result()
 
 
-def _mean_loss(targets: Any, logits: Any) -> tuple[Any, Any]:
+def _mean_loss(targets: Any, logits: Any, sample_weight: Any = None) -> tuple[Any, Any]:
     """Return the mean loss in nats and the number of targets that count."""
     losses, mask = masked_cross_entropy(targets, logits)
+    if sample_weight is not None:
+        weights = keras.ops.cast(sample_weight, "float32")
+        losses = losses * (weights[:, None] if len(weights.shape) == 1 else weights)
     count = keras.ops.sum(mask)
     return keras.ops.sum(losses) / keras.ops.maximum(count, 1.0), count

@@ -10,7 +10,7 @@ import pytest
 import kerasrecipes as kr
 from kerasrecipes.cli import main
 from kerasrecipes.data.text import TextDataset, read_text_file, split_long_text
-from kerasrecipes.errors import DataError
+from kerasrecipes.errors import DataError, KerasRecipesError
 from kerasrecipes.hub import manifest
 from kerasrecipes.registry import all_recipes
 from kerasrecipes.training import config as configs
@@ -96,6 +96,24 @@ def test_writing_at_half_precision():
 def test_bad_requests_are_refused(models, arguments, message):
     with pytest.raises(DataError, match=message):
         models["char_rnn_small"].generate(*arguments)
+
+
+@pytest.mark.parametrize("weights", [[2.0, 0.0], [[1, 0, 2], [0, 0.5, 1]], [1, 1], None])
+def test_weights_of_texts_multiply_the_loss(models, weights):
+    model = models["char_rnn_small"]
+    model.compile()
+    y, logits = np.array([[0, 1, -1], [2, 0, 1]]), np.random.default_rng(0).normal(size=(2, 3, 4)).astype("float32")
+    log_probs = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    factors = np.ones((2, 3)) if weights is None else np.array(weights, "float64").reshape(2, -1) * np.ones((2, 3))
+    expected = -sum(factors[i, t] * log_probs[i, t, y[i, t]] for i in range(2) for t in range(3) if y[i, t] >= 0) / 5
+    weights = None if weights is None else np.array(weights, "float32")
+    assert float(model.compute_loss(None, y, logits, weights)) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("table", [{0: 2.0}, {"a": 1.0, "b": 2.0}, {}])
+def test_symbols_take_no_class_weight(models, table):
+    with pytest.raises(KerasRecipesError, match="leave class_weight out, or pass sample_weight"):
+        models["char_rnn_small"].fit(["ab"], class_weight=table, verbose=0)
 
 
 def test_fit_lowers_the_bits_and_saving_keeps_them(tmp_path):
