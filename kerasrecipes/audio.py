@@ -32,6 +32,7 @@ AUDIO_EXTENSIONS = frozenset((
     ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64", ".rf64",
     ".wavex", ".sph", ".nist", ".voc", ".mp2", ".mp1",
 ))  # fmt: skip
+CLIP_EXTENSIONS = AUDIO_EXTENSIONS | MEDIA_EXTENSIONS  # of files that hold audio, readable here or not
 
 
 def load_audio(
@@ -191,7 +192,7 @@ def source_name(source: Any) -> str:
 def audio_files() -> FileKind:
     """Return which files of a folder are read as audio on this machine."""
     if find_decoder():
-        return FileKind("audio", AUDIO_EXTENSIONS | MEDIA_EXTENSIONS)
+        return FileKind("audio", CLIP_EXTENSIONS)
     hint = f"not readable here: {INSTALL_HINT}, or convert it elsewhere: ffmpeg -i FILE FILE.wav"
     return FileKind("audio", AUDIO_EXTENSIONS, dict.fromkeys(MEDIA_EXTENSIONS, hint))
 

@@ -99,7 +99,17 @@ def test_without_a_decoder_the_message_says_what_to_install(tmp_path, no_decoder
     with pytest.warns(UserWarning) as warned:
         assert audio.list_audio_files(tmp_path) == [str(tmp_path / "b.wav")]
     (message,) = {str(w.message) for w in warned}
-    assert "3 skipped" in message and "1 .amr, not readable here: install ffmpeg" in message and "(memo.amr)" in message
+    assert "3 skipped: 1 .amr, 1 .m4a, 1 .webm, not readable here: install ffmpeg" in message
+    assert "(a.m4a, a.webm, memo.amr)" in message and message.count("install ffmpeg") == 1
+
+
+@pytest.mark.parametrize(("name", "options"), [
+    ("speex.ogg", ("-c:a", "libspeex")), ("wma.wav", ("-c:a", "wmav2")), ("alac.caf", ("-c:a", "alac")),
+])  # fmt: skip
+def test_codecs_that_only_ffmpeg_reads_are_an_error_that_names_it(tmp_path, no_decoder, name, options):
+    path = make_file(tmp_path, name, *options, wave=WAVE)
+    with pytest.raises(AudioError, match=rf"{name} is damaged, or of a codec that needs ffmpeg or PyAV: install ffmpeg"):
+        audio.load_audio(path)
 
 
 def fill(folder, names):
@@ -119,12 +129,14 @@ def test_skipped_files_are_counted_and_named_once(tmp_path, listing, names):
     suffix = names[0][1:]
     fill(folder, (f"._a{suffix}", f"sub/._b{suffix}"))
     (folder / f"gone{suffix}").symlink_to(tmp_path / "gone")
+    (folder / "gone_folder").symlink_to(tmp_path / "gone")
+    (folder / "gone.txt").symlink_to(tmp_path / "gone")
     with pytest.warns(UserWarning) as warned:
         assert listing(str(folder)) == [str(folder / name) for name in names]
     (message,) = [str(w.message) for w in warned]
-    assert message.startswith(f"{folder}: 3 skipped: ")
+    assert message.startswith(f"{folder}: 4 skipped: ")
     assert f"2 made by macOS beside a file, without content of its own: delete it (._a{suffix}, ._b{suffix})" in message
-    assert f"1 broken link: repair or remove it (gone{suffix})" in message
+    assert f"2 broken link: repair or remove it (gone{suffix}, gone_folder)" in message
 
 
 @pytest.mark.parametrize(("listing", "name"), [(audio.list_audio_files, "x.wav"), (image.list_image_files, "x.png")])
@@ -141,7 +153,7 @@ def test_linked_folders_are_listed_once(tmp_path, listing, name):
 
 def test_images_that_pillow_does_not_read_are_named(tmp_path):
     fill(tmp_path, ("a.heic", "b.HEIC", "c.png", "d.nef"))
-    with pytest.warns(UserWarning, match=r"3 skipped: 2 \.heic, not readable: save it as JPEG or PNG \(a.heic, b.HEIC\); 1 \.nef"):
+    with pytest.warns(UserWarning, match=r"3 skipped: 2 \.heic, 1 \.nef, not readable: save it as JPEG or PNG \(a.heic, b.HEIC, d.nef\)"):
         assert image.list_image_files(tmp_path) == [str(tmp_path / "c.png")]
 
 

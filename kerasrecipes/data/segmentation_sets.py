@@ -67,7 +67,7 @@ def cityscapes(root: Path, split: str = "train") -> Iterator[Item]:
         raise DataError("The labels of Cityscapes' test images are not published: use split=val")
     folder = root / "leftImg8bit" / split
     pairs = []
-    for path in sorted(folder.glob("*/*_leftImg8bit.png")):
+    for path in sorted(folder.glob("*/[!.]*_leftImg8bit.png")):
         name = path.name.removesuffix("_leftImg8bit.png")
         mask = root / "gtFine" / split / path.parent.name / f"{name}_gtFine_labelIds.png"
         pairs.append((path, mask, name))
@@ -95,7 +95,7 @@ def kitti(root: Path, split: str = "training", classes: str = "11") -> Iterator[
     source = folder if split == "training" else root / f"{split}.txt"
     if source != folder and not source.is_file():
         raise DataError(f"There is no list {source}: write a name such as 000000_10 into each line, or leave out split=")
-    names = [p.stem for p in sorted(folder.glob("*.png"))]
+    names = [p.stem for p in sorted(folder.glob("[!.]*.png"))]
     if source != folder:
         names = [Path(line.strip()).stem for line in read_lines(source) if line.strip()]
     pairs = [(folder / f"{name}.png", masks / f"{name}.png", name) for name in names]

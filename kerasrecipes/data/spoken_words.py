@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from kerasrecipes.audio import AUDIO_EXTENSIONS
+from kerasrecipes.audio import audio_files
 from kerasrecipes.data.utterances import Utterance, Utterances
 from kerasrecipes.errors import DataError, reader
+from kerasrecipes.utils.listing import list_folder_or_warn
 from kerasrecipes.utils.text_files import read_lines
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -83,8 +84,9 @@ def fsdd(root: str | Path, split: str | None = None) -> Utterances:
 
 
 def list_clips(folder: Path) -> list[Path]:
-    """Return the audio files of a folder in the order of their names."""
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in AUDIO_EXTENSIONS)
+    """Return the audio files of a folder in the order of their names, without those in folders of it."""
+    paths = map(Path, list_folder_or_warn(folder, audio_files(), None))
+    return [path for path in paths if path.parent == folder]
 
 
 def join_clips(folder: Path, utterances: Iterable[Utterance]) -> Utterances:

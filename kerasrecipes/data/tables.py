@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from kerasrecipes.audio import AUDIO_EXTENSIONS, audio_duration
+from kerasrecipes.audio import CLIP_EXTENSIONS, audio_duration
 from kerasrecipes.errors import AudioError, DataError
 from kerasrecipes.utils.text_files import read_text
 
@@ -59,7 +59,7 @@ def read_lj_speech_rows(table: Path, lines: Iterable[str]) -> list[dict[str, Any
         name, *texts = line.split("|")
         if len(texts) not in (1, 2):
             raise ValueError(f"line {number} has {len(texts) + 1} columns, expected id|text or id|as written|as spoken")
-        file = name if Path(name).suffix.lower() in AUDIO_EXTENSIONS else f"{name}.wav"
+        file = name if Path(name).suffix.lower() in CLIP_EXTENSIONS else f"{name}.wav"
         path = file if (table.parent / file).is_file() else f"wavs/{file}"
         rows.append({"path": path, "text": texts[-1].strip() or texts[0]})
     return rows
@@ -78,7 +78,7 @@ def read_delimited_rows(text: str, **dialect: Any) -> list[dict[str, Any]]:
         if any(row.pop(None, ())):
             raise ValueError(f"line {start} has more cells than the header: put a text with the delimiter into quotes")
         for value in row.values():
-            if value and "\n" in value and any(extension in value.lower() for extension in AUDIO_EXTENSIONS):
+            if value and "\n" in value and any(extension in value.lower() for extension in CLIP_EXTENSIONS):
                 raise ValueError(f"a quote that begins at line {start} takes the lines below into its cell: close it")
         rows.append(row)
         start = reader.line_num + 1

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from kerasrecipes.audio import AUDIO_EXTENSIONS, audio_duration
+from kerasrecipes.audio import CLIP_EXTENSIONS, audio_duration
 from kerasrecipes.data.tables import parse_seconds, read_rows, seconds_per_unit
 from kerasrecipes.errors import DataError, reader
 from kerasrecipes.utils.text_files import read_lines
@@ -140,7 +140,7 @@ def librispeech(root: str | Path, split: str | None = None, speakers: Iterable[s
         table = chapter / f"{speaker}-{chapter.name}.trans.txt"
         if not table.is_file():
             raise DataError(f"{chapter} lacks its transcripts {table.name}: unpack the archive again")
-        clips = {p.stem: p for p in sorted(chapter.iterdir()) if p.suffix.lower() in AUDIO_EXTENSIONS}
+        clips = {p.stem: p for p in sorted(chapter.iterdir()) if p.suffix.lower() in CLIP_EXTENSIONS}
         for line in read_lines(table):
             if not line.strip():
                 continue

@@ -79,8 +79,12 @@ class EncodedAudio:
             try:
                 return (yield from self._decode_sound(file, stream))
             except soundfile.LibsndfileError:
-                if stream.count or head[:4] not in CONTAINERS or not media_decoding.find_decoder():
+                if stream.count or head[:4] not in CONTAINERS:
                     raise
+                if not media_decoding.find_decoder():
+                    raise AudioError(
+                        f"{self.name} is damaged, or of a codec that needs ffmpeg or PyAV: {media_decoding.INSTALL_HINT}, or convert it"
+                    ) from None
                 return (yield from decode_unknown_codec(self.source, file, CONTAINERS[head[:4]], stream))
 
     def _decode_sound(self, file: BinaryIO, stream: AudioStream) -> Blocks:

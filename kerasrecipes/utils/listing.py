@@ -3,7 +3,8 @@
 import glob
 import os
 import warnings
-from collections.abc import Collection, Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,11 +42,14 @@ class SkippedFiles:
 
     def __init__(self) -> None:
         self.names: dict[str, list[str]] = {}
+        self.kinds: dict[str, Counter[str]] = {}  # extensions of the files of a reason, if these are the reason
         self.folders: list[str] = []
 
-    def add(self, reason: str, path: str) -> None:
-        """Add a file or a link."""
+    def add(self, reason: str, path: str, extension: str = "") -> None:
+        """Add a file or a link. An extension that is not readable is counted beside the reason."""
         self.names.setdefault(reason, []).append(os.path.basename(path))
+        if extension:
+            self.kinds.setdefault(reason, Counter())[extension] += 1
 
     def pop_folders(self) -> list[str]:
         """Return the paths of folders that cannot be opened, and forget them."""
@@ -57,10 +61,16 @@ class SkippedFiles:
         reasons = {reason: sorted(names) for reason, names in reasons.items()}
         count = sum(map(len, reasons.values()))
         parts = [
-            f"{len(names)} {reason} ({escape_controls(', '.join(names[:EXAMPLES]))}{', ...' * (len(names) > EXAMPLES)})"
+            f"{self.describe_count(reason, names)} {reason} "
+            f"({escape_controls(', '.join(names[:EXAMPLES]))}{', ...' * (len(names) > EXAMPLES)})"
             for reason, names in reasons.items()
         ]
         return f"{count} skipped: {'; '.join(parts)}" if count else ""
+
+    def describe_count(self, reason: str, names: Sequence[str]) -> str:
+        """Return the number of files, by extension where these are the reason."""
+        kinds = sorted(self.kinds.get(reason, {}).items())
+        return ", ".join(f"{number} {extension}" for extension, number in kinds) + "," if kinds else str(len(names))
 
 
 def is_pattern(source: object) -> bool:
@@ -90,14 +100,14 @@ def list_folder(folder: str | os.PathLike, kind: FileKind) -> tuple[list[str], s
     return sorted(paths, key=lambda path: path.split(os.sep)), str(skipped)
 
 
-def list_folder_or_warn(folder: str | os.PathLike, kind: FileKind, family: type[Exception]) -> list[str]:
+def list_folder_or_warn(folder: str | os.PathLike, kind: FileKind, family: type[Exception] | None) -> list[str]:
     """List a folder and name what is skipped in one warning.
 
     Raises:
-        Exception: An error of class `family` if no file remains.
+        Exception: An error of class `family` if no file remains, unless `family` is None.
     """
     paths, skipped = list_folder(folder, kind)
-    if not paths:
+    if not paths and family:
         examples = ", ".join(sorted(kind.extensions)[:6])
         raise family(f"The folder {folder} holds no {kind.noun} ({examples}, ...){'. ' * bool(skipped)}{skipped}")
     if skipped:
@@ -144,13 +154,15 @@ def is_readable(entry: os.DirEntry, kind: FileKind, skipped: SkippedFiles) -> bo
     """Return whether a file is of a kind, and add it to `skipped` if only its extension or its content speaks against it."""
     extension = os.path.splitext(entry.name)[1].lower()
     if extension not in kind.extensions and extension not in kind.remedies:
+        if not extension and entry.is_symlink() and not os.path.exists(entry.path):
+            skipped.add(BROKEN, entry.path)  # it may lead to a folder
         return False
     if entry.name.startswith("._"):
         skipped.add(MACOS, entry.path)
     elif not entry.is_file():
         skipped.add(BROKEN if entry.is_symlink() else "not a file", entry.path)
     elif extension in kind.remedies:
-        skipped.add(f"{extension}, {kind.remedies[extension]}", entry.path)
+        skipped.add(kind.remedies[extension], entry.path, extension)
     else:
         return True
     return False

@@ -15,7 +15,7 @@ from kerasrecipes.utils.audio_blocks import BLOCK_FRAMES, AudioStream
 
 MEDIA_EXTENSIONS = frozenset((
     ".m4a", ".m4b", ".aac", ".mp4", ".m4v", ".mov", ".3gp", ".3g2", ".webm", ".mkv", ".mka", ".weba", ".amr", ".wma",
-    ".wmv", ".asf", ".avi",
+    ".wmv", ".asf", ".avi", ".m4r", ".qta", ".spx", ".ogv",
 ))  # fmt: skip
 SIGNATURES = (b"\x1aE\xdf\xa3", b"#!AMR", b"0&\xb2u\x8ef\xcf\x11", b"\xff\xf1", b"\xff\xf9", b"\xff\xf0", b"\xff\xf8")
 CUT_MESSAGES = (

@@ -41,12 +41,15 @@ def test_tables_are_read_in_every_writing(folder):
         assert texts(folder / "t.csv", csv.encode(encoding)) == ["h\u00e9", "ho, ho\nho"]
     assert texts(folder / "metadata.csv", "LJ1|One 1|one one\n\nLJ2.mp3|Two|\n") == ["one one", "Two"]
     assert texts(folder / "metadata.csv", "LJ1|one\nLJ2.mp3|two\n") == ["one", "two"]
+    (folder / "wavs" / "LJ3.m4a").write_bytes(b"x")
+    assert texts(folder / "metadata.csv", "LJ1|one\nLJ3.m4a|three\n") == ["one", "three"]
 
 
 @pytest.mark.parametrize(("name", "content", "message"), [
     ("t.csv", "path,text\na.mp3,Hello, you\n", "line 2 has more cells than the header"),
     ("t.csv", 'path,text\na.mp3,"hello\nb.mp3,bye\n', "unexpected end of data"),
     ("t.csv", 'path,text\na.mp3,"hello\nb.mp3,bye"\n', "quote that begins at line 2 takes the lines below"),
+    ("t.csv", 'path,text\na.m4a,"hello\nb.m4a,bye"\n', "quote that begins at line 2 takes the lines below"),
     ("t.csv", 'path,text\na.mp3,"hello\nb.mp3,"bye"\n', "not a table of clips"),
     ("t.csv", "path,text\na.mp3,h\u00e9\n".encode("latin-1"), "not UTF-8 text: line 2 holds the byte 0xe9"),
     ("t.csv", "path,text\na.mp3,he\n".encode("utf-16-le"), "zero byte"),

@@ -102,6 +102,8 @@ def streets(tmp_path):
     for name in ("000000_10", "000001_10"):
         save(tmp_path / f"training/image_2/{name}.png", photo(size=(6, 6)))
         save(tmp_path / f"training/semantic/{name}.png", ids)
+    for file in ("training/image_2/._000000_10.png", "leftImg8bit/train/bonn/._bonn_000001_000019_leftImg8bit.png"):
+        (tmp_path / file).write_bytes(b"x")  # as macOS writes beside a file
     (tmp_path / "mine.txt").write_text("000001_10\n")
     return tmp_path
 

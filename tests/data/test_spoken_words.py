@@ -7,6 +7,7 @@ import soundfile
 from kerasrecipes.cli import main
 from kerasrecipes.data import load_datasets
 from kerasrecipes.errors import DataError
+from kerasrecipes.utils.media_decoding import find_decoder
 
 
 def save(path, seconds=0.1):
@@ -44,6 +45,21 @@ def test_digits_and_their_splits(tmp_path, capsys):
     save(tmp_path / "recordings" / "ten_jackson_1.wav")
     with pytest.raises(DataError, match=r"ten_jackson_1\.wav is not named DIGIT_SPEAKER_TAKE"):
         load_datasets([f"fsdd:{tmp_path}"])
+
+
+def test_clips_are_listed_as_by_all_commands(commands, tmp_path):
+    (commands / "yes" / "._0a7c2a8d_nohash_0.wav").write_bytes(b"x")
+    (commands / "no" / "phone_nohash_0.m4a").write_bytes(b"x")
+    with pytest.warns(UserWarning, match=r"yes: 1 skipped: 1 made by macOS"):
+        clips = load_datasets([f"speech-commands:{commands}"])
+    assert [u.id for u in clips] == [
+        "no/b_nohash_0.wav", "no/c_nohash_0.wav", *["no/phone_nohash_0.m4a"] * bool(find_decoder()),
+        "yes/0a7c2a8d_nohash_0.wav", "yes/0a7c2a8d_nohash_1.wav",
+    ]  # fmt: skip
+    save(tmp_path / "digits" / "7_jackson_0.wav")
+    (tmp_path / "digits" / "._7_jackson_0.wav").write_bytes(b"x")
+    with pytest.warns(UserWarning, match=r"digits: 1 skipped: 1 made by macOS"):
+        assert [u.id for u in load_datasets([f"fsdd:{tmp_path / 'digits'}"])] == ["7_jackson_0"]
 
 
 @pytest.mark.parametrize(("spec", "damage", "message"), [
