@@ -6,6 +6,7 @@ import importlib
 import importlib.metadata
 import inspect
 import json
+import os
 import pkgutil
 import re
 import warnings
@@ -192,10 +193,16 @@ def get_recipe(name: str) -> Recipe:
     """Return the recipe of a name.
 
     Raises:
-        RecipeNotFound: There is none; names the three closest.
+        RecipeNotFound: There is none; names the three closest, or for a file or folder how others are read.
     """
     recipes = all_recipes()
     if name not in recipes:
+        if os.path.exists(name):
+            raise RecipeNotFound(
+                f"{name} is no model of this package, which is a .keras or .onnx file or the folder of a training run: "
+                "load(NAME, weights=FILE) and `kerasrecipes import` read weights of other programs, and "
+                "kerasrecipes.export.convnetjs_import.from_json reads snapshots of ConvNetJS"
+            )
         close = difflib.get_close_matches(name.lower(), recipes, n=3, cutoff=0.0)
         raise RecipeNotFound(f"There is no recipe {name!r}. Did you mean {', '.join(close)}? All: kerasrecipes list")
     return recipes[name]

@@ -81,7 +81,7 @@ def test_the_transparent_color_of_16_bits_is_white(color):
     np.testing.assert_allclose(pixels[others], (values / 257)[others], atol=1)
 
 
-@pytest.mark.parametrize("weights", [[0.5, None], {"0": None, "1": 0.5}, [0.5, float("nan")], [float("inf"), 1]])
+@pytest.mark.parametrize("weights", [[0.5, None], {"0": None, "1": 0.5}, [0.5, float("nan")], [float("inf"), 1], [1e39, 1]])
 def test_convnetjs_weights_are_numbers(weights):
     assert parse_volume({"w": [0.5, 1]}).tolist() == [0.5, 1]
     with pytest.raises(ValueError, match="null, NaN or infinity"):

@@ -16,6 +16,15 @@ from kerasrecipes.release.model_card import build_without_weights
 ALL = sorted(all_recipes())
 
 
+@pytest.mark.parametrize("name", ["net.json", "model.pth", "folder"])
+@pytest.mark.parametrize("find", [kr.get_recipe, kr.load, lambda path: kr.load(path, engine="onnxruntime")])
+def test_files_that_are_no_models_are_told_from_wrong_names(tmp_path, name, find):
+    path = tmp_path / name
+    path.mkdir() if name == "folder" else path.write_text('{"type": "NeuralNetwork"}')
+    with pytest.raises(RecipeNotFound, match=r"is no model of this package.*weights=FILE.*convnetjs_import\.from_json"):
+        find(str(path))
+
+
 def test_recipes_tagged_pretrained_are_those_with_released_weights():
     assert {name for name, recipe in all_recipes().items() if "pretrained" in recipe.tags} == manifest.entries().keys()
 

@@ -180,13 +180,15 @@ def parse_filters(entry: dict) -> list[Any]:
     filters = np.stack([parse_volume(f) for f in entry["filters"]], axis=-1)
     if entry["layer_type"] == "conv":
         filters = filters.reshape(entry["sy"], entry["sx"], entry["in_depth"], -1)
-    return [filters.astype("float32"), parse_volume(entry["biases"]).astype("float32")]
+    return [filters, parse_volume(entry["biases"])]
 
 
 def parse_volume(volume: dict) -> Any:
-    """Return the values of a Vol. Old browsers wrote its typed array as {"0": ..., "1": ...}."""
+    """Return the values of a Vol as float32. Old browsers wrote its typed array as {"0": ..., "1": ...}."""
     w = volume["w"]
     values = np.array([w[str(i)] for i in range(len(w))] if isinstance(w, dict) else w, "float64")
+    with np.errstate(over="ignore"):
+        values = values.astype("float32")
     if not np.isfinite(values).all():  # JSON writes NaN as null
         raise ValueError("its weights hold null, NaN or infinity: the training diverged, take an earlier snapshot")
     return values
