@@ -8,6 +8,7 @@ import pytest
 
 from kerasrecipes import data
 from kerasrecipes.audio import audio_duration
+from kerasrecipes.cli.main import main
 from kerasrecipes.data.images import mnist
 from kerasrecipes.data.phone_alignments import read_labels
 from kerasrecipes.data.segmentation_masks import camvid
@@ -136,3 +137,16 @@ def test_readers_convert_what_fails_inside_and_nothing_else():
         raise KerasRecipesError("as it is")
     with pytest.raises(KeyboardInterrupt), convert_errors(DataError, "x.txt"):
         raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
+def test_texts_to_align_in_three_encodings(tmp_path, clips, capsys, encoding):
+    clip, text = str(next(clips.rglob("84-*.mp3"))), "but with full ravishment the hours of prime caf\u00e9"
+    (tmp_path / "text.txt").write_bytes(text.encode(encoding))
+    options = ["--recipe", "deepspeech2_streaming_small", "--engine", "onnxruntime", "--format", "words"]
+    code = main(["align", clip, str(tmp_path / "text.txt"), *options])
+    printed = capsys.readouterr()
+    if encoding == "cp1252":
+        assert code == 1 and "text.txt is not UTF-8 text: line 1 holds the byte 0xe9" in printed.err
+    else:
+        assert code == 0 and printed.out.split()[-1] == "caf\u00e9" and "\ufeff" not in printed.out

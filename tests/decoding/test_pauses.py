@@ -39,7 +39,7 @@ RECOGNIZERS = [
     "wav2letter_small",
     *(
         pytest.param(n, marks=pytest.mark.slow)
-        for n in ("deepspeech1_small", "wav2letter_raw_small", "wav2letter_small_asg")
+        for n in ("deepspeech1_small", "deepspeech2_small", "wav2letter_raw_small", "wav2letter_small_asg")
     ),
 ]
 
