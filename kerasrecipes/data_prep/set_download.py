@@ -11,7 +11,7 @@ from kerasrecipes.data_prep.public_sets import PUBLIC_SETS, Archive
 from kerasrecipes.data_prep.unpacking import unpack_tar
 from kerasrecipes.errors import DataError, WeightsCorrupted, WeightsUnavailable
 from kerasrecipes.hub.download import is_offline
-from kerasrecipes.hub.transfer import Transfer
+from kerasrecipes.hub.transfer import Transfer, is_temporary
 from kerasrecipes.utils.files import WRITE_ERRORS, describe_write_error, first_line
 from kerasrecipes.utils.locks import exclusive_lock
 from kerasrecipes.utils.partial_folder import make_partial_folder
@@ -112,9 +112,11 @@ def transfer_archive(archive: Archive, partial: Path, progress: Progress) -> Non
     except WeightsUnavailable as error:
         raise DataError(str(error).replace("load again, which continues", "repeat the command, which continues")) from error
     except HfHubHTTPError as error:
-        raise DataError(
-            f"The server answers for {archive.address}: {first_line(error)}. Try again later: {retry}"
-        ) from error
+        advice = f"Try again later: {retry}" if is_temporary(error) else (
+            f"The file may have moved, or a proxy refuses it: fetch {archive.file} by other means, put it at "
+            f"{partial.with_suffix('')} and repeat the command"
+        )  # fmt: skip
+        raise DataError(f"The server answers for {archive.address}: {first_line(error)}. {advice}") from error
     except (HTTPError, ValueError) as error:
         raise DataError(
             f"{archive.address} cannot be reached ({first_line(error)}): check the network and the proxy; {retry}"

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import filelock
 
 from kerasrecipes.errors import KerasRecipesError, WeightsCorrupted, WeightsUnavailable
-from kerasrecipes.hub.transfer import Transfer
+from kerasrecipes.hub.transfer import Transfer, is_temporary
 from kerasrecipes.utils.environment import user_folder
 from kerasrecipes.utils.files import first_line
 
@@ -168,7 +168,8 @@ def translate_errors(repo: str, revision: str, name: str) -> Iterator[None]:
                 "unset HF_TOKEN"
             )
         elif isinstance(cause, errors.HfHubHTTPError):
-            message = f"The hub answered for {name} of {repo}: {first_line(cause)}; try again later"
+            advice = "try again later" if is_temporary(cause) else "check HF_ENDPOINT and the proxy, or update kerasrecipes"
+            message = f"The hub answered for {name} of {repo}: {first_line(cause)}; {advice}"
         elif isinstance(cause, OSError) and cause.errno in UNWRITABLE_ERRNO:
             advice = "make room there, or " if cause.errno in FULL_ERRNO else ""
             message = (

@@ -110,7 +110,7 @@ class Transfer(threading.Thread):
                 return
             except HTTPError as error:
                 last = error
-                if isinstance(error, HfHubHTTPError) and error.response.status_code not in RETRY_STATUS:
+                if isinstance(error, HfHubHTTPError) and not is_temporary(error):
                     raise
             fruitless = 0 if self.num_bytes > before else fruitless + 1
             wait = WAIT_SECONDS * 2 ** (fruitless - 1) if fruitless else 0.0
@@ -177,6 +177,11 @@ def open_session() -> Any:
             f"No connection can be opened ({first_line(error)}): check the proxy in ALL_PROXY, HTTPS_PROXY or HTTP_PROXY, and "
             'SSL_CERT_FILE; a SOCKS proxy needs pip install "httpx[socks]"'
         ) from error
+
+
+def is_temporary(error: Any) -> bool:
+    """Return whether a server that answered with a status of failure may answer otherwise later."""
+    return error.response.status_code in RETRY_STATUS
 
 
 def declared_bytes(response: Any) -> int:

@@ -64,7 +64,10 @@ def test_a_token_that_no_header_can_hold(place, loopback, monkeypatch):
         weights.weights_path(row())
 
 
-@pytest.mark.parametrize(("status", "message"), [(401, "hf auth login"), (403, "HF_TOKEN"), (500, "try again later")])
+@pytest.mark.parametrize(("status", "message"), [
+    (401, "hf auth login"), (403, "HF_TOKEN"), (500, "try again later"), (429, "try again later"), (404, "check HF_ENDPOINT"),
+    (407, "and the proxy"), (410, "or update kerasrecipes"),
+])  # fmt: skip
 def test_a_login_that_the_hub_refuses(status, message):
     from huggingface_hub import errors, get_session
 

@@ -107,6 +107,29 @@ def test_broken_connections_are_resumed(serve, server, content, tmp_path):
     assert done == total == len(content) / 1e6 and amounts[-1][2] == "unpacking dev-tiny.tar.gz"
 
 
+@pytest.mark.parametrize(("status", "message"), [
+    (401, "fetch dev-tiny.tar.gz by other means"), (404, "The file may have moved"), (407, "a proxy refuses it"), (503, "Try again later"),
+])  # fmt: skip
+def test_only_failures_that_may_end_say_try_again(serve, content, tmp_path, monkeypatch, status, message):
+    from huggingface_hub import errors, get_session
+
+    archive = serve(content)
+    request = get_session().build_request("GET", archive.address)
+    response = type("Response", (), {"status_code": status, "headers": {}, "request": request})()
+
+    def refuse(self, progress):
+        raise errors.HfHubHTTPError(f"{status} Client Error", response=response)
+
+    monkeypatch.setattr(transfer.Transfer, "download", refuse)
+    with pytest.raises(DataError, match=message) as error:
+        set_download.download_set("tiny", "dev-tiny", tmp_path)
+    place = tmp_path / set_download.WORK_FOLDER / archive.file
+    if status != 503:
+        assert f"put it at {place} " in str(error.value) and "gain later" not in str(error.value)
+        place.write_bytes(content)
+        assert set_download.download_set("tiny", "dev-tiny", tmp_path).startswith("librispeech:")
+
+
 SCRIPT = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # commands in the background of a shell start without it
