@@ -56,6 +56,7 @@ def run_visualize(name, file, method, units, output, file_format, random_weights
     options.check_data(arguments.get("data", ()))
     options.start_backend()
     from kerasrecipes import loading
+    from kerasrecipes.export.sources import saved_stem
     from kerasrecipes.graph.units import expand_units
     from kerasrecipes.visualize.methods import check_inputs, run_method
 
@@ -63,7 +64,7 @@ def run_visualize(name, file, method, units, output, file_format, random_weights
     check_inputs(method, file, unit_names, arguments.get("data", ()))
     without_weights = random_weights or METHODS[method].random_weights
     model = loading.load(name, compile=False, **({"weights": None} if without_weights else {}))
-    prefix = f"{model.name}_random_" if random_weights else None
+    prefix = f"{saved_stem(name) or model.name}_" + "random_" * random_weights
     with ProgressBar(method, "steps") as progress:
         for path, result in run_method(
             method, model, output, file=file, units=unit_names, suffix=f".{file_format}", prefix=prefix, progress=progress,

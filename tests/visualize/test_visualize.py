@@ -323,8 +323,15 @@ def test_the_command_plots_every_method(saved, image_folder, tmp_path, capsys):
         assert main(["visualize", saved, image, "--method", method, "--output", str(tmp_path), *more]) == 0, method
     names = {p.name for p in tmp_path.iterdir()} - {"synthesis.json"}
     expected = ("3_table", "3_graph", "3_occlusion", "relu1_0", "relu1_1", "3_relu2_1_3_3_receptive_field")
-    assert {f"zfnet_small_{name}.png" for name in expected} <= names and len(names) == 10
+    assert {f"{Path(saved).stem}_{name}.png" for name in expected} <= names and len(names) == 10
     assert "total" in capsys.readouterr().out
+
+
+def test_files_are_named_after_the_saved_model(saved, tmp_path):
+    for name in ("birds", "cats"):
+        (tmp_path / f"{name}.keras").write_bytes(Path(saved).read_bytes())
+        assert main(["visualize", str(tmp_path / f"{name}.keras"), "--method", "graph", "--output", str(tmp_path)]) == 0
+    assert {p.name for p in tmp_path.glob("*.png")} == {"birds_graph.png", "cats_graph.png"}
 
 
 def test_the_command_names_missing_inputs(saved, image_folder, tmp_path, capsys):
