@@ -57,11 +57,16 @@ def write_varint(value: int) -> bytes:
     return bytes([*content, value])
 
 
-def write_field(number: int, value: int | bytes | memoryview) -> bytes:
-    """Return a field of a message as `read_fields` reads it."""
+def field_pieces(number: int, value: int | bytes | memoryview) -> list[bytes | memoryview]:
+    """Return the bytes of a field of a message as `read_fields` reads it, in pieces: the value is not copied."""
     if isinstance(value, int):
-        return write_varint(number << 3) + write_varint(value)
-    return write_varint(number << 3 | 2) + write_varint(len(value)) + bytes(value)
+        return [write_varint(number << 3) + write_varint(value)]
+    return [write_varint(number << 3 | 2) + write_varint(len(value)), value]
+
+
+def write_field(number: int, value: int | bytes | memoryview) -> bytes:
+    """Return the bytes of a field of a message."""
+    return b"".join(field_pieces(number, value))
 
 
 def read_names(message: memoryview, number: int) -> list[str]:
@@ -140,18 +145,21 @@ def cut_graph(content: bytes, inputs: Mapping[str, tuple[int, ...]], outputs: It
         if needed & (set(read_names(node, NODE_OUTPUT)) - set(inputs)):
             nodes.append(node)
             needed |= node_inputs(node)
-    parts = [write_field(GRAPH_NODE, node) for node in reversed(nodes)]
+    pieces = [piece for node in reversed(nodes) for piece in field_pieces(GRAPH_NODE, node)]
     declared = {name: v for v in read_messages(graph, GRAPH_OUTPUT) for name in read_names(v, VALUE_NAME)}
     for number, value in read_fields(graph):
         if number in (GRAPH_NODE, GRAPH_OUTPUT, GRAPH_VALUE_INFO):
             continue
         name_field = {GRAPH_TENSOR: TENSOR_NAME, GRAPH_INPUT: VALUE_NAME}.get(number)
         if name_field is None or (not isinstance(value, int) and needed & set(read_names(value, name_field))):
-            parts.append(write_field(number, value))
-    parts += [write_field(GRAPH_INPUT, float_value(name, shape)) for name, shape in inputs.items() if name in needed]
-    parts += [write_field(GRAPH_OUTPUT, declared.get(name) or float_value(name)) for name in outputs]
-    fields = read_fields(memoryview(content))
-    return b"".join(write_field(n, b"".join(parts) if n == MODEL_GRAPH else value) for n, value in fields)
+            pieces += field_pieces(number, value)
+    pieces += [write_field(GRAPH_INPUT, float_value(name, shape)) for name, shape in inputs.items() if name in needed]
+    pieces += [write_field(GRAPH_OUTPUT, declared.get(name) or float_value(name)) for name in outputs]
+    header = write_varint(MODEL_GRAPH << 3 | 2) + write_varint(sum(map(len, pieces)))
+    fields = (
+        [header, *pieces] if number == MODEL_GRAPH else field_pieces(number, value) for number, value in read_fields(memoryview(content))
+    )
+    return b"".join(piece for field in fields for piece in field)  # one copy of the weights, where a list of fields makes three
 
 
 def float_value(name: str, shape: tuple[int, ...] | None = None) -> bytes:

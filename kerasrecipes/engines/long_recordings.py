@@ -59,6 +59,7 @@ class WindowedRecognizer:
                 values = self.run(window, statistics, reduction.source)
                 statistic.add(values, len(window), start - first, self.chunk, first + len(window) == len(recording))
             statistics.append(statistic)
+            self.parts.pop(reduction.source, None)  # its engine keeps the memory of a window
         for start, first, window in self.windows(recording, self.context):
             logits = self.run(window, statistics, LOGITS_OUTPUT)[0]
             begin = (start - first) // self.stride

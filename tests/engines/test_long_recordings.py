@@ -1,5 +1,7 @@
 """Graphs are cut at their sums over time, and a long recording in windows gives the logits of the whole."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -73,6 +75,19 @@ def test_a_part_holds_what_its_output_needs():
     assert Part(cut_graph(content, {}, ["logits"])).outputs({"audio": np.ones((1, 40), "float32"), "length": np.array([40], "int32")})
 
 
+def test_a_part_is_the_only_copy_of_the_weights():
+    model = onnx.load_from_string(make_network())
+    kernel = next(i for i in model.graph.initializer if i.name == "kernel")
+    kernel.CopyFrom(onnx.numpy_helper.from_array(np.zeros((3, 1, 500_000), "float32"), "kernel"))  # 6 MB
+    content = model.SerializeToString()
+    tracemalloc.start()
+    try:
+        assert len(cut_graph(content, {}, ["logits"])) > 6_000_000
+        assert tracemalloc.get_traced_memory()[1] < 1.1 * len(content)
+    finally:
+        tracemalloc.stop()
+
+
 @pytest.mark.parametrize("samples", [50, 1000, 16000 * 3 + 5])
 def test_windows_give_the_logits_of_the_whole(samples):
     content = make_network()
@@ -90,3 +105,4 @@ def test_windows_give_the_logits_of_the_whole(samples):
     assert len(logits) == output_length(GEOMETRIES, samples)
     np.testing.assert_allclose(logits, whole, atol=2e-4)
     assert len(reads) == 4  # a pass for each reduction that the logits need, one for them
+    assert list(recognizer.parts) == ["logits"]  # the others' engines have given their memory back
