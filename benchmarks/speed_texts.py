@@ -29,8 +29,9 @@ adds the command line and the facts of all recipes. The first words of a recordi
 in Keras, the compilation of the network. faster-whisper computes a window of 30 s for them, and PocketSphinx loads its dictionary and
 its language model."""
 MEMORY = """\
-A file is decoded in blocks and the network sees 30 s at a time, so that only the logits grow with the file: 12 MB for an hour at 25
-frames a second. The rest is the engine, its weights and the arrays of one chunk."""
+A file of a minute passes the network whole. A longer one is decoded in blocks, and the network sees 30 s at a time. For this, the
+onnxruntime engine opens a second graph, cut where the network normalizes by sums over the whole recording, which is most of the step to
+30 minutes. Beyond, only the logits grow with the file: 12 MB for an hour at 25 frames a second."""
 CLIPS = """\
 Both ways start Python and load the network once, so that a clip costs less the more clips there are. In the end only the network and
 the decoding of the files remain. The command starts two processes, the second of which reads the clips, and it writes rows that survive

@@ -1,7 +1,7 @@
 """Draw three pictures of every unit of whole layers for the page Look inside, as the Deep Visualization Toolbox keeps them.
 
-    python docs/build/draw_units.py zfnet_small                       # all its layers
-    python docs/build/draw_units.py squeezenet --layers conv1 fire2   # about 4 hours of one core for all layers
+    python docs/build/draw_units.py zfnet_small                       # all its layers, 10 minutes of one core
+    python docs/build/draw_units.py squeezenet --layers conv1 fire2   # about 2 hours for all layers, 3 more for the scores of all classes
 
 Each layer has one JPEG for each kind, with a tile for each unit: an input that activates it most by gradient ascent, its four strongest
 patches in crops of the five free images, and its saliency in these patches by a deconvnet. An interrupted run goes on: units lie in
