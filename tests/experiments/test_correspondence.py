@@ -113,7 +113,7 @@ def test_the_command_measures_and_plots(tmp_path, capsys):
     printed = capsys.readouterr().out
     for name in ("left eye", RANDOM):
         assert f"{name}, pool3: 0." in printed and f"{name}, relu4: 0." in printed
-    assert (tmp_path / "out" / "zfnet_small_correspondence.png").stat().st_size > 3000
+    assert (tmp_path / "out" / "tiny_correspondence.png").stat().st_size > 3000
     written = json.loads((tmp_path / "measured.json").read_text())
     assert "zfnet_small" in written["title"] and len(written["figures"]) == 4 and "2 images" in written["setting"]
     assert main(command) == 1

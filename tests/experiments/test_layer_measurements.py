@@ -215,7 +215,7 @@ def test_the_command_measures_on_data_sets(method, options, text, plots, folder,
     command = ["visualize", str(folder / "tiny.keras"), "--method", method, "--data", f"folder:{folder / 'set'}"]
     assert main([*command, *options, "--output", str(tmp_path), "--write", str(tmp_path / "measured.json")]) == 0
     assert text in capsys.readouterr().out
-    assert {p.name for p in tmp_path.iterdir()} == {f"zfnet_small_{name}.png" for name in plots} | {"measured.json"}
+    assert {p.name for p in tmp_path.iterdir()} == {f"tiny_{name}.png" for name in plots} | {"measured.json"}
     written = json.loads((tmp_path / "measured.json").read_text())
     assert set(written) == {"title", "setting", "figures"} and "zfnet_small" in written["title"]
     assert "folder" in written["setting"] and any(
