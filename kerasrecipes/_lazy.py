@@ -60,7 +60,7 @@ class KerasImport:
 def call_after_keras(function: str) -> None:
     """Call "module:function" now if Keras is imported already, else when it is."""
     hook = KerasImport(function)
-    if "keras" in sys.modules:
+    if sys.modules.get("keras") is not None:  # None forbids to import it
         hook.call()
     else:
         sys.meta_path.insert(0, hook)  # type: ignore[arg-type]
