@@ -100,6 +100,7 @@ export async function mountSpeech(element, model) {
   /** Draw the saliency of a unit. During a computation only the newest request waits. */
   const drawSaliency = (unit) => (state.method === "off" ? clearSaliency() : computeSaliency(unit));
   const computeSaliency = keepLatest(async (unit, isLatest) => {
+    if (state.method === "off") return; // chosen while this request waited
     const { input, method: asked } = state;
     try {
       const { values, shape: [frames, bands] } = await askArray(`inputs/${input.number}/saliency`, { unit: nameFrame(unit, input), method: asked });

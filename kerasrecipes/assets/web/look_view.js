@@ -134,6 +134,7 @@ export async function mountLook(element, source) {
   /** Draw the saliency of a unit. During a computation only the newest request waits. */
   const drawSaliency = (unit) => (state.method === "off" ? clearSaliency() : computeSaliency(unit));
   const computeSaliency = keepLatest(async (unit, isLatest) => {
+    if (state.method === "off") return; // chosen while this request waited
     const { layer, input, shape, method: asked } = state, begin = performance.now();
     try {
       const saliency = await source.computeSaliency(input, unit, asked, state.signals ? layer : null);
