@@ -133,17 +133,20 @@ def label_metadata(model: Any) -> dict[str, Any]:
 
 
 def stage_record(run: Path, amount_key: str) -> dict[str, Any]:
-    """Return the record of one run: its configuration, teacher, amount of data, and validation metrics."""
+    """Return the record of one run: its configuration, teacher, the recipe of its first weights, amount of data, validation."""
     record = read_run_record(run)
     teacher = record.get("teacher")
     if teacher and not teacher["name"].startswith("hf://"):  # the name of a recipe, a file or a run's folder
         teacher = teacher | {"name": Path(teacher["name"]).name}
     state, validation_path = record["state"], run / "validation.csv"
     rows = read_numbers(validation_path) if validation_path.is_file() else []
+    recipe, file = record["config"]["recipe"], Path(record["config"]["init_from"] or "").name
+    origin = next((name for name, row in manifest.entries().items() if row.file == file and name != recipe), None)
     omitted = ("step", "epoch", "batch", "wall_hours")
     return {
         "config": {k: v for k, v in record["config"].items() if k not in ("data", "validation", "init_from", "teacher")},
         **({"teacher": teacher} if teacher else {}),
+        **({"initialized_from": origin} if origin else {}),
         "steps": state["step"], "epochs": state["epoch"], amount_key: round(state[amount_key], 2),
         "wall_hours": round(state["wall_hours"], 2),
         "validation": [{k: round(v, 4) for k, v in row.items() if k not in omitted} for row in rows],

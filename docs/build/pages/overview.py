@@ -88,7 +88,7 @@ def format_training_amount(row: manifest.WeightsEntry, amount: str, unit: str, s
     total = sum(d[size] for d in row.data)
     total_text = f"{total / 1e6:.0f} million" if total > 1e6 else f"{total:.0f}"
     stages = row.training.get("stages") or [row.training]
-    other = stages[0]["config"].get("init_from_recipe")
+    other = stages[0]["config"].get("init_from_recipe") or stages[0].get("initialized_from")
     origin = f", initialized from `{other}`" if other else ""
     return f"{total_text} {size_unit}; {row.training[amount]:.0f} {unit} in {row.training['wall_hours']:.1f} h of training{origin}"
 

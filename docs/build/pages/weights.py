@@ -63,9 +63,9 @@ def format_training(row: manifest.WeightsEntry) -> list[str]:
     for number, stage in enumerate(stages, 1):
         title = f"Settings of run {number}" if len(stages) > 1 else "Settings"
         rows = [(f"`{k}`", f"`{json.dumps(v)}`") for k, v in stage["config"].items()]
-        values = {k: v for k, v in stage.items() if k not in ("config", "validation", "teacher")}
-        amounts = ", ".join(f"{value:,} {k.replace('_', ' ')}" for k, value in values.items())
-        lines += make_fold(title, [f"{amounts}.", "", *make_table(["setting", "value"], rows)])
+        amounts = ", ".join(f"{v:,} {k.replace('_', ' ')}" for k, v in stage.items() if isinstance(v, int | float))
+        origin = f", initialized from `{stage['initialized_from']}`" if "initialized_from" in stage else ""
+        lines += make_fold(title, [f"{amounts}{origin}.", "", *make_table(["setting", "value"], rows)])
     return lines
 
 
