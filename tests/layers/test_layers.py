@@ -212,6 +212,24 @@ def test_spec_augment_masks_in_training_only_and_within_its_limits():
     assert ((y == 0).all(axis=1).sum(axis=1) <= 11).all()
 
 
+@pytest.mark.parametrize(("mel", "bins"), [(False, 161), (True, 40)])
+def test_frequency_warp_multiplies_the_frequencies_of_formants(mel, bins):
+    """Each bin holds its own frequency, so that the output names the frequency that is read there."""
+    mels = np.arange(1, bins + 1) / (bins + 1) * 2595 * np.log10(1 + 8000 / 700)
+    hertz = 700 * (10 ** (mels / 2595) - 1) if mel else np.linspace(0, 8000, bins)
+    x = np.broadcast_to(hertz, (50, 3, bins)).astype("float32")
+    options = {"freq_masks": 0, "time_masks": 0, "max_frequency_warp": 0.2, "mel": mel, "seed": 1}
+    layer = layers.SpecAugment(**options)
+    np.testing.assert_array_equal(layer(x, np.full(50, 3), training=False)[0], x)
+    y = keras.ops.convert_to_numpy(layer(x, np.full(50, 3), training=True)[0])
+    np.testing.assert_array_equal(y[:, 0], y[:, 2])
+    inside = (hertz > 500) & (hertz < 3900)
+    factors = y[:, 0, inside] / hertz[inside]
+    np.testing.assert_allclose(factors, factors[:, :1].repeat(inside.sum(), 1), rtol=4e-3 if mel else 1e-5)
+    assert 0.8 <= factors.min() < 0.83 and 1.17 < factors.max() <= 1.205
+    assert (np.diff(y[:, 0]) >= 0).all() and (np.abs(y[:, 0, -1] - hertz[-1]) < (200 if mel else 1e-2)).all()
+
+
 def test_geometry_of_composed_layers():
     g = compose([TimeGeometry(320, 160), TimeGeometry(11, 2, 5, 5), TimeGeometry(7, 2, 3, 3)])
     assert (g.stride, g.receptive_field) == (640, 320 + 10 * 160 + 6 * 320)
