@@ -55,7 +55,7 @@ class Transcript:
         calibrated: Whether confidences are probabilities of being right. Those of a greedy CTC transcript are the model's
             posteriors, which are usually too high.
         score: Score of the beam search in nats, comparable only with that of its alternatives.
-        decoder: Decoder and language model that found the text, for instance "greedy" or "beam 200 + librispeech_small".
+        decoder: Decoder and language model that found the text, for instance "greedy" or "beam 500 + librispeech_small".
         audio: What `kerasrecipes.load_audio` reads the recording from, for the player in notebooks: a path, bytes, or a tuple of
             an array and its rate in Hz. None if it is not known.
     """

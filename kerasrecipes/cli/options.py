@@ -101,7 +101,7 @@ decoding = combine(
         "--language-model", metavar="NAME",
         help="Word language model: librispeech_small, or an ARPA or KenLM file (default: the recipe's).",
     ),
-    _decoding("--beam-size", type=int, help=f"{BEAM_SIZE_HELP} (default: 200 with a language model, else 50)."),
+    _decoding("--beam-size", type=int, help=f"{BEAM_SIZE_HELP} (default: 500 with a language model, else 50)."),
     _decoding("--lm-weight", type=float, help="Weight of the language model's log probability (default: the recipe's, tuned)."),
     _decoding("--word-score", type=float, metavar="NATS", help="Score that every word adds (default: the recipe's, tuned)."),
     _decoding("--nbest", type=int, help="Number of hypotheses to return; --format json prints all (default: 1)."),

@@ -152,7 +152,7 @@ def commands_for_taught_model(name: str, card: Any) -> list[str]:
 @options.data("speech", help="Tuning set, never the set that is reported.")
 @options.speakers
 @option("--language-model", metavar="NAME", default="librispeech_small", help="Language model to weigh.")
-@option("--beam-size", type=int, default=50, help=f"{options.BEAM_SIZE_HELP}.")
+@option("--beam-size", type=int, help=f"{options.BEAM_SIZE_HELP} (default: as in transcribe).")
 @option("--write", is_flag=True, help="Record the weights in the manifest as the recipe's defaults.")
 def run_tune_decoder(name, data, speakers, language_model, beam_size, write) -> None:
     """Find the language model weight and word score with the fewest word errors."""

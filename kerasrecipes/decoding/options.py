@@ -18,7 +18,8 @@ class DecodingOptions:
     Args:
         decoder: A name in `DECODERS`. Default: the recipe's language model decides, see `choose_decoder`.
         language_model: Word n-gram model: a bundled name ("librispeech_small") or the path of an ARPA or KenLM file.
-        beam_size: Number of texts that survive a frame. Default: 200 with a language model, else 50.
+        beam_size: Number of texts that survive a frame. Default: 500 with a language model (with decoder="lexicon"
+            200), else 50.
         lm_weight: Weight of the language model's log probability. Default: tuned for the recipe (its manifest row).
         word_score: Nats added for every word. Default: tuned for the recipe.
         nbest: Number of hypotheses to return: the best, and `nbest - 1` more in its `alternatives`.
@@ -27,7 +28,7 @@ class DecodingOptions:
         rescorer: A loaded character language model that ranks the best 20 hypotheses again.
         rescore_weight: Weight of its log probability. Default: 0.5, with a `language_model` 0.1.
         beam_size_token: Number of symbols that decoder="lexicon" tries at every frame.
-        beam_threshold: Nats below the best within which a text is followed with a language model. Default: 10, with
+        beam_threshold: Nats below the best within which a text is followed with a language model. Default: 12, with
             decoder="lexicon" 20.
         pause_seconds: So many seconds without a letter end a word, with every decoder. 0 lets words span pauses.
         phrases: Closed list of phrases. The transcript holds those that were said, and nothing else.
@@ -76,7 +77,7 @@ class DecodingOptions:
 
     @property
     def name(self) -> str:
-        """Label for tables: "greedy", "beam 50", "beam 200 + librispeech_small"."""
+        """Label for tables: "greedy", "beam 50", "beam 500 + librispeech_small"."""
         if self.decoder not in ("beam", "lexicon"):
             return str(self.decoder)
         models = [str(getattr(m, "name", m)) for m in (self.language_model, self.rescorer) if m]

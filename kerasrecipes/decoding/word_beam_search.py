@@ -29,7 +29,7 @@ from kerasrecipes.results import Transcript, Word
 UNKNOWN_WORD_SCORE = -10.0  # nats
 END = "</s>"
 NEVER = -40.0  # log probability of symbols that are not tried
-MIN_SYMBOL_LOG_PROB = -5.0  # less likely symbols of a frame are not tried
+MIN_SYMBOL_LOG_PROB = -6.0  # less likely symbols of a frame are not tried
 WORDS_IN_BLOCK = 32  # words that are aligned at once, so that an hour takes linear time
 INSTALL_HINT = (
     "ctc-beam-decoder has wheels for Linux on x86-64 with glibc 2.35, macOS on ARM and Windows on x86-64; elsewhere "
@@ -62,7 +62,7 @@ class WordBeamDecoder:
 
     def __init__(
         self, path: Path, alphabet: Alphabet, *, lm_weight: float, word_score: float, hotwords: Sequence[str] = (),
-        hotword_bonus: float = 0.0, beam_size: int = 200, beam_threshold: float = 10.0,
+        hotword_bonus: float = 0.0, beam_size: int = 500, beam_threshold: float = 12.0,
     ):  # fmt: skip
         if " " not in alphabet.symbols:
             raise KerasRecipesError(f"A word language model needs an alphabet with a space, {alphabet} has none")

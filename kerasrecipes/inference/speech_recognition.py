@@ -84,7 +84,7 @@ class SpeechRecognitionMixin:
             sample_rate: Hz of arrays.
             decoder: "greedy", "beam", "lexicon" or another decoder. Default: the recipe's language model decides.
             language_model: Word n-gram model: a bundled name ("librispeech_small") or the path of an ARPA or KenLM file.
-            beam_size: Number of texts that survive a frame. Default: 200 with a language model, else 50.
+            beam_size: Number of texts that survive a frame. Default: 500 with a language model, else 50.
             lm_weight: Weight of the language model's log probability. Default: tuned for the recipe.
             word_score: Nats added for every word. Default: tuned for the recipe.
             nbest: Number of hypotheses: the best, and `nbest - 1` more in its `alternatives`.

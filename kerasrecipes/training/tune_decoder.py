@@ -31,7 +31,7 @@ class TuningResult:
 
 
 def tune_decoder(
-    model: Any, utterances: Sequence[Any], language_model: str, *, beam_size: int = 50,
+    model: Any, utterances: Sequence[Any], language_model: str, *, beam_size: int | None = None,
     start: tuple[float, float] = (0.5, 0.5), progress: Callable[[TuningResult], Any] | None = None,
 ) -> TuningResult:  # fmt: skip
     """Move to the neighboring setting with the fewest word errors until none has fewer, in coarse steps and then in fine ones.

@@ -82,7 +82,7 @@ def test_words_in_blocks_align_as_the_whole_text(size, monkeypatch):
 
 def test_recognizers_of_english_search_with_their_language_model(pretrained):
     result = pretrained.transcribe(DEMO)
-    assert result.decoder == "beam 200 + librispeech_small" == result.to_dict()["decoder"]
+    assert result.decoder == "beam 500 + librispeech_small" == result.to_dict()["decoder"]
     assert result.text == " ".join(w.text for w in result.words)
     assert all(0 <= a.start < a.end <= b.end <= result.duration + 1e-6 for a, b in itertools.pairwise(result.words))
     assert result.text == pretrained.transcribe(DEMO, language_model="librispeech_small").text
@@ -114,7 +114,7 @@ def test_the_default_needs_the_english_alphabet_and_the_packages(pretrained, mon
 
     assert choose_decoder(Model(), DecodingOptions()).name == "greedy"
     Model.alphabet = pretrained.alphabet
-    assert choose_decoder(Model(), DecodingOptions()).name == "beam 200 + librispeech_small"
+    assert choose_decoder(Model(), DecodingOptions()).name == "beam 500 + librispeech_small"
     monkeypatch.setattr(word_beam_search, "is_installed", lambda: False)
     assert choose_decoder(Model(), DecodingOptions()).name == "lexicon 200 + librispeech_small"
     monkeypatch.setattr(decoders.lexicon_beam_search, "is_installed", lambda: False)
