@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from kerasrecipes import metrics
+from kerasrecipes.decoding.decoders import language_model_weights
+from kerasrecipes.decoding.options import DecodingOptions
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.hub import manifest
 from kerasrecipes.training.scored_clips import score_clips
@@ -32,12 +34,13 @@ class TuningResult:
 
 def tune_decoder(
     model: Any, utterances: Sequence[Any], language_model: str, *, beam_size: int | None = None,
-    start: tuple[float, float] = (0.5, 0.5), progress: Callable[[TuningResult], Any] | None = None,
+    start: tuple[float, float] | None = None, progress: Callable[[TuningResult], Any] | None = None,
 ) -> TuningResult:  # fmt: skip
     """Move to the neighboring setting with the fewest word errors until none has fewer, in coarse steps and then in fine ones.
 
     The network runs once. Only the decoder runs for every setting. `utterances` must never be the set that is reported.
-    `language_model` and `beam_size` are those of `DecodingOptions`, and `start` is the first (lm_weight, word_score).
+    `language_model` and `beam_size` are those of `DecodingOptions`, and `start` is the first (lm_weight, word_score), by
+    default the recipe's own.
     `progress` is called with the result of every setting.
     """
     if not hasattr(model, "criterion") or model.recipe.task != "speech-recognition":
@@ -59,7 +62,8 @@ def tune_decoder(
                 progress(results[setting])
         return results[setting]
 
-    best = evaluate(*start)
+    own = language_model_weights(model, DecodingOptions())
+    best = evaluate(*(start or (own["lm_weight"], own["word_score"])))
     for steps in SEARCH_STEPS:
         while True:
             neighbors = [
