@@ -23,8 +23,7 @@ from kerasrecipes.results import Transcript
 
 Decode = Callable[..., Transcript]  # decode(logits, frame_seconds=..., offset=..., duration=...)
 
-BEAM_SIZE = 50  # without a language model
-LM_BEAM_SIZES = {"beam": 500, "lexicon": 200}  # with one
+BEAM_SIZE, LM_BEAM_SIZE = 50, 500  # without and with a language model
 # weights with the fewest word errors on dev-mini-tune: alone, and with a word model, which already knows most of it
 RESCORE_WEIGHT, RESCORE_WEIGHT_WITH_NGRAM = 0.5, 0.1
 DEFAULT_LM_WEIGHTS = {"lm_weight": 0.5, "word_score": 0.5}  # where nothing was tuned for the recipe
@@ -58,7 +57,7 @@ def make_beam_decoder(model: Any, options: DecodingOptions) -> Decode:
     words = [word for phrase in bonuses for word in lexicon_beam_search.hotword_words(phrase, model.alphabet)]
     settings: dict[str, Any] = {
         "hotwords": tuple(words), "hotword_bonus": max(bonuses.values(), default=0.0),
-        "beam_size": options.beam_size or LM_BEAM_SIZES["beam"], "beam_threshold": options.beam_threshold or 12.0, **weights,
+        "beam_size": options.beam_size or LM_BEAM_SIZE, "beam_threshold": options.beam_threshold or 12.0, **weights,
     }  # fmt: skip
     key = (path, path.stat().st_mtime_ns, *settings.values())
     if getattr(model, "_word_search", (None,))[0] != key:
@@ -80,7 +79,7 @@ def make_lexicon_decoder(model: Any, options: DecodingOptions) -> Decode:
     if getattr(model, "_lexicon", (None,))[0] != key:
         model._lexicon = (key, lexicon_beam_search.LexiconTrie(path, model.alphabet, bonus))
     search = lexicon_beam_search.LexiconDecoder(
-        model._lexicon[1], model.criterion.transition_matrix(), beam_size=options.beam_size or LM_BEAM_SIZES["lexicon"],
+        model._lexicon[1], model.criterion.transition_matrix(), beam_size=options.beam_size or LM_BEAM_SIZE,
         beam_size_token=options.beam_size_token, beam_threshold=options.beam_threshold or 20.0, **weights,
     )  # fmt: skip
     return windowed(lambda logits, **times: search(logits, options.nbest, **times), options.nbest)
@@ -157,7 +156,7 @@ def choose_decoder(model: Any, options: DecodingOptions) -> DecodingOptions:
     check_options(options)
     return replace(
         options,
-        beam_size=options.beam_size or (LM_BEAM_SIZES.get(options.decoder, BEAM_SIZE) if options.language_model else BEAM_SIZE),
+        beam_size=options.beam_size or (LM_BEAM_SIZE if options.language_model else BEAM_SIZE),
         rescore_weight=(RESCORE_WEIGHT_WITH_NGRAM if options.language_model else RESCORE_WEIGHT)
         if options.rescore_weight is None else options.rescore_weight,
     )  # fmt: skip

@@ -116,7 +116,7 @@ def test_the_default_needs_the_english_alphabet_and_the_packages(pretrained, mon
     Model.alphabet = pretrained.alphabet
     assert choose_decoder(Model(), DecodingOptions()).name == "beam 500 + librispeech_small"
     monkeypatch.setattr(word_beam_search, "is_installed", lambda: False)
-    assert choose_decoder(Model(), DecodingOptions()).name == "lexicon 200 + librispeech_small"
+    assert choose_decoder(Model(), DecodingOptions()).name == "lexicon 500 + librispeech_small"
     monkeypatch.setattr(decoders.lexicon_beam_search, "is_installed", lambda: False)
     assert not recwarn.list
     with pytest.warns(UserWarning, match="mine decodes without its language model: ctc-beam-decoder has wheels"):
