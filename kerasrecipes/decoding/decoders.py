@@ -141,8 +141,8 @@ def choose_decoder(model: Any, options: DecodingOptions) -> DecodingOptions:
 
     Without a `decoder`, `phrases` are searched by "phrases". Else a recognizer of English words searches with
     `language_model`, by default that of its recipe: by "beam" with CTC, by "lexicon" with ASG or where ctc-beam-decoder is
-    missing. If neither package is installed or the language
-    model cannot be fetched, the decoder is "greedy", with a warning. Other recognizers have the decoder of their criterion.
+    missing. If neither package is installed or the language model cannot be fetched, the decoder is "greedy", with a warning.
+    Other recognizers have the decoder of their criterion.
 
     Raises:
         KerasRecipesError: The decoder does not exist or does not take the options.
