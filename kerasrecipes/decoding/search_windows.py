@@ -15,9 +15,9 @@ import numpy as np
 from kerasrecipes.decoding.greedy import geometric_mean
 from kerasrecipes.results import Character, Transcript, Word
 
-LONG_SECONDS = 120.0  # longer audio is searched in windows
+LONG_SECONDS = 60.0  # longer audio is searched in windows
 LONG_SECONDS_CROWDED = 600.0  # the same for searches that find other words in windows
-WINDOW_SECONDS, OVERLAP_SECONDS = 40.0, 10.0  # between the starts of two windows; on both sides of each
+WINDOW_SECONDS, OVERLAP_SECONDS = 25.0, 8.0  # between the starts of two windows; on both sides of each
 CONTEXT_WORDS = 12  # that a window repeats at least, also across a long pause
 FRAMES = 1.0  # a frame as the unit of time
 
