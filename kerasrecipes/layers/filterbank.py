@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from kerasrecipes.layers.sequence import SequenceLayer, zero_after_length
-from kerasrecipes.layers.spectrogram import LogSpectrogram, windowed_dft
+from kerasrecipes.layers.spectrogram import LogSpectrogram, mel_frequencies, windowed_dft
 from kerasrecipes.layers.time_geometry import TimeGeometry
 
 SMALLEST_ENERGY = float(np.finfo("float64").eps)  # of a band in python_speech_features, before the logarithm
@@ -105,8 +105,7 @@ def integer_mel_filterbank(n_mels: int, n_fft: int, sample_rate: float) -> np.nd
     Returns:
         (n_fft // 2 + 1, n_mels) float64. Bands narrower than a bin are empty, or begin with their highest value.
     """
-    top = 2595 * np.log10(1 + sample_rate / 2 / 700)
-    frequency = 700 * (10 ** (np.linspace(0, top, n_mels + 2) / 2595) - 1)
+    frequency = mel_frequencies(n_mels, sample_rate)
     corners = np.floor((n_fft + 1) * frequency / sample_rate)
     bins, width = np.arange(n_fft // 2 + 1)[:, None], np.maximum(np.diff(corners), 1)
     rising = (bins - corners[:-2]) / width[:-1]

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from kerasrecipes.layers.sequence import SequenceLayer, zero_after_length
-from kerasrecipes.layers.spectrogram import windowed_dft
+from kerasrecipes.layers.spectrogram import mel_frequencies, windowed_dft
 from kerasrecipes.layers.time_geometry import TimeGeometry
 
 SMALLEST_MAGNITUDE = 1e-18  # its square is a normal number of float32, and the derivative of the root stays finite
@@ -80,8 +80,7 @@ def mel_filterbank(n_mels: int, bins: int, sample_rate: float) -> np.ndarray:
     Raises:
         ValueError: A band is so narrow that it contains no bin.
     """
-    top = 2595 * np.log10(1 + sample_rate / 2 / 700)
-    corners = 700 * (10 ** (np.linspace(0, top, n_mels + 2) / 2595) - 1)
+    corners = mel_frequencies(n_mels, sample_rate)
     frequency = np.linspace(0, sample_rate / 2, bins)[:, None]
     bands = triangular_bands(frequency, corners)
     if not bands.any(axis=0).all():

@@ -7,12 +7,13 @@ Hinton, ICML 2013 workshop on deep learning for audio, speech and language proce
 import math
 
 import keras
+import numpy as np
 from keras import ops, random
 
 from kerasrecipes.layers.sequence import SequenceLayer
+from kerasrecipes.layers.spectrogram import mel_frequencies
 
 MAX_WARPED_FREQUENCY = 4800.0  # Hz. Above it a line leads to half the sample rate
-MEL, MEL_KNEE = 2595.0, 700.0  # mel = 2595 log10(1 + f / 700)
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
@@ -64,12 +65,12 @@ class SpecAugment(SequenceLayer):
         factor = random.uniform((ops.shape(x)[0], 1), 1 - spread, 1 + spread, seed=self.generator)
         knee = MAX_WARPED_FREQUENCY * ops.minimum(factor, 1.0)  # in Hz, after the warp
         step = ops.arange(bins, dtype="float32")[None]
-        top_mel = MEL * math.log10(1 + top / MEL_KNEE)
-        hertz = MEL_KNEE * (10 ** ((step + 1) / (bins + 1) * top_mel / MEL) - 1) if self.mel else step / (bins - 1) * top
+        frequencies = mel_frequencies(bins, self.sample_rate)[1:-1] if self.mel else np.linspace(0, top, bins)
+        hertz = ops.convert_to_tensor(frequencies[None], dtype="float32")
         slope = (top - knee) / (top - knee / factor)  # of the line from the knee to half the sample rate
         warped = ops.where(hertz <= knee / factor, hertz * factor, top - slope * (top - hertz))
-        mel_position = MEL * ops.log10(1 + warped / MEL_KNEE) / top_mel * (bins + 1) - 1
-        position = mel_position if self.mel else warped / top * (bins - 1)
+        # up to the top there are bins + 1 equal steps of mel, and bin 0 is one step up
+        position = ops.log1p(warped / 700) / math.log1p(top / 700) * (bins + 1) - 1 if self.mel else warped / top * (bins - 1)
         position = ops.clip(position, 0, bins - 1)
         weights = ops.relu(1 - ops.abs(position[:, None, :] - step[:, :, None]))  # (batch, bins before, bins after)
         return ops.matmul(x, ops.cast(weights, x.dtype))

@@ -14,6 +14,17 @@ from kerasrecipes.layers.sequence import SequenceLayer, UtteranceStatistics, zer
 from kerasrecipes.layers.time_geometry import TimeGeometry
 
 
+def mel_frequencies(n_mels: int, sample_rate: float) -> np.ndarray:
+    """Return the corners of mel bands in Hz: (n_mels + 2,), evenly spaced on the scale 2595 log10(1 + f / 700) up to half the rate.
+
+    Args:
+        n_mels: Number of bands. The centers are the corners without the first and the last.
+        sample_rate: Sample rate of the audio in Hz.
+    """
+    top = 2595 * np.log10(1 + sample_rate / 2 / 700)
+    return 700 * (10 ** (np.linspace(0, top, n_mels + 2) / 2595) - 1)
+
+
 def windowed_dft(window: np.ndarray, n_fft: int) -> np.ndarray:
     """Return the kernels of a convolution that computes the discrete Fourier transform of windowed frames.
 
