@@ -1,8 +1,9 @@
-"""The command compare."""
+"""Commands over several training runs: compare and average."""
 
+import shlex
 from pathlib import Path
 
-from kerasrecipes.cli.progress import print_line, print_status
+from kerasrecipes.cli.progress import print_line, print_next, print_status
 from kerasrecipes.cli.sections import argument, command, option
 from kerasrecipes.errors import KerasRecipesError
 
@@ -22,3 +23,21 @@ def run_compare(runs, output) -> None:
         if "needs matplotlib" not in str(error):
             raise
         print_status(f"no curves: {error}")
+
+
+@command("average")
+@argument(
+    "runs", nargs=-1, required=True, metavar="RUN...",
+    help="Folders of `train`. All started from the same weights, or each from the one before.",
+)  # fmt: skip
+@option("--output", type=Path, required=True, metavar="FOLDER", help="New folder of the averaged network.")
+def run_average(runs, output) -> None:
+    """Average the weights of several runs of a recipe into one network, which often errs less than each."""
+    from kerasrecipes._lazy import choose_backend
+
+    choose_backend()
+    from kerasrecipes.training.weight_averaging import average_runs
+
+    print_line(average_runs(runs, output))
+    folder = shlex.quote(str(output))
+    print_next(f"kerasrecipes evaluate {folder} --data DATA  # and each of the runs, to compare")

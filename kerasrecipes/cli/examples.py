@@ -88,6 +88,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("teach deepspeech2_streaming_small --data manifest:clips.tsv --output mine", "for the microphone: kerasrecipes listen"),
         ("teach --data manifest:clips.tsv --other-speech librispeech:LibriSpeech/dev-clean --output mine", "counts false phrases, too"),
     ),
+    "average": (("average runs/first runs/second --output runs/mean", "one network, the mean of both"),),
     "tune-decoder": (
         ("tune-decoder wav2letter_small --data librispeech:LibriSpeech/dev-other", "the best language model weight"),
     ),

@@ -28,8 +28,8 @@ COMMANDS = {
         "filters": "phonemes",
     },
     "Train": {
-        "data": "data", "record": "listen", "teach": "train", "train": "train", "compare": "compare", "tune-decoder": "train",
-        "study": "study",
+        "data": "data", "record": "listen", "teach": "train", "train": "train", "compare": "compare", "average": "compare",
+        "tune-decoder": "train", "study": "study",
     },
     "Export and publish": {
         "export": "export", "import": "import_weights", "release": "train", "verify": "publish", "publish": "publish",

@@ -15,10 +15,10 @@ from kerasrecipes.data_prep.voices import VOICES
 from kerasrecipes.errors import DataError
 from kerasrecipes.hub import manifest
 from kerasrecipes.training.config import config_from_dict
-from kerasrecipes.training.initialization import load_run_weights, read_run_record
+from kerasrecipes.training.initialization import load_run_weights
 from kerasrecipes.training.model_building import build_for_training
-from kerasrecipes.training.run_log import read_numbers
 from kerasrecipes.training.task_adapters import training_task_for
+from kerasrecipes.training.weight_averaging import read_run_records
 from kerasrecipes.utils.files import atomic_write, sha256_file
 
 UNKNOWN_LICENSE = "see source"
@@ -65,7 +65,7 @@ def release(name: str, run: Path, tag: str, previous_runs: Sequence[Path] = (), 
 
     Args:
         name: Name of the recipe.
-        run: Folder of the run.
+        run: Folder of the run, or of the average of several runs, which then are the last stages of the training.
         tag: Name of the release.
         previous_runs: Folders of the runs that led to the run's initial weights, first run first. If the first one started
             from the released weights, the row's record of their training comes before these.
@@ -78,8 +78,8 @@ def release(name: str, run: Path, tag: str, previous_runs: Sequence[Path] = (), 
         DataError: A folder holds no run, or one of another recipe.
         WeightsCorrupted: The run trained another architecture than the recipe's.
     """
-    runs = (*previous_runs, run)
-    records = [read_run_record(folder) for folder in runs]
+    members = read_run_records(run)
+    records = [*(record for folder in previous_runs for record in read_run_records(folder)), *members]
     record = records[-1]
     config = config_from_dict(record["config"])
     if config.recipe != name:
@@ -87,7 +87,7 @@ def release(name: str, run: Path, tag: str, previous_runs: Sequence[Path] = (), 
     model = build_for_training(replace(config, config={}))  # without the run's dropout and masks
     load_run_weights(model, run)
     amount_key = training_task_for(name).amount_key
-    stages = [stage_record(folder, amount_key) for folder in runs]
+    stages = [stage_record(each, amount_key) for each in records]
     path = manifest.weights_folder() / f"{name}.weights.h5"
     save_float16_weights(model, path)
     previous = manifest.entries().get(name)
@@ -107,6 +107,7 @@ def release(name: str, run: Path, tag: str, previous_runs: Sequence[Path] = (), 
         training={
             **totals, "seed": config.seed, "hardware": record["hardware"], "commit": record["commit"],
             "backend": record["backend"], "config": stages[-1]["config"], "stages": stages,
+            **({"averaged_runs": len(members)} if len(members) > 1 else {}),
             **({"teachers": teachers} if teachers else {}),
         },
         metrics=(), keras=keras.__version__, model=label_metadata(model),
@@ -132,14 +133,12 @@ def label_metadata(model: Any) -> dict[str, Any]:
     return {name: list(getattr(model, name)) for name in ("classes", "speakers") if hasattr(model, name)}
 
 
-def stage_record(run: Path, amount_key: str) -> dict[str, Any]:
-    """Return the record of one run: its configuration, teacher, the recipe of its first weights, amount of data, validation."""
-    record = read_run_record(run)
+def stage_record(record: dict[str, Any], amount_key: str) -> dict[str, Any]:
+    """Return what the manifest says of one run: configuration, teacher, recipe of its first weights, amount of data, validation."""
     teacher = record.get("teacher")
     if teacher and not teacher["name"].startswith("hf://"):  # the name of a recipe, a file or a run's folder
         teacher = teacher | {"name": Path(teacher["name"]).name}
-    state, validation_path = record["state"], run / "validation.csv"
-    rows = read_numbers(validation_path) if validation_path.is_file() else []
+    state = record["state"]
     recipe, file = record["config"]["recipe"], Path(record["config"]["init_from"] or "").name
     origin = next((name for name, row in manifest.entries().items() if row.file == file and name != recipe), None)
     omitted = ("step", "epoch", "batch", "wall_hours")
@@ -149,7 +148,7 @@ def stage_record(run: Path, amount_key: str) -> dict[str, Any]:
         **({"initialized_from": origin} if origin else {}),
         "steps": state["step"], "epochs": state["epoch"], amount_key: round(state[amount_key], 2),
         "wall_hours": round(state["wall_hours"], 2),
-        "validation": [{k: round(v, 4) for k, v in row.items() if k not in omitted} for row in rows],
+        "validation": [{k: round(v, 4) for k, v in row.items() if k not in omitted} for row in record["validation"]],
     }  # fmt: skip
 
 

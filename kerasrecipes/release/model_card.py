@@ -156,7 +156,8 @@ def training_summary(row: manifest.WeightsEntry) -> str:
         amounts.append(f"{t['million_images']:.1f} million images")
     if "wall_hours" in t:
         amounts.append(f"{t['wall_hours']:.1f} h of time")
-    return f"{', '.join(amounts)} on {t['hardware']}"
+    mean = f"; the mean of the last {t['averaged_runs']} runs' weights" if "averaged_runs" in t else ""
+    return f"{', '.join(amounts)} on {t['hardware']}{mean}"
 
 
 def weights_summary(row: manifest.WeightsEntry) -> str:

@@ -96,7 +96,7 @@ class Trainer:
             initialize_weights(
                 config, self.model, lambda i: self.dataset[i % len(self.dataset)][0], self.devices.is_main
             )
-            averages = optimizer._model_variables_moving_average or []
+            averages = optimizer._model_variables_moving_average if optimizer.use_ema else []
             for average, variable in zip(averages, self.model.trainable_variables, strict=bool(averages)):
                 average.assign(keras.ops.copy(variable.value))  # a copy, because JAX donates each buffer once
         self.devices.assert_equal(

@@ -213,6 +213,7 @@ def test_configuration_errors_name_the_setting(tmp_path, clips):
 def test_release_is_the_averaged_run(clips, tmp_path, monkeypatch):
     from kerasrecipes.hub import manifest
     from kerasrecipes.release import from_run
+    from kerasrecipes.training.weight_averaging import read_run_records
 
     for name in ("rows", "weights"):
         (tmp_path / name).mkdir()
@@ -262,11 +263,11 @@ def test_release_is_the_averaged_run(clips, tmp_path, monkeypatch):
         training = manifest.get_entry("deepspeech2_small").training
         assert training["steps"] == 9 and [len(s["validation"]) for s in training["stages"]] == [0, 2, 1]
         assert [d["name"] for d in manifest.get_entry("deepspeech2_small").data] == ["other", *first_sets]  # of all runs
-    assert "initialized_from" not in from_run.stage_record(later, "audio_hours")  # its own earlier weights
+    assert "initialized_from" not in from_run.stage_record(read_run_records(later)[0], "audio_hours")  # its own earlier weights
     record = json.loads((later / "run.json").read_text())
     record["config"]["recipe"] = "deepspeech2_streaming_small"
     (later / "run.json").write_text(json.dumps(record))
-    assert from_run.stage_record(later, "audio_hours")["initialized_from"] == "deepspeech2_small"
+    assert from_run.stage_record(read_run_records(later)[0], "audio_hours")["initialized_from"] == "deepspeech2_small"
     manifest.entries.cache_clear()
 
 

@@ -57,6 +57,8 @@ def format_training(row: manifest.WeightsEntry) -> list[str]:
     settings = [(k, t[k]) for k in ("seed", "backend", "commit", "epochs") if k in t]
     lines = [", ".join(f"{k} `{v}`" for k, v in settings) + ".", ""] if settings else []
     stages = t.get("stages", [])
+    if "averaged_runs" in t:
+        lines += [f"The weights are the mean of those of the last {t['averaged_runs']} runs.", ""]
     if any(s["validation"] for s in stages):
         lines += [plot_learning_curve(stages), "", *make_shell_block([model_card.example_commands(row.recipe, True)[-1]]), ""]
         lines += make_fold("Validation during training", make_validation_table(stages))
