@@ -11,7 +11,7 @@ from typing import Any
 from kerasrecipes.cli import options
 from kerasrecipes.cli.progress import ProgressBar, print_line, print_next, print_status
 from kerasrecipes.cli.sections import argument, command, option
-from kerasrecipes.errors import DataError, KerasRecipesError
+from kerasrecipes.errors import KerasRecipesError
 
 
 def _setting(name: str, *, help: str, **settings: Any) -> Any:
@@ -50,13 +50,14 @@ def run_train(name, data, validation, output, resume, max_minutes, devices, conf
     from kerasrecipes._lazy import choose_backend
     from kerasrecipes.registry import get_recipe
     from kerasrecipes.training.config import config_for
+    from kerasrecipes.training.run_folder import check_run_folder
 
     get_recipe(name)  # wrong arguments are reported before a backend is imported
     options.check_data([*data, *validation])
     if config and not config.is_file():
         raise KerasRecipesError(f"There is no file {config}")
     folder = output or Path("runs") / name
-    check_folder(folder, resume)
+    check_run_folder(folder, resume)
     choose_backend()
     from kerasrecipes.training.distributed import setup_devices
     from kerasrecipes.training.trainer import Trainer
@@ -83,12 +84,6 @@ def run_train(name, data, validation, output, resume, max_minutes, devices, conf
         amount = f"{state[trainer.task.amount_key]:.1f} {trainer.task.unit}"
         print_line(f"{state['step']} steps, {amount} in {state['wall_hours']:.2f} h; {folder}")
         print_next(*next_commands(name, folder, data or train_config.data))
-
-
-def check_folder(folder: Path, resume: bool) -> None:
-    """Raise an error if a folder holds a run and `--resume` is not there. The trainer checks it again."""
-    if not resume and (folder / "checkpoint.npz").exists():
-        raise DataError(f"{folder} already holds a run: pass --resume to continue it, or another --output")
 
 
 def next_commands(name: str, folder: Path, data: Sequence[str]) -> list[str]:

@@ -26,6 +26,7 @@ from kerasrecipes.training.model_building import build_for_training, without_tra
 from kerasrecipes.training.optimizer import averaged_weights, ema_weights, make_optimizer
 from kerasrecipes.training.precision import resolve_dtype_policy
 from kerasrecipes.training.prefetch import BatchPrefetcher
+from kerasrecipes.training.run_folder import CHECKPOINT, check_run_folder
 from kerasrecipes.training.run_log import append_row, cut_rows, remove_leftovers
 from kerasrecipes.training.task_adapters import training_task_for
 from kerasrecipes.training.training_progress import TrainingProgress
@@ -57,7 +58,7 @@ class Trainer:
             config = replace(config, init_from=str(weights.weights_path(manifest.get_entry(config.recipe))))
         config = replace(config, dtype_policy=resolve_dtype_policy(config.dtype_policy))  # the record says which it is
         self.config, self.folder = config, Path(folder)
-        self.checkpoint_path = self.folder / "checkpoint.npz"
+        self.checkpoint_path = self.folder / CHECKPOINT
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._lock():  # no other process writes the checkpoint while it is read
             self._prepare(resume)
@@ -71,8 +72,7 @@ class Trainer:
         """Build model, optimizer and batches, and set them to the checkpoint's state if there is one."""
         config, self.checkpoint_stamp = self.config, read_stamp(self.checkpoint_path)
         has_checkpoint = self.checkpoint_stamp is not None
-        if has_checkpoint and not resume:
-            raise DataError(f"{self.folder} already holds a run: pass --resume to continue it, or another --output")
+        check_run_folder(self.folder, resume)
         random.seed(config.seed)
         keras.utils.set_random_seed(config.seed)
         try:

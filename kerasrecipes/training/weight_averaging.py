@@ -10,6 +10,7 @@ import numpy as np
 from kerasrecipes.errors import DataError
 from kerasrecipes.tasks.saved_models import AVERAGED_MODEL, load_keras_file
 from kerasrecipes.training.initialization import read_run_record
+from kerasrecipes.training.run_folder import CHECKPOINT
 from kerasrecipes.training.run_log import read_numbers
 from kerasrecipes.utils.files import atomic_write, write_json
 
@@ -41,7 +42,7 @@ def average_runs(runs: Sequence[str | Path], output: str | Path) -> Path:
         >>> average_runs(["runs/first", "runs/second"], "runs/mean")  # doctest: +SKIP
     """
     folders, output = [Path(run) for run in runs], Path(output)
-    if (output / "run.json").exists() or (output / "checkpoint.npz").exists():
+    if (output / "run.json").exists() or (output / CHECKPOINT).exists():
         raise DataError(f"{output} already holds a run: choose another output")
     records = [record for folder in folders for record in read_run_records(folder)]
     if len(records) < 2:

@@ -64,6 +64,13 @@ def test_a_training_starts_from_an_average(runs, clips, tmp_path):
     for a, b in zip(run.model.get_weights(), read_weights(mean), strict=True):
         np.testing.assert_array_equal(a, b)
     assert run.train()["step"] == 1  # also without a running average
+    before = (mean / "averaged.keras").read_bytes()
+    for resume in (False, True):
+        with pytest.raises(DataError, match="holds a network but no checkpoint .* --init-from"):
+            Trainer(run.config, mean, resume)
+    data = ["--data", f"librispeech:{clips}", "--output", str(mean)]
+    assert main(["train", "deepspeech2_small", *data]) == 1
+    assert (mean / "averaged.keras").read_bytes() == before
 
 
 def test_a_release_of_an_average_records_every_run(runs, place, tmp_path, monkeypatch):
