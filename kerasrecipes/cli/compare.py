@@ -28,7 +28,7 @@ def run_compare(runs, output) -> None:
 @command("average")
 @argument(
     "runs", nargs=-1, required=True, metavar="RUN...",
-    help="Folders of `train`. All started from the same weights, or each from the one before.",
+    help="Folders of `train`, or a recipe's name for its released weights. All started from the same weights, or each from the one before.",
 )  # fmt: skip
 @option("--output", type=Path, required=True, metavar="FOLDER", help="New folder of the averaged network.")
 def run_average(runs, output) -> None:

@@ -18,7 +18,7 @@ from kerasrecipes.training.config import config_from_dict
 from kerasrecipes.training.initialization import load_run_weights
 from kerasrecipes.training.model_building import build_for_training
 from kerasrecipes.training.task_adapters import training_task_for
-from kerasrecipes.training.weight_averaging import read_run_records
+from kerasrecipes.training.weight_averaging import MEMBERS, count_runs, read_run_records
 from kerasrecipes.utils.files import atomic_write, sha256_file
 
 UNKNOWN_LICENSE = "see source"
@@ -79,7 +79,8 @@ def release(name: str, run: Path, tag: str, previous_runs: Sequence[Path] = (), 
         WeightsCorrupted: The run trained another architecture than the recipe's.
     """
     members = read_run_records(run)
-    records = [*(record for folder in previous_runs for record in read_run_records(folder)), *members]
+    previous_records = [record for folder in previous_runs for record in read_run_records(folder)]
+    records = [record for record in (*previous_records, *members) if "config" in record]  # released weights have none
     record = records[-1]
     config = config_from_dict(record["config"])
     if config.recipe != name:
@@ -107,7 +108,7 @@ def release(name: str, run: Path, tag: str, previous_runs: Sequence[Path] = (), 
         training={
             **totals, "seed": config.seed, "hardware": record["hardware"], "commit": record["commit"],
             "backend": record["backend"], "config": stages[-1]["config"], "stages": stages,
-            **({"averaged_runs": len(members)} if len(members) > 1 else {}),
+            **({MEMBERS: count_runs(members)} if len(members) > 1 else {}),
             **({"teachers": teachers} if teachers else {}),
         },
         metrics=(), keras=keras.__version__, model=label_metadata(model),

@@ -3,21 +3,42 @@
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from kerasrecipes import registry
 from kerasrecipes.errors import DataError
+from kerasrecipes.hub import manifest
+from kerasrecipes.loading import load
 from kerasrecipes.tasks.saved_models import AVERAGED_MODEL, load_keras_file
 from kerasrecipes.training.initialization import read_run_record
 from kerasrecipes.training.run_folder import CHECKPOINT
 from kerasrecipes.training.run_log import read_numbers
 from kerasrecipes.utils.files import atomic_write, write_json
 
-MEMBERS = "averaged_runs"  # of a record: the records of the runs whose mean a folder holds
+MEMBERS = "averaged_runs"  # of a folder's record: those of the runs whose mean it holds, and of a released row: their number
 # runs of wav2letter_small with 187 to 444 hours between them have 0.91 to 0.97, and unrelated runs 0
 LEAST_SIMILARITY = 0.5
 OUTPUT_SYMBOLS = ("alphabet", "classes", "speakers")
+
+
+class Member(NamedTuple):
+    """One of the networks of an average.
+
+    Args:
+        name: The folder or recipe, for messages.
+        recipe: Name of the recipe.
+        model: The network.
+        records: Records of its runs. That of released weights names their file.
+        count: Number of runs as which it counts.
+    """
+
+    name: str
+    recipe: str
+    model: Any
+    records: list[dict[str, Any]]
+    count: int
 
 
 def average_runs(runs: Sequence[str | Path], output: str | Path) -> Path:
@@ -28,7 +49,8 @@ def average_runs(runs: Sequence[str | Path], output: str | Path) -> Path:
     (arXiv 1803.05407, section 3), Wortsman et al. (arXiv 2203.05482, section 3).
 
     Args:
-        runs: Folders of at least two runs. A folder that this function wrote counts as its runs.
+        runs: Folders of runs, at least one, and recipes' names for their released weights, at least two in all. A mean of several
+            runs counts as these.
         output: New folder. `load`, `evaluate`, `release` and `init_from` take it as they take a run's.
 
     Returns:
@@ -41,26 +63,39 @@ def average_runs(runs: Sequence[str | Path], output: str | Path) -> Path:
     Example:
         >>> average_runs(["runs/first", "runs/second"], "runs/mean")  # doctest: +SKIP
     """
-    folders, output = [Path(run) for run in runs], Path(output)
+    output = Path(output)
     if (output / "run.json").exists() or (output / CHECKPOINT).exists():
         raise DataError(f"{output} already holds a run: choose another output")
-    records = [record for folder in folders for record in read_run_records(folder)]
-    if len(records) < 2:
-        raise DataError("An average needs at least two runs")
-    models = [load_keras_file(folder / AVERAGED_MODEL) for folder in folders]
-    for folder, record, model in zip(folders[1:], map(read_run_record, folders[1:]), models[1:], strict=True):
-        check_member(folders[0], records[0], models[0], folder, record, model)
-    counts = [len(read_run_records(folder)) for folder in folders]
-    mean = models[0]
-    mean.set_weights(average_arrays([model.get_weights() for model in models], counts))
+    members = [read_member(run) for run in runs]
+    if sum(member.count for member in members) < 2 or not any("config" in r for m in members for r in m.records):
+        raise DataError("An average needs at least two runs, or one and released weights")
+    for member in members[1:]:
+        check_pair(members[0], member)
+    mean = members[0].model
+    mean.set_weights(average_arrays([m.model.get_weights() for m in members], [m.count for m in members]))
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
         file = Path(temporary) / AVERAGED_MODEL
         mean.save(file)
         atomic_write(output / AVERAGED_MODEL, file.read_bytes(), durable=True)
-    last = {key: value for key, value in records[-1].items() if key != "validation"}
-    write_json(output / "run.json", {**last, MEMBERS: records})
+    records = [record for member in members for record in member.records]
+    last = [record for record in records if "config" in record][-1]
+    write_json(output / "run.json", {**{k: v for k, v in last.items() if k != "validation"}, MEMBERS: records})
     return output
+
+
+def read_member(source: str | Path) -> Member:
+    """Read a run's folder, or released weights by the recipe's name."""
+    name = str(source)
+    if name in registry.all_recipes():
+        row = manifest.get_entry(name)
+        count = row.training.get(MEMBERS, 1)
+        record: dict[str, Any] = {"released": {"file": row.file, "tag": row.tag, "sha256": row.sha256}, MEMBERS: count}
+        return Member(f"the released {name}", name, load(name, compile=False), [record], count)
+    folder = Path(source)
+    records = read_run_records(folder)
+    recipe = read_run_record(folder)["config"]["recipe"]
+    return Member(name, recipe, load_keras_file(folder / AVERAGED_MODEL), records, count_runs(records))
 
 
 def read_run_records(run: Path) -> list[dict[str, Any]]:
@@ -72,22 +107,24 @@ def read_run_records(run: Path) -> list[dict[str, Any]]:
     return [{**record, "validation": read_numbers(path) if path.is_file() else []}]
 
 
-def check_member(
-    first_folder: Path, first_record: dict[str, Any], first: Any, folder: Path, record: dict[str, Any], model: Any
-) -> None:
-    """Raise an error if the mean of two runs would be useless."""
-    recipes = [r["config"]["recipe"] for r in (first_record, record)]
-    if recipes[0] != recipes[1]:
-        raise DataError(f"{first_folder} trained {recipes[0]}, but {folder} {recipes[1]}: average runs of one recipe")
-    weights = [m.get_weights() for m in (first, model)]
+def count_runs(records: Sequence[dict[str, Any]]) -> int:
+    """Return the number of runs behind records. Released weights can be the mean of several."""
+    return sum(record.get(MEMBERS, 1) for record in records)
+
+
+def check_pair(first: Member, second: Member) -> None:
+    """Raise an error if the mean of two networks would be useless."""
+    if first.recipe != second.recipe:
+        raise DataError(f"{first.name} trained {first.recipe}, but {second.name} {second.recipe}: average runs of one recipe")
+    weights = [member.model.get_weights() for member in (first, second)]
     shapes = [[w.shape for w in each] for each in weights]
-    symbols = [[getattr(m, name, None) for name in OUTPUT_SYMBOLS] for m in (first, model)]
+    symbols = [[getattr(member.model, name, None) for name in OUTPUT_SYMBOLS] for member in (first, second)]
     if shapes[0] != shapes[1] or symbols[0] != symbols[1]:
-        raise DataError(f"{folder} has another architecture or other output symbols than {first_folder}: both must be the same")
+        raise DataError(f"{second.name} has another architecture or other output symbols than {first.name}: both must be the same")
     similarity = measure_similarity(*weights)
     if similarity < LEAST_SIMILARITY:
         raise DataError(
-            f"{folder} and {first_folder} did not start from the same weights: the cosine of the angle between them is "
+            f"{second.name} and {first.name} did not start from the same weights: the cosine of the angle between them is "
             f"{similarity:.2f}, and their mean would know nothing. Start one run from the other (--init-from), or both from one file"
         )
 

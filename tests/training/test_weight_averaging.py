@@ -10,6 +10,7 @@ from kerasrecipes.cli.main import main
 from kerasrecipes.errors import DataError
 from kerasrecipes.hub import manifest
 from kerasrecipes.release import from_run, model_card
+from kerasrecipes.training import weight_averaging
 from kerasrecipes.training.config import config_from_dict
 from kerasrecipes.training.trainer import Trainer
 from kerasrecipes.training.weight_averaging import average_runs, measure_similarity, read_run_records
@@ -82,7 +83,16 @@ def test_a_release_of_an_average_records_every_run(runs, place, tmp_path, monkey
     assert "the mean of the last 2 runs' weights" in model_card.training_summary(row)
     assert training["averaged_runs"] == 2 and training["steps"] == 6
     assert [stage["config"]["seed"] for stage in training["stages"]] == [1, 5, 6]
-    from_run.release("deepspeech2_small", runs[0], "u")
+    monkeypatch.setattr(weight_averaging, "load", lambda name, compile: kr.load(name, **TINY))
+    both = average_runs(["deepspeech2_small", runs[0]], tmp_path / "both")  # released weights count as their two runs
+    for mean_weight, *each in zip(*map(read_weights, (both, mean, runs[0])), strict=True):
+        np.testing.assert_allclose(mean_weight, (2 * each[0] + each[1]) / 3, rtol=1e-3, atol=1e-4)  # stored as float16
+    from_run.release("deepspeech2_small", both, "u")
+    training = manifest.get_entry("deepspeech2_small").training
+    assert training["averaged_runs"] == 3 and len(training["stages"]) == 1  # they did not lead to this run
+    with pytest.raises(DataError, match="at least two runs"):
+        average_runs(["deepspeech2_small"], tmp_path / "alone")
+    from_run.release("deepspeech2_small", runs[0], "v")
     assert "averaged_runs" not in manifest.get_entry("deepspeech2_small").training
 
 
