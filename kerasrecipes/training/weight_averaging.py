@@ -31,14 +31,14 @@ class Member(NamedTuple):
         recipe: Name of the recipe.
         model: The network.
         records: Records of its runs. That of released weights names their file.
-        count: Number of runs as which it counts.
+        num_runs: Number of runs as which it counts.
     """
 
     name: str
     recipe: str
     model: Any
     records: list[dict[str, Any]]
-    count: int
+    num_runs: int
 
 
 def average_runs(runs: Sequence[str | Path], output: str | Path) -> Path:
@@ -67,12 +67,12 @@ def average_runs(runs: Sequence[str | Path], output: str | Path) -> Path:
     if (output / "run.json").exists() or (output / CHECKPOINT).exists():
         raise DataError(f"{output} already holds a run: choose another output")
     members = [read_member(run) for run in runs]
-    if sum(member.count for member in members) < 2 or not any("config" in r for m in members for r in m.records):
+    if sum(member.num_runs for member in members) < 2 or not any("config" in r for m in members for r in m.records):
         raise DataError("An average needs at least two runs, or one and released weights")
     for member in members[1:]:
         check_pair(members[0], member)
     mean = members[0].model
-    mean.set_weights(average_arrays([m.model.get_weights() for m in members], [m.count for m in members]))
+    mean.set_weights(average_arrays([m.model.get_weights() for m in members], [m.num_runs for m in members]))
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
         file = Path(temporary) / AVERAGED_MODEL
@@ -89,9 +89,9 @@ def read_member(source: str | Path) -> Member:
     name = str(source)
     if name in registry.all_recipes():
         row = manifest.get_entry(name)
-        count = row.training.get(MEMBERS, 1)
-        record: dict[str, Any] = {"released": {"file": row.file, "tag": row.tag, "sha256": row.sha256}, MEMBERS: count}
-        return Member(f"the released {name}", name, load(name, compile=False), [record], count)
+        num_runs = row.training.get(MEMBERS, 1)
+        record: dict[str, Any] = {"released": {"file": row.file, "tag": row.tag, "sha256": row.sha256}, MEMBERS: num_runs}
+        return Member(f"the released {name}", name, load(name, compile=False), [record], num_runs)
     folder = Path(source)
     records = read_run_records(folder)
     recipe = read_run_record(folder)["config"]["recipe"]
