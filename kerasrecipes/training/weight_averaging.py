@@ -66,7 +66,7 @@ def average_runs(runs: Sequence[str | Path], output: str | Path) -> Path:
     output = Path(output)
     if (output / "run.json").exists() or (output / CHECKPOINT).exists():
         raise DataError(f"{output} already holds a run: choose another output")
-    members = [read_member(run) for run in runs]
+    members = [load_member(run) for run in runs]
     if sum(member.num_runs for member in members) < 2 or not any("config" in r for m in members for r in m.records):
         raise DataError("An average needs at least two runs, or one and released weights")
     for member in members[1:]:
@@ -84,8 +84,8 @@ def average_runs(runs: Sequence[str | Path], output: str | Path) -> Path:
     return output
 
 
-def read_member(source: str | Path) -> Member:
-    """Read a run's folder, or released weights by the recipe's name."""
+def load_member(source: str | Path) -> Member:
+    """Load the network of a run, or of released weights by the recipe's name."""
     name = str(source)
     if name in registry.all_recipes():
         row = manifest.get_entry(name)
