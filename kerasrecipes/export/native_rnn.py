@@ -2,7 +2,7 @@
 
 tf2onnx turns a Keras recurrence into a Loop that engines run step by step. Within `replace_with_placeholders()`, `SequenceRNN`
 layers leave an opaque TensorFlow operation, which tf2onnx passes on as a node of a foreign domain. `insert_native_nodes`
-replaces that node by the native one. It includes the input transform, with batch normalization folded in: in inference it is
+replaces that node by the native one. It includes the input transform and its batch normalization, which in inference is
 a scale and a shift of `W x`.
 """
 
@@ -11,21 +11,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
 from kerasrecipes.errors import ExportError
+from kerasrecipes.export.native_rnn_weights import DirectionWeights, direction_weights, hold_state_weights
 from kerasrecipes.layers.recurrent import SequenceRNN
 from kerasrecipes.layers.sequence import zero_outside_range
 
 PLACEHOLDER_DOMAIN = "kerasrecipes.marks"
 PLACEHOLDER_PREFIX = "native_recurrence_"
 NUMPY_FUNCTION_OPS = ("PyFunc", "EagerPyFunc")  # node types that tf.numpy_function leaves in a graph
-# positions of ONNX's gates among ours: z, r, candidate in both; i, o, f, candidate among i, f, candidate, o
-GATE_ORDER = {"rnn": (0,), "gru": (0, 1, 2), "lstm": (0, 3, 1, 2)}
-GATE_CLOSED_BIAS = 1e4  # a sigmoid input that outweighs all others
 SIGMOID_SATURATION = 16.0  # clipping a sigmoid's input at this value changes nothing: 1 - 1e-7
 
 
@@ -166,7 +163,7 @@ def native_rnn_nodes(
     sides = []
     for i, weights in enumerate(direction_weights(layer)):
         side = f"{name}_{('forward', 'backward')[i]}"
-        weight_names = [node.constant(f"{i}_{key}", value[None]) for key, value in zip("WRB", weights, strict=True)]
+        weight_names = add_weights(node, i, weights)
         source = node("ReverseSequence", [time_first, lengths], f"{side}_turned", **axes) if i else time_first
         y = node(layer.cell.upper(), [source, *weight_names], f"{side}_y", **rnn_attributes(layer))
         y = node("Squeeze", [y, f"{name}_one"], f"{side}_steps")  # (steps, 1, batch, units)
@@ -191,10 +188,10 @@ def native_rnn_step_nodes(
     (x, *states), node = inputs, NodeBuilder(name)
     zero = node.constant("zero", np.array([0], "int64"))
     time_first = node("Transpose", [x], f"{name}_x", perm=[1, 0, 2])
-    ((kernel, inner, bias),) = direction_weights(layer)
-    kernel = np.concatenate([kernel, hold_state_weights(layer, bias)[:, None]], axis=1)
-    weights = zip("WRB", (kernel, inner, bias), strict=True)
-    weight_names = [node.constant(f"0_{key}", value[None]) for key, value in weights]
+    (weights,) = direction_weights(layer)
+    kernel_name, *other_names = add_weights(node, 0, weights)
+    hold = node.constant("0_hold", hold_state_weights(layer, weights.bias)[None, :, None])
+    weight_names = [node("Concat", [kernel_name, hold], f"{name}_0_kernel_and_hold", axis=2), *other_names]
     initial = [node("Unsqueeze", [s, zero], f"{name}_begin_{i}") for i, s in enumerate(states)]
     results = [f"{name}_y", *(f"{name}_last_{i}" for i in range(len(states)))]
     node_inputs = [time_first, *weight_names, "", *initial]
@@ -206,41 +203,16 @@ def native_rnn_step_nodes(
     return node.all()
 
 
-def hold_state_weights(layer: SequenceRNN, bias: np.ndarray) -> np.ndarray:
-    """Return the input weights (gates * units,) of the padding flag, with which a zero state stays zero.
+def add_weights(node: NodeBuilder, direction: int, weights: DirectionWeights) -> list[str]:
+    """Add the constants of a direction and return the names of W, R and B.
 
-    The GRU's update gate and the LSTM's forget gate saturate open, the LSTM's input gate saturates closed, and a simple RNN's
-    biases are canceled.
+    Engines multiply the kernel by its scale when they open the file. The file holds the kernel itself, which float16 stores without a
+    loss if the weights come from a float16 file: a recurrence would magnify rounding errors.
     """
-    if layer.cell == "rnn":
-        first, second = np.split(bias, 2)
-        return -(first + second)
-    signs = {"gru": (1, 0, 0), "lstm": (-1, 0, 1, 0)}[layer.cell]
-    return np.repeat(np.array(signs, "float32") * GATE_CLOSED_BIAS, layer.units)
-
-
-def direction_weights(layer: SequenceRNN) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield each direction's W (gates * units, features), R (gates * units, units) and B (2 * gates * units,) for ONNX."""
-
-    def reorder(values: np.ndarray) -> np.ndarray:  # (..., gates * units) -> (gates * units, ...)
-        gates = np.split(values, values.shape[-1] // layer.units, axis=-1)
-        return np.ascontiguousarray(np.concatenate([gates[i] for i in GATE_ORDER[layer.cell]], axis=-1).T, "float32")
-
-    to_numpy = keras.ops.convert_to_numpy
-    for i, loop in enumerate(layer.loops):
-        number = min(i, layer.transforms - 1)
-        kernel = to_numpy(layer.kernels[number]).astype("float64")
-        if layer.batch_norm:
-            norm = layer.norms[number]
-            gamma, beta, mean, variance = (
-                to_numpy(v).astype("float64") for v in (norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance)
-            )
-            scale = gamma / np.sqrt(variance + norm.epsilon)
-            kernel, bias = kernel * scale, beta - mean * scale
-        else:
-            bias = to_numpy(layer.biases[number])
-        inner = to_numpy(loop.cell.recurrent_bias) if loop.cell.use_bias else np.zeros_like(bias)
-        yield (
-            reorder(kernel), reorder(to_numpy(loop.cell.recurrent_kernel)),
-            np.concatenate([reorder(bias), reorder(inner)]),
-        )  # fmt: skip
+    kernel, inner, bias = (
+        node.constant(f"{direction}_{key}", value[None]) for key, value in zip("WRB", weights[:3], strict=True)
+    )
+    if weights.scale is not None:
+        scale = node.constant(f"{direction}_scale", weights.scale[None, :, None])
+        kernel = node("Mul", [kernel, scale], f"{kernel}_scaled")
+    return [kernel, inner, bias]

@@ -12,6 +12,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 MIN_ELEMENTS = 1024  # smaller constants stay float32
+RECURRENT = "recurrent_"  # begins the names of native recurrences
 # axis of the outputs in a weight
 OUTPUT_AXIS = {"MatMul": -1, "Gemm": -1, "Conv": 0, "ConvTranspose": 1, "Gather": 0, "RNN": 1, "GRU": 1, "LSTM": 1}
 
@@ -45,8 +46,11 @@ def store_float16(model: onnx.ModelProto, weights: set[str]) -> None:
 def store_int8(model: onnx.ModelProto, weights: set[str]) -> None:
     """Store trained matrices and kernels as int8, from -127 to 127, with a float32 factor for each output feature."""
     axes = {}
+    makers = {node.output[0]: node for node in model.graph.node if node.op_type in ("Mul", "Concat")}
     for node in model.graph.node:
         for name in node.input[1:3] if node.op_type in ("RNN", "GRU", "LSTM") else node.input:
+            while name in makers and name.startswith(RECURRENT):  # a kernel with a scale, or beside weights that hold a state
+                name = makers[name].input[0]
             if node.op_type in OUTPUT_AXIS:
                 axes[name] = OUTPUT_AXIS[node.op_type]
     nodes, constants = [], []
@@ -78,8 +82,8 @@ def as_large_float32(value: Any) -> np.ndarray | None:
 
 
 def is_trained_weight(value: Any, array: np.ndarray, weights: set[str]) -> bool:
-    """Return whether a constant is a trained weight. Those of native recurrences are known by name, as others are folded in."""
-    return value.name.startswith("recurrent_") or order_free_hash(array) in weights
+    """Return whether a constant is a trained weight. Kernels of native recurrences, reordered by gate, are known by name."""
+    return (value.name.startswith(RECURRENT) and value.name.endswith(("_W", "_R"))) or order_free_hash(array) in weights
 
 
 def replace_initializers(model: onnx.ModelProto, constants: list, nodes: list) -> None:
