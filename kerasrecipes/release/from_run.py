@@ -113,6 +113,7 @@ def release(name: str, run: Path, tag: str, previous_runs: Sequence[Path] = (), 
         },
         metrics=(), keras=keras.__version__, model=label_metadata(model),
         decoder=previous.decoder if previous else {},
+        onnx=previous.onnx if previous else {},  # of the earlier weights, as it says, until `export --release` replaces it
     )  # fmt: skip
     return manifest.write_entry(row)
 
