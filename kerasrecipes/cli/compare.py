@@ -3,6 +3,7 @@
 import shlex
 from pathlib import Path
 
+from kerasrecipes.cli import options
 from kerasrecipes.cli.progress import print_line, print_next, print_status
 from kerasrecipes.cli.sections import argument, command, option
 from kerasrecipes.errors import KerasRecipesError
@@ -30,7 +31,7 @@ def run_compare(runs, output) -> None:
     "runs", nargs=-1, required=True, metavar="RUN...",
     help="Folders of `train`, or a recipe's name for its released weights. All started from the same weights, or each from the one before.",
 )  # fmt: skip
-@option("--output", type=Path, required=True, metavar="FOLDER", help="New folder of the averaged network.")
+@options.output("New folder of the averaged network.", type=Path, required=True)
 def run_average(runs, output) -> None:
     """Average the weights of several runs of a recipe into one network, which often errs less than each."""
     from kerasrecipes._lazy import choose_backend

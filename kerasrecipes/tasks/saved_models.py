@@ -1,6 +1,7 @@
 """Models of `.keras` files and of training runs' folders. Only this package's layers are built."""
 
 import importlib
+import tempfile
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from kerasrecipes._lazy import choose_backend, keras
 from kerasrecipes.errors import KerasRecipesError, WeightsCorrupted
 from kerasrecipes.hub.h5_heaps import check_heaps_of_file
 from kerasrecipes.tasks.table import TASK_MODELS
-from kerasrecipes.utils.files import first_line
+from kerasrecipes.utils.files import atomic_write, first_line
 from kerasrecipes.utils.weight_checks import describe_bad_values
 
 AVERAGED_MODEL = "averaged.keras"  # in a training run's folder: the model with its averaged weights
@@ -33,6 +34,14 @@ def load_saved_model(path: Path, random_weights: bool = False, compile: bool = T
     """
     model = load_keras_file(path / AVERAGED_MODEL if path.is_dir() else path, compile and not random_weights)
     return type(model)(**{k: v for k, v in model.get_config().items() if k != "frozen"}) if random_weights else model
+
+
+def save_averaged_model(model: Any, folder: Path) -> None:
+    """Write a model as a run's averaged model, whole or not at all."""
+    with tempfile.TemporaryDirectory() as temporary:
+        file = Path(temporary) / AVERAGED_MODEL
+        model.save(file)
+        atomic_write(folder / AVERAGED_MODEL, file.read_bytes(), durable=True)
 
 
 def load_keras_file(path: Path, compile: bool = False) -> Any:

@@ -2,7 +2,6 @@
 
 import math
 import random
-import tempfile
 import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -14,7 +13,7 @@ import numpy as np
 
 from kerasrecipes.errors import DataError, KerasRecipesError
 from kerasrecipes.hub import manifest, weights
-from kerasrecipes.tasks.saved_models import AVERAGED_MODEL
+from kerasrecipes.tasks.saved_models import save_averaged_model
 from kerasrecipes.training.backend_hint import show_faster_backend
 from kerasrecipes.training.checkpoint import load_checkpoint, read_stamp, save_checkpoint
 from kerasrecipes.training.config import TrainConfig
@@ -31,7 +30,7 @@ from kerasrecipes.training.run_log import append_row, cut_rows, remove_leftovers
 from kerasrecipes.training.task_adapters import training_task_for
 from kerasrecipes.training.training_progress import TrainingProgress
 from kerasrecipes.utils.environment import git_commit, hardware_summary
-from kerasrecipes.utils.files import atomic_write, write_json
+from kerasrecipes.utils.files import write_json
 from kerasrecipes.utils.locks import exclusive_lock
 
 LOG_EVERY_STEPS = 20
@@ -229,10 +228,7 @@ class Trainer:
             self._plain_model = build_for_training(without_training_only(self.config))
             keras.distribution.set_distribution(distribution)
         self._plain_model.set_weights(averaged_weights(self.model))
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / AVERAGED_MODEL
-            self._plain_model.save(file)
-            atomic_write(self.folder / AVERAGED_MODEL, file.read_bytes(), durable=True)
+        save_averaged_model(self._plain_model, self.folder)
 
     def log(self, name: str, **values: Any) -> None:
         """Append a row to a CSV file of the run."""

@@ -1,6 +1,5 @@
 """One network from several runs of a recipe: the mean of their weights."""
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,11 +10,11 @@ from kerasrecipes import registry
 from kerasrecipes.errors import DataError
 from kerasrecipes.hub import manifest
 from kerasrecipes.loading import load
-from kerasrecipes.tasks.saved_models import AVERAGED_MODEL, load_keras_file
+from kerasrecipes.tasks.saved_models import AVERAGED_MODEL, load_keras_file, save_averaged_model
 from kerasrecipes.training.initialization import read_run_record
 from kerasrecipes.training.run_folder import CHECKPOINT
 from kerasrecipes.training.run_log import read_numbers
-from kerasrecipes.utils.files import atomic_write, write_json
+from kerasrecipes.utils.files import write_json
 
 MEMBERS = "averaged_runs"  # of a folder's record: those of the runs whose mean it holds, and of a released row: their number
 # runs of wav2letter_small with 187 to 444 hours between them have 0.91 to 0.97, and unrelated runs 0
@@ -74,10 +73,7 @@ def average_runs(runs: Sequence[str | Path], output: str | Path) -> Path:
     mean = members[0].model
     mean.set_weights(average_arrays([m.model.get_weights() for m in members], [m.num_runs for m in members]))
     output.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as temporary:
-        file = Path(temporary) / AVERAGED_MODEL
-        mean.save(file)
-        atomic_write(output / AVERAGED_MODEL, file.read_bytes(), durable=True)
+    save_averaged_model(mean, output)
     records = [record for member in members for record in member.records]
     last = [record for record in records if "config" in record][-1]
     write_json(output / "run.json", {**{k: v for k, v in last.items() if k != "validation"}, MEMBERS: records})

@@ -146,7 +146,9 @@ def test_long_recordings_short_ones_and_silence(path, pretrained, files, monkeyp
     found = model.predict_logits_chunked(wave)  # in windows that are normalized as the whole
     expected = predict_logits_chunked(pretrained, wave, 4.0)
     assert np.abs(found - expected).max() < 0.05 * np.abs(expected).max()  # both see six seconds of context
-    assert (found.argmax(1) == expected.argmax(1)).mean() > 0.985  # of 371 frames, three are near a tie
+    best, second = np.sort(expected, axis=1)[:, [-1, -2]].T
+    same = found.argmax(1) == expected.argmax(1)
+    assert same[best - second > 0.5].all() and same.mean() > 0.985  # in nats: only near ties may differ, three of 371 frames
 
 
 def test_what_only_keras_can_do_says_so(path, monkeypatch):
