@@ -104,6 +104,10 @@ decoding = combine(
     _decoding("--beam-size", type=int, help=f"{BEAM_SIZE_HELP} (default: 500 with a language model, else 50)."),
     _decoding("--lm-weight", type=float, help="Weight of the language model's log probability (default: the recipe's, tuned)."),
     _decoding("--word-score", type=float, metavar="NATS", help="Score that every word adds (default: the recipe's, tuned)."),
+    _decoding(
+        "--prior-weight", type=float,
+        help="Power of the symbols' priors that divides their posteriors before the search (default: the recipe's, tuned).",
+    ),
     _decoding("--nbest", type=int, help="Number of hypotheses to return; --format json prints all (default: 1)."),
     _decoding(
         "--hotword", "hotwords", multiple=True, metavar="WORD[=NATS]",

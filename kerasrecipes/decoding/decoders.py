@@ -9,15 +9,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from kerasrecipes.decoding import lexicon_beam_search, ngram_lm, word_beam_search
 from kerasrecipes.decoding.alphabet import ENGLISH_SYMBOLS
 from kerasrecipes.decoding.criteria import FramewiseCriterion
+from kerasrecipes.decoding.greedy import log_softmax
 from kerasrecipes.decoding.options import DecodingOptions
 from kerasrecipes.decoding.pauses import mark_pauses
 from kerasrecipes.decoding.phrase_search import make_phrase_decoder
 from kerasrecipes.decoding.prefix_search import beam_search
 from kerasrecipes.decoding.rescoring import make_rescoring_decoder
+from kerasrecipes.decoding.search_weights import search_weights
 from kerasrecipes.decoding.search_windows import windowed
+from kerasrecipes.decoding.symbol_priors import divide_by_priors, log_priors_of
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.results import Transcript
 
@@ -26,7 +31,6 @@ Decode = Callable[..., Transcript]  # decode(logits, frame_seconds=..., offset=.
 BEAM_SIZE, LM_BEAM_SIZE = 50, 500  # without and with a language model
 # weights with the fewest word errors on dev-mini-tune: alone, and with a word model, which already knows most of it
 RESCORE_WEIGHT, RESCORE_WEIGHT_WITH_NGRAM = 0.5, 0.1
-DEFAULT_LM_WEIGHTS = {"lm_weight": 0.5, "word_score": 0.5}  # where nothing was tuned for the recipe
 
 
 def make_greedy_decoder(model: Any, options: DecodingOptions) -> Decode:
@@ -50,7 +54,7 @@ def make_beam_decoder(model: Any, options: DecodingOptions) -> Decode:
     if not options.language_model:
         beam_size = options.beam_size or BEAM_SIZE
         return windowed(lambda logits, **times: beam_search(logits, model.alphabet, beam_size, options.nbest, **times), options.nbest)
-    path, weights = ngram_lm.ngram_path(options.language_model, model.alphabet), language_model_weights(model, options)
+    path, weights = ngram_lm.ngram_path(options.language_model, model.alphabet), search_weights(model, options)
     bonuses = options.hotword_bonuses("beam")
     if len(set(bonuses.values())) > 1:
         raise KerasRecipesError('Hotwords with different bonuses need decoder="lexicon"')
@@ -58,6 +62,7 @@ def make_beam_decoder(model: Any, options: DecodingOptions) -> Decode:
     settings: dict[str, Any] = {
         "hotwords": tuple(words), "hotword_bonus": max(bonuses.values(), default=0.0),
         "beam_size": options.beam_size or LM_BEAM_SIZE, "beam_threshold": options.beam_threshold or 12.0, **weights,
+        "log_priors": log_priors_of(model),
     }  # fmt: skip
     key = (path, path.stat().st_mtime_ns, *settings.values())
     if getattr(model, "_word_search", (None,))[0] != key:
@@ -70,7 +75,8 @@ def make_lexicon_decoder(model: Any, options: DecodingOptions) -> Decode:
     """Search over the words of a language model, and rank the best again with a rescorer. The model keeps the last lexicon."""
     if options.rescorer is not None:
         return make_rescoring_decoder(make_lexicon_decoder, model, options)
-    weights = language_model_weights(model, options)
+    weights, log_priors = search_weights(model, options), log_priors_of(model)
+    prior_weight = weights.pop("prior_weight")
     bonus = lexicon_beam_search.hotword_bonuses(
         options.hotword_bonuses("lexicon"), model.alphabet, weights["lm_weight"]
     )
@@ -82,15 +88,12 @@ def make_lexicon_decoder(model: Any, options: DecodingOptions) -> Decode:
         model._lexicon[1], model.criterion.transition_matrix(), beam_size=options.beam_size or LM_BEAM_SIZE,
         beam_size_token=options.beam_size_token, beam_threshold=options.beam_threshold or 20.0, **weights,
     )  # fmt: skip
-    return windowed(lambda logits, **times: search(logits, options.nbest, **times), options.nbest)
 
+    def decode(logits: np.ndarray, **times: Any) -> Transcript:
+        divided = divide_by_priors(log_softmax(logits), log_priors, prior_weight) if log_priors else logits
+        return search(divided, options.nbest, **times)
 
-def language_model_weights(model: Any, options: DecodingOptions) -> dict[str, float]:
-    """Return `lm_weight` and `word_score`: those of the options, else those tuned for the recipe."""
-    weights = DEFAULT_LM_WEIGHTS | dict(getattr(model, "decoder_settings", None) or {})
-    return {
-        name: weights[name] if getattr(options, name) is None else getattr(options, name) for name in DEFAULT_LM_WEIGHTS
-    }  # fmt: skip
+    return windowed(decode, options.nbest)
 
 
 @dataclass(frozen=True)
@@ -206,7 +209,7 @@ def check_options(options: DecodingOptions) -> None:
         raise KerasRecipesError('decoder="phrases" needs phrases, for instance ["lights on", "lights off"]')
     if decoder == "lexicon":
         raise KerasRecipesError('decoder="lexicon" needs a language_model, for instance "librispeech_small"')
-    for name in ("lm_weight", "word_score", "hotwords"):
+    for name in ("lm_weight", "word_score", "prior_weight", "hotwords"):
         if getattr(options, name):
             raise KerasRecipesError(f'{name} needs a language_model, for instance "librispeech_small"')
 

@@ -21,6 +21,8 @@ class DecodingOptions:
         beam_size: Number of texts that survive a frame. Default: 500 with a language model, else 50.
         lm_weight: Weight of the language model's log probability. Default: tuned for the recipe (its manifest row).
         word_score: Nats added for every word. Default: tuned for the recipe.
+        prior_weight: Power of the symbols' priors that divides the network's posteriors before the search with a language
+            model. Default: tuned for the recipe.
         nbest: Number of hypotheses to return: the best, and `nbest - 1` more in its `alternatives`.
         hotwords: Expected words: a list, or a mapping to the nats that each adds (default 10, with decoder="lexicon" 5).
             Needs a language model. Words that it does not know are added. Different bonuses need decoder="lexicon".
@@ -44,6 +46,7 @@ class DecodingOptions:
     beam_size: int | None = None
     lm_weight: float | None = None
     word_score: float | None = None
+    prior_weight: float | None = None
     nbest: int = 1
     hotwords: Mapping[str, float | None] | Sequence[str] = ()
     rescorer: Any = None

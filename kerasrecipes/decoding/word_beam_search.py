@@ -1,8 +1,9 @@
 """CTC beam search with a word language model over an open vocabulary: ctc-beam-decoder with KenLM inside.
 
 It maximizes log p(text | audio) + lm_weight * log p(text) + word_score * words (Deep Speech, arXiv 1412.5567, section 2.2),
-where p(text | audio) sums the alignments of the text. A word that the language model does not know costs 10 nats more than
-its <unk>.
+where p(text | audio) sums the alignments of the text. With priors, a symbol of an alignment counts
+p(symbol | frame) / p(symbol) ** prior_weight (`symbol_priors`). A word that the language model does not know costs 10 nats more
+than its <unk>.
 
 ctc-beam-decoder 0.2.0 scores a text with a space at its end as if an unknown word followed, so two frames are appended:
 a space, and the end of the sentence as a symbol of its own. All texts then end alike, and the sum above is exact.
@@ -23,6 +24,7 @@ from kerasrecipes.decoding.forced_alignment import ctc_alignment_graph, viterbi_
 from kerasrecipes.decoding.greedy import check_logits, log_softmax, path_to_transcript
 from kerasrecipes.decoding.lexicon_beam_search import lexicon_words
 from kerasrecipes.decoding.search_windows import is_long, join_windows
+from kerasrecipes.decoding.symbol_priors import divide_by_priors
 from kerasrecipes.errors import DataError, KerasRecipesError
 from kerasrecipes.results import Transcript, Word
 
@@ -50,6 +52,8 @@ class WordBeamDecoder:
         alphabet: The recognizer's alphabet, with a blank and a space.
         lm_weight: Weight of the language model's log probability.
         word_score: Nats added for every word.
+        prior_weight: Power of the symbols' priors that divides the posteriors.
+        log_priors: Logarithms of these priors (symbols,). Default: no division.
         hotwords: Expected words. Their beginnings cost nothing, also if the model does not know the words.
         hotword_bonus: Nats added for each of them. A beginning of a hotword gets its share.
         beam_size: Number of texts that survive a frame.
@@ -62,12 +66,14 @@ class WordBeamDecoder:
 
     def __init__(
         self, path: Path, alphabet: Alphabet, *, lm_weight: float, word_score: float, hotwords: Sequence[str] = (),
-        hotword_bonus: float = 0.0, beam_size: int = 500, beam_threshold: float = 12.0,
+        hotword_bonus: float = 0.0, beam_size: int = 500, beam_threshold: float = 12.0, prior_weight: float = 0.0,
+        log_priors: Sequence[float] | None = None,
     ):  # fmt: skip
         if " " not in alphabet.symbols:
             raise KerasRecipesError(f"A word language model needs an alphabet with a space, {alphabet} has none")
         self.alphabet, self.beam_size, self.beam_threshold = alphabet, beam_size, beam_threshold
         self.hotwords, self.hotword_bonus = list(hotwords), hotword_bonus
+        self.prior_weight, self.log_priors = (prior_weight, log_priors) if log_priors else (0.0, ())
         vocabulary = lexicon_words(path, alphabet, sorted(hotwords))
         try:
             from ctc_beam_decoder import build_ctcdecoder
@@ -109,7 +115,7 @@ class WordBeamDecoder:
 
     def _search(self, log_probs: np.ndarray, prune_history: bool) -> Any:
         """Return the hypotheses of ctc-beam-decoder, the best first."""
-        frames = len(log_probs)
+        frames, log_probs = len(log_probs), divide_by_priors(log_probs, self.log_priors, self.prior_weight)
         emissions = np.full((frames + 2, self.alphabet.vocab_size + 1), NEVER, "float32")
         emissions[:frames, :-1] = log_probs
         emissions[frames, 1 + self.alphabet.symbols.index(" ")] = emissions[frames + 1, -1] = 0.0

@@ -47,10 +47,10 @@ class SpeechRecognitionMixin:
     def transcribe(
         self, audio: list[Any] | tuple[Any, ...], sample_rate: int | None = None, *, decoder: str | None = None,
         language_model: str | None = None, beam_size: int | None = None, lm_weight: float | None = None,
-        word_score: float | None = None, nbest: int = 1, hotwords: Hotwords = (), rescorer: Any = None,
-        rescore_weight: float | None = None, beam_size_token: int = 12, beam_threshold: float | None = None,
-        pause_seconds: float = PAUSE_SECONDS, phrases: Sequence[str] = (), rejection_cost: float = REJECTION_COST,
-        ipa: bool = False, batch_seconds: float = BATCH_SECONDS,
+        word_score: float | None = None, prior_weight: float | None = None, nbest: int = 1, hotwords: Hotwords = (),
+        rescorer: Any = None, rescore_weight: float | None = None, beam_size_token: int = 12,
+        beam_threshold: float | None = None, pause_seconds: float = PAUSE_SECONDS, phrases: Sequence[str] = (),
+        rejection_cost: float = REJECTION_COST, ipa: bool = False, batch_seconds: float = BATCH_SECONDS,
         chunk_threshold_seconds: float = CHUNKING_THRESHOLD_SECONDS, shift_average_seconds: float = 0.0,
         allow_truncated: bool = False, max_seconds: float = MAX_SECONDS, progress: Progress | None = None,
     ) -> list[Transcript | AudioError]: ...  # fmt: skip
@@ -59,10 +59,10 @@ class SpeechRecognitionMixin:
     def transcribe(
         self, audio: Any, sample_rate: int | None = None, *, decoder: str | None = None,
         language_model: str | None = None, beam_size: int | None = None, lm_weight: float | None = None,
-        word_score: float | None = None, nbest: int = 1, hotwords: Hotwords = (), rescorer: Any = None,
-        rescore_weight: float | None = None, beam_size_token: int = 12, beam_threshold: float | None = None,
-        pause_seconds: float = PAUSE_SECONDS, phrases: Sequence[str] = (), rejection_cost: float = REJECTION_COST,
-        ipa: bool = False, batch_seconds: float = BATCH_SECONDS,
+        word_score: float | None = None, prior_weight: float | None = None, nbest: int = 1, hotwords: Hotwords = (),
+        rescorer: Any = None, rescore_weight: float | None = None, beam_size_token: int = 12,
+        beam_threshold: float | None = None, pause_seconds: float = PAUSE_SECONDS, phrases: Sequence[str] = (),
+        rejection_cost: float = REJECTION_COST, ipa: bool = False, batch_seconds: float = BATCH_SECONDS,
         chunk_threshold_seconds: float = CHUNKING_THRESHOLD_SECONDS, shift_average_seconds: float = 0.0,
         allow_truncated: bool = False, max_seconds: float = MAX_SECONDS, progress: Progress | None = None,
     ) -> Transcript: ...  # fmt: skip
@@ -70,10 +70,10 @@ class SpeechRecognitionMixin:
     def transcribe(
         self, audio: Any, sample_rate: int | None = None, *, decoder: str | None = None,
         language_model: str | None = None, beam_size: int | None = None, lm_weight: float | None = None,
-        word_score: float | None = None, nbest: int = 1, hotwords: Hotwords = (), rescorer: Any = None,
-        rescore_weight: float | None = None, beam_size_token: int = 12, beam_threshold: float | None = None,
-        pause_seconds: float = PAUSE_SECONDS, phrases: Sequence[str] = (), rejection_cost: float = REJECTION_COST,
-        ipa: bool = False, batch_seconds: float = BATCH_SECONDS,
+        word_score: float | None = None, prior_weight: float | None = None, nbest: int = 1, hotwords: Hotwords = (),
+        rescorer: Any = None, rescore_weight: float | None = None, beam_size_token: int = 12,
+        beam_threshold: float | None = None, pause_seconds: float = PAUSE_SECONDS, phrases: Sequence[str] = (),
+        rejection_cost: float = REJECTION_COST, ipa: bool = False, batch_seconds: float = BATCH_SECONDS,
         chunk_threshold_seconds: float = CHUNKING_THRESHOLD_SECONDS, shift_average_seconds: float = 0.0,
         allow_truncated: bool = False, max_seconds: float = MAX_SECONDS, progress: Progress | None = None,
     ) -> Any:  # fmt: skip
@@ -87,6 +87,8 @@ class SpeechRecognitionMixin:
             beam_size: Number of texts that survive a frame. Default: 500 with a language model, else 50.
             lm_weight: Weight of the language model's log probability. Default: tuned for the recipe.
             word_score: Nats added for every word. Default: tuned for the recipe.
+            prior_weight: Power of the symbols' priors that divides the network's posteriors before a search with a language model.
+                Default: tuned for the recipe.
             nbest: Number of hypotheses: the best, and `nbest - 1` more in its `alternatives`.
             hotwords: Expected words: a list, or a mapping to the nats that each adds.
             rescorer: A loaded character language model that ranks the best 20 hypotheses again.
@@ -114,8 +116,8 @@ class SpeechRecognitionMixin:
         """
         return run_transcribe(
             self, audio, sample_rate, decoder=decoder, language_model=language_model, beam_size=beam_size,
-            lm_weight=lm_weight, word_score=word_score, nbest=nbest, hotwords=hotwords, rescorer=rescorer,
-            rescore_weight=rescore_weight, beam_size_token=beam_size_token, beam_threshold=beam_threshold,
+            lm_weight=lm_weight, word_score=word_score, prior_weight=prior_weight, nbest=nbest, hotwords=hotwords,
+            rescorer=rescorer, rescore_weight=rescore_weight, beam_size_token=beam_size_token, beam_threshold=beam_threshold,
             pause_seconds=pause_seconds, phrases=phrases, rejection_cost=rejection_cost, ipa=ipa, batch_seconds=batch_seconds,
             chunk_threshold_seconds=chunk_threshold_seconds, shift_average_seconds=shift_average_seconds,
             allow_truncated=allow_truncated, max_seconds=max_seconds,

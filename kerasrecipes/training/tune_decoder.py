@@ -1,47 +1,60 @@
-"""Search for the language model weight and word score with the fewest word errors on a tuning set."""
+"""Search for the language model's weight, the word score and the weight of the priors with the fewest word errors on a tuning set."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from kerasrecipes import metrics
-from kerasrecipes.decoding.decoders import language_model_weights
 from kerasrecipes.decoding.options import DecodingOptions
+from kerasrecipes.decoding.search_weights import search_weights
+from kerasrecipes.decoding.symbol_priors import measure_log_priors
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.hub import manifest
 from kerasrecipes.training.scored_clips import score_clips
 
-SEARCH_STEPS = ({"lm_weight": 0.2, "word_score": 0.6}, {"lm_weight": 0.1, "word_score": 0.3})  # coarse, then fine
+SEARCH_STEPS = (  # coarse, then fine
+    {"lm_weight": 0.2, "word_score": 0.6, "prior_weight": 0.2},
+    {"lm_weight": 0.1, "word_score": 0.3, "prior_weight": 0.1},
+)
+WEIGHTS = tuple(SEARCH_STEPS[0])
 
 
 @dataclass(frozen=True)
 class TuningResult:
-    """Decoder settings and their error rates on the tuning set."""
+    """Decoder settings and their error rates on the tuning set. `log_priors` is empty where the search does not divide by them."""
 
     language_model: str
     lm_weight: float
     word_score: float
+    prior_weight: float
     wer: float
     cer: float
+    log_priors: Mapping[str, float] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return (
-            f"lm_weight {self.lm_weight:.2f}  word_score {self.word_score:+.2f}  "
+            f"lm_weight {self.lm_weight:.2f}  word_score {self.word_score:+.2f}  prior_weight {self.prior_weight:.2f}  "
             f"word errors {100 * self.wer:.2f} %  character errors {100 * self.cer:.2f} %"
         )
 
 
 def tune_decoder(
     model: Any, utterances: Sequence[Any], language_model: str, *, beam_size: int | None = None,
-    start: tuple[float, float] | None = None, progress: Callable[[TuningResult], Any] | None = None,
+    start: tuple[float, ...] | None = None, progress: Callable[[TuningResult], Any] | None = None,
 ) -> TuningResult:  # fmt: skip
     """Move to the neighboring setting with the fewest word errors until none has fewer, in coarse steps and then in fine ones.
 
-    The network runs once. Only the decoder runs for every setting. `utterances` must never be the set that is reported.
-    `language_model` and `beam_size` are those of `DecodingOptions`, and `start` is the first (lm_weight, word_score), by
-    default the recipe's own.
-    `progress` is called with the result of every setting.
+    The network runs once. Only the decoder runs for every setting. With CTC, the mean posteriors of the tuning set become the
+    model's priors. `utterances` must never be the set that is reported.
+
+    Args:
+        model: Recognizer. It keeps the priors that were measured.
+        utterances: Tuning set.
+        language_model: As in `DecodingOptions`.
+        beam_size: As in `DecodingOptions`.
+        start: First (lm_weight, word_score) or (lm_weight, word_score, prior_weight). Default: the recipe's own.
+        progress: Called with the result of every setting.
     """
     if not hasattr(model, "criterion") or model.recipe.task != "speech-recognition":
         raise KerasRecipesError(
@@ -49,27 +62,31 @@ def tune_decoder(
         )
     clips = score_clips(model, utterances)
     references = [model.alphabet.normalize(u.text) for u in utterances]
-    results: dict[tuple[float, float], TuningResult] = {}
+    log_priors = measure_log_priors(clips.logits, model.alphabet) if model.criterion.name == "ctc" else {}
+    model.decoder_settings = {**model.decoder_settings, "log_priors": log_priors}
+    results: dict[tuple[float, ...], TuningResult] = {}
 
-    def evaluate(lm_weight: float, word_score: float) -> TuningResult:
-        setting = (round(lm_weight, 4), round(word_score, 4))
-        if setting not in results:
-            options = {"language_model": language_model, "beam_size": beam_size, "lm_weight": setting[0], "word_score": setting[1]}
-            texts = clips.texts(model, **options)
-            rates = [rate(references, texts).rate for rate in (metrics.word_error_rate, metrics.character_error_rate)]
-            results[setting] = TuningResult(language_model, *setting, *rates)
+    def evaluate(weights: Mapping[str, float]) -> TuningResult:
+        setting = {name: round(weights[name], 4) for name in WEIGHTS}
+        key = tuple(setting.values())
+        if key not in results:
+            texts = clips.texts(model, language_model=language_model, beam_size=beam_size, **setting)
+            wer, cer = (rate(references, texts).rate for rate in (metrics.word_error_rate, metrics.character_error_rate))
+            results[key] = TuningResult(language_model, **setting, wer=wer, cer=cer, log_priors=log_priors)
             if progress:
-                progress(results[setting])
-        return results[setting]
+                progress(results[key])
+        return results[key]
 
-    own = language_model_weights(model, DecodingOptions())
-    best = evaluate(*(start or (own["lm_weight"], own["word_score"])))
+    own = search_weights(model, DecodingOptions())
+    best = evaluate(own | dict(zip(WEIGHTS, start or (), strict=False)))
     for steps in SEARCH_STEPS:
         while True:
             neighbors = [
-                replace(best, **{name: getattr(best, name) + sign * step}) for name, step in steps.items() for sign in (1, -1)
+                replace(best, **{name: getattr(best, name) + sign * step})
+                for name, step in steps.items() if log_priors or name != "prior_weight" for sign in (1, -1)
             ]  # fmt: skip
-            better = min((evaluate(n.lm_weight, n.word_score) for n in neighbors if n.lm_weight > 0), key=sort_key)
+            allowed = [n for n in neighbors if n.lm_weight > 0 and n.prior_weight > -1e-9]
+            better = min((evaluate(vars(n)) for n in allowed), key=sort_key)
             if sort_key(better) >= sort_key(best):
                 break
             best = better
@@ -89,4 +106,6 @@ def save_tuned_weights(recipe: str, result: TuningResult) -> Path:
         "lm_weight": result.lm_weight,
         "word_score": result.word_score,
     }
+    if result.log_priors:
+        settings |= {"prior_weight": result.prior_weight, "log_priors": dict(result.log_priors)}
     return manifest.write_entry(replace(row, decoder=settings))

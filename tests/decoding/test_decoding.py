@@ -267,10 +267,12 @@ def test_tuning_walks_to_no_worse_settings_and_records_them(pretrained, clips, a
         + "\n".join(lines) + "\n\n\\2-grams:\n-0.1\t<s> the\n\n\\end\\\n"
     )  # fmt: skip
     best = tune_decoder.tune_decoder(pretrained, utterances, str(path), beam_size=20, progress=tried.append)
-    assert len(tried) == len({(t.lm_weight, t.word_score) for t in tried}) >= 5
+    assert len(tried) == len({(t.lm_weight, t.word_score, t.prior_weight) for t in tried}) >= 7
+    assert min(t.prior_weight for t in tried) >= 0
     assert tune_decoder.sort_key(best) == min(map(tune_decoder.sort_key, tried))
     again = pretrained.transcribe(
-        [u.path for u in utterances], language_model=str(path), beam_size=20, lm_weight=best.lm_weight, word_score=best.word_score
+        [u.path for u in utterances], language_model=str(path), beam_size=20, lm_weight=best.lm_weight, word_score=best.word_score,
+        prior_weight=best.prior_weight,
     )  # fmt: skip
     references = [pretrained.alphabet.normalize(u.text) for u in utterances]
     assert kr.metrics.word_error_rate(references, [t.text for t in again]).rate == pytest.approx(best.wer)
@@ -282,7 +284,7 @@ def test_tuning_walks_to_no_worse_settings_and_records_them(pretrained, clips, a
     settings = kr.load("deepspeech2_small", compile=False).decoder_settings
     monkeypatch.undo()
     manifest.entries.cache_clear()
-    assert (settings["lm_weight"], settings["word_score"]) == (best.lm_weight, best.word_score)
+    assert all(settings[name] == getattr(best, name) for name in ("lm_weight", "word_score", "prior_weight", "log_priors"))
 
 
 def test_readings_that_differ_in_spaces_alone_are_one():

@@ -26,14 +26,17 @@ def arpa(tmp_path_factory):
     return path
 
 
+@pytest.mark.parametrize("prior_weight", [0.0, 0.4])
 @pytest.mark.parametrize("seed", range(8))
-def test_the_search_ranks_texts_as_enumeration_does(arpa, seed, monkeypatch):
+def test_the_search_ranks_texts_as_enumeration_does(arpa, seed, prior_weight, monkeypatch):
     import kenlm
 
     monkeypatch.setattr(word_beam_search, "MIN_SYMBOL_LOG_PROB", -30.0)
     frames, weight, word_score = 6, 0.7, 0.4
     logits = random_scores(frames, LETTERS.vocab_size, seed, 1.0)
-    log_probs, scores = log_softmax(logits), {}
+    log_priors = np.log(np.random.default_rng(seed).dirichlet(np.ones(LETTERS.vocab_size)))
+    ratios = np.exp(log_softmax(logits)) / np.exp(log_priors) ** prior_weight
+    log_probs, scores = np.log(ratios / ratios.sum(axis=1, keepdims=True)), {}
     for path in itertools.product(range(LETTERS.vocab_size), repeat=frames):
         text = " ".join(LETTERS.decode(ctc_text(path)).split())
         scores[text] = np.logaddexp(scores.get(text, -np.inf), log_probs[np.arange(frames), path].sum())
@@ -43,7 +46,10 @@ def test_the_search_ranks_texts_as_enumeration_does(arpa, seed, monkeypatch):
         scores[text] += weight * LN10 * sum(s for s, *_ in model.full_scores(text)) + word_score * len(words)
         scores[text] += sum(word_beam_search.UNKNOWN_WORD_SCORE for w in words if w not in ("a", "ab", "ba"))
     best = sorted(scores, key=lambda text: -scores[text])[:6]
-    search = WordBeamDecoder(arpa, LETTERS, lm_weight=weight, word_score=word_score, beam_size=10**4, beam_threshold=1e9)
+    search = WordBeamDecoder(
+        arpa, LETTERS, lm_weight=weight, word_score=word_score, beam_size=10**4, beam_threshold=1e9,
+        prior_weight=prior_weight, log_priors=log_priors.tolist(),
+    )  # fmt: skip
     result = search(logits, 6)
     hypotheses = [result, *result.alternatives]
     assert [h.text for h in hypotheses] == best

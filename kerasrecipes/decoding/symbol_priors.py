@@ -1,0 +1,49 @@
+"""Division of a network's posteriors by the priors of its symbols, before a search with a language model.
+
+A network learns two things at once: how symbols sound, and how frequent they are in its training set. The language model says
+the second again, and better. Dividing each posterior p(symbol | frame) by p(symbol) ** prior_weight takes a share of it out of the
+network. Above all it makes the blank, by far the most frequent symbol, less likely, so that unclear letters are not left out.
+Hybrid recognizers divide in this way, and Eesen (arXiv 1507.08240) does so with CTC.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from kerasrecipes.decoding.alphabet import Alphabet
+from kerasrecipes.decoding.greedy import log_softmax
+
+BLANK = "blank"  # its key in a manifest row
+SMALLEST_PRIOR = 1e-6
+
+
+def measure_log_priors(logits: Iterable[np.ndarray], alphabet: Alphabet) -> dict[str, float]:
+    """Return the log of each symbol's mean posterior over all frames of clips.
+
+    Args:
+        logits: (frames, symbols) of each clip. Symbol 0 is the blank.
+        alphabet: The recognizer's alphabet.
+    """
+    posteriors = np.exp(np.concatenate([log_softmax(frames) for frames in logits]))
+    priors = np.log(np.maximum(posteriors.mean(axis=0), SMALLEST_PRIOR))
+    return {symbol: round(float(prior), 3) for symbol, prior in zip(symbol_keys(alphabet), priors, strict=True)}
+
+
+def symbol_keys(alphabet: Alphabet) -> list[str]:
+    """Return the keys of all symbols in a manifest row, in the network's order."""
+    return [BLANK, *alphabet.symbols]
+
+
+def log_priors_of(model: Any) -> tuple[float, ...] | None:
+    """Return the log priors that belong to a recognizer's symbols, in their order. None if its settings have none for them."""
+    priors: Mapping[str, float] = dict(getattr(model, "decoder_settings", None) or {}).get("log_priors") or {}
+    keys = symbol_keys(model.alphabet)
+    return tuple(float(priors[key]) for key in keys) if set(priors) == set(keys) else None
+
+
+def divide_by_priors(log_probs: np.ndarray, log_priors: Sequence[float], prior_weight: float) -> np.ndarray:
+    """Return log probabilities (frames, symbols) divided by `exp(log_priors) ** prior_weight`, which sum to one again."""
+    if prior_weight == 0:
+        return log_probs
+    return log_softmax(log_probs - prior_weight * np.asarray(log_priors, log_probs.dtype), log_probs.dtype.name)

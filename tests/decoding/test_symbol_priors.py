@@ -1,0 +1,75 @@
+"""Priors of symbols: their measurement, their division, and the decoders and models that use them."""
+
+import numpy as np
+import pytest
+from test_decoding import LETTERS, random_scores
+from test_word_beam_search import arpa  # noqa: F401  a fixture
+
+from kerasrecipes.decoding import Alphabet
+from kerasrecipes.decoding.decoders import make_decoder
+from kerasrecipes.decoding.greedy import log_softmax
+from kerasrecipes.decoding.options import DecodingOptions
+from kerasrecipes.decoding.symbol_priors import divide_by_priors, log_priors_of, measure_log_priors
+from kerasrecipes.errors import KerasRecipesError
+
+
+class Recognizer:
+    """What the decoders read of a model."""
+
+    name, stride, sample_rate = "letters", 160, 16000
+
+    def __init__(self, settings, alphabet=LETTERS):
+        from kerasrecipes.decoding.criteria import CTCCriterion
+
+        self.decoder_settings, self.alphabet, self.criterion = settings, alphabet, CTCCriterion()
+
+
+PRIORS = {"blank": -0.2, " ": -3.0, "a": -2.5, "b": -3.5}
+
+
+def test_priors_are_mean_posteriors():
+    clips = [random_scores(frames, LETTERS.vocab_size, frames) for frames in (3, 8)]
+    posteriors = np.concatenate([np.exp(x) / np.exp(x).sum(axis=1, keepdims=True) for x in clips])
+    priors = measure_log_priors(clips, LETTERS)
+    assert list(priors) == ["blank", " ", "a", "b"]
+    np.testing.assert_allclose(np.exp(list(priors.values())), posteriors.mean(axis=0), rtol=1e-3)
+
+
+def test_dividing_posteriors_that_are_the_priors_leaves_nothing():
+    log_priors = log_softmax(random_scores(1, 5, 1))[0]
+    divided = divide_by_priors(np.tile(log_priors, (4, 1)), log_priors, 1.0)
+    np.testing.assert_allclose(np.exp(divided), 0.2, rtol=1e-6)
+    assert (divide_by_priors(log_priors[None], log_priors, 0.0) == log_priors).all()
+
+
+@pytest.mark.parametrize("decoder", ["beam", "lexicon"])
+def test_a_recipe_s_priors_are_those_of_the_options(arpa, decoder):  # noqa: F811
+    """The settings of a row divide the posteriors before the search, and nothing else."""
+    logits = random_scores(12, LETTERS.vocab_size, 5, 1.0)
+    weights = {"lm_weight": 0.6, "word_score": 0.2}
+    options = DecodingOptions(decoder=decoder, language_model=str(arpa), pause_seconds=0)
+    divided = log_softmax(logits) - 0.5 * np.array(list(PRIORS.values()))
+    expected = make_decoder(Recognizer(weights), options)(divided, frame_seconds=0.04)
+    tuned = Recognizer(weights | {"prior_weight": 0.5, "log_priors": PRIORS})
+    result = make_decoder(tuned, options)(logits, frame_seconds=0.04)
+    assert result.text == expected.text and result.score == pytest.approx(expected.score, abs=1e-4)
+    plain = make_decoder(Recognizer(weights), options)(logits, frame_seconds=0.04)
+    assert result.score != pytest.approx(plain.score, abs=1e-2)
+    off = make_decoder(tuned, DecodingOptions(decoder=decoder, language_model=str(arpa), pause_seconds=0, prior_weight=0.0))
+    assert off(logits, frame_seconds=0.04).score == pytest.approx(plain.score, abs=1e-4)
+
+
+def test_priors_of_other_symbols_are_left_out(arpa):  # noqa: F811
+    settings = {"prior_weight": 0.5, "log_priors": PRIORS}
+    assert log_priors_of(Recognizer(settings)) == tuple(PRIORS.values())
+    assert log_priors_of(Recognizer(settings, Alphabet(" abc"))) is None
+    assert log_priors_of(Recognizer({})) is None
+    options = DecodingOptions(decoder="beam", language_model=str(arpa))
+    make_decoder(Recognizer(settings, Alphabet(" abc")), options)(random_scores(5, 5, 1), frame_seconds=0.04)
+
+
+def test_a_weight_without_priors_is_an_error(arpa):  # noqa: F811
+    with pytest.raises(KerasRecipesError, match="no priors of its symbols"):
+        make_decoder(Recognizer({}), DecodingOptions(decoder="beam", language_model=str(arpa), prior_weight=0.3))
+    with pytest.raises(KerasRecipesError, match="prior_weight needs a language_model"):
+        make_decoder(Recognizer({"log_priors": PRIORS}), DecodingOptions(decoder="beam", prior_weight=0.3))
