@@ -21,7 +21,7 @@ LM, RESCORER = "librispeech_small", "char_rnn_small"
 SETTINGS = (
     {"decoder": "greedy"}, {"decoder": "beam"}, {"decoder": "beam", "beam_size": 10}, {"language_model": LM, "beam_size": 10},
     {"language_model": LM, "beam_size": 50}, {"language_model": LM, "beam_size": 200}, {"language_model": LM},
-    {"language_model": LM, "hotwords": ["kerosene"]},
+    {"language_model": LM, "prior_weight": 0.0}, {"language_model": LM, "hotwords": ["kerosene"]},
     {"decoder": "lexicon", "language_model": LM, "beam_size": 50}, {"decoder": "lexicon", "language_model": LM},
     {"decoder": "beam", "rescorer": RESCORER}, {"language_model": LM, "rescorer": RESCORER},
 )  # fmt: skip
@@ -52,7 +52,7 @@ def main() -> None:
         decoding_seconds = time.perf_counter() - begin
         greedy_seconds = greedy_seconds or decoding_seconds
         errors = kr.metrics.word_error_rate(references, texts).rate
-        name = chosen.name + (", one hotword" if chosen.hotwords else "")
+        name = chosen.name + (", one hotword" if chosen.hotwords else "") + (", no priors" if chosen.prior_weight == 0 else "")
         ratios = f"{decoding_seconds / seconds:.4f} of real time, {decoding_seconds / greedy_seconds:.1f} times greedy"
         figures[name] = f"{ratios}; {100 * errors:.1f} % words"
         print(f"{name:44} {figures[name]}", flush=True)

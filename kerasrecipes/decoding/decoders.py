@@ -22,13 +22,14 @@ from kerasrecipes.decoding.prefix_search import beam_search
 from kerasrecipes.decoding.rescoring import make_rescoring_decoder
 from kerasrecipes.decoding.search_weights import search_weights
 from kerasrecipes.decoding.search_windows import windowed
-from kerasrecipes.decoding.symbol_priors import divide_by_priors, log_priors_of
+from kerasrecipes.decoding.symbol_priors import divide_by_priors, log_priors_of, tuned_settings
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.results import Transcript
 
 Decode = Callable[..., Transcript]  # decode(logits, frame_seconds=..., offset=..., duration=...)
 
 BEAM_SIZE, LM_BEAM_SIZE = 50, 500  # without and with a language model
+LM_BEAM_THRESHOLD = 12.0  # nats
 # weights with the fewest word errors on dev-mini-tune: alone, and with a word model, which already knows most of it
 RESCORE_WEIGHT, RESCORE_WEIGHT_WITH_NGRAM = 0.5, 0.1
 
@@ -61,8 +62,8 @@ def make_beam_decoder(model: Any, options: DecodingOptions) -> Decode:
     words = [word for phrase in bonuses for word in lexicon_beam_search.hotword_words(phrase, model.alphabet)]
     settings: dict[str, Any] = {
         "hotwords": tuple(words), "hotword_bonus": max(bonuses.values(), default=0.0),
-        "beam_size": options.beam_size or LM_BEAM_SIZE, "beam_threshold": options.beam_threshold or 12.0, **weights,
-        "log_priors": log_priors_of(model),
+        "beam_size": options.beam_size or LM_BEAM_SIZE, "log_priors": log_priors_of(model), **weights,
+        "beam_threshold": options.beam_threshold or tuned_settings(model).get("beam_threshold", LM_BEAM_THRESHOLD),
     }  # fmt: skip
     key = (path, path.stat().st_mtime_ns, *settings.values())
     if getattr(model, "_word_search", (None,))[0] != key:
@@ -90,7 +91,7 @@ def make_lexicon_decoder(model: Any, options: DecodingOptions) -> Decode:
     )  # fmt: skip
 
     def decode(logits: np.ndarray, **times: Any) -> Transcript:
-        divided = divide_by_priors(log_softmax(logits), log_priors, prior_weight) if log_priors else logits
+        divided = divide_by_priors(log_softmax(logits), log_priors, prior_weight) if log_priors and prior_weight else logits
         return search(divided, options.nbest, **times)
 
     return windowed(decode, options.nbest)
@@ -172,7 +173,7 @@ def word_decoder(model: Any) -> str:
 
 def default_language_model(model: Any) -> str | None:
     """Return the name of the recipe's language model if the model writes English and the search is installed, else None."""
-    name = dict(getattr(model, "decoder_settings", None) or {}).get("language_model")
+    name = tuned_settings(model).get("language_model")
     if not name or set(model.alphabet.symbols) != set(ENGLISH_SYMBOLS):
         return None
     if word_decoder(model) == "lexicon" and not lexicon_beam_search.is_installed():

@@ -29,8 +29,8 @@ class DecodingOptions:
         rescorer: A loaded character language model that ranks the best 20 hypotheses again.
         rescore_weight: Weight of its log probability. Default: 0.5, with a `language_model` 0.1.
         beam_size_token: Number of symbols that decoder="lexicon" tries at every frame.
-        beam_threshold: Nats below the best within which a text is followed with a language model. Default: 12, with
-            decoder="lexicon" 20.
+        beam_threshold: Nats below the best within which a text is followed with a language model. Default: the recipe's, else 12.
+            With decoder="lexicon" 20.
         pause_seconds: So many seconds without a letter end a word, with every decoder. 0 lets words span pauses.
         phrases: Closed list of phrases. The transcript holds those that were said, and nothing else.
         rejection_cost: Nats that each frame of a letter outside the phrases pays (see `decode_phrases`). Default 2. More of

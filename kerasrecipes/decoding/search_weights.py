@@ -3,7 +3,7 @@
 from typing import Any
 
 from kerasrecipes.decoding.options import DecodingOptions
-from kerasrecipes.decoding.symbol_priors import log_priors_of
+from kerasrecipes.decoding.symbol_priors import log_priors_of, tuned_settings
 from kerasrecipes.errors import KerasRecipesError
 
 DEFAULT_WEIGHTS = {"lm_weight": 0.5, "word_score": 0.5, "prior_weight": 0.0}  # where nothing was tuned for the recipe
@@ -20,7 +20,7 @@ def search_weights(model: Any, options: DecodingOptions) -> dict[str, float]:
         raise KerasRecipesError(
             f"{model.name} has no priors of its symbols for prior_weight: `kerasrecipes tune-decoder --write` measures a recipe's"
         )
-    tuned = DEFAULT_WEIGHTS | dict(getattr(model, "decoder_settings", None) or {})
+    tuned = DEFAULT_WEIGHTS | tuned_settings(model)
     weights = {
         name: tuned[name] if getattr(options, name) is None else getattr(options, name) for name in DEFAULT_WEIGHTS
     }  # fmt: skip

@@ -2,8 +2,9 @@
 
 A network learns two things at once: how symbols sound, and how frequent they are in its training set. The language model says
 the second again, and better. Dividing each posterior p(symbol | frame) by p(symbol) ** prior_weight takes a share of it out of the
-network. Above all it makes the blank, by far the most frequent symbol, less likely, so that unclear letters are not left out.
-Hybrid recognizers divide in this way, and Eesen (arXiv 1507.08240) does so with CTC.
+network. Above all it makes the blank, the most frequent symbol, less likely, so that fewer unclear letters are left out.
+Hybrid recognizers divide in this way, and Eesen (arXiv 1507.08240) does so with CTC. With ASG, the softmax of a frame's scores
+stands for the posteriors.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +15,7 @@ import numpy as np
 from kerasrecipes.decoding.alphabet import Alphabet
 from kerasrecipes.decoding.greedy import log_softmax
 
-BLANK = "blank"  # its key in a manifest row
+BLANK, REPETITION = "blank", "repetition"  # their keys in a manifest row
 SMALLEST_PRIOR = 1e-6
 
 
@@ -22,7 +23,7 @@ def measure_log_priors(logits: Iterable[np.ndarray], alphabet: Alphabet) -> dict
     """Return the log of each symbol's mean posterior over all frames of clips.
 
     Args:
-        logits: (frames, symbols) of each clip. Symbol 0 is the blank.
+        logits: (frames, symbols) of each clip.
         alphabet: The recognizer's alphabet.
     """
     posteriors = np.exp(np.concatenate([log_softmax(frames) for frames in logits]))
@@ -32,12 +33,19 @@ def measure_log_priors(logits: Iterable[np.ndarray], alphabet: Alphabet) -> dict
 
 def symbol_keys(alphabet: Alphabet) -> list[str]:
     """Return the keys of all symbols in a manifest row, in the network's order."""
-    return [BLANK, *alphabet.symbols]
+    if alphabet.num_repetition_symbols is None:
+        return [BLANK, *alphabet.symbols]
+    return [*alphabet.symbols, *(f"{REPETITION} {i + 1}" for i in range(alphabet.num_repetition_symbols))]
+
+
+def tuned_settings(model: Any) -> dict[str, Any]:
+    """Return the decoder settings of a recognizer's manifest row or file."""
+    return dict(getattr(model, "decoder_settings", None) or {})
 
 
 def log_priors_of(model: Any) -> tuple[float, ...] | None:
     """Return the log priors that belong to a recognizer's symbols, in their order. None if its settings have none for them."""
-    priors: Mapping[str, float] = dict(getattr(model, "decoder_settings", None) or {}).get("log_priors") or {}
+    priors: Mapping[str, float] = tuned_settings(model).get("log_priors") or {}
     keys = symbol_keys(model.alphabet)
     return tuple(float(priors[key]) for key in keys) if set(priors) == set(keys) else None
 

@@ -1,7 +1,7 @@
 """Search for the language model's weight, the word score and the weight of the priors with the fewest word errors on a tuning set."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ WEIGHTS = tuple(SEARCH_STEPS[0])
 
 @dataclass(frozen=True)
 class TuningResult:
-    """Decoder settings and their error rates on the tuning set. `log_priors` is empty where the search does not divide by them."""
+    """Decoder settings and their error rates on the tuning set."""
 
     language_model: str
     lm_weight: float
@@ -30,7 +30,7 @@ class TuningResult:
     prior_weight: float
     wer: float
     cer: float
-    log_priors: Mapping[str, float] = field(default_factory=dict)
+    log_priors: Mapping[str, float]
 
     def __str__(self) -> str:
         return (
@@ -45,8 +45,8 @@ def tune_decoder(
 ) -> TuningResult:  # fmt: skip
     """Move to the neighboring setting with the fewest word errors until none has fewer, in coarse steps and then in fine ones.
 
-    The network runs once. Only the decoder runs for every setting. With CTC, the mean posteriors of the tuning set become the
-    model's priors. `utterances` must never be the set that is reported.
+    The network runs once. Only the decoder runs for every setting. The mean posteriors of the tuning set become the priors of the
+    symbols. `utterances` must never be the set that is reported.
 
     Args:
         model: Recognizer. It keeps the priors that were measured.
@@ -62,7 +62,7 @@ def tune_decoder(
         )
     clips = score_clips(model, utterances)
     references = [model.alphabet.normalize(u.text) for u in utterances]
-    log_priors = measure_log_priors(clips.logits, model.alphabet) if model.criterion.name == "ctc" else {}
+    log_priors = measure_log_priors(clips.logits, model.alphabet)
     model.decoder_settings = {**model.decoder_settings, "log_priors": log_priors}
     results: dict[tuple[float, ...], TuningResult] = {}
 
@@ -83,7 +83,7 @@ def tune_decoder(
         while True:
             neighbors = [
                 replace(best, **{name: getattr(best, name) + sign * step})
-                for name, step in steps.items() if log_priors or name != "prior_weight" for sign in (1, -1)
+                for name, step in steps.items() for sign in (1, -1)
             ]  # fmt: skip
             allowed = [n for n in neighbors if n.lm_weight > 0 and n.prior_weight > -1e-9]
             better = min((evaluate(vars(n)) for n in allowed), key=sort_key)
@@ -102,10 +102,11 @@ def save_tuned_weights(recipe: str, result: TuningResult) -> Path:
     """Write the settings into a recipe's manifest row, as its defaults."""
     row = manifest.get_entry(recipe)
     settings = {
+        **row.decoder,
         "language_model": result.language_model,
         "lm_weight": result.lm_weight,
         "word_score": result.word_score,
+        "prior_weight": result.prior_weight,
+        "log_priors": dict(result.log_priors),
     }
-    if result.log_priors:
-        settings |= {"prior_weight": result.prior_weight, "log_priors": dict(result.log_priors)}
     return manifest.write_entry(replace(row, decoder=settings))

@@ -6,6 +6,7 @@ from test_decoding import LETTERS, random_scores
 from test_word_beam_search import arpa  # noqa: F401  a fixture
 
 from kerasrecipes.decoding import Alphabet
+from kerasrecipes.decoding.criteria import ASGCriterion, CTCCriterion
 from kerasrecipes.decoding.decoders import make_decoder
 from kerasrecipes.decoding.greedy import log_softmax
 from kerasrecipes.decoding.options import DecodingOptions
@@ -19,12 +20,13 @@ class Recognizer:
     name, stride, sample_rate = "letters", 160, 16000
 
     def __init__(self, settings, alphabet=LETTERS):
-        from kerasrecipes.decoding.criteria import CTCCriterion
-
         self.decoder_settings, self.alphabet, self.criterion = settings, alphabet, CTCCriterion()
+        if alphabet.num_repetition_symbols is not None:
+            self.criterion = ASGCriterion(random_scores(alphabet.vocab_size, alphabet.vocab_size, 9, 0.5))
 
 
 PRIORS = {"blank": -0.2, " ": -3.0, "a": -2.5, "b": -3.5}
+ASG_LETTERS, ASG_PRIORS = Alphabet(" ab", num_repetition_symbols=1), {" ": -0.8, "a": -1.0, "b": -2.5, "repetition 1": -4.0}
 
 
 def test_priors_are_mean_posteriors():
@@ -42,18 +44,20 @@ def test_dividing_posteriors_that_are_the_priors_leaves_nothing():
     assert (divide_by_priors(log_priors[None], log_priors, 0.0) == log_priors).all()
 
 
-@pytest.mark.parametrize("decoder", ["beam", "lexicon"])
-def test_a_recipe_s_priors_are_those_of_the_options(arpa, decoder):  # noqa: F811
-    """The settings of a row divide the posteriors before the search, and nothing else."""
+@pytest.mark.parametrize(
+    ("decoder", "alphabet", "priors"),
+    [("beam", LETTERS, PRIORS), ("lexicon", LETTERS, PRIORS), ("lexicon", ASG_LETTERS, ASG_PRIORS)],
+)
+def test_a_row_s_priors_divide_the_posteriors_before_the_search(arpa, decoder, alphabet, priors):  # noqa: F811
     logits = random_scores(12, LETTERS.vocab_size, 5, 1.0)
     weights = {"lm_weight": 0.6, "word_score": 0.2}
     options = DecodingOptions(decoder=decoder, language_model=str(arpa), pause_seconds=0)
-    divided = log_softmax(logits) - 0.5 * np.array(list(PRIORS.values()))
-    expected = make_decoder(Recognizer(weights), options)(divided, frame_seconds=0.04)
-    tuned = Recognizer(weights | {"prior_weight": 0.5, "log_priors": PRIORS})
+    divided = log_softmax(log_softmax(logits) - 0.5 * np.array(list(priors.values())))
+    expected = make_decoder(Recognizer(weights, alphabet), options)(divided, frame_seconds=0.04)
+    tuned = Recognizer(weights | {"prior_weight": 0.5, "log_priors": priors}, alphabet)
     result = make_decoder(tuned, options)(logits, frame_seconds=0.04)
     assert result.text == expected.text and result.score == pytest.approx(expected.score, abs=1e-4)
-    plain = make_decoder(Recognizer(weights), options)(logits, frame_seconds=0.04)
+    plain = make_decoder(Recognizer(weights, alphabet), options)(logits, frame_seconds=0.04)
     assert result.score != pytest.approx(plain.score, abs=1e-2)
     off = make_decoder(tuned, DecodingOptions(decoder=decoder, language_model=str(arpa), pause_seconds=0, prior_weight=0.0))
     assert off(logits, frame_seconds=0.04).score == pytest.approx(plain.score, abs=1e-4)
@@ -73,3 +77,12 @@ def test_a_weight_without_priors_is_an_error(arpa):  # noqa: F811
         make_decoder(Recognizer({}), DecodingOptions(decoder="beam", language_model=str(arpa), prior_weight=0.3))
     with pytest.raises(KerasRecipesError, match="prior_weight needs a language_model"):
         make_decoder(Recognizer({"log_priors": PRIORS}), DecodingOptions(decoder="beam", prior_weight=0.3))
+
+
+def test_a_row_s_beam_threshold_is_the_default(arpa):  # noqa: F811
+    models = [Recognizer({}), Recognizer({"beam_threshold": 9.0})]
+    for model in models:
+        make_decoder(model, DecodingOptions(decoder="beam", language_model=str(arpa)))
+    assert [model._word_search[1].beam_threshold for model in models] == [12.0, 9.0]
+    make_decoder(models[1], DecodingOptions(decoder="beam", language_model=str(arpa), beam_threshold=11.0))
+    assert models[1]._word_search[1].beam_threshold == 11.0
