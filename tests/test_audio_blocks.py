@@ -78,9 +78,10 @@ def test_longer_files_than_allowed_are_refused(file_format):
 def test_media_are_read_by_blocks(decoder, tmp_path, monkeypatch):
     if decoder == "av":
         pytest.importorskip("av")
-    elif media_decoding.find_decoder() != "ffmpeg":
+    if not shutil.which("ffmpeg"):  # it also writes the file
         pytest.skip("ffmpeg is not installed")
-    import subprocess
+    import shutil
+import subprocess
 
     samples = (0.1 * np.random.default_rng(3).normal(size=(90_000, 2))).astype("float32")
     soundfile.write(tmp_path / "x.wav", samples, 44100, "FLOAT")

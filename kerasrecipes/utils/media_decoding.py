@@ -124,15 +124,15 @@ def decode_with_av(path: str, stream: AudioStream) -> Generator[np.ndarray, None
                         planes = planes.reshape(-1, frame.layout.nb_channels).T
                     stream.set_rate(frame.sample_rate)
                     yield stream.convert(to_float(planes).T)
-                declared = float(track.duration * track.time_base) if track.duration else 0.0
+                declared = float(track.duration * track.time_base) if track.duration and track.time_base else 0.0
                 if not declared and not container.streams.video:
                     declared = (container.duration or 0) / av.time_base
                 if stream.rate and stream.seconds < declared - TOLERANCE_SECONDS:
                     problem = f"its header promises {declared:.2f} s"
             except av.FFmpegError as error:
-                problem = error.strerror
+                problem = error.strerror or str(error)
     except (av.FFmpegError, IndexError) as error:
-        detail = "no audio track" if isinstance(error, IndexError) else error.strerror
+        detail = "no audio track" if isinstance(error, IndexError) else error.strerror or str(error)
         raise unreadable_error(stream.name, detail) from error
     if not stream.count:
         raise unreadable_error(stream.name, problem or "no audio track")
