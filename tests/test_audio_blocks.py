@@ -1,5 +1,6 @@
 """Audio is read by blocks: the same samples as at once, in little memory, and no longer than allowed."""
 
+import shutil
 import io
 import tracemalloc
 
@@ -80,8 +81,7 @@ def test_media_are_read_by_blocks(decoder, tmp_path, monkeypatch):
         pytest.importorskip("av")
     if not shutil.which("ffmpeg"):  # it also writes the file
         pytest.skip("ffmpeg is not installed")
-    import shutil
-import subprocess
+        import subprocess
 
     samples = (0.1 * np.random.default_rng(3).normal(size=(90_000, 2))).astype("float32")
     soundfile.write(tmp_path / "x.wav", samples, 44100, "FLOAT")
