@@ -1,7 +1,7 @@
 """Audio is read by blocks: the same samples as at once, in little memory, and no longer than allowed."""
 
-import shutil
 import io
+import shutil
 import tracemalloc
 
 import numpy as np
