@@ -20,9 +20,9 @@ from kerasrecipes.decoding.pauses import mark_pauses
 from kerasrecipes.decoding.phrase_search import make_phrase_decoder
 from kerasrecipes.decoding.prefix_search import beam_search
 from kerasrecipes.decoding.rescoring import make_rescoring_decoder
-from kerasrecipes.decoding.search_weights import search_weights
+from kerasrecipes.decoding.search_weights import choose_search_weights
 from kerasrecipes.decoding.search_windows import windowed
-from kerasrecipes.decoding.symbol_priors import divide_by_priors, log_priors_of, tuned_settings
+from kerasrecipes.decoding.symbol_priors import divide_by_priors, get_log_priors, get_tuned_settings
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.results import Transcript
 
@@ -55,15 +55,15 @@ def make_beam_decoder(model: Any, options: DecodingOptions) -> Decode:
     if not options.language_model:
         beam_size = options.beam_size or BEAM_SIZE
         return windowed(lambda logits, **times: beam_search(logits, model.alphabet, beam_size, options.nbest, **times), options.nbest)
-    path, weights = ngram_lm.ngram_path(options.language_model, model.alphabet), search_weights(model, options)
+    path, weights = ngram_lm.ngram_path(options.language_model, model.alphabet), choose_search_weights(model, options)
     bonuses = options.hotword_bonuses("beam")
     if len(set(bonuses.values())) > 1:
         raise KerasRecipesError('Hotwords with different bonuses need decoder="lexicon"')
     words = [word for phrase in bonuses for word in lexicon_beam_search.hotword_words(phrase, model.alphabet)]
     settings: dict[str, Any] = {
         "hotwords": tuple(words), "hotword_bonus": max(bonuses.values(), default=0.0),
-        "beam_size": options.beam_size or LM_BEAM_SIZE, "log_priors": log_priors_of(model), **weights,
-        "beam_threshold": options.beam_threshold or tuned_settings(model).get("beam_threshold", LM_BEAM_THRESHOLD),
+        "beam_size": options.beam_size or LM_BEAM_SIZE, "log_priors": get_log_priors(model), **weights,
+        "beam_threshold": options.beam_threshold or get_tuned_settings(model).get("beam_threshold", LM_BEAM_THRESHOLD),
     }  # fmt: skip
     key = (path, path.stat().st_mtime_ns, *settings.values())
     if getattr(model, "_word_search", (None,))[0] != key:
@@ -76,7 +76,7 @@ def make_lexicon_decoder(model: Any, options: DecodingOptions) -> Decode:
     """Search over the words of a language model, and rank the best again with a rescorer. The model keeps the last lexicon."""
     if options.rescorer is not None:
         return make_rescoring_decoder(make_lexicon_decoder, model, options)
-    weights, log_priors = search_weights(model, options), log_priors_of(model)
+    weights, log_priors = choose_search_weights(model, options), get_log_priors(model)
     prior_weight = weights.pop("prior_weight")
     bonus = lexicon_beam_search.hotword_bonuses(
         options.hotword_bonuses("lexicon"), model.alphabet, weights["lm_weight"]
@@ -173,7 +173,7 @@ def word_decoder(model: Any) -> str:
 
 def default_language_model(model: Any) -> str | None:
     """Return the name of the recipe's language model if the model writes English and the search is installed, else None."""
-    name = tuned_settings(model).get("language_model")
+    name = get_tuned_settings(model).get("language_model")
     if not name or set(model.alphabet.symbols) != set(ENGLISH_SYMBOLS):
         return None
     if word_decoder(model) == "lexicon" and not lexicon_beam_search.is_installed():

@@ -28,25 +28,25 @@ def measure_log_priors(logits: Iterable[np.ndarray], alphabet: Alphabet) -> dict
     """
     posteriors = np.exp(np.concatenate([log_softmax(frames) for frames in logits]))
     priors = np.log(np.maximum(posteriors.mean(axis=0), SMALLEST_PRIOR))
-    return {symbol: round(float(prior), 3) for symbol, prior in zip(symbol_keys(alphabet), priors, strict=True)}
+    return {symbol: round(float(prior), 3) for symbol, prior in zip(list_symbol_keys(alphabet), priors, strict=True)}
 
 
-def symbol_keys(alphabet: Alphabet) -> list[str]:
+def list_symbol_keys(alphabet: Alphabet) -> list[str]:
     """Return the keys of all symbols in a manifest row, in the network's order."""
     if alphabet.num_repetition_symbols is None:
         return [BLANK, *alphabet.symbols]
     return [*alphabet.symbols, *(f"{REPETITION} {i + 1}" for i in range(alphabet.num_repetition_symbols))]
 
 
-def tuned_settings(model: Any) -> dict[str, Any]:
+def get_tuned_settings(model: Any) -> dict[str, Any]:
     """Return the decoder settings of a recognizer's manifest row or file."""
     return dict(getattr(model, "decoder_settings", None) or {})
 
 
-def log_priors_of(model: Any) -> tuple[float, ...] | None:
+def get_log_priors(model: Any) -> tuple[float, ...] | None:
     """Return the log priors that belong to a recognizer's symbols, in their order. None if its settings have none for them."""
-    priors: Mapping[str, float] = tuned_settings(model).get("log_priors") or {}
-    keys = symbol_keys(model.alphabet)
+    priors: Mapping[str, float] = get_tuned_settings(model).get("log_priors") or {}
+    keys = list_symbol_keys(model.alphabet)
     return tuple(float(priors[key]) for key in keys) if set(priors) == set(keys) else None
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from kerasrecipes import metrics
 from kerasrecipes.decoding.options import DecodingOptions
-from kerasrecipes.decoding.search_weights import search_weights
+from kerasrecipes.decoding.search_weights import choose_search_weights
 from kerasrecipes.decoding.symbol_priors import measure_log_priors
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.hub import manifest
@@ -77,7 +77,7 @@ def tune_decoder(
                 progress(results[key])
         return results[key]
 
-    own = search_weights(model, DecodingOptions())
+    own = choose_search_weights(model, DecodingOptions())
     best = evaluate(own | dict(zip(WEIGHTS, start or (), strict=False)))
     for steps in SEARCH_STEPS:
         while True:

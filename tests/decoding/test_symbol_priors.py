@@ -10,7 +10,7 @@ from kerasrecipes.decoding.criteria import ASGCriterion, CTCCriterion
 from kerasrecipes.decoding.decoders import make_decoder
 from kerasrecipes.decoding.greedy import log_softmax
 from kerasrecipes.decoding.options import DecodingOptions
-from kerasrecipes.decoding.symbol_priors import divide_by_priors, log_priors_of, measure_log_priors
+from kerasrecipes.decoding.symbol_priors import divide_by_priors, get_log_priors, measure_log_priors
 from kerasrecipes.errors import KerasRecipesError
 
 
@@ -65,9 +65,9 @@ def test_a_row_s_priors_divide_the_posteriors_before_the_search(arpa, decoder, a
 
 def test_priors_of_other_symbols_are_left_out(arpa):  # noqa: F811
     settings = {"prior_weight": 0.5, "log_priors": PRIORS}
-    assert log_priors_of(Recognizer(settings)) == tuple(PRIORS.values())
-    assert log_priors_of(Recognizer(settings, Alphabet(" abc"))) is None
-    assert log_priors_of(Recognizer({})) is None
+    assert get_log_priors(Recognizer(settings)) == tuple(PRIORS.values())
+    assert get_log_priors(Recognizer(settings, Alphabet(" abc"))) is None
+    assert get_log_priors(Recognizer({})) is None
     options = DecodingOptions(decoder="beam", language_model=str(arpa))
     make_decoder(Recognizer(settings, Alphabet(" abc")), options)(random_scores(5, 5, 1), frame_seconds=0.04)
 
