@@ -8,6 +8,7 @@ import soundfile
 
 from kerasrecipes import audio
 from kerasrecipes.errors import AudioError
+from kerasrecipes.utils import media_decoding
 
 rng = np.random.default_rng(0)
 TONE = (0.3 * np.sin(2 * np.pi * 440 * np.arange(16000) / 16000)).astype("float32")
@@ -80,7 +81,7 @@ def test_bad_arrays(case):
         audio.load_audio(samples, sample_rate=16000)
 
 
-def test_bad_files(tmp_path):
+def test_bad_files(tmp_path, monkeypatch):
     def fails(path, message):
         with pytest.raises(AudioError, match=message) as error:
             audio.load_audio(path)
@@ -100,6 +101,8 @@ def test_bad_files(tmp_path):
     wav = (tmp_path / "header.wav").read_bytes()
     (tmp_path / "header.wav").write_bytes(wav[:40])
     fails(tmp_path / "header.wav", "cannot be read|too short|cut off")
+    monkeypatch.setattr(media_decoding, "find_decoder", lambda: None)
+    fails(tmp_path / "header.wav", "cannot be read as audio.* it is damaged")  # no advice to install a decoder
     with pytest.raises(AudioError, match="cannot be read"):
         audio.load_audio(io.BytesIO(b"nothing"))
 

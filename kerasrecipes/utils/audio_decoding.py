@@ -20,6 +20,7 @@ from kerasrecipes.utils.sources import AUDIO, Source, resolve_source
 UNKNOWN_FRAMES = 2**36 - 1  # a FLAC file cannot declare more samples
 SMALL_BLOCK_FRAMES = 1024  # so many samples at most are lost where the decoder fails
 MP3_TOLERANCE_FRAMES = 2 * 1152  # encoders disagree on whether the first and the last frame count
+HEADER_BYTES = 44  # of the shortest file in a container
 CONTAINERS = {b"RIFF": "WAV", b"OggS": "OGG", b"caff": "CAF"}  # of codecs that only ffmpeg reads, for instance Speex
 
 Blocks = Generator[np.ndarray, None, str]  # yields blocks, and returns in words what is missing at the end
@@ -79,7 +80,7 @@ class EncodedAudio:
             try:
                 return (yield from self._decode_sound(file, stream))
             except soundfile.LibsndfileError:
-                if stream.count or head[:4] not in CONTAINERS:
+                if stream.count or head[:4] not in CONTAINERS or file.seek(0, os.SEEK_END) < HEADER_BYTES:
                     raise
                 if not media_decoding.find_decoder():
                     raise AudioError(

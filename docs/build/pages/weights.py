@@ -1,6 +1,7 @@
 """Section "Pretrained weights": file, license, data, training curve, and each measured number with its command."""
 
 import json
+import math
 from typing import Any
 
 from kerasrecipes.hub import manifest
@@ -34,7 +35,10 @@ def make_section(name: str, row: manifest.WeightsEntry | None) -> list[str]:
         if step := onnx.get("step"):
             facts.append(("streaming ONNX", f"`{step['file']}`, {step['size']:,} bytes, sha256 `{step['sha256']}`"))
     if row.decoder:
-        facts.append(("beam search", ", ".join(f"{k} {v}" for k, v in row.decoder.items())))
+        facts.append(("beam search", ", ".join(f"{k} {v}" for k, v in row.decoder.items() if k != "log_priors")))
+    if priors := row.decoder.get("log_priors"):
+        shares = [f"{'space' if symbol == ' ' else symbol} {100 * math.exp(prior):.1f} %" for symbol, prior in priors.items()]
+        facts.append(("priors of symbols", ", ".join(shares)))
     lines += [*make_table(["", ""], facts), "", "### Data", "", *make_data_table(row), ""]
     lines += ["### Training", "", f"{model_card.training_summary(row)}.", "", *format_training(row)]
     return [*lines, "### Measured", "", *format_measurements(row)]
