@@ -2,6 +2,7 @@
 
 import io
 import shutil
+import subprocess
 import tracemalloc
 
 import numpy as np
@@ -81,7 +82,6 @@ def test_media_are_read_by_blocks(decoder, tmp_path, monkeypatch):
         pytest.importorskip("av")
     if not shutil.which("ffmpeg"):  # it also writes the file
         pytest.skip("ffmpeg is not installed")
-        import subprocess
 
     samples = (0.1 * np.random.default_rng(3).normal(size=(90_000, 2))).astype("float32")
     soundfile.write(tmp_path / "x.wav", samples, 44100, "FLOAT")
