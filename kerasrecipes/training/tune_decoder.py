@@ -7,7 +7,7 @@ from typing import Any
 
 from kerasrecipes import metrics
 from kerasrecipes.decoding.options import DecodingOptions
-from kerasrecipes.decoding.search_weights import choose_search_weights
+from kerasrecipes.decoding.search_weights import DEFAULT_WEIGHTS, choose_search_weights
 from kerasrecipes.decoding.symbol_priors import measure_log_priors
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.hub import manifest
@@ -17,7 +17,6 @@ SEARCH_STEPS = (  # coarse, then fine
     {"lm_weight": 0.2, "word_score": 0.6, "prior_weight": 0.2},
     {"lm_weight": 0.1, "word_score": 0.3, "prior_weight": 0.1},
 )
-WEIGHTS = tuple(SEARCH_STEPS[0])
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ def tune_decoder(
     results: dict[tuple[float, ...], TuningResult] = {}
 
     def evaluate(weights: Mapping[str, float]) -> TuningResult:
-        setting = {name: round(weights[name], 4) for name in WEIGHTS}
+        setting = {name: round(weights[name], 4) for name in DEFAULT_WEIGHTS}
         key = tuple(setting.values())
         if key not in results:
             texts = clips.texts(model, language_model=language_model, beam_size=beam_size, **setting)
@@ -78,7 +77,7 @@ def tune_decoder(
         return results[key]
 
     own = choose_search_weights(model, DecodingOptions())
-    best = evaluate(own | dict(zip(WEIGHTS, start or (), strict=False)))
+    best = evaluate(own | dict(zip(DEFAULT_WEIGHTS, start or (), strict=False)))
     for steps in SEARCH_STEPS:
         while True:
             neighbors = [
