@@ -48,7 +48,7 @@ def tune_decoder(
     symbols. `utterances` must never be the set that is reported.
 
     Args:
-        model: Recognizer. It keeps the priors that were measured.
+        model: Recognizer. Its own settings stay.
         utterances: Tuning set.
         language_model: As in `DecodingOptions`.
         beam_size: As in `DecodingOptions`.
@@ -62,7 +62,6 @@ def tune_decoder(
     clips = score_clips(model, utterances)
     references = [model.alphabet.normalize(u.text) for u in utterances]
     log_priors = measure_log_priors(clips.logits, model.alphabet)
-    model.decoder_settings = {**model.decoder_settings, "log_priors": log_priors}
     results: dict[tuple[float, ...], TuningResult] = {}
 
     def evaluate(weights: Mapping[str, float]) -> TuningResult:
@@ -76,19 +75,23 @@ def tune_decoder(
                 progress(results[key])
         return results[key]
 
-    own = choose_search_weights(model, DecodingOptions())
-    best = evaluate(own | dict(zip(DEFAULT_WEIGHTS, start or (), strict=False)))
-    for steps in SEARCH_STEPS:
-        while True:
-            neighbors = [
-                replace(best, **{name: getattr(best, name) + sign * step})
-                for name, step in steps.items() for sign in (1, -1)
-            ]  # fmt: skip
-            allowed = [n for n in neighbors if n.lm_weight > 0 and n.prior_weight > -1e-9]
-            better = min((evaluate(vars(n)) for n in allowed), key=sort_key)
-            if sort_key(better) >= sort_key(best):
-                break
-            best = better
+    own_settings, model.decoder_settings = model.decoder_settings, {**model.decoder_settings, "log_priors": log_priors}
+    try:
+        own = choose_search_weights(model, DecodingOptions())
+        best = evaluate(own | dict(zip(DEFAULT_WEIGHTS, start or (), strict=False)))
+        for steps in SEARCH_STEPS:
+            while True:
+                neighbors = [
+                    replace(best, **{name: getattr(best, name) + sign * step})
+                    for name, step in steps.items() for sign in (1, -1)
+                ]  # fmt: skip
+                allowed = [n for n in neighbors if n.lm_weight > 0 and n.prior_weight > -1e-9]
+                better = min((evaluate(vars(n)) for n in allowed), key=sort_key)
+                if sort_key(better) >= sort_key(best):
+                    break
+                best = better
+    finally:
+        model.decoder_settings = own_settings
     return best
 
 

@@ -266,7 +266,10 @@ def test_tuning_walks_to_no_worse_settings_and_records_them(pretrained, clips, a
         f"\\data\\\nngram 1={len(lines) + 3}\nngram 2=1\n\n\\1-grams:\n-9\t<unk>\t0\n0\t<s>\t0\n-1\t</s>\t0\n"
         + "\n".join(lines) + "\n\n\\2-grams:\n-0.1\t<s> the\n\n\\end\\\n"
     )  # fmt: skip
+    own_settings = dict(pretrained.decoder_settings)
     best = tune_decoder.tune_decoder(pretrained, utterances, str(path), beam_size=20, progress=tried.append)
+    assert pretrained.decoder_settings == own_settings  # the recipe's row is for others, too
+    monkeypatch.setattr(pretrained, "decoder_settings", own_settings | {"log_priors": best.log_priors})
     assert len(tried) == len({(t.lm_weight, t.word_score, t.prior_weight) for t in tried}) >= 7
     assert min(t.prior_weight for t in tried) >= 0
     assert tune_decoder.sort_key(best) == min(map(tune_decoder.sort_key, tried))
