@@ -1,21 +1,26 @@
 """Build the bundled n-gram language model and its manifest entry with KenLM's programs.
 
-    python tools/build_language_model.py --kenlm KENLM/build/bin --data PATH
+    python tools/clean_books.py FOLDER --output books.txt.xz --exclude librispeech:PATH/LibriSpeech/dev-mini ...
+    python tools/build_language_model.py --kenlm KENLM/build/bin --data PATH --books books.txt.xz
 
 PyPI's kenlm has no programs: unpack its source distribution, then (with the system's Boost and zlib)
 `cmake -B build -DCMAKE_BUILD_TYPE=Release && make -C build lmplz build_binary`. Users need only the file.
 
-The text is the transcripts of train-clean-100 and public-domain books. It contains no test text: the sentences of the
-held-out Arctic prompts are excluded here, and the list of books excludes works that LibriSpeech's development and test sets
-read.
+The text is the transcripts of train-clean-100 and public-domain books. Books that share text with the exclusions of
+clean_books.py are not in it, nor are the sentences of the held-out Arctic prompts.
 """
 
 import argparse
+import collections
 import datetime
+import lzma
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+
+from prune_ngrams import prune_arpa
 
 from kerasrecipes.data import load_datasets, load_text_datasets
 from kerasrecipes.decoding import Alphabet, ngram_lm
@@ -24,20 +29,35 @@ from kerasrecipes.release.from_run import DATASET_LICENSES
 from kerasrecipes.utils.environment import git_commit
 from kerasrecipes.utils.files import sha256_file
 
-NAME, ORDER, PRUNE, BITS = "librispeech_small", 4, "0 0 1 1", 8  # trigrams and four-grams that occur once are dropped
+NAME, ORDER = "librispeech_small", 4
+MIN_COUNTS = "0 1 3 6"  # for lmplz: bigrams that occur once are dropped, trigrams up to 3 times, four-grams up to 6 times
+MIN_WORD_COUNT = 4  # in all texts
+ENTROPY_THRESHOLD = 8e-8  # nats a word
+PROBABILITY_BITS, BACKOFF_BITS = 6, 5  # 8 bits lower the perplexity by 0.2 %
 SOURCES = ("librispeech_train_clean_100_transcripts.tsv", "books.txt.xz")
+BOOKS = "gutenberg_98_authors.txt.xz"
+MIN_REPEATED_WORDS = 5  # shorter sentences are counted as often as they occur
 SPEAKERS = {"dev-mini-tune": (84, 174, 422, 1272, 1462), "dev-mini-report": (251, 652, 777, 1673, 1919)}
+COMMAND = "python tools/build_language_model.py --kenlm PROGRAMS --data PATH --books BOOKS"
 
 
-def build(texts: list[str], programs: Path, target: Path, folder: Path, prune: str) -> Path:
-    """Build a quantized KenLM binary from lines of text."""
-    lines, arpa = folder / "lines.txt", folder / "model.arpa"
-    lines.write_text("\n".join(texts) + "\n")
-    estimate = [programs / "lmplz", "-o", str(ORDER), "--prune", *prune.split(), "-S", "2G", "-T", folder]
-    subprocess.run([*estimate, "--text", lines, "--arpa", arpa], check=True, stderr=subprocess.DEVNULL)
+def estimate(lines: Path, programs: Path, min_counts: str, vocabulary: list[str] | None) -> Path:
+    """Estimate a model from a file of sentences by modified Kneser-Ney, beside it."""
+    arpa = lines.with_suffix(".arpa")
+    command = [programs / "lmplz", "-o", str(ORDER), "--prune", *min_counts.split(), "-S", "4G", "-T", lines.parent]
+    if vocabulary is not None:
+        words = lines.with_suffix(".words")
+        words.write_text("\n".join(vocabulary))
+        command += ["--limit_vocab_file", words]
+    subprocess.run([*command, "--text", lines, "--arpa", arpa], check=True, stderr=subprocess.DEVNULL)
+    return arpa
+
+
+def pack(arpa: Path, programs: Path, target: Path) -> Path:
+    """Write a quantized KenLM binary."""
+    bits = ["-q", str(PROBABILITY_BITS), "-b", str(BACKOFF_BITS), "-a", "22"]
     partial = target.with_suffix(".partial")
-    pack = [programs / "build_binary", "-q", str(BITS), "-b", str(BITS), "-a", "22", "trie", arpa, partial]
-    subprocess.run(pack, check=True, stderr=subprocess.DEVNULL)
+    subprocess.run([programs / "build_binary", *bits, "trie", arpa, partial], check=True, capture_output=True)
     partial.replace(target)
     return target
 
@@ -54,38 +74,86 @@ def measure_perplexity(path: Path, label: str, data: Path, alphabet: Alphabet) -
                 {
                     "dataset": f"{split}, {result.words} words, {label}", "split": split, "metric": name,
                     "value": round(getattr(result, metric), 4),
-                    "decoder": "none", "command": "python tools/build_language_model.py --kenlm PROGRAMS --data PATH",
-                    "date": datetime.date.today().isoformat(),
+                    "decoder": "none", "command": COMMAND, "date": datetime.date.today().isoformat(),
                 }
             )  # fmt: skip
     return rows
+
+
+def read_sources(data: Path, books: Path, alphabet: Alphabet) -> Iterator[tuple[str, Iterator[str]]]:
+    """Yield the names of the texts and their sentences."""
+    for name in SOURCES:
+        lines = load_text_datasets([f"text:{data}/text/{name}?exclude=arctic_heldout_texts"])
+        yield name, (alphabet.normalize(line) for line in lines)
+    with lzma.open(books, "rt") as file:
+        yield BOOKS, (line.rstrip("\n") for line in file)
+
+
+def write_sentences(folder: Path, sources: Iterator[tuple[str, Iterator[str]]]) -> tuple[list[dict], collections.Counter]:
+    """Write all sentences to all.txt, long ones once, and the first source to alone.txt.
+
+    Returns:
+        The sources' entries in the manifest, and the occurrences of each word. "<s>" counts the sentences.
+    """
+    entries: list[dict] = []
+    counts: collections.Counter = collections.Counter()
+    seen: set[int] = set()
+    with (folder / "all.txt").open("w") as output:
+        for name, sentences in sources:
+            num_characters = num_words = 0
+            for sentence in sentences:
+                words = sentence.split()
+                if len(words) >= MIN_REPEATED_WORDS:
+                    if hash(sentence) in seen:
+                        continue
+                    seen.add(hash(sentence))
+                output.write(sentence + "\n")
+                counts.update(words)
+                counts["<s>"] += 1
+                num_characters, num_words = num_characters + len(sentence), num_words + len(words)
+            size = {"characters": num_characters, "words": num_words}
+            entries.append({"name": name, **size, "license": DATASET_LICENSES[name], "synthetic": False})
+            if len(entries) == 1:
+                output.flush()
+                (folder / "alone.txt").write_bytes((folder / "all.txt").read_bytes())
+            print(f"{name}: {num_words:,} words", file=sys.stderr)
+    return entries, counts
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kenlm", type=Path, required=True, help="folder with lmplz and build_binary")
     parser.add_argument("--data", type=Path, required=True, help="folder with text/ and LibriSpeech/dev-mini")
+    parser.add_argument("--books", type=Path, required=True, help="sentences of books, from clean_books.py")
     args = parser.parse_args()
-    alphabet, sets, data = Alphabet(), [], []
-    for source in SOURCES:
-        lines = load_text_datasets([f"text:{args.data}/text/{source}?exclude=arctic_heldout_texts"])
-        sets.append([alphabet.normalize(line) for line in lines])
-        size = {"characters": sum(map(len, sets[-1])), "words": sum(len(line.split()) for line in sets[-1])}
-        data.append({"name": source, **size, "license": DATASET_LICENSES[source], "synthetic": False})
+    alphabet = Alphabet()
     target = manifest.weights_folder() / f"{NAME}.kenlm"
-    with tempfile.TemporaryDirectory() as folder:
-        alone = build(sets[0], args.kenlm, Path(folder) / "alone.kenlm", Path(folder), "0 0 1 1")
-        metrics = measure_perplexity(alone, "transcripts alone", args.data, alphabet)
-        build([line for lines in sets for line in lines], args.kenlm, target, Path(folder), PRUNE)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        data, counts = write_sentences(folder, read_sources(args.data, args.books, alphabet))
+        alone = estimate(folder / "alone.txt", args.kenlm, "0 0 1 1", None)
+        metrics = measure_perplexity(
+            pack(alone, args.kenlm, folder / "alone.kenlm"), "transcripts alone", args.data, alphabet
+        )
+        vocabulary = [word for word, count in counts.items() if count >= MIN_WORD_COUNT and word != "<s>"]
+        estimated = estimate(folder / "all.txt", args.kenlm, MIN_COUNTS, vocabulary)
+        pruned = folder / "pruned.arpa"
+        num_ngrams = prune_arpa(estimated, pruned, ENTROPY_THRESHOLD, counts)
+        pack(pruned, args.kenlm, target)
     metrics += measure_perplexity(target, "transcripts and books", args.data, alphabet)
     row = manifest.WeightsEntry(
         recipe=NAME, tag=datetime.date.today().isoformat(), file=target.name, size=target.stat().st_size,
-        sha256=sha256_file(target), bundled=True, license="; ".join(d["license"] for d in data), data=tuple(data),
+        sha256=sha256_file(target), bundled=True, license="; ".join(dict.fromkeys(d["license"] for d in data)), data=tuple(data),
         training={
-            "config": {"order": ORDER, "prune": PRUNE, "quantized_bits": BITS, "estimator": "modified Kneser-Ney (lmplz)"},
+            "config": {
+                "order": ORDER, "estimator": "modified Kneser-Ney (lmplz)", "prune": MIN_COUNTS, "min_word_count": MIN_WORD_COUNT,
+                "entropy_threshold": ENTROPY_THRESHOLD, "quantized_bits": [PROBABILITY_BITS, BACKOFF_BITS],
+                "ngrams": num_ngrams,
+            },
             "seed": 0, "steps": 1, "hardware": "any: the counts are exact", "commit": git_commit(),
         },
-        metrics=tuple(metrics), keras=None, model={"words": len(ngram_lm.read_vocabulary(target)), "order": ORDER},
+        metrics=tuple(metrics), keras=None,
+        model={"words": len(ngram_lm.read_vocabulary(target)), "order": ORDER},
     )  # fmt: skip
     print(manifest.write_entry(row), file=sys.stderr)
     for m in metrics:

@@ -31,6 +31,7 @@ DATASET_LICENSES = {
     "speechocean762": "CC BY 4.0 (speechocean762, J. Zhang et al.)",
     "synthetic-flite": "as its text; voices of flite (CMU, free for any use)",
     "books.txt.xz": "public domain",
+    "gutenberg_98_authors.txt.xz": "public domain in the United States (Project Gutenberg)",
     "MNIST": "CC BY-SA 3.0 as widely stated (LeCun, Cortes, Burges)",
     "CIFAR-10": "weights only: its authors give no license (Krizhevsky)",
     "CamVid": "CC BY-NC 4.0 as the SegNet tutorial states (Brostow, Fauqueur, Cipolla): not for commercial use",

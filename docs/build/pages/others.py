@@ -9,14 +9,24 @@ from pages.text import DOCS, ROOT, make_shell_block, make_table
 RESULTS = ROOT / "benchmarks" / "results"
 
 
+EVALUATION_TEXT = """**Evaluation text.** A book that shares more than three runs of seven words with dev-mini, with the development clips of common-voice or with
+the held-out Arctic prompts is left out, and so is each sentence with such a run. LibriSpeech's other sets were not at hand, and readers of these
+sets read some of the books. Before you publish a word error rate on one of them, build the model without their books:
+`python tools/clean_books.py FOLDER --output books.txt.xz --exclude librispeech:PATH/test-clean` cleans a folder of Project Gutenberg's texts.
+The texts here are those of the repository rcdm-uga/Gutenberg_Text (commit a0b16d3), works of 98 authors."""
+
+
 def make_language_model_page() -> str:
     """Return the page of word n-gram models."""
     lines = ["# Word language models", "", "They improve [beam search](../guides/decoding.md). KenLM reads them.", ""]
     for name, row in manifest.language_models().items():
         config = row.training["config"]
         facts = [
-            f"{config['order']}-grams, {row.model['words']:,} words, {row.size / 1e6:.1f} MB",
-            f"estimated by {config['estimator']}, pruned {config['prune']}, {config['quantized_bits']} bits a number",
+            f"{config['order']}-grams, {row.model['words']:,} words, {config['ngrams']:,} n-grams, {row.size / 1e6:.1f} MB",
+            f"estimated by {config['estimator']} from words that occur {config['min_word_count']} times or more, without n-grams"
+            f" that occur {config['prune']} times or fewer (lengths 1 to {config['order']})",
+            f"pruned by relative entropy below {config['entropy_threshold']:g} nats a word (Stolcke, arXiv cs/0006025)",
+            "{} bits a probability and {} a backoff weight".format(*config["quantized_bits"]),
             "text: " + ", ".join(f"{d['name']}, {d['words']:,} words" for d in row.data),
             f"license: {row.license}",
         ]
@@ -33,7 +43,7 @@ def make_language_model_page() -> str:
             "",
         ]
         lines += [*make_shell_block([row.metrics[0]["command"]]), ""]
-    return "\n".join(lines)
+    return "\n".join([*lines, EVALUATION_TEXT, ""])
 
 
 def make_study_page() -> str:
