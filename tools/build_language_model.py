@@ -31,8 +31,8 @@ from kerasrecipes.utils.files import sha256_file
 
 NAME, ORDER = "librispeech_small", 4
 MIN_COUNTS = "0 1 3 6"  # for lmplz: bigrams that occur once are dropped, trigrams up to 3 times, four-grams up to 6 times
-MIN_WORD_COUNT = 4  # in all texts
-ENTROPY_THRESHOLD = 8e-8  # nats a word
+MIN_WORD_COUNT = 40  # in all texts: rarer words cost the search more errors than they save
+ENTROPY_THRESHOLD = 6.5e-8  # nats a word
 PROBABILITY_BITS, BACKOFF_BITS = 6, 5  # 8 bits lower the perplexity by 0.2 %
 SOURCES = ("librispeech_train_clean_100_transcripts.tsv", "books.txt.xz")
 BOOKS = "gutenberg_98_authors.txt.xz"

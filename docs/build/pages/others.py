@@ -9,11 +9,11 @@ from pages.text import DOCS, ROOT, make_shell_block, make_table
 RESULTS = ROOT / "benchmarks" / "results"
 
 
-EVALUATION_TEXT = """**Evaluation text.** A book that shares more than three runs of seven words with dev-mini, with the development clips of common-voice or with
-the held-out Arctic prompts is left out, and so is each sentence with such a run. LibriSpeech's other sets were not at hand, and readers of these
-sets read some of the books. Before you publish a word error rate on one of them, build the model without their books:
-`python tools/clean_books.py FOLDER --output books.txt.xz --exclude librispeech:PATH/test-clean` cleans a folder of Project Gutenberg's texts.
-The texts here are those of the repository rcdm-uga/Gutenberg_Text (commit a0b16d3), works of 98 authors."""
+EVALUATION_TEXT = """**Evaluation text.** A book that shares more than three runs of seven words with dev-mini, with the development
+clips of common-voice or with the held-out Arctic prompts is left out. So is each sentence with such a run. LibriSpeech's other
+sets were not at hand, and their readers read some of the books. Before you publish a word error rate on one of them, build the
+model without their books: `python tools/clean_books.py FOLDER --output books.txt.xz --exclude librispeech:PATH/test-clean` cleans
+a folder of Project Gutenberg's texts. The texts here are those of the repository rcdm-uga/Gutenberg_Text (commit a0b16d3)."""
 
 
 def make_language_model_page() -> str:
