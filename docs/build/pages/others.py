@@ -11,7 +11,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 
 EVALUATION_TEXT = """**Evaluation text.** A book that shares more than three runs of seven words with dev-mini, with the development
 clips of common-voice or with the held-out Arctic prompts is left out. So is each sentence with such a run. LibriSpeech's other
-sets were not at hand, and their readers read some of the books. Before you publish a word error rate on one of them, build the
+sets were not at hand, and some of the books may be read in them. Before you publish a word error rate on one of them, build the
 model without their books: `python tools/clean_books.py FOLDER --output books.txt.xz --exclude librispeech:PATH/test-clean` cleans
 a folder of Project Gutenberg's texts. The texts here are those of the repository rcdm-uga/Gutenberg_Text (commit a0b16d3)."""
 
