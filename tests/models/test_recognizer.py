@@ -75,10 +75,12 @@ def test_silence_has_no_text(model):
 
 
 def test_long_recordings_give_nearly_the_same_text(model, files):
+    """What the network hears. A search turns near ties between two texts into other words (its windows have a test of their own)."""
     wave = np.concatenate([kr.load_audio(f) for f in files] * 4)
-    whole = model.transcribe(wave, sample_rate=16000, chunk_threshold_seconds=1e9)
-    pieces = model.transcribe(wave, sample_rate=16000, chunk_threshold_seconds=20)
-    assert kr.metrics.character_error_rate([whole.text], [pieces.text]).rate < 0.02
+    options = {"sample_rate": 16000, "decoder": "greedy"}
+    whole = model.transcribe(wave, chunk_threshold_seconds=1e9, **options)
+    pieces = model.transcribe(wave, chunk_threshold_seconds=20, **options)
+    assert kr.metrics.character_error_rate([whole.text], [pieces.text]).rate < 0.005
     assert pieces.words[-1].end <= pieces.duration == whole.duration
 
 
