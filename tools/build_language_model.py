@@ -1,7 +1,9 @@
-"""Build the bundled n-gram language model and its manifest entry with KenLM's programs.
+r"""Build the bundled n-gram language model and its manifest entry with KenLM's programs.
 
-    python tools/clean_books.py FOLDER --output books.txt.xz --exclude librispeech:PATH/LibriSpeech/dev-mini ...
-    python tools/build_language_model.py --kenlm KENLM/build/bin --data PATH --books books.txt.xz
+    python tools/clean_books.py FOLDER --output BOOKS --exclude librispeech:PATH/LibriSpeech/dev-mini \
+        --exclude "manifest:PATH/common-voice/manifest.tsv?split=dev" \
+        --exclude "manifest:PATH/arctic-kathleen/manifest.tsv?only=arctic_heldout"
+    python tools/build_language_model.py --kenlm KENLM/build/bin --data PATH --books BOOKS
 
 PyPI's kenlm has no programs: unpack its source distribution, then (with the system's Boost and zlib)
 `cmake -B build -DCMAKE_BUILD_TYPE=Release && make -C build lmplz build_binary`. Users need only the file.

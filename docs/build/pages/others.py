@@ -4,7 +4,7 @@ import json
 
 from kerasrecipes.experiments.study_plot import results_table, save_experiment_plot
 from kerasrecipes.hub import manifest
-from pages.text import DOCS, ROOT, make_shell_block, make_table
+from pages.text import DOCS, ROOT, make_table
 
 RESULTS = ROOT / "benchmarks" / "results"
 
@@ -12,8 +12,15 @@ RESULTS = ROOT / "benchmarks" / "results"
 EVALUATION_TEXT = """**Evaluation text.** A book that shares more than three runs of seven words with dev-mini, with the development
 clips of common-voice or with the held-out Arctic prompts is left out. So is each sentence with such a run. LibriSpeech's other
 sets were not at hand, and some of the books may be read in them. Before you publish a word error rate on one of them, build the
-model without their books: `python tools/clean_books.py FOLDER --output books.txt.xz --exclude librispeech:PATH/test-clean` cleans
-a folder of Project Gutenberg's texts. The texts here are those of the repository rcdm-uga/Gutenberg_Text (commit a0b16d3)."""
+model without their books. The first command cleans a folder of Project Gutenberg's texts, and each `--exclude` names one more set.
+The texts here are those of the repository rcdm-uga/Gutenberg_Text (commit a0b16d3).
+
+```sh
+python tools/clean_books.py FOLDER --output BOOKS --exclude librispeech:PATH/LibriSpeech/dev-mini \\
+    --exclude "manifest:PATH/common-voice/manifest.tsv?split=dev" \\
+    --exclude "manifest:PATH/arctic-kathleen/manifest.tsv?only=arctic_heldout"
+python tools/build_language_model.py --kenlm PROGRAMS --data PATH --books BOOKS
+```"""
 
 
 def make_language_model_page() -> str:
@@ -42,7 +49,6 @@ def make_language_model_page() -> str:
             *make_table(["data", "metric", "value"], rows, [2]),
             "",
         ]
-        lines += [*make_shell_block([row.metrics[0]["command"]]), ""]
     return "\n".join([*lines, EVALUATION_TEXT, ""])
 
 
