@@ -22,6 +22,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from clean_books import skip_repeated
 from prune_ngrams import prune_arpa
 
 from kerasrecipes.data import load_datasets, load_text_datasets
@@ -38,7 +39,6 @@ ENTROPY_THRESHOLD = 6.5e-8  # nats a word
 PROBABILITY_BITS, BACKOFF_BITS = 6, 5  # 8 bits lower the perplexity by 0.2 %
 SOURCES = ("librispeech_train_clean_100_transcripts.tsv", "books.txt.xz")
 BOOKS = "gutenberg_98_authors.txt.xz"
-MIN_REPEATED_WORDS = 5  # shorter sentences are counted as often as they occur
 SPEAKERS = {"dev-mini-tune": (84, 174, 422, 1272, 1462), "dev-mini-report": (251, 652, 777, 1673, 1919)}
 COMMAND = "python tools/build_language_model.py --kenlm PROGRAMS --data PATH --books BOOKS"
 
@@ -103,12 +103,8 @@ def write_sentences(folder: Path, sources: Iterator[tuple[str, Iterator[str]]]) 
     with (folder / "all.txt").open("w") as output:
         for name, sentences in sources:
             num_characters = num_words = 0
-            for sentence in sentences:
+            for sentence in skip_repeated(sentences, seen):
                 words = sentence.split()
-                if len(words) >= MIN_REPEATED_WORDS:
-                    if hash(sentence) in seen:
-                        continue
-                    seen.add(hash(sentence))
                 output.write(sentence + "\n")
                 counts.update(words)
                 counts["<s>"] += 1

@@ -12,7 +12,7 @@ import multiprocessing
 import re
 import sys
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -108,6 +108,17 @@ def clean_book(path: Path, excluded_runs: frozenset[str]) -> tuple[Path, list[st
     return path, sentences, len(shared)
 
 
+def skip_repeated(sentences: Iterable[str], seen: set[int]) -> Iterator[str]:
+    """Yield the sentences that are short, which may occur often, or new. `seen` holds the hashes of the others."""
+    for sentence in sentences:
+        if sentence.count(" ") + 1 >= MIN_REPEATED_WORDS:
+            key = hash(sentence)
+            if key in seen:
+                continue
+            seen.add(key)
+        yield sentence
+
+
 def read_texts(spec: str) -> list[str]:
     """Return the sentences of a text or the transcripts of a data set of speech."""
     return load_text_datasets([spec]) if spec.startswith("text:") else [utterance.text for utterance in load_datasets([spec])]
@@ -131,13 +142,9 @@ def main() -> None:
             if num_shared > MAX_SHARED_RUNS:
                 print(f"left out, {num_shared} runs in evaluation text: {path.name}", file=sys.stderr)
             num_left_out, num_books = num_left_out + (num_shared > MAX_SHARED_RUNS), num_books + bool(sentences)
-            for sentence in sentences:  # collected works repeat the works
-                num_sentence_words = sentence.count(" ") + 1
-                key = hash(sentence)
-                if num_sentence_words < MIN_REPEATED_WORDS or key not in seen:
-                    seen.add(key)
-                    num_words += num_sentence_words
-                    output.write(sentence + "\n")
+            for sentence in skip_repeated(sentences, seen):  # collected works repeat the works
+                num_words += sentence.count(" ") + 1
+                output.write(sentence + "\n")
             if i % 200 == 0:
                 print(f"{i} of {len(paths)} files, {num_words:,} words", file=sys.stderr)
     partial_path.replace(args.output)
