@@ -38,7 +38,8 @@ class TrainConfig:
         augment: Arguments of `data.AudioAugmentation`. For images, any value that is not empty turns random crops on.
         mask_values: {pixel value of the masks: class number, or 255 for no class} for the training and validation sets of a
             segmenter, for instance {255: 1}. Default: none.
-        optimizer: "adamw", or "sgd" for stochastic gradient descent as in Caffe (`kerasrecipes.tasks.caffe_sgd.CaffeSGD`).
+        optimizer: "adamw", "muon" for orthogonal updates of kernels (`kerasrecipes.training.muon.Muon`), or "sgd" for stochastic
+            gradient descent as in Caffe (`kerasrecipes.tasks.caffe_sgd.CaffeSGD`).
         momentum: Momentum of "sgd".
         weight_decay: Weight decay. With "sgd" it is an L2 penalty, which goes through the momentum.
         bias_weight_decay: The same for biases, with "sgd". AdamW does not decay them.

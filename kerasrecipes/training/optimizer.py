@@ -11,6 +11,7 @@ from keras import ops
 from kerasrecipes.errors import DataError
 from kerasrecipes.tasks.caffe_sgd import CaffeSGD
 from kerasrecipes.training.config import TrainConfig
+from kerasrecipes.training.muon import Muon
 
 ADAMW = type(keras.optimizers.AdamW())  # on torch a subclass, which updates all variables by one call of each operation
 UNDECAYED = ["gamma", "beta", "transitions"]  # names of weights without weight decay, beside biases
@@ -89,7 +90,12 @@ class ClippedSGD(GradientClipping, CaffeSGD):
     """`CaffeSGD` with `GradientClipping`. The arguments are those of both."""
 
 
-def make_optimizer(config: TrainConfig) -> ClippedAdamW | ClippedSGD:
+@keras.saving.register_keras_serializable("kerasrecipes")
+class ClippedMuon(GradientClipping, Muon):
+    """`Muon` with `GradientClipping`. The arguments are those of both."""
+
+
+def make_optimizer(config: TrainConfig) -> ClippedAdamW | ClippedMuon | ClippedSGD:
     """Return a run's optimizer. Normalization and transitions are not decayed, nor biases unless `bias_weight_decay` is set.
 
     Raises:
@@ -99,9 +105,12 @@ def make_optimizer(config: TrainConfig) -> ClippedAdamW | ClippedSGD:
         "weight_decay": config.weight_decay, "max_norm": config.clipnorm, "use_ema": config.ema_momentum > 0,
         "ema_momentum": config.ema_momentum or 0.99,
     }  # fmt: skip
-    optimizer: ClippedAdamW | ClippedSGD
+    optimizer: ClippedAdamW | ClippedMuon | ClippedSGD
     if config.optimizer == "adamw":
         optimizer = ClippedAdamW(config.learning_rate, **options)
+        optimizer.exclude_from_weight_decay(var_names=["bias", *UNDECAYED])
+    elif config.optimizer == "muon":
+        optimizer = ClippedMuon(config.learning_rate, adam_weight_decay=config.weight_decay, **options)
         optimizer.exclude_from_weight_decay(var_names=["bias", *UNDECAYED])
     elif config.optimizer == "sgd":
         optimizer = ClippedSGD(
@@ -110,7 +119,7 @@ def make_optimizer(config: TrainConfig) -> ClippedAdamW | ClippedSGD:
         )  # fmt: skip
         optimizer.exclude_from_weight_decay(var_names=UNDECAYED)
     else:
-        raise DataError(f"optimizer {config.optimizer!r:.80}: write adamw or sgd")
+        raise DataError(f"optimizer {config.optimizer!r:.80}: write adamw, muon or sgd")
     return optimizer
 
 

@@ -103,5 +103,5 @@ def test_configurations_of_the_papers():
         config = config_for(name)
         assert (config.optimizer, config.momentum, config.weight_decay, config.bias_rate) == ("sgd", 0.9, 5e-4, bias_rate)
         assert isinstance(make_optimizer(config), ClippedSGD)
-    with pytest.raises(DataError, match="optimizer 'adam': write adamw or sgd"):
+    with pytest.raises(DataError, match="optimizer 'adam': write adamw, muon or sgd"):
         make_optimizer(TrainConfig("x", optimizer="adam"))

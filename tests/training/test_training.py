@@ -328,8 +328,9 @@ def test_a_second_interrupt_ends_at_once(ctrl_c):
             pytest.fail("asked before, and not heard")
 
 
-def test_a_run_in_bfloat16_resumes(clips, tmp_path):
-    values = settings(clips, recurrent=False, max_steps=2, dtype_policy="bfloat16")
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_run_in_bfloat16_resumes(clips, tmp_path, optimizer):
+    values = settings(clips, recurrent=False, max_steps=2, dtype_policy="bfloat16", optimizer=optimizer)
     before = keras.config.dtype_policy()
     try:
         run = Trainer(values, tmp_path)
