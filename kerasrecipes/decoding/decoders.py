@@ -20,7 +20,7 @@ from kerasrecipes.decoding.pauses import mark_pauses
 from kerasrecipes.decoding.phrase_search import make_phrase_decoder
 from kerasrecipes.decoding.prefix_search import beam_search
 from kerasrecipes.decoding.rescoring import make_rescoring_decoder
-from kerasrecipes.decoding.search_weights import choose_search_weights
+from kerasrecipes.decoding.search_weights import choose_beam_size, choose_search_weights
 from kerasrecipes.decoding.search_windows import windowed
 from kerasrecipes.decoding.symbol_priors import divide_by_priors, get_log_priors, get_tuned_settings
 from kerasrecipes.errors import KerasRecipesError
@@ -28,7 +28,6 @@ from kerasrecipes.results import Transcript
 
 Decode = Callable[..., Transcript]  # decode(logits, frame_seconds=..., offset=..., duration=...)
 
-BEAM_SIZE, LM_BEAM_SIZE = 50, 500  # without and with a language model
 LM_BEAM_THRESHOLD = 12.0  # nats
 # weights with the fewest word errors on dev-mini-tune: alone, and with a word model, which already knows most of it
 RESCORE_WEIGHT, RESCORE_WEIGHT_WITH_NGRAM = 0.5, 0.1
@@ -53,7 +52,7 @@ def make_beam_decoder(model: Any, options: DecodingOptions) -> Decode:
     if options.rescorer is not None:
         return make_rescoring_decoder(make_beam_decoder, model, options)
     if not options.language_model:
-        beam_size = options.beam_size or BEAM_SIZE
+        beam_size = choose_beam_size(model, options)
         return windowed(lambda logits, **times: beam_search(logits, model.alphabet, beam_size, options.nbest, **times), options.nbest)
     path, weights = ngram_lm.ngram_path(options.language_model, model.alphabet), choose_search_weights(model, options)
     bonuses = options.hotword_bonuses("beam")
@@ -62,7 +61,7 @@ def make_beam_decoder(model: Any, options: DecodingOptions) -> Decode:
     words = [word for phrase in bonuses for word in lexicon_beam_search.hotword_words(phrase, model.alphabet)]
     settings: dict[str, Any] = {
         "hotwords": tuple(words), "hotword_bonus": max(bonuses.values(), default=0.0),
-        "beam_size": options.beam_size or LM_BEAM_SIZE, "log_priors": get_log_priors(model), **weights,
+        "beam_size": choose_beam_size(model, options), "log_priors": get_log_priors(model), **weights,
         "beam_threshold": options.beam_threshold or get_tuned_settings(model).get("beam_threshold", LM_BEAM_THRESHOLD),
     }  # fmt: skip
     key = (path, path.stat().st_mtime_ns, *settings.values())
@@ -86,7 +85,7 @@ def make_lexicon_decoder(model: Any, options: DecodingOptions) -> Decode:
     if getattr(model, "_lexicon", (None,))[0] != key:
         model._lexicon = (key, lexicon_beam_search.LexiconTrie(path, model.alphabet, bonus))
     search = lexicon_beam_search.LexiconDecoder(
-        model._lexicon[1], model.criterion.transition_matrix(), beam_size=options.beam_size or LM_BEAM_SIZE,
+        model._lexicon[1], model.criterion.transition_matrix(), beam_size=choose_beam_size(model, options),
         beam_size_token=options.beam_size_token, beam_threshold=options.beam_threshold or 20.0, **weights,
     )  # fmt: skip
 
@@ -160,7 +159,7 @@ def choose_decoder(model: Any, options: DecodingOptions) -> DecodingOptions:
     check_options(options)
     return replace(
         options,
-        beam_size=options.beam_size or (LM_BEAM_SIZE if options.language_model else BEAM_SIZE),
+        beam_size=choose_beam_size(model, options),
         rescore_weight=(RESCORE_WEIGHT_WITH_NGRAM if options.language_model else RESCORE_WEIGHT)
         if options.rescore_weight is None else options.rescore_weight,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Weights of the searches with a language model: those of the caller, else those tuned for the recipe."""
+"""Weights and width of the searches with a language model: those of the caller, else those tuned for the recipe."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ from kerasrecipes.decoding.options import DecodingOptions
 from kerasrecipes.decoding.symbol_priors import get_log_priors, get_tuned_settings
 from kerasrecipes.errors import KerasRecipesError
 
+BEAM_SIZE, LM_BEAM_SIZE = 50, 500  # without and with a language model
 DEFAULT_WEIGHTS = {"lm_weight": 0.5, "word_score": 0.5, "prior_weight": 0.0}  # where nothing was tuned for the recipe
 
 
@@ -25,3 +26,10 @@ def choose_search_weights(model: Any, options: DecodingOptions) -> dict[str, flo
         name: tuned[name] if getattr(options, name) is None else getattr(options, name) for name in DEFAULT_WEIGHTS
     }  # fmt: skip
     return weights if has_priors else weights | {"prior_weight": 0.0}
+
+
+def choose_beam_size(model: Any, options: DecodingOptions) -> int:
+    """Return the number of texts that survive a frame: as asked for, else with a language model as tuned for the recognizer."""
+    if options.beam_size or not options.language_model:
+        return options.beam_size or BEAM_SIZE
+    return int(get_tuned_settings(model).get("beam_size", LM_BEAM_SIZE))

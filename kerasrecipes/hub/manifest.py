@@ -61,7 +61,8 @@ class WeightsEntry:
         hub: {"repo", "revision"}, or None if the file is not on the hub.
         model: Arguments of the model beside its recipe, for instance {"alphabet": ...}.
         decoder: Settings of the beam search tuned on validation data: {"language_model", "lm_weight", "word_score",
-            "prior_weight", "log_priors": {symbol: log of its prior}}, and "beam_threshold" where it is not the usual one.
+            "prior_weight", "log_priors": {symbol: log of its prior}}, and "beam_size" and "beam_threshold" where they are not
+            the usual ones.
         onnx: ONNX file of the same weights: {"file", "size", "sha256", "weights"}, where "weights" is the hash of the
             weights it was made from. "step" in it describes the file that takes chunks: {"file", "size", "sha256"}.
             Empty if there is no ONNX file.

@@ -84,7 +84,7 @@ class SpeechRecognitionMixin:
             sample_rate: Hz of arrays.
             decoder: "greedy", "beam", "lexicon" or another decoder. Default: the recipe's language model decides.
             language_model: Word n-gram model: a bundled name ("librispeech_small") or the path of an ARPA or KenLM file.
-            beam_size: Number of texts that survive a frame. Default: 500 with a language model, else 50.
+            beam_size: Number of texts that survive a frame. Default: with a language model the recipe's, else 500; without one 50.
             lm_weight: Weight of the language model's log probability. Default: tuned for the recipe.
             word_score: Nats added for every word. Default: tuned for the recipe.
             prior_weight: Power of the symbols' priors that divides the network's posteriors before a search with a language model.

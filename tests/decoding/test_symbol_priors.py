@@ -7,7 +7,7 @@ from test_word_beam_search import arpa  # noqa: F401  a fixture
 
 from kerasrecipes.decoding import Alphabet
 from kerasrecipes.decoding.criteria import ASGCriterion, CTCCriterion
-from kerasrecipes.decoding.decoders import make_decoder
+from kerasrecipes.decoding.decoders import choose_decoder, make_decoder
 from kerasrecipes.decoding.greedy import log_softmax
 from kerasrecipes.decoding.options import DecodingOptions
 from kerasrecipes.decoding.symbol_priors import divide_by_priors, get_log_priors, measure_log_priors
@@ -86,3 +86,12 @@ def test_a_row_s_beam_threshold_is_the_default(arpa):  # noqa: F811
     assert [model._word_search[1].beam_threshold for model in models] == [12.0, 9.0]
     make_decoder(models[1], DecodingOptions(decoder="beam", language_model=str(arpa), beam_threshold=11.0))
     assert models[1]._word_search[1].beam_threshold == 11.0
+
+
+def test_a_row_s_beam_size_is_the_default_of_searches_with_a_language_model(arpa):  # noqa: F811
+    model, lm = Recognizer({"beam_size": 800}), {"decoder": "beam", "language_model": str(arpa)}
+    for options, size in ((lm, 800), (lm | {"beam_size": 20}, 20)):
+        make_decoder(model, DecodingOptions(**options))
+        assert model._word_search[1].beam_size == size == choose_decoder(model, DecodingOptions(**options)).beam_size
+    assert choose_decoder(model, DecodingOptions(decoder="beam")).beam_size == 50
+    assert choose_decoder(Recognizer({}), DecodingOptions(**lm)).beam_size == 500
