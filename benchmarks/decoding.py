@@ -20,7 +20,8 @@ from kerasrecipes.utils.files import write_benchmark_json
 LM, RESCORER = "librispeech_small", "char_rnn_small"
 SETTINGS = (
     {"decoder": "greedy"}, {"decoder": "beam"}, {"decoder": "beam", "beam_size": 10}, {"language_model": LM, "beam_size": 10},
-    {"language_model": LM, "beam_size": 50}, {"language_model": LM, "beam_size": 200}, {"language_model": LM},
+    {"language_model": LM, "beam_size": 50}, {"language_model": LM, "beam_size": 200}, {"language_model": LM, "beam_size": 500},
+    {"language_model": LM},
     {"language_model": LM, "prior_weight": 0.0}, {"language_model": LM, "hotwords": ["kerosene"]},
     {"decoder": "lexicon", "language_model": LM, "beam_size": 50}, {"decoder": "lexicon", "language_model": LM},
     {"decoder": "beam", "rescorer": RESCORER}, {"language_model": LM, "rescorer": RESCORER},
