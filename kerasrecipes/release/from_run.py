@@ -3,7 +3,7 @@
 import datetime
 import io
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,7 @@ def release(name: str, run: Path, tag: str, previous_runs: Sequence[Path] = (), 
         DataError: A folder holds no run, or one of another recipe.
         WeightsCorrupted: The run trained another architecture than the recipe's.
     """
-    members = read_run_records(run)
+    members = list_distinct(read_run_records(run))  # a run that counts twice in a mean was trained once
     previous_records = [record for folder in previous_runs for record in read_run_records(folder)]
     records = [record for record in (*previous_records, *members) if "config" in record]  # released weights have none
     record = records[-1]
@@ -117,6 +117,15 @@ def release(name: str, run: Path, tag: str, previous_runs: Sequence[Path] = (), 
         onnx=previous.onnx if previous else {},  # of the earlier weights, as it says, until `export --release` replaces it
     )  # fmt: skip
     return manifest.write_entry(row)
+
+
+def list_distinct(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return each record once, where it comes first."""
+    distinct: list[dict[str, Any]] = []
+    for record in records:
+        if record not in distinct:
+            distinct.append(record)
+    return distinct
 
 
 def data_row(record: dict[str, Any]) -> dict[str, Any]:

@@ -90,6 +90,10 @@ def test_a_release_of_an_average_records_every_run(runs, place, tmp_path, monkey
     from_run.release("deepspeech2_small", both, "u")
     training = manifest.get_entry("deepspeech2_small").training
     assert training["averaged_runs"] == 3 and len(training["stages"]) == 1  # they did not lead to this run
+    twice = average_runs([runs[1], *runs[1:]], tmp_path / "twice")  # a run that counts twice was trained once
+    from_run.release("deepspeech2_small", twice, "w")
+    again = manifest.get_entry("deepspeech2_small").training
+    assert again["averaged_runs"] == 2 and [stage["config"]["seed"] for stage in again["stages"]] == [5, 6]
     with pytest.raises(DataError, match="at least two runs"):
         average_runs(["deepspeech2_small"], tmp_path / "alone")
     from_run.release("deepspeech2_small", runs[0], "v")
