@@ -60,8 +60,9 @@ class Muon(keras.optimizers.Muon):
 
     def _muon_update_step(self, gradient: Any, variable: Any, lr: Any, m: Any) -> None:
         dtype = variable.dtype
-        self.assign(m, ops.cast(gradient, dtype) + ops.cast(self.momentum, dtype) * m)
-        update = ops.cast(gradient, dtype) + ops.cast(self.momentum, dtype) * m if self.nesterov else ops.convert_to_tensor(m)
+        gradient, momentum = ops.cast(gradient, dtype), ops.cast(self.momentum, dtype)
+        self.assign(m, gradient + momentum * m)
+        update = gradient + momentum * m if self.nesterov else ops.convert_to_tensor(m)
         matrix = ops.reshape(update, (-1, variable.shape[-1]))
         matrix = orthogonalize(matrix, (self.muon_a, self.muon_b, self.muon_c), self.ns_steps)
         scale = self.rms_rate * max(matrix.shape) ** 0.5 if self.rms_rate else 1.0

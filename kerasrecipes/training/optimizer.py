@@ -108,18 +108,16 @@ def make_optimizer(config: TrainConfig) -> ClippedAdamW | ClippedMuon | ClippedS
     optimizer: ClippedAdamW | ClippedMuon | ClippedSGD
     if config.optimizer == "adamw":
         optimizer = ClippedAdamW(config.learning_rate, **options)
-        optimizer.exclude_from_weight_decay(var_names=["bias", *UNDECAYED])
     elif config.optimizer == "muon":
         optimizer = ClippedMuon(config.learning_rate, adam_weight_decay=config.weight_decay, **options)
-        optimizer.exclude_from_weight_decay(var_names=["bias", *UNDECAYED])
     elif config.optimizer == "sgd":
         optimizer = ClippedSGD(
             config.learning_rate, config.momentum, bias_rate=config.bias_rate,
             bias_weight_decay=config.bias_weight_decay, **options,
         )  # fmt: skip
-        optimizer.exclude_from_weight_decay(var_names=UNDECAYED)
     else:
         raise DataError(f"optimizer {config.optimizer!r:.80}: write adamw, muon or sgd")
+    optimizer.exclude_from_weight_decay(var_names=UNDECAYED if config.optimizer == "sgd" else ["bias", *UNDECAYED])
     return optimizer
 
 

@@ -49,7 +49,7 @@ def average_runs(runs: Sequence[str | Path], output: str | Path) -> Path:
 
     Args:
         runs: Folders of runs, at least one, and recipes' names for their released weights, at least two in all. A mean of several
-            runs counts as these.
+            runs counts as these, and one that is named twice counts twice.
         output: New folder. `load`, `evaluate`, `release` and `init_from` take it as they take a run's.
 
     Returns:

@@ -1,12 +1,9 @@
 """Stochastic gradient descent as in Caffe: L2 penalty through the momentum, and biases with settings of their own."""
 
-import importlib.util
-import sys
-
 import keras
 import numpy as np
 import pytest
-from processes import in_new_process
+from processes import call_on_backend
 
 import kerasrecipes as kr
 from kerasrecipes.errors import DataError
@@ -57,10 +54,7 @@ def test_steps_are_caffes():
 
 @pytest.mark.parametrize("backend", [pytest.param("jax", marks=pytest.mark.slow), "torch"])
 def test_steps_are_caffes_on_other_backends(backend):
-    if not importlib.util.find_spec(backend):
-        pytest.skip(f"{backend} is not installed")
-    code = "import sys; sys.path[:0] = sys.argv[1:]; import test_caffe_sgd; test_caffe_sgd.assert_steps_are_caffes()"
-    in_new_process(code, *sys.path, backend=backend)
+    call_on_backend(assert_steps_are_caffes, backend)
 
 
 def test_the_decay_of_keras_differs():

@@ -1,12 +1,9 @@
 """Muon: its steps are those of Keras and of torch, and kernels of convolutions are matrices."""
 
-import importlib.util
-import sys
-
 import keras
 import numpy as np
 import pytest
-from processes import in_new_process
+from processes import call_on_backend
 
 from kerasrecipes.training.config import TrainConfig
 from kerasrecipes.training.muon import Muon, orthogonalize
@@ -43,10 +40,7 @@ def test_steps_are_those_of_keras():
 
 @pytest.mark.parametrize("backend", [pytest.param("jax", marks=pytest.mark.slow), "torch"])
 def test_steps_are_those_of_keras_on_other_backends(backend):
-    if not importlib.util.find_spec(backend):
-        pytest.skip(f"{backend} is not installed")
-    code = "import sys; sys.path[:0] = sys.argv[1:]; import test_muon; test_muon.assert_steps_are_those_of_keras()"
-    in_new_process(code, *sys.path, backend=backend)
+    call_on_backend(assert_steps_are_those_of_keras, backend)
 
 
 def test_steps_are_those_of_torch():
