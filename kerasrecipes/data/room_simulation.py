@@ -68,8 +68,9 @@ def compute_impulse_response(room: Room, sample_rate: int = SAMPLE_RATE) -> np.n
     delay, num_walls, distance = delay[is_reflection], num_walls[is_reflection], distance[is_reflection]
     amplitude = room.reflection_factor() ** num_walls * direct / distance
     reflections = np.bincount(np.maximum(delay, 0), amplitude, length)
-    spectrum, frequency = np.fft.rfft(reflections, 2 * length), np.fft.rfftfreq(2 * length, 1 / sample_rate)
-    response = np.fft.irfft(spectrum * frequency**2 / (frequency**2 + HIGH_PASS_HZ**2))[:length]
+    padded_length = next_fast_length(2 * length)
+    spectrum, frequency = np.fft.rfft(reflections, padded_length), np.fft.rfftfreq(padded_length, 1 / sample_rate)
+    response = np.fft.irfft(spectrum * frequency**2 / (frequency**2 + HIGH_PASS_HZ**2), padded_length)[:length]
     response[0] += 1
     return response
 
@@ -90,6 +91,12 @@ def add_room(wave: np.ndarray, response: np.ndarray) -> np.ndarray:
         wave: (samples,) audio.
         response: (samples,) result of `compute_impulse_response`.
     """
-    length = len(wave) + len(response) - 1
+    length = next_fast_length(len(wave) + len(response) - 1)
     wet = np.fft.irfft(np.fft.rfft(wave, length) * np.fft.rfft(response, length), length)[: len(wave)]
     return wet * np.sqrt(np.mean(wave.astype("float64") ** 2) / (np.mean(wet**2) + 1e-12))
+
+
+def next_fast_length(samples: int) -> int:
+    """Return the smallest length from `samples` on without prime factors above 5. Its Fourier transform is several times faster."""
+    odd_factors = (3**threes * 5**fives for threes in range(12) for fives in range(8))
+    return min(factor << max(0, (samples - 1) // factor).bit_length() for factor in odd_factors)

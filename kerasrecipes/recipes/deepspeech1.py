@@ -149,7 +149,7 @@ RECIPES = (
     ),
     Recipe(
         name="deepspeech1_small", tags=("ctc", "rnn", "pretrained"), **COMMON,
-        summary="Five layers of 832 with batch normalization for 17 hours of speech; one output every 40 ms.",
+        summary="Five layers of 832 with batch normalization for tens of hours of speech; one output every 40 ms.",
         changes={"n_filter": 80, "units": 832, "stride": 4, "normalization": "utterance", "batch_norm": True},
     ),
 )  # fmt: skip

@@ -234,7 +234,7 @@ RECIPES = (
     ),
     Recipe(
         name="deepspeech2_small", changes=SMALL, tags=("ctc", "gru", "pretrained"), tiny_config=TINY_1D, **COMMON,
-        summary="2 x 1-D convolution and 3 bidirectional GRU of 352 for 17 hours of speech; one output every 40 ms.",
+        summary="2 x 1-D convolution and 3 bidirectional GRU of 352 for tens of hours of speech; one output every 40 ms.",
     ),
     Recipe(
         name="deepspeech2_streaming_small", changes=STREAMING, tags=("ctc", "gru", "pretrained", "streaming"), **COMMON,

@@ -165,7 +165,7 @@ def wav2letter(
 
 SMALL_CONVOLUTIONS = (*7 * ((256, 7, 1),), (512, 13, 1), (512, 1, 1))  # after the first
 
-# the paper's shape adapted to 17 hours of speech: batch normalization, fewer filters, one output every 30 ms. In audio of
+# the paper's shape adapted to tens of hours of speech: batch normalization, fewer filters, one output every 30 ms. In audio of
 # unit power half of all bins are above 0.1 to 0.5 and the loudest twentieth above 5 to 10, so 0.03 lies in the noise
 SMALL: dict[str, Any] = {
     "vocab_size": 29, "front_end": "mel", "n_mels": 64, "log_epsilon": 0.03, "normalization": "utterance",
@@ -231,7 +231,7 @@ RECIPES = (
     ),
     Recipe(
         name="wav2letter_small", changes=SMALL, tags=("ctc", "convolutional", "pretrained"), **PRETRAINED,
-        summary="10 convolutions of 256 and 512 on 64 mel bands for 17 hours of speech; one output every 30 ms; CTC.",
+        summary="10 convolutions of 256 and 512 on 64 mel bands for tens of hours of speech; one output every 30 ms; CTC.",
     ),
     Recipe(
         name="wav2letter_small_asg", changes=SMALL | {"vocab_size": 30, "criterion": "asg"},

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasrecipes.data import AudioAugmentation
-from kerasrecipes.data.room_simulation import Room, add_room, compute_impulse_response, sample_room
+from kerasrecipes.data.room_simulation import Room, add_room, compute_impulse_response, next_fast_length, sample_room
 
 
 @pytest.mark.parametrize("seconds", [0.15, 0.3, 0.5])
@@ -38,6 +38,19 @@ def test_rooms_keep_length_power_and_times():
     wet = add_room(wave, compute_impulse_response(sample_room(rng, (0.3, 0.3))))
     assert len(wet) == 8000 and np.mean(wet**2) == pytest.approx(np.mean(wave**2), rel=1e-3)
     assert np.abs(wet[:2999]).max() < 1e-6 < np.abs(wet[3000:3010]).max() and np.abs(wet[4000:6000]).max() > 1e-3
+
+
+def test_a_room_convolves_the_wave_with_its_response():
+    rng = np.random.default_rng(2)
+    wave, response = rng.normal(size=1009).astype("float32"), rng.normal(size=503)
+    expected = np.convolve(wave, response)[:1009]
+    expected *= np.sqrt(np.mean(wave**2) / np.mean(expected**2))
+    assert add_room(wave, response) == pytest.approx(expected, abs=1e-4)
+
+
+def test_fast_lengths_are_the_next_without_prime_factors_above_5():
+    smooth = [n for n in range(1, 5001) if n == np.gcd(n, 2**13 * 3**8 * 5**6)]
+    assert all(next_fast_length(n) == smooth[np.searchsorted(smooth, n)] for n in range(1, 5001))
 
 
 def test_augmentation_with_rooms_depends_on_its_seed_only():
