@@ -8,35 +8,57 @@ import keras
 from keras import ops
 
 ADAMW_LAYERS = ("logits", "row_convolution")  # the classifier, and filters of single channels, which are no matrices
+LONG_MATRIX = 1.5  # rows per column, from which iterations on the Gram matrix are less work
 
 
-def orthogonalize(matrix: Any, coefficients: Sequence[float], num_iterations: int) -> Any:
+def orthogonalize(matrix: Any, coefficients: Sequence[float], num_iterations: int, dtype: str = "float32") -> Any:
     """Move the singular values of a matrix near one by Newton-Schulz iterations, and leave its singular vectors.
-
-    The iterations run on the Gram matrix of the shorter side. For a kernel of 7 x 256 x 256 that is a third of the work.
 
     Args:
         matrix: (rows, columns), float.
         coefficients: a, b and c of the polynomial a x + b x^3 + c x^5 that each iteration applies to the singular values.
-        num_iterations: Number of iterations.
+        num_iterations: Number of iterations, at least 1.
+        dtype: Type of the products of a matrix that is nearly square. Default "float32". "bfloat16" is exact enough, and up to
+            ten times as fast. The Gram matrix of a long one, which squares the singular values, needs float32.
 
     Returns:
-        Matrix of the same shape. With Muon's coefficients and 5 iterations, singular values of more than 1 % of the matrix's
+        Matrix of the same shape and type. With Muon's coefficients and 5 iterations, singular values of more than 1 % of the matrix's
         norm end between 0.6 and 1.3.
 
     Source: Jordan et al., "Muon: An optimizer for hidden layers in neural networks" (2024).
     """
-    if matrix.shape[0] < matrix.shape[1]:
-        return ops.transpose(orthogonalize(ops.transpose(matrix), coefficients, num_iterations))
-    a, b, c = coefficients
-    matrix = matrix / (ops.norm(matrix) + 1e-7)
-    gram = ops.matmul(ops.transpose(matrix), matrix)  # (columns, columns)
-    factor = identity = ops.eye(matrix.shape[1], dtype=matrix.dtype)
+    rows, columns = matrix.shape
+    if rows < columns:
+        return ops.transpose(orthogonalize(ops.transpose(matrix), coefficients, num_iterations, dtype))
+    unit_matrix = matrix / (ops.norm(matrix) + 1e-7)
+    if rows > LONG_MATRIX * columns:
+        return iterate_gram(unit_matrix, coefficients, num_iterations)
+    return ops.cast(iterate_matrix(ops.cast(unit_matrix, dtype), coefficients, num_iterations), matrix.dtype)
+
+
+def iterate_matrix(matrix: Any, coefficients: Sequence[float], num_iterations: int) -> Any:
+    """Return a matrix (rows, columns) after iterations on itself. If it is square, that is the least work."""
     for _ in range(num_iterations):
-        polynomial = a * identity + b * gram + c * ops.matmul(gram, gram)
-        factor = ops.matmul(factor, polynomial)
+        matrix = ops.matmul(matrix, evaluate_polynomial(ops.matmul(ops.transpose(matrix), matrix), coefficients))
+    return matrix
+
+
+def iterate_gram(matrix: Any, coefficients: Sequence[float], num_iterations: int) -> Any:
+    """Return a matrix (rows, columns) after iterations on its Gram matrix: for 1,792 x 256, 40 % of the work."""
+    gram = ops.matmul(ops.transpose(matrix), matrix)  # (columns, columns)
+    factor = evaluate_polynomial(gram, coefficients)
+    polynomial = factor
+    for _ in range(num_iterations - 1):
         gram = ops.matmul(ops.matmul(polynomial, gram), polynomial)
+        polynomial = evaluate_polynomial(gram, coefficients)
+        factor = ops.matmul(factor, polynomial)
     return ops.matmul(matrix, factor)
+
+
+def evaluate_polynomial(gram: Any, coefficients: Sequence[float]) -> Any:
+    """Return a + b x + c x^2 of a Gram matrix (columns, columns)."""
+    a, b, c = coefficients
+    return a * ops.eye(gram.shape[0], dtype=gram.dtype) + b * gram + c * ops.matmul(gram, gram)
 
 
 @keras.saving.register_keras_serializable("kerasrecipes")
@@ -44,7 +66,8 @@ class Muon(keras.optimizers.Muon):
     """`keras.optimizers.Muon`, which takes kernels of convolutions as matrices, too.
 
     A kernel of shape (width, inputs, outputs) is the matrix (width * inputs, outputs). AdamW updates vectors and the layers of
-    `exclude_layers` at the same rate, since an orthogonal update is scaled to the root mean square of AdamW's.
+    `exclude_layers` at the same rate, since an orthogonal update is scaled to the root mean square of AdamW's. Under the dtype
+    policy mixed_bfloat16, kernels that are nearly square are orthogonalized in bfloat16.
 
     Args:
         learning_rate: As in Keras. Default 1e-3.
@@ -64,6 +87,8 @@ class Muon(keras.optimizers.Muon):
         self.assign(m, gradient + momentum * m)
         update = gradient + momentum * m if self.nesterov else ops.convert_to_tensor(m)
         matrix = ops.reshape(update, (-1, variable.shape[-1]))
-        matrix = orthogonalize(matrix, (self.muon_a, self.muon_b, self.muon_c), self.ns_steps)
+        compute_dtype = keras.config.dtype_policy().compute_dtype
+        product_dtype = compute_dtype if compute_dtype == "bfloat16" else dtype
+        matrix = orthogonalize(matrix, (self.muon_a, self.muon_b, self.muon_c), self.ns_steps, product_dtype)
         scale = self.rms_rate * max(matrix.shape) ** 0.5 if self.rms_rate else 1.0
         self.assign_sub(variable, ops.cast(lr * scale, dtype) * ops.reshape(matrix, variable.shape))

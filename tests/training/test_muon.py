@@ -59,6 +59,18 @@ def test_steps_are_those_of_torch():
     np.testing.assert_allclose(ours - start["kernel"], moves, atol=0.03 * np.abs(moves).max())
 
 
+def test_a_run_in_bfloat16_makes_nearly_the_same_steps():
+    start = {"kernel": rng.normal(size=(7, 6))}
+    gradients = [{"kernel": rng.normal(size=(7, 6))} for _ in range(4)]
+    exact = run_optimizer(Muon(0.02), start, gradients)["kernel"]
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        rounded = run_optimizer(Muon(0.02), start, gradients)["kernel"]
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert 0 < np.linalg.norm(rounded - exact) < 0.08 * np.linalg.norm(exact - start["kernel"])
+
+
 def test_a_convolution_is_a_matrix():
     """A kernel (width, inputs, outputs) moves as (width * inputs, outputs) does."""
     as_kernel = lambda values: {"kernel": values["kernel"].reshape(3, 4, 5)}  # noqa: E731
@@ -67,13 +79,14 @@ def test_a_convolution_is_a_matrix():
     np.testing.assert_allclose(kernel.reshape(12, 5), matrix, atol=1e-6)
 
 
-@pytest.mark.parametrize("shape", [(40, 16), (16, 40), (16, 16)])
-def test_singular_values_become_one_and_vectors_stay(shape):
+@pytest.mark.parametrize(("dtype", "atol"), [("float32", 1e-4), ("bfloat16", 0.05)])
+@pytest.mark.parametrize("shape", [(40, 16), (16, 40), (16, 16), (20, 16)])
+def test_singular_values_become_one_and_vectors_stay(shape, dtype, atol):
     left, values, right = np.linalg.svd(rng.normal(size=shape), full_matrices=False)
     values = np.geomspace(1, 0.03, len(values))
-    result = keras.ops.convert_to_numpy(orthogonalize(((left * values) @ right).astype("float32"), COEFFICIENTS, 5))
+    result = keras.ops.convert_to_numpy(orthogonalize(((left * values) @ right).astype("float32"), COEFFICIENTS, 5, dtype))
     turned = left.T @ result @ right.T
-    np.testing.assert_allclose(turned, np.diag(np.diag(turned)), atol=1e-4)
+    np.testing.assert_allclose(turned, np.diag(np.diag(turned)), atol=atol)
     assert np.all((np.diag(turned) > 0.6) & (np.diag(turned) < 1.3))
 
 
