@@ -23,6 +23,7 @@ from kerasrecipes import audio
 from kerasrecipes.errors import AudioError, DataError
 from kerasrecipes.utils import tar_members
 from kerasrecipes.utils.files import atomic_write
+from kerasrecipes.utils.locks import waiting_lock
 from kerasrecipes.utils.private_folder import open_trusted_file
 from kerasrecipes.utils.writable_cache import make_cache_folder
 
@@ -172,8 +173,8 @@ def check_free_space(folder: Path, needed: float) -> None:
 
 
 def remove_unused(folder: Path) -> None:
-    """Remove cache files that were not used for 30 days, and what killed processes left a day ago."""
-    for pattern, days in (("*.clips", UNUSED_DAYS), (".*.partial", 1)):
+    """Remove cache files that were not used for 30 days, and locks and what killed processes left after a day."""
+    for pattern, days in (("*.clips", UNUSED_DAYS), (".*.partial", 1), ("*.lock", 1)):
         for path in folder.glob(pattern):
             with contextlib.suppress(OSError):
                 if time.time() - path.stat().st_mtime > days * 86400:
@@ -201,10 +202,13 @@ class AudioCache:
         path = Path(private_folder or folder or "") / f"{key.hex()[:16]}.clips"
         clips = read_clips(path, key, len(paths))
         if clips is None:
-            if private_folder:
-                remove_unused(private_folder)
-            write_clips(path, key, list(paths))
-            clips = read_clips(path, key, len(paths))
+            with waiting_lock(path.with_suffix(".lock")):  # two trainings that start together decode their clips once
+                clips = read_clips(path, key, len(paths))
+                if clips is None:
+                    if private_folder:
+                        remove_unused(private_folder)
+                    write_clips(path, key, list(paths))
+                    clips = read_clips(path, key, len(paths))
         if clips is None:
             raise DataError(f"{path} was changed while it was written: start again, and pass another cache folder if this repeats")
         self.offsets, self.samples = clips

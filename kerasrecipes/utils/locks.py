@@ -1,11 +1,11 @@
-"""Inter-process lock on a folder."""
+"""Locks between processes: one that is refused and one that waits."""
 
 import json
 import os
 import platform
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import filelock
@@ -35,6 +35,16 @@ def exclusive_lock(folder: Path, message: str, name: str = ".lock") -> Iterator[
         with suppress(OSError):
             holder_path.unlink(missing_ok=True)
         lock.release()
+
+
+@contextmanager
+def waiting_lock(path: Path) -> Iterator[None]:
+    """Hold the lock file `path`, after waiting until no other process holds it. A disk without locks, or a read-only one, is no error."""
+    with ExitStack() as stack:
+        with suppress(OSError, NotImplementedError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(filelock.FileLock(path))
+        yield
 
 
 def read_holder(path: Path) -> str:

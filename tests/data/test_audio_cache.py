@@ -3,6 +3,7 @@
 import os
 import stat
 import time
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -213,12 +214,12 @@ def test_files_that_nobody_used_for_a_month_are_removed(tmp_path, paths):
     AudioCache(paths[:1])
     folder, days = tmp_path / "cache" / "audio", 86400
     old = only_file(folder)
-    for name, age in ((old.name, 31), ("a.clips", 29), (".b.partial", 2), (".c.partial", 0.5), ("notes.txt", 99)):
+    for name, age in ((old.name, 31), ("a.clips", 29), (".b.partial", 2), (".c.partial", 0.5), ("d.lock", 2), ("notes.txt", 99)):
         (folder / name).touch()
         os.utime(folder / name, (time.time() - age * days,) * 2)
     AudioCache(paths)
-    assert not old.exists() and len(list(folder.glob("*.clips"))) == 2
-    assert sorted(p.name for p in folder.iterdir() if p.suffix != ".clips") == [".c.partial", "notes.txt"]
+    assert not old.exists() and len(list(folder.glob("*.clips"))) == 2 and not (folder / "d.lock").exists()
+    assert sorted(p.name for p in folder.iterdir() if p.suffix not in (".clips", ".lock")) == [".c.partial", "notes.txt"]
     AudioCache(paths[1:], folder=folder)  # a folder that the user chose is left as it is
     assert (folder / ".c.partial").exists()
 
@@ -243,6 +244,16 @@ def test_playing_speeds_are_resampled_clips(tmp_path, paths, decoded):
             np.testing.assert_array_equal(cache.read(i, j), expected)
             assert cache.lengths()[i, j] == len(expected) == round(len(wave) / speed)
     assert all(len(change_speed(np.zeros(n, "float32"), s)) == count_samples(n, s) for n in range(40) for s in (0.5, 0.9, 1.1, 3.0))
+
+
+def test_what_starts_together_decodes_once(tmp_path, paths, decoded):
+    """The second cache waits for the first. A lock file that cannot be opened stops none of them."""
+    with ThreadPoolExecutor() as pool:
+        caches = list(pool.map(lambda _: AudioCache(paths, folder=tmp_path / "shared"), range(4)))
+    assert all(map(is_right, caches)) and sorted(decoded) == paths
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / only_file(tmp_path / "shared").with_suffix(".lock").name).mkdir()
+    assert is_right(AudioCache(paths, folder=tmp_path / "other")) and len(decoded) == 4
 
 
 @pytest.mark.parametrize(("free", "fits"), [(36_000, True), (35_998, False)])
