@@ -136,7 +136,7 @@ def open_recording(
     """
     name = source_name(source)
     decode: Callable[[AudioStream], Iterator[np.ndarray]]
-    if isinstance(source, str | os.PathLike | bytes | bytearray) or hasattr(source, "read"):
+    if isinstance(source, str | os.PathLike | sources.FileContent) or hasattr(source, "read"):
         decode = partial(EncodedAudio(source, name).decode, allow_truncated=allow_truncated)
     else:
         if sample_rate is None:
@@ -203,7 +203,7 @@ def list_audio_files(source: Any) -> list[Any]:
     Raises:
         AudioError: A folder holds no audio, or a pattern matches nothing.
     """
-    if isinstance(source, Sequence) and not isinstance(source, str | bytes | bytearray):
+    if isinstance(source, Sequence) and not isinstance(source, str | sources.FileContent):
         return [
             item for entry in source for item in (list_audio_files(entry) if isinstance(entry, str | Path) else [entry])
         ]

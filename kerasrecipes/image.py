@@ -43,7 +43,7 @@ def load_image(source: Any) -> np.ndarray:
     with convert_errors(ImageError, name):
         if isinstance(source, Image.Image):
             return convert_image(source, name)
-        if isinstance(source, str | os.PathLike | bytes | bytearray) or hasattr(source, "read"):
+        if isinstance(source, str | os.PathLike | sources.FileContent) or hasattr(source, "read"):
             return convert_image(decode_file(source, name), name)
         return convert_image(from_array(np.asarray(source), name), name)
 

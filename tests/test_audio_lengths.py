@@ -120,7 +120,7 @@ def test_joined_and_whole_lengths(suffix, options):
     """Two files that were joined give both, where the format allows it."""
     content = encode(suffix.upper(), **options)
     one = audio.load_audio(content)
-    if suffix in ("mp3", "ogg", "opus", "wav", "flac", "rf64"):
+    if suffix in ("mp3", "ogg", "opus", "wav", "flac", "rf64", "aiff"):
         two = audio.load_audio(content + content)
         assert len(two) == 2 * len(one)
         np.testing.assert_allclose(two[len(one) :], one, atol=1e-3)
@@ -130,7 +130,7 @@ def test_joined_and_whole_lengths(suffix, options):
             audio.load_audio(content + content[: int(0.6 * len(content))])
 
 
-@pytest.mark.parametrize("suffix", ["wav", "flac", "rf64"])
+@pytest.mark.parametrize("suffix", ["wav", "flac", "rf64", "aiff"])
 def test_joined_files_promise_the_sum_of_their_lengths(tmp_path, suffix):
     content, short = encode(suffix.upper()), encode(suffix.upper(), WAVE[:20001])
     joined = tmp_path / f"joined.{suffix}"

@@ -15,6 +15,7 @@ from PIL import Image
 
 from kerasrecipes import audio, image
 from kerasrecipes.errors import AudioError, ImageError
+from kerasrecipes.utils.sources import is_file_input
 
 WAVE = (0.3 * np.sin(np.arange(8000) / 5)).astype("float32")
 PIXELS = np.arange(300, dtype="uint8").reshape(10, 10, 3)
@@ -50,6 +51,16 @@ class UploadFile:
 
     async def seek(self, offset):
         self.file.seek(offset)
+
+
+@BOTH
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_every_type_of_bytes(load, content, expected, family, kind):
+    np.testing.assert_array_equal(load(kind(content)), expected)
+    assert is_file_input([kind(content)])
+    with pytest.raises(family, match="of 9 bytes"):
+        load(kind(b"not media"))
+    assert audio.list_audio_files(kind(content)) == [content]
 
 
 @BOTH

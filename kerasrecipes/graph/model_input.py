@@ -8,6 +8,7 @@ import numpy as np
 from kerasrecipes import image as images
 from kerasrecipes.errors import ImageError, KerasRecipesError
 from kerasrecipes.graph.traversal import functional_graph
+from kerasrecipes.utils.sources import FileContent
 
 DEFAULT_VALUE_RANGE = (0.0, 255.0)  # black and white in a model's input
 
@@ -37,7 +38,7 @@ def to_model_input(model: Any, image: Any, value_range: tuple[float, float] = DE
         (1, height, width, channels) float32, or the batch that was passed.
     """
     height, width, channels = input_shape(model)
-    if not isinstance(image, str | bytes | bytearray) and hasattr(image, "shape") and len(image.shape) == 4:
+    if not isinstance(image, str | FileContent) and hasattr(image, "shape") and len(image.shape) == 4:
         batch = np.asarray(image, "float32")
         fits = all(s is None or s == n for s, n in zip((height, width, channels), batch.shape[1:], strict=True))
         if not fits or not len(batch):

@@ -14,6 +14,7 @@ from kerasrecipes.layers.wavenet_stack import receptive_field
 from kerasrecipes.registry import get_recipe
 from kerasrecipes.results import AudioClip
 from kerasrecipes.tasks.base import NextSymbolModel
+from kerasrecipes.utils.sources import FileContent
 
 Progress: TypeAlias = Callable[[float, float], Any]
 
@@ -239,7 +240,7 @@ class WaveNetGenerator(NextSymbolModel):
         """
         from kerasrecipes.inference.wavenet_likelihood import log_probabilities
 
-        if isinstance(audio, Sequence) and not isinstance(audio, str | bytes | bytearray):
+        if isinstance(audio, Sequence) and not isinstance(audio, str | FileContent):
             return [self.bits_per_sample(a, sample_rate, speaker, conditioned) for a in audio]
         return float(-log_probabilities(self, audio, sample_rate, speaker, conditioned).mean() / np.log(2))
 

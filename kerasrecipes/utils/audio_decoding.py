@@ -21,6 +21,7 @@ UNKNOWN_FRAMES = 2**36 - 1  # a FLAC file cannot declare more samples
 SMALL_BLOCK_FRAMES = 1024  # so many samples at most are lost where the decoder fails
 MP3_TOLERANCE_FRAMES = 2 * 1152  # encoders disagree on whether the first and the last frame count
 HEADER_BYTES = 44  # of the shortest file in a container
+JOINED_FORMATS = {b"RIFF": "WAV", b"RIFX": "WAV", b"RF64": "WAV", b"FORM": "AIFF"}
 CONTAINERS = {b"RIFF": "WAV", b"OggS": "OGG", b"caff": "CAF"}  # of codecs that only ffmpeg reads, for instance Speex
 
 Blocks = Generator[np.ndarray, None, str]  # yields blocks, and returns in words what is missing at the end
@@ -141,12 +142,13 @@ def open_sound(source: Source, parts: Sequence[bytes | range] = ()) -> soundfile
 
 
 def open_first_sound(source: Source, file: BinaryIO) -> soundfile.SoundFile:
-    """Open a source, also open as `file`, in libsndfile, or the first of joined WAV files, which it refuses as a whole."""
+    """Open a source, also open as `file`, in libsndfile, or the first of joined files of a format that it refuses as a whole."""
     try:
         return open_sound(source)
     except soundfile.LibsndfileError:
         file.seek(0)
-        contents = check_header(file, "WAV").contents if file.read(4) in (b"RIFF", b"RIFX", b"RF64") else ()
+        file_format = JOINED_FORMATS.get(file.read(4))
+        contents = check_header(file, file_format).contents if file_format else ()
         if len(contents) < 2:
             raise
         return open_sound(source, contents[0])

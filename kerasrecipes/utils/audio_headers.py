@@ -3,7 +3,7 @@
 import os
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BufferedReader
 from typing import BinaryIO
@@ -17,7 +17,7 @@ FILE_START_BYTES = 12
 ALL_FOLLOWS = 0xFFFFFFFF  # libsndfile reads to the end of the file
 TAGS = (b"TAG", b"ID3", b"APETAGEX", b"LYRICSBEGIN")
 CAF_HEADER_BYTES, CAF_EDIT_COUNT_BYTES = 8, 4
-FILE_STARTS = {"WAV": rb"(?s:(?:RIFF|RIFX|RF64).{4}WAVE)", "FLAC": rb"fLaC[\0\x80]\0\0\x22"}
+FILE_STARTS = {"WAV": rb"(?s:(?:RIFF|RIFX|RF64).{4}WAVE)", "AIFF": rb"(?s:FORM.{4}AIF[FC])", "FLAC": rb"fLaC[\0\x80]\0\0\x22"}
 W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 
 
@@ -39,27 +39,9 @@ class HeaderCheck:
 
 def check_header(file: BinaryIO, file_format: str) -> HeaderCheck:
     """Check the header of a file in one of libsndfile's formats, named as `soundfile.SoundFile.format` does."""
-    if file_format == "FLAC":
-        return HeaderCheck()  # libsndfile changes nothing in its length
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
-    if file_format in ("WAV", "WAVEX", "RF64"):
-        return check_wav(file, size)
-    if file_format == "AIFF":
-        return check_aiff(file, size)
-    if file_format == "AU":
-        return check_au(file, size)
-    if file_format == "OGG":
-        return check_ogg(FileBytes(file))
-    if file_format == "NIST":
-        return check_nist(file.read(1024), size)
-    if file_format == "VOC":
-        return check_voc(file, size)
-    if file_format in ("W64", "CAF"):
-        return check_long_chunks(file, size, file_format)
-    if file_format == "MP3":
-        return HeaderCheck(exact=mp3_frames.declares_length(file, size))
-    return HeaderCheck()
+    return CHECKS[file_format](file, size) if file_format in CHECKS else HeaderCheck()
 
 
 def check_joined(file: BinaryIO, file_format: str, start: int) -> HeaderCheck | None:
@@ -157,6 +139,8 @@ def check_aiff(file: BinaryIO, size: int) -> HeaderCheck:
             compressed = length > 18
         if name != b"SSND":
             continue
+        if joined := check_joined(file, "AIFF", start + length):
+            return joined
         available = size - start
         if length >= available or not common or compressed or not hides_audio(file, start + length, size, ">"):
             return HeaderCheck(1.0 if is_unknown(length) else ratio(length, available))
@@ -247,3 +231,18 @@ def split_content(content: bytes | FileBytes, starts: list[int]) -> tuple[tuple[
     if len(starts) == 1:
         return ()
     return tuple((range(a, b),) for a, b in zip(starts, [*starts[1:], len(content)], strict=True))
+
+
+CHECKS: dict[str, Callable[[BinaryIO, int], HeaderCheck]] = {  # libsndfile changes nothing in the lengths of other formats
+    "WAV": check_wav,
+    "WAVEX": check_wav,
+    "RF64": check_wav,
+    "AIFF": check_aiff,
+    "AU": check_au,
+    "OGG": lambda file, size: check_ogg(FileBytes(file)),
+    "NIST": lambda file, size: check_nist(file.read(1024), size),
+    "VOC": check_voc,
+    "W64": lambda file, size: check_long_chunks(file, size, "W64"),
+    "CAF": lambda file, size: check_long_chunks(file, size, "CAF"),
+    "MP3": lambda file, size: HeaderCheck(exact=mp3_frames.declares_length(file, size)),
+}

@@ -16,6 +16,7 @@ from kerasrecipes.utils.escaping import escape_controls
 
 STANDARD_INPUT = "-"
 PIPE_SECONDS = 10.0  # after which a pipe into which no program writes is an error
+FileContent = bytes | bytearray | memoryview
 Source = str | os.PathLike | bytes | bytearray
 
 
@@ -46,7 +47,7 @@ def source_name(source: Any, medium: Medium) -> str:
     """Return a printable name of a source for error messages."""
     if isinstance(source, str | os.PathLike):
         return "standard input" if source == STANDARD_INPUT else escape_controls(os.fsdecode(source))
-    if isinstance(source, bytes | bytearray):
+    if isinstance(source, FileContent):
         return f"{medium.noun} of {len(source)} bytes"
     if hasattr(source, "read"):
         names = (getattr(source, key, None) for key in ("filename", "name"))  # uploads name their form field `name`
@@ -73,8 +74,8 @@ def resolve_source(source: Any, name: str, medium: Medium) -> Source:
     Raises:
         KerasRecipesError: An error of the medium's class. The source is missing, empty, a folder or text.
     """
-    if isinstance(source, bytes | bytearray):
-        return source
+    if isinstance(source, FileContent):
+        return source.tobytes() if isinstance(source, memoryview) else source
     if source == STANDARD_INPUT:
         if sys.stdin is None or sys.stdin.isatty():
             raise medium.family("- reads standard input, and nothing is piped into it: pass a file")
@@ -140,4 +141,4 @@ def is_file_input(x: Any) -> bool:
     """Return whether `x` is a path, bytes or a file object, or a list of these, and no input of a network."""
     if isinstance(x, list | tuple):
         return len(x) > 0 and all(map(is_file_input, x))
-    return isinstance(x, str | bytes | os.PathLike) or hasattr(x, "read")
+    return isinstance(x, str | os.PathLike | FileContent) or hasattr(x, "read")
