@@ -1,7 +1,7 @@
 """`load`: from a name, a file or a hub reference to a model with verified weights. `predict`: the verb of its task."""
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,15 @@ def load(
     if compile and not model.compiled:
         model.compile()
     return model
+
+
+def load_named_models(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options of `transcribe` with loaded models in place of the names of its `rescorer` and of those in `average_with`."""
+    def load_name(value: Any) -> Any:
+        return load(value, compile=False, engine="auto") if isinstance(value, str | Path) else value
+
+    loaders = {"rescorer": load_name, "average_with": lambda values: [*map(load_name, values)]}
+    return {key: loaders[key](value) if key in loaders else value for key, value in options.items()}
 
 
 def load_recipe(name: str, labels: dict[str, Any], weights: Any, config: dict) -> tuple[Any, Any]:
@@ -189,8 +198,7 @@ def build_model(recipe: Any, labels: Any, config: dict) -> Any:
     """
     choose_backend()
     entry = TASK_MODELS[recipe.task]
-    module, name = entry.model.split(":")
-    label_argument = {entry.label_argument: labels} if entry.label_argument else {}
+    (module, name), label_argument = entry.model.split(":"), {entry.label_argument: labels} if entry.label_argument else {}
     return getattr(importlib.import_module(module), name)(recipe.name, config=config, **label_argument)
 
 
@@ -200,14 +208,11 @@ def has_same_labels(requested: Any, trained: Any) -> bool:
     The criterion decides about a blank or repetition symbols: only another number of repetition symbols needs another head.
     """
     if isinstance(trained, tuple):  # names of classes
-        if isinstance(requested, int):
-            return len(trained) == requested
-        return trained == tuple(requested)
+        return len(trained) == requested if isinstance(requested, int) else trained == tuple(requested)
     trained = Alphabet.from_value(trained)
     requested = type(trained).from_value(requested)  # for example from the name of a phoneme set
     return (requested.symbols, requested.separator) == (trained.symbols, trained.separator) and (
-        requested.num_repetition_symbols is None
-        or trained.num_repetition_symbols in (None, requested.num_repetition_symbols)
+        requested.num_repetition_symbols is None or trained.num_repetition_symbols in (None, requested.num_repetition_symbols)
     )
 
 

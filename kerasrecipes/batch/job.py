@@ -83,7 +83,8 @@ class ShardProcessor:
         if TASK_MODELS[task].verb != job.task:
             raise KerasRecipesError(f"{job.name} does not {job.task}: its task is {task}")
         self.method: Callable[..., list[Any]] = getattr(self.model, job.task)
-        self.method([], **job.options)  # rejects a wrong option before any file is read
+        self.options = loading.load_named_models(job.options)
+        self.method([], **self.options)  # rejects a wrong option before any file is read
 
     def process_shard(
         self, number: int, paths: Sequence[str], deadly: Sequence[str] = (), announce: Any = None
@@ -116,7 +117,7 @@ class ShardProcessor:
         sources = fetch_bytes(paths)
         readable = [s for s in sources if not isinstance(s, Exception)]
         try:
-            results = iter(self.method(readable, **self.job.options) if readable else [])
+            results = iter(self.method(readable, **self.options) if readable else [])
             return [s if isinstance(s, Exception) else next(results) for s in sources]
         except Exception as error:  # whatever a decoder or an engine raises about one of many files
             return [error] if len(paths) == 1 else [self.compute_results([path])[0] for path in paths]

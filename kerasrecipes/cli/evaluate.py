@@ -12,7 +12,7 @@ from kerasrecipes.cli.progress import ProgressBar, print_line, print_next
 from kerasrecipes.cli.sections import argument, command, option
 from kerasrecipes.cli.subset_report import rates_to_json, report_subsets
 from kerasrecipes.errors import KerasRecipesError
-from kerasrecipes.hub.metric_names import format_measurement, metric_noun
+from kerasrecipes.hub.metric_names import AVERAGED, format_measurement, metric_noun
 
 RECORD_HELP = "Record the result in the manifest under the name of this data set (default: not recorded)."
 JSON_HELP = "Print the result as JSON."
@@ -158,11 +158,11 @@ def decoder_label(decoding: Mapping[str, Any], model: Any) -> str:
     from kerasrecipes.decoding.decoders import choose_decoder
     from kerasrecipes.decoding.options import DecodingOptions
 
-    arguments = options.transcribe_arguments(decoding, load_rescorer=False)
+    arguments = options.transcribe_arguments(decoding, load_models=False)
     arguments.pop("noise", None)
-    shift = arguments.pop("shift_average_seconds", None)
+    shift, others = arguments.pop("shift_average_seconds", None), arguments.pop("average_with", ())
     label = choose_decoder(model, DecodingOptions(**arguments)).name
-    return f"{label}, shift average {shift:g} s" if shift else label
+    return label + f", shift average {shift:g} s" * bool(shift) + f"{AVERAGED}{' and '.join(others)}" * bool(others)
 
 
 def recorded_command(

@@ -133,6 +133,10 @@ decoding = combine(
         help="So long without a letter ends a word (default 0.6). 0 lets words span pauses.",
     ),
     _decoding(
+        "--average-with", multiple=True, metavar="NAME",
+        help="Another recognizer, whose probabilities are averaged with this one's. Repeatable (default: none).",
+    ),
+    _decoding(
         "--shift-average", "shift_average_seconds", type=float, metavar="SECONDS",
         help="Average the network's output over the audio shifted by this much in both directions (default: 0).",
     ),
@@ -221,12 +225,12 @@ def require_task(model: Any, task: str, action: str) -> None:
         )
 
 
-def transcribe_arguments(decoding: Mapping[str, Any], load_rescorer: bool = True) -> dict[str, Any]:
+def transcribe_arguments(decoding: Mapping[str, Any], load_models: bool = True) -> dict[str, Any]:
     """Return the arguments of `transcribe` for the decoding options.
 
     Args:
         decoding: Options as click read them.
-        load_rescorer: Load the model that `--rescore` names; otherwise the argument is its name.
+        load_models: Load the models that `--rescore` and `--average-with` name; otherwise the arguments are their names.
 
     Raises:
         KerasRecipesError: A hotword is not WORD or WORD=NATS.
@@ -241,9 +245,11 @@ def transcribe_arguments(decoding: Mapping[str, Any], load_rescorer: bool = True
     if path := arguments.pop("phrases", None):
         arguments["phrases"] = read_phrases(path)
     if name := arguments.pop("rescore", None):
+        arguments["rescorer"] = name
+    if load_models and arguments.keys() & {"rescorer", "average_with"}:
         from kerasrecipes import loading
 
-        arguments["rescorer"] = loading.load(name, compile=False) if load_rescorer else name
+        arguments = loading.load_named_models(arguments)
     return arguments
 
 

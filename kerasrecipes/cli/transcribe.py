@@ -40,10 +40,10 @@ def run_transcribe(files, recipe, engine, output_format, output, ipa, allow_trun
     flags = {"ipa": ipa, "allow_truncated": allow_truncated, "max_seconds": max_seconds}
     flags = {name: value for name, value in flags.items() if value not in (None, False)}
     if many_files:
-        arguments = options.transcribe_arguments(decoding, load_rescorer=False) | flags
+        arguments = options.transcribe_arguments(decoding, load_models=False) | flags
         return run_many_files("transcribe", recipe, files, output, output_format, engine, many_files, arguments)
     options.check_task(recipe, RECOGNITION, "cannot transcribe")
-    options.transcribe_arguments(decoding, load_rescorer=False)
+    options.transcribe_arguments(decoding, load_models=False)
     paths = audio.list_audio_files(list(files))
     options.check_files(paths, AudioError)
     model = options.load_model(recipe, engine)

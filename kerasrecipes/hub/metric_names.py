@@ -23,6 +23,7 @@ MAIN_METRICS = {
 }  # fmt: skip
 HIGHER_IS_BETTER = ("miou", "boundaries_found", "boundaries_right")
 REPORT_SET, NOISE = "dev-mini-report", " with pink noise"  # in the names of data sets
+AVERAGED = ", averaged with "  # in the names of decoders, before the names of other recognizers
 
 
 def metric_noun(metric: str) -> str:
@@ -47,9 +48,12 @@ def format_measurement(metric: str, value: float, ci_low: float | None = None, c
 
 
 def find_best(task: str, measurements: Any) -> Mapping[str, Any] | None:
-    """Return the best measurement of a task's main metric, without added noise, on dev-mini-report if it was measured there."""
+    """Return the best measurement of a task's main metric, on dev-mini-report if it was measured there.
+
+    Measurements with added noise, and those of several networks together, do not count.
+    """
     metric = MAIN_METRICS[task]
-    rows = [m for m in measurements if m["metric"] == metric and NOISE not in m["dataset"]]
+    rows = [m for m in measurements if m["metric"] == metric and NOISE not in m["dataset"] and AVERAGED not in m["decoder"]]
     rows = [m for m in rows if m["dataset"].startswith(REPORT_SET)] or rows
     sign = -1 if metric in HIGHER_IS_BETTER else 1
     return min(rows, key=lambda m: sign * m["value"], default=None)

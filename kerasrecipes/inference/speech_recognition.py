@@ -52,7 +52,8 @@ class SpeechRecognitionMixin:
         beam_threshold: float | None = None, pause_seconds: float = PAUSE_SECONDS, phrases: Sequence[str] = (),
         rejection_cost: float = REJECTION_COST, ipa: bool = False, batch_seconds: float = BATCH_SECONDS,
         chunk_threshold_seconds: float = CHUNKING_THRESHOLD_SECONDS, shift_average_seconds: float = 0.0,
-        allow_truncated: bool = False, max_seconds: float = MAX_SECONDS, progress: Progress | None = None,
+        average_with: Sequence[Any] = (), allow_truncated: bool = False, max_seconds: float = MAX_SECONDS,
+        progress: Progress | None = None,
     ) -> list[Transcript | AudioError]: ...  # fmt: skip
 
     @overload
@@ -64,7 +65,8 @@ class SpeechRecognitionMixin:
         beam_threshold: float | None = None, pause_seconds: float = PAUSE_SECONDS, phrases: Sequence[str] = (),
         rejection_cost: float = REJECTION_COST, ipa: bool = False, batch_seconds: float = BATCH_SECONDS,
         chunk_threshold_seconds: float = CHUNKING_THRESHOLD_SECONDS, shift_average_seconds: float = 0.0,
-        allow_truncated: bool = False, max_seconds: float = MAX_SECONDS, progress: Progress | None = None,
+        average_with: Sequence[Any] = (), allow_truncated: bool = False, max_seconds: float = MAX_SECONDS,
+        progress: Progress | None = None,
     ) -> Transcript: ...  # fmt: skip
 
     def transcribe(
@@ -75,7 +77,8 @@ class SpeechRecognitionMixin:
         beam_threshold: float | None = None, pause_seconds: float = PAUSE_SECONDS, phrases: Sequence[str] = (),
         rejection_cost: float = REJECTION_COST, ipa: bool = False, batch_seconds: float = BATCH_SECONDS,
         chunk_threshold_seconds: float = CHUNKING_THRESHOLD_SECONDS, shift_average_seconds: float = 0.0,
-        allow_truncated: bool = False, max_seconds: float = MAX_SECONDS, progress: Progress | None = None,
+        average_with: Sequence[Any] = (), allow_truncated: bool = False, max_seconds: float = MAX_SECONDS,
+        progress: Progress | None = None,
     ) -> Any:  # fmt: skip
         """Transcribe audio.
 
@@ -102,6 +105,8 @@ class SpeechRecognitionMixin:
             batch_seconds: Padded audio per batch in seconds.
             chunk_threshold_seconds: Longer recordings run in chunks.
             shift_average_seconds: Also run the audio shifted by this much in both directions, and average. 0 turns it off.
+            average_with: More loaded recognizers, with CTC, the same symbols and frames at the same times. Each frame has the mean of
+                all networks' probabilities, and this recognizer's settings decode them.
             allow_truncated: Transcribe what is there of a file that is cut off, with a warning.
             max_seconds: Longest file that is read, in seconds.
             progress: Called with (inputs done, inputs in all) after every input.
@@ -120,8 +125,7 @@ class SpeechRecognitionMixin:
             rescorer=rescorer, rescore_weight=rescore_weight, beam_size_token=beam_size_token, beam_threshold=beam_threshold,
             pause_seconds=pause_seconds, phrases=phrases, rejection_cost=rejection_cost, ipa=ipa, batch_seconds=batch_seconds,
             chunk_threshold_seconds=chunk_threshold_seconds, shift_average_seconds=shift_average_seconds,
-            allow_truncated=allow_truncated, max_seconds=max_seconds,
-            progress=progress,
+            average_with=average_with, allow_truncated=allow_truncated, max_seconds=max_seconds, progress=progress,
         )  # fmt: skip
 
     def align(

@@ -13,6 +13,8 @@ from kerasrecipes.decoding.decoders import make_decoder
 from kerasrecipes.decoding.greedy import log_softmax
 from kerasrecipes.decoding.options import DecodingOptions
 from kerasrecipes.errors import AudioError, KerasRecipesError, convert_errors, strip_traceback
+from kerasrecipes.hub.metric_names import AVERAGED
+from kerasrecipes.inference.ensemble import RecognizerEnsemble
 from kerasrecipes.results import Transcript
 from kerasrecipes.utils.audio_blocks import MAX_SECONDS
 from kerasrecipes.utils.files import first_line
@@ -26,7 +28,8 @@ BATCH_SECONDS = 60.0
 def transcribe(
     model: Any, source: Any, sample_rate: int | None = None, *, batch_seconds: float = BATCH_SECONDS,
     chunk_threshold_seconds: float = CHUNKING_THRESHOLD_SECONDS, progress: Callable[[int, int], Any] | None = None,
-    shift_average_seconds: float = 0.0, allow_truncated: bool = False, max_seconds: float = MAX_SECONDS, **decoding: Any,
+    shift_average_seconds: float = 0.0, average_with: Sequence[Any] = (), allow_truncated: bool = False,
+    max_seconds: float = MAX_SECONDS, **decoding: Any,
 ) -> Any:  # fmt: skip
     """Transcribe one input or many. This is `model.transcribe`.
 
@@ -40,25 +43,31 @@ def transcribe(
         progress: Called with (inputs done, inputs in all) after every input.
         shift_average_seconds: Also run the audio shifted by this much in both directions, and average the three
             probabilities (Deep Speech, arXiv 1412.5567, section 2.1: 5 ms). Takes three times as long. 0 turns it off.
+        average_with: More loaded recognizers, see `kerasrecipes.inference.ensemble`. Each frame has the mean of all networks'
+            probabilities. Default: none.
         allow_truncated: Transcribe what is there of a file that is cut off, with a warning. Default False: an `AudioError`.
         max_seconds: Longest file that is read. Seconds, default 6 hours; a longer one is an `AudioError`.
         **decoding: `decoder`, `language_model` and the other arguments of `kerasrecipes.decoding.DecodingOptions`.
     """
     to_transcript = make_transcript_decoder(model, make_decoder(model, DecodingOptions(**decoding)))
     reading = {"sample_rate": sample_rate, "allow_truncated": allow_truncated, "max_seconds": max_seconds}
+    network, note = model, ""
+    if average_with:
+        network, note = RecognizerEnsemble([model, *average_with]), AVERAGED + " and ".join(m.name for m in average_with)
     if not is_batch(source):
         recording = read_recording(source, target=model.sample_rate, keep_seconds=chunk_threshold_seconds, **reading)
-        transcript = to_transcript(logits_of(model, recording, chunk_threshold_seconds, shift_average_seconds), recording, source)
-        return replace(transcript, audio=audio_reference(source, sample_rate))
+        transcript = to_transcript(logits_of(network, recording, chunk_threshold_seconds, shift_average_seconds), recording, source)
+        return replace(transcript, audio=audio_reference(source, sample_rate), decoder=transcript.decoder + note)
     inputs = list_audio_files(source)
     results: list[Transcript | AudioError | None] = [None] * len(inputs)
     batches = score_batches(
-        model, inputs, results, batch_seconds=batch_seconds, chunk_threshold_seconds=chunk_threshold_seconds,
+        network, inputs, results, batch_seconds=batch_seconds, chunk_threshold_seconds=chunk_threshold_seconds,
         shift_average_seconds=shift_average_seconds, **reading,
     )  # fmt: skip
     for index, logits, recording in batches:
         try:
-            results[index] = replace(to_transcript(logits, recording, inputs[index]), audio=audio_reference(inputs[index]))
+            transcript = to_transcript(logits, recording, inputs[index])
+            results[index] = replace(transcript, audio=audio_reference(inputs[index]), decoder=transcript.decoder + note)
         except AudioError as error:
             results[index] = strip_traceback(error)
         if progress:

@@ -148,14 +148,16 @@ def label_metadata(model: Any) -> dict[str, Any]:
 def stage_record(record: dict[str, Any], amount_key: str) -> dict[str, Any]:
     """Return what the manifest says of one run: configuration, teacher, recipe of its first weights, amount of data, validation."""
     teacher = record.get("teacher")
-    if teacher and not teacher["name"].startswith("hf://"):  # the name of a recipe, a file or a run's folder
-        teacher = teacher | {"name": Path(teacher["name"]).name}
+    if teacher:  # names of recipes, files or runs' folders
+        names = (n if n.startswith("hf://") else Path(n).name for n in teacher["name"].split(" + "))
+        teacher = teacher | {"name": " + ".join(names)}
     state = record["state"]
     recipe, file = record["config"]["recipe"], Path(record["config"]["init_from"] or "").name
     origin = next((name for name, row in manifest.entries().items() if row.file == file and name != recipe), None)
     omitted = ("step", "epoch", "batch", "wall_hours")
+    files = ("data", "validation", "init_from", "teacher", "average_teacher_with")
     return {
-        "config": {k: v for k, v in record["config"].items() if k not in ("data", "validation", "init_from", "teacher")},
+        "config": {k: v for k, v in record["config"].items() if k not in files},
         **({"teacher": teacher} if teacher else {}),
         **({"initialized_from": origin} if origin else {}),
         "steps": state["step"], "epochs": state["epoch"], amount_key: round(state[amount_key], 2),

@@ -60,6 +60,7 @@ class TrainConfig:
         frozen_layers: Layers that are not trained, by the beginnings of their names. "front end" is a segmenter's.
         teacher: Recognizer whose frame posteriors the network learns beside CTC: anything that `load` takes, trained with CTC on
             the same symbols. Default: none.
+        average_teacher_with: More recognizers like it. The posteriors are the mean of those of all.
         ctc_weight: Weight of CTC (nats per label) in the loss with a teacher.
         teacher_weight: Weight of the cross entropy to the teacher's posteriors (nats per frame).
         temperature: Temperature of both softmaxes in this cross entropy.
@@ -102,6 +103,7 @@ class TrainConfig:
     hint_steps: int = 0
     frozen_layers: tuple[str, ...] = ()
     teacher: str | None = None
+    average_teacher_with: tuple[str, ...] = ()
     ctc_weight: float = 0.3
     teacher_weight: float = 1.0
     temperature: float = 1.0

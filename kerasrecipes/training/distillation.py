@@ -1,5 +1,6 @@
 """The teacher of a training: loaded, checked against the student, and run once over every clip."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from kerasrecipes.data.teacher_targets import FrameGrid, TeacherTargets
 from kerasrecipes.decoding.alphabet import Alphabet
 from kerasrecipes.decoding.greedy import log_softmax
 from kerasrecipes.errors import DataError
+from kerasrecipes.inference.ensemble import RecognizerEnsemble
 from kerasrecipes.inference.transcribe import score_batches
 from kerasrecipes.loading import load
 from kerasrecipes.training.config import TrainConfig
@@ -30,15 +32,18 @@ def prepare_teacher(
     Raises:
         DataError: The student or the teacher has no CTC, or their symbols differ.
     """
-    name = str(config.teacher)
+    names = [str(config.teacher), *config.average_teacher_with]
+    name = " + ".join(names)
     if student.criterion.name != "ctc":
         raise DataError(
             f"teacher: {config.recipe} is trained with {student.criterion.name}, and only CTC has posteriors of single frames: "
             "train with CTC first, then start from that run (init_from: FOLDER, init_config: {criterion: ctc})"
         )
-    teacher = load_teacher(name)
+    teachers = [load_teacher(n) for n in names]
+    teacher = RecognizerEnsemble(teachers) if len(teachers) > 1 else teachers[0]
     columns = match_columns(name, teacher.alphabet, student.alphabet)
-    sha256 = weights_hash(name)
+    hashes = [weights_hash(n) for n in names]
+    sha256 = hashes[0] if len(hashes) == 1 else hashlib.sha256(" ".join(hashes).encode()).hexdigest()
     cache, keys = PosteriorCache(cache_dir, sha256), hash_clips([u.path for u in utterances])
     compute_posteriors(teacher, cache, keys, [u.path for u in utterances])
     student.distill(config.ctc_weight, config.teacher_weight, config.temperature)

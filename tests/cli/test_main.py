@@ -118,7 +118,7 @@ def test_options_are_written_as_they_are_typed():
         "--noise 20",
     ]  # fmt: skip
     arguments = options.transcribe_arguments(
-        {"hotwords": ("kea=9", "tui"), "rescore": "char_rnn_small"}, load_rescorer=False
+        {"hotwords": ("kea=9", "tui"), "rescore": "char_rnn_small"}, load_models=False
     )
     assert arguments == {"hotwords": {"kea": 9.0, "tui": None}, "rescorer": "char_rnn_small"}
 

@@ -161,6 +161,23 @@ def test_errors_say_what_does_not_fit(changes, config, message, clips, tmp_path)
         distillation.load_teacher("char_rnn_small")
 
 
+def test_several_teachers_give_the_mean_of_their_posteriors(clips, teacher, tmp_path):
+    """And the record names both, in an order that counts for the cache."""
+    model = kr.load(teacher)
+    model.set_weights([np.roll(w, 1, axis=-1) for w in model.get_weights()])
+    model.save(tmp_path / "other.keras")
+    other = str(tmp_path / "other.keras")
+    runs = [
+        Trainer(settings(f"librispeech:{clips}", first, average_teacher_with=others), tmp_path / str(number))
+        for number, (first, others) in enumerate(((teacher, []), (other, []), (teacher, [other])))
+    ]
+    alone, second, both = (run.dataset[0][0]["teacher"] for run in runs)
+    assert abs(alone - second).max() > 0.1
+    np.testing.assert_allclose(both, (alone + second) / 2, atol=2e-3)  # float16 in the cache
+    assert runs[2].task.teacher["name"] == f"{teacher} + {other}"
+    assert len({run.task.teacher["sha256"] for run in runs}) == 3
+
+
 def test_records_and_cards_name_the_teacher(place, clips, teacher, tmp_path, monkeypatch):
     from kerasrecipes.hub import manifest
     from kerasrecipes.release import from_run, model_card
