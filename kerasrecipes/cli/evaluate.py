@@ -162,7 +162,8 @@ def decoder_label(decoding: Mapping[str, Any], model: Any) -> str:
     arguments.pop("noise", None)
     shift, others = arguments.pop("shift_average_seconds", None), arguments.pop("average_with", ())
     label = choose_decoder(model, DecodingOptions(**arguments)).name
-    return label + f", shift average {shift:g} s" * bool(shift) + f"{AVERAGED}{' and '.join(others)}" * bool(others)
+    label += f", shift average {shift:g} s" if shift else ""
+    return f"{label}{AVERAGED}{' and '.join(others)}" if others else label
 
 
 def recorded_command(

@@ -8,6 +8,7 @@ import pytest
 import kerasrecipes as kr
 from kerasrecipes.audio import Recording
 from kerasrecipes.cli import main
+from kerasrecipes.cli.evaluate import decoder_label
 from kerasrecipes.decoding.greedy import log_softmax
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.hub.metric_names import find_best
@@ -93,6 +94,9 @@ def test_command_line_and_many_files(models, capsys, tmp_path):
     command = ["transcribe", "--recipe", "wav2letter_small", "--average-with", "wav2letter_raw_small", DEMO]
     assert main.main(command) == 0 and capsys.readouterr().out.strip() == heard
     assert main.main([*command, "--output", str(tmp_path / "rows"), "--workers", "1"]) == 0
+    values = {"decoder": "greedy", "average_with": ("wav2letter_raw_small",)}
+    assert decoder_label(values, models[0]) == "greedy, averaged with wav2letter_raw_small"
+    assert decoder_label({"shift_average_seconds": 0.005, "decoder": "greedy"}, models[0]) == "greedy, shift average 0.005 s"
     (rows,) = (tmp_path / "rows").glob("part-*.jsonl")
     assert json.loads(rows.read_text())["text"] == heard
 
