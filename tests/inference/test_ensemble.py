@@ -13,6 +13,7 @@ from kerasrecipes.decoding.greedy import log_softmax
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.hub.metric_names import find_best
 from kerasrecipes.inference.ensemble import RecognizerEnsemble, average_log_probs
+from kerasrecipes.loading import load_named_models
 
 DEMO = "kerasrecipes/assets/demo.mp3"
 
@@ -105,3 +106,10 @@ def test_the_best_measurement_is_of_one_network():
     alone = {"dataset": "dev-mini-report: 1", "metric": "wer", "value": 0.3, "decoder": "beam 800 + lm"}
     together = alone | {"value": 0.2, "decoder": "beam 800 + lm, averaged with x"}
     assert find_best("speech-recognition", [together, alone]) == alone
+
+
+def test_names_among_options_become_models():
+    loaded = load_named_models({"rescorer": "char_rnn_small", "average_with": ["wav2letter_raw_small"], "nbest": 2})
+    assert loaded["nbest"] == 2 and len(loaded["rescorer"].log_probabilities(["a", "bc"])) == 2
+    assert [model.name for model in loaded["average_with"]] == ["wav2letter_raw_small"]
+    assert load_named_models(loaded) == loaded
