@@ -15,6 +15,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("transcribe talk.flac --format srt", "subtitles; also words, json, vtt"),
         ("transcribe palaz_raw_small talk.flac --ipa", "phonemes, by another recipe"),
         ("transcribe talk.flac --decoder greedy", "what the network alone hears"),
+        ("transcribe talk.flac --average-with wav2letter_raw_small", "two networks, which make fewer errors"),
         ("transcribe talk.flac --phrases commands.txt", "only the phrases of a file, one a line"),
         ("transcribe talks/ --output results --workers auto", "many files, one row for each"),
     ),

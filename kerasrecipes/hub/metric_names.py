@@ -53,7 +53,7 @@ def find_best(task: str, measurements: Any) -> Mapping[str, Any] | None:
     Measurements with added noise, and those of several networks together, do not count.
     """
     metric = MAIN_METRICS[task]
-    rows = [m for m in measurements if m["metric"] == metric and NOISE not in m["dataset"] and AVERAGED not in m["decoder"]]
+    rows = [m for m in measurements if m["metric"] == metric and NOISE not in m["dataset"] and AVERAGED not in m.get("decoder", "")]
     rows = [m for m in rows if m["dataset"].startswith(REPORT_SET)] or rows
     sign = -1 if metric in HIGHER_IS_BETTER else 1
     return min(rows, key=lambda m: sign * m["value"], default=None)

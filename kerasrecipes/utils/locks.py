@@ -39,12 +39,20 @@ def exclusive_lock(folder: Path, message: str, name: str = ".lock") -> Iterator[
 
 @contextmanager
 def waiting_lock(path: Path) -> Iterator[None]:
-    """Hold the lock file `path`, after waiting until no other process holds it. A disk without locks, or a read-only one, is no error."""
+    """Hold the lock file `path`, after waiting until no other process holds it, and remove the file.
+
+    Who waited must look again whether there is still something to do: the next process may lock a new file already. A disk without
+    locks, or a read-only one, is no error.
+    """
     with ExitStack() as stack:
         with suppress(OSError, NotImplementedError):
             path.parent.mkdir(parents=True, exist_ok=True)
             stack.enter_context(filelock.FileLock(path))
-        yield
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
 
 
 def read_holder(path: Path) -> str:

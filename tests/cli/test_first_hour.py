@@ -165,7 +165,8 @@ def test_the_list_is_a_table(run):
 
 
 def best_wer():
-    rows = manifest.get_entry("wav2letter_small").metrics
+    """Word error rate of the network alone."""
+    rows = [m for m in manifest.get_entry("wav2letter_small").metrics if "averaged with" not in m["decoder"]]
     return min(m["value"] for m in rows if m["metric"] == "wer" and m["dataset"].startswith("dev-mini-report:"))
 
 
