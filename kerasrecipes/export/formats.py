@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from kerasrecipes.engines.onnx_metadata import METADATA_KEY, read_description
 from kerasrecipes.errors import ExportError
 from kerasrecipes.utils.files import first_line
 
+MADE_NAME = re.compile(r"__\d+$")  # of what tf2onnx adds to a graph
 RunFunction = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
 
 
@@ -59,6 +61,7 @@ def write_onnx(graph: Any, metadata: dict[str, Any], stem: Path, request: dict[s
             custom_ops=dict.fromkeys(native_rnn.NUMPY_FUNCTION_OPS, native_rnn.PLACEHOLDER_DOMAIN),
         )  # fmt: skip
     native_rnn.insert_native_nodes(model, placeholders)
+    number_constants(model.graph)
     if request["int8"]:
         store_int8(model, request["weights"])
     if request["float16"]:
@@ -73,6 +76,26 @@ def write_onnx(graph: Any, metadata: dict[str, Any], stem: Path, request: dict[s
     path = Path(f"{stem}.onnx")
     path.write_bytes(model.SerializeToString())
     read_description(path)
+
+
+def number_constants(graph: Any) -> None:
+    """Name the constants that tf2onnx made by their first use, and sort all by it. Of equal ones it keeps any, in each run another."""
+    made = {value.name for value in graph.initializer if MADE_NAME.search(value.name)}
+    names: dict[str, str] = {}
+
+    def rename(part: Any) -> None:
+        for node in part.node:
+            for index, name in enumerate(node.input):
+                names.setdefault(name, f"constant__{len(names)}" if name in made else name)
+                node.input[index] = names[name]
+            for attribute in node.attribute:
+                rename(attribute.g)
+
+    rename(graph)
+    for value in graph.initializer:
+        value.name = names.get(value.name, value.name)
+    order = {name: place for place, name in enumerate(names.values())}
+    graph.initializer.sort(key=lambda value: order.get(value.name, len(order)))
 
 
 def run_onnx(stem: Path) -> RunFunction:
