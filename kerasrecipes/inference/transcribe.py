@@ -10,11 +10,10 @@ import numpy as np
 
 from kerasrecipes.audio import Recording, list_audio_files, open_recording, source_name
 from kerasrecipes.decoding.decoders import make_decoder
-from kerasrecipes.decoding.greedy import log_softmax
 from kerasrecipes.decoding.options import DecodingOptions
 from kerasrecipes.errors import AudioError, KerasRecipesError, convert_errors, strip_traceback
 from kerasrecipes.hub.metric_names import AVERAGED
-from kerasrecipes.inference.ensemble import RecognizerEnsemble
+from kerasrecipes.inference.ensemble import RecognizerEnsemble, average_log_probs
 from kerasrecipes.results import Transcript
 from kerasrecipes.utils.audio_blocks import MAX_SECONDS
 from kerasrecipes.utils.files import first_line
@@ -211,8 +210,7 @@ def average_over_shifts(
         )
     n = round(seconds * model.sample_rate)
     shifted = [list(recordings), [r.shifted(n) for r in recordings], [r.shifted(-n) for r in recordings]]
-    probabilities = [[np.exp(log_softmax(logits)) for logits in predict(r)] for r in shifted]
-    return [np.log(np.mean(same, axis=0) + 1e-30).astype("float32") for same in zip(*probabilities, strict=True)]
+    return [average_log_probs(same) for same in zip(*map(predict, shifted), strict=True)]
 
 
 def make_transcript_decoder(

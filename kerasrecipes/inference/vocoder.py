@@ -13,6 +13,7 @@ from kerasrecipes.inference.wavenet_sampler import WaveNetSampler
 from kerasrecipes.layers import mu_law
 from kerasrecipes.results import AudioClip
 from kerasrecipes.utils.backend_process import check_backend_process
+from kerasrecipes.utils.sources import FileContent
 
 CHUNK_SECONDS = 0.25  # per compiled run; the last chunk runs whole and is cut afterwards
 LEARNED_UPSAMPLING_CHUNK_SECONDS = 0.05  # with a conditioning of every sample: 30 layers of it take 12 MB
@@ -216,7 +217,7 @@ def vocode(
 
 def read_conditioning(model: Any, source: Any, sample_rate: int | None) -> tuple[float | None, np.ndarray]:
     """Return the seconds (None for those of the spectrogram) and the mel spectrogram of a source."""
-    if not isinstance(source, str | Path | bytes | bytearray) and not hasattr(source, "read"):
+    if not isinstance(source, str | Path | FileContent) and not hasattr(source, "read"):
         array = np.asarray(source)
         if array.ndim == 2 and sample_rate is None:
             return None, array.astype("float32")  # `generate` checks its shape
