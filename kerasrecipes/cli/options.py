@@ -99,7 +99,7 @@ decoding = combine(
     ),
     _decoding(
         "--language-model", metavar="NAME",
-        help="Word language model: librispeech_small, or an ARPA or KenLM file (default: the recipe's).",
+        help="Language model: librispeech_small, phonemes_small, or an ARPA or KenLM file (default: the recipe's).",
     ),
     _decoding("--beam-size", type=int, help=f"{BEAM_SIZE_HELP} (default: 500 with a language model, else 50)."),
     _decoding("--lm-weight", type=float, help="Weight of the language model's log probability (default: the recipe's, tuned)."),

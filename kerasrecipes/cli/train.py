@@ -146,12 +146,12 @@ def commands_for_taught_model(name: str, card: Any) -> list[str]:
 @argument("name", help="Name of a recognizer's recipe.")
 @options.data("speech", help="Tuning set, never the set that is reported.")
 @options.speakers
-@option("--language-model", metavar="NAME", default="librispeech_small", help="Language model to weigh.")
+@option("--language-model", metavar="NAME", help="Language model to weigh (default: librispeech_small, for phonemes phonemes_small).")
 @option("--beam-size", type=int, help=f"{options.BEAM_SIZE_HELP} (default: as in transcribe).")
 @option("--write", is_flag=True, help="Record the weights in the manifest as the recipe's defaults.")
 def run_tune_decoder(name, data, speakers, language_model, beam_size, write) -> None:
-    """Find the language model weight and word score with the fewest word errors."""
-    options.check_task(name, ("speech-recognition",), "has no beam search to tune")
+    """Find the language model weight and word score with the fewest word or phoneme errors."""
+    options.check_task(name, ("speech-recognition", "phoneme-recognition"), "has no beam search to tune")
     options.check_data(data)
     model = options.load_model(name)
     from kerasrecipes.data import load_datasets

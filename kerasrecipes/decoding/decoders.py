@@ -17,6 +17,8 @@ from kerasrecipes.decoding.criteria import FramewiseCriterion
 from kerasrecipes.decoding.greedy import log_softmax
 from kerasrecipes.decoding.options import DecodingOptions
 from kerasrecipes.decoding.pauses import mark_pauses
+from kerasrecipes.decoding.phoneme_beam_search import make_phoneme_beam_decoder
+from kerasrecipes.decoding.phoneme_set import PhonemeSet
 from kerasrecipes.decoding.phrase_search import make_phrase_decoder
 from kerasrecipes.decoding.prefix_search import beam_search
 from kerasrecipes.decoding.rescoring import make_rescoring_decoder
@@ -45,10 +47,12 @@ def make_crf_decoder(model: Any, options: DecodingOptions) -> Decode:
 
 
 def make_beam_decoder(model: Any, options: DecodingOptions) -> Decode:
-    """Search for the best text, with or without a word language model, and rank the best again with a rescorer.
+    """Search for the best text, with or without a language model, and rank the best again with a rescorer.
 
     The model keeps the last search with a language model, some 30 MB.
     """
+    if isinstance(model.criterion, FramewiseCriterion):
+        return make_phoneme_beam_decoder(model, options)
     if options.rescorer is not None:
         return make_rescoring_decoder(make_beam_decoder, model, options)
     if not options.language_model:
@@ -120,7 +124,7 @@ DECODERS = {
         make_greedy_decoder, "the most likely symbol of each frame (ASG: the exact best path)", ("ctc", "asg", "frames", "crf")
     ),
     "beam": Decoder(
-        make_beam_decoder, "the most likely text of a beam search; with a word language model, new words are possible", ("ctc",),
+        make_beam_decoder, "the most likely text of a beam search; with a language model, new words are possible", ("ctc", "frames", "crf"),
         options=("language_model", "nbest", "hotwords", "rescorer"), packages=("ctc-beam-decoder",),
     ),
     "lexicon": Decoder(
@@ -142,10 +146,10 @@ def decoders_for(criterion: str) -> list[str]:
 def choose_decoder(model: Any, options: DecodingOptions) -> DecodingOptions:
     """Return the options with the decoder and the defaults that follow from it.
 
-    Without a `decoder`, `phrases` are searched by "phrases". Else a recognizer of English words searches with
-    `language_model`, by default that of its recipe: by "beam" with CTC, by "lexicon" with ASG or where ctc-beam-decoder is
-    missing. If neither package is installed or the language model cannot be fetched, the decoder is "greedy", with a warning.
-    Other recognizers have the decoder of their criterion.
+    Without a `decoder`, `phrases` are searched by "phrases". Else a recognizer of English searches with `language_model`, by
+    default that of its recipe: by "beam" with CTC and for phonemes, by "lexicon" with ASG or where ctc-beam-decoder is missing.
+    If neither package is installed or the language model cannot be fetched, the decoder is "greedy", with a warning. Other
+    recognizers have the decoder of their criterion.
 
     Raises:
         KerasRecipesError: The decoder does not exist or does not take the options.
@@ -154,7 +158,7 @@ def choose_decoder(model: Any, options: DecodingOptions) -> DecodingOptions:
         options = replace(options, decoder="phrases")
     elif options.decoder is None:
         name = options.language_model or default_language_model(model)
-        decoder = word_decoder(model) if name else model.criterion.default_decoder
+        decoder = search_decoder(model) if name else model.criterion.default_decoder
         options = replace(options, decoder=decoder, language_model=name)
     check_options(options)
     return replace(
@@ -165,17 +169,20 @@ def choose_decoder(model: Any, options: DecodingOptions) -> DecodingOptions:
     )  # fmt: skip
 
 
-def word_decoder(model: Any) -> str:
-    """Return the name of the decoder that searches with a word language model."""
+def search_decoder(model: Any) -> str:
+    """Return the name of the decoder that searches with a language model."""
+    if isinstance(model.criterion, FramewiseCriterion):
+        return "beam"
     return "beam" if model.criterion.name == "ctc" and word_beam_search.is_installed() else "lexicon"
 
 
 def default_language_model(model: Any) -> str | None:
     """Return the name of the recipe's language model if the model writes English and the search is installed, else None."""
     name = get_tuned_settings(model).get("language_model")
-    if not name or set(model.alphabet.symbols) != set(ENGLISH_SYMBOLS):
+    is_phonemes = isinstance(model.criterion, FramewiseCriterion)
+    if not name or set(model.alphabet.symbols) != set(PhonemeSet().symbols if is_phonemes else ENGLISH_SYMBOLS):
         return None
-    if word_decoder(model) == "lexicon" and not lexicon_beam_search.is_installed():
+    if search_decoder(model) == "lexicon" and not lexicon_beam_search.is_installed():
         if model.criterion.name == "ctc":
             warnings.warn(f"{model.name} decodes without its language model: {word_beam_search.INSTALL_HINT}", stacklevel=5)
         return None
@@ -225,8 +232,7 @@ def make_decoder(model: Any, options: DecodingOptions) -> Decode:
     entry = DECODERS[str(options.decoder)]
     if criterion.name not in entry.criteria:
         names = " or ".join(decoders_for(criterion.name))
-        hint = "; language models are for recognizers of words" if options.language_model else ""
-        raise KerasRecipesError(f"{model.name} decodes with {names}, not {options.decoder!r}{hint}")
+        raise KerasRecipesError(f"{model.name} decodes with {names}, not {options.decoder!r}")
     if options.ipa and not isinstance(criterion, FramewiseCriterion):
         raise KerasRecipesError(f"ipa is for phoneme recognizers, {model.name} writes words")
     decode = entry.make(model, options)

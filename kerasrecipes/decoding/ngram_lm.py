@@ -17,6 +17,7 @@ from kerasrecipes.utils.text_files import read_lines
 from kerasrecipes.utils.writable_cache import make_cache_folder
 
 KENLM_MAGIC = b"mmap lm http://kheafield.com/code format version"  # first bytes of a KenLM binary
+COMPACT_PHONEMES = b"PK"  # first bytes of a file of `phoneme_ngrams.save_phoneme_ngrams`
 SPECIAL_TOKENS = ("<unk>", "<s>", "</s>")
 INSTALL_HINT = 'this needs flashlight-text and kenlm: pip install "kerasrecipes[lm]"'
 
@@ -98,6 +99,8 @@ def ngram_format(path: Path) -> str:
         return "arpa.gz"
     if b"\\data\\" in head:
         return "arpa"
+    if head.startswith(COMPACT_PHONEMES):
+        raise DataError(f"{path} is a language model of phonemes: recognizers of words need an ARPA file or a KenLM binary")
     raise DataError(f"{path} is neither an ARPA file (\\data\\ ... \\1-grams:) nor a KenLM binary")
 
 

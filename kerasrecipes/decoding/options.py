@@ -17,10 +17,11 @@ class DecodingOptions:
 
     Args:
         decoder: A name in `DECODERS`. Default: the recipe's language model decides, see `choose_decoder`.
-        language_model: Word n-gram model: a bundled name ("librispeech_small") or the path of an ARPA or KenLM file.
+        language_model: N-gram model of words: a bundled name ("librispeech_small") or the path of an ARPA or KenLM file. Phoneme
+            recognizers take one of phonemes: "phonemes_small" or the path of an ARPA file.
         beam_size: Number of texts that survive a frame. Default: with a language model the recipe's, else 500; without one 50.
         lm_weight: Weight of the language model's log probability. Default: tuned for the recipe (its manifest row).
-        word_score: Nats added for every word. Default: tuned for the recipe.
+        word_score: Nats added for every word, or for every phoneme of a phoneme recognizer. Default: tuned for the recipe.
         prior_weight: Power of the symbols' priors that divides the network's posteriors before the search with a language
             model. Default: tuned for the recipe.
         nbest: Number of hypotheses to return: the best, and `nbest - 1` more in its `alternatives`.

@@ -28,6 +28,7 @@ class PhonemeRecognitionMixin(SpeechRecognitionMixin):
     @overload
     def transcribe(
         self, audio: list[Any] | tuple[Any, ...], sample_rate: int | None = None, *, decoder: str | None = None, ipa: bool = False,
+        language_model: str | None = None, beam_size: int | None = None, lm_weight: float | None = None, word_score: float | None = None,
         batch_seconds: float | None = None, chunk_threshold_seconds: float | None = None, allow_truncated: bool = False,
         max_seconds: float = MAX_SECONDS, progress: Progress | None = None, **options: Any,
     ) -> list[Transcript | AudioError]: ...  # fmt: skip
@@ -35,12 +36,14 @@ class PhonemeRecognitionMixin(SpeechRecognitionMixin):
     @overload
     def transcribe(
         self, audio: Any, sample_rate: int | None = None, *, decoder: str | None = None, ipa: bool = False,
+        language_model: str | None = None, beam_size: int | None = None, lm_weight: float | None = None, word_score: float | None = None,
         batch_seconds: float | None = None, chunk_threshold_seconds: float | None = None, allow_truncated: bool = False,
         max_seconds: float = MAX_SECONDS, progress: Progress | None = None, **options: Any,
     ) -> Transcript: ...  # fmt: skip
 
     def transcribe(
         self, audio: Any, sample_rate: int | None = None, *, decoder: str | None = None, ipa: bool = False,
+        language_model: str | None = None, beam_size: int | None = None, lm_weight: float | None = None, word_score: float | None = None,
         batch_seconds: float | None = None, chunk_threshold_seconds: float | None = None, allow_truncated: bool = False,
         max_seconds: float = MAX_SECONDS, progress: Progress | None = None, **options: Any,
     ) -> Any:  # fmt: skip
@@ -49,9 +52,14 @@ class PhonemeRecognitionMixin(SpeechRecognitionMixin):
         Args:
             audio: A path, bytes, a file object, or an array with `sample_rate`. Or a list or folder of them.
             sample_rate: Hz of arrays.
-            decoder: "crf", the best path with the learned transitions, or "greedy", the best phoneme of each frame.
-                Default: "crf" for recipes with transitions.
+            decoder: "beam", a search with a phoneme language model; "crf", the best path with the learned transitions, without
+                a language model; or "greedy", the best phoneme of each frame. Default: "beam" for recipes with a language model,
+                else "crf" for recipes with transitions.
             ipa: Write the International Phonetic Alphabet instead of ARPAbet.
+            language_model: Phoneme n-gram model: "phonemes_small", or the path of an ARPA file whose words are phonemes.
+            beam_size: Number of hypotheses that survive a frame. Default: the recipe's.
+            lm_weight: Weight of the language model's log probability. Default: the recipe's.
+            word_score: Nats added for every phoneme. Default: the recipe's.
             batch_seconds: Padded audio per batch in seconds. Default: 60, or less for a network that needs much memory.
             chunk_threshold_seconds: Longer recordings run in chunks. Default: 60, or less for a network that needs much memory.
             allow_truncated: Recognize what is there of a file that is cut off, with a warning.
@@ -71,7 +79,8 @@ class PhonemeRecognitionMixin(SpeechRecognitionMixin):
         limits = {"batch_seconds": batch_seconds, "chunk_threshold_seconds": chunk_threshold_seconds}
         options |= {**self.batch_limits, **{name: seconds for name, seconds in limits.items() if seconds is not None}}
         return run_transcribe(
-            self, audio, sample_rate, decoder=decoder or self.criterion.default_decoder, ipa=ipa,
+            self, audio, sample_rate, decoder=decoder, ipa=ipa, language_model=language_model, beam_size=beam_size,
+            lm_weight=lm_weight, word_score=word_score,
             allow_truncated=allow_truncated, max_seconds=max_seconds, progress=progress, **options,
         )  # fmt: skip
 

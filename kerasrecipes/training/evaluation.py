@@ -43,16 +43,9 @@ def evaluate_phonemes(model: Any, utterances: Any, noise: float | None = None, *
         "per": ErrorRate. "boundaries_found": share of the labels' boundaries that have one of the model's within 20 ms.
         "boundaries_right": share of the model's boundaries that have one of the labels'. A boundary is matched at most once.
     """
-    plain = [u.id for u in utterances if not hasattr(u, "boundaries")]
-    if plain or not utterances:
-        raise KerasRecipesError(
-            f"{plain[0] if plain else 'The set'} has no aligned phonemes: pass phones:LABELS?audio=FOLDER"
-        )
+    check_alignments(utterances)
     results = transcribe_all(model, utterances, noise, **options)
-    for u in utterances:
-        model.alphabet.encode(u.text)  # raises if the phonemes are of another set
-    references = [model.alphabet.fold_for_scoring(p for p, _ in u.phones) for u in utterances]
-    hypotheses = [model.alphabet.fold_for_scoring(model.alphabet.insert_silences(r.words)) for r in results]
+    references, hypotheses = fold_phonemes(model.alphabet, utterances, results)
     speakers = [u.speaker for u in utterances]
     predicted = [boundaries(r) for r in results]
     matched = [
@@ -64,6 +57,31 @@ def evaluate_phonemes(model: Any, utterances: Any, noise: float | None = None, *
         "boundaries_found": metrics.ratio_with_interval(matched, [len(u.boundaries) for u in utterances], speakers),
         "boundaries_right": metrics.ratio_with_interval(matched, [max(len(t), 1e-9) for t in predicted], speakers),
     }
+
+
+def check_alignments(utterances: Any) -> None:
+    """Check that there are clips, and that all have aligned phonemes.
+
+    Raises:
+        KerasRecipesError: They do not.
+    """
+    plain = [u.id for u in utterances if not hasattr(u, "boundaries")]
+    if plain or not utterances:
+        raise KerasRecipesError(
+            f"{plain[0] if plain else 'The set'} has no aligned phonemes: pass phones:LABELS?audio=FOLDER"
+        )
+
+
+def fold_phonemes(alphabet: Any, utterances: Any, transcripts: Any) -> tuple[list[list[str]], list[list[str]]]:
+    """Return the phonemes of labels and of transcripts as they are scored.
+
+    Raises:
+        DataError: The phonemes of a clip are of another set.
+    """
+    for u in utterances:
+        alphabet.encode(u.text)
+    references = [alphabet.fold_for_scoring(p for p, _ in u.phones) for u in utterances]
+    return references, [alphabet.fold_for_scoring(alphabet.insert_silences(t.words)) for t in transcripts]
 
 
 def transcribe_all(model: Any, utterances: Any, noise: float | None = None, **options: Any) -> list[Any]:

@@ -10,6 +10,7 @@ from kerasrecipes.decoding.decoders import make_decoder
 from kerasrecipes.decoding.options import DecodingOptions
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.inference.transcribe import score_batches
+from kerasrecipes.results import Transcript
 
 Progress = Callable[[float, float], Any]
 
@@ -28,10 +29,14 @@ class ScoredClips:
 
     def texts(self, model: Any, **decoding: Any) -> list[str]:
         """Return the text of each clip. `decoding` are options of `transcribe`."""
+        return [transcript.text for transcript in self.transcripts(model, **decoding)]
+
+    def transcripts(self, model: Any, **decoding: Any) -> list[Transcript]:
+        """Return the transcript of each clip. `decoding` are options of `transcribe`."""
         decode = make_decoder(model, DecodingOptions(**decoding))
         frame = model.stride / model.sample_rate
         return [
-            decode(logits, frame_seconds=frame, duration=seconds).text
+            decode(logits, frame_seconds=frame, duration=seconds)
             for logits, seconds in zip(self.logits, self.seconds, strict=True)
         ]
 

@@ -1,4 +1,4 @@
-"""Search for the language model's weight, the word score and the weight of the priors with the fewest word errors on a tuning set."""
+"""Search for the language model's weight, the word score and the weight of the priors with the fewest errors on a tuning set."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,12 +11,31 @@ from kerasrecipes.decoding.search_weights import DEFAULT_WEIGHTS, choose_search_
 from kerasrecipes.decoding.symbol_priors import measure_log_priors
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.hub import manifest
+from kerasrecipes.hub.metric_names import metric_noun
+from kerasrecipes.training.evaluation import check_alignments, fold_phonemes
 from kerasrecipes.training.scored_clips import score_clips
 
 SEARCH_STEPS = (  # coarse, then fine
     {"lm_weight": 0.2, "word_score": 0.6, "prior_weight": 0.2},
     {"lm_weight": 0.1, "word_score": 0.3, "prior_weight": 0.1},
 )
+
+
+def measure_words(alphabet: Any, utterances: Sequence[Any], transcripts: Sequence[Any]) -> dict[str, float]:
+    """Return the word and character error rates of transcripts."""
+    references, hypotheses = [alphabet.normalize(u.text) for u in utterances], [t.text for t in transcripts]
+    return {
+        "wer": metrics.word_error_rate(references, hypotheses).rate, "cer": metrics.character_error_rate(references, hypotheses).rate
+    }  # fmt: skip
+
+
+def measure_phonemes(alphabet: Any, utterances: Sequence[Any], transcripts: Sequence[Any]) -> dict[str, float]:
+    """Return the phoneme error rate of transcripts. Clips have aligned phonemes."""
+    return {"per": metrics.error_rate(*fold_phonemes(alphabet, utterances, transcripts)).rate}
+
+
+MEASURES = {"speech-recognition": measure_words, "phoneme-recognition": measure_phonemes}  # by task
+LANGUAGE_MODELS = {"speech-recognition": "librispeech_small", "phoneme-recognition": "phonemes_small"}
 
 
 @dataclass(frozen=True)
@@ -27,50 +46,50 @@ class TuningResult:
     lm_weight: float
     word_score: float
     prior_weight: float
-    wer: float
-    cer: float
+    error_rates: Mapping[str, float]  # "wer" and "cer", or "per" of a phoneme recognizer
     log_priors: Mapping[str, float]
 
     def __str__(self) -> str:
-        return (
-            f"lm_weight {self.lm_weight:.2f}  word_score {self.word_score:+.2f}  prior_weight {self.prior_weight:.2f}  "
-            f"word errors {100 * self.wer:.2f} %  character errors {100 * self.cer:.2f} %"
-        )
+        rates = "  ".join(f"{metric_noun(name)} {100 * rate:.2f} %" for name, rate in self.error_rates.items())
+        return f"lm_weight {self.lm_weight:.2f}  word_score {self.word_score:+.2f}  prior_weight {self.prior_weight:.2f}  {rates}"
 
 
 def tune_decoder(
-    model: Any, utterances: Sequence[Any], language_model: str, *, beam_size: int | None = None,
+    model: Any, utterances: Sequence[Any], language_model: str | None = None, *, beam_size: int | None = None,
     start: tuple[float, ...] | None = None, progress: Callable[[TuningResult], Any] | None = None,
 ) -> TuningResult:  # fmt: skip
-    """Move to the neighboring setting with the fewest word errors until none has fewer, in coarse steps and then in fine ones.
+    """Move to the neighboring setting with the fewest word or phoneme errors until none has fewer, in coarse steps and then in fine ones.
 
     The network runs once. Only the decoder runs for every setting. The mean posteriors of the tuning set become the priors of the
-    symbols. `utterances` must never be the set that is reported.
+    symbols of a recognizer of words. `utterances` must never be the set that is reported.
 
     Args:
         model: Recognizer. Its own settings stay.
-        utterances: Tuning set.
-        language_model: As in `DecodingOptions`.
+        utterances: Tuning set. For a phoneme recognizer, clips with aligned phonemes.
+        language_model: As in `DecodingOptions`. Default: "librispeech_small", for phonemes "phonemes_small".
         beam_size: As in `DecodingOptions`.
         start: First (lm_weight, word_score) or (lm_weight, word_score, prior_weight). Default: the recipe's own.
         progress: Called with the result of every setting.
     """
-    if not hasattr(model, "criterion") or model.recipe.task != "speech-recognition":
+    task = model.recipe.task
+    if task not in MEASURES:
         raise KerasRecipesError(
-            f"{model.name} has no beam search to tune: its task is {model.recipe.task} (kerasrecipes list --task speech-recognition)"
+            f"{model.name} has no beam search to tune: its task is {task} (kerasrecipes list --task speech-recognition)"
         )
-    clips = score_clips(model, utterances)
-    references = [model.alphabet.normalize(u.text) for u in utterances]
-    log_priors = measure_log_priors(clips.logits, model.alphabet)
+    language_model = language_model or LANGUAGE_MODELS[task]
+    if task == "phoneme-recognition":
+        check_alignments(utterances)
+    clips, is_words = score_clips(model, utterances), task == "speech-recognition"
+    log_priors = measure_log_priors(clips.logits, model.alphabet) if is_words else {}
     results: dict[tuple[float, ...], TuningResult] = {}
 
     def evaluate(weights: Mapping[str, float]) -> TuningResult:
         setting = {name: round(weights[name], 4) for name in DEFAULT_WEIGHTS}
         key = tuple(setting.values())
         if key not in results:
-            texts = clips.texts(model, language_model=language_model, beam_size=beam_size, **setting)
-            wer, cer = (rate(references, texts).rate for rate in (metrics.word_error_rate, metrics.character_error_rate))
-            results[key] = TuningResult(language_model, **setting, wer=wer, cer=cer, log_priors=log_priors)
+            transcripts = clips.transcripts(model, language_model=language_model, beam_size=beam_size, **setting)
+            error_rates = MEASURES[task](model.alphabet, utterances, transcripts)
+            results[key] = TuningResult(language_model, **setting, error_rates=error_rates, log_priors=log_priors)
             if progress:
                 progress(results[key])
         return results[key]
@@ -83,7 +102,7 @@ def tune_decoder(
             while True:
                 neighbors = [
                     replace(best, **{name: getattr(best, name) + sign * step})
-                    for name, step in steps.items() for sign in (1, -1)
+                    for name, step in steps.items() for sign in (1, -1) if is_words or name != "prior_weight"
                 ]  # fmt: skip
                 allowed = [n for n in neighbors if n.lm_weight > 0 and n.prior_weight > -1e-9]
                 better = min((evaluate(vars(n)) for n in allowed), key=sort_key)
@@ -95,9 +114,9 @@ def tune_decoder(
     return best
 
 
-def sort_key(result: TuningResult) -> tuple[float, float]:
-    """Return a key that sorts by word errors, then by character errors."""
-    return result.wer, result.cer
+def sort_key(result: TuningResult) -> tuple[float, ...]:
+    """Return a key that sorts by word errors and then by character errors, or by phoneme errors."""
+    return tuple(result.error_rates.values())
 
 
 def save_tuned_weights(recipe: str, result: TuningResult) -> Path:
@@ -108,7 +127,7 @@ def save_tuned_weights(recipe: str, result: TuningResult) -> Path:
         "language_model": result.language_model,
         "lm_weight": result.lm_weight,
         "word_score": result.word_score,
-        "prior_weight": result.prior_weight,
-        "log_priors": dict(result.log_priors),
     }
+    if result.log_priors:
+        settings |= {"prior_weight": result.prior_weight, "log_priors": dict(result.log_priors)}
     return manifest.write_entry(replace(row, decoder=settings))

@@ -165,6 +165,8 @@ def test_words_and_perplexity_are_those_of_the_file(arpa, tmp_path):
 
 def test_bundled_models_know_their_words():
     for name, row in manifest.language_models().items():
+        if "words" not in row.model:
+            continue  # of phonemes
         words = ngram_lm.read_vocabulary(ngram_lm.ngram_path(name))
         assert len(words) == row.model["words"] and {"the", "don't"} <= set(words)
 
@@ -278,7 +280,7 @@ def test_tuning_walks_to_no_worse_settings_and_records_them(pretrained, clips, a
         prior_weight=best.prior_weight,
     )  # fmt: skip
     references = [pretrained.alphabet.normalize(u.text) for u in utterances]
-    assert kr.metrics.word_error_rate(references, [t.text for t in again]).rate == pytest.approx(best.wer)
+    assert kr.metrics.word_error_rate(references, [t.text for t in again]).rate == pytest.approx(best.error_rates["wer"])
     (tmp_path / "rows").mkdir()
     (tmp_path / "rows" / "schema.json").write_text((manifest.manifest_folder() / "schema.json").read_text())
     manifest.write_entry(manifest.get_entry("deepspeech2_small"), tmp_path / "rows" / "deepspeech2_small.json")

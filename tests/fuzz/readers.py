@@ -61,6 +61,15 @@ def open_language_model(path: Path) -> None:
     ngram_lm.perplexity(path, ["good morning"])
 
 
+def read_phoneme_model(path: Path) -> None:
+    from kerasrecipes.decoding.phoneme_beam_search import HistoryTable
+    from kerasrecipes.decoding.phoneme_ngrams import read_phoneme_ngrams
+    from kerasrecipes.decoding.phoneme_set import PhonemeSet
+
+    table = HistoryTable(read_phoneme_ngrams(path, PhonemeSet()))
+    table.get_row(table.ngrams.start)
+
+
 def read_shards(path: Path) -> None:
     from kerasrecipes.data.sharded_audio import ShardedAudioReader
     from kerasrecipes.data.shards import load_shards
@@ -156,6 +165,7 @@ READERS = {
     "align_text": Reader(partial(samples.one_file, "t.txt", LINES), read_text_to_align),
     "arpa": Reader(partial(samples.one_file, "lm.arpa", samples.ARPA), read_language_model, 2),
     "kenlm": Reader(partial(samples.one_file, "lm.arpa", samples.ARPA), open_language_model, 1),
+    "phoneme_ngrams": Reader(samples.phoneme_ngrams, read_phoneme_model, 2),
     "train_config": Reader(lambda: {"yaml": {"c.yaml": samples.CONFIG.encode()}}, call("training.config", "read_config"), 2),
     "onnx_metadata": Reader(samples.onnx, call("engines.onnx_metadata", "read_description"), 2),
     "onnx": Reader(samples.onnx, open_onnx, 2),

@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 from paths import ROOT
 
+from kerasrecipes.decoding.phoneme_set import PhonemeSet
+
 Sample = dict[str, bytes]
 PAIRS = (
     ("path", "text", "speaker", "seconds", "split"),
@@ -34,6 +36,7 @@ ngram 2=2
 
 \\end\\
 """
+PHONEME_ARPA = ARPA.replace("GOOD", "AA").replace("morning", "SH")
 CONFIG = """recipe: deepspeech2_small
 data: [manifest:table.tsv?split=train]
 config: {dropout: 0.1, conv: [[8, 11, 2], [8, 7, 1]]}
@@ -147,6 +150,15 @@ def shards() -> dict[str, Sample]:
         write_shards(from_table(Path(folder) / "t.tsv"), Path(folder) / "out")
         names = ("shards.json", "shard-00000.jsonl.gz", "shard-00000.tar")
         return {"set": {name: (Path(folder) / "out" / name).read_bytes() for name in names}}
+
+
+def phoneme_ngrams() -> dict[str, Sample]:
+    """A phoneme language model as text and in the compact form."""
+    arrays = {"symbols": np.array(" ".join(PhonemeSet().symbols))}
+    for length, numbers in ((1, [2, 30]), (2, [41 * 64 + 2, 1])):
+        arrays |= {f"steps {length}": np.array(numbers), f"log_probs {length}": np.full(2, -16, "int16")}
+        arrays[f"backoffs {length}"] = np.zeros(2, "int16")
+    return {**one_file("lm.arpa", PHONEME_ARPA), "compact": {"lm.ngrams.npz": encode_npz(**arrays)}}
 
 
 def mnist() -> dict[str, Sample]:

@@ -24,21 +24,18 @@ python tools/build_language_model.py --kenlm PROGRAMS --data PATH --books BOOKS
 
 
 def make_language_model_page() -> str:
-    """Return the page of word n-gram models."""
-    lines = ["# Word language models", "", "They improve [beam search](../guides/decoding.md). KenLM reads them.", ""]
+    """Return the page of n-gram models of words and of phonemes."""
+    lines = [
+        "# Language models", "", "They improve beam search: for [words](../guides/decoding.md) and for [phonemes](../guides/phones.md).", "",
+    ]  # fmt: skip
     for name, row in manifest.language_models().items():
-        config = row.training["config"]
         facts = [
-            f"{config['order']}-grams, {row.model['words']:,} words, {config['ngrams']:,} n-grams, {row.size / 1e6:.1f} MB",
-            f"estimated by {config['estimator']} from words that occur {config['min_word_count']} times or more, without n-grams"
-            f" that occur {config['prune']} times or fewer (lengths 1 to {config['order']})",
-            f"pruned by relative entropy below {config['entropy_threshold']:g} nats a word (Stolcke, arXiv cs/0006025)",
-            "{} bits a probability and {} a backoff weight".format(*config["quantized_bits"]),
+            *(list_word_model_facts if "words" in row.model else list_phoneme_model_facts)(row),
             "text: " + ", ".join(f"{d['name']}, {d['words']:,} words" for d in row.data),
             f"license: {row.license}",
         ]
         rows = [
-            (m["dataset"], m["metric"], f"{100 * m['value']:.1f} %" if m["metric"] == "out of vocabulary" else f"{m['value']:.0f}")
+            (m["dataset"], m["metric"], f"{100 * m['value']:.1f} %" if m["metric"] == "out of vocabulary" else f"{m['value']:.3g}")
             for m in row.metrics
         ]  # fmt: skip
         lines += [
@@ -50,6 +47,31 @@ def make_language_model_page() -> str:
             "",
         ]
     return "\n".join([*lines, EVALUATION_TEXT, ""])
+
+
+def list_word_model_facts(row: manifest.WeightsEntry) -> list[str]:
+    """Return sentences about a language model of words."""
+    config = row.training["config"]
+    return [
+        f"{config['order']}-grams, {row.model['words']:,} words, {config['ngrams']:,} n-grams, {row.size / 1e6:.1f} MB; KenLM reads it",
+        f"estimated by {config['estimator']} from words that occur {config['min_word_count']} times or more, without n-grams"
+        f" that occur {config['prune']} times or fewer (lengths 1 to {config['order']})",
+        f"pruned by relative entropy below {config['entropy_threshold']:g} nats a word (Stolcke, arXiv cs/0006025)",
+        "{} bits a probability and {} a backoff weight".format(*config["quantized_bits"]),
+    ]
+
+
+def list_phoneme_model_facts(row: manifest.WeightsEntry) -> list[str]:
+    """Return sentences about a language model of phonemes."""
+    config = row.training["config"]
+    return [
+        f"{config['order']}-grams, {row.model['phonemes']} phonemes, {config['ngrams']:,} n-grams, {row.size / 1e6:.1f} MB",
+        f"estimated by {config['estimator']}, without n-grams that occur {config['prune']} times or fewer (lengths 1 to "
+        f"{config['order']})",
+        "each word in its first pronunciation of CMUdict; sentences with a word that it lacks are left out",
+        "log probabilities in sixteenths of a nat",
+        "rebuilt by `python tools/build_phoneme_model.py --kenlm PROGRAMS --data PATH`",
+    ]
 
 
 def make_study_page() -> str:

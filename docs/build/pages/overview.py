@@ -37,7 +37,7 @@ def is_greedy(decoder: str) -> bool:
     return decoder == "greedy"
 
 
-def uses_word_model(decoder: str) -> bool:
+def uses_language_model(decoder: str) -> bool:
     return decoder.partition(" + ")[2] in manifest.language_models()
 
 
@@ -68,7 +68,7 @@ def make_recognizer_table() -> str:
             format_training_amount(row, "audio_hours", "h", "hours", "h"),
             format_lowest_rate(row, metric, lambda d, path=path: d == path, unit),
             format_lowest_rate(row, metric, lambda d: d.startswith("beam") and "+" not in d),
-            format_lowest_rate(row, metric, uses_word_model),
+            format_lowest_rate(row, metric, uses_language_model, unit),
             next((f"{m['value']:.4f}" for m in select_report_metrics(row, "rtf") if m["decoder"] == path), "-"), latency,
         ))  # fmt: skip
     return "\n".join(make_table(head, rows))

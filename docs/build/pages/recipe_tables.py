@@ -55,7 +55,7 @@ def find_main_result(name: str) -> Result:
 def find_language_model_result(name: str) -> Result:
     """Return the lowest word error rate with a word language model."""
     row = manifest.entries().get(name)
-    m = row and overview.find_lowest_rate(row, "wer", overview.uses_word_model)
+    m = row and overview.find_lowest_rate(row, "wer", overview.uses_language_model)
     return format_result("wer", m) if m else Result()
 
 
