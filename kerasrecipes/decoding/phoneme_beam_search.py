@@ -28,6 +28,7 @@ from kerasrecipes.results import Transcript
 BEAM_THRESHOLD = 12.0  # nats
 UNSUPPORTED_OPTIONS = ("nbest", "hotwords", "rescorer")
 FIRST_CAPACITY = 1024  # histories for which a table has room at first
+MAX_HISTORIES = 1 << 17  # that are kept from frame to frame, in some 40 MB
 SMALLEST = -20.0  # log probability of a phoneme that the language model lacks
 
 
@@ -35,15 +36,20 @@ class HistoryTable:
     """Histories of a language model as row numbers, which the search meets one after another.
 
     Attributes:
-        log_probs: (capacity, phonemes) float64, the log probability of each phoneme after each history.
+        log_probs: (capacity, phonemes) float32, the log probability of each phoneme after each history.
         followers: (capacity, phonemes) int32, the row after one more phoneme. -1 until it is needed.
     """
 
     def __init__(self, ngrams: PhonemeNgrams):
         self.ngrams = ngrams
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all histories."""
+        ngrams = self.ngrams
         self.histories: list[int] = []
         self.rows: dict[int, int] = {}
-        self.log_probs = np.empty((FIRST_CAPACITY, len(ngrams.symbols)))
+        self.log_probs = np.empty((FIRST_CAPACITY, len(ngrams.symbols)), "float32")
         self.followers = np.full((FIRST_CAPACITY, len(ngrams.symbols)), -1, "int32")
 
     def get_row(self, history: int) -> int:
@@ -54,7 +60,7 @@ class HistoryTable:
             shorter = self.get_row(drop_first(history))
             values = self.log_probs[shorter] + self.ngrams.get_backoff(history)
         else:
-            values = np.full(self.log_probs.shape[1], SMALLEST)
+            values = np.full(self.log_probs.shape[1], SMALLEST, "float32")
         columns, log_probs = self.ngrams.get_listed(history)
         values[columns] = log_probs
         row = self.rows[history] = len(self.histories)
@@ -64,6 +70,12 @@ class HistoryTable:
             self.followers = np.concatenate([self.followers, np.full_like(self.followers, -1)])
         self.log_probs[row] = values
         return row
+
+    def keep(self, rows: np.ndarray) -> np.ndarray:
+        """Forget all histories but those of some rows, and return their new rows."""
+        histories = [self.histories[row] for row in rows]
+        self.clear()
+        return np.array([self.get_row(history) for history in histories])
 
     def follow(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """Return the rows after one more phoneme each."""
@@ -118,6 +130,8 @@ class PhonemeBeamSearch:
                 candidates[stay] = scores + frame[columns] + transitions[columns, columns]
             rows, columns, scores, parents = self.select_survivors(candidates, rows, columns)
             survivors.append((columns.astype("int16"), parents.astype("int32")))
+            if len(self.table.histories) > MAX_HISTORIES:
+                rows = self.table.keep(rows)
         path, best = np.empty(frames, "int64"), int(scores.argmax())
         for t in range(frames - 1, -1, -1):
             columns, parents = survivors[t]

@@ -12,6 +12,7 @@ import soundfile
 import kerasrecipes as kr
 from kerasrecipes.audio import load_audio
 from kerasrecipes.data.phone_alignments import alignments_from_lists
+from kerasrecipes.decoding import phoneme_beam_search
 from kerasrecipes.decoding.decoders import choose_decoder
 from kerasrecipes.decoding.ngram_lm import ngram_path
 from kerasrecipes.decoding.options import DecodingOptions
@@ -116,6 +117,16 @@ def test_without_a_language_model_it_is_the_viterbi_path(arpa):
     assert search(logits, transitions).tolist() == best_path(logits, transitions).tolist()
     assert search(logits).tolist() == logits.argmax(axis=1).tolist()  # a softmax for each frame
     assert len(search(logits[:0], transitions)) == 0
+
+
+def test_forgotten_histories_change_nothing(arpa, monkeypatch):
+    rng = np.random.default_rng(2)
+    logits, transitions = 2 * rng.normal(size=(40, 4)), rng.normal(size=(4, 4))
+    settings = {"lm_weight": 0.7, "word_score": 0.9, "beam_size": 30, "beam_threshold": 20.0}
+    ngrams = read_phoneme_ngrams(arpa, PHONEMES)
+    whole = PhonemeBeamSearch(ngrams, PHONEMES, **settings)(logits, transitions)
+    monkeypatch.setattr(phoneme_beam_search, "MAX_HISTORIES", 4)
+    assert PhonemeBeamSearch(ngrams, PHONEMES, **settings)(logits, transitions).tolist() == whole.tolist()
 
 
 def test_silence_is_not_part_of_the_history(arpa):

@@ -26,7 +26,7 @@ python tools/build_language_model.py --kenlm PROGRAMS --data PATH --books BOOKS
 def make_language_model_page() -> str:
     """Return the page of n-gram models of words and of phonemes."""
     lines = [
-        "# Language models", "", "They improve beam search: for [words](../guides/decoding.md) and for [phonemes](../guides/phones.md).", "",
+        "# Language models", "", "Beam search needs them: for [words](../guides/decoding.md), for [phonemes](../guides/phones.md).", "",
     ]  # fmt: skip
     for name, row in manifest.language_models().items():
         facts = [
