@@ -52,7 +52,8 @@ class TrainConfig:
             checkpoint, or the name of a public one ("vgg16"). Default: random.
         init_config: Changes of `config` for the network of `init_from`. If its symbols are others ({criterion: ctc} before
             ASG), all layers but the head are copied. If only the transitions are new ({criterion: frames} before a CRF), all but
-            these. A segmenter's layers ({context: []} before its context module) are paired by name where shapes agree.
+            these. A segmenter's layers ({context: []} before its context module) are paired by name where shapes agree. A recognizer
+            with fewer units ({hidden: 512}) is widened: the new units change nothing at first.
         init_from_recipe: Name of a released recipe to initialize from. Layers are paired by type and position, counted from the
             input or from the output, whichever matches more. Weights are copied where shapes agree.
         hint_steps: Number of steps that first train the layers before the copied ones to reproduce the source model's

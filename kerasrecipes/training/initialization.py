@@ -17,6 +17,7 @@ from kerasrecipes.tasks.saved_models import AVERAGED_MODEL, load_keras_file
 from kerasrecipes.training.config import TrainConfig
 from kerasrecipes.training.model_building import build_for_training, without_training_only
 from kerasrecipes.training.optimizer import ClippedAdamW
+from kerasrecipes.training.widening import is_narrower, widen_weights
 
 LayerPairs = list[tuple[Any, Any]]  # (source layer, target layer)
 
@@ -59,6 +60,9 @@ def initialize_weights(config: TrainConfig, model: Any, batches: Any = None, sho
                 "segmenter's layers are copied by name"
             )
         same_symbols = hasattr(saved, "alphabet") and saved.alphabet == target.alphabet
+        if same_symbols and is_narrower(saved, target):
+            model.set_weights(widen_weights(saved, model))
+            return
         saved = replace_head(saved, target, ("transitions",) if same_symbols else HEAD_LAYERS)
     model.set_weights(saved.get_weights())
 
