@@ -154,7 +154,7 @@ def print_rates(rates: Mapping[str, Any], as_json: bool, title: str) -> None:
 
 
 def decoder_label(decoding: Mapping[str, Any], model: Any) -> str:
-    """Return the decoder's name in tables, for instance "beam 500 + librispeech_small", or "crf" for phonemes."""
+    """Return the decoder's name in tables, for instance "beam 500 + librispeech_small" or "crf"."""
     from kerasrecipes.decoding.decoders import choose_decoder
     from kerasrecipes.decoding.options import DecodingOptions
 

@@ -117,7 +117,7 @@ RECIPES = (
         # one stack sees the 64 ms that two stacks of dilations 1 to 256 see, at five ninths of their cost. The top sees
         # 250 ms of frames, with the stack as much as Palaz et al.'s window, and costs little at 100 steps a second
         changes={
-            "num_stacks": 1, "skip_channels": 64, "top": ((128, 9), (128, 9), (128, 9)), "batch_norm": "sequence",
+            "num_stacks": 1, "skip_channels": 64, "top": ((256, 9), (256, 9), (256, 9)), "batch_norm": "sequence",
             "sample_loss_weight": 0.3, "sample_loss_stride": 8, "criterion": "crf",
         },
     ),

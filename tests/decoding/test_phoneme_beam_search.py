@@ -183,9 +183,9 @@ def wave():
 
 def test_the_default_is_the_search_with_the_bundled_model(model, wave):
     default, network = model.transcribe(wave, 16000), model.transcribe(wave, 16000, decoder="crf")
-    assert default.decoder == "beam 60 + phonemes_small" and network.decoder == "crf"
+    assert default.decoder == "beam 100 + phonemes_small" and network.decoder == "crf"
     assert default.text != network.text and "S AH F IH SH AH" in default.text  # "sufficiently"
-    assert default == model.transcribe(wave, 16000, decoder="beam", language_model="phonemes_small", beam_size=60)
+    assert default == model.transcribe(wave, 16000, decoder="beam", language_model="phonemes_small", beam_size=100)
     assert default.words[0].start < default.words[-1].end <= default.duration
     assert model.transcribe(wave, 16000, ipa=True).text.split() == [kr.PhonemeSet().ipa(p) for p in default.text.split()]
     heavier = model.transcribe(wave, 16000, lm_weight=1.5, word_score=0.0)

@@ -1,4 +1,4 @@
-"""What a wheel carries: the files that the manifest names, under 60 MB, and enough for every verb without Keras."""
+"""What a wheel carries: the files that the manifest names, under 70 MB, and enough for every verb without Keras."""
 
 import importlib.util
 import json
@@ -15,7 +15,7 @@ import kerasrecipes as kr
 from kerasrecipes.hub import availability, manifest, weights
 from kerasrecipes.release import model_card
 
-MAX_WHEEL_BYTES = 60e6
+MAX_WHEEL_BYTES = 70e6
 MAX_CODE_BYTES = 2e6  # all but the weights, compressed
 DEMO = ROOT / "kerasrecipes" / "assets" / "demo.mp3"
 STREAMING = "deepspeech2_streaming_small"
@@ -66,7 +66,7 @@ def test_the_build_hook_packs_what_the_manifest_says(hook):
     assert not editable["force_include"]
 
 
-def test_a_wheel_stays_under_60_megabytes():
+def test_a_wheel_stays_under_70_megabytes():
     total = sum(len(zlib.compress((ROOT / "weights" / name).read_bytes(), 1)) for name in packaged_files())
     assert total + MAX_CODE_BYTES < MAX_WHEEL_BYTES, f"{total / 1e6:.1f} MB"
 

@@ -16,7 +16,10 @@ STAGES = ((8, 30, 10, 4), (6, 7, 1, 2), (6, 7, 1, 2))
 WIDER = {
     "palaz_raw_small": ({"stages": STAGES, "hidden": 12}, {"stages": ((11, 30, 10, 4), (9, 7, 1, 2), (7, 7, 1, 2)), "hidden": 20}),
     "wavenet_asr_small": (
-        {"num_stacks": 1, "layers_per_stack": 3, "residual_channels": 6, "dilation_channels": 5, "skip_channels": 7, "top": ((8, 3), (6, 3))},
+        {
+            "num_stacks": 1, "layers_per_stack": 3, "residual_channels": 6, "dilation_channels": 5, "skip_channels": 7,
+            "top": ((8, 3), (6, 3)),
+        },
         {"top": ((10, 3), (9, 3))},
     ),
 }  # fmt: skip
