@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from kerasrecipes.errors import KerasRecipesError
-from kerasrecipes.training.run_log import read_numbers
+from kerasrecipes.training.run_folder import read_numbers
 from kerasrecipes.utils.files import atomic_write
 from kerasrecipes.utils.plotting import new_figure
 

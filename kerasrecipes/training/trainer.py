@@ -25,8 +25,7 @@ from kerasrecipes.training.model_building import build_for_training, without_tra
 from kerasrecipes.training.optimizer import averaged_weights, ema_weights, make_optimizer
 from kerasrecipes.training.precision import resolve_dtype_policy
 from kerasrecipes.training.prefetch import BatchPrefetcher
-from kerasrecipes.training.run_folder import CHECKPOINT, check_run_folder
-from kerasrecipes.training.run_log import append_row, cut_rows, remove_leftovers
+from kerasrecipes.training.run_folder import CHECKPOINT, append_row, check_run_folder, cut_rows, remove_leftovers
 from kerasrecipes.training.task_adapters import training_task_for
 from kerasrecipes.training.training_progress import TrainingProgress
 from kerasrecipes.utils.environment import git_commit, hardware_summary

@@ -12,8 +12,7 @@ from kerasrecipes.hub import manifest
 from kerasrecipes.loading import load
 from kerasrecipes.tasks.saved_models import AVERAGED_MODEL, load_keras_file, save_averaged_model
 from kerasrecipes.training.initialization import read_run_record
-from kerasrecipes.training.run_folder import CHECKPOINT
-from kerasrecipes.training.run_log import read_numbers
+from kerasrecipes.training.run_folder import CHECKPOINT, read_numbers
 from kerasrecipes.utils.files import write_json
 
 MEMBERS = "averaged_runs"  # of a folder's record: those of the runs whose mean it holds, and of a released row: their number

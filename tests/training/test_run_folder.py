@@ -9,7 +9,7 @@ import pytest
 
 from kerasrecipes.errors import DataError
 from kerasrecipes.training.learning_curve import plot_learning_curve, read_csv_columns, smoothed_losses
-from kerasrecipes.training.run_log import append_row, read_numbers, remove_leftovers
+from kerasrecipes.training.run_folder import append_row, read_numbers, remove_leftovers
 from kerasrecipes.utils.locks import exclusive_lock
 
 HEADER = "step,audio_hours,loss\r\n"
