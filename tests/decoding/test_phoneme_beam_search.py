@@ -239,6 +239,6 @@ def test_tuning_by_phoneme_errors(model, wave, tmp_path):
     tried = []
     best = tune_decoder.tune_decoder(model, clips, beam_size=20, start=(0.6, 1.5), progress=tried.append)
     assert best.language_model == "phonemes_small" and best.prior_weight == 0 and not best.log_priors
-    assert best.error_rates["per"] == min(t.error_rates["per"] for t in tried) < 0.1 and "phoneme errors" in str(best)
+    assert best.error_rates["per"] == min(t.error_rates["per"] for t in tried) < 0.2 and "phoneme errors" in str(best)
     with pytest.raises(KerasRecipesError, match="has no aligned phonemes"):
         tune_decoder.tune_decoder(model, kr.data.utterances.check_utterances([]), beam_size=20)

@@ -71,16 +71,20 @@ def test_a_wheel_stays_under_70_megabytes():
     assert total + MAX_CODE_BYTES < MAX_WHEEL_BYTES, f"{total / 1e6:.1f} MB"
 
 
-def test_the_packaged_recipes_are_the_best_of_their_tasks():
+def test_no_recipe_is_clearly_better_than_the_packaged_ones_of_its_task():
     rows = manifest.entries()
     assert {n for n, row in rows.items() if any(availability.released_files(row).values())} == PACKAGED
     for metric, tasks in (("wer", "speech-recognition"), ("per", "phoneme-recognition")):
         best = {
-            name: min(m["value"] for m in row.metrics if m["metric"] == metric and m["dataset"].startswith("dev-mini-report:"))
+            name: min(
+                (m for m in row.metrics if m["metric"] == metric and m["dataset"].startswith("dev-mini-report:")),
+                key=lambda m: m["value"],
+            )
             for name, row in rows.items()
             if kr.get_recipe(name).task == tasks
         }
-        assert min(best, key=best.get) in PACKAGED
+        packaged = min(m["value"] for name, m in best.items() if name in PACKAGED)
+        assert packaged <= min(best.values(), key=lambda m: m["value"])["ci_high"]
 
 
 def test_every_verb_of_a_plain_install_finds_its_file(wheel_weights):
