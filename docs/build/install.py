@@ -32,7 +32,7 @@ def fill_commands(text: str) -> str:
 def install_block() -> str:
     """Return the README's block of shell commands."""
     rows = [
-        (install_command(), "transcribes, classifies and segments without Keras: 115 MB to download"),
+        (install_command(), "transcribes, classifies and segments without Keras: 127 MB to download"),
         (install_command("tensorflow"), "also trains; or [jax], [torch], [tensorflow-gpu]"),
         ("kerasrecipes demo", "each task on files of the package, with its time"),
     ]
