@@ -29,7 +29,10 @@ BEAM_THRESHOLD = 12.0  # nats
 UNSUPPORTED_OPTIONS = ("nbest", "hotwords", "rescorer")
 FIRST_CAPACITY = 1024  # histories for which a table has room at first
 MAX_HISTORIES = 1 << 17  # that are kept from frame to frame, in some 40 MB
+SETTLE_FRAMES = 1000  # after so many frames, the path that all hypotheses share is settled, so that hours take little memory
 SMALLEST = -20.0  # log probability of a phoneme that the language model lacks
+
+Survivors = list[tuple[np.ndarray, np.ndarray]]  # columns and parents of the hypotheses of each frame
 
 
 class HistoryTable:
@@ -87,7 +90,7 @@ class HistoryTable:
 
 
 class PhonemeBeamSearch:
-    """The search with one language model and one set of weights.
+    """The search with one language model and one set of weights, for one thread.
 
     Args:
         ngrams: Language model.
@@ -120,7 +123,8 @@ class PhonemeBeamSearch:
         transitions = np.zeros((size, size)) if transitions is None else np.asarray(transitions, "float64")
         rows = np.array([self.table.get_row(self.table.ngrams.start)])
         columns, scores = np.array([-1]), np.zeros(1)  # one hypothesis before the first frame, without a phoneme
-        survivors: list[tuple[np.ndarray, np.ndarray]] = []  # columns and parents of each frame
+        survivors: Survivors = []
+        settled: list[np.ndarray] = []  # parts of the path that all hypotheses share
         for frame in logits.astype("float64"):
             new_phonemes = self.lm_weight * self.table.log_probs[rows] + self.word_score
             candidates = scores[:, None] + frame + np.where(self.is_spoken, new_phonemes, 0.0)
@@ -132,11 +136,11 @@ class PhonemeBeamSearch:
             survivors.append((columns.astype("int16"), parents.astype("int32")))
             if len(self.table.histories) > MAX_HISTORIES:
                 rows = self.table.keep(rows)
-        path, best = np.empty(frames, "int64"), int(scores.argmax())
-        for t in range(frames - 1, -1, -1):
-            columns, parents = survivors[t]
-            path[t], best = columns[best], parents[best]
-        return path
+            if len(survivors) % SETTLE_FRAMES == 0:
+                count, ancestor = find_common_ancestor(survivors)
+                settled.append(trace_path(survivors[:count], ancestor))
+                del survivors[:count]
+        return np.concatenate([*settled, trace_path(survivors, int(scores.argmax()))])
 
     def select_survivors(
         self, candidates: np.ndarray, rows: np.ndarray, columns: np.ndarray
@@ -164,8 +168,27 @@ class PhonemeBeamSearch:
         return new_rows[kept], new_columns[kept], flat[places[kept]], parents[kept]
 
 
+def find_common_ancestor(survivors: Survivors) -> tuple[int, int]:
+    """Return the number of first frames that all hypotheses share, and their hypothesis at the last of these frames."""
+    hypotheses = np.arange(len(survivors[-1][0]))
+    for frame in range(len(survivors) - 1, 0, -1):
+        hypotheses = np.unique(survivors[frame][1][hypotheses])
+        if len(hypotheses) == 1:
+            return frame, int(hypotheses[0])
+    return 0, 0
+
+
+def trace_path(survivors: Survivors, hypothesis: int) -> np.ndarray:
+    """Return the columns (frames,) of the path that ends in a hypothesis of the last frame."""
+    path = np.empty(len(survivors), "int64")
+    for frame in range(len(survivors) - 1, -1, -1):
+        columns, parents = survivors[frame]
+        path[frame], hypothesis = columns[hypothesis], int(parents[hypothesis])
+    return path
+
+
 def make_phoneme_beam_decoder(model: Any, options: DecodingOptions) -> Callable[..., Transcript]:
-    """Search for phonemes with a phoneme language model. The model keeps the last search.
+    """Search for phonemes with a phoneme language model, which the model keeps. Two threads have a search each.
 
     Raises:
         KerasRecipesError: There is no language model, or an option is for recognizers of words.
@@ -185,11 +208,10 @@ def make_phoneme_beam_decoder(model: Any, options: DecodingOptions) -> Callable[
         "lm_weight": weights["lm_weight"], "word_score": weights["word_score"], "beam_size": choose_beam_size(model, options),
         "beam_threshold": options.beam_threshold or get_tuned_settings(model).get("beam_threshold", BEAM_THRESHOLD),
     }  # fmt: skip
-    key = (path, path.stat().st_mtime_ns, *settings.values())
-    if getattr(model, "_phoneme_search", (None,))[0] != key:
-        ngrams = read_phoneme_ngrams(path, model.alphabet)
-        model._phoneme_search = (key, PhonemeBeamSearch(ngrams, model.alphabet, **settings))
-    search = model._phoneme_search[1]
+    key = (path, path.stat().st_mtime_ns)
+    if getattr(model, "_phoneme_ngrams", (None,))[0] != key:
+        model._phoneme_ngrams = (key, read_phoneme_ngrams(path, model.alphabet))
+    search = PhonemeBeamSearch(model._phoneme_ngrams[1], model.alphabet, **settings)
 
     def decode(logits: np.ndarray, **times: Any) -> Transcript:
         check_logits(logits, model.alphabet)

@@ -3,6 +3,7 @@
 import functools
 import itertools
 import math
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -119,13 +120,14 @@ def test_without_a_language_model_it_is_the_viterbi_path(arpa):
     assert len(search(logits[:0], transitions)) == 0
 
 
-def test_forgotten_histories_change_nothing(arpa, monkeypatch):
+def test_forgotten_histories_and_settled_parts_change_nothing(arpa, monkeypatch):
     rng = np.random.default_rng(2)
-    logits, transitions = 2 * rng.normal(size=(40, 4)), rng.normal(size=(4, 4))
+    logits, transitions = 4 * rng.normal(size=(400, 4)), rng.normal(size=(4, 4))
     settings = {"lm_weight": 0.7, "word_score": 0.9, "beam_size": 30, "beam_threshold": 20.0}
     ngrams = read_phoneme_ngrams(arpa, PHONEMES)
     whole = PhonemeBeamSearch(ngrams, PHONEMES, **settings)(logits, transitions)
     monkeypatch.setattr(phoneme_beam_search, "MAX_HISTORIES", 4)
+    monkeypatch.setattr(phoneme_beam_search, "SETTLE_FRAMES", 5)
     assert PhonemeBeamSearch(ngrams, PHONEMES, **settings)(logits, transitions).tolist() == whole.tolist()
 
 
@@ -199,6 +201,13 @@ def test_alone_is_as_in_a_list_and_as_exported(model, wave):
     engine = kr.load("palaz_raw_small", engine="onnxruntime")
     assert engine.transcribe(short, 16000).text == alone.text
     assert engine.transcribe(short, 16000).decoder == alone.decoder
+
+
+def test_threads_do_not_disturb_each_other(model, wave):
+    parts = [wave[start : start + 24000] for start in (0, 8000, 16000, 24000)]
+    alone = [model.transcribe(part, 16000).text for part in parts]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda part: model.transcribe(part, 16000).text, parts)) == alone
 
 
 @pytest.mark.parametrize(
