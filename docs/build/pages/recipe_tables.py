@@ -23,6 +23,7 @@ MAIN_METRIC = {  # task -> (metric, its name in the table)
 }  # fmt: skip
 FIRST = ("squeezenet",)  # first in their tables, although their authors measured them on another set
 NUMBERS = ("parameters", "weights", "measured", "with a language model")
+NETWORK_DECODERS = ("greedy", "crf")  # without a language model
 DEFAULT_DECODERS = ("none", "1 crops", "crf", "greedy")
 
 
@@ -36,13 +37,13 @@ class Result(NamedTuple):
 
 
 def find_main_result(name: str) -> Result:
-    """Return the main result of a recipe's weights, for speech that of greedy decoding."""
+    """Return the main result of a recipe's weights, for speech that of the network alone."""
     row, task = manifest.entries().get(name), registry.get_recipe(name).task
     if row is None:
         return Result()
     metric, title = MAIN_METRIC[task]
-    if task == "speech-recognition":
-        m = overview.find_lowest_rate(row, metric, overview.is_greedy)
+    if task in TABLES["Speech"]:
+        m = overview.find_lowest_rate(row, metric, NETWORK_DECODERS.__contains__)
     else:
         measurements = [m for m in row.metrics if m["metric"] == metric]
         m = min(measurements, key=lambda m: m["value"] * (-1 if metric == "miou" else 1), default=None)
@@ -53,10 +54,10 @@ def find_main_result(name: str) -> Result:
 
 
 def find_language_model_result(name: str) -> Result:
-    """Return the lowest word error rate with a word language model."""
-    row = manifest.entries().get(name)
-    m = row and overview.find_lowest_rate(row, "wer", overview.uses_language_model)
-    return format_result("wer", m) if m else Result()
+    """Return the lowest rate of word or phoneme errors with a language model."""
+    row, metric = manifest.entries().get(name), MAIN_METRIC[registry.get_recipe(name).task][0]
+    m = row and overview.find_lowest_rate(row, metric, overview.uses_language_model)
+    return format_result(metric, m) if m else Result()
 
 
 def format_result(metric: str, m: dict, *notes: str) -> Result:
