@@ -156,8 +156,8 @@ class PhonemeBeamSearch:
         """
         size, flat = candidates.shape[1], candidates.ravel()
         places = np.flatnonzero(flat >= flat.max() - self.beam_threshold)
-        if len(places) > 4 * self.beam_size:  # few of them are the same hypothesis
-            places = places[np.argpartition(-flat[places], 4 * self.beam_size)[: 4 * self.beam_size]]
+        if len(places) > 2 * self.beam_size:  # few are the same hypothesis, and each needs a row
+            places = places[np.argpartition(-flat[places], 2 * self.beam_size)[: 2 * self.beam_size]]
         places = places[np.argsort(-flat[places], kind="stable")]
         parents, new_columns = places // size, places % size
         new_rows = rows[parents]
