@@ -19,7 +19,7 @@ import lzma
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from clean_books import skip_repeated
@@ -43,16 +43,28 @@ SPEAKERS = {"dev-mini-tune": (84, 174, 422, 1272, 1462), "dev-mini-report": (251
 COMMAND = "python tools/build_language_model.py --kenlm PROGRAMS --data PATH --books BOOKS"
 
 
-def estimate(lines: Path, programs: Path, min_counts: str, vocabulary: list[str] | None) -> Path:
-    """Estimate a model from a file of sentences by modified Kneser-Ney, beside it."""
+def estimate(lines: Path, programs: Path, order: int, min_counts: str, options: Sequence[str | Path] = ()) -> Path:
+    """Estimate a model from a file of sentences by modified Kneser-Ney, beside it. `options` are lmplz's."""
     arpa = lines.with_suffix(".arpa")
-    command = [programs / "lmplz", "-o", str(ORDER), "--prune", *min_counts.split(), "-S", "4G", "-T", lines.parent]
-    if vocabulary is not None:
-        words = lines.with_suffix(".words")
-        words.write_text("\n".join(vocabulary))
-        command += ["--limit_vocab_file", words]
-    subprocess.run([*command, "--text", lines, "--arpa", arpa], check=True, stderr=subprocess.DEVNULL)
+    command = [programs / "lmplz", "-o", str(order), "--prune", *min_counts.split(), "-S", "4G", "-T", lines.parent]
+    subprocess.run([*command, *options, "--text", lines, "--arpa", arpa], check=True, stderr=subprocess.DEVNULL)
     return arpa
+
+
+def write_row(name: str, target: Path, data: list[dict], config: dict, metrics: list[dict], model: dict) -> None:
+    """Write the manifest entry of a language model, and print its metrics."""
+    row = manifest.WeightsEntry(
+        recipe=name, tag=datetime.date.today().isoformat(), file=target.name, size=target.stat().st_size,
+        sha256=sha256_file(target), bundled=True, license="; ".join(dict.fromkeys(d["license"] for d in data)), data=tuple(data),
+        training={
+            "config": {"estimator": "modified Kneser-Ney (lmplz)", **config},
+            "seed": 0, "steps": 1, "hardware": "any: the counts are exact", "commit": git_commit(),
+        },
+        metrics=tuple(metrics), keras=None, model=model,
+    )  # fmt: skip
+    print(manifest.write_entry(row), file=sys.stderr)
+    for m in metrics:
+        print(f"{m['dataset']:60} {m['metric']:28} {m['value']}")
 
 
 def pack(arpa: Path, programs: Path, target: Path) -> Path:
@@ -82,11 +94,16 @@ def measure_perplexity(path: Path, label: str, data: Path, alphabet: Alphabet) -
     return rows
 
 
-def read_sources(data: Path, books: Path, alphabet: Alphabet) -> Iterator[tuple[str, Iterator[str]]]:
-    """Yield the names of the texts and their sentences."""
+def read_shared_sources(data: Path, alphabet: Alphabet) -> Iterator[tuple[str, Iterator[str]]]:
+    """Yield the names and the sentences of the texts that the models of words and of phonemes share."""
     for name in SOURCES:
         lines = load_text_datasets([f"text:{data}/text/{name}?exclude=arctic_heldout_texts"])
         yield name, (alphabet.normalize(line) for line in lines)
+
+
+def read_sources(data: Path, books: Path, alphabet: Alphabet) -> Iterator[tuple[str, Iterator[str]]]:
+    """Yield the names of the texts and their sentences."""
+    yield from read_shared_sources(data, alphabet)
     with lzma.open(books, "rt") as file:
         yield BOOKS, (line.rstrip("\n") for line in file)
 
@@ -129,33 +146,22 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         data, counts = write_sentences(folder, read_sources(args.data, args.books, alphabet))
-        alone = estimate(folder / "alone.txt", args.kenlm, "0 0 1 1", None)
+        alone = estimate(folder / "alone.txt", args.kenlm, ORDER, "0 0 1 1")
         metrics = measure_perplexity(
             pack(alone, args.kenlm, folder / "alone.kenlm"), "transcripts alone", args.data, alphabet
         )
-        vocabulary = [word for word, count in counts.items() if count >= MIN_WORD_COUNT and word != "<s>"]
-        estimated = estimate(folder / "all.txt", args.kenlm, MIN_COUNTS, vocabulary)
+        words = folder / "all.words"
+        words.write_text("\n".join(word for word, count in counts.items() if count >= MIN_WORD_COUNT and word != "<s>"))
+        estimated = estimate(folder / "all.txt", args.kenlm, ORDER, MIN_COUNTS, ["--limit_vocab_file", words])
         pruned = folder / "pruned.arpa"
         num_ngrams = prune_arpa(estimated, pruned, ENTROPY_THRESHOLD, counts)
         pack(pruned, args.kenlm, target)
     metrics += measure_perplexity(target, "transcripts and books", args.data, alphabet)
-    row = manifest.WeightsEntry(
-        recipe=NAME, tag=datetime.date.today().isoformat(), file=target.name, size=target.stat().st_size,
-        sha256=sha256_file(target), bundled=True, license="; ".join(dict.fromkeys(d["license"] for d in data)), data=tuple(data),
-        training={
-            "config": {
-                "order": ORDER, "estimator": "modified Kneser-Ney (lmplz)", "prune": MIN_COUNTS, "min_word_count": MIN_WORD_COUNT,
-                "entropy_threshold": ENTROPY_THRESHOLD, "quantized_bits": [PROBABILITY_BITS, BACKOFF_BITS],
-                "ngrams": num_ngrams,
-            },
-            "seed": 0, "steps": 1, "hardware": "any: the counts are exact", "commit": git_commit(),
-        },
-        metrics=tuple(metrics), keras=None,
-        model={"words": len(ngram_lm.read_vocabulary(target)), "order": ORDER},
-    )  # fmt: skip
-    print(manifest.write_entry(row), file=sys.stderr)
-    for m in metrics:
-        print(f"{m['dataset']:60} {m['metric']:28} {m['value']}")
+    config = {
+        "order": ORDER, "prune": MIN_COUNTS, "min_word_count": MIN_WORD_COUNT, "entropy_threshold": ENTROPY_THRESHOLD,
+        "quantized_bits": [PROBABILITY_BITS, BACKOFF_BITS], "ngrams": num_ngrams,
+    }  # fmt: skip
+    write_row(NAME, target, data, config, metrics, {"words": len(ngram_lm.read_vocabulary(target)), "order": ORDER})
 
 
 if __name__ == "__main__":

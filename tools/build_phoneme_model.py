@@ -11,26 +11,23 @@ the search for phonemes leaves them out of the history.
 
 import argparse
 import datetime
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from build_language_model import SOURCES, SPEAKERS
+from build_language_model import SPEAKERS, estimate, read_shared_sources, write_row
 from clean_books import skip_repeated
 
-from kerasrecipes.data import load_datasets, load_text_datasets
-from kerasrecipes.data_prep.pronunciation import cmudict
+from kerasrecipes.data import load_datasets
+from kerasrecipes.data_prep.pronunciation import list_cmudict_pronunciations
 from kerasrecipes.decoding import Alphabet
 from kerasrecipes.decoding.phoneme_beam_search import HistoryTable
 from kerasrecipes.decoding.phoneme_ngrams import COMPACT_SUFFIX, PhonemeNgrams, read_phoneme_ngrams, save_phoneme_ngrams
 from kerasrecipes.decoding.phoneme_set import PhonemeSet
 from kerasrecipes.hub import manifest
 from kerasrecipes.release.from_run import DATASET_LICENSES
-from kerasrecipes.utils.environment import git_commit
-from kerasrecipes.utils.files import sha256_file
 
 NAME, ORDER = "phonemes_small", 8
 MIN_COUNTS = "0 0 0 2 5 10 15 20"  # for lmplz: 4-grams up to two times are dropped, 5-grams up to five times, and so on
@@ -41,10 +38,10 @@ def pronounce_sentence(sentence: str) -> str | None:
     """Return the phonemes of a sentence, or None if CMUdict lacks a word."""
     phonemes: list[str] = []
     for word in sentence.split():
-        entries = cmudict().get(word) or cmudict().get(word.strip("'"))
-        if not entries:
+        known = list_cmudict_pronunciations(word)
+        if not known:
             return None
-        phonemes += [phoneme.rstrip("012") for phoneme in entries[0]]
+        phonemes += known[0]
     return " ".join(phonemes) or None
 
 
@@ -52,10 +49,9 @@ def write_phonemes(path: Path, data: Path) -> list[dict]:
     """Write the phonemes of all sentences to a file, and return the sources' entries in the manifest."""
     alphabet, seen, entries = Alphabet(), set[int](), []
     with path.open("w") as output:
-        for name in SOURCES:
-            lines = load_text_datasets([f"text:{data}/text/{name}?exclude=arctic_heldout_texts"])
+        for name, sentences in read_shared_sources(data, alphabet):
             num_words = num_phonemes = 0
-            for sentence in skip_repeated((alphabet.normalize(line) for line in lines), seen):
+            for sentence in skip_repeated(sentences, seen):
                 if phonemes := pronounce_sentence(sentence):
                     output.write(phonemes + "\n")
                     num_words += len(sentence.split())
@@ -101,30 +97,14 @@ def main() -> None:
     args = parser.parse_args()
     target, phonemes = manifest.weights_folder() / f"{NAME}{COMPACT_SUFFIX}", PhonemeSet()
     with tempfile.TemporaryDirectory() as folder:
-        text, arpa = Path(folder) / "phonemes.txt", Path(folder) / "phonemes.arpa"
+        text = Path(folder) / "phonemes.txt"
         data = write_phonemes(text, args.data)
-        options = ["-o", str(ORDER), "--prune", *MIN_COUNTS.split(), "--discount_fallback", "-S", "3G", "-T", folder]
-        subprocess.run(
-            [args.kenlm / "lmplz", *options, "--text", text, "--arpa", arpa], check=True, stderr=subprocess.DEVNULL
-        )
+        arpa = estimate(text, args.kenlm, ORDER, MIN_COUNTS, ["--discount_fallback"])
         save_phoneme_ngrams(target, read_phoneme_ngrams(arpa, phonemes))
     ngrams = read_phoneme_ngrams(target, phonemes)
     metrics = measure_perplexity(ngrams, phonemes, args.data)
-    row = manifest.WeightsEntry(
-        recipe=NAME, tag=datetime.date.today().isoformat(), file=target.name, size=target.stat().st_size,
-        sha256=sha256_file(target), bundled=True, license="; ".join(dict.fromkeys(d["license"] for d in data)), data=tuple(data),
-        training={
-            "config": {
-                "order": ORDER, "estimator": "modified Kneser-Ney (lmplz)", "prune": MIN_COUNTS,
-                "ngrams": sum(len(numbers) for numbers, _, _ in ngrams.orders),
-            },
-            "seed": 0, "steps": 1, "hardware": "any: the counts are exact", "commit": git_commit(),
-        },
-        metrics=tuple(metrics), keras=None, model={"phonemes": len(phonemes.symbols) - 1, "order": ORDER},
-    )  # fmt: skip
-    print(manifest.write_entry(row), file=sys.stderr)
-    for m in metrics:
-        print(f"{m['dataset']:60} {m['metric']:28} {m['value']}")
+    config = {"order": ORDER, "prune": MIN_COUNTS, "ngrams": sum(len(numbers) for numbers, _, _ in ngrams.orders)}
+    write_row(NAME, target, data, config, metrics, {"phonemes": len(phonemes.symbols) - 1, "order": ORDER})
 
 
 if __name__ == "__main__":

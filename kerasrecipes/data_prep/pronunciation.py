@@ -54,18 +54,22 @@ def grapheme_to_phoneme(word: str) -> tuple[str, ...]:
     return phonemes
 
 
+def list_cmudict_pronunciations(word: str) -> list[tuple[str, ...]]:
+    """Return CMUdict's pronunciations of a lower-case word, in ARPAbet without stress. Quotation marks around it are left out."""
+    entries = cmudict().get(word) or cmudict().get(word.strip("'")) or ()
+    return list(dict.fromkeys(tuple(p.rstrip("012") for p in entry) for entry in entries))
+
+
 def pronunciations(words: Iterable[str]) -> tuple[dict[str, list[tuple[str, ...]]], list[str]]:
     """Return all pronunciations of lower-case words, in ARPAbet without stress, and the words that CMUdict lacks.
 
     flite's rules pronounce the latter. A word for which they give no phonemes has no entry.
     """
-    dictionary = cmudict()
     variants: dict[str, list[tuple[str, ...]]] = {}
     missing: list[str] = []
     for word in sorted(set(words)):
-        entries = dictionary.get(word) or dictionary.get(word.strip("'")) or ()
-        if entries:
-            variants[word] = list(dict.fromkeys(tuple(p.rstrip("012") for p in entry) for entry in entries))
+        if known := list_cmudict_pronunciations(word):
+            variants[word] = known
         else:
             missing.append(word)
 

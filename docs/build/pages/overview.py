@@ -33,10 +33,6 @@ def format_lowest_rate(row: manifest.WeightsEntry, metric: str, matches: Callabl
     return f"{100 * m['value']:.1f} %{unit} ({100 * m['ci_low']:.1f} to {100 * m['ci_high']:.1f})" if m else "-"
 
 
-def is_greedy(decoder: str) -> bool:
-    return decoder == "greedy"
-
-
 def uses_language_model(decoder: str) -> bool:
     return decoder.partition(" + ")[2] in manifest.language_models()
 

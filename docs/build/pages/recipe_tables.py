@@ -24,7 +24,7 @@ MAIN_METRIC = {  # task -> (metric, its name in the table)
 FIRST = ("squeezenet",)  # first in their tables, although their authors measured them on another set
 NUMBERS = ("parameters", "weights", "measured", "with a language model")
 NETWORK_DECODERS = ("greedy", "crf")  # without a language model
-DEFAULT_DECODERS = ("none", "1 crops", "crf", "greedy")
+DEFAULT_DECODERS = ("none", "1 crops", *NETWORK_DECODERS)
 
 
 class Result(NamedTuple):
